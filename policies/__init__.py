@@ -1,0 +1,46 @@
+"""λ policies for knowledge distillation, and the `LossBalancer` that runs them in any PyTorch loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from policies.document import load_policy, policy_document
+from policies.errors import KDPolicySearchError, PolicyError
+from policies.geometry import Geometry
+from policies.policy import Decision, Observation, Policy
+from policies.registry import FAMILIES, create_policy
+
+if TYPE_CHECKING:
+    from policies.balancer import LossBalancer, Step
+    from policies.losses import distillation_loss
+
+__all__ = [
+    "FAMILIES",
+    "Decision",
+    "Geometry",
+    "KDPolicySearchError",
+    "LossBalancer",
+    "Observation",
+    "Policy",
+    "PolicyError",
+    "Step",
+    "create_policy",
+    "distillation_loss",
+    "load_policy",
+    "policy_document",
+]
+
+# What needs torch is imported on first use: listing policies and checking a search file must not cost seconds.
+_WITH_TORCH = {
+    "LossBalancer": "policies.balancer",
+    "Step": "policies.balancer",
+    "distillation_loss": "policies.losses",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module 'policies' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_WITH_TORCH[name]), name)

@@ -1,0 +1,35 @@
+"""λ along half a cosine over the training."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import ClassVar
+
+from policies.parameter import real
+from policies.policy import Decision, Observation, Policy
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class CosineSchedule(Policy):
+    """λ moves along half a cosine: λ(p) = end + ½(start - end)(1 + cos πp); slow at both ends."""
+
+    family: ClassVar[str] = "cosine_schedule"
+    source: ClassVar[str] = "cosine annealing, arXiv 1608.03983, applied to λ"
+    needs_progress: ClassVar[bool] = True
+
+    start: float = real(0.9, low=0.0, high=1.0, meaning="λ at the first step")
+    end: float = real(0.5, low=0.0, high=1.0, meaning="λ at the last step")
+
+    def decide(self, observation: Observation) -> Decision:
+        weight = self.end + 0.5 * (self.start - self.end) * (1.0 + math.cos(math.pi * observation.progress))
+        return Decision(min(1.0, max(0.0, weight)), reason="half cosine")
+
+    def rule(self) -> str:
+        return (
+            f"λ moves from {self.start:.3g} to {self.end:.3g} along half a cosine over the training, slowly at both ends."
+        )
+
+    @property
+    def complexity(self) -> int:
+        return 2

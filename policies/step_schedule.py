@@ -1,0 +1,37 @@
+"""Two constant λ, one after the other: early-stopped distillation and its kin."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from policies.parameter import real
+from policies.policy import Decision, Observation, Policy
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class StepSchedule(Policy):
+    """λ is `before` up to a share `switch` of the training, then `after`; `after` = 0 is early-stopped distillation.
+
+    Source: Cho and Hariharan 2019, On the Efficacy of Knowledge Distillation (ESKD, arXiv 1910.01348).
+    """
+
+    family: ClassVar[str] = "step_schedule"
+    source: ClassVar[str] = "ESKD, arXiv 1910.01348"
+    needs_progress: ClassVar[bool] = True
+
+    switch: float = real(0.6, low=0.0, high=1.0, search=(0.2, 0.9), meaning="share of the training before the switch")
+    before: float = real(0.9, low=0.0, high=1.0, meaning="λ before the switch")
+    after: float = real(0.0, low=0.0, high=1.0, meaning="λ from the switch on")
+
+    def decide(self, observation: Observation) -> Decision:
+        if observation.progress < self.switch:
+            return Decision(self.before, reason="before the switch")
+        return Decision(self.after, reason="after the switch")
+
+    def rule(self) -> str:
+        return f"λ = {self.before:.3g} for the first {self.switch:.0%} of the training, then {self.after:.3g}."
+
+    @property
+    def complexity(self) -> int:
+        return 3
