@@ -1,0 +1,64 @@
+"""One search as plain data: what Tune's storage says, in the form that MLflow and the report are made from."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Literal
+
+import pydantic
+
+from trainables.records import TrialHistory
+from trainables.settings import Settings
+
+TrialStatus = Literal["pending", "running", "finished", "failed"]
+
+
+class TrialRecord(Settings):
+    """One trial of a search."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+
+    trial_id: str
+    number: int
+    """From 1, in the order in which they were suggested."""
+    status: TrialStatus
+    family: str
+    parameters: dict[str, float | int]
+    """The policy's parameters, without its family's prefix; all of them, also those not searched."""
+    shared: dict[str, float | int]
+    """What is searched alike for every family: `learning_rate`, `temperature`."""
+    rule: str
+    """The policy's rule in words."""
+    complexity: int
+    baseline: bool = False
+    """Whether this is one of the known constants that are always tried."""
+    started: datetime.datetime | None = None
+    ended: datetime.datetime | None = None
+    error: str | None = None
+    """The last line of what went wrong, for a failed trial."""
+    history: TrialHistory = TrialHistory()
+
+    @property
+    def score(self) -> float | None:
+        """Mean validation accuracy over the replicates; None unless finished."""
+        return self.history.score if self.status == "finished" else None
+
+
+class SearchRecord(Settings):
+    """One search: its settings, what it stands on, and its trials."""
+
+    name: str
+    config: dict[str, Any]
+    """The resolved search file."""
+    teacher_accuracy: float | None = None
+    """On the validation pictures."""
+    teacher_parameters: int | None = None
+    created: datetime.datetime | None = None
+    status: Literal["running", "finished", "stopped"] = "running"
+    trials: tuple[TrialRecord, ...] = ()
+
+    @property
+    def finished(self) -> tuple[TrialRecord, ...]:
+        """Finished trials with a score, best first; ties go to the simpler rule, then to the earlier trial."""
+        done = [t for t in self.trials if t.score is not None]
+        return tuple(sorted(done, key=lambda t: (-(t.score or 0.0), t.complexity, t.number)))

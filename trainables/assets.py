@@ -1,0 +1,77 @@
+"""What all trials of a search share: pictures, labels and the teacher's outputs. One copy a node.
+
+N: training pictures; V: views of each (1 without augmentation); M: validation pictures; C: classes; K: channels;
+H, W: height and width in pixels.
+
+Arrays are NumPy so that Ray's object store can hand them to every trial of a node without a copy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Split:
+    """Pictures as stored, uint8 [N, K, H, W], and labels, int64 [N] in [0, C)."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: npt.NDArray[np.int64]) -> Split:
+        """The pictures at `indices`, in that order."""
+        return Split(images=self.images[indices], labels=self.labels[indices])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Three sets that share no picture, and what is needed to normalise them.
+
+    `pool` trains the teacher; `train` is the part of it that students see. A search reads `train` and
+    `validation`; `test` is opened by a confirmation only.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    pool: Split
+    train: Split
+    validation: Split
+    test: Split
+    mean: npt.NDArray[np.float32]
+    """Of the pool's pixels by channel, in stored units (0..255), [K]."""
+    std: npt.NDArray[np.float32]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(K, H, W)."""
+        _, channels, height, width = self.pool.images.shape
+        return channels, height, width
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrialAssets:
+    """What a trial reads. It holds no test set, so no trial can look at one."""
+
+    train: Split
+    validation: Split
+    train_targets: npt.NDArray[np.float32]
+    """The teacher's logits on every view of the training pictures, [V, N, C]."""
+    validation_targets: npt.NDArray[np.float32]
+    """The teacher's logits on the validation pictures, [M, C]."""
+    mean: npt.NDArray[np.float32]
+    std: npt.NDArray[np.float32]
+    classes: tuple[str, ...]
+    teacher_accuracy: float
+    """On the validation pictures."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(K, H, W)."""
+        _, channels, height, width = self.train.images.shape
+        return channels, height, width

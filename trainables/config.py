@@ -1,0 +1,139 @@
+"""Everything one trial depends on, so that a run can be told by its settings alone. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+
+from policies.registry import create_policy
+from trainables.settings import Settings
+
+DatasetName = Literal["digits", "fashion-mnist", "cifar10", "cifar100", "image-folder"]
+
+
+class DataSettings(Settings):
+    """Which pictures, and how they are split.
+
+    The test set is the data set's own where it has one. Students see `train_size` pictures of the training pool
+    (stratified by class; all when not given), the teacher sees the whole pool, and both never see the
+    `validation_size` pictures on which policies are compared.
+    """
+
+    name: DatasetName = "digits"
+    root: str | None = None
+    train_size: int | None = Field(None, ge=2)
+    validation_size: int = Field(500, ge=1)
+    test_size: int | None = Field(None, ge=1)
+    split_seed: int = Field(0, ge=0)
+    image_size: int | None = Field(None, ge=4)
+    channels: Literal[1, 3] | None = None
+    download: bool = True
+
+    @pydantic.model_validator(mode="after")
+    def _only_where_it_applies(self) -> DataSettings:
+        if self.name == "image-folder":
+            if self.root is None:
+                raise ValueError("`root` must name the folder of pictures when `name` is 'image-folder'")
+        elif self.image_size is not None or self.channels is not None:
+            raise ValueError("`image_size` and `channels` apply to 'image-folder' only")
+        return self
+
+
+class AugmentationSettings(Settings):
+    """Seeded random views of the training pictures.
+
+    Each picture has `views` fixed views; epoch e uses view e mod `views`, so that the teacher's outputs can be
+    computed once for every view.
+    """
+
+    flip: bool = False
+    crop_padding: int = Field(0, ge=0, le=64)
+    views: int = Field(8, ge=1, le=256)
+    seed: int = Field(0, ge=0)
+
+    @property
+    def active(self) -> bool:
+        """Whether views differ from the picture at all."""
+        return self.flip or self.crop_padding > 0
+
+
+class ModelSettings(Settings):
+    """A model by name, and its options; see `trainables.models`."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class TrainingSettings(Settings):
+    """How a network is trained. `learning_rate` is the peak of the schedule."""
+
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(64, ge=1)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(1e-2, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    schedule: Literal["one_cycle", "cosine", "multi_step", "constant"] = "one_cycle"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+class TeacherSettings(Settings):
+    """The teacher: read from `checkpoint`, or trained once with `training` and cached."""
+
+    model: ModelSettings
+    checkpoint: str | None = None
+    training: TrainingSettings | None = None
+    augmentation: AugmentationSettings = AugmentationSettings()
+    seed: int = Field(0, ge=0)
+
+    @pydantic.model_validator(mode="after")
+    def _one_origin(self) -> TeacherSettings:
+        if (self.checkpoint is None) == (self.training is None):
+            raise ValueError("exactly one of `checkpoint` and `training` must be given")
+        return self
+
+
+class DeviceSettings(Settings):
+    """Where and in what precision a trial computes.
+
+    `auto` takes a GPU if Ray gave the trial one. `precision` = auto is bfloat16 autocast on a GPU that has it, and
+    float32 on a CPU.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int = Field(1, ge=1)
+
+
+class PolicySettings(Settings):
+    """A λ policy: its family and parameters; those not named take their defaults."""
+
+    family: str = "fixed"
+    parameters: dict[str, float | int] = Field(default_factory=dict)
+
+    @pydantic.model_validator(mode="after")
+    def _exists(self) -> PolicySettings:
+        create_policy(self.family, dict(self.parameters))
+        return self
+
+
+class TrialSettings(Settings):
+    """One trial: one student, trained under one policy, once per seed in `seeds`."""
+
+    student: ModelSettings
+    training: TrainingSettings = TrainingSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    policy: PolicySettings = PolicySettings()
+    temperature: float = Field(4.0, gt=0, le=1000)
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    device: DeviceSettings = DeviceSettings()
+    trace_points: int = Field(50, ge=2, le=10_000)
+
+    @pydantic.field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("seeds must differ from one another")
+        return seeds

@@ -1,0 +1,100 @@
+"""What a trial leaves behind: plain data that the search, MLflow and the report read. No torch, no Ray.
+
+R: replicates (seeds) of a trial; E: epochs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pydantic
+
+from trainables.settings import Settings
+
+
+class EpochRecord(Settings):
+    """One epoch, averaged over the replicates. Losses in nats a sample, accuracies in [0, 1], times in seconds."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+
+    epoch: int
+    """Epochs finished, from 1."""
+    train_task_loss: float
+    train_distill_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    agreement: float
+    """Share of the validation pictures on which student and teacher name the same class."""
+    weight: float
+    """Mean λ over the epoch's steps."""
+    learning_rate: float
+    """At the epoch's last step."""
+    seconds: float
+    """Training and evaluation of all replicates."""
+
+
+class TracePoint(Settings):
+    """One probed step, averaged over the replicates: λ, the geometry and both losses just before the update."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+
+    step: int
+    epoch: float
+    """Position in epochs, fractional."""
+    weight: float
+    scale: float
+    cosine: float
+    norm_ratio: float
+    """Geometric mean over the replicates."""
+    task_loss: float
+    distill_loss: float
+
+
+class DecisionRecord(Settings):
+    """A change of the policy's decision in the first replicate: when, to what, and why."""
+
+    step: int
+    weight: float
+    reason: str
+
+
+class ReplicateResult(Settings):
+    """How one seed ended."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+
+    seed: int
+    validation_accuracy: float
+    validation_loss: float
+    agreement: float
+
+
+class TrialHistory(Settings):
+    """The whole story of one trial, written as `history.json` beside its last checkpoint."""
+
+    score: float | None = None
+    """Mean validation accuracy over the replicates after the last epoch; None while unfinished."""
+    score_std: float | None = None
+    """Standard deviation (ddof 1) over the replicates; None while unfinished or with one replicate."""
+    epochs: tuple[EpochRecord, ...] = ()
+    trace: tuple[TracePoint, ...] = ()
+    decisions: tuple[DecisionRecord, ...] = ()
+    decisions_dropped: int = 0
+    """Changes beyond the bound that were counted but not kept."""
+    replicates: tuple[ReplicateResult, ...] = ()
+    policy: dict[str, Any] = pydantic.Field(default_factory=dict)
+    """The contents of `policy.json`."""
+    parameters: int = 0
+    """Trainable parameters of the student."""
+    training_seconds: float = 0.0
+    device: str = ""
+
+    @classmethod
+    def from_json(cls, text: str) -> TrialHistory:
+        """Read what `to_json` wrote."""
+        return cls.parse(json.loads(text))
+
+    def to_json(self) -> str:
+        """JSON text; numbers survive exactly."""
+        return json.dumps(self.model_dump(mode="python"))

@@ -1,0 +1,65 @@
+"""The base of every settings class: frozen, strict about names, and clear about mistakes."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any, Self
+
+import pydantic
+
+from policies.errors import KDPolicySearchError, nearest
+from trainables.errors import ConfigError
+
+
+class Settings(pydantic.BaseModel):
+    """A frozen group of settings in which an unknown key is an error."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> Self:
+        """Checked settings from plain values.
+
+        Raises:
+            ConfigError: names every wrong field, the rule it breaks, the value found and, for an unknown key, the
+                nearest known one.
+        """
+        try:
+            return cls.model_validate(values)
+        except pydantic.ValidationError as error:
+            raise ConfigError("\n".join(_explain(cls, problem) for problem in error.errors())) from error
+
+
+def _explain(root: type[pydantic.BaseModel], problem: Any) -> str:
+    location = tuple(problem["loc"])
+    field = ".".join(str(part) for part in location)
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, KDPolicySearchError):
+        return f"`{field}`: {cause}" if field else str(cause)
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(root, location[:-1])
+        return f"`{field}` is not a known setting; known here: {', '.join(known)}.{nearest(str(location[-1]), known)}"
+    if problem["type"] == "missing":
+        return f"`{field}` is missing; it must be given."
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"`{field}` {message[0].lower()}{message[1:]}, but got {problem['input']!r}."
+
+
+def _fields_at(root: type[pydantic.BaseModel], path: tuple[Any, ...]) -> list[str]:
+    model = root
+    for part in path:
+        field = model.model_fields.get(str(part))
+        inner = next((m for m in _models_in(field.annotation) if m), None) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[pydantic.BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
+    return []
