@@ -129,7 +129,10 @@ class TrialSettings(Settings):
     temperature: float = Field(4.0, gt=0, le=1000)
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
     device: DeviceSettings = DeviceSettings()
+    evaluations: int = Field(15, ge=1)
+    """How often a training is evaluated on the validation pictures, evenly spread, the last epoch included."""
     trace_points: int = Field(50, ge=2, le=10_000)
+    """At how many steps λ, the geometry and the losses are recorded, evenly spread."""
 
     @pydantic.field_validator("seeds")
     @classmethod

@@ -14,7 +14,11 @@ from trainables.settings import Settings
 
 
 class EpochRecord(Settings):
-    """One epoch, averaged over the replicates. Losses in nats a sample, accuracies in [0, 1], times in seconds."""
+    """One evaluation, after epoch `epoch`, averaged over the replicates.
+
+    What concerns training is averaged over the steps since the last record. Losses in nats a sample, accuracies in
+    [0, 1], times in seconds.
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
 
@@ -27,11 +31,11 @@ class EpochRecord(Settings):
     agreement: float
     """Share of the validation pictures on which student and teacher name the same class."""
     weight: float
-    """Mean λ over the epoch's steps."""
+    """Mean λ."""
     learning_rate: float
-    """At the epoch's last step."""
+    """At the last step."""
     seconds: float
-    """Training and evaluation of all replicates."""
+    """Training and evaluation of all replicates since the last record."""
 
 
 class TracePoint(Settings):

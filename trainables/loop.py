@@ -1,0 +1,186 @@
+"""One trial's training: its replicates side by side, as a generator of records.
+
+The loop knows no Ray, no MLflow and no files; whoever drives it (a Tune trial, a test, a notebook) consumes its
+records and stores its state.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from policies.balancer import Step
+from policies.document import policy_document
+from trainables.augmentation import Augmentation
+from trainables.config import TrialSettings
+from trainables.records import DecisionRecord, EpochRecord, ReplicateResult, TracePoint, TrialHistory
+from trainables.replicate import DeviceAssets, Evaluation, Replicate
+
+_NOTABLE_CHANGE = 0.05
+_DECISIONS_KEPT = 500
+_LARGEST_LOG_RATIO = 27.0  # a ratio of 1e12 or so: one gradient has vanished
+
+
+def spread_evenly(count: int, points: int) -> list[int]:
+    """`points` whole numbers from 0 to count - 1, evenly spread, both ends included (fewer if `count` is smaller)."""
+    return sorted({int(x) for x in np.linspace(0, count - 1, min(points, count)).round()})
+
+
+class Distillation:
+    """One trial: the same student, policy and training under each of the settings' seeds.
+
+    Args:
+        settings: the trial.
+        data: what it reads, on its device.
+    """
+
+    def __init__(self, settings: TrialSettings, data: DeviceAssets) -> None:
+        self.settings = settings
+        self.data = data
+        augmentation = Augmentation(settings.augmentation, len(data))
+        self.replicates = [Replicate(settings, seed, data, augmentation) for seed in settings.seeds]
+        first = self.replicates[0]
+        self.epochs = settings.training.epochs
+        # The last epochs of as many equal shares of the training as there are evaluations.
+        shares = min(settings.evaluations, self.epochs)
+        self.evaluated_epochs = frozenset(math.ceil((i + 1) * self.epochs / shares) for i in range(shares))
+        self.probes = frozenset(spread_evenly(first.total_steps, settings.trace_points))
+        self.records_so_far: list[EpochRecord] = []
+        self.trace: list[TracePoint] = []
+        self.decisions: list[DecisionRecord] = []
+        self.decisions_dropped = 0
+        self.results: list[ReplicateResult] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether every replicate has seen every epoch."""
+        return self.replicates[0].epoch >= self.epochs
+
+    def records(self) -> Iterator[EpochRecord]:
+        """Train on from where the trial stands, yielding a record at each evaluation.
+
+        At a yield the state may be stored and loaded elsewhere; what follows is equal to the last bit.
+        """
+        while not self.done:
+            yield self._until_next_evaluation()
+
+    def history(self) -> TrialHistory:
+        """The story so far; with a score once the training is done."""
+        scores = [r.validation_accuracy for r in self.results] if self.done else []
+        balancer = self.replicates[0].balancer
+        return TrialHistory(
+            score=statistics.fmean(scores) if scores else None,
+            score_std=statistics.stdev(scores) if len(scores) > 1 else None,
+            epochs=tuple(self.records_so_far),
+            trace=tuple(self.trace),
+            decisions=tuple(self.decisions),
+            decisions_dropped=self.decisions_dropped,
+            replicates=tuple(self.results),
+            policy=policy_document(
+                balancer.policy,
+                temperature=self.settings.temperature,
+                training=self.settings.training.model_dump(mode="json"),
+            ),
+            parameters=sum(p.numel() for p in balancer.parameters),
+            training_seconds=sum(r.seconds for r in self.records_so_far),
+            device=self.data.compute.describe(),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values only, so that it can be read without running code."""
+        return {"replicates": [r.state_dict() for r in self.replicates], "history": self.history().to_json()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a `state_dict`."""
+        for replicate, stored in zip(self.replicates, state["replicates"], strict=True):
+            replicate.load_state_dict(stored)
+        history = TrialHistory.from_json(state["history"])
+        self.records_so_far = list(history.epochs)
+        self.trace = list(history.trace)
+        self.decisions = list(history.decisions)
+        self.decisions_dropped = history.decisions_dropped
+        self.results = list(history.replicates)
+
+    def _until_next_evaluation(self) -> EpochRecord:
+        began = time.perf_counter()
+        probed: dict[int, list[Step]] = {}
+        weight, steps = 0.0, 0
+        losses = torch.zeros(2, device=self.data.compute.device)
+        while True:
+            for number, replicate in enumerate(self.replicates):
+                for step, task_loss, distill_loss in replicate.train_epoch(self.probes):
+                    losses[0] += task_loss
+                    losses[1] += distill_loss
+                    weight += step.decision.weight
+                    steps += 1
+                    if step.step in self.probes:
+                        probed.setdefault(step.step, []).append(step)
+                    if number == 0:
+                        self._note_decision(step)
+            if self.replicates[0].epoch in self.evaluated_epochs:
+                break
+        self.trace.extend(self._trace_point(same) for _, same in sorted(probed.items()))
+        evaluations = [replicate.evaluate() for replicate in self.replicates]
+        if self.done:
+            self.results = [self._result(r, e) for r, e in zip(self.replicates, evaluations, strict=True)]
+        task_mean, distill_mean = (losses.double() / steps).tolist()
+        record = EpochRecord(
+            epoch=self.replicates[0].epoch,
+            train_task_loss=task_mean,
+            train_distill_loss=distill_mean,
+            validation_loss=statistics.fmean(e.loss for e in evaluations),
+            validation_accuracy=statistics.fmean(e.accuracy for e in evaluations),
+            agreement=statistics.fmean(e.agreement for e in evaluations),
+            weight=weight / steps,
+            learning_rate=self.replicates[0].optimizer.param_groups[0]["lr"],
+            seconds=time.perf_counter() - began,
+        )
+        self.records_so_far.append(record)
+        return record
+
+    def _note_decision(self, step: Step) -> None:
+        weight = step.decision.weight
+        if self.decisions and abs(weight - self.decisions[-1].weight) < _NOTABLE_CHANGE:
+            return
+        if len(self.decisions) >= _DECISIONS_KEPT:
+            self.decisions_dropped += 1
+            return
+        self.decisions.append(DecisionRecord(step=step.step, weight=weight, reason=step.decision.reason))
+
+    def _trace_point(self, same: list[Step]) -> TracePoint:
+        """The mean over the replicates of one probed step; ratios average geometrically."""
+        geometries = [s.geometry for s in same if s.geometry is not None]
+        logs = [_bounded_log(g.norm_ratio) for g in geometries]
+        return TracePoint(
+            step=same[0].step,
+            epoch=same[0].step / self.replicates[0].steps_per_epoch,
+            weight=statistics.fmean(s.decision.weight for s in same),
+            scale=statistics.fmean(s.decision.scale for s in same),
+            cosine=statistics.fmean(g.cosine for g in geometries),
+            norm_ratio=math.exp(statistics.fmean(logs)),
+            task_loss=statistics.fmean(s.task_loss for s in same if s.task_loss is not None),
+            distill_loss=statistics.fmean(s.distill_loss for s in same if s.distill_loss is not None),
+        )
+
+    @staticmethod
+    def _result(replicate: Replicate, evaluation: Evaluation) -> ReplicateResult:
+        return ReplicateResult(
+            seed=replicate.seed,
+            validation_accuracy=evaluation.accuracy,
+            validation_loss=evaluation.loss,
+            agreement=evaluation.agreement,
+        )
+
+
+def _bounded_log(ratio: float) -> float:
+    if math.isnan(ratio):
+        return math.nan
+    if ratio <= 0.0:
+        return -_LARGEST_LOG_RATIO
+    return max(-_LARGEST_LOG_RATIO, min(_LARGEST_LOG_RATIO, math.log(ratio)))

@@ -1,0 +1,179 @@
+"""One student in training under one seed.
+
+B: pictures of a batch; C: classes; V: views of a picture.
+
+Everything random in an epoch (the order of the batches, dropout) is drawn from the seed and the epoch's number, so
+trials that share a seed see the same batches whatever their policy does, and a training resumed at an epoch's end
+continues exactly without any generator's state being stored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from policies.balancer import LossBalancer, Step
+from policies.losses import distillation_loss
+from policies.registry import create_policy
+from trainables.assets import TrialAssets
+from trainables.augmentation import Augmentation
+from trainables.config import TrialSettings
+from trainables.device import Compute
+from trainables.models import create_model
+from trainables.normalization import as_tensor, normalise
+from trainables.optimization import create_optimizer, create_schedule
+
+_EVALUATION_BATCH = 1024
+
+
+class DeviceAssets:
+    """A trial's shared data as tensors on its device. On a CPU nothing is copied."""
+
+    def __init__(self, assets: TrialAssets, compute: Compute) -> None:
+        def tensor(array: np.ndarray[Any, Any]) -> Tensor:
+            return as_tensor(array).to(compute.device)
+
+        self.compute = compute
+        self.image_shape = assets.image_shape
+        self.classes = len(assets.classes)
+        self.images = tensor(assets.train.images)
+        self.labels = tensor(assets.train.labels)
+        self.targets = tensor(assets.train_targets)
+        self.validation_images = tensor(assets.validation.images)
+        self.validation_labels = tensor(assets.validation.labels)
+        self.validation_targets = tensor(assets.validation_targets)
+        self.mean = tensor(assets.mean)
+        self.std = tensor(assets.std)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Stored pictures, uint8, as a student takes them: normalised float32 in the device's layout."""
+        return normalise(images, self.mean, self.std).contiguous(memory_format=self.compute.memory_format)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A student on the validation pictures: loss in nats, accuracy and agreement with the teacher in [0, 1]."""
+
+    loss: float
+    accuracy: float
+    agreement: float
+
+
+class Replicate:
+    """A student, its optimiser and its policy under one seed."""
+
+    def __init__(self, settings: TrialSettings, seed: int, data: DeviceAssets, augmentation: Augmentation) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.data = data
+        self.augmentation = augmentation
+        self.epoch = 0
+        self.batch_size = min(settings.training.batch_size, len(data))
+        self.steps_per_epoch = len(data) // self.batch_size
+        self.total_steps = self.steps_per_epoch * settings.training.epochs
+        compute = data.compute
+        with self._random(0):
+            student = create_model(settings.student, image_shape=data.image_shape, classes=data.classes)
+        self.student = student.to(device=compute.device, memory_format=compute.memory_format)
+        self.optimizer = create_optimizer(self.student.parameters(), settings.training)
+        self.schedule = create_schedule(self.optimizer, settings.training, self.total_steps)
+        self.balancer = LossBalancer(
+            create_policy(settings.policy.family, dict(settings.policy.parameters)),
+            self.student,
+            total_steps=self.total_steps,
+            temperature=settings.temperature,
+        )
+
+    def train_epoch(self, probes: frozenset[int]) -> Iterator[tuple[Step, Tensor, Tensor]]:
+        """Train for one epoch, yielding each step with its task and distillation loss, detached.
+
+        Args:
+            probes: the steps at which the geometry is measured even if the policy does not ask for it.
+        """
+        data, training, balancer = self.data, self.settings.training, self.balancer
+        self.student.train()
+        targets = data.targets[self.epoch % len(data.targets)]
+        view = self.epoch % self.augmentation.count_views
+        with self._random(self.epoch + 1):
+            order = torch.randperm(len(data)).to(data.compute.device)
+            for first in range(0, self.steps_per_epoch * self.batch_size, self.batch_size):
+                index = order[first : first + self.batch_size]
+                images = self.augmentation.apply(data.images[index], index, view)
+                with data.compute.autocast():
+                    logits = self.student(data.prepare(images))
+                logits = logits.float()
+                task_loss = torch.nn.functional.cross_entropy(
+                    logits, data.labels[index], label_smoothing=training.label_smoothing
+                )
+                distill_loss = distillation_loss(logits, targets[index], balancer.temperature)
+                self.optimizer.zero_grad(set_to_none=True)
+                step = balancer.backward(task_loss, distill_loss, measure_now=balancer.step in probes)
+                self.optimizer.step()
+                self.schedule.step()
+                yield step, task_loss.detach(), distill_loss.detach()
+        self.epoch += 1
+
+    @torch.inference_mode()
+    def evaluate(self) -> Evaluation:
+        """The student on the validation pictures."""
+        data = self.data
+        self.student.eval()
+        sums = torch.zeros(3, dtype=torch.float64, device=data.compute.device)
+        count = len(data.validation_labels)
+        for first in range(0, count, _EVALUATION_BATCH):
+            part = slice(first, first + _EVALUATION_BATCH)
+            with data.compute.autocast():
+                logits = self.student(data.prepare(data.validation_images[part]))
+            logits = logits.float()
+            labels = data.validation_labels[part]
+            predicted = logits.argmax(dim=1)
+            sums[0] += torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+            sums[1] += (predicted == labels).sum()
+            sums[2] += (predicted == data.validation_targets[part].argmax(dim=1)).sum()
+        loss, accuracy, agreement = (sums / count).tolist()
+        return Evaluation(loss, accuracy, agreement)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed training needs; tensors and plain values only."""
+        return {
+            "epoch": self.epoch,
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "balancer": self.balancer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a `state_dict`."""
+        self.epoch = int(state["epoch"])
+        self.student.load_state_dict(state["student"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.balancer.load_state_dict(state["balancer"])
+
+    def _random(self, stream: int) -> _SeededRandom:
+        return _SeededRandom(self.seed, stream, self.data.compute.device)
+
+
+class _SeededRandom:
+    """PyTorch's global generators seeded by (seed, stream) inside, and as they were before outside."""
+
+    def __init__(self, seed: int, stream: int, device: torch.device) -> None:
+        self.value = int(np.random.SeedSequence((seed, stream)).generate_state(1, np.uint64)[0] >> 1)
+        devices = [device.index or 0] if device.type == "cuda" else []
+        self.fork = torch.random.fork_rng(devices=devices)
+
+    def __enter__(self) -> None:
+        self.fork.__enter__()
+        torch.manual_seed(self.value)
+
+    def __exit__(self, *problem: Any) -> None:
+        self.fork.__exit__(*problem)

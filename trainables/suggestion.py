@@ -1,0 +1,42 @@
+"""From what a searcher suggests to the settings of one trial.
+
+A suggestion is a flat mapping: `family`, `<family>.<parameter>` for the policy, and `learning_rate` and
+`temperature`, which are searched alike for every family. What it does not name stays as the base settings say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from policies.registry import create_policy
+from trainables.config import PolicySettings, TrialSettings
+
+SHARED = ("learning_rate", "temperature")
+
+
+def policy_parameters(suggestion: Mapping[str, Any]) -> dict[str, float | int]:
+    """The policy's parameters in a suggestion, without the family's prefix."""
+    prefix = f"{suggestion['family']}."
+    return {key.removeprefix(prefix): value for key, value in suggestion.items() if key.startswith(prefix)}
+
+
+def apply_suggestion(base: TrialSettings, suggestion: Mapping[str, Any]) -> TrialSettings:
+    """The trial that a suggestion describes.
+
+    Raises:
+        PolicyError: an unknown family or parameter, or an invalid value.
+    """
+    family = str(suggestion["family"])
+    parameters = policy_parameters(suggestion)
+    create_policy(family, dict(parameters))
+    training = base.training
+    if "learning_rate" in suggestion:
+        training = training.model_copy(update={"learning_rate": float(suggestion["learning_rate"])})
+    return base.model_copy(
+        update={
+            "training": training,
+            "policy": PolicySettings(family=family, parameters=parameters),
+            "temperature": float(suggestion.get("temperature", base.temperature)),
+        }
+    )
