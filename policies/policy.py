@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
 from policies.errors import PolicyError, nearest
@@ -67,13 +68,18 @@ class Policy(abc.ABC):
         Raises:
             PolicyError: an unknown name or an invalid value.
         """
+        cls.check_names(values)
+        return cls(**values)
+
+    @classmethod
+    def check_names(cls, names: Iterable[str]) -> None:
+        """Raises PolicyError if one of `names` is no parameter of this family."""
         known = cls.parameters()
-        for name in values:
+        for name in names:
             if name not in known:
                 raise PolicyError(
                     f"`{cls.family}` has no parameter {name!r}; it has {', '.join(known)}.{nearest(name, known)}"
                 )
-        return cls(**values)
 
     def values(self) -> dict[str, float | int]:
         """The parameters' values by name."""

@@ -1,0 +1,339 @@
+"""`kd-search`: the command line. What needs PyTorch, Ray or MLflow is imported only by the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from policies.errors import KDPolicySearchError
+
+if TYPE_CHECKING:
+    from search.config import SearchConfig
+    from search.launch import Launch
+    from search.records import SearchRecord
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def main() -> None:
+    """Run `kd-search`; a mistake that the user can mend is one message on stderr and exit code 2."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KDPolicySearchError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="kd-policy-search")
+def cli() -> None:
+    """Find the simplest rule for λ that makes knowledge distillation pay on your data."""
+
+
+def _places(command: _Command) -> _Command:
+    """The options that say where searches, data and teachers lie."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kd-policy-search"
+    options = [
+        click.option("--output", default="runs", show_default=True, help="Local folder of results."),
+        click.option("--storage", help="Where searches are kept; on a cluster a shared folder or s3:// [--output]."),
+        click.option("--cache", default=str(cache), envvar="KD_SEARCH_CACHE", help=f"Trained teachers [{cache}]."),
+        click.option("--data-root", envvar="KD_SEARCH_DATA", help="Downloaded data sets [<cache>/data]."),
+        click.option(
+            "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store [sqlite:///<output>/mlflow.db]."
+        ),
+        click.option("--experiment", default="kd-policy-search", show_default=True, help="MLflow experiment."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
+    from search.launch import Launch
+    from search.tracking.uri import default_tracking_uri
+
+    output = pathlib.Path(places["output"])
+    cache = pathlib.Path(places["cache"]).expanduser()
+    return Launch(
+        output=output,
+        storage=places["storage"] or str(output),
+        address=address,
+        tracking_uri=places["tracking_uri"] or default_tracking_uri(output),
+        experiment=places["experiment"],
+        cache=cache / "teachers",
+        data_root=pathlib.Path(places["data_root"] or cache / "data").expanduser(),
+    )
+
+
+@cli.command()
+@click.argument("source", default="digits-quick")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. replicates=5.")
+@click.option("--name", help="Name of the search [from the search file].")
+@click.option("--address", help="A running Ray cluster: auto, host:port or ray://….")
+@click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets; 0.25 packs four a card.")
+@click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
+@click.option("--resume", is_flag=True, help="Go on if a search of this name exists.")
+@_places
+def run(
+    source: str,
+    overrides: tuple[str, ...],
+    name: str | None,
+    address: str | None,
+    gpus_per_trial: float | None,
+    cpus_per_trial: float | None,
+    resume: bool,
+    **places: Any,
+) -> None:
+    """Run a search: SOURCE is a search file (.toml) or a recipe's name."""
+    config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial)
+    launch = _launch(places, address)
+    _search(config, launch, resume=resume)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--address", help="A running Ray cluster: auto, host:port or ray://….")
+@_places
+def resume(name: str, address: str | None, **places: Any) -> None:
+    """Go on with an interrupted search; nothing that finished is run again."""
+    from search.store import SearchStore
+
+    launch = _launch(places, address)
+    store = SearchStore(launch.storage, name)
+    header = store.read_header()
+    if not places["tracking_uri"]:
+        launch = launch.tracked_at(header["tracking_uri"], header["experiment"])
+    _search(store.config(), launch, resume=True)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Numbers for programs.")
+@_places
+def report(name: str, as_json: bool, **places: Any) -> None:
+    """Show which rule won, and write the search's HTML page."""
+    from search.finish import publish_report
+
+    launch = _launch(places)
+    record = _read(name, launch)
+    if as_json:
+        from search.report import report_json
+
+        click.echo(json.dumps(report_json(record), indent=2))
+        return
+    _show(record, publish_report(record, launch))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--address", help="The dashboard of the cluster that runs it: http://host:8265.")
+@click.option("--json", "as_json", is_flag=True, help="Numbers for programs.")
+@_places
+def status(name: str, address: str | None, as_json: bool, **places: Any) -> None:
+    """How far a search is."""
+    from search.status import search_status
+
+    state = search_status(name, _launch(places), address)
+    if as_json:
+        click.echo(json.dumps(state, indent=2))
+        return
+    for key, value in state.items():
+        if value is not None:
+            click.echo(f"{key.replace('_', ' ')}: {value}")
+
+
+@cli.command()
+@click.argument("name")
+@_places
+def sync(name: str, **places: Any) -> None:
+    """Write a search to MLflow again, e.g. after an outage or to another server; nothing doubles."""
+    from search.finish import publish_report
+    from search.store import SearchStore
+    from search.tracking import check_tracking
+    from search.tracking import sync as sync_search
+
+    launch = _launch(places)
+    header = SearchStore(launch.storage, name).read_header()
+    if not places["tracking_uri"]:
+        launch = launch.tracked_at(header["tracking_uri"], header["experiment"])
+    check_tracking(launch.tracking_uri)
+    record = _read(name, launch)
+    page = publish_report(record, launch)
+    click.echo(sync_search(record, launch.tracking_uri, launch.experiment, artifacts=page.parent).describe())
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=5000, show_default=True)
+@_places
+def ui(host: str, port: int, **places: Any) -> None:
+    """Open the MLflow UI on the searches' store."""
+    from search.tracking import serve_ui
+
+    launch = _launch(places)
+    sys.exit(serve_ui(launch.tracking_uri, launch.experiment, host=host, port=port, write=click.echo))
+
+
+@cli.command("policies")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def list_policies(as_json: bool) -> None:
+    """List the families of λ rules, their parameters, ranges and sources."""
+    from search.catalogue import catalogue, print_catalogue
+
+    if as_json:
+        click.echo(json.dumps(catalogue(), indent=2, ensure_ascii=False))
+    else:
+        print_catalogue()
+
+
+@cli.command()
+@click.argument("name", required=False)
+def recipes(name: str | None) -> None:
+    """List the recipes, or print one, as a start for a search file of your own."""
+    from search.recipes import read_recipe, recipe_names
+
+    click.echo(read_recipe(name) if name else "\n".join(recipe_names()))
+
+
+@cli.command()
+@click.argument("source")
+@click.option("--address", required=True, envvar="RAY_API_SERVER_ADDRESS", help="The dashboard: http://host:8265.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting.")
+@click.option("--name", help="Name of the search; one that has run before is resumed.")
+@click.option("--storage", required=True, help="A folder that all nodes share, or s3://….")
+@click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", required=True, help="An MLflow server.")
+@click.option("--experiment", default="kd-policy-search", show_default=True, help="MLflow experiment.")
+@click.option("--working-dir", type=click.Path(exists=True, file_okay=False), help="A folder that goes along.")
+@click.option("--env", "environment", multiple=True, metavar="KEY=VALUE", help="A variable for driver and trials.")
+@click.option("--ship-code/--no-ship-code", default=True, help="Send this installation's packages along.")
+@click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets.")
+@click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
+def submit(
+    source: str,
+    address: str,
+    overrides: tuple[str, ...],
+    name: str | None,
+    storage: str,
+    tracking_uri: str,
+    experiment: str,
+    working_dir: str | None,
+    environment: tuple[str, ...],
+    ship_code: bool,
+    gpus_per_trial: float | None,
+    cpus_per_trial: float | None,
+) -> None:
+    """Send a search to a running Ray cluster as a job."""
+    from search.jobs import Jobs
+
+    config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial)
+    variables = {}
+    for pair in environment:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"--env takes KEY=VALUE, but got {pair!r}.")
+        variables[key] = value
+    for key in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"):
+        if key in os.environ:
+            variables.setdefault(key, os.environ[key])
+    job = Jobs(address).submit(
+        config,
+        arguments=["--storage", storage, "--tracking-uri", tracking_uri, "--experiment", experiment],
+        environment=variables,
+        working_dir=pathlib.Path(working_dir) if working_dir else None,
+        ship_code=ship_code,
+    )
+    click.echo(f"submitted as job {job}")
+    click.echo(f"follow it: kd-search logs {config.name} -f --address {address}")
+
+
+@cli.command()
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
+@click.option("--address", required=True, envvar="RAY_API_SERVER_ADDRESS", help="The dashboard: http://host:8265.")
+def logs(name: str, follow: bool, address: str) -> None:
+    """Print what a submitted search says."""
+    from search.jobs import Jobs
+
+    Jobs(address).logs(name, follow=follow, write=lambda text: click.echo(text, nl=False))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--address", required=True, envvar="RAY_API_SERVER_ADDRESS", help="The dashboard: http://host:8265.")
+def stop(name: str, address: str) -> None:
+    """Stop a submitted search; its state is saved and its MLflow runs are closed."""
+    from search.jobs import Jobs
+
+    click.echo(f"job ended as {Jobs(address).stop(name)}; `kd-search submit` with the same name goes on with it")
+
+
+def _config(
+    source: str,
+    overrides: tuple[str, ...],
+    name: str | None,
+    gpus_per_trial: float | None,
+    cpus_per_trial: float | None,
+) -> SearchConfig:
+    from search.config import SearchConfig, load_config
+    from search.jobs import CONFIG_VARIABLE
+
+    settings = {"name": name, "resources.gpus_per_trial": gpus_per_trial, "resources.cpus_per_trial": cpus_per_trial}
+    given = [f"{key}={value}" for key, value in settings.items() if value is not None]
+    if source == "-":
+        if CONFIG_VARIABLE not in os.environ:
+            raise click.UsageError(f"`-` takes the search from {CONFIG_VARIABLE}, which is not set.")
+        return SearchConfig.parse(json.loads(os.environ[CONFIG_VARIABLE]))
+    return load_config(source, [*overrides, *given])
+
+
+def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
+    from rich.console import Console
+
+    from search.checks import check_config
+    from search.store import SearchStore
+    from search.tracking import check_tracking
+
+    exists = SearchStore(launch.storage, config.name).exists()
+    check_config(config, launch)
+    check_tracking(launch.tracking_uri)
+    console = Console(highlight=False)
+    from search.progress import TerminalListener
+    from search.study import resume_search, run_search
+
+    listener = TerminalListener(console)
+    if resume and exists:
+        outcome = resume_search(config.name, launch, listener)
+    else:
+        outcome = run_search(config, launch, listener)
+    _show(outcome.search, outcome.page)
+    if outcome.search.status == "stopped":
+        click.echo(f"the search was interrupted; go on with: kd-search resume {config.name}")
+
+
+def _read(name: str, launch: Launch) -> SearchRecord:
+    from search.store import SearchStore
+    from search.trials import read_search
+
+    return read_search(SearchStore(launch.storage, name))
+
+
+def _show(record: SearchRecord, page: pathlib.Path) -> None:
+    from rich.console import Console
+
+    from search.report import render_table
+
+    console = Console(highlight=False)
+    console.print(render_table(record, console.width))
+    click.echo(f"report: {page}")

@@ -1,0 +1,237 @@
+"""A search file and what it means. Imports no torch, so that a mistake is told at once."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import pydantic
+from pydantic import Discriminator, Field, Tag
+
+from policies.registry import FAMILIES, policy_class
+from search.errors import SearchError
+from trainables.config import (
+    AugmentationSettings,
+    DataSettings,
+    DeviceSettings,
+    ModelSettings,
+    TeacherSettings,
+    TrainingSettings,
+    TrialSettings,
+)
+from trainables.settings import Settings
+
+DEFAULT_FAMILIES = (
+    "fixed",
+    "cosine_schedule",
+    "step_schedule",
+    "cosine_threshold",
+    "norm_ratio_threshold",
+    "norm_balance",
+)
+
+
+class Interval(Settings):
+    """A range that a search looks in, ends included; `log` spreads the looks evenly over orders of magnitude."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> Interval:
+        if not self.low < self.high:
+            raise ValueError(f"`low` < `high` must hold, but got low={self.low}, high={self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"`low` must be positive when `log` is true, but got low={self.low}")
+        return self
+
+
+class Choices(Settings):
+    """A list of values that a search picks from."""
+
+    choices: Annotated[tuple[float, ...], Field(min_length=1)]
+
+
+def _kind_of_domain(value: Any) -> str:
+    if isinstance(value, Choices) or (isinstance(value, dict) and "choices" in value):
+        return "(choices)"
+    if isinstance(value, Interval | dict):
+        return "(interval)"
+    return "(number)"
+
+
+Domain = Annotated[
+    Annotated[float, Tag("(number)")] | Annotated[Interval, Tag("(interval)")] | Annotated[Choices, Tag("(choices)")],
+    Discriminator(_kind_of_domain),
+]
+"""What a search may do with one number: keep it, or vary it."""
+
+
+class SpaceSettings(Settings):
+    """What is searched. Learning rate and temperature are searched alike for every family."""
+
+    learning_rate: Domain | None = None
+    temperature: Domain = Choices(choices=(2.0, 4.0, 8.0))
+    policies: dict[str, dict[str, Domain]] = Field(default_factory=dict)
+    """`policies.<family>.<parameter>`: overrides of a family's own search ranges."""
+
+    @pydantic.model_validator(mode="after")
+    def _known_and_valid(self) -> SpaceSettings:
+        for family, domains in self.policies.items():
+            known = policy_class(family).parameters()
+            for name, domain in domains.items():
+                policy_class(family).check_names([name])
+                for end in ends(domain):
+                    known[name].validate(family, name, end)
+        for name in ("learning_rate", "temperature"):
+            domain = getattr(self, name)
+            if domain is not None and min(ends(domain)) <= 0:
+                raise ValueError(f"`{name}` must be positive, but got {min(ends(domain))}")
+        return self
+
+
+def ends(domain: Domain) -> tuple[float, ...]:
+    """The extreme or listed values of a domain."""
+    if isinstance(domain, Interval):
+        return domain.low, domain.high
+    if isinstance(domain, Choices):
+        return domain.choices
+    return (domain,)
+
+
+class ResourceSettings(Settings):
+    """What one trial takes, and how many run at a time (as many as fit when not given)."""
+
+    cpus_per_trial: float = Field(1.0, gt=0)
+    gpus_per_trial: float = Field(0.0, ge=0)
+    max_concurrent: int | None = Field(None, ge=1)
+
+
+class SearchConfig(Settings):
+    """One search: a teacher, a student, a data set, the families of rules to try, and how often."""
+
+    name: str
+    families: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_FAMILIES
+    trials_per_family: int = Field(8, ge=1)
+    baselines: tuple[float, ...] = (0.9, 0.0, 0.5, 1.0)
+    """Constant λ that are always among the first trials; they count towards the trials of `fixed`."""
+    replicates: int = Field(3, ge=1, le=1000)
+    """Seeds a trial; their mean is its score."""
+    seed: int = Field(0, ge=0)
+    data: DataSettings = DataSettings()
+    teacher: TeacherSettings
+    student: ModelSettings
+    training: TrainingSettings = TrainingSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    temperature: float = Field(4.0, gt=0, le=1000)
+    space: SpaceSettings = SpaceSettings()
+    device: DeviceSettings = DeviceSettings()
+    resources: ResourceSettings = ResourceSettings()
+    evaluations: int = Field(15, ge=1)
+    trace_points: int = Field(50, ge=2, le=10_000)
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _usable_as_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            raise ValueError("must be made of letters, digits, '.', '_' and '-', 100 at most")
+        return name
+
+    @pydantic.field_validator("families")
+    @classmethod
+    def _families_exist(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        for family in families:
+            policy_class(family)
+        if len(set(families)) != len(families):
+            raise ValueError("families must differ from one another")
+        return families
+
+    @pydantic.field_validator("baselines")
+    @classmethod
+    def _baselines_are_weights(cls, baselines: tuple[float, ...]) -> tuple[float, ...]:
+        for weight in baselines:
+            FAMILIES["fixed"].parameters()["weight"].validate("fixed", "weight", weight)
+        return baselines
+
+    @pydantic.model_validator(mode="after")
+    def _budget_holds_the_baselines(self) -> SearchConfig:
+        if "fixed" in self.families and len(self.baselines) > self.trials_per_family:
+            raise ValueError(
+                f"`trials_per_family` must be at least the number of `baselines` ({len(self.baselines)}), since they"
+                f" count towards the trials of 'fixed', but got {self.trials_per_family}; raise it or shorten"
+                " `baselines`"
+            )
+        return self
+
+    @property
+    def total_trials(self) -> int:
+        """Trials of the whole search."""
+        return len(self.families) * self.trials_per_family
+
+    def base_trial(self) -> TrialSettings:
+        """What every trial has in common."""
+        return TrialSettings(
+            student=self.student,
+            training=self.training,
+            augmentation=self.augmentation,
+            temperature=self.temperature,
+            seeds=tuple(range(self.seed, self.seed + self.replicates)),
+            device=self.device,
+            evaluations=self.evaluations,
+            trace_points=self.trace_points,
+        )
+
+
+def load_config(source: str, overrides: Sequence[str] = ()) -> SearchConfig:
+    """A search from a TOML file or a recipe's name, with `key.path=value` overrides.
+
+    Raises:
+        SearchError: there is no such file or recipe, or it is not TOML, or an override is malformed.
+        ConfigError: a setting is unknown or invalid.
+    """
+    from search.recipes import read_recipe, recipe_names
+
+    path = pathlib.Path(source)
+    if path.suffix == ".toml" or path.exists():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise SearchError(
+                f"cannot read the search file {source!r}: {error.strerror or error}. Give a .toml file or a recipe:"
+                f" {', '.join(recipe_names())}."
+            ) from error
+    else:
+        text = read_recipe(source)
+    return parse_config(text, overrides, origin=source)
+
+
+def parse_config(text: str, overrides: Sequence[str] = (), *, origin: str = "search file") -> SearchConfig:
+    """As `load_config`, from the file's text."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SearchError(f"{origin} is not valid TOML: {error}.") from error
+    for override in overrides:
+        _apply_override(values, override)
+    return SearchConfig.parse(values)
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise SearchError(f"`--set` takes key.path=value, but got {override!r}.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word is a string, so that nobody fights the shell's quotes
+    table = values
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise SearchError(f"`--set {override}`: {part!r} is a value, not a table.")
+    table[path[-1]] = value

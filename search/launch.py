@@ -1,0 +1,40 @@
+"""Where a search runs and where it leaves its results: what the command line reads from its flags and environment."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Launch:
+    """Places, resolved.
+
+    Attributes:
+        output: local folder; each search's report lies in a folder of its name.
+        storage: folder or URI (`s3://…`) under which each search has a folder of its name; on a cluster, shared.
+        address: of a running Ray cluster (`auto`, `host:port`, `ray://…`); None starts Ray on this machine.
+        tracking_uri: the MLflow store.
+        experiment: the MLflow experiment.
+        cache: trained teachers.
+        data_root: downloaded and converted data sets.
+    """
+
+    output: pathlib.Path
+    storage: str
+    address: str | None
+    tracking_uri: str
+    experiment: str
+    cache: pathlib.Path
+    data_root: pathlib.Path
+    report_seconds: float = 5.0
+    checkpoint_seconds: float = 30.0
+
+    def tracked_at(self, tracking_uri: str, experiment: str) -> Launch:
+        """The same launch with another MLflow store."""
+        return dataclasses.replace(self, tracking_uri=tracking_uri, experiment=experiment)
+
+    @property
+    def storage_path(self) -> str:
+        """`storage` as Ray Tune takes it: a URI, or an absolute path."""
+        return self.storage if "://" in self.storage else str(pathlib.Path(self.storage).absolute())

@@ -1,0 +1,103 @@
+"""What a search stands on before its first trial: checked settings, data, teacher and the teacher's outputs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+
+from policies.errors import KDPolicySearchError
+
+from search.config import SearchConfig
+from search.launch import Launch
+from trainables.assets import Dataset, TrialAssets
+from trainables.datasets import load_dataset
+from trainables.device import select_compute
+from trainables.models import create_model
+from trainables.targets import compute_assets
+from trainables.teacher import TeacherProgress, prepare_teacher
+
+
+class PreparationListener(Protocol):
+    """Who follows the preparation."""
+
+    def stage(self, text: str) -> None:
+        """Something that takes a while begins."""
+
+    def teacher(self, progress: TeacherProgress) -> None:
+        """The teacher has trained for another epoch, or was found in the cache."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What all trials share, and what the report says of the teacher."""
+
+    assets: TrialAssets
+    teacher_parameters: int
+
+
+def prepare(config: SearchConfig, launch: Launch, listener: PreparationListener, ray_is_up: threading.Event) -> Prepared:
+    """Load the data, get the teacher and compute its outputs.
+
+    Where trials use GPUs and this process sees none (a driver on a cluster's head, say), the teacher's work is done
+    in a Ray task that has one.
+
+    Args:
+        config: the search.
+        launch: its places.
+        listener: told what happens.
+        ray_is_up: set once Ray may be used.
+
+    Raises:
+        KDPolicySearchError: something cannot be had or does not fit.
+    """
+    listener.stage(f"loading {config.data.name}")
+    dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
+    # A student that does not fit the pictures must be told now, not by every trial.
+    create_model(config.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
+    if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
+        ray_is_up.wait()
+        return teach_in_cluster(config, dataset, launch, listener, gpus=config.resources.gpus_per_trial)
+    return teach(config, dataset, launch, listener.teacher)
+
+
+def teach(
+    config: SearchConfig, dataset: Dataset, launch: Launch, progress: Callable[[TeacherProgress], None]
+) -> Prepared:
+    """The teacher and its outputs, computed in this process."""
+    device = select_compute(config.device).device
+    teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, device=device, progress=progress)
+    assets = compute_assets(dataset, teacher, config.augmentation, device)
+    return Prepared(assets, teacher.parameters)
+
+
+def teach_in_cluster(
+    config: SearchConfig, dataset: Dataset, launch: Launch, listener: PreparationListener, *, gpus: float
+) -> Prepared:
+    """As `teach`, in a Ray task with a share of a GPU; its node's cache keeps the teacher."""
+    import ray
+    from ray.util.queue import Empty, Queue
+
+    listener.stage("preparing the teacher on the cluster")
+    news = Queue(actor_options={"num_cpus": 0})
+    task = ray.remote(num_cpus=1, num_gpus=gpus)(_teach_and_tell).remote(config, dataset, launch, news)
+    try:
+        while not ray.wait([task], timeout=0)[0] or not news.empty():
+            with contextlib.suppress(Empty):
+                listener.teacher(news.get(timeout=0.5))
+        prepared: Prepared = ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, KDPolicySearchError):
+            raise error.cause from error
+        raise
+    finally:
+        news.shutdown()
+    return prepared
+
+
+def _teach_and_tell(config: SearchConfig, dataset: Dataset, launch: Launch, news: Any) -> Prepared:
+    return teach(config, dataset, launch, news.put)

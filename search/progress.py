@@ -1,0 +1,178 @@
+"""A running search in the terminal: a live table, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from search.config import SearchConfig
+from search.records import SearchRecord, TrialRecord
+from trainables.teacher import TeacherProgress
+
+_PLAIN_SECONDS = 15.0
+
+
+class Board:
+    """What is known of a running search: trials by state, the best of each family, the time left."""
+
+    def __init__(self, search: SearchRecord, config: SearchConfig) -> None:
+        self.config = config
+        self.trials = {t.trial_id: t for t in search.trials if t.status in ("finished", "failed")}
+        self.earlier = len(self.trials)
+        self.began = time.monotonic()
+
+    def update(self, record: TrialRecord) -> None:
+        """Take in a trial's latest state."""
+        self.trials[record.trial_id] = record
+
+    def count(self, status: str, family: str | None = None) -> int:
+        """Trials in a state, of one family or of all."""
+        return sum(t.status == status and family in (None, t.family) for t in self.trials.values())
+
+    @property
+    def ended(self) -> int:
+        """Trials that need no more work."""
+        return self.count("finished") + self.count("failed")
+
+    def best(self, family: str | None = None) -> TrialRecord | None:
+        """The finished trial with the highest score, of one family or of all."""
+        scored = [t for t in self.trials.values() if t.score is not None and family in (None, t.family)]
+        return max(scored, key=lambda t: (t.score or 0.0, -t.complexity, -t.number), default=None)
+
+    def seconds_left(self) -> float | None:
+        """Estimated from the pace since this run began; None before the first trial has ended."""
+        done = self.ended - self.earlier
+        if done < 1:
+            return None
+        return (time.monotonic() - self.began) / done * (self.config.total_trials - self.ended)
+
+    def table(self) -> Table:
+        """One row a family."""
+        table = Table(title=f"Search {self.config.name}", title_justify="left", expand=False)
+        table.add_column("family", no_wrap=True)
+        table.add_column("trials", justify="right", no_wrap=True)
+        table.add_column("median", justify="right", no_wrap=True)
+        table.add_column("best", justify="right", no_wrap=True)
+        table.add_column("best rule so far", overflow="ellipsis", no_wrap=True)
+        leader = self.best()
+        for family in self.config.families:
+            scores = [t.score for t in self.trials.values() if t.family == family and t.score is not None]
+            best = self.best(family)
+            failed = self.count("failed", family)
+            table.add_row(
+                family,
+                f"{len(scores)}/{self.config.trials_per_family}" + (f" ({failed} failed)" if failed else ""),
+                f"{statistics.median(scores):.2%}" if scores else "–",
+                f"{best.score:.2%}" if best and best.score is not None else "–",
+                best.rule if best else "",
+                style="bold green" if best and leader and best.trial_id == leader.trial_id else "",
+            )
+        return table
+
+    def line(self) -> str:
+        """The state in one line."""
+        left = self.seconds_left()
+        best = self.best()
+        parts = [f"{self.ended}/{self.config.total_trials} trials done", f"{self.count('running')} running"]
+        if failed := self.count("failed"):
+            parts.append(f"{failed} failed")
+        if best and best.score is not None:
+            parts.append(f"best so far {best.score:.2%} ({best.family})")
+        if left is not None:
+            parts.append(f"about {duration(left)} left")
+        return ", ".join(parts)
+
+
+class TerminalListener:
+    """Follows a search on a console; live where it is a terminal, a line now and then where it is not."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live: Live | None = None
+        self.board: Board | None = None
+        self.bar: Progress | None = None
+        self.last_line = 0.0
+
+    def stage(self, text: str) -> None:
+        """Say that something begins."""
+        self.console.print(f"[dim]· {text}[/dim]" if self.console.is_terminal else f"· {text}")
+
+    def teacher(self, progress: TeacherProgress) -> None:
+        """Show the teacher's training."""
+        if progress.cached:
+            self.stage("teacher found in the cache")
+            return
+        if not self.console.is_terminal:
+            if progress.epoch == progress.epochs or progress.epoch * 4 % progress.epochs < 4:
+                self.stage(f"teacher: epoch {progress.epoch}/{progress.epochs}, training loss {progress.loss:.3f}")
+            return
+        if self.bar is None:
+            self.bar = Progress(
+                TextColumn("· training the teacher"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("training loss {task.fields[loss]:.3f}"),
+                TimeElapsedColumn(),
+                console=self.console,
+            )
+            self.bar.add_task("teacher", total=progress.epochs, loss=progress.loss)
+            self.bar.start()
+        self.bar.update(self.bar.task_ids[0], completed=progress.epoch, loss=progress.loss)
+        if progress.epoch >= progress.epochs:
+            self._close_bar()
+
+    def begin(self, search: SearchRecord, config: SearchConfig) -> None:
+        """Show the table."""
+        self._close_bar()
+        self.board = Board(search, config)
+        accuracy = f"{search.teacher_accuracy:.2%}" if search.teacher_accuracy is not None else "unknown"
+        self.stage(f"teacher's accuracy on the validation pictures: {accuracy}")
+        self.stage(f"{config.total_trials} trials of {config.replicates} seed(s), {self.board.ended} already done")
+        if self.console.is_terminal:
+            self.live = Live(console=self.console, refresh_per_second=4, transient=True)
+            self.live.start()
+
+    def trial(self, record: TrialRecord) -> None:
+        """Take in a trial's latest state."""
+        if self.board is None:
+            return
+        self.board.update(record)
+        if record.status == "failed":
+            self.console.print(f"trial {record.number} ({record.family}) failed: {record.error}", markup=False)
+
+    def tick(self) -> None:
+        """Redraw."""
+        if self.board is None:
+            return
+        if self.live is not None:
+            self.live.update(Group(self.board.table(), self.board.line()))
+        elif time.monotonic() - self.last_line >= _PLAIN_SECONDS:
+            self.last_line = time.monotonic()
+            self.console.print(self.board.line())
+
+    def end(self) -> None:
+        """Take the live table away; the report's follows."""
+        self._close_bar()
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+        elif self.board is not None:
+            self.console.print(self.board.line())
+
+    def _close_bar(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `45 s`, `3 min`, `2 h 5 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

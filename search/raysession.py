@@ -1,0 +1,74 @@
+"""Ray for one search: started on this machine, or a running cluster attached to."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+
+import ray
+
+from search.config import SearchConfig
+from search.errors import ClusterError
+
+# Tune's own switches, which it reads from the environment only.
+_TUNE_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our history files say what result.json would say again
+    "TUNE_GLOBAL_CHECKPOINT_S": "2",  # besides the snapshot that every trial's own checkpoint brings
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # those snapshots are wanted
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None) -> Iterator[None]:
+    """Ray within the block; what was started here is shut down after it, an attached cluster is left running.
+
+    A Ray of our own listens on the loopback interface only and demands a token that lives in this process's
+    environment, so that nobody else on the machine can run code through it.
+
+    Raises:
+        ClusterError: no cluster answers at `address`.
+    """
+    for name, value in _TUNE_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
+    if ray.is_initialized():
+        yield
+        return
+    if address is None:
+        if "RAY_AUTH_MODE" not in os.environ:
+            os.environ["RAY_AUTH_MODE"] = "token"
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    else:
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ClusterError(
+                f"no Ray cluster could be joined at `--address` {address!r}: {first}. Start one with"
+                " `ray start --head`, or leave `--address` out to run on this machine."
+            ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def check_resources(config: SearchConfig) -> None:
+    """Raises ClusterError if no node could ever run a trial of this search."""
+    wanted = {"CPU": config.resources.cpus_per_trial, "GPU": config.resources.gpus_per_trial}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(all(node.get(kind, 0.0) >= amount for kind, amount in wanted.items() if amount) for node in nodes):
+        return
+    have = "; ".join(f"{n.get('CPU', 0):g} CPU, {n.get('GPU', 0):g} GPU" for n in nodes) or "no node"
+    raise ClusterError(
+        f"a trial needs {wanted['CPU']:g} CPU and {wanted['GPU']:g} GPU (`resources.cpus_per_trial`,"
+        f" `resources.gpus_per_trial`), but the nodes have: {have}. Lower them, e.g."
+        " --set resources.gpus_per_trial=0, or add a node that has them."
+    )

@@ -1,0 +1,129 @@
+"""A search's folder: Tune's storage, the one truth of a search, and a small file that says what the search is.
+
+The folder may lie anywhere that pyarrow reaches (a local or shared folder, `s3://`, `gs://`).
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import pyarrow
+import pyarrow.fs
+
+from policies.errors import nearest
+from search.config import SearchConfig
+from search.errors import SearchError
+from search.launch import Launch
+from search.records import SearchRecord
+
+SEARCH_FILE = "search.json"
+_FORMAT = 1
+_HEADER = ("name", "config", "teacher_accuracy", "teacher_parameters", "created", "status")
+
+
+class SearchStore:
+    """The folder of one search.
+
+    Args:
+        storage: the folder or URI that holds searches.
+        name: the search.
+
+    Raises:
+        SearchError: the storage's URI cannot be understood or reached.
+    """
+
+    def __init__(self, storage: str, name: str) -> None:
+        self.storage = storage
+        self.name = name
+        self.filesystem, root = _open(storage)
+        self.folder = f"{root.rstrip('/')}/{name}"
+
+    @property
+    def uri(self) -> str:
+        """The folder's absolute path or URI."""
+        return f"{self.storage.rstrip('/')}/{self.name}" if "://" in self.storage else self.folder
+
+    def exists(self) -> bool:
+        """Whether the search has begun."""
+        return bool(self._kind(SEARCH_FILE) == pyarrow.fs.FileType.File)
+
+    def has_snapshot(self) -> bool:
+        """Whether Tune has saved anything to resume from."""
+        return any("experiment_state" in name for name in self._names(self.folder))
+
+    def write_header(self, record: SearchRecord, launch: Launch) -> None:
+        """Say what the search is and where it is tracked, replacing what was said before."""
+        header = record.model_dump(mode="json", include=set(_HEADER))
+        header.update(format=_FORMAT, tracking_uri=launch.tracking_uri, experiment=launch.experiment)
+        self.filesystem.create_dir(self.folder, recursive=True)
+        temporary = f"{self.folder}/.{SEARCH_FILE}.tmp"
+        with self.filesystem.open_output_stream(temporary) as stream:
+            stream.write(json.dumps(header, indent=2, ensure_ascii=False).encode())
+        self.filesystem.move(temporary, f"{self.folder}/{SEARCH_FILE}")
+
+    def read_header(self) -> dict[str, Any]:
+        """What `write_header` wrote.
+
+        Raises:
+            SearchError: no search of this name has begun here, or its file is damaged.
+        """
+        if not self.exists():
+            known = searches_in(self.storage)
+            raise SearchError(
+                f"there is no search {self.name!r} in {self.storage!r}; searches there:"
+                f" {', '.join(known) or 'none'}.{nearest(self.name, known)}"
+            )
+        try:
+            header: dict[str, Any] = json.loads(self.read_text(f"{self.folder}/{SEARCH_FILE}"))
+        except ValueError as error:
+            raise SearchError(f"{self.uri}/{SEARCH_FILE} is damaged: {error}.") from error
+        if header.get("format") != _FORMAT:
+            raise SearchError(
+                f"{self.uri}/{SEARCH_FILE} has format {header.get('format')!r}, but this release reads {_FORMAT};"
+                " use the release that ran the search."
+            )
+        return header
+
+    def header_record(self) -> SearchRecord:
+        """The search without its trials."""
+        header = self.read_header()
+        return SearchRecord.parse({key: header[key] for key in _HEADER if key in header})
+
+    def config(self) -> SearchConfig:
+        """The search's settings."""
+        return SearchConfig.parse(self.read_header()["config"])
+
+    def read_text(self, path: str) -> str:
+        """A file of the storage's file system."""
+        with self.filesystem.open_input_stream(path) as stream:
+            return bytes(stream.readall()).decode()
+
+    def _kind(self, name: str) -> pyarrow.fs.FileType:
+        return self.filesystem.get_file_info(f"{self.folder}/{name}").type
+
+    def _names(self, folder: str) -> list[str]:
+        selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
+        return [info.base_name for info in self.filesystem.get_file_info(selector)]
+
+
+def searches_in(storage: str) -> list[str]:
+    """The names of the searches that have begun in a storage."""
+    filesystem, root = _open(storage)
+    selector = pyarrow.fs.FileSelector(root, allow_not_found=True)
+    folders = [info.path for info in filesystem.get_file_info(selector) if info.type == pyarrow.fs.FileType.Directory]
+    files = filesystem.get_file_info([f"{folder}/{SEARCH_FILE}" for folder in folders]) if folders else []
+    return sorted(
+        pathlib.PurePosixPath(info.path).parent.name for info in files if info.type == pyarrow.fs.FileType.File
+    )
+
+
+def _open(storage: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    if "://" not in storage:
+        return pyarrow.fs.LocalFileSystem(), str(pathlib.Path(storage).absolute())
+    try:
+        filesystem, root = pyarrow.fs.FileSystem.from_uri(storage)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError, ValueError) as error:
+        raise SearchError(f"`--storage` {storage!r} cannot be opened: {error}. Give a folder or an s3:// URI.") from error
+    return filesystem, str(root)

@@ -1,0 +1,206 @@
+"""Runs a search: data and teacher once, then Tune with Optuna over the policies, watched and resumable."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import pathlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from ray import tune
+
+from search.config import SearchConfig
+from search.errors import SearchError
+from search.finish import publish_report
+from search.launch import Launch
+from search.preparation import Prepared, prepare
+from search.raysession import check_resources, ray_session
+from search.records import SearchRecord, TrialRecord
+from search.searcher import METRIC, create_searcher
+from search.store import SearchStore
+from search.tracking import LiveProjection
+from search.trials import read_search
+from search.watch import Watch
+from trainables.teacher import TeacherProgress
+from trainables.trial import DistillationTrial
+
+
+class Listener(Protocol):
+    """Who follows a search: the terminal, a test, a notebook."""
+
+    def stage(self, text: str) -> None:
+        """Something that takes a while begins."""
+
+    def teacher(self, progress: TeacherProgress) -> None:
+        """The teacher has trained for another epoch, or was found in the cache."""
+
+    def begin(self, search: SearchRecord, config: SearchConfig) -> None:
+        """Trials are about to start; `search` holds those that an earlier run finished."""
+
+    def trial(self, record: TrialRecord) -> None:
+        """A trial started, progressed or ended."""
+
+    def tick(self) -> None:
+        """Called a few times a second while trials run."""
+
+    def end(self) -> None:
+        """No more trials."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """A search with all its trials ("stopped" if it was interrupted), and its report's page."""
+
+    search: SearchRecord
+    page: pathlib.Path
+
+
+def run_search(config: SearchConfig, launch: Launch, listener: Listener) -> Outcome:
+    """Begin a search and see it through.
+
+    Raises:
+        SearchError: a search of this name exists already.
+        KDPolicySearchError: data, teacher, cluster or tracking store cannot be had.
+    """
+    store = SearchStore(launch.storage, config.name)
+    if store.exists():
+        raise SearchError(
+            f"a search {config.name!r} exists already in {launch.storage!r}. Continue it with `kd-search resume"
+            f" {config.name}`, or give the new one another name: --set name=…"
+        )
+    return _run(config, launch, listener, store)
+
+
+def resume_search(name: str, launch: Launch, listener: Listener) -> Outcome:
+    """Go on with an interrupted search; nothing that finished is run again.
+
+    Raises:
+        SearchError: there is no such search.
+        KDPolicySearchError: as `run_search`.
+    """
+    store = SearchStore(launch.storage, name)
+    return _run(store.config(), launch, listener, store)
+
+
+def _run(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
+    with _terminated_like_interrupted():
+        return _run_to_the_end(config, launch, listener, store)
+
+
+def _run_to_the_end(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
+    listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
+    with _session_beside_preparation(config, launch, listener) as prepared:
+        search = read_search(store) if store.exists() else _new_record(config, prepared)
+        search = search.model_copy(update={"status": "running"})
+        store.write_header(search, launch)
+        with LiveProjection(search, launch.tracking_uri, launch.experiment) as projection:
+            listener.begin(search, config)
+            try:
+                _fit(config, launch, store, prepared, Watch(config, [listener.trial, projection.update], listener.tick))
+            finally:
+                listener.end()
+            search = read_search(store)
+            ended = sum(trial.status in ("finished", "failed") for trial in search.trials)
+            search = search.model_copy(update={"status": "finished" if ended == config.total_trials else "stopped"})
+            store.write_header(search, launch)
+            listener.stage("writing the report")
+            page = publish_report(search, launch)
+            listener.stage("finishing what MLflow has not yet")
+            projection.finish(search, artifacts=page.parent)
+    return Outcome(search, page)
+
+
+def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
+    return SearchRecord(
+        name=config.name,
+        config=config.model_dump(mode="json"),
+        teacher_accuracy=prepared.assets.teacher_accuracy,
+        teacher_parameters=prepared.teacher_parameters,
+        created=datetime.datetime.now(datetime.UTC),
+    )
+
+
+def _fit(config: SearchConfig, launch: Launch, store: SearchStore, prepared: Prepared, watch: Watch) -> None:
+    trainable = tune.with_resources(
+        tune.with_parameters(
+            DistillationTrial,
+            base=config.base_trial(),
+            assets=prepared.assets,
+            report_seconds=launch.report_seconds,
+            checkpoint_seconds=launch.checkpoint_seconds,
+        ),
+        {"cpu": config.resources.cpus_per_trial, "gpu": config.resources.gpus_per_trial},
+    )
+    if store.has_snapshot():
+        tuner = tune.Tuner.restore(store.uri, trainable=trainable, resume_unfinished=True)
+    else:
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                metric=METRIC,
+                mode="max",
+                search_alg=create_searcher(config),
+                num_samples=config.total_trials,
+                max_concurrent_trials=config.resources.max_concurrent,
+                reuse_actors=True,
+                trial_dirname_creator=_folder_name,
+            ),
+            run_config=tune.RunConfig(
+                name=config.name,
+                storage_path=launch.storage_path,
+                callbacks=[watch],
+                verbose=0,
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_at_end=True),
+                # On a cluster a node may be lost, and its trials go on elsewhere; on one machine a failure is the
+                # trial's own and would only be repeated.
+                failure_config=tune.FailureConfig(max_failures=0 if launch.address is None else 2),
+            ),
+        )
+    tuner.fit()
+
+
+def _folder_name(trial: Any) -> str:
+    number = int(str(trial.experiment_tag).partition("_")[0])
+    return f"{number:04d}-{trial.config['family']}-{trial.trial_id}"
+
+
+@contextlib.contextmanager
+def _session_beside_preparation(config: SearchConfig, launch: Launch, listener: Listener) -> Iterator[Prepared]:
+    """A Ray session, started while data and teacher are prepared in a thread beside it."""
+    prepared: list[Prepared] = []
+    problems: list[BaseException] = []
+    ray_is_up = threading.Event()
+
+    def work() -> None:
+        try:
+            prepared.append(prepare(config, launch, listener, ray_is_up))
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            problems.append(error)
+
+    beside = threading.Thread(target=work, name="preparation", daemon=True)
+    beside.start()
+    with ray_session(launch.address):
+        check_resources(config)
+        ray_is_up.set()
+        beside.join()
+        if problems:
+            raise problems[0]
+        yield prepared[0]
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Within the block, SIGTERM (what `ray job stop` sends) saves the search as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,68 @@
+"""What happens in a running search, as Tune tells it, for whoever listens: the terminal, MLflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ray import tune
+
+from search.config import SearchConfig
+from search.records import TrialRecord
+from search.trials import trial_record
+
+TrialListener = Callable[[TrialRecord], None]
+
+
+class Watch(tune.Callback):  # type: ignore[misc]
+    """Turns Tune's events into `TrialRecord`s.
+
+    Tune pickles its callbacks into the search's folder and unpickles them on a restore; a listener that draws on a
+    terminal cannot travel like that. So a pickled watch is a reference to whatever watch is current when it is read.
+    """
+
+    _current: Watch | None = None
+
+    def __init__(self, config: SearchConfig, listeners: list[TrialListener], tick: Callable[[], None]) -> None:
+        self._config = config
+        self._listeners = listeners
+        self._tick = tick
+        self._last_tick = 0.0
+        Watch._current = self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _current_watch, ()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
+        self._tell(trial)
+
+    def on_trial_save(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
+        if not (trial.last_result or {}).get("done"):
+            self._tell(trial)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
+        # Tune calls this just before it sets the status, and also for a trial that it stops with the whole search.
+        if (trial.last_result or {}).get("done"):
+            self._tell(trial, finished=True)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
+        self._tell(trial)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
+        now = time.monotonic()
+        if now - self._last_tick >= 0.25:
+            self._last_tick = now
+            self._tick()
+
+    def _tell(self, trial: Any, *, finished: bool = False) -> None:
+        record = trial_record(trial, self._config)
+        if finished:
+            ended = record.ended or record.started
+            record = record.model_copy(update={"status": "finished", "ended": ended})
+        for listener in self._listeners:
+            listener(record)
+
+
+def _current_watch() -> tune.Callback:
+    return Watch._current or tune.Callback()

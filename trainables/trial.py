@@ -1,0 +1,117 @@
+"""A trial as Ray Tune runs it. The only file of this package that knows Ray.
+
+The process is reused from trial to trial (`reuse_actors`), so starting Python and importing PyTorch is paid once a
+worker; the data stay on the device in between.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from ray import tune
+
+from trainables.assets import TrialAssets
+from trainables.config import TrialSettings
+from trainables.device import select_compute
+from trainables.loop import Distillation
+from trainables.records import EpochRecord
+from trainables.replicate import DeviceAssets
+from trainables.suggestion import apply_suggestion
+
+STATE_FILE = "state.pt"
+HISTORY_FILE = "history.json"
+POLICY_FILE = "policy.json"
+STUDENT_FILE = "student.pt"
+"""The trained student's `state_dict` for each seed, as {seed: state}."""
+
+
+class DistillationTrial(tune.Trainable):  # type: ignore[misc]
+    """Distils one student under one policy, once per seed.
+
+    One Tune iteration covers at least `report_seconds` of training (or ends the trial), so that short epochs are not
+    paid for with messages; a checkpoint follows at the latest every `checkpoint_seconds` and at the end.
+    """
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        *,
+        base: TrialSettings,
+        assets: TrialAssets,
+        report_seconds: float,
+        checkpoint_seconds: float,
+    ) -> None:
+        """Called once a process.
+
+        Args:
+            config: the searcher's suggestion, as `trainables.suggestion` describes it.
+            base: what the suggestion does not name.
+            assets: shared by all trials of the search; read-only.
+            report_seconds: least time between two reports.
+            checkpoint_seconds: most time between two checkpoints.
+        """
+        torch.set_num_threads(base.device.threads)
+        self._base = base
+        self._data = DeviceAssets(assets, select_compute(base.device))
+        self._report_seconds = report_seconds
+        self._checkpoint_seconds = checkpoint_seconds
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Called when the process goes on with another trial."""
+        self._release()
+        self._begin(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train until there is something worth reporting."""
+        began = time.monotonic()
+        record = next(self._records)
+        while not self._distillation.done and time.monotonic() - began < self._report_seconds:
+            record = next(self._records)
+        done = self._distillation.done
+        due = time.monotonic() - self._last_checkpoint >= self._checkpoint_seconds
+        if due or done:
+            self._last_checkpoint = time.monotonic()
+        return {
+            "score": record.validation_accuracy,
+            "epochs": record.epoch,
+            "done": done,
+            "should_checkpoint": due and not done,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write everything that a resumed trial, MLflow and the report need."""
+        folder = pathlib.Path(checkpoint_dir)
+        history = self._distillation.history()
+        (folder / HISTORY_FILE).write_text(history.to_json(), encoding="utf-8")
+        (folder / POLICY_FILE).write_text(json.dumps(history.policy, indent=2, ensure_ascii=False), encoding="utf-8")
+        if self._distillation.done:
+            students = {str(r.seed): r.student.state_dict() for r in self._distillation.replicates}
+            torch.save(students, folder / STUDENT_FILE)
+        else:
+            torch.save(self._distillation.state_dict(), folder / STATE_FILE)
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Go on from an unfinished trial's checkpoint."""
+        state = torch.load(pathlib.Path(checkpoint) / STATE_FILE, map_location="cpu", weights_only=True)
+        self._distillation.load_state_dict(state)
+
+    def cleanup(self) -> None:
+        """Called when the process ends."""
+        self._release()
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._distillation = Distillation(apply_suggestion(self._base, config), self._data)
+        self._records: Iterator[EpochRecord] = self._distillation.records()
+        self._last_checkpoint = time.monotonic()
+
+    def _release(self) -> None:
+        del self._records, self._distillation
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
