@@ -1,0 +1,230 @@
+import copy
+import math
+
+import pytest
+import torch
+
+from policies import Geometry, LossBalancer, PolicyError, create_policy, distillation_loss
+
+
+class Student(torch.nn.Module):
+    """Two heads, so that each loss has a parameter the other does not reach."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = torch.nn.Linear(6, 5)
+        self.task_head = torch.nn.Linear(5, 3)
+        self.distill_head = torch.nn.Linear(5, 3)
+        self.frozen = torch.nn.Parameter(torch.ones(2), requires_grad=False)
+
+    def forward(self, x):
+        hidden = torch.tanh(self.body(x))
+        return self.task_head(hidden), self.distill_head(hidden)
+
+
+@pytest.fixture
+def student():
+    torch.manual_seed(0)
+    return Student().double()
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    return torch.randn(7, 6).double(), torch.randint(0, 3, (7,)), torch.randn(7, 3).double()
+
+
+def losses(student, batch):
+    x, labels, teacher = batch
+    task_logits, distill_logits = student(x)
+    return torch.nn.functional.cross_entropy(task_logits, labels), (distill_logits - teacher).square().mean()
+
+
+def reference_gradients(student, batch, weight, scale=1.0):
+    twin = copy.deepcopy(student)
+    task, distill = losses(twin, batch)
+    (scale * (weight * distill + (1 - weight) * task)).backward()
+    return {name: p.grad for name, p in twin.named_parameters()}
+
+
+def gradients(student):
+    return {name: p.grad for name, p in student.named_parameters()}
+
+
+def assert_same(actual, expected):
+    for name, value in expected.items():
+        mine = actual[name]
+        if value is None or mine is None:
+            other = mine if value is None else value
+            assert other is None or not other.any(), name
+        else:
+            torch.testing.assert_close(mine, value)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("measure_now", [False, True])
+def test_gradients_equal_those_of_the_mixed_loss(student, batch, weight, measure_now):
+    balancer = LossBalancer(create_policy("fixed", {"weight": weight}), student)
+    balancer.backward(*losses(student, batch), measure_now=measure_now)
+    assert_same(gradients(student), reference_gradients(student, batch, weight))
+
+
+@pytest.mark.parametrize("measure_now", [False, True])
+def test_gradients_accumulate_like_backward(student, batch, measure_now):
+    balancer = LossBalancer(create_policy("fixed", {"weight": 0.3}), student)
+    for _ in range(2):
+        balancer.backward(*losses(student, batch), measure_now=measure_now)
+    expected = reference_gradients(student, batch, 0.3)
+    assert_same(gradients(student), {name: g if g is None else 2 * g for name, g in expected.items()})
+
+
+def test_geometry_is_exact(student, batch):
+    step = LossBalancer(create_policy("fixed"), student).backward(*losses(student, batch), measure_now=True)
+    flat = []
+    for which in (1, 0):
+        twin = copy.deepcopy(student)
+        losses(twin, batch)[which].backward()
+        flat.append(
+            torch.cat(
+                [
+                    (torch.zeros_like(p) if p.grad is None else p.grad).flatten()
+                    for p in twin.parameters()
+                    if p.requires_grad
+                ]
+            )
+        )
+    distill, task = flat
+    expected = Geometry(float(distill @ distill), float(task @ task), float(distill @ task))
+    assert step.geometry == pytest.approx(expected, rel=1e-12)
+    task_loss, distill_loss = losses(student, batch)
+    assert (step.task_loss, step.distill_loss) == pytest.approx((task_loss.item(), distill_loss.item()))
+
+
+def test_losses_that_share_no_parameter_are_orthogonal(batch):
+    torch.manual_seed(0)
+    left, right = torch.nn.Linear(6, 3).double(), torch.nn.Linear(6, 3).double()
+    x, labels, teacher = batch
+    balancer = LossBalancer(create_policy("fixed"), [*left.parameters(), *right.parameters()])
+    step = balancer.backward(
+        torch.nn.functional.cross_entropy(left(x), labels), (right(x) - teacher).square().mean(), measure_now=True
+    )
+    assert step.geometry.inner == 0.0
+    assert step.geometry.distill_sq > 0
+    assert step.geometry.task_sq > 0
+
+
+def test_a_broken_loss_without_weight_spoils_nothing(student, batch):
+    task, _ = losses(student, batch)
+    broken = student(batch[0])[1].sum() * math.inf
+    balancer = LossBalancer(create_policy("fixed", {"weight": 0.0}), student)
+    balancer.backward(task, broken)
+    assert_same(gradients(student), reference_gradients(student, batch, 0.0))
+
+
+class CountWalks(torch.autograd.Function):
+    """The identity; counts how often gradients flow through it."""
+
+    walks = 0
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        CountWalks.walks += 1
+        return gradient
+
+
+def test_a_measured_step_walks_the_graph_twice_and_any_other_once(student, batch):
+    x, labels, teacher = batch
+    balancer = LossBalancer(create_policy("norm_balance", {"measure_every": 3}), student)
+    counts = []
+    for _ in range(4):
+        hidden = CountWalks.apply(torch.tanh(student.body(x)))
+        task = torch.nn.functional.cross_entropy(student.task_head(hidden), labels)
+        distill = (student.distill_head(hidden) - teacher).square().mean()
+        CountWalks.walks = 0
+        balancer.backward(task, distill)
+        counts.append(CountWalks.walks)
+    assert counts == [2, 1, 1, 2]
+
+
+def test_a_policy_sees_what_it_asked_for_only(student, batch):
+    seen = []
+
+    class Spy(type(create_policy("norm_balance"))):
+        def decide(self, observation):
+            seen.append(observation.geometry is not None)
+            return super().decide(observation)
+
+    balancer = LossBalancer(Spy(measure_every=2), student)
+    for _ in range(4):
+        balancer.backward(*losses(student, batch), measure_now=True)
+    assert seen == [True, False, True, False]
+
+
+def test_probing_changes_no_decision(student, batch):
+    def weights(measure_now):
+        twin = copy.deepcopy(student)
+        balancer = LossBalancer(create_policy("norm_balance", {"measure_every": 2}), twin)
+        optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
+        result = []
+        for _ in range(6):
+            optimizer.zero_grad()
+            result.append(balancer.backward(*losses(twin, batch), measure_now=measure_now).decision.weight)
+            optimizer.step()
+        return result
+
+    assert weights(True) == pytest.approx(weights(False), abs=1e-12)
+
+
+def test_progress_runs_from_zero_towards_one(student, batch):
+    balancer = LossBalancer(create_policy("linear_schedule", {"start": 1.0, "end": 0.0}), student, total_steps=4)
+    weights = [balancer.backward(*losses(student, batch)).decision.weight for _ in range(6)]
+    assert weights == pytest.approx([1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
+
+
+def test_state_continues_exactly(student, batch):
+    def stream(balancer, steps):
+        return [balancer.backward(*losses(student, batch)).decision.weight for _ in range(steps)]
+
+    def fresh():
+        return LossBalancer(create_policy("linear_schedule"), student, total_steps=8)
+
+    expected = stream(fresh(), 8)
+    first = fresh()
+    stream(first, 3)
+    second = fresh()
+    second.load_state_dict(first.state_dict())
+    assert stream(second, 5) == expected[3:]
+
+
+def test_missing_total_steps_is_told_with_the_remedy(student):
+    with pytest.raises(PolicyError, match=r"total_steps.*epochs times batches"):
+        LossBalancer(create_policy("step_schedule"), student)
+    with pytest.raises(PolicyError, match=r"at least 1, but got 0"):
+        LossBalancer(create_policy("fixed"), student, total_steps=0)
+
+
+def test_nothing_to_train_is_an_error(student):
+    for parameter in student.parameters():
+        parameter.requires_grad_(False)
+    with pytest.raises(PolicyError, match="unfreeze"):
+        LossBalancer(create_policy("fixed"), student)
+
+
+def test_distillation_loss_is_the_scaled_divergence():
+    torch.manual_seed(0)
+    student, teacher = torch.randn(4, 5).double(), torch.randn(4, 5).double()
+    p, q = torch.softmax(teacher.float() / 2, 1), torch.softmax(student.float() / 2, 1)
+    expected = 4 * (p * (p / q).log()).sum(1).mean()
+    torch.testing.assert_close(distillation_loss(student, teacher, 2.0), expected)
+    assert distillation_loss(teacher, teacher, 2.0).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_distillation_loss_sends_no_gradient_to_the_teacher():
+    student, teacher = torch.randn(2, 3, requires_grad=True), torch.randn(2, 3, requires_grad=True)
+    distillation_loss(student, teacher, 4.0).backward()
+    assert student.grad is not None
+    assert teacher.grad is None

@@ -1,0 +1,103 @@
+"""Each rule does what its sentence says."""
+
+import math
+
+import pytest
+
+from policies import Geometry, Observation, create_policy
+
+
+def at(progress=0.0, geometry=None):
+    return Observation(step=0, progress=progress, geometry=geometry)
+
+
+def with_cosine(cosine):
+    return at(geometry=Geometry(1.0, 1.0, cosine))
+
+
+def with_ratio(ratio):
+    return at(geometry=Geometry(ratio**2, 1.0, 0.0))
+
+
+def test_fixed_is_constant():
+    policy = create_policy("fixed", {"weight": 0.3})
+    assert {policy.decide(at(p)).weight for p in (0.0, 0.5, 0.99)} == {0.3}
+
+
+def test_linear_schedule_goes_straight():
+    policy = create_policy("linear_schedule", {"start": 1.0, "end": 0.2})
+    assert [policy.decide(at(p)).weight for p in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 0.6, 0.2])
+
+
+def test_cosine_schedule_is_slow_at_both_ends():
+    policy = create_policy("cosine_schedule", {"start": 1.0, "end": 0.0})
+    weights = [policy.decide(at(p)).weight for p in (0.0, 0.1, 0.5, 0.9, 1.0)]
+    assert weights == pytest.approx([1.0, 0.5 * (1 + math.cos(0.1 * math.pi)), 0.5, 1 - weights[1], 0.0])
+    assert 1.0 - weights[1] < 0.1
+
+
+def test_step_schedule_switches_once():
+    policy = create_policy("step_schedule", {"switch": 0.6, "before": 0.9, "after": 0.1})
+    assert [policy.decide(at(p)).weight for p in (0.0, 0.59, 0.6, 0.99)] == [0.9, 0.9, 0.1, 0.1]
+
+
+def test_cosine_threshold_switches_on_the_cosine():
+    policy = create_policy(
+        "cosine_threshold", {"threshold": 0.2, "above": 0.8, "below": 0.1, "smoothing": 0, "hysteresis": 0}
+    )
+    assert [policy.decide(with_cosine(c)).weight for c in (0.5, 0.1, 0.21, -1.0)] == [0.8, 0.1, 0.8, 0.1]
+
+
+def test_hysteresis_keeps_the_switch_from_flapping():
+    policy = create_policy(
+        "cosine_threshold", {"threshold": 0.2, "above": 0.8, "below": 0.1, "smoothing": 0, "hysteresis": 0.1}
+    )
+    cosines = (0.5, 0.15, 0.25, 0.05, 0.25, 0.15, 0.35)
+    assert [policy.decide(with_cosine(c)).weight for c in cosines] == [0.8, 0.8, 0.8, 0.1, 0.1, 0.1, 0.8]
+
+
+def test_norm_ratio_threshold_switches_on_the_ratio():
+    policy = create_policy(
+        "norm_ratio_threshold", {"threshold": 4, "above": 0.0, "below": 0.9, "smoothing": 0, "hysteresis": 0}
+    )
+    assert [policy.decide(with_ratio(r)).weight for r in (1, 5, 3.9, 100)] == [0.9, 0.0, 0.9, 0.0]
+
+
+def test_ratios_are_averaged_geometrically():
+    policy = create_policy(
+        "norm_ratio_threshold", {"threshold": 2.0, "above": 0.0, "below": 0.9, "smoothing": 0.5, "hysteresis": 0}
+    )
+    policy.decide(with_ratio(1.0))
+    # Weights 1/3 and 2/3 after Adam's correction: 8^(2/3) = 4 > 2, 2^(2/3) < 2.
+    assert policy.decide(with_ratio(8.0)).weight == 0.0
+    assert "norm ratio 4 " in policy.decide(at()).reason
+
+
+def test_norm_balance_makes_both_pulls_equally_long():
+    policy = create_policy("norm_balance", {"balance": 1.0, "smoothing": 0})
+    for ratio in (0.1, 1.0, 9.0):
+        weight = policy.decide(with_ratio(ratio)).weight
+        assert weight * ratio == pytest.approx(1 - weight)
+
+
+def test_norm_balance_gives_the_teacher_kappa_times_the_labels_pull():
+    weight = create_policy("norm_balance", {"balance": 3.0, "smoothing": 0}).decide(with_ratio(2.0)).weight
+    assert weight * 2.0 / (1 - weight) == pytest.approx(3.0)
+
+
+def test_smoothing_averages_without_bias_towards_the_start():
+    policy = create_policy(
+        "cosine_threshold", {"threshold": 0.4, "above": 0.8, "below": 0.1, "smoothing": 0.9, "hysteresis": 0}
+    )
+    assert policy.decide(with_cosine(0.5)).weight == 0.8  # without the correction the mean would be 0.05
+
+
+@pytest.mark.parametrize("family", ["cosine_threshold", "norm_ratio_threshold", "norm_balance"])
+def test_measuring_follows_the_period(family):
+    policy = create_policy(family, {"measure_every": 4})
+    assert [s for s in range(10) if policy.measures_at(s)] == [0, 4, 8]
+
+
+@pytest.mark.parametrize("family", ["fixed", "linear_schedule", "cosine_schedule", "step_schedule"])
+def test_rules_on_the_clock_measure_nothing(family):
+    assert not any(create_policy(family).measures_at(s) for s in range(100))
