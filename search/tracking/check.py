@@ -1,0 +1,109 @@
+"""Tells a wrong or unreachable tracking URI before anything is run."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import threading
+import urllib.parse
+
+from search.errors import TrackingError, nearest
+from search.tracking.store import open_client, quiet
+from search.tracking.uri import is_server, sqlite_path, without_password
+
+_SECONDS = 4.0
+_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
+_REMEDY = "a store is written `sqlite:///folder/mlflow.db` (a file) or `http://host:5000` (an MLflow server)"
+_SQLITE_HEADER = b"SQLite format 3\x00"
+
+
+def check_tracking(uri: str) -> None:
+    """Make sure that a search can write to this store; takes at most about 5 s.
+
+    A new SQLite file is not created: that takes seconds, and happens beside the search.
+
+    Raises:
+        TrackingError: the URI names no kind of store, or the store cannot be reached or written.
+    """
+    scheme = urllib.parse.urlsplit(uri).scheme
+    if scheme in ("", "file"):
+        raise TrackingError(
+            f"tracking URI {uri!r} is a folder, and MLflow has given up folders as stores; name an SQLite file"
+            f" instead: 'sqlite:///{uri.removeprefix('file://').rstrip('/') or 'mlruns'}/mlflow.db'."
+        )
+    path = sqlite_path(uri)
+    if path is not None:
+        _check_file(uri, path)
+        if not path.exists() or path.stat().st_size == 0:
+            return
+    elif scheme == "sqlite":
+        raise TrackingError(f"tracking URI {uri!r} needs three slashes before the file: 'sqlite:///folder/mlflow.db'.")
+    elif scheme.partition("+")[0] not in _SCHEMES and not _is_plugin(scheme):
+        raise TrackingError(
+            f"tracking URI {uri!r} begins with {scheme!r}, which is no store that MLflow knows;"
+            f" {_REMEDY}.{nearest(scheme, _SCHEMES)}"
+        )
+    _connect(uri)
+
+
+def _check_file(uri: str, path: pathlib.Path) -> None:
+    if path.name in ("", ":memory:") or path.is_dir():
+        raise TrackingError(f"tracking URI {uri!r} must name a file, such as 'sqlite:///folder/mlflow.db'.")
+    nearest_folder = next(parent for parent in path.parents if parent.exists())
+    if not nearest_folder.is_dir():
+        raise TrackingError(f"tracking URI {uri!r}: {str(nearest_folder)!r} is a file, not a folder; choose another.")
+    target = path if path.exists() else nearest_folder
+    if not os.access(target, os.W_OK) or not os.access(nearest_folder, os.W_OK | os.X_OK):
+        raise TrackingError(f"tracking URI {uri!r}: {str(target)!r} is not writable; choose another place.")
+    if path.exists():
+        with path.open("rb") as stream:
+            header = stream.read(len(_SQLITE_HEADER))
+        if header not in (b"", _SQLITE_HEADER):
+            raise TrackingError(f"tracking URI {uri!r}: {str(path)!r} is not an SQLite database; choose another file.")
+
+
+def _is_plugin(scheme: str) -> bool:
+    import importlib.metadata
+
+    return any(entry.name == scheme for entry in importlib.metadata.entry_points(group="mlflow.tracking_store"))
+
+
+def _connect(uri: str) -> None:
+    """Ask the store something, in a thread of its own because a name server or driver may hang for minutes."""
+    with quiet():
+        import mlflow  # noqa: F401 - a slow import must not count as a slow store
+    problems: list[Exception] = []
+
+    def ask() -> None:
+        with quiet():
+            try:
+                open_client(uri).search_experiments(max_results=1)
+            except Exception as error:  # of MLflow, a database driver, requests …
+                problems.append(error)
+
+    thread = threading.Thread(target=ask, name="mlflow-check", daemon=True)
+    thread.start()
+    thread.join(_SECONDS)
+    if thread.is_alive():
+        raise TrackingError(
+            f"the MLflow store {without_password(uri)!r} did not answer within {_SECONDS:.0f} s; {_REMEDY}."
+        )
+    if problems:
+        raise TrackingError(
+            f"the MLflow store {without_password(uri)!r} cannot be used: {_explain(uri, problems[0])}"
+        ) from problems[0]
+
+
+def _explain(uri: str, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if not is_server(uri):
+        return f"{text[:300]}; {_REMEDY}."
+    if "Connection refused" in text:
+        return "nothing listens there. Start it with `mlflow server`, or mend the host and port."
+    if "resolve" in text or "not known" in text:
+        return "there is no such host. Mend the address."
+    if "error code 401" in text or "error code 403" in text:
+        return "it refuses the user; give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or _TOKEN)."
+    if "error code 404" in text or "error code 405" in text or "JSON" in text:
+        return "something answers there, but it is no MLflow server. Mend the address."
+    return f"{text[:300]}; {_REMEDY}."

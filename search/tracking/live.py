@@ -1,0 +1,134 @@
+"""Keeps MLflow up to date while a search runs, from a thread that the search never waits for."""
+
+from __future__ import annotations
+
+import threading
+import time
+import types
+from typing import Self
+
+from search.records import SearchRecord, TrialRecord
+from search.tracking.projection import Projection
+from search.tracking.synchronise import TrackingReport, one_line
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+_SECONDS_TO_FINISH = 30.0
+_SECONDS_TO_ABANDON = 10.0
+
+
+class LiveProjection:
+    """Projects trials as they change; a context manager around the search.
+
+    `update` only leaves a record for the thread, the latest of each trial, so that neither memory nor the driver's time
+    depends on MLflow. While the store is down the thread tries again after ever longer pauses; since a record holds a
+    trial's whole history, the first success makes up for all that was missed.
+
+    Args:
+        search: the search, and the trials that an earlier run of it left.
+        uri: of the MLflow store.
+        experiment: of MLflow, by name.
+        interval: least seconds between two rounds of writing.
+    """
+
+    def __init__(self, search: SearchRecord, uri: str, experiment: str, *, interval: float = 2.0) -> None:
+        self._projection = Projection(uri, experiment)
+        self._search = search
+        self._interval = interval
+        self._latest = {trial.trial_id: trial for trial in search.trials}
+        self._changed: set[str] = set()
+        self._closing = False
+        self._wake = threading.Condition()
+        self._seconds = 0.0
+        self._error: str | None = None
+        self._complete = False
+        self._give_up_at = float("inf")
+        self._thread = threading.Thread(target=self._run, name="mlflow-projection", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        if not self._closing:
+            with self._wake:
+                trials = tuple(sorted(self._latest.values(), key=lambda trial: trial.number))
+            stopped = self._search.model_copy(update={"status": "stopped", "trials": trials})
+            self.finish(stopped, timeout=_SECONDS_TO_ABANDON)
+
+    def update(self, trial: TrialRecord) -> None:
+        """Note a trial's new state; takes microseconds, never fails."""
+        with self._wake:
+            self._latest[trial.trial_id] = trial
+            self._changed.add(trial.trial_id)
+            self._wake.notify()
+
+    def finish(self, search: SearchRecord, timeout: float = _SECONDS_TO_FINISH) -> TrackingReport:
+        """Project the search's final state and end the thread.
+
+        Args:
+            search: all that is known now; it replaces what was given to `update`.
+            timeout: seconds to wait; after them the report says that MLflow is incomplete, and `sync` can complete it.
+        """
+        with self._wake:
+            self._search = search
+            self._latest = {trial.trial_id: trial for trial in search.trials}
+            self._closing = True
+            self._give_up_at = time.monotonic() + timeout
+            self._wake.notify()
+        self._thread.join(timeout)
+        return TrackingReport(
+            runs=len(self._projection.runs),
+            points=self._projection.points,
+            seconds=self._seconds,
+            complete=self._complete,
+            error=self._error,
+        )
+
+    def _run(self) -> None:
+        everything = True
+        pause = _FIRST_PAUSE
+        while True:
+            with self._wake:
+                if not everything:
+                    self._wake.wait_for(lambda: self._changed or self._closing)
+                closing = self._closing
+                changed, self._changed = self._changed, set()
+                trials = tuple(sorted(self._latest.values(), key=lambda trial: trial.number))
+                search = self._search.model_copy(update={"trials": trials})
+            succeeded = self._write(search, None if everything or closing else changed)
+            if closing and (succeeded or time.monotonic() >= self._give_up_at):
+                self._complete = succeeded and self._projection.file_problem is None
+                return
+            everything = not succeeded
+            self._sleep(self._interval if succeeded else pause, closing=closing)
+            pause = _FIRST_PAUSE if succeeded or closing else min(2 * pause, _LONGEST_PAUSE)
+
+    def _write(self, search: SearchRecord, changed: set[str] | None) -> bool:
+        began = time.monotonic()
+        try:
+            if changed is None:
+                self._projection.write(search)
+            else:
+                self._projection.write_trials(search, changed)
+        except Exception as error:  # of MLflow, a database, requests …: the search must go on whatever it is
+            self._projection.forget()
+            self._error = one_line(error)
+            return False
+        finally:
+            self._seconds += time.monotonic() - began
+        self._error = self._projection.file_problem or self._error
+        return True
+
+    def _sleep(self, seconds: float, *, closing: bool) -> None:
+        """Wait; the news that the search ends cuts it short, but not the pause between two last attempts."""
+        with self._wake:
+            if closing:
+                self._wake.wait(min(seconds, max(0.0, self._give_up_at - time.monotonic())))
+            else:
+                self._wake.wait_for(lambda: self._closing, timeout=seconds)

@@ -1,0 +1,114 @@
+"""A trial's history as metric points. Names before a slash are the sections of MLflow's charts."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import itertools
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from search.records import TrialRecord
+
+MAX_POINTS = 100
+"""A series has about as many points at most."""
+
+_EPOCH_METRICS = {
+    "epoch/validation_accuracy": "validation_accuracy",
+    "epoch/validation_loss": "validation_loss",
+    "epoch/agreement_with_teacher": "agreement",
+    "epoch/train_task_loss": "train_task_loss",
+    "epoch/train_distill_loss": "train_distill_loss",
+    "epoch/lambda": "weight",
+}
+_STEP_METRICS = {
+    "step/lambda": "weight",
+    "step/scale": "scale",
+    "step/cosine": "cosine",
+    "step/norm_ratio": "norm_ratio",
+    "step/task_loss": "task_loss",
+    "step/distill_loss": "distill_loss",
+}
+
+_Item = TypeVar("_Item")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of a metric. `timestamp` in milliseconds since 1970."""
+
+    name: str
+    value: float
+    step: int
+    timestamp: int
+
+
+def milliseconds(moment: datetime.datetime | None) -> int:
+    """Since 1970; 0 for an unknown moment."""
+    return 0 if moment is None else round(moment.timestamp() * 1000)
+
+
+def thin(items: Sequence[_Item], expected: int, *, complete: bool) -> list[_Item]:
+    """At most about `MAX_POINTS` of the items, evenly spread, the first and (once complete) the last among them.
+
+    Which items are kept depends on `expected`, the length of the finished series, so that a growing series only ever
+    gains points.
+    """
+    stride = math.ceil(max(expected, len(items)) / MAX_POINTS) or 1
+    return [item for index, item in enumerate(items) if index % stride == 0 or (complete and index == len(items) - 1)]
+
+
+def trial_points(
+    trial: TrialRecord,
+    *,
+    expected_epochs: int = 0,
+    expected_steps: int = 0,
+    after_epoch: int = -1,
+    after_step: int = -1,
+) -> list[Point]:
+    """The points of a trial beyond `after_epoch` and `after_step`.
+
+    A point's time follows from the trial's own clock, not from the moment of writing: MLflow takes a point that it has
+    already as the same one.
+    """
+    history = trial.history
+    complete = trial.status in ("finished", "failed")
+    begin = milliseconds(trial.started)
+    ends = [begin + round(1000 * s) for s in itertools.accumulate(record.seconds for record in history.epochs)]
+    times = dict(zip((record.epoch for record in history.epochs), ends, strict=True))
+    points = [
+        _point(name, getattr(record, field), record.epoch, times[record.epoch])
+        for record in thin(history.epochs, expected_epochs, complete=complete)
+        if record.epoch > after_epoch
+        for name, field in _EPOCH_METRICS.items()
+    ]
+    clock = ([0.0, *map(float, times)], [float(begin), *map(float, times.values())])
+    points += [
+        _point(name, getattr(record, field), record.step, round(float(np.interp(record.epoch, *clock))))
+        for record in thin(history.trace, expected_steps, complete=complete)
+        if record.step > after_step
+        for name, field in _STEP_METRICS.items()
+    ]
+    return points
+
+
+def outcome_points(trial: TrialRecord) -> list[Point]:
+    """What one number says about a trial: its rule's complexity and, once finished, its score."""
+    values: dict[str, float | None] = {"complexity": trial.complexity}
+    if trial.status == "finished":
+        values |= {
+            "score": trial.history.score,
+            "score_std": trial.history.score_std,
+            "training_seconds": trial.history.training_seconds,
+        }
+    last = trial.history.epochs[-1].epoch if trial.history.epochs else 0
+    moment = milliseconds(trial.ended or trial.started)
+    return [_point(name, value, last, moment) for name, value in values.items() if value is not None]
+
+
+def _point(name: str, value: float, step: int, timestamp: int) -> Point:
+    # MLflow stores an infinity as 1.8e308, which no axis survives; a NaN is left out of its charts.
+    return Point(name=name, value=value if math.isfinite(value) else math.nan, step=step, timestamp=timestamp)

@@ -1,0 +1,86 @@
+"""Opens MLflow stores: quietly, with short timeouts, and one creator at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import filelock
+
+from search.errors import TrackingError
+from search.tracking.uri import artifact_location, sqlite_path, without_password
+
+REQUEST_SECONDS = 10
+_CREATION_SECONDS = 60.0
+_KIND = "mlflow.experimentKind"
+_KIND_TRAINING = "custom_model_development"  # lets MLflow's UI open on the runs, not on traces of language models
+_NOTE = "mlflow.note.content"
+_ABOUT_EXPERIMENT = (
+    "Searches for the rule that sets λ, the weight of the distillation loss. A run with `kd.role` = `search` is one"
+    " search and holds its ranking; the runs below it are its trials, one student each. Select two trials and press"
+    " *Compare* to see two policies side by side."
+)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Within the block, in this thread, MLflow and its database layer write nothing to the terminal."""
+    # MLflow sends usage data from its import on, and offers no other way to refuse.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.utils.logging_utils import suppress_logs_in_thread
+
+    with suppress_logs_in_thread():
+        yield
+
+
+def open_client(uri: str) -> Any:
+    """An `mlflow.MlflowClient` of the store, which is created if it is a new SQLite file.
+
+    Raises:
+        Exception: whatever MLflow raises if the store cannot be had.
+    """
+    with quiet():
+        import mlflow
+        from mlflow import environment_variables as settings
+
+        # Defaults of this process only: what the user has set in the environment goes before them, and no child
+        # inherits them. Retries are the caller's, who knows whether somebody waits.
+        settings.MLFLOW_HTTP_REQUEST_TIMEOUT.default = REQUEST_SECONDS
+        settings.MLFLOW_HTTP_REQUEST_MAX_RETRIES.default = 0
+        settings.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.default = True
+        path = sqlite_path(uri)
+        if path is None:
+            return mlflow.MlflowClient(tracking_uri=uri)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Two processes that meet in MLflow's first migrations of one file break it.
+        with filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=_CREATION_SECONDS):
+            return mlflow.MlflowClient(tracking_uri=uri)
+
+
+def open_experiment(client: Any, uri: str, name: str) -> str:
+    """The id of the experiment, which is created if there is none of this name.
+
+    Raises:
+        TrackingError: an experiment of this name was deleted.
+    """
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        tags = {_KIND: _KIND_TRAINING, _NOTE: _ABOUT_EXPERIMENT}
+        try:
+            return str(client.create_experiment(name, artifact_location=artifact_location(uri), tags=tags))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            experiment = client.get_experiment_by_name(name)  # another process came first
+    if experiment.lifecycle_stage != "active":
+        raise TrackingError(
+            f"the MLflow experiment {name!r} in {without_password(uri)!r} was deleted; bring it back with `mlflow"
+            f" experiments restore --experiment-id {experiment.experiment_id}`, or choose another experiment name."
+        )
+    if _KIND not in experiment.tags:
+        client.set_experiment_tag(experiment.experiment_id, _KIND, _KIND_TRAINING)
+    return str(experiment.experiment_id)

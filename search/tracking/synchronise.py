@@ -1,0 +1,58 @@
+"""One whole projection, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from search.errors import KDPolicySearchError, TrackingError
+from search.records import SearchRecord
+from search.tracking.projection import Projection
+from search.tracking.uri import without_password
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrackingReport:
+    """What a projection did."""
+
+    runs: int
+    """Created or changed."""
+    points: int
+    """Metric points sent."""
+    seconds: float
+    """Spent writing."""
+    complete: bool
+    """Whether MLflow now shows all that the search holds."""
+    error: str | None = None
+    """The last thing that went wrong, even if a later attempt succeeded."""
+
+
+def sync(search: SearchRecord, uri: str, experiment: str) -> TrackingReport:
+    """Bring MLflow up to date with a search; nothing doubles if it was up to date already.
+
+    Raises:
+        TrackingError: the store fails.
+    """
+    began = time.monotonic()
+    projection = Projection(uri, experiment)
+    try:
+        projection.write(search)
+    except KDPolicySearchError:
+        raise
+    except Exception as error:
+        raise TrackingError(
+            f"the MLflow store {without_password(uri)!r} failed while it was written: {one_line(error)}."
+            " What is stored of the search is unharmed; try again when the store is well."
+        ) from error
+    return TrackingReport(
+        runs=len(projection.runs),
+        points=projection.points,
+        seconds=time.monotonic() - began,
+        complete=projection.file_problem is None,
+        error=projection.file_problem,
+    )
+
+
+def one_line(error: Exception) -> str:
+    """An exception's message, short enough for a terminal."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

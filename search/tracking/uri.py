@@ -1,0 +1,40 @@
+"""Tracking URIs as text: which store they mean and where its artifacts lie. Touches no store."""
+
+from __future__ import annotations
+
+import pathlib
+import urllib.parse
+
+_SQLITE = "sqlite:///"
+
+
+def default_tracking_uri(output: pathlib.Path) -> str:
+    """The store of searches whose results lie in `output`: one SQLite file in it."""
+    return _SQLITE + str(output.absolute() / "mlflow.db")
+
+
+def sqlite_path(uri: str) -> pathlib.Path | None:
+    """The database file of a `sqlite:///…` URI, absolute; None for any other store."""
+    if not uri.startswith(_SQLITE):
+        return None
+    return pathlib.Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
+
+
+def is_server(uri: str) -> bool:
+    """Whether the URI is that of an MLflow server."""
+    return urllib.parse.urlsplit(uri).scheme in ("http", "https")
+
+
+def artifact_location(uri: str) -> str | None:
+    """Where a new experiment keeps its files: beside an SQLite file; None leaves the choice to the server."""
+    path = sqlite_path(uri)
+    return None if path is None else (path.parent / "mlartifacts").as_uri()
+
+
+def without_password(uri: str) -> str:
+    """The URI as it may be shown."""
+    parts = urllib.parse.urlsplit(uri)
+    if parts.password is None:
+        return uri
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username}:***@{host}").geturl()

@@ -1,0 +1,155 @@
+"""How a search and its trials are named, tagged and described in MLflow."""
+
+from __future__ import annotations
+
+import collections
+from typing import Any
+
+from search.records import SearchRecord, TrialRecord
+
+NOTE = "mlflow.note.content"
+PARENT = "mlflow.parentRunId"
+TRIAL_ID = "tune.trial_id"
+SEARCH = "kd.search"
+CREATED = "kd.created"
+ROLE = "kd.role"
+
+_MAX_TAG = 8000
+_MAX_PARAMETER = 6000
+_MAX_RULE = 400
+_SETTINGS = {
+    "dataset": "data.name",
+    "train_size": "data.train_size",
+    "teacher": "teacher.model.name",
+    "student": "student.name",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "optimizer": "training.optimizer",
+    "replicates": "replicates",
+}
+"""Parameter's name in MLflow -> where the search file has it."""
+_VARIED = {"learning_rate": "training.learning_rate", "temperature": "temperature"}
+"""The same for what a search may vary from trial to trial."""
+
+
+def setting(search: SearchRecord, path: str) -> Any:
+    """The value at a dotted path of the resolved search file; None if it is not there."""
+    value: Any = search.config
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def identity_tags(search: SearchRecord) -> dict[str, str]:
+    """What tells the runs of this search from all others, an earlier one of the same name included."""
+    created = "" if search.created is None else search.created.isoformat(timespec="seconds")
+    return {SEARCH: search.name, CREATED: created}
+
+
+def search_parameters(search: SearchRecord) -> dict[str, str]:
+    """What all trials of the search have in common, and how many of them there are to be."""
+    values = {name: setting(search, path) for name, path in _SETTINGS.items()}
+    values["trials_per_family"] = setting(search, "trials_per_family")
+    values["families"] = ", ".join(setting(search, "families") or ())
+    return _as_text(values)
+
+
+def trial_parameters(search: SearchRecord, trial: TrialRecord) -> dict[str, str]:
+    """Everything that a newcomer may want to compare or filter by, flat."""
+    values = {name: setting(search, path) for name, path in (_SETTINGS | _VARIED).items()} | trial.shared
+    values["policy.family"] = trial.family
+    values |= {f"policy.{name}": value for name, value in trial.parameters.items()}
+    return _as_text(values)
+
+
+def run_name(trial: TrialRecord) -> str:
+    """Such as `007 cosine_threshold`, or `001 fixed λ=0.9 (baseline)`: what the legend of a chart shows."""
+    constant = f" λ={trial.parameters['weight']:.3g}" if set(trial.parameters) == {"weight"} else ""
+    return f"{trial.number:03d} {trial.family}{constant}{' (baseline)' if trial.baseline else ''}"
+
+
+def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[str, str]:
+    """All tags of a trial's run but those that count what is written."""
+    tags = {
+        PARENT: parent,
+        TRIAL_ID: trial.trial_id,
+        ROLE: "trial",
+        "policy.family": trial.family,
+        "policy.rule": trial.rule,
+        "kd.baseline": "yes" if trial.baseline else "no",
+        NOTE: _trial_note(trial),
+    }
+    if trial.status == "failed":
+        tags["error"] = trial.error or "no message"
+    return {name: _cut(value, _MAX_TAG) for name, value in tags.items()} | identity_tags(search)
+
+
+def search_tags(search: SearchRecord) -> dict[str, str]:
+    """All tags of the search's own run but those that count what is written."""
+    return {ROLE: "search", NOTE: _cut(_search_note(search), _MAX_TAG)} | identity_tags(search)
+
+
+def _trial_note(trial: TrialRecord) -> str:
+    lines = [f"**{trial.rule}**", ""]
+    if trial.baseline:
+        lines += ["One of the constant λ that every search tries, for comparison.", ""]
+    if trial.score is not None:
+        spread = trial.history.score_std
+        lines.append(
+            f"Validation accuracy {_percent(trial.score)}"
+            + (f" ± {_percent(spread)} over {len(trial.history.replicates)} seeds" if spread is not None else "")
+            + f"; the rule needs {trial.complexity} number{'' if trial.complexity == 1 else 's'}."
+        )
+    elif trial.status == "failed":
+        lines.append(f"Failed: {trial.error or 'no message'}")
+    return "\n".join(lines).strip()
+
+
+def _search_note(search: SearchRecord) -> str:
+    teacher = "" if search.teacher_accuracy is None else f" (validation accuracy {_percent(search.teacher_accuracy)})"
+    lines = [
+        f"A search for the rule that sets λ, the weight of the distillation loss, while teacher"
+        f" `{setting(search, 'teacher.model.name')}`{teacher} teaches student `{setting(search, 'student.name')}` on"
+        f" `{setting(search, 'data.name')}`. Each run below is one student, trained under one rule.",
+        "",
+    ]
+    ranked = search.finished
+    if not ranked:
+        return "\n".join([*lines, "No trial has finished yet."])
+    best = ranked[0]
+    lines += [
+        f"Best{' so far' if search.status == 'running' else ''}: **{run_name(best)}**, {_percent(best.score or 0.0)}:"
+        f" {_cut(best.rule, _MAX_RULE)}",
+        "",
+        "| family | best score | ± | its rule | numbers in it | finished trials |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    counts = collections.Counter(trial.family for trial in ranked)
+    seen: set[str] = set()
+    for trial in ranked:
+        if trial.family not in seen:
+            seen.add(trial.family)
+            spread = "–" if trial.history.score_std is None else _percent(trial.history.score_std)
+            rule = _cut(trial.rule, _MAX_RULE).replace("|", "\\|")
+            lines.append(
+                f"| {trial.family} | {_percent(trial.score or 0.0)} | {spread} | {rule} | {trial.complexity}"
+                f" | {counts[trial.family]} |"
+            )
+    lines += [
+        "",
+        "Scores are mean validation accuracies, and the best of many is flattered by having been picked; ± is the"
+        " standard deviation over seeds.",
+    ]
+    return "\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _as_text(values: dict[str, Any]) -> dict[str, str]:
+    return {name: _cut(str(value), _MAX_PARAMETER) for name, value in values.items() if value is not None}
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
