@@ -1,0 +1,167 @@
+"""The score against each searched number: a family's own, and those that all families share."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from policies.registry import FAMILIES
+from search.records import SearchRecord, TrialRecord
+from search.report.drawing import Figure, focus, new_figure, percent_axis, plain_axis, thinned, to_svg
+from search.report.palette import INK, LegendItem, css_colour, family_colour
+from search.report.ranking import best_trials, ranked_trials
+from search.report.wording import family_title, number
+
+_MOST_POINTS = 200
+_ROW = 108
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One parameter: its value and the score of each trial, best first. `families` names each point's family."""
+
+    name: str
+    log: bool
+    values: tuple[float, ...]
+    scores: tuple[float, ...]
+    families: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ParametersInfo:
+    """The panels of one figure; `family` is None for the shared ones. `kept` were the same in every trial."""
+
+    family: str | None
+    panels: tuple[Panel, ...]
+    meanings: dict[str, str]
+    kept: dict[str, float | int]
+    limits: tuple[float, float]
+
+
+def parameter_figures(search: SearchRecord) -> tuple[Figure, ...]:
+    """The shared settings first, then each family, best first. To be called inside `drawing.style`."""
+    infos = (_get_shared_info(search), *(_get_family_info(search, family) for family in best_trials(search)))
+    return tuple(_plot_parameters(info, place) for place, info in enumerate(infos) if info is not None)
+
+
+def _get_shared_info(search: SearchRecord) -> ParametersInfo | None:
+    trials = ranked_trials(search)
+    meanings = {"learning_rate": "peak of the schedule", "temperature": "T, softens both models' outputs"}
+    return _info(None, trials, [dict(t.shared) for t in trials], meanings, log=set(meanings))
+
+
+def _get_family_info(search: SearchRecord, family: str) -> ParametersInfo | None:
+    trials = tuple(t for t in ranked_trials(search) if t.family == family)
+    declared = FAMILIES[family].parameters() if family in FAMILIES else {}
+    meanings = {name: parameter.meaning for name, parameter in declared.items()}
+    log = {name for name, parameter in declared.items() if parameter.log}
+    return _info(family, trials, [dict(t.parameters) for t in trials], meanings, log=log)
+
+
+def _info(
+    family: str | None,
+    trials: tuple[TrialRecord, ...],
+    settings: list[dict[str, float | int]],
+    meanings: dict[str, str],
+    log: set[str],
+) -> ParametersInfo | None:
+    """None where nothing was varied."""
+    names = list(dict.fromkeys(name for values in settings for name in values))
+    panels = []
+    kept: dict[str, float | int] = {}
+    for name in names:
+        seen = [(values[name], trial) for values, trial in zip(settings, trials, strict=True) if name in values]
+        if len({value for value, _ in seen}) == 1:
+            kept[name] = seen[0][0]
+            continue
+        shown = thinned(seen, _MOST_POINTS)
+        panels.append(
+            Panel(
+                name=name,
+                log=name in log and min(value for value, _ in seen) > 0,
+                values=tuple(float(value) for value, _ in shown),
+                scores=tuple(trial.score or 0.0 for _, trial in shown),
+                families=tuple(trial.family for _, trial in shown),
+            )
+        )
+    if not panels:
+        return None
+    scores = [trial.score or 0.0 for trial in trials]
+    return ParametersInfo(
+        family=family,
+        panels=tuple(panels),
+        meanings={panel.name: meanings[panel.name] for panel in panels if panel.name in meanings},
+        kept=kept,
+        limits=focus(scores, scores[:1]),
+    )
+
+
+def _plot_parameters(info: ParametersInfo, place: int) -> Figure:
+    columns = 2
+    rows = -(-len(info.panels) // columns)
+    height = rows * _ROW + (rows - 1) * 40 + 44
+    figure, axes = new_figure(height, rows=rows, columns=columns, left=42, right=8, bottom=36, top=8, gap=(14, 40))
+    for index, panel_axes in enumerate(axes):
+        if index >= len(info.panels):
+            panel_axes.set_axis_off()
+            continue
+        _plot_panel(panel_axes, info.panels[index], info.limits)
+        if index % columns == 0:
+            panel_axes.set_ylabel("accuracy, %")
+        else:
+            panel_axes.tick_params(labelleft=False)
+    name = f"parameters{place}"
+    title = f"Which values suit {'every rule' if info.family is None else family_title(info.family)}?"
+    svg = to_svg(figure, name, title)
+    return Figure(name=name, title=title, caption=_caption(info), svg=svg, legend=_legend(info))
+
+
+def _plot_panel(axes: Any, panel: Panel, limits: tuple[float, float]) -> None:
+    low, high = limits
+    for family in dict.fromkeys(panel.families):
+        points = [
+            (value, score)
+            for value, score, owner in zip(panel.values, panel.scores, panel.families, strict=True)
+            if owner == family
+        ]
+        axes.plot(
+            [value for value, _ in points],
+            [max(score, low) for _, score in points],
+            "o",
+            markersize=4.6,
+            color=family_colour(family),
+            alpha=0.65,
+            markeredgewidth=0,
+        )
+    axes.plot(
+        panel.values[0], panel.scores[0], "D", markersize=6, color=family_colour(panel.families[0]),
+        markeredgecolor=INK, markeredgewidth=0.8,
+    )  # fmt: skip
+    if panel.log:
+        axes.set_xscale("log")
+        edges = [math.log(value) for value in (min(panel.values), max(panel.values))]
+        margin = 0.06 * (edges[1] - edges[0])
+        axes.set_xlim(math.exp(edges[0] - margin), math.exp(edges[1] + margin))
+    else:
+        axes.margins(x=0.06)
+    plain_axis(axes.xaxis, log=panel.log)
+    percent_axis(axes.yaxis, low, high, ticks=4)
+    axes.set_xlabel(panel.name.replace("_", " "))
+
+
+def _caption(info: ParametersInfo) -> str:
+    parts = [f"{name.replace('_', ' ')}: {meaning}" for name, meaning in info.meanings.items()]
+    text = f"{'; '.join(parts)}. " if parts else ""
+    text = text[:1].upper() + text[1:]
+    if info.kept:
+        kept = ", ".join(f"{name.replace('_', ' ')} = {number(value)}" for name, value in info.kept.items())
+        text += f"Kept: {kept}. "
+    return f"{text}The diamond is the best trial; a dot on the lower edge lies below it."
+
+
+def _legend(info: ParametersInfo) -> tuple[LegendItem, ...]:
+    if info.family is not None:
+        return ()
+    families = dict.fromkeys(family for panel in info.panels for family in panel.families)
+    return tuple(LegendItem(label=family_title(f), colour=css_colour(family_colour(f)), dot=True) for f in families)

@@ -1,0 +1,117 @@
+"""All trials by family: where the families stand, and how far the seeds and the trials scatter."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from search.records import SearchRecord
+from search.report.drawing import Figure, focus, jitter, new_figure, percent_axis, thinned, to_svg
+from search.report.palette import GRID, INK, MUTED, family_colour
+from search.report.ranking import BestTrial, compare_to_constant, rank_families, ranked_trials
+from search.report.wording import count, family_title, number, percent
+
+_MOST_POINTS = 150
+_ROW = 32
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoreRow:
+    """One family: its finished trials' scores, best first, and its best trial."""
+
+    family: str
+    scores: tuple[float, ...]
+    best: BestTrial
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoresInfo:
+    """What the figure shows; accuracies in [0, 1]."""
+
+    rows: tuple[ScoreRow, ...]
+    constant: BestTrial | None
+    labels_alone: BestTrial | None
+    limits: tuple[float, float]
+
+
+def scores_figure(search: SearchRecord) -> Figure | None:
+    """The figure, or None while no trial has finished. To be called inside `drawing.style`."""
+    info = _get_scores_info(search)
+    return _plot_scores(info) if info else None
+
+
+def _get_scores_info(search: SearchRecord) -> ScoresInfo | None:
+    trials = ranked_trials(search)
+    if not trials:
+        return None
+    comparison = compare_to_constant(search)
+    rows = tuple(
+        ScoreRow(
+            family=family.family,
+            scores=tuple(t.score or 0.0 for t in trials if t.family == family.family),
+            best=family.best,
+        )
+        for family in rank_families(search)
+        if family.best is not None
+    )
+    ends = [row.best.score + sign * (row.best.spread or 0.0) for row in rows for sign in (-1, 1)]
+    references = [b.score for b in (comparison.constant, comparison.labels_alone) if b is not None]
+    return ScoresInfo(
+        rows=rows,
+        constant=comparison.constant,
+        labels_alone=comparison.labels_alone,
+        limits=focus([t.score or 0.0 for t in trials], [*ends, *references[:1]]),
+    )
+
+
+def _plot_scores(info: ScoresInfo) -> Figure:
+    low, high = info.limits
+    figure, (axes,) = new_figure(len(info.rows) * _ROW + 52, left=8, right=8, bottom=34, top=18)
+    axes.set_ylim(len(info.rows) - 0.35, -0.6)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="y", visible=False)
+    percent_axis(axes.xaxis, low, high)
+    axes.set_xlabel("validation accuracy, %")
+    hidden = 0
+    for place, row in enumerate(info.rows):
+        hidden += sum(score < low for score in row.scores)
+        _plot_row(axes, place, row, low)
+    for reference, dash in ((info.constant, (0, (4, 3))), (info.labels_alone, (0, (1, 2)))):
+        if reference is not None and reference.score > low:
+            axes.axvline(reference.score, color=INK, linewidth=0.9, linestyle=dash, zorder=1)
+    if info.constant is not None:
+        left_half = info.constant.score < (low + high) / 2
+        axes.annotate(
+            f"best constant, λ = {number(info.constant.parameters.get('weight'))}",
+            (info.constant.score, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="left" if left_half else "right",
+            fontsize=8.5,
+            color=INK,
+        )
+    caption = (
+        "Each dot is a finished trial, placed by its mean over the seeds. The diamond is the family's best; its bar is"
+        " one standard deviation between seeds to either side."
+    )
+    if info.labels_alone is not None and info.labels_alone.score > low:
+        caption += f" Dotted: λ = 0, the labels alone ({percent(info.labels_alone.score)})."
+    if hidden:
+        caption += f" {count(hidden, 'trial')} further left {'is' if hidden == 1 else 'are'} not shown."
+    title = "Which family of rules scores best?"
+    return Figure(name="scores", title=title, caption=caption, svg=to_svg(figure, "scores", title))
+
+
+def _plot_row(axes: Any, place: int, row: ScoreRow, low: float) -> None:
+    colour = family_colour(row.family)
+    shown = thinned([score for score in row.scores[1:] if score >= low], _MOST_POINTS)
+    heights = [place + 0.16 + 0.14 * offset for offset in jitter(len(shown))]
+    axes.axhline(place + 0.5, color=GRID, linewidth=0.7, zorder=0)
+    axes.plot(shown, heights, "o", markersize=4.4, color=colour, alpha=0.5, markeredgewidth=0)
+    axes.errorbar(row.best.score, place + 0.16, xerr=row.best.spread or 0.0, color=colour, elinewidth=1.4, zorder=4)
+    axes.plot(row.best.score, place + 0.16, "D", markersize=6, color=colour, markeredgecolor=INK, markeredgewidth=0.7)
+    label = {"xycoords": ("axes fraction", "data"), "fontsize": 8.5, "va": "center"}
+    axes.annotate(family_title(row.family), (0.0, place - 0.28), color=INK, **label)
+    axes.annotate(percent(row.best.score), (1.0, place - 0.28), color=MUTED, ha="right", **label)

@@ -1,0 +1,70 @@
+"""One colour a family, the same in every figure.
+
+Colours are Okabe and Ito's (Color Universal Design, 2008), which stay apart under every common colour blindness:
+cool ones for schedules, warm ones for rules that look at the gradients, grey for the constant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from policies.registry import FAMILIES
+
+INK = "#1b1f24"
+MUTED = "#667085"
+GRID = "#e4e7ec"
+
+_KNOWN = {
+    "fixed": 0,
+    "linear_schedule": 1,
+    "cosine_schedule": 2,
+    "step_schedule": 3,
+    "cosine_threshold": 4,
+    "norm_ratio_threshold": 5,
+    "norm_balance": 6,
+}
+_COLOURS = (
+    "#6b7280",
+    "#0072b2",
+    "#56b4e9",
+    "#009e73",
+    "#e69f00",
+    "#d55e00",
+    "#cc79a7",
+    "#8c6d31",
+    "#7b61c4",
+    "#9c9e2e",
+    "#7f3b2f",
+)
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", **{colour: f"c{i}" for i, colour in enumerate(_COLOURS)}}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LegendItem:
+    """A line of a figure's legend; `colour` is CSS."""
+
+    label: str
+    colour: str
+    dashed: bool = False
+    dot: bool = False
+
+
+def family_colour(family: str) -> str:
+    """The family's colour as `#rrggbb`."""
+    if family in _KNOWN:
+        return _COLOURS[_KNOWN[family]]
+    later = [name for name in FAMILIES if name not in _KNOWN]
+    place = later.index(family) if family in later else sum(family.encode())
+    spare = _COLOURS[len(_KNOWN) :]
+    return spare[place % len(spare)]
+
+
+def css_colour(colour: str) -> str:
+    """The colour as a CSS variable, which a dark page sets otherwise; the colour itself is the fallback."""
+    return f"var(--{_VARIABLES[colour]}, {colour})" if colour in _VARIABLES else colour
+
+
+def themed(svg: str) -> str:
+    """The SVG with each of this palette's colours replaced by its CSS variable."""
+    return re.sub(r"#[0-9a-f]{6}\b", lambda match: css_colour(match.group()), svg)

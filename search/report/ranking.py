@@ -1,0 +1,197 @@
+"""Which family has the best rule, and how far it is from the best constant λ.
+
+Differences are paired by seed: trials that share a seed share the initial weights, the order of the batches and the
+augmentation, so the difference within a seed is free of what the seed itself does to the score.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from search.records import SearchRecord, TrialRecord
+from trainables.settings import Settings
+
+CONSTANT_FAMILY = "fixed"
+
+# Student's t at 97.5 % for 1, 2, … degrees of freedom; beyond ten the last, slightly cautious value stands.
+_STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+class SeedScore(Settings):
+    """How one seed of a trial ended, in validation accuracy."""
+
+    seed: int
+    score: float
+
+
+class BestTrial(Settings):
+    """The best finished trial of a family. Scores are validation accuracies in [0, 1]."""
+
+    number: int
+    trial_id: str
+    score: float
+    """Mean over the seeds."""
+    spread: float | None
+    """Standard deviation (ddof 1) over the seeds; None with one seed."""
+    seeds: tuple[SeedScore, ...]
+    rule: str
+    complexity: int
+    parameters: dict[str, float | int]
+    shared: dict[str, float | int]
+
+
+class FamilyRank(Settings):
+    """A family's place. `rank` and `best` are None while none of its trials has finished."""
+
+    rank: int | None
+    family: str
+    best: BestTrial | None
+    median: float | None
+    """Of the finished trials' scores."""
+    finished: int
+    failed: int
+    unfinished: int
+
+
+class PairedDifference(Settings):
+    """A family's best trial minus the best constant λ, by seed, in validation accuracy.
+
+    `low` and `high` bound the mean's 95 % interval (Student's t over the seeds); they and `standard_error` are None
+    where fewer than two seeds are common to both.
+    """
+
+    family: str
+    number: int
+    seeds: tuple[int, ...]
+    mean: float
+    standard_error: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def clearly_ahead(self) -> bool:
+        """Whether the lead is larger than what seeds alone do."""
+        return self.low is not None and self.low > 0.0
+
+    @property
+    def clearly_behind(self) -> bool:
+        """Whether the lag is larger than what seeds alone do."""
+        return self.high is not None and self.high < 0.0
+
+
+class ConstantComparison(Settings):
+    """Every other family's best trial against the best constant λ."""
+
+    constant: BestTrial | None
+    """None where no trial of the family `fixed` has finished: then there is nothing to compare with."""
+    labels_alone: BestTrial | None
+    """The best finished trial with λ = 0, which is training without a teacher."""
+    differences: tuple[PairedDifference, ...]
+    """In the order of the ranking."""
+
+    def of(self, family: str) -> PairedDifference | None:
+        """The difference of one family, if it has one."""
+        return next((d for d in self.differences if d.family == family), None)
+
+
+def ranked_trials(search: SearchRecord) -> tuple[TrialRecord, ...]:
+    """Finished trials whose score is a finite number, best first; ties go to the simpler, then to the earlier."""
+    return tuple(t for t in search.finished if t.score is not None and math.isfinite(t.score))
+
+
+def best_trials(search: SearchRecord) -> dict[str, TrialRecord]:
+    """The best finished trial of each family, best family first."""
+    best: dict[str, TrialRecord] = {}
+    for trial in ranked_trials(search):
+        best.setdefault(trial.family, trial)
+    return best
+
+
+def rank_families(search: SearchRecord) -> tuple[FamilyRank, ...]:
+    """The families by their best trial, best first; ties go to the simpler rule. Those without one come last."""
+    best = best_trials(search)
+    families = [*best, *sorted({t.family for t in search.trials} - set(best))]
+    scores: dict[str, list[float]] = {}
+    for trial in ranked_trials(search):
+        scores.setdefault(trial.family, []).append(trial.score or 0.0)
+
+    def count(family: str, *statuses: str) -> int:
+        return sum(t.family == family and t.status in statuses for t in search.trials)
+
+    return tuple(
+        FamilyRank(
+            rank=place if family in best else None,
+            family=family,
+            best=_best(best[family]) if family in best else None,
+            median=statistics.median(scores[family]) if family in scores else None,
+            finished=len(scores.get(family, ())),
+            failed=count(family, "failed"),
+            unfinished=count(family, "pending", "running"),
+        )
+        for place, family in enumerate(families, start=1)
+    )
+
+
+def compare_to_constant(search: SearchRecord) -> ConstantComparison:
+    """Each family's best trial against the best trial of the family `fixed`, paired by seed."""
+    best = best_trials(search)
+    constant = best.get(CONSTANT_FAMILY)
+    labels_alone = next(
+        (t for t in ranked_trials(search) if t.family == CONSTANT_FAMILY and t.parameters.get("weight") == 0.0), None
+    )
+    resolution = _resolution(search)
+    return ConstantComparison(
+        constant=_best(constant) if constant else None,
+        labels_alone=_best(labels_alone) if labels_alone else None,
+        differences=()
+        if constant is None
+        else tuple(_paired(t, constant, resolution) for family, t in best.items() if family != CONSTANT_FAMILY),
+    )
+
+
+def _best(trial: TrialRecord) -> BestTrial:
+    spread = trial.history.score_std
+    return BestTrial(
+        number=trial.number,
+        trial_id=trial.trial_id,
+        score=trial.score or 0.0,
+        spread=spread if spread is not None and math.isfinite(spread) else None,
+        seeds=tuple(SeedScore(seed=seed, score=score) for seed, score in _by_seed(trial).items()),
+        rule=trial.rule,
+        complexity=trial.complexity,
+        parameters=trial.parameters,
+        shared=trial.shared,
+    )
+
+
+def _by_seed(trial: TrialRecord) -> dict[int, float]:
+    return {r.seed: r.validation_accuracy for r in trial.history.replicates if math.isfinite(r.validation_accuracy)}
+
+
+def _paired(trial: TrialRecord, constant: TrialRecord, resolution: float) -> PairedDifference:
+    ours, theirs = _by_seed(trial), _by_seed(constant)
+    seeds = tuple(sorted(ours.keys() & theirs.keys()))
+    differences = [ours[seed] - theirs[seed] for seed in seeds]
+    mean = statistics.fmean(differences) if seeds else (trial.score or 0.0) - (constant.score or 0.0)
+    error = low = high = None
+    if len(seeds) >= 2:
+        deviation = statistics.stdev(differences)
+        error = deviation / math.sqrt(len(seeds))
+        quantile = _STUDENT_T[min(len(seeds) - 1, len(_STUDENT_T)) - 1]
+        half = quantile * max(deviation, resolution) / math.sqrt(len(seeds))
+        low, high = mean - half, mean + half
+    return PairedDifference(
+        family=trial.family, number=trial.number, seeds=seeds, mean=mean, standard_error=error, low=low, high=high
+    )
+
+
+def _resolution(search: SearchRecord) -> float:
+    """One validation picture in accuracy, 0 if the settings do not tell.
+
+    Accuracies move in steps of one picture, so a few seeds can differ by exactly the same amount by chance; a
+    deviation below one picture must not be taken for certainty.
+    """
+    data = search.config.get("data")
+    size = data.get("validation_size") if isinstance(data, dict) else None
+    return 1.0 / size if isinstance(size, int) and size > 0 else 0.0

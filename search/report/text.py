@@ -1,0 +1,80 @@
+"""The search's answer in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from search.records import SearchRecord
+from search.report.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank, compare_to_constant, rank_families
+from search.report.verdict import judge
+from search.report.wording import count, family_title, percent, points, spread
+
+_WIDE = 100
+_MEDIUM = 72
+_MOST_FAILED = 5
+
+
+def render_table(search: SearchRecord, width: int) -> RenderableType:
+    """The verdict, the ranked families and the best rule, for a terminal of `width` columns.
+
+    Columns that a narrow terminal has no room for are left out rather than squeezed.
+    """
+    verdict = judge(search)
+    families = rank_families(search)
+    parts: list[RenderableType] = [Text(verdict.headline, style="bold")]
+    rest = " ".join(part for part in (verdict.evidence, verdict.caveat) if part)
+    if rest:
+        parts.append(Text(rest))
+    if families:
+        parts += [Text(), _families_table(families, compare_to_constant(search), width)]
+    if families and families[0].best is not None:
+        best = families[0].best
+        settings = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in best.shared.items())
+        found = f"trial {best.number}" + (f", {settings}" if settings else "")
+        parts += [Text(), Text(f"Best rule ({found}):"), Padding(Text(best.rule), (0, 0, 0, 2))]
+    failed = [trial for trial in search.trials if trial.status == "failed"]
+    if failed:
+        parts += [Text(), Text(f"{count(len(failed), 'trial')} failed:")]
+        lines = [
+            f"trial {trial.number} ({trial.family}): {trial.error or 'no message'}" for trial in failed[:_MOST_FAILED]
+        ]
+        if len(failed) > _MOST_FAILED:
+            lines.append(f"and {len(failed) - _MOST_FAILED:,} more")
+        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in lines]
+    return Group(*parts)
+
+
+def _families_table(families: tuple[FamilyRank, ...], comparison: ConstantComparison, width: int) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("family", no_wrap=True)
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    if width >= _MEDIUM:
+        table.add_column("vs constant", justify="right", no_wrap=True)
+    if width >= _WIDE:
+        table.add_column("median", justify="right", no_wrap=True)
+        table.add_column("numbers", justify="right", no_wrap=True)
+    table.add_column("trials", justify="right", no_wrap=True)
+    table.add_column("failed", justify="right", no_wrap=True)
+    for family in families:
+        best = family.best
+        cells = ["–" if family.rank is None else str(family.rank), family_title(family.family)]
+        cells.append(f"{percent(best.score)} {spread(best.spread)}".rstrip() if best else "–")
+        if width >= _MEDIUM:
+            cells.append(_versus(family, comparison))
+        if width >= _WIDE:
+            cells += [percent(family.median), str(best.complexity) if best else "–"]
+        cells += [str(family.finished), str(family.failed)]
+        # Text, not markup: a name is data.
+        table.add_row(*(Text(cell) for cell in cells), style="bold" if family.rank == 1 else "")
+    return table
+
+
+def _versus(family: FamilyRank, comparison: ConstantComparison) -> str:
+    if family.family == CONSTANT_FAMILY:
+        return "baseline" if family.best else "–"
+    difference = comparison.of(family.family)
+    return f"{points(difference.mean)} {spread(difference.standard_error)}".rstrip() if difference else "–"

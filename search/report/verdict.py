@@ -1,0 +1,151 @@
+"""The search's answer in plain words, no stronger than its evidence."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from search.records import SearchRecord
+from search.report.ranking import (
+    CONSTANT_FAMILY,
+    BestTrial,
+    ConstantComparison,
+    FamilyRank,
+    PairedDifference,
+    compare_to_constant,
+    rank_families,
+)
+from search.report.wording import count, family_title, number, percent, points
+from trainables.settings import Settings
+
+VerdictKind = Literal["ahead", "not_ahead", "no_comparison", "nothing_finished"]
+
+
+class Verdict(Settings):
+    """`headline` answers, `evidence` says how far it holds, `caveat` what it does not say."""
+
+    kind: VerdictKind
+    headline: str
+    evidence: str
+    caveat: str
+
+    @property
+    def text(self) -> str:
+        """All of it, as one paragraph."""
+        return " ".join(part for part in (self.headline, self.evidence, self.caveat) if part)
+
+
+def judge(search: SearchRecord) -> Verdict:
+    """The verdict of a search, finished or not."""
+    families = rank_families(search)
+    comparison = compare_to_constant(search)
+    if not families or families[0].best is None:
+        caveat = _progress(search) if families else ""
+        return Verdict(kind="nothing_finished", headline=_nothing(search), evidence="", caveat=caveat)
+    kind, headline, evidence = _answer(families, comparison)
+    return Verdict(kind=kind, headline=headline, evidence=evidence, caveat=_caveat(search, families))
+
+
+def _weight(constant: BestTrial) -> str:
+    return f"λ = {number(constant.parameters.get('weight'))}"
+
+
+def _answer(families: tuple[FamilyRank, ...], comparison: ConstantComparison) -> tuple[VerdictKind, str, str]:
+    first = families[0]
+    assert first.best is not None  # `judge` has seen to it
+    constant = comparison.constant
+    if constant is None:
+        headline = f"The best score is {percent(first.best.score)}, by {family_title(first.family)}."
+        evidence = "No constant λ has finished, so whether a rule beats a constant is not known."
+        return "no_comparison", headline, evidence
+    if not comparison.differences:
+        headline = f"The best constant is {_weight(constant)}, at {percent(constant.score)}."
+        return "no_comparison", headline, "No other family has a finished trial to compare with it."
+    ahead = [d for d in comparison.differences if d.clearly_ahead]
+    if ahead:
+        return "ahead", _lead(ahead[0], constant), _evidence_for(ahead[0], first)
+    headline = f"No rule is clearly ahead of a constant {_weight(constant)}."
+    if first.family == CONSTANT_FAMILY:
+        nearest = comparison.differences[0]
+        return (
+            "not_ahead",
+            headline,
+            f"That constant has the best score itself, {percent(constant.score)}; the best other rule,"
+            f" {family_title(nearest.family)}, stands at {_margin(nearest)}.",
+        )
+    return "not_ahead", headline, _evidence_against(comparison.differences[0])
+
+
+def _lead(difference: PairedDifference, constant: BestTrial) -> str:
+    return (
+        f"{_sentence_case(family_title(difference.family))} is ahead of the best constant {_weight(constant)} by"
+        f" {points(difference.mean).lstrip('+')} points of validation accuracy."
+    )
+
+
+def _evidence_for(difference: PairedDifference, first: FamilyRank) -> str:
+    text = f"The lead is larger than the noise between seeds: {_margin(difference)}."
+    if first.family != difference.family and first.best is not None:
+        text += (
+            f" The highest score, {percent(first.best.score)}, is {family_title(first.family)}'s, but its lead over the"
+            " constant cannot be told from that noise."
+        )
+    return text
+
+
+def _evidence_against(difference: PairedDifference) -> str:
+    name = family_title(difference.family)
+    if difference.standard_error is None:
+        seeds = "no seed in common" if not difference.seeds else "one seed"
+        return (
+            f"The best score is {name}'s, {points(difference.mean)} points from the constant, but with {seeds} nothing"
+            " tells a lead from noise; search again with more replicates."
+        )
+    noise = "its lead cannot be told from the noise between seeds"
+    return f"The best score is {name}'s, but {noise}: {_margin(difference)}."
+
+
+def _margin(difference: PairedDifference) -> str:
+    if difference.standard_error is None or difference.low is None or difference.high is None:
+        return f"{points(difference.mean)} points, without a measure of noise"
+    return (
+        f"{points(difference.mean)} points against the best constant, standard error"
+        f" {100 * difference.standard_error:.2f} (paired over {count(len(difference.seeds), 'seed')}, 95 % interval"
+        f" {points(difference.low)} to {points(difference.high)})"
+    )
+
+
+def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...]) -> str:
+    data = search.config.get("data")
+    size = data.get("validation_size") if isinstance(data, dict) else None
+    pictures = f"{size:,} validation pictures" if isinstance(size, int) else "validation pictures"
+    finished = sum(f.finished for f in families)
+    best_of = f"the best of {count(finished, 'finished trial')}" if finished > 1 else "one finished trial"
+    optimistic = ", so it is optimistic" if finished > 1 else ""
+    parts = (
+        f"This is a search score: {best_of} on the {pictures}{optimistic}. It is not confirmed on the test set.",
+        _progress(search),
+    )
+    return " ".join(part for part in parts if part)
+
+
+def _progress(search: SearchRecord) -> str:
+    unfinished = sum(t.status in ("pending", "running") for t in search.trials)
+    if search.status == "finished" and not unfinished:
+        return ""
+    state = "is still running" if search.status == "running" else "was stopped"
+    if search.status == "finished":
+        state = "has ended"
+    return f"The search {state}; {count(unfinished, 'trial')} of {len(search.trials):,} have not finished."
+
+
+def _nothing(search: SearchRecord) -> str:
+    failed = sum(t.status == "failed" for t in search.trials)
+    if failed and failed == len(search.trials):
+        return f"{'The one trial' if failed == 1 else f'All {failed:,} trials'} failed, so there is nothing to rank."
+    if failed:
+        return f"No trial has finished and {count(failed, 'trial')} failed, so there is nothing to rank."
+    return "No trial has finished, so there is nothing to rank."
+
+
+def _sentence_case(text: str) -> str:
+    return text[:1].upper() + text[1:]

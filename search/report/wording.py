@@ -1,0 +1,51 @@
+"""How the report writes numbers and names."""
+
+from __future__ import annotations
+
+import math
+
+
+def family_title(family: str) -> str:
+    """`norm_ratio_threshold` as words."""
+    return family.replace("_", " ")
+
+
+def percent(score: float | None, digits: int = 2) -> str:
+    """An accuracy in [0, 1] as `86.00 %`; `–` where there is none."""
+    return "–" if score is None or not math.isfinite(score) else f"{100 * score:.{digits}f} %"
+
+
+def points(difference: float | None, digits: int = 2) -> str:
+    """A difference of accuracies in percentage points, signed: `+1.20`."""
+    if difference is None or not math.isfinite(difference):
+        return "–"
+    text = f"{100 * difference:+.{digits}f}"
+    return f"±{text[1:]}" if float(text) == 0.0 else text.replace("-", "−")
+
+
+def spread(deviation: float | None, digits: int = 2) -> str:
+    """`± 0.40` in percentage points; empty where there is none."""
+    return "" if deviation is None or not math.isfinite(deviation) else f"± {100 * deviation:.{digits}f}"
+
+
+def number(value: float | int | None) -> str:
+    """A setting in at most three significant digits."""
+    return "–" if value is None else f"{value:.3g}"
+
+
+def count(amount: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the unit that people would say: `48 s`, `2 min 5 s`, `3 h 20 min`."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
