@@ -1,0 +1,64 @@
+"""What every source of pictures provides: a cheap look at what is there, and the pictures themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from trainables.assets import Split
+from trainables.config import DataSettings
+
+Progress: TypeAlias = Callable[[str], None]
+"""Called with one line of text when something slow begins or advances."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many pictures a source has. `validation` and `test` are None where it has no such set of its own.
+
+    `default_test_size` pictures are split off the training pictures for testing where `test` is None and the user
+    gives no size.
+    """
+
+    classes: int
+    training: int
+    validation: int | None = None
+    test: int | None = None
+    default_test_size: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """A source's pictures as it keeps them, before the project's own splits."""
+
+    classes: tuple[str, ...]
+    training: Split
+    validation: Split | None = None
+    test: Split | None = None
+    default_test_size: int = 0
+
+    @property
+    def counts(self) -> Counts:
+        """The sizes of what is here."""
+        return Counts(
+            classes=len(self.classes),
+            training=len(self.training),
+            validation=None if self.validation is None else len(self.validation),
+            test=None if self.test is None else len(self.test),
+            default_test_size=self.default_test_size,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """One source of pictures.
+
+    `look(settings, root)` raises DataError for what can be seen to be wrong without decoding a picture, and tells the
+    sizes. `read(settings, root, progress)` reads, and downloads where the settings allow it. `root` is where files
+    are sought and downloads go.
+    """
+
+    look: Callable[[DataSettings, Path], Counts]
+    read: Callable[[DataSettings, Path, Progress], Pictures]

@@ -1,0 +1,52 @@
+"""The options of each family of models. Imports no torch, so that a search file can be checked at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trainables.settings import Settings
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class MLPOptions(Settings):
+    """`hidden`: units of each hidden layer; none gives softmax regression."""
+
+    hidden: tuple[Width, ...] = (32,)
+
+
+class CNNOptions(Settings):
+    """`widths`: channels of each stage; every stage but the first halves height and width. `head`: whether the linear
+    layer reads the mean over all positions, or every position, which suits tiny pictures.
+    """
+
+    widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (16, 32, 64)
+    head: Literal["mean", "flatten"] = "mean"
+
+
+class SmallResNetOptions(Settings):
+    """`widths`: channels of each stage; `blocks`: residual blocks a stage; a `stem_stride` of 2 costs a quarter of 1."""
+
+    widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (32, 64, 128)
+    blocks: int = Field(1, ge=1, le=64)
+    stem_stride: Literal[1, 2] = 1
+
+
+class CIFARResNetOptions(Settings):
+    """`shortcut`: where the shape changes, `identity` pads with zeros (option A, no parameters), `projection` is a
+    1×1 convolution (option B).
+    """
+
+    shortcut: Literal["identity", "projection"] = "identity"
+
+
+class WideResNetOptions(Settings):
+    """`dropout`: share of the channels' values dropped between the two convolutions of a block."""
+
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class TorchvisionOptions(Settings):
+    """There are none: a torchvision model is taken as it is."""

@@ -1,0 +1,178 @@
+"""Model names, their options and who builds them. Imports no torch until a model is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.util
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainables.config import ModelSettings
+from trainables.errors import ConfigError, ModelError, nearest
+from trainables.models.options import (
+    CIFARResNetOptions,
+    CNNOptions,
+    MLPOptions,
+    SmallResNetOptions,
+    TorchvisionOptions,
+    WideResNetOptions,
+)
+from trainables.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ImageShape = tuple[int, int, int]
+"""(K, H, W)."""
+
+_CIFAR_DEPTHS = (20, 32, 44, 56, 110)
+_TORCHVISION = "torchvision/"
+_WIDE_RESNET = re.compile(r"wrn-(\d{1,4})-(\d{1,3})")
+_SMALL = ("mlp", "cnn", "small-resnet")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What a name stands for: the options that it takes, and how to build it from them."""
+
+    options: type[Settings]
+    build: Callable[[Any, ImageShape, int], nn.Module]
+
+
+def model_names() -> tuple[str, ...]:
+    """Names for people to read; `wrn-D-W` and `torchvision/NAME` stand for many."""
+    return (*_SMALL, *(f"resnet{depth}" for depth in _CIFAR_DEPTHS), "wrn-D-W", f"{_TORCHVISION}NAME")
+
+
+def check_model(settings: ModelSettings) -> Settings:
+    """The model's options, checked and with their defaults filled in; builds nothing and imports no torch.
+
+    Raises:
+        ModelError: no model has this name; the message names the nearest one.
+        ConfigError: an option is unknown or invalid.
+    """
+    return _parse_options(settings, _plan(settings.name))
+
+
+def create_model(settings: ModelSettings, *, image_shape: ImageShape, classes: int) -> nn.Module:
+    """A new model with random weights from torch's global generator, in training mode, on the CPU.
+
+    Args:
+        settings: name and options.
+        image_shape: (K, H, W) of the pictures that it will read, as float32 [N, K, H, W].
+        classes: C; the model gives logits, [N, C].
+
+    Raises:
+        ModelError: as `check_model`, or the model cannot read pictures of this shape.
+        ConfigError: as `check_model`.
+    """
+    plan = _plan(settings.name)
+    options = _parse_options(settings, plan)
+    model = plan.build(options, image_shape, classes)
+    _try_out(model, settings.name, image_shape, classes)
+    return model
+
+
+def _parse_options(settings: ModelSettings, plan: _Plan) -> Settings:
+    try:
+        return plan.options.parse(settings.options)
+    except ConfigError as error:
+        if not plan.options.model_fields:
+            raise ConfigError(f"`options` of model {settings.name!r} must be empty: it has none.") from error
+        raise ConfigError(f"`options` of model {settings.name!r}: {error}") from error
+
+
+def _plan(name: str) -> _Plan:
+    if name in _SMALL:
+        return _small_plan(name)
+    if name in {f"resnet{depth}" for depth in _CIFAR_DEPTHS}:
+        return _Plan(options=CIFARResNetOptions, build=functools.partial(_build_cifar_resnet, int(name[6:])))
+    if match := _WIDE_RESNET.fullmatch(name):
+        depth, width = int(match[1]), int(match[2])
+        if depth < 10 or depth % 6 != 4 or width < 1:
+            raise ModelError(
+                f"model {name!r}: a Wide ResNet is named wrn-D-W with a depth D of 6n+4 (10, 16, 22, 28, 34, 40, …) and"
+                f" a width W of at least 1, but got D = {depth} and W = {width}."
+            )
+        return _Plan(options=WideResNetOptions, build=functools.partial(_build_wide_resnet, depth, width))
+    if name.startswith(_TORCHVISION):
+        inner = name.removeprefix(_TORCHVISION)
+        known = torchvision_names()
+        if known and inner not in known:
+            raise ModelError(
+                f"torchvision has no classification model {inner!r} in the installed version.{nearest(inner, known)}"
+            )
+        return _Plan(options=TorchvisionOptions, build=functools.partial(_build_torchvision, inner))
+    known_names = model_names()
+    hint = f" Did you mean {_TORCHVISION + name!r}?" if name in torchvision_names() else nearest(name, known_names)
+    raise ModelError(f"there is no model {name!r}; known: {', '.join(known_names)}.{hint}")
+
+
+@functools.cache
+def torchvision_names() -> frozenset[str]:
+    """The names that torchvision registers for classification, read from its source so as not to import torch.
+
+    Empty where the source cannot be found; then a name is checked when the model is built.
+    """
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return frozenset()
+    registered = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
+    return frozenset(
+        name
+        for path in (Path(spec.origin).parent / "models").glob("*.py")
+        for name in registered.findall(path.read_text(encoding="utf-8"))
+    )
+
+
+def _small_plan(name: str) -> _Plan:
+    options: dict[str, type[Settings]] = {"mlp": MLPOptions, "cnn": CNNOptions, "small-resnet": SmallResNetOptions}
+
+    def build(chosen: Any, image_shape: ImageShape, classes: int) -> nn.Module:
+        from trainables.models import small
+
+        if name == "mlp":
+            return small.MLP(chosen, image_shape, classes)
+        if name == "cnn":
+            return small.CNN(chosen, image_shape, classes)
+        return small.SmallResNet(chosen, image_shape, classes)
+
+    return _Plan(options=options[name], build=build)
+
+
+def _build_cifar_resnet(depth: int, options: Any, image_shape: ImageShape, classes: int) -> nn.Module:
+    from trainables.models.cifar_resnet import CIFARResNet
+
+    return CIFARResNet(depth, options, image_shape, classes)
+
+
+def _build_wide_resnet(depth: int, width: int, options: Any, image_shape: ImageShape, classes: int) -> nn.Module:
+    from trainables.models.wide_resnet import WideResNet
+
+    return WideResNet(depth, width, options, image_shape, classes)
+
+
+def _build_torchvision(name: str, _options: Any, image_shape: ImageShape, classes: int) -> nn.Module:
+    from trainables.models.vision import create_torchvision_model
+
+    return create_torchvision_model(name, image_shape, classes)
+
+
+def _try_out(model: nn.Module, name: str, image_shape: ImageShape, classes: int) -> None:
+    """Run one blank picture through the model, because a model too deep for its pictures fails only when it runs."""
+    import torch
+
+    rule = f"model {name!r} does not fit pictures of {'×'.join(map(str, image_shape))} (channels, height, width)"
+    remedy = "choose another model, fewer stages, or larger pictures"
+    model.eval()
+    try:
+        with torch.no_grad():
+            output = model(torch.zeros(1, *image_shape))
+    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+        raise ModelError(f"{rule} ({str(error).splitlines()[0] if str(error) else 'it fails'}); {remedy}.") from error
+    if not isinstance(output, torch.Tensor) or output.shape != (1, classes):
+        raise ModelError(f"{rule}: it must give logits of shape (1, {classes}); {remedy}.")
+    model.train()

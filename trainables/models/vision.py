@@ -1,0 +1,63 @@
+"""torchvision's classification models, made to fit the data's channels, size and classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torchvision import models
+
+from trainables.errors import ModelError
+
+_IMAGENET_CHANNELS = 3
+
+
+def create_torchvision_model(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A torchvision model with random weights.
+
+    Where the pictures do not have three channels, the first convolution is made anew for theirs.
+
+    Raises:
+        ModelError: torchvision has no such model, or the model cannot be built for such pictures.
+    """
+    channels, height, width = image_shape
+    options: dict[str, Any] = {}
+    if name in ("googlenet", "inception_v3"):
+        options = {"aux_logits": False, "init_weights": True}  # else they give tuples, and warn
+    elif name.startswith("vit_"):
+        options = {"image_size": height}
+    elif name == "maxvit_t":
+        options = {"input_size": (height, width)}
+    try:
+        model: nn.Module = models.get_model(name, weights=None, num_classes=classes, **options)
+    except (ValueError, RuntimeError, AssertionError) as error:
+        raise ModelError(
+            f"torchvision's model {name!r} cannot be built for pictures of {height}×{width} pixels ({error});"
+            " choose another model or another size."
+        ) from error
+    if channels != _IMAGENET_CHANNELS:
+        _replace_first_convolution(model, name, channels)
+    return model
+
+
+def _replace_first_convolution(model: nn.Module, name: str, channels: int) -> None:
+    for path, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            if module.in_channels != _IMAGENET_CHANNELS or module.groups != 1:
+                break
+            parent, _, child = path.rpartition(".")
+            replacement = nn.Conv2d(
+                channels,
+                module.out_channels,
+                kernel_size=module.kernel_size,  # type: ignore[arg-type]
+                stride=module.stride,  # type: ignore[arg-type]
+                padding=module.padding,  # type: ignore[arg-type]
+                dilation=module.dilation,  # type: ignore[arg-type]
+                bias=module.bias is not None,
+            )
+            setattr(model.get_submodule(parent), child, replacement)
+            return
+    raise ModelError(
+        f"torchvision's model {name!r} does not begin with a convolution over 3 channels, so it cannot read"
+        f" pictures with {channels}; choose another model."
+    )

@@ -1,0 +1,155 @@
+"""The teacher: read from the user's checkpoint, or trained once and kept. Importing this loads no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainables.config import TeacherSettings
+from trainables.errors import CheckpointError
+from trainables.models.registry import check_model
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from trainables.assets import Dataset
+
+_FORMAT = 1  # of the keys and of the files in the cache; raised when training changes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TeacherProgress:
+    """How far a teacher's training is. Sent once a second and after each epoch; once for a teacher kept."""
+
+    epoch: float
+    """Epochs finished, fractional."""
+    epochs: int
+    loss: float
+    """Mean cross-entropy over this epoch so far, in nats."""
+    accuracy: float
+    """On the training pictures over this epoch so far; on the validation pictures when `cached`."""
+    seconds: float
+    """Since the training began."""
+    cached: bool
+    """Whether nothing had to be trained."""
+
+
+TeacherListener = Callable[[TeacherProgress], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """A teacher that is ready to answer."""
+
+    module: nn.Module
+    """In evaluation mode, without gradients; normalised float32 pictures [N, K, H, W] to logits [N, C]."""
+    accuracy: float
+    """On the validation pictures."""
+    parameters: int
+    key: str
+    """Changes with everything that the teacher's outputs depend on: 64 hexadecimal digits."""
+
+
+def check_teacher(settings: TeacherSettings) -> None:
+    """Find what is wrong with a teacher before any work starts; reads no weights.
+
+    Raises:
+        ModelError: no model has its name.
+        ConfigError: an option of its model is unknown or invalid.
+        CheckpointError: there is no file where the checkpoint should be.
+    """
+    check_model(settings.model)
+    if settings.checkpoint is not None and not Path(settings.checkpoint).expanduser().is_file():
+        raise CheckpointError(
+            f"the teacher's `checkpoint` must be a file, but there is none at {settings.checkpoint!r}; correct the"
+            " path, or give `training` instead."
+        )
+
+
+def prepare_teacher(
+    settings: TeacherSettings,
+    dataset: Dataset,
+    *,
+    cache: Path,
+    device: torch.device,
+    progress: TeacherListener | None = None,
+) -> Teacher:
+    """The teacher on `device`: from its checkpoint, from `cache`, or trained on `dataset.pool` and put there.
+
+    The same settings, data and kind of device give the same teacher. torch's global random state is left as it was.
+
+    Args:
+        settings: model, and checkpoint or training.
+        dataset: the teacher sees `pool`; it is judged on `validation`.
+        cache: folder of trained teachers, made if need be; a damaged file in it is replaced.
+        device: where to train, and where the module is afterwards.
+        progress: called while it trains.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read or does not fit the model or the classes, or the cache cannot be
+            written.
+        ModelError, ConfigError: as `create_model`; ModelError too if training diverges.
+    """
+    import torch
+
+    from trainables import teacher_checkpoint, teacher_training
+    from trainables.targets import accuracy, compute_logits
+
+    check_teacher(settings)
+    if settings.checkpoint is None:
+        key = _training_key(settings, dataset)
+        module = teacher_training.trained_module(settings, dataset, cache / f"{key}.pt", device, progress)
+    else:
+        path = Path(settings.checkpoint).expanduser()
+        key = _checkpoint_key(settings, path, dataset)
+        module = teacher_checkpoint.restored_module(settings.model, path, dataset)
+    # The same layout by every way, because the order of sums, and so the last bits, depend on it.
+    module.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    logits = compute_logits(module, dataset.validation.images, dataset, device)
+    return Teacher(
+        module=module,
+        accuracy=accuracy(logits, dataset.validation.labels),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        key=key,
+    )
+
+
+def _training_key(settings: TeacherSettings, dataset: Dataset) -> str:
+    from trainables.datasets import dataset_fingerprint
+
+    assert settings.training is not None
+    return _hash(
+        {
+            "model": settings.model.name,
+            "options": check_model(settings.model).model_dump(),
+            "training": settings.training.model_dump(),
+            "augmentation": settings.augmentation.model_dump() if settings.augmentation.active else None,
+            "seed": settings.seed,
+            "data": dataset_fingerprint(dataset),
+        }
+    )
+
+
+def _checkpoint_key(settings: TeacherSettings, path: Path, dataset: Dataset) -> str:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"the teacher's `checkpoint` {str(path)!r} cannot be read ({error}).") from error
+    return _hash(
+        {
+            "model": settings.model.name,
+            "options": check_model(settings.model).model_dump(),
+            "checkpoint": digest,
+            "normalisation": [dataset.mean.tolist(), dataset.std.tolist()],
+        }
+    )
+
+
+def _hash(content: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps({"format": _FORMAT, **content}, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,175 @@
+"""Trains a teacher on pictures in memory, and keeps it in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import os
+import pickle
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.assets import Dataset
+from trainables.augmentation import Augmentation
+from trainables.config import TeacherSettings
+from trainables.errors import CheckpointError, ModelError
+from trainables.models import create_model
+from trainables.normalization import as_tensor, normalise
+from trainables.optimization import create_optimizer, create_schedule
+from trainables.teacher import TeacherProgress
+
+if TYPE_CHECKING:
+    from trainables.teacher import TeacherListener
+
+_REPORT_SECONDS = 1.0
+
+
+def trained_module(
+    settings: TeacherSettings, dataset: Dataset, path: Path, device: torch.device, progress: TeacherListener | None
+) -> nn.Module:
+    """The teacher that `path` holds, or one that is trained now and written there.
+
+    Raises:
+        CheckpointError: the folder of `path` cannot be written.
+        ModelError: training diverges, or as `create_model`.
+    """
+    listen = progress or _ignore
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(settings.seed)
+        module = create_model(settings.model, image_shape=dataset.image_shape, classes=len(dataset.classes))
+        kept = _load(path, module)
+        if kept is not None:
+            listen(kept)
+            return module.to(device)
+        with _writable_folder(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            last = _train(module, settings, dataset, device, listen)
+    with _writable_folder(path):
+        _save(path, module, last)
+    return module
+
+
+def _train(
+    module: nn.Module, settings: TeacherSettings, dataset: Dataset, device: torch.device, listen: TeacherListener
+) -> TeacherProgress:
+    """Train in place; the progress after the last epoch."""
+    training = settings.training
+    assert training is not None
+    on_gpu = device.type == "cuda"
+    module.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    images, labels = as_tensor(dataset.pool.images).to(device), as_tensor(dataset.pool.labels).to(device)
+    mean, std = as_tensor(dataset.mean).to(device), as_tensor(dataset.std).to(device)
+    views = Augmentation(settings.augmentation, len(images), mean=dataset.mean, device=device)
+    batches = math.ceil(len(images) / training.batch_size)
+    optimizer = create_optimizer(module.parameters(), training)
+    schedule = create_schedule(optimizer, training, training.epochs * batches)
+    loss_function = nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
+    order = torch.Generator().manual_seed(settings.seed)
+    clock = _Clock(training.epochs, listen)
+    for epoch in range(training.epochs):
+        totals = torch.zeros(3, device=device)  # loss, hits and pictures of this epoch
+        shuffled = torch.randperm(len(images), generator=order).to(device)
+        # Parts that differ by one picture at most: a remainder of one would break batch normalisation.
+        for number, indices in enumerate(shuffled.tensor_split(batches), start=1):
+            batch = views.apply(images[indices], indices, epoch % views.views)
+            inputs = normalise(batch, mean, std).contiguous(memory_format=torch.channels_last)
+            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=on_gpu):
+                logits = module(inputs).float()
+                loss = loss_function(logits, labels[indices])
+                optimizer.zero_grad()
+                loss.backward()
+            optimizer.step()
+            schedule.step()
+            totals += _totals(loss, logits, labels[indices])
+            clock.report(epoch + number / batches, totals, always=number == batches)
+    return clock.last
+
+
+def _totals(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    with torch.no_grad():
+        hits = (logits.argmax(dim=1) == labels).sum()
+        return torch.stack([loss.detach() * len(labels), hits.float(), hits.new_tensor(len(labels)).float()])
+
+
+class _Clock:
+    """Sends progress now and then: reading the totals makes a GPU wait."""
+
+    def __init__(self, epochs: int, listen: TeacherListener) -> None:
+        self._epochs = epochs
+        self._listen = listen
+        self._start = self._sent = time.perf_counter()
+        self.last = TeacherProgress(epoch=0, epochs=epochs, loss=math.nan, accuracy=0.0, seconds=0.0, cached=False)
+
+    def report(self, epoch: float, totals: Tensor, *, always: bool) -> None:
+        now = time.perf_counter()
+        if not always and now - self._sent < _REPORT_SECONDS:
+            return
+        loss, hits, count = totals.tolist()
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"the teacher's loss must stay finite, but became {loss} in epoch {math.ceil(epoch)} of {self._epochs};"
+                " lower the `learning_rate` of its `training`."
+            )
+        self._sent = now
+        self.last = TeacherProgress(
+            epoch=epoch,
+            epochs=self._epochs,
+            loss=loss / count,
+            accuracy=hits / count,
+            seconds=now - self._start,
+            cached=False,
+        )
+        self._listen(self.last)
+
+
+def _load(path: Path, module: nn.Module) -> TeacherProgress | None:
+    """Fill `module` from the cache; None if there is no sound file, and then `module` is as it was."""
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        last = TeacherProgress(**{**content["progress"], "cached": True})
+        weights: dict[str, Tensor] = content["state_dict"]
+        shapes = {name: tensor.shape for name, tensor in weights.items()}
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError):
+        return None
+    if shapes != {name: tensor.shape for name, tensor in module.state_dict().items()}:
+        return None
+    module.load_state_dict(weights)
+    return last
+
+
+def _save(path: Path, module: nn.Module, last: TeacherProgress) -> None:
+    """Write under another name first, so that a file in the cache is whole or absent."""
+    weights = {name: tensor.cpu() for name, tensor in module.state_dict().items()}
+    content = {"state_dict": weights, "progress": dataclasses.asdict(last)}
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            torch.save(content, file)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+@contextlib.contextmanager
+def _writable_folder(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"the trained teacher cannot be kept in {str(path.parent)!r} ({error.strerror or error}); make the folder"
+            " writable, or choose another place for runs."
+        ) from error
+
+
+def _ignore(_: TeacherProgress) -> None:
+    """The listener of a caller who gave none."""
