@@ -100,7 +100,8 @@ class LossBalancer:
 
         A step without a measurement costs one backward pass, one with it two.
         """
-        observation = Observation(step=self.step, progress=min(1.0, self.step / self.total_steps) if self.total_steps else 0.0)
+        progress = min(1.0, self.step / self.total_steps) if self.total_steps else 0.0
+        observation = Observation(step=self.step, progress=progress)
         if measure_now or self.policy.measures_at(self.step):
             distill, task = gradient_pair(distill_loss, task_loss, self.parameters)
             geometry, (task_value, distill_value) = measure(distill, task, task_loss, distill_loss)
@@ -113,7 +114,7 @@ class LossBalancer:
             done = Step(self.step, decision, geometry, task_value, distill_value)
         else:
             decision = self.policy.decide(observation)
-            _mixed_loss(task_loss, distill_loss, *_weights(decision)).backward()
+            torch.autograd.backward(_mixed_loss(task_loss, distill_loss, *_weights(decision)))
             done = Step(self.step, decision, None, None, None)
         self.step += 1
         return done

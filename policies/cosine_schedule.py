@@ -27,7 +27,8 @@ class CosineSchedule(Policy):
 
     def rule(self) -> str:
         return (
-            f"λ moves from {self.start:.3g} to {self.end:.3g} along half a cosine over the training, slowly at both ends."
+            f"λ moves from {self.start:.3g} to {self.end:.3g} along half a cosine over the training, slowly at"
+            " both ends."
         )
 
     @property

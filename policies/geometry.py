@@ -23,7 +23,7 @@ class Geometry(NamedTuple):
 
     @property
     def cosine(self) -> float:
-        """cos of the angle between g_d and g_t, in [-1, 1]; 0 where a gradient vanishes, NaN where one is not finite."""
+        """cos of the angle between g_d and g_t; 0 where one vanishes, NaN where one is not finite."""
         if not self.finite:
             return math.nan
         norms = math.sqrt(self.distill_sq) * math.sqrt(self.task_sq)

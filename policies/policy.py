@@ -111,5 +111,5 @@ class Policy(abc.ABC):
         if state:
             raise PolicyError(f"`{self.family}` keeps no state, but got {sorted(state)}.")
 
-    def _begin(self) -> None:
+    def _begin(self) -> None:  # noqa: B027 - most policies remember nothing
         """Set what the policy remembers to its start; called once, after validation."""

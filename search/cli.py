@@ -171,7 +171,7 @@ def sync(name: str, **places: Any) -> None:
     check_tracking(launch.tracking_uri)
     record = _read(name, launch)
     page = publish_report(record, launch)
-    click.echo(sync_search(record, launch.tracking_uri, launch.experiment, artifacts=page.parent).describe())
+    click.echo(sync_search(record, launch.tracking_uri, launch.experiment))
 
 
 @cli.command()
@@ -183,7 +183,7 @@ def ui(host: str, port: int, **places: Any) -> None:
     from search.tracking import serve_ui
 
     launch = _launch(places)
-    sys.exit(serve_ui(launch.tracking_uri, launch.experiment, host=host, port=port, write=click.echo))
+    serve_ui(launch.tracking_uri, launch.experiment, click.echo, host=host, port=port)
 
 
 @cli.command("policies")

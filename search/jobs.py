@@ -42,7 +42,7 @@ class Jobs:
         self.address = address
         try:
             self.client = JobSubmissionClient(address)
-        except Exception as error:  # noqa: BLE001 - the client raises whatever its transport does
+        except Exception as error:
             raise ClusterError(
                 f"no Ray dashboard answers at {address!r}: {_first_line(error)}. Start the head with `ray start --head"
                 " --dashboard-host=…` (ray[default] installed), and check address, port and token."
@@ -101,7 +101,7 @@ class Jobs:
                     metadata={"kd.search": config.name},
                 )
             )
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             raise ClusterError(f"{self.address} refused the job: {_first_line(error)}.") from error
 
     def find(self, name: str, *, active: bool = False) -> Any | None:

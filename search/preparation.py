@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import torch
 
 from policies.errors import KDPolicySearchError
-
 from search.config import SearchConfig
 from search.launch import Launch
 from trainables.assets import Dataset, TrialAssets
@@ -40,7 +39,9 @@ class Prepared:
     teacher_parameters: int
 
 
-def prepare(config: SearchConfig, launch: Launch, listener: PreparationListener, ray_is_up: threading.Event) -> Prepared:
+def prepare(
+    config: SearchConfig, launch: Launch, listener: PreparationListener, ray_is_up: threading.Event
+) -> Prepared:
     """Load the data, get the teacher and compute its outputs.
 
     Where trials use GPUs and this process sees none (a driver on a cluster's head, say), the teacher's work is done

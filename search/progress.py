@@ -100,7 +100,7 @@ class TerminalListener:
 
     def stage(self, text: str) -> None:
         """Say that something begins."""
-        self.console.print(f"[dim]· {text}[/dim]" if self.console.is_terminal else f"· {text}")
+        self._line(f"· {text}", style="dim")
 
     def teacher(self, progress: TeacherProgress) -> None:
         """Show the teacher's training."""
@@ -143,7 +143,7 @@ class TerminalListener:
             return
         self.board.update(record)
         if record.status == "failed":
-            self.console.print(f"trial {record.number} ({record.family}) failed: {record.error}", markup=False)
+            self._line(f"trial {record.number} ({record.family}) failed: {record.error}", style="red")
 
     def tick(self) -> None:
         """Redraw."""
@@ -153,7 +153,7 @@ class TerminalListener:
             self.live.update(Group(self.board.table(), self.board.line()))
         elif time.monotonic() - self.last_line >= _PLAIN_SECONDS:
             self.last_line = time.monotonic()
-            self.console.print(self.board.line())
+            self._line(self.board.line())
 
     def end(self) -> None:
         """Take the live table away; the report's follows."""
@@ -162,7 +162,11 @@ class TerminalListener:
             self.live.stop()
             self.live = None
         elif self.board is not None:
-            self.console.print(self.board.line())
+            self._line(self.board.line())
+
+    def _line(self, text: str, style: str = "") -> None:
+        """One line, whole also where no terminal tells its width."""
+        self.console.print(text, style=style, markup=False, soft_wrap=not self.console.is_terminal)
 
     def _close_bar(self) -> None:
         if self.bar is not None:

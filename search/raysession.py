@@ -42,7 +42,7 @@ def ray_session(address: str | None) -> Iterator[None]:
         return
     if address is None:
         if "RAY_AUTH_MODE" not in os.environ:
-            os.environ["RAY_AUTH_MODE"] = "token"
+            # Ray then asks for a token of its own accord, and would write one into the home folder if there were none.
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
     else:

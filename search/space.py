@@ -16,9 +16,9 @@ from search.config import Choices, Domain, Interval, SearchConfig
 class Suggests(Protocol):
     """The part of `optuna.Trial` that a space uses."""
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...  # noqa: D102
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int: ...  # noqa: D102
-    def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any: ...  # noqa: D102
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int: ...
+    def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any: ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,9 +27,8 @@ def search_status(name: str, launch: Launch, address: str | None) -> dict[str, A
     record = read_search(store)
     config = store.config()
     best = record.finished[0] if record.finished else None
-    counts = {
-        status: sum(t.status == status for t in record.trials) for status in ("finished", "failed", "running", "pending")
-    }
+    states = ("finished", "failed", "running", "pending")
+    counts = {state: sum(t.status == state for t in record.trials) for state in states}
     return {
         "name": name,
         "status": record.status,

@@ -125,5 +125,7 @@ def _open(storage: str) -> tuple[pyarrow.fs.FileSystem, str]:
     try:
         filesystem, root = pyarrow.fs.FileSystem.from_uri(storage)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError, ValueError) as error:
-        raise SearchError(f"`--storage` {storage!r} cannot be opened: {error}. Give a folder or an s3:// URI.") from error
+        raise SearchError(
+            f"`--storage` {storage!r} cannot be opened: {error}. Give a folder or an s3:// URI."
+        ) from error
     return filesystem, str(root)

@@ -111,7 +111,7 @@ def _run_to_the_end(config: SearchConfig, launch: Launch, listener: Listener, st
             listener.stage("writing the report")
             page = publish_report(search, launch)
             listener.stage("finishing what MLflow has not yet")
-            projection.finish(search, artifacts=page.parent)
+            projection.finish(search)
     return Outcome(search, page)
 
 
@@ -179,7 +179,7 @@ def _session_beside_preparation(config: SearchConfig, launch: Launch, listener: 
     def work() -> None:
         try:
             prepared.append(prepare(config, launch, listener, ray_is_up))
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+        except BaseException as error:
             problems.append(error)
 
     beside = threading.Thread(target=work, name="preparation", daemon=True)

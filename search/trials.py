@@ -34,14 +34,14 @@ def read_search(store: SearchStore) -> SearchRecord:
     return record.model_copy(update={"trials": tuple(sorted(trials, key=lambda t: t.number))})
 
 
-def trial_record(trial: Any, config: SearchConfig) -> TrialRecord:
-    """One of Tune's trials; its history comes from its last checkpoint."""
+def trial_record(trial: Any, config: SearchConfig, status: TrialStatus | None = None) -> TrialRecord:
+    """One of Tune's trials; its history comes from its last checkpoint, its status from Tune unless given."""
     suggestion: dict[str, Any] = trial.config
     family = str(suggestion["family"])
     policy = create_policy(family, dict(policy_parameters(suggestion)))
     number = trial_number(trial)
     history = _history(trial)
-    status = _STATUS.get(trial.status, "pending")
+    status = status or _STATUS.get(trial.status, "pending")
     if status == "finished" and history.score is None:
         status = "pending"  # stopped before its end: a resumed search goes on with it
     return TrialRecord(

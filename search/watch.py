@@ -9,7 +9,7 @@ from typing import Any
 from ray import tune
 
 from search.config import SearchConfig
-from search.records import TrialRecord
+from search.records import TrialRecord, TrialStatus
 from search.trials import trial_record
 
 TrialListener = Callable[[TrialRecord], None]
@@ -35,19 +35,19 @@ class Watch(tune.Callback):  # type: ignore[misc]
         return _current_watch, ()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
-        self._tell(trial)
+        self._tell(trial, "running")
 
     def on_trial_save(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         if not (trial.last_result or {}).get("done"):
-            self._tell(trial)
+            self._tell(trial, "running")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
-        # Tune calls this just before it sets the status, and also for a trial that it stops with the whole search.
+        # Also called for a trial that is stopped with the whole search.
         if (trial.last_result or {}).get("done"):
-            self._tell(trial, finished=True)
+            self._tell(trial, "finished")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
-        self._tell(trial)
+        self._tell(trial, "failed")
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
         now = time.monotonic()
@@ -55,11 +55,9 @@ class Watch(tune.Callback):  # type: ignore[misc]
             self._last_tick = now
             self._tick()
 
-    def _tell(self, trial: Any, *, finished: bool = False) -> None:
-        record = trial_record(trial, self._config)
-        if finished:
-            ended = record.ended or record.started
-            record = record.model_copy(update={"status": "finished", "ended": ended})
+    def _tell(self, trial: Any, status: TrialStatus) -> None:
+        """Pass a trial on; its status is what the event says, since Tune sets its own only afterwards."""
+        record = trial_record(trial, self._config, status)
         for listener in self._listeners:
             listener(record)
 

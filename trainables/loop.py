@@ -17,7 +17,6 @@ import torch
 
 from policies.balancer import Step
 from policies.document import policy_document
-from trainables.augmentation import Augmentation
 from trainables.config import TrialSettings
 from trainables.records import DecisionRecord, EpochRecord, ReplicateResult, TracePoint, TrialHistory
 from trainables.replicate import DeviceAssets, Evaluation, Replicate
@@ -43,7 +42,7 @@ class Distillation:
     def __init__(self, settings: TrialSettings, data: DeviceAssets) -> None:
         self.settings = settings
         self.data = data
-        augmentation = Augmentation(settings.augmentation, len(data))
+        augmentation = data.augmentation(settings.augmentation)
         self.replicates = [Replicate(settings, seed, data, augmentation) for seed in settings.seeds]
         first = self.replicates[0]
         self.epochs = settings.training.epochs

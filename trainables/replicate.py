@@ -22,7 +22,7 @@ from policies.losses import distillation_loss
 from policies.registry import create_policy
 from trainables.assets import TrialAssets
 from trainables.augmentation import Augmentation
-from trainables.config import TrialSettings
+from trainables.config import AugmentationSettings, TrialSettings
 from trainables.device import Compute
 from trainables.models import create_model
 from trainables.normalization import as_tensor, normalise
@@ -49,9 +49,14 @@ class DeviceAssets:
         self.validation_targets = tensor(assets.validation_targets)
         self.mean = tensor(assets.mean)
         self.std = tensor(assets.std)
+        self._stored_mean = assets.mean
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def augmentation(self, settings: AugmentationSettings) -> Augmentation:
+        """The views of the training pictures, drawn on this device."""
+        return Augmentation(settings, len(self), mean=self._stored_mean, device=self.compute.device)
 
     def prepare(self, images: Tensor) -> Tensor:
         """Stored pictures, uint8, as a student takes them: normalised float32 in the device's layout."""
@@ -82,7 +87,7 @@ class Replicate:
         compute = data.compute
         with self._random(0):
             student = create_model(settings.student, image_shape=data.image_shape, classes=data.classes)
-        self.student = student.to(device=compute.device, memory_format=compute.memory_format)
+        self.student = student.to(compute.device).to(memory_format=compute.memory_format)
         self.optimizer = create_optimizer(self.student.parameters(), settings.training)
         self.schedule = create_schedule(self.optimizer, settings.training, self.total_steps)
         self.balancer = LossBalancer(
@@ -101,7 +106,7 @@ class Replicate:
         data, training, balancer = self.data, self.settings.training, self.balancer
         self.student.train()
         targets = data.targets[self.epoch % len(data.targets)]
-        view = self.epoch % self.augmentation.count_views
+        view = self.epoch % self.augmentation.views
         with self._random(self.epoch + 1):
             order = torch.randperm(len(data)).to(data.compute.device)
             for first in range(0, self.steps_per_epoch * self.batch_size, self.batch_size):

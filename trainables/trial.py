@@ -56,6 +56,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
             checkpoint_seconds: most time between two checkpoints.
         """
         torch.set_num_threads(base.device.threads)
+        self._last_checkpoint = time.monotonic()
         self._base = base
         self._data = DeviceAssets(assets, select_compute(base.device))
         self._report_seconds = report_seconds
