@@ -8,7 +8,7 @@ from typing import Any
 
 from search.records import SearchRecord, TrialRecord
 from search.report.importance import Importance, importances
-from search.report.ranking import compare_to_constant, rank_families, ranked_trials
+from search.report.ranking import compare_to_constant, rank_families
 from search.report.verdict import judge
 
 FORMAT = "kd-search-report"
@@ -22,7 +22,7 @@ def report_json(search: SearchRecord, *, computed: tuple[Importance, ...] | None
         search: the search.
         computed: its importances, if they are at hand; they are what costs most here.
     """
-    places = {trial.number: place for place, trial in enumerate(ranked_trials(search), start=1)}
+    places = {trial.number: place for place, trial in enumerate(search.finished, start=1)}
     verdict = judge(search)
     document = {
         "format": FORMAT,

@@ -42,10 +42,10 @@ def _get_importance_info(importances: tuple[Importance, ...]) -> tuple[Group, ..
 
 
 def _plot_importance(groups: tuple[Group, ...], importances: tuple[Importance, ...]) -> Figure:
-    height = sum(_GROUP + _BAR * len(group.bars) for group in groups) + 16
-    figure, (axes,) = new_figure(height, left=96, right=34, bottom=4, top=2)
+    height = sum(_GROUP + _BAR * len(group.bars) for group in groups)
+    figure, (axes,) = new_figure(height, left=96, right=34, bottom=0, top=0)
     axes.set_xlim(0, 1)
-    axes.set_ylim(height - 6, 0)
+    axes.set_ylim(height, 0)
     axes.set_axis_off()
     at = 0.0
     label = {"fontsize": 8.5, "va": "center"}

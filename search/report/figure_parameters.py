@@ -10,11 +10,12 @@ from policies.registry import FAMILIES
 from search.records import SearchRecord, TrialRecord
 from search.report.drawing import Figure, focus, new_figure, percent_axis, plain_axis, thinned, to_svg
 from search.report.palette import INK, LegendItem, css_colour, family_colour
-from search.report.ranking import best_trials, ranked_trials
+from search.report.ranking import best_trials
 from search.report.wording import family_title, number
 
 _MOST_POINTS = 200
 _ROW = 108
+_FEW = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,13 +47,13 @@ def parameter_figures(search: SearchRecord) -> tuple[Figure, ...]:
 
 
 def _get_shared_info(search: SearchRecord) -> ParametersInfo | None:
-    trials = ranked_trials(search)
+    trials = search.finished
     meanings = {"learning_rate": "peak of the schedule", "temperature": "T, softens both models' outputs"}
     return _info(None, trials, [dict(t.shared) for t in trials], meanings, log=set(meanings))
 
 
 def _get_family_info(search: SearchRecord, family: str) -> ParametersInfo | None:
-    trials = tuple(t for t in ranked_trials(search) if t.family == family)
+    trials = tuple(t for t in search.finished if t.family == family)
     declared = FAMILIES[family].parameters() if family in FAMILIES else {}
     meanings = {name: parameter.meaning for name, parameter in declared.items()}
     log = {name for name, parameter in declared.items() if parameter.log}
@@ -98,7 +99,7 @@ def _info(
 
 
 def _plot_parameters(info: ParametersInfo, place: int) -> Figure:
-    columns = 2
+    columns = min(2, len(info.panels))
     rows = -(-len(info.panels) // columns)
     height = rows * _ROW + (rows - 1) * 40 + 44
     figure, axes = new_figure(height, rows=rows, columns=columns, left=42, right=8, bottom=36, top=8, gap=(14, 40))
@@ -146,6 +147,9 @@ def _plot_panel(axes: Any, panel: Panel, limits: tuple[float, float]) -> None:
     else:
         axes.margins(x=0.06)
     plain_axis(axes.xaxis, log=panel.log)
+    distinct = sorted(set(panel.values))
+    if len(distinct) <= _FEW:  # a list of choices rather than a range
+        axes.set_xticks(distinct, [number(value) for value in distinct])
     percent_axis(axes.yaxis, low, high, ticks=4)
     axes.set_xlabel(panel.name.replace("_", " "))
 

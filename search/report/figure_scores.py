@@ -8,11 +8,13 @@ from typing import Any
 from search.records import SearchRecord
 from search.report.drawing import Figure, focus, jitter, new_figure, percent_axis, thinned, to_svg
 from search.report.palette import GRID, INK, MUTED, family_colour
-from search.report.ranking import BestTrial, compare_to_constant, rank_families, ranked_trials
+from search.report.ranking import BestTrial, compare_to_constant, rank_families
 from search.report.wording import count, family_title, number, percent
 
 _MOST_POINTS = 150
-_ROW = 32
+_ROW = 34
+# Within a row, from its middle: the name above the dots.
+_LABEL, _DOTS = 0.22, 0.2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ def scores_figure(search: SearchRecord) -> Figure | None:
 
 
 def _get_scores_info(search: SearchRecord) -> ScoresInfo | None:
-    trials = ranked_trials(search)
+    trials = search.finished
     if not trials:
         return None
     comparison = compare_to_constant(search)
@@ -67,7 +69,7 @@ def _get_scores_info(search: SearchRecord) -> ScoresInfo | None:
 def _plot_scores(info: ScoresInfo) -> Figure:
     low, high = info.limits
     figure, (axes,) = new_figure(len(info.rows) * _ROW + 52, left=8, right=8, bottom=34, top=18)
-    axes.set_ylim(len(info.rows) - 0.35, -0.6)
+    axes.set_ylim(len(info.rows) - 0.45, -0.55)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(axis="y", visible=False)
@@ -77,9 +79,14 @@ def _plot_scores(info: ScoresInfo) -> Figure:
     for place, row in enumerate(info.rows):
         hidden += sum(score < low for score in row.scores)
         _plot_row(axes, place, row, low)
-    for reference, dash in ((info.constant, (0, (4, 3))), (info.labels_alone, (0, (1, 2)))):
+    for reference, dash in ((info.constant, "-"), (info.labels_alone, (0, (1, 1.5)))):
         if reference is not None and reference.score > low:
-            axes.axvline(reference.score, color=INK, linewidth=0.9, linestyle=dash, zorder=1)
+            # Beside the dots only, so that it crosses no label.
+            starts = [place + _DOTS - 0.2 for place in range(len(info.rows))]
+            ends = [start + 0.4 for start in starts]
+            axes.vlines(
+                [reference.score] * len(starts), starts, ends, color=INK, linewidth=1.0, linestyle=dash, zorder=2
+            )
     if info.constant is not None:
         left_half = info.constant.score < (low + high) / 2
         axes.annotate(
@@ -94,7 +101,7 @@ def _plot_scores(info: ScoresInfo) -> Figure:
         )
     caption = (
         "Each dot is a finished trial, placed by its mean over the seeds. The diamond is the family's best; its bar is"
-        " one standard deviation between seeds to either side."
+        " one standard deviation between seeds to either side. Upright strokes mark the best constant."
     )
     if info.labels_alone is not None and info.labels_alone.score > low:
         caption += f" Dotted: λ = 0, the labels alone ({percent(info.labels_alone.score)})."
@@ -107,11 +114,12 @@ def _plot_scores(info: ScoresInfo) -> Figure:
 def _plot_row(axes: Any, place: int, row: ScoreRow, low: float) -> None:
     colour = family_colour(row.family)
     shown = thinned([score for score in row.scores[1:] if score >= low], _MOST_POINTS)
-    heights = [place + 0.16 + 0.14 * offset for offset in jitter(len(shown))]
-    axes.axhline(place + 0.5, color=GRID, linewidth=0.7, zorder=0)
+    heights = [place + _DOTS + 0.12 * offset for offset in jitter(len(shown))]
+    if place > 0:
+        axes.axhline(place - 0.5, color=GRID, linewidth=0.7, zorder=0)
     axes.plot(shown, heights, "o", markersize=4.4, color=colour, alpha=0.5, markeredgewidth=0)
-    axes.errorbar(row.best.score, place + 0.16, xerr=row.best.spread or 0.0, color=colour, elinewidth=1.4, zorder=4)
-    axes.plot(row.best.score, place + 0.16, "D", markersize=6, color=colour, markeredgecolor=INK, markeredgewidth=0.7)
+    axes.errorbar(row.best.score, place + _DOTS, xerr=row.best.spread or 0.0, color=colour, elinewidth=1.4, zorder=4)
+    axes.plot(row.best.score, place + _DOTS, "D", markersize=6, color=colour, markeredgecolor=INK, markeredgewidth=0.7)
     label = {"xycoords": ("axes fraction", "data"), "fontsize": 8.5, "va": "center"}
-    axes.annotate(family_title(row.family), (0.0, place - 0.28), color=INK, **label)
-    axes.annotate(percent(row.best.score), (1.0, place - 0.28), color=MUTED, ha="right", **label)
+    axes.annotate(family_title(row.family), (0.0, place - _LABEL), color=INK, **label)
+    axes.annotate(percent(row.best.score), (1.0, place - _LABEL), color=MUTED, ha="right", **label)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from policies.registry import FAMILIES
 from search.records import SearchRecord, TrialRecord
-from search.report.ranking import ranked_trials
 from trainables.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class Importance(Settings):
 
 def importances(search: SearchRecord) -> tuple[Importance, ...]:
     """All trials together first (family, learning rate, temperature), then each family, best first."""
-    trials = ranked_trials(search)
+    trials = search.finished
     families = list(dict.fromkeys(t.family for t in trials))
     together = _importance(None, trials, [{"family": t.family, **t.shared} for t in trials])
     single = (_family_importance(family, [t for t in trials if t.family == family]) for family in families)

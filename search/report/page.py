@@ -18,7 +18,6 @@ from search.report.ranking import (
     FamilyRank,
     compare_to_constant,
     rank_families,
-    ranked_trials,
 )
 from search.report.settings_table import settings_rows, summary_rows
 from search.report.verdict import judge
@@ -54,7 +53,7 @@ def render_html(
     """
     families = rank_families(search)
     comparison = compare_to_constant(search)
-    trials = ranked_trials(search)
+    trials = search.finished
     winner = trials[0] if trials else None
     text: str = _template().render(
         style=_resource("style.css"),
@@ -109,7 +108,13 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        percent=percent, points=points, spread=spread, number=number, title=family_title, colour=_colour
+        percent=percent,
+        points=points,
+        spread=spread,
+        number=number,
+        title=family_title,
+        colour=_colour,
+        unbroken=_unbroken,
     )
     environment.globals.update(constant_family=CONSTANT_FAMILY, count=count)
     return environment.from_string(_resource("templates/report.html.j2"))
@@ -117,6 +122,11 @@ def _template() -> jinja2.Template:
 
 def _colour(family: str) -> str:
     return css_colour(family_colour(family))
+
+
+def _unbroken(text: str) -> str:
+    """No line break between a number and its unit, or around the sign in `λ = 0.9`."""
+    return text.replace(" %", "\u00a0%").replace("λ = ", "λ\u00a0=\u00a0").replace("± ", "±\u00a0")
 
 
 @functools.cache

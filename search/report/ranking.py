@@ -95,15 +95,10 @@ class ConstantComparison(Settings):
         return next((d for d in self.differences if d.family == family), None)
 
 
-def ranked_trials(search: SearchRecord) -> tuple[TrialRecord, ...]:
-    """Finished trials whose score is a finite number, best first; ties go to the simpler, then to the earlier."""
-    return tuple(t for t in search.finished if t.score is not None and math.isfinite(t.score))
-
-
 def best_trials(search: SearchRecord) -> dict[str, TrialRecord]:
     """The best finished trial of each family, best family first."""
     best: dict[str, TrialRecord] = {}
-    for trial in ranked_trials(search):
+    for trial in search.finished:
         best.setdefault(trial.family, trial)
     return best
 
@@ -113,7 +108,7 @@ def rank_families(search: SearchRecord) -> tuple[FamilyRank, ...]:
     best = best_trials(search)
     families = [*best, *sorted({t.family for t in search.trials} - set(best))]
     scores: dict[str, list[float]] = {}
-    for trial in ranked_trials(search):
+    for trial in search.finished:
         scores.setdefault(trial.family, []).append(trial.score or 0.0)
 
     def count(family: str, *statuses: str) -> int:
@@ -138,7 +133,7 @@ def compare_to_constant(search: SearchRecord) -> ConstantComparison:
     best = best_trials(search)
     constant = best.get(CONSTANT_FAMILY)
     labels_alone = next(
-        (t for t in ranked_trials(search) if t.family == CONSTANT_FAMILY and t.parameters.get("weight") == 0.0), None
+        (t for t in search.finished if t.family == CONSTANT_FAMILY and t.parameters.get("weight") == 0.0), None
     )
     resolution = _resolution(search)
     return ConstantComparison(
@@ -151,12 +146,11 @@ def compare_to_constant(search: SearchRecord) -> ConstantComparison:
 
 
 def _best(trial: TrialRecord) -> BestTrial:
-    spread = trial.history.score_std
     return BestTrial(
         number=trial.number,
         trial_id=trial.trial_id,
         score=trial.score or 0.0,
-        spread=spread if spread is not None and math.isfinite(spread) else None,
+        spread=trial.history.score_std,
         seeds=tuple(SeedScore(seed=seed, score=score) for seed, score in _by_seed(trial).items()),
         rule=trial.rule,
         complexity=trial.complexity,

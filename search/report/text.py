@@ -38,9 +38,7 @@ def render_table(search: SearchRecord, width: int) -> RenderableType:
     failed = [trial for trial in search.trials if trial.status == "failed"]
     if failed:
         parts += [Text(), Text(f"{count(len(failed), 'trial')} failed:")]
-        lines = [
-            f"trial {trial.number} ({trial.family}): {trial.error or 'no message'}" for trial in failed[:_MOST_FAILED]
-        ]
+        lines = [f"trial {t.number} ({t.family}): {t.error or 'no message'}" for t in failed[:_MOST_FAILED]]
         if len(failed) > _MOST_FAILED:
             lines.append(f"and {len(failed) - _MOST_FAILED:,} more")
         parts += [Padding(Text(line), (0, 0, 0, 2)) for line in lines]

@@ -1,0 +1,100 @@
+import random
+
+import optuna
+import pytest
+
+from search.report.importance import MINIMUM_TRIALS, importances
+
+
+def planted(trial, make_search, effect, count=16, family="norm_ratio_threshold", seed=3):
+    """A search of one family whose score is `effect(parameters, shared)`."""
+    rng = random.Random(seed)
+    trials = []
+    for number in range(1, count + 1):
+        parameters = {
+            "threshold": 0.1 * 200 ** rng.random(),
+            "above": rng.random(),
+            "below": rng.random(),
+            "smoothing": 0.99 * rng.random(),
+        }
+        learning_rate = 10 ** rng.uniform(-3, -1)
+        score = effect(parameters, learning_rate) + rng.gauss(0, 0.003)
+        trials.append(trial(number, family, (score,), parameters=parameters, learning_rate=learning_rate))
+    return make_search(*trials)
+
+
+def of_family(search, family="norm_ratio_threshold"):
+    return next(item for item in importances(search) if item.family == family)
+
+
+@pytest.mark.parametrize("name", ["above", "below"])
+def test_the_parameter_that_matters_comes_first(trial, make_search, name):
+    search = planted(trial, make_search, lambda parameters, _: 0.7 + 0.1 * parameters[name])
+    item = of_family(search)
+    assert item.shares[0].name == name
+    assert item.shares[0].share > 0.5
+    assert sum(share.share for share in item.shares) == pytest.approx(1.0)
+
+
+def test_a_learning_rate_that_matters_comes_first(trial, make_search):
+    search = planted(trial, make_search, lambda _, learning_rate: 0.8 if learning_rate > 0.01 else 0.6)
+    assert of_family(search).shares[0].name == "learning_rate"
+    together = importances(search)[0]
+    # One family and one temperature leave a single setting that varies over all trials together.
+    assert (together.family, together.shares) == (None, None)
+
+
+def test_a_family_that_matters_comes_first_over_all_trials(trial, make_search):
+    rng = random.Random(0)
+    trials = [
+        trial(
+            n, family, (0.7 + 0.1 * (family == "fixed") + rng.gauss(0, 0.005),), learning_rate=rng.uniform(0.01, 0.02)
+        )
+        for n, family in enumerate(["fixed", "norm_balance"] * 8, start=1)
+    ]
+    together = importances(make_search(*trials))[0]
+    assert together.family is None
+    assert together.shares[0].name == "family"
+
+
+def test_what_never_varied_has_no_share(trial, make_search):
+    search = planted(trial, make_search, lambda parameters, _: parameters["above"])
+    names = {share.name for share in of_family(search).shares}
+    assert names == {"threshold", "above", "below", "smoothing", "learning_rate"}
+
+
+def test_importances_are_the_same_each_time(full_search):
+    assert importances(full_search) == importances(full_search)
+
+
+def test_few_trials_give_a_reason_instead(trial, make_search):
+    search = planted(trial, make_search, lambda parameters, _: parameters["above"], count=MINIMUM_TRIALS - 1)
+    item = of_family(search)
+    assert item.shares is None
+    assert item.reason == f"needs {MINIMUM_TRIALS} finished trials, has {MINIMUM_TRIALS - 1}"
+
+
+def test_equal_scores_give_a_reason_instead(trial, make_search):
+    trials = [trial(n, "fixed", (0.5,), parameters={"weight": n / 20}, learning_rate=n / 100) for n in range(1, 12)]
+    item = of_family(make_search(*trials), "fixed")
+    assert (item.shares, item.reason) == (None, "all scores are equal")
+
+
+def test_values_outside_the_declared_range_are_taken_in(trial, make_search):
+    trials = [
+        trial(n, "norm_balance", (0.5 + n / 100,), parameters={"balance": 100.0 * n}, learning_rate=0.01 * n)
+        for n in range(1, 12)
+    ]
+    assert of_family(make_search(*trials), "norm_balance").shares is not None
+
+
+def test_a_search_without_trials_has_no_importances(make_search):
+    (together,) = importances(make_search())
+    assert together.shares is None
+
+
+def test_optuna_stays_as_talkative_as_it_was(full_search, capsys):
+    before = optuna.logging.get_verbosity()
+    importances(full_search)
+    assert optuna.logging.get_verbosity() == before
+    assert capsys.readouterr().err == ""

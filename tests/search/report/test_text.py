@@ -1,0 +1,49 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from search.report.text import render_table
+
+
+def shown(search, width):
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(render_table(search, width))
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_table_fits_and_holds_what_matters(full_search, width):
+    text = shown(full_search, width)
+    assert all(len(line) <= width for line in text.splitlines())
+    words = " ".join(text.split())
+    best = full_search.finished[0]
+    assert f"{100 * best.score:.2f} % ±" in words
+    assert "not confirmed on the test set" in words
+    assert " ".join(best.rule.split()) in words
+    assert "1 trial failed" in words
+    for family in ("norm ratio threshold", "norm balance", "fixed", "cosine schedule"):
+        assert family in words
+
+
+def test_wider_terminals_show_more_columns(full_search):
+    assert "vs constant" not in shown(full_search, 60)
+    assert "vs constant" in shown(full_search, 80)
+    assert "median" not in shown(full_search, 80)
+    assert "median" in shown(full_search, 120)
+
+
+def test_markup_in_a_name_is_only_text(trial, make_search):
+    failed = trial(1, "fixed", status="failed", error="[red]IndexError[/red]: [0]")
+    assert "[red]IndexError[/red]: [0]" in shown(make_search(failed), 100)
+
+
+def test_many_failures_are_counted_not_listed(trial, make_search):
+    search = make_search(*(trial(n, "fixed", status="failed", error="boom") for n in range(1, 10)))
+    text = shown(search, 80)
+    assert text.count("boom") == 5
+    assert "and 4 more" in text
+
+
+def test_nothing_at_all_is_a_sentence(make_search):
+    assert shown(make_search(), 80).strip() == "No trial has finished, so there is nothing to rank."

@@ -1,0 +1,30 @@
+import pytest
+
+from search.report.wording import count, duration, percent, points, spread
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"), [(0.012, "+1.20"), (-0.012, "−1.20"), (0.0, "±0.00"), (-0.00001, "±0.00"), (None, "–")]
+)
+def test_points_are_signed(difference, text):
+    assert points(difference) == text
+
+
+@pytest.mark.parametrize(("score", "text"), [(0.86, "86.00 %"), (1.0, "100.00 %"), (None, "–"), (float("nan"), "–")])
+def test_percent(score, text):
+    assert percent(score) == text
+
+
+def test_no_spread_is_empty():
+    assert (spread(None), spread(0.004)) == ("", "± 0.40")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(4.25, "4.2 s"), (48, "48 s"), (125, "2 min 5 s"), (12_000, "3 h 20 min"), (None, "–")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_counts_agree_with_their_noun():
+    assert (count(1, "trial"), count(1200, "trial")) == ("1 trial", "1,200 trials")
