@@ -135,7 +135,7 @@ def _progress(search: SearchRecord) -> str:
     state = "is still running" if search.status == "running" else "was stopped"
     if search.status == "finished":
         state = "has ended"
-    return f"The search {state}; {count(unfinished, 'trial')} of {len(search.trials):,} have not finished."
+    return f"The search {state}; trials not finished: {unfinished:,} of {len(search.trials):,}."
 
 
 def _nothing(search: SearchRecord) -> str:

@@ -97,4 +97,4 @@ def test_an_unfinished_search_is_called_so(trial, make_search, status, words):
     search = make_search(
         trial(1, "fixed", CONSTANT), trial(2, "norm_balance", CLEAR), trial(3, "fixed", status="pending"), status=status
     )
-    assert f"The search {words}; 1 trial of 3 have not finished." in judge(search).caveat
+    assert f"The search {words}; trials not finished: 1 of 3." in judge(search).caveat
