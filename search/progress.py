@@ -7,7 +7,7 @@ import time
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from search.config import SearchConfig
@@ -108,15 +108,15 @@ class TerminalListener:
             self.stage("teacher found in the cache")
             return
         if not self.console.is_terminal:
-            if progress.epoch == progress.epochs or progress.epoch * 4 % progress.epochs < 4:
-                self.stage(f"teacher: epoch {progress.epoch}/{progress.epochs}, training loss {progress.loss:.3f}")
+            if progress.epoch >= progress.epochs or time.monotonic() - self.last_line >= _PLAIN_SECONDS:
+                self.last_line = time.monotonic()
+                self.stage(f"teacher: epoch {progress.epoch:.0f}/{progress.epochs}, training loss {progress.loss:.3f}")
             return
         if self.bar is None:
             self.bar = Progress(
                 TextColumn("· training the teacher"),
                 BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("training loss {task.fields[loss]:.3f}"),
+                TextColumn("epoch {task.completed:.0f}/{task.total}, training loss {task.fields[loss]:.3f}"),
                 TimeElapsedColumn(),
                 console=self.console,
             )

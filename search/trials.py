@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 from typing import Any
 
 from ray import tune
@@ -15,6 +16,9 @@ from search.store import SearchStore
 from trainables.records import TrialHistory
 from trainables.suggestion import SHARED, policy_parameters
 from trainables.trial import HISTORY_FILE
+
+# It misses Tune's own result files, which are switched off: the history in each trial's checkpoint says more.
+logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
 
 _STATUS: dict[str, TrialStatus] = {"TERMINATED": "finished", "ERROR": "failed", "RUNNING": "running"}
 

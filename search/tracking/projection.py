@@ -12,14 +12,12 @@ from search.tracking import wording
 from search.tracking.artifacts import search_files, trial_files
 from search.tracking.series import Point, milliseconds, outcome_points, trial_points
 from search.tracking.store import open_client, open_experiment, quiet
+from search.tracking.view import view_tag
 
 _METRICS_A_CALL = 900  # MLflow takes 1000 metrics, parameters and tags together; larger calls cost less a point
 _RUNS_A_PAGE = 500
 _ENDED = ("FINISHED", "FAILED", "KILLED")
-_EPOCHS = "kd.logged_epochs"
-_STEPS = "kd.logged_steps"
-_TRIALS = "kd.logged_trials"
-_FILES = "kd.logged_files"
+_LOGGED = "kd.logged"
 _CREATOR = {"mlflow.user": "kd-search", "mlflow.source.name": "kd-search", "mlflow.source.type": "LOCAL"}
 
 
@@ -33,9 +31,15 @@ class _Run:
     parameters: set[str]
     metrics: set[str]
 
-    def count(self, tag: str) -> int:
-        """A number of things written so far; -1 if none."""
-        return int(self.tags.get(tag, -1))
+    @property
+    def logged(self) -> dict[str, int]:
+        """How far the run's points go (last epoch, step, trial), and the size of its files."""
+        counts: dict[str, int] = json.loads(self.tags.get(_LOGGED, "{}"))
+        return counts
+
+    def logged_with(self, **counts: int) -> dict[str, str]:
+        """The tag that says so after more was written."""
+        return {_LOGGED: json.dumps(self.logged | counts, sort_keys=True)}
 
 
 class Projection:
@@ -101,7 +105,8 @@ class Projection:
         if self._client is not None:
             return
         client = open_client(self._uri)
-        self._experiment_id = open_experiment(client, self._uri, self._experiment)
+        view = dict([view_tag(search.name)])
+        self._experiment_id = open_experiment(client, self._uri, self._experiment, view)
         identity = wording.identity_tags(search)
         token = None
         while True:
@@ -148,12 +153,12 @@ class Projection:
         best = 0.0
         for count, trial in enumerate(finished, start=1):
             best = max(best, trial.score or 0.0)
-            if count > run.count(_TRIALS):
+            if count > run.logged.get("trials", 0):
                 points.append(Point(name="best_score", value=best, step=count, timestamp=milliseconds(trial.ended)))
         if search.teacher_accuracy is not None and "teacher_accuracy" not in run.metrics:
             moment = milliseconds(search.created)
             points.append(Point(name="teacher_accuracy", value=search.teacher_accuracy, step=0, timestamp=moment))
-        tags[_TRIALS] = str(max(len(finished), run.count(_TRIALS)))
+        tags |= run.logged_with(trials=max(len(finished), run.logged.get("trials", 0)))
         self._log(run, points, wording.search_parameters(search), tags)
         return run
 
@@ -181,12 +186,11 @@ class Projection:
             trial,
             expected_epochs=min(evaluations, epochs),
             expected_steps=int(wording.setting(search, "trace_points") or 0),
-            after_epoch=run.count(_EPOCHS),
-            after_step=run.count(_STEPS),
+            after_epoch=run.logged.get("epoch", -1),
+            after_step=run.logged.get("step", -1),
         )
-        for tag, section in ((_EPOCHS, "epoch/"), (_STEPS, "step/")):
-            if steps := [point.step for point in points if point.name.startswith(section)]:
-                tags[tag] = str(max(steps))
+        last = {point.name.partition("/")[0]: point.step for point in points}  # points come in order of steps
+        tags |= run.logged_with(**last)
         points += [point for point in outcome_points(trial) if point.name not in run.metrics]
         self._log(run, points, wording.trial_parameters(search, trial), tags)
         if status in _ENDED:
@@ -235,8 +239,8 @@ class Projection:
 
     def _store_files(self, run: _Run, files: dict[str, str]) -> None:
         """Upload text files, unless the run has just these. A store of files may fail where the runs' own does not."""
-        names = json.dumps({name: len(text) for name, text in files.items()}, sort_keys=True)
-        if not files or run.tags.get(_FILES) == names:
+        size = sum(len(text) for text in files.values())
+        if run.logged.get("characters", 0) == size:
             return
         try:
             for name, text in files.items():
@@ -244,7 +248,7 @@ class Projection:
         except Exception as error:  # of whatever library speaks to the store: S3, a server's proxy, a folder …
             self.file_problem = f"files of run {run.run_id} could not be stored: {' '.join(str(error).split())[:300]}"
             return
-        self._log(run, [], {}, {_FILES: names})
+        self._log(run, [], {}, run.logged_with(characters=size))
 
 
 def _run_status(search: SearchRecord, trial: TrialRecord) -> str:

@@ -59,8 +59,8 @@ def open_client(uri: str) -> Any:
             return mlflow.MlflowClient(tracking_uri=uri)
 
 
-def open_experiment(client: Any, uri: str, name: str) -> str:
-    """The id of the experiment, which is created if there is none of this name.
+def open_experiment(client: Any, uri: str, name: str, tags: dict[str, str]) -> str:
+    """The id of the experiment, which is created if there is none of this name, and has the tags afterwards.
 
     Raises:
         TrackingError: an experiment of this name was deleted.
@@ -69,9 +69,9 @@ def open_experiment(client: Any, uri: str, name: str) -> str:
 
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        tags = {_KIND: _KIND_TRAINING, _NOTE: _ABOUT_EXPERIMENT}
+        all_tags = {_KIND: _KIND_TRAINING, _NOTE: _ABOUT_EXPERIMENT} | tags
         try:
-            return str(client.create_experiment(name, artifact_location=artifact_location(uri), tags=tags))
+            return str(client.create_experiment(name, artifact_location=artifact_location(uri), tags=all_tags))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -81,6 +81,7 @@ def open_experiment(client: Any, uri: str, name: str) -> str:
             f"the MLflow experiment {name!r} in {without_password(uri)!r} was deleted; bring it back with `mlflow"
             f" experiments restore --experiment-id {experiment.experiment_id}`, or choose another experiment name."
         )
-    if _KIND not in experiment.tags:
-        client.set_experiment_tag(experiment.experiment_id, _KIND, _KIND_TRAINING)
+    for key, value in ({_KIND: experiment.tags.get(_KIND, _KIND_TRAINING)} | tags).items():
+        if experiment.tags.get(key) != value:
+            client.set_experiment_tag(experiment.experiment_id, key, value)
     return str(experiment.experiment_id)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from search.errors import TrackingError
 from search.tracking.store import open_client, quiet
 from search.tracking.uri import is_server, without_password
+from search.tracking.view import runs_url
 
 _SECONDS_TO_START = 60.0
 
@@ -33,11 +34,14 @@ def ui_environment() -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else 13 processes and 2.4 GB instead of 2 and 0.5 GB
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "PYTHONWARNINGS": "ignore",  # MLflow's server imports what its own libraries have deprecated
     }
 
 
-def experiment_url(uri: str, experiment: str, base: str) -> str:
+def experiment_url(uri: str, experiment: str, base: str, search: str | None = None) -> str:
     """The address of the experiment's table of runs in the page at `base` (`http://host:port`).
+
+    With the name of a search it shows that search's trials, best first, with their scores and rules.
 
     Raises:
         TrackingError: the store cannot be read, or has no such experiment.
@@ -51,11 +55,19 @@ def experiment_url(uri: str, experiment: str, base: str) -> str:
         raise TrackingError(
             f"the MLflow store {without_password(uri)!r} has no experiment {experiment!r}; `kd-search sync` writes one."
         )
-    return f"{base.rstrip('/')}/#/experiments/{found.experiment_id}/runs"
+    return runs_url(base, found.experiment_id, search)
 
 
-def serve_ui(uri: str, experiment: str, announce: Callable[[str], None], *, host: str, port: int) -> None:
-    """Serve MLflow's page of a store until interrupted, and tell its address once it answers.
+def serve_ui(
+    uri: str,
+    experiment: str,
+    announce: Callable[[str], None],
+    *,
+    search: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+) -> None:
+    """Serve MLflow's page of a store until interrupted, and tell its address (`experiment_url`) once it answers.
 
     A store that is a server has its page already: then its address is all that is told.
 
@@ -63,10 +75,10 @@ def serve_ui(uri: str, experiment: str, announce: Callable[[str], None], *, host
         TrackingError: the store cannot be read, or the page does not come up.
     """
     if is_server(uri):
-        announce(experiment_url(uri, experiment, without_password(uri)))
+        announce(experiment_url(uri, experiment, without_password(uri), search))
         return
     base = f"http://{host}:{port}"
-    address = experiment_url(uri, experiment, base)
+    address = experiment_url(uri, experiment, base, search)
     with subprocess.Popen(ui_command(uri, host, port), env=ui_environment()) as server:
         try:
             _await_answer(server, base)

@@ -1,0 +1,49 @@
+import pytest
+
+from trainables.config import DataSettings, TeacherSettings, TrialSettings
+from trainables.errors import ConfigError
+
+STUDENT = {"student": {"name": "mlp"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": {"epocs": 3}}, r"`training\.epocs` is not a known setting.*Did you mean 'epochs'"),
+        ({"training": {"epochs": 0}}, r"`training\.epochs` should be greater than or equal to 1, but got 0"),
+        ({"training": {"optimizer": "adamx"}}, r"`training\.optimizer` should be 'adam', 'adamw' or 'sgd'.*'adamx'"),
+        ({"policy": {"family": "fxed"}}, r"`policy`: there is no policy family 'fxed'.*Did you mean 'fixed'"),
+        ({"policy": {"parameters": {"weight": 2}}}, r"fixed\.weight.*in \[0, 1\].*got 2"),
+        ({"temperature": -1}, r"`temperature` should be greater than 0, but got -1"),
+        ({"seeds": [1, 1]}, r"`seeds` seeds must differ"),
+        ({"temperature": float("nan")}, r"`temperature` should be a finite number"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_rule_and_value(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        TrialSettings.parse(STUDENT | changes)
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(ConfigError) as caught:
+        TrialSettings.parse({"training": {"epocs": 1, "batch_size": 0}})
+    assert len(str(caught.value).splitlines()) == 3
+    assert "`student` is missing" in str(caught.value)
+
+
+def test_a_teacher_has_exactly_one_origin():
+    for extra in ({}, {"checkpoint": "x.pt", "training": {}}):
+        with pytest.raises(ConfigError, match="exactly one of `checkpoint` and `training`"):
+            TeacherSettings.parse({"model": {"name": "cnn"}} | extra)
+
+
+def test_picture_settings_belong_to_image_folders():
+    with pytest.raises(ConfigError, match="`image_size` and `channels` apply to 'image-folder' only"):
+        DataSettings.parse({"name": "digits", "image_size": 32})
+    with pytest.raises(ConfigError, match="`root` must name the folder"):
+        DataSettings.parse({"name": "image-folder"})
+
+
+def test_settings_are_frozen():
+    with pytest.raises(Exception, match="frozen"):
+        TrialSettings.parse(STUDENT).temperature = 3
