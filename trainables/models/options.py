@@ -27,7 +27,7 @@ class CNNOptions(Settings):
 
 
 class SmallResNetOptions(Settings):
-    """`widths`: channels of each stage; `blocks`: residual blocks a stage; a `stem_stride` of 2 costs a quarter of 1."""
+    """`widths`: channels of each stage; `blocks`: residual blocks a stage; `stem_stride` 2 costs a quarter of 1."""
 
     widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (32, 64, 128)
     blocks: int = Field(1, ge=1, le=64)
