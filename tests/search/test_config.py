@@ -1,0 +1,97 @@
+import pytest
+
+from policies.errors import KDPolicySearchError
+from search.config import Interval, load_config, parse_config
+from search.recipes import recipe_names
+
+MINIMAL = """
+name = "mine"
+[teacher.model]
+name = "cnn"
+[teacher.training]
+epochs = 2
+[student]
+name = "mlp"
+"""
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_is_valid_and_named_like_its_file(name):
+    config = load_config(name)
+    assert config.name == name
+    assert config.total_trials >= 24
+
+
+def test_the_default_families_hold_the_constant_and_every_kind_of_rule():
+    assert parse_config(MINIMAL).families == (
+        "fixed",
+        "cosine_schedule",
+        "step_schedule",
+        "cosine_threshold",
+        "norm_ratio_threshold",
+        "norm_balance",
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trials_per_famly=3", r"`trials_per_famly` is not a known setting.*Did you mean 'trials_per_family'"),
+        ("training.epochs=-1", r"`training\.epochs` should be greater than or equal to 1, but got -1"),
+        ('families=["fixed", "cosine_treshold"]', r"`families`.*'cosine_treshold'.*Did you mean 'cosine_threshold'"),
+        ("families=[]", r"`families`.*at least 1 item"),
+        ('families=["fixed", "fixed"]', r"`families` families must differ"),
+        ("data.name=mnist", r"`data\.name` should be 'digits'.*but got 'mnist'"),
+        ("trials_per_family=2", r"`trials_per_family` must be at least the number of `baselines` \(4\).*but got 2"),
+        ("baselines=[1.5]", r"fixed\.weight.*in \[0, 1\].*got 1\.5"),
+        ("name=a/b", r"`name` must be made of letters"),
+        ("space.temperature.choices=[0.0]", r"`space` `temperature` must be positive, but got 0"),
+        ("space.learning_rate.low=1", r"`space\.learning_rate\.high` is missing"),
+        ("space.learning_rate={low=2.0,high=1.0}", r"`low` < `high` must hold, but got low=2\.0, high=1\.0"),
+        ("space.learning_rate={low=0.0,high=1.0,log=true}", r"`low` must be positive when `log`"),
+        ("space.policies.fixed.weight={low=0.0,high=2.0}", r"fixed\.weight.*got 2\.0"),
+        ("space.policies.fixed.wieght=0.5", r"no parameter 'wieght'.*Did you mean 'weight'"),
+        ("space.policies.fixd.weight=0.5", r"'fixd'.*Did you mean 'fixed'"),
+        ("resources.gpus_per_trial=-1", r"`resources\.gpus_per_trial` should be greater than or equal to 0"),
+        ("replicates", r"takes key\.path=value, but got 'replicates'"),
+        ("name.x=1", r"'name' is a value, not a table"),
+    ],
+)
+def test_a_mistake_is_named_with_rule_value_and_remedy(override, message):
+    with pytest.raises(KDPolicySearchError, match=message):
+        parse_config(MINIMAL, [override])
+
+
+def test_overrides_reach_nested_settings_with_their_types():
+    config = parse_config(MINIMAL, ["training.epochs=7", "training.optimizer=sgd", "space.temperature=3.0"])
+    assert (config.training.epochs, config.training.optimizer, config.space.temperature) == (7, "sgd", 3.0)
+
+
+def test_domains_are_read_in_their_three_forms():
+    config = parse_config(
+        MINIMAL, ["space.learning_rate={low=0.1,high=1.0,log=true}", "space.policies.fixed.weight.choices=[0.5,0.7]"]
+    )
+    assert config.space.learning_rate == Interval(low=0.1, high=1.0, log=True)
+    assert config.space.policies["fixed"]["weight"].choices == (0.5, 0.7)
+
+
+def test_the_settings_alone_rebuild_the_search():
+    config = parse_config(MINIMAL, ["space.learning_rate={low=0.1,high=1.0,log=true}"])
+    assert type(config).parse(config.model_dump(mode="json")) == config
+
+
+def test_an_unknown_recipe_is_answered_with_the_nearest():
+    with pytest.raises(KDPolicySearchError, match=r"no recipe 'digits-quik'.*Did you mean 'digits-quick'"):
+        load_config("digits-quik")
+
+
+def test_a_missing_or_broken_search_file_is_told(tmp_path):
+    with pytest.raises(KDPolicySearchError, match="cannot read the search file"):
+        load_config(str(tmp_path / "none.toml"))
+    (tmp_path / "broken.toml").write_text("name = ")
+    with pytest.raises(KDPolicySearchError, match="not valid TOML"):
+        load_config(str(tmp_path / "broken.toml"))
+
+
+def test_seeds_of_a_trial_follow_the_searchs_seed():
+    assert parse_config(MINIMAL, ["seed=10", "replicates=2"]).base_trial().seeds == (10, 11)
