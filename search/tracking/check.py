@@ -8,12 +8,12 @@ import threading
 import urllib.parse
 
 from search.errors import TrackingError, nearest
+from search.tracking.problems import REMEDY, explain
 from search.tracking.store import open_client, quiet
-from search.tracking.uri import is_server, sqlite_path, without_password
+from search.tracking.uri import sqlite_path, without_password
 
 _SECONDS = 4.0
 _SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
-_REMEDY = "a store is written `sqlite:///folder/mlflow.db` (a file) or `http://host:5000` (an MLflow server)"
 _SQLITE_HEADER = b"SQLite format 3\x00"
 
 
@@ -25,6 +25,8 @@ def check_tracking(uri: str) -> None:
     Raises:
         TrackingError: the URI names no kind of store, or the store cannot be reached or written.
     """
+    if not uri.strip():
+        raise TrackingError(f"the tracking URI is empty; {REMEDY}.")
     scheme = urllib.parse.urlsplit(uri).scheme
     if scheme in ("", "file"):
         raise TrackingError(
@@ -41,7 +43,7 @@ def check_tracking(uri: str) -> None:
     elif scheme.partition("+")[0] not in _SCHEMES and not _is_plugin(scheme):
         raise TrackingError(
             f"tracking URI {uri!r} begins with {scheme!r}, which is no store that MLflow knows;"
-            f" {_REMEDY}.{nearest(scheme, _SCHEMES)}"
+            f" {REMEDY}.{nearest(scheme, _SCHEMES)}"
         )
     _connect(uri)
 
@@ -86,24 +88,9 @@ def _connect(uri: str) -> None:
     thread.join(_SECONDS)
     if thread.is_alive():
         raise TrackingError(
-            f"the MLflow store {without_password(uri)!r} did not answer within {_SECONDS:.0f} s; {_REMEDY}."
+            f"the MLflow store {without_password(uri)!r} did not answer within {_SECONDS:.0f} s; {REMEDY}."
         )
     if problems:
         raise TrackingError(
-            f"the MLflow store {without_password(uri)!r} cannot be used: {_explain(uri, problems[0])}"
+            f"the MLflow store {without_password(uri)!r} cannot be used: {explain(uri, problems[0])}"
         ) from problems[0]
-
-
-def _explain(uri: str, error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if not is_server(uri):
-        return f"{text[:300]}; {_REMEDY}."
-    if "Connection refused" in text:
-        return "nothing listens there. Start it with `mlflow server`, or mend the host and port."
-    if "resolve" in text or "not known" in text:
-        return "there is no such host. Mend the address."
-    if "error code 401" in text or "error code 403" in text:
-        return "it refuses the user; give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or _TOKEN)."
-    if "error code 404" in text or "error code 405" in text or "JSON" in text:
-        return "something answers there, but it is no MLflow server. Mend the address."
-    return f"{text[:300]}; {_REMEDY}."

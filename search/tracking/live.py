@@ -8,8 +8,9 @@ import types
 from typing import Self
 
 from search.records import SearchRecord, TrialRecord
+from search.tracking.problems import explain
 from search.tracking.projection import Projection
-from search.tracking.synchronise import TrackingReport, one_line
+from search.tracking.synchronise import TrackingReport
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
@@ -33,6 +34,7 @@ class LiveProjection:
 
     def __init__(self, search: SearchRecord, uri: str, experiment: str, *, interval: float = 2.0) -> None:
         self._projection = Projection(uri, experiment)
+        self._uri = uri
         self._search = search
         self._interval = interval
         self._latest = {trial.trial_id: trial for trial in search.trials}
@@ -118,7 +120,7 @@ class LiveProjection:
                 self._projection.write_trials(search, changed)
         except Exception as error:  # of MLflow, a database, requests …: the search must go on whatever it is
             self._projection.forget()
-            self._error = one_line(error)
+            self._error = explain(self._uri, error)
             return False
         finally:
             self._seconds += time.monotonic() - began

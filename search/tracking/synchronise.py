@@ -7,6 +7,7 @@ import time
 
 from search.errors import KDPolicySearchError, TrackingError
 from search.records import SearchRecord
+from search.tracking.problems import explain
 from search.tracking.projection import Projection
 from search.tracking.uri import without_password
 
@@ -41,8 +42,8 @@ def sync(search: SearchRecord, uri: str, experiment: str) -> TrackingReport:
         raise
     except Exception as error:
         raise TrackingError(
-            f"the MLflow store {without_password(uri)!r} failed while it was written: {one_line(error)}."
-            " What is stored of the search is unharmed; try again when the store is well."
+            f"the MLflow store {without_password(uri)!r} failed while it was written: {explain(uri, error)}"
+            " (What is stored of the search itself is unharmed; try again when MLflow is well.)"
         ) from error
     return TrackingReport(
         runs=len(projection.runs),
@@ -51,8 +52,3 @@ def sync(search: SearchRecord, uri: str, experiment: str) -> TrackingReport:
         complete=projection.file_problem is None,
         error=projection.file_problem,
     )
-
-
-def one_line(error: Exception) -> str:
-    """An exception's message, short enough for a terminal."""
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 
 from search.errors import TrackingError
+from search.tracking.problems import explain
 from search.tracking.store import open_client, quiet
 from search.tracking.uri import is_server, without_password
 from search.tracking.view import runs_url
@@ -50,7 +51,9 @@ def experiment_url(uri: str, experiment: str, base: str, search: str | None = No
         with quiet():
             found = open_client(uri).get_experiment_by_name(experiment)
     except Exception as error:
-        raise TrackingError(f"the MLflow store {without_password(uri)!r} cannot be read: {error}") from error
+        raise TrackingError(
+            f"the MLflow store {without_password(uri)!r} cannot be read: {explain(uri, error)}"
+        ) from error
     if found is None:
         raise TrackingError(
             f"the MLflow store {without_password(uri)!r} has no experiment {experiment!r}; `kd-search sync` writes one."

@@ -1,0 +1,26 @@
+"""What went wrong with a store, in words that say what to do."""
+
+from __future__ import annotations
+
+from search.tracking.uri import is_server
+
+REMEDY = "a store is written `sqlite:///folder/mlflow.db` (a file) or `http://host:5000` (an MLflow server)"
+_LONGEST = 300
+
+
+def explain(uri: str, error: Exception) -> str:
+    """The cause of a failure in one line; MLflow hands on only texts, so it is told by them."""
+    text = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+    if isinstance(error, ModuleNotFoundError):
+        return f"its database driver is not installed ({text}). Install it, or use another store: {REMEDY}."
+    if not is_server(uri):
+        return text
+    if "Connection refused" in str(error):
+        return "nothing listens there. Start it with `mlflow server`, or mend the host and port."
+    if "resolve" in str(error) or "Name or service not known" in str(error):
+        return "there is no such host. Mend the address."
+    if "error code 401" in text or "error code 403" in text:
+        return "it refuses the user; give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or _TOKEN."
+    if "error code 404" in text or "error code 405" in text or "JSON" in text:
+        return "something answers there, but it is no MLflow server. Mend the address."
+    return text

@@ -1,0 +1,390 @@
+"""The projection into MLflow: what it writes, and that it may be repeated, interrupted and resumed."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import io
+import json
+import math
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from search.errors import TrackingError
+from search.records import SearchRecord, TrialRecord, TrialStatus
+from search.tracking import LiveProjection, Projection, experiment_url, sync, ui_command, ui_environment
+from search.tracking.series import MAX_POINTS, thin, trial_points
+from search.tracking.store import open_client
+from search.tracking.wording import run_name, search_tags, trial_tags
+from trainables.records import DecisionRecord, EpochRecord, ReplicateResult, TracePoint, TrialHistory
+
+# sqlalchemy 2.1 deprecates a loader that MLflow 3.17's models name; told once, when MLflow's SQL store is imported.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+EXPERIMENT = "kd-policy-search"
+START = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+EPOCHS = 6
+STEPS_AN_EPOCH = 4
+
+
+def make_history(epochs: int = EPOCHS, score: float | None = 0.9, loss: float = 0.5) -> TrialHistory:
+    return TrialHistory(
+        score=score,
+        score_std=None if score is None else 0.01,
+        epochs=tuple(
+            EpochRecord(
+                epoch=epoch,
+                train_task_loss=loss,
+                train_distill_loss=1.0,
+                validation_loss=0.4,
+                validation_accuracy=0.1 * epoch,
+                agreement=0.8,
+                weight=0.5,
+                learning_rate=0.01,
+                seconds=2.0,
+            )
+            for epoch in range(1, epochs + 1)
+        ),
+        trace=tuple(
+            TracePoint(
+                step=step,
+                epoch=step / STEPS_AN_EPOCH,
+                weight=0.5,
+                scale=1.0,
+                cosine=0.3,
+                norm_ratio=2.0,
+                task_loss=0.5,
+                distill_loss=1.0,
+            )
+            for step in range(0, epochs * STEPS_AN_EPOCH, 2)
+        ),
+        decisions=(DecisionRecord(step=0, weight=0.9, reason="cosine 0.5 above 0.3"),),
+        replicates=(ReplicateResult(seed=0, validation_accuracy=0.9, validation_loss=0.4, agreement=0.8),) * 2,
+        policy={"format": "kd-policy", "version": 1, "family": "cosine_threshold"},
+    )
+
+
+def make_trial(number: int, status: TrialStatus = "finished", **changes: Any) -> TrialRecord:
+    values: dict[str, Any] = {
+        "trial_id": f"trial{number}",
+        "number": number,
+        "status": status,
+        "family": "cosine_threshold",
+        "parameters": {"threshold": 0.3, "above": 0.9, "below": 0.5},
+        "shared": {"learning_rate": 0.02, "temperature": 8.0},
+        "rule": "λ = 0.9 while the gradients' cosine is above 0.3, else 0.5.",
+        "complexity": 5,
+        "started": START + datetime.timedelta(seconds=10 * number),
+        "ended": START + datetime.timedelta(seconds=10 * number + 9) if status in ("finished", "failed") else None,
+        "history": make_history() if status == "finished" else make_history(2, None),
+    }
+    return TrialRecord(**(values | changes))
+
+
+def make_search(name: str, *trials: TrialRecord, **changes: Any) -> SearchRecord:
+    config = {
+        "name": name,
+        "families": ["fixed", "cosine_threshold"],
+        "trials_per_family": 2,
+        "replicates": 2,
+        "evaluations": EPOCHS,
+        "trace_points": EPOCHS * STEPS_AN_EPOCH,
+        "temperature": 4.0,
+        "data": {"name": "digits", "train_size": 100},
+        "teacher": {"model": {"name": "cnn"}},
+        "student": {"name": "mlp"},
+        "training": {"epochs": EPOCHS, "batch_size": 32, "optimizer": "adamw", "learning_rate": 0.01},
+    }
+    values: dict[str, Any] = {"name": name, "config": config, "created": START, "status": "finished", "trials": trials}
+    return SearchRecord(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def creation(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A new store, which takes seconds to make, and what was printed meanwhile."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+    printed = io.StringIO()
+    with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(printed):
+        sync(make_search("first", make_trial(1)), uri, EXPERIMENT)
+    return uri, printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def uri(creation: tuple[str, str]) -> str:
+    return creation[0]
+
+
+def runs_of(uri: str, search: str, experiment: str = EXPERIMENT) -> tuple[Any, dict[str, Any]]:
+    """The search's own run, and its trials' runs by trial id."""
+    client = open_client(uri)
+    found = client.search_runs(
+        [client.get_experiment_by_name(experiment).experiment_id], f"tags.`kd.search` = '{search}'", max_results=1000
+    )
+    parents = [run for run in found if run.data.tags["kd.role"] == "search"]
+    trials = [run for run in found if run.data.tags["kd.role"] == "trial"]
+    assert len(parents) == 1
+    by_id = {run.data.tags["tune.trial_id"]: run for run in trials}
+    assert len(by_id) == len(trials)
+    return parents[0], by_id
+
+
+def statuses_of(uri: str, search: str, role: str) -> set[str]:
+    client = open_client(uri)
+    which = f"tags.`kd.search` = '{search}' and tags.`kd.role` = '{role}'"
+    return {
+        run.info.status for run in client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id], which)
+    }
+
+
+def steps_of(uri: str, run: Any, metric: str) -> list[int]:
+    return [point.step for point in open_client(uri).get_metric_history(run.info.run_id, metric)]
+
+
+def test_a_trial_is_a_run_below_its_search_with_all_that_one_compares(uri: str) -> None:
+    sync(make_search("all", make_trial(1)), uri, EXPERIMENT)
+    parent, trials = runs_of(uri, "all")
+    run = trials["trial1"]
+    assert run.info.run_name == "001 cosine_threshold"
+    assert run.info.status == parent.info.status == "FINISHED"
+    assert run.info.start_time == 1000 * (START.timestamp() + 10)
+    assert run.info.end_time == 1000 * (START.timestamp() + 19)
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert run.data.tags["policy.rule"] == make_trial(1).rule
+    wanted = {"policy.family": "cosine_threshold", "policy.threshold": "0.3", "student": "mlp", "teacher": "cnn"}
+    wanted |= {"learning_rate": "0.02", "temperature": "8.0", "dataset": "digits", "epochs": "6", "replicates": "2"}
+    assert wanted.items() <= run.data.params.items()
+    assert run.data.metrics["score"] == 0.9
+    assert run.data.metrics["complexity"] == 5
+    assert steps_of(uri, run, "epoch/validation_accuracy") == [1, 2, 3, 4, 5, 6]
+    assert steps_of(uri, run, "step/cosine") == list(range(0, 24, 2))
+
+
+def test_files_hold_the_policy_its_decisions_and_the_history(uri: str) -> None:
+    trial = make_trial(1)
+    sync(make_search("files", trial), uri, EXPERIMENT)
+    parent, trials = runs_of(uri, "files")
+    client = open_client(uri)
+    folder = pathlib.Path(client.download_artifacts(trials["trial1"].info.run_id, ""))
+    assert json.loads((folder / "policy.json").read_text(encoding="utf-8")) == trial.history.policy
+    assert (folder / "decisions.csv").read_text(encoding="utf-8").splitlines()[1] == "0,0.9,cosine 0.5 above 0.3"
+    assert TrialHistory.from_json((folder / "history.json").read_text(encoding="utf-8")) == trial.history
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {"search.json", "ranking.csv"}
+
+
+def test_a_second_projection_changes_nothing(uri: str) -> None:
+    search = make_search("twice", make_trial(1), make_trial(2, "failed", error="ValueError: loss is not finite"))
+    first = sync(search, uri, EXPERIMENT)
+    second = sync(search, uri, EXPERIMENT)
+    assert (first.runs, first.complete) == (3, True)
+    assert (second.runs, second.points, second.complete) == (0, 0, True)
+    assert runs_of(uri, "twice")[1]["trial2"].data.tags["error"] == "ValueError: loss is not finite"
+
+
+def test_a_stopped_search_goes_on_in_the_same_runs(uri: str) -> None:
+    running = make_search("resumed", make_trial(1), make_trial(2, "running"), status="running")
+    sync(running, uri, EXPERIMENT)
+    parent, trials = runs_of(uri, "resumed")
+    assert (parent.info.status, trials["trial2"].info.status) == ("RUNNING", "RUNNING")
+    sync(running.model_copy(update={"status": "stopped"}), uri, EXPERIMENT)
+    parent, trials = runs_of(uri, "resumed")
+    assert (parent.info.status, trials["trial2"].info.status) == ("KILLED", "KILLED")
+    sync(running, uri, EXPERIMENT)
+    parent, again = runs_of(uri, "resumed")
+    assert (parent.info.status, again["trial2"].info.status) == ("RUNNING", "RUNNING")
+    sync(make_search("resumed", make_trial(1), make_trial(2)), uri, EXPERIMENT)
+    parent, last = runs_of(uri, "resumed")
+    assert (parent.info.status, last["trial2"].info.status) == ("FINISHED", "FINISHED")
+    assert last["trial2"].info.run_id == trials["trial2"].info.run_id
+    assert steps_of(uri, last["trial2"], "epoch/lambda") == [1, 2, 3, 4, 5, 6]
+    assert steps_of(uri, last["trial2"], "step/lambda") == list(range(0, 24, 2))
+
+
+def test_a_run_whose_trial_the_search_has_lost_is_ended(uri: str) -> None:
+    sync(make_search("lost", make_trial(1, "running"), status="running"), uri, EXPERIMENT)
+    sync(make_search("lost", status="running"), uri, EXPERIMENT)
+    assert runs_of(uri, "lost")[1]["trial1"].info.status == "KILLED"
+
+
+def test_a_trial_that_has_not_begun_has_no_run(uri: str) -> None:
+    pending = make_trial(1, "pending", started=None, history=TrialHistory())
+    sync(make_search("pending", pending, status="running"), uri, EXPERIMENT)
+    assert runs_of(uri, "pending")[1] == {}
+
+
+def test_a_new_search_of_an_old_name_gets_runs_of_its_own(uri: str) -> None:
+    sync(make_search("renewed", make_trial(1)), uri, EXPERIMENT)
+    later = START + datetime.timedelta(days=1)
+    report = sync(make_search("renewed", make_trial(1), created=later), uri, EXPERIMENT)
+    assert report.runs == 2
+
+
+def test_a_doubled_run_is_removed(uri: str) -> None:
+    search = make_search("doubled", make_trial(1))
+    sync(search, uri, EXPERIMENT)
+    _, trials = runs_of(uri, "doubled")
+    client = open_client(uri)
+    tags = trials["trial1"].data.tags
+    client.create_run(trials["trial1"].info.experiment_id, tags=tags, start_time=trials["trial1"].info.start_time + 1)
+    sync(search, uri, EXPERIMENT)
+    assert runs_of(uri, "doubled")[1]["trial1"].info.run_id == trials["trial1"].info.run_id
+
+
+def test_values_that_are_not_finite_become_gaps(uri: str) -> None:
+    sync(make_search("diverged", make_trial(1, history=make_history(loss=math.inf))), uri, EXPERIMENT)
+    assert math.isnan(runs_of(uri, "diverged")[1]["trial1"].data.metrics["epoch/train_task_loss"])
+
+
+def test_a_rule_longer_than_mlflow_allows_is_cut(uri: str) -> None:
+    trial = make_trial(1, rule="λ" * 20_000, parameters={"threshold": 0.3})
+    assert sync(make_search("long", trial), uri, EXPERIMENT).complete
+    assert runs_of(uri, "long")[1]["trial1"].data.tags["policy.rule"].endswith("λ…")
+
+
+def test_a_deleted_experiment_is_told(uri: str) -> None:
+    sync(make_search("deleted"), uri, "to-be-deleted")
+    client = open_client(uri)
+    client.delete_experiment(client.get_experiment_by_name("to-be-deleted").experiment_id)
+    with pytest.raises(TrackingError, match="mlflow experiments restore"):
+        sync(make_search("deleted"), uri, "to-be-deleted")
+
+
+def test_the_address_opens_the_trials_of_the_search(uri: str) -> None:
+    sync(make_search("shown"), uri, EXPERIMENT)
+    experiment = open_client(uri).get_experiment_by_name(EXPERIMENT)
+    address = experiment_url(uri, EXPERIMENT, "http://localhost:5000/", "shown")
+    assert address.startswith(f"http://localhost:5000/#/experiments/{experiment.experiment_id}/runs?")
+    view = json.loads(experiment.tags["mlflow.sharedViewState.shown"])
+    assert view["orderByKey"] == "metrics.`score`"
+    with pytest.raises(TrackingError, match="no experiment 'other'"):
+        experiment_url(uri, "other", "http://localhost:5000")
+
+
+def test_creating_and_writing_a_store_is_quiet(creation: tuple[str, str]) -> None:
+    _, printed = creation
+    assert printed == ""
+
+
+def test_a_growing_series_only_gains_points() -> None:
+    total = 1000
+    whole = thin(range(total), total, complete=True)
+    assert MAX_POINTS <= len(whole) <= MAX_POINTS + 1
+    assert (whole[0], whole[-1]) == (0, total - 1)
+    for length in (1, 7, 500, 999):
+        part = thin(range(length), total, complete=False)
+        assert part == whole[: len(part)]
+
+
+def test_points_are_dated_by_the_trials_own_clock() -> None:
+    points = {(point.name, point.step): point.timestamp for point in trial_points(make_trial(1))}
+    begin = 1000 * (START.timestamp() + 10)
+    assert points["epoch/lambda", 3] == begin + 6000
+    assert points["step/lambda", 6] == begin + 3000  # the middle of the second epoch
+
+
+def test_names_tell_policies_apart() -> None:
+    assert run_name(make_trial(7)) == "007 cosine_threshold"
+    constant = make_trial(1, family="fixed", parameters={"weight": 0.9}, baseline=True)
+    assert run_name(constant) == "001 fixed λ=0.9 (baseline)"
+    assert trial_tags(make_search("x"), constant, "parent")["kd.baseline"] == "yes"
+
+
+def test_the_searchs_description_ranks_the_families() -> None:
+    better = make_trial(2, family="fixed", parameters={"weight": 0.9}, history=make_history(score=0.95), rule="λ = 0.9")
+    note = search_tags(make_search("ranked", make_trial(1), better))["mlflow.note.content"]
+    assert "Best: **002 fixed λ=0.9**, 95.00 %" in note
+    assert note.index("| fixed | 95.00 %") < note.index("| cosine_threshold | 90.00 %")
+
+
+def test_a_live_search_shows_in_mlflow_before_it_ends(uri: str) -> None:
+    head = make_search("live", status="running")
+    with LiveProjection(head, uri, EXPERIMENT, interval=0.05) as live:
+        live.update(make_trial(1, "running"))
+        deadline = time.monotonic() + 20
+        while "RUNNING" not in statuses_of(uri, "live", "trial"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        report = live.finish(make_search("live", make_trial(1), make_trial(2)))
+    assert report.complete
+    assert report.error is None
+    assert {run.info.status for run in runs_of(uri, "live")[1].values()} == {"FINISHED"}
+
+
+def test_a_search_that_fails_leaves_no_run_running(uri: str) -> None:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        LiveProjection(make_search("broken", status="running"), uri, EXPERIMENT) as live,
+    ):
+        live.update(make_trial(1, "running"))
+        raise KeyboardInterrupt
+    parent, trials = runs_of(uri, "broken")
+    assert (parent.info.status, trials["trial1"].info.status) == ("KILLED", "KILLED")
+
+
+def test_a_store_that_hangs_costs_the_search_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(Projection, "write", lambda self, search: released.wait(20) and None)
+    records = [make_trial(number, "running") for number in range(100)]
+    with LiveProjection(make_search("hung", status="running"), "http://127.0.0.1:9", EXPERIMENT) as live:
+        began = time.monotonic()
+        for record in records * 10:
+            live.update(record)
+        spent = time.monotonic() - began
+        report = live.finish(make_search("hung", *records), timeout=0.2)
+        released.set()
+    assert spent < 1.0  # a thousand updates
+    assert not report.complete
+
+
+@contextlib.contextmanager
+def served(uri: str, port: int, folder: pathlib.Path) -> Iterator[None]:
+    command = ui_command(uri, "127.0.0.1", port)
+    command += ["--artifacts-destination", str(folder)]
+    with subprocess.Popen(
+        command,
+        env=ui_environment(),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                assert server.poll() is None
+                assert time.monotonic() < deadline
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
+                    break
+                time.sleep(0.1)
+            yield
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)  # the server's own session: itself and its worker
+
+
+def test_nothing_is_lost_or_doubled_when_the_server_fails(uri: str, tmp_path: pathlib.Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = f"http://127.0.0.1:{port}"
+    final = make_search("outage", *(make_trial(number) for number in range(1, 5)))
+    with LiveProjection(make_search("outage", status="running"), server, "served", interval=0.05) as live:
+        live.update(make_trial(1, "running"))  # nobody listens yet
+        with served(uri, port, tmp_path):
+            live.update(make_trial(2, "running"))
+            report = live.finish(final, timeout=30)
+    assert report.complete
+    _, trials = runs_of(uri, "outage", "served")
+    assert {run.info.status for run in trials.values()} == {"FINISHED"}
+    assert len(trials) == 4
+    for run in trials.values():
+        assert steps_of(uri, run, "epoch/validation_accuracy") == [1, 2, 3, 4, 5, 6]

@@ -1,0 +1,91 @@
+"""Tracking URIs: their meaning, and how soon a wrong one is told."""
+
+from __future__ import annotations
+
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from search.errors import TrackingError
+from search.tracking import check_tracking, default_tracking_uri, ui_command, ui_environment
+from search.tracking.uri import artifact_location, sqlite_path, without_password
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("", "is empty"),
+        ("mlruns", "sqlite:///mlruns/mlflow.db"),
+        ("file:///data/mlruns", "sqlite:////data/mlruns/mlflow.db"),
+        ("sqlite://mlflow.db", "three slashes"),
+        ("sqlite:///", "must name a file"),
+        ("sqlite:///:memory:", "must name a file"),
+        ("sqlite:////dev/null/mlflow.db", "'/dev/null' is a file"),
+        ("htp://localhost:5000", "Did you mean 'http'?"),
+    ],
+)
+def test_a_uri_that_names_no_store_is_told_without_importing_mlflow(uri: str, told: str) -> None:
+    with pytest.raises(TrackingError) as caught:
+        check_tracking(uri)
+    assert told in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("These are my notes, not a database.", encoding="utf-8")
+    with pytest.raises(TrackingError, match="not an SQLite database"):
+        check_tracking(f"sqlite:///{path}")
+
+
+def test_a_new_file_is_accepted_but_not_created(tmp_path: pathlib.Path) -> None:
+    uri = default_tracking_uri(tmp_path / "results")
+    check_tracking(uri)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_is_not_there_is_told_fast() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    began = time.monotonic()
+    with pytest.raises(TrackingError, match="nothing listens there"):
+        check_tracking(f"http://127.0.0.1:{port}")
+    assert time.monotonic() - began < 20  # MLflow's own import included; its default retries take minutes
+
+
+def test_a_server_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.tracking.check._SECONDS", 0.3)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(TrackingError, match="did not answer"):
+            check_tracking(f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+
+def test_the_default_store_keeps_its_files_beside_it(tmp_path: pathlib.Path) -> None:
+    uri = default_tracking_uri(tmp_path)
+    assert sqlite_path(uri) == tmp_path / "mlflow.db"
+    assert artifact_location(uri) == (tmp_path / "mlartifacts").as_uri()
+    assert artifact_location("http://localhost:5000") is None
+
+
+def test_a_password_is_not_shown() -> None:
+    assert without_password("postgresql://kd:secret@host/db") == "postgresql://kd:***@host/db"
+    assert without_password("http://localhost:5000") == "http://localhost:5000"
+
+
+def test_the_page_is_served_from_the_store_without_job_workers() -> None:
+    command = ui_command("sqlite:///mlflow.db", "127.0.0.1", 5050)
+    assert command[command.index("--backend-store-uri") + 1] == "sqlite:///mlflow.db"
+    assert command[command.index("--port") + 1] == "5050"
+    assert ui_environment()["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+
+
+def test_importing_the_package_imports_no_mlflow() -> None:
+    code = "import sys, search.tracking; sys.exit('mlflow' in sys.modules or 'sqlalchemy' in sys.modules)"
+    root = pathlib.Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
