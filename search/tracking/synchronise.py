@@ -27,6 +27,14 @@ class TrackingReport:
     error: str | None = None
     """The last thing that went wrong, even if a later attempt succeeded."""
 
+    def __str__(self) -> str:
+        """One line for the terminal."""
+        if not self.complete:
+            return f"MLflow is not up to date: {self.error or 'the time was up before everything was written'}"
+        if not self.runs:
+            return "MLflow was up to date already"
+        return f"MLflow is up to date: {self.runs} runs and {self.points:,} points written in {self.seconds:.1f} s"
+
 
 def sync(search: SearchRecord, uri: str, experiment: str) -> TrackingReport:
     """Bring MLflow up to date with a search; nothing doubles if it was up to date already.

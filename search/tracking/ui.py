@@ -10,12 +10,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from typing import Any
 
 from search.errors import TrackingError
 from search.tracking.problems import explain
 from search.tracking.store import open_client, quiet
 from search.tracking.uri import is_server, without_password
 from search.tracking.view import runs_url
+from search.tracking.wording import SEARCH
 
 _SECONDS_TO_START = 60.0
 
@@ -42,14 +44,17 @@ def ui_environment() -> dict[str, str]:
 def experiment_url(uri: str, experiment: str, base: str, search: str | None = None) -> str:
     """The address of the experiment's table of runs in the page at `base` (`http://host:port`).
 
-    With the name of a search it shows that search's trials, best first, with their scores and rules.
+    It shows the trials of `search`, or of the newest search if none is named: best first, with scores and rules.
 
     Raises:
         TrackingError: the store cannot be read, or has no such experiment.
     """
     try:
         with quiet():
-            found = open_client(uri).get_experiment_by_name(experiment)
+            client = open_client(uri)
+            found = client.get_experiment_by_name(experiment)
+            if found is not None and search is None:
+                search = _newest_search(client, found.experiment_id)
     except Exception as error:
         raise TrackingError(
             f"the MLflow store {without_password(uri)!r} cannot be read: {explain(uri, error)}"
@@ -59,6 +64,13 @@ def experiment_url(uri: str, experiment: str, base: str, search: str | None = No
             f"the MLflow store {without_password(uri)!r} has no experiment {experiment!r}; `kd-search sync` writes one."
         )
     return runs_url(base, found.experiment_id, search)
+
+
+def _newest_search(client: Any, experiment_id: str) -> str | None:
+    newest = client.search_runs(
+        [experiment_id], "tags.`kd.role` = 'search'", max_results=1, order_by=["attributes.start_time DESC"]
+    )
+    return newest[0].data.tags[SEARCH] if newest else None
 
 
 def serve_ui(

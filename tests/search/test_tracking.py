@@ -187,6 +187,7 @@ def test_a_second_projection_changes_nothing(uri: str) -> None:
     second = sync(search, uri, EXPERIMENT)
     assert (first.runs, first.complete) == (3, True)
     assert (second.runs, second.points, second.complete) == (0, 0, True)
+    assert str(second) == "MLflow was up to date already"
     assert runs_of(uri, "twice")[1]["trial2"].data.tags["error"] == "ValueError: loss is not finite"
 
 
@@ -265,6 +266,8 @@ def test_the_address_opens_the_trials_of_the_search(uri: str) -> None:
     assert address.startswith(f"http://localhost:5000/#/experiments/{experiment.experiment_id}/runs?")
     view = json.loads(experiment.tags["mlflow.sharedViewState.shown"])
     assert view["orderByKey"] == "metrics.`score`"
+    sync(make_search("newest", created=START + datetime.timedelta(days=30)), uri, EXPERIMENT)
+    assert experiment_url(uri, EXPERIMENT, "http://localhost:5000").endswith("viewStateShareKey=newest")
     with pytest.raises(TrackingError, match="no experiment 'other'"):
         experiment_url(uri, "other", "http://localhost:5000")
 
@@ -343,6 +346,7 @@ def test_a_store_that_hangs_costs_the_search_nothing(monkeypatch: pytest.MonkeyP
         released.set()
     assert spent < 1.0  # a thousand updates
     assert not report.complete
+    assert "not up to date" in str(report)
 
 
 @contextlib.contextmanager
