@@ -55,6 +55,19 @@ def _places(command: _Command) -> _Command:
         ),
         click.option("--experiment", default="kd-policy-search", show_default=True, help="MLflow experiment."),
     ]
+    return _with(options, command)
+
+
+def _pace(command: _Command) -> _Command:
+    """The options that say how often a trial reports and saves itself."""
+    options = [
+        click.option("--report-seconds", default=5.0, show_default=True, help="Least time between a trial's reports."),
+        click.option("--checkpoint-seconds", default=30.0, show_default=True, help="Most time between its checkpoints."),
+    ]
+    return _with(options, command)
+
+
+def _with(options: list[Callable[[_Command], _Command]], command: _Command) -> _Command:
     for option in reversed(options):
         command = option(command)
     return command
@@ -74,6 +87,7 @@ def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
         experiment=places["experiment"],
         cache=cache / "teachers",
         data_root=pathlib.Path(places["data_root"] or cache / "data").expanduser(),
+        **{name: places[name] for name in ("report_seconds", "checkpoint_seconds") if name in places},
     )
 
 
@@ -85,6 +99,7 @@ def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets; 0.25 packs four a card.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
 @click.option("--resume", is_flag=True, help="Go on if a search of this name exists.")
+@_pace
 @_places
 def run(
     source: str,
@@ -105,6 +120,7 @@ def run(
 @cli.command()
 @click.argument("name")
 @click.option("--address", help="A running Ray cluster: auto, host:port or ray://….")
+@_pace
 @_places
 def resume(name: str, address: str | None, **places: Any) -> None:
     """Go on with an interrupted search; nothing that finished is run again."""

@@ -17,6 +17,7 @@ from search.config import SearchConfig
 from search.errors import SearchError
 from search.launch import Launch
 from search.records import SearchRecord
+from search.snapshots import latest_state
 
 SEARCH_FILE = "search.json"
 _FORMAT = 1
@@ -49,9 +50,31 @@ class SearchStore:
         """Whether the search has begun."""
         return bool(self._kind(SEARCH_FILE) == pyarrow.fs.FileType.File)
 
+    @property
+    def local_folder(self) -> pathlib.Path | None:
+        """The folder on a file system; None in an object store."""
+        return pathlib.Path(self.folder) if isinstance(self.filesystem, pyarrow.fs.LocalFileSystem) else None
+
     def has_snapshot(self) -> bool:
         """Whether Tune has saved anything to resume from."""
-        return any("experiment_state" in name for name in self._names(self.folder))
+        return self._newest_snapshot() is not None
+
+    def read_snapshot(self) -> str:
+        """The newest state of the trials, as Tune's JSON.
+
+        Raises:
+            SearchError: there is none.
+        """
+        if self.local_folder is not None and (state := latest_state(self.local_folder)) is not None:
+            return state.read_text(encoding="utf-8")
+        newest = self._newest_snapshot()
+        if newest is None:
+            raise SearchError(f"the search {self.name!r} has saved no trials yet.")
+        return self.read_text(f"{self.folder}/{newest}")
+
+    def _newest_snapshot(self) -> str | None:
+        names = [name for name in self._names(self.folder) if name.startswith("experiment_state-")]
+        return max(names, default=None)
 
     def write_header(self, record: SearchRecord, launch: Launch) -> None:
         """Say what the search is and where it is tracked, replacing what was said before."""

@@ -22,6 +22,7 @@ from search.preparation import Prepared, prepare
 from search.raysession import check_resources, ray_session
 from search.records import SearchRecord, TrialRecord
 from search.searcher import METRIC, create_searcher
+from search.snapshots import SnapshotKeeper, put_back
 from search.store import SearchStore
 from search.tracking import LiveProjection
 from search.trials import read_search
@@ -101,7 +102,9 @@ def _run_to_the_end(config: SearchConfig, launch: Launch, listener: Listener, st
         with LiveProjection(search, launch.tracking_uri, launch.experiment) as projection:
             listener.begin(search, config)
             try:
-                _fit(config, launch, store, prepared, Watch(config, [listener.trial, projection.update], listener.tick))
+                keeper = None if store.local_folder is None else SnapshotKeeper(store.local_folder)
+                watch = Watch(config, [listener.trial, projection.update], listener.tick, keeper)
+                _fit(config, launch, store, prepared, watch)
             finally:
                 listener.end()
             search = read_search(store)
@@ -137,6 +140,8 @@ def _fit(config: SearchConfig, launch: Launch, store: SearchStore, prepared: Pre
         {"cpu": config.resources.cpus_per_trial, "gpu": config.resources.gpus_per_trial},
     )
     if store.has_snapshot():
+        if store.local_folder is not None:
+            put_back(store.local_folder)
         tuner = tune.Tuner.restore(store.uri, trainable=trainable, resume_unfinished=True)
     else:
         tuner = tune.Tuner(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
-import logging
+import json
 from typing import Any
 
-from ray import tune
+from ray.tune.experiment import Trial
 
 from policies.registry import create_policy
 from search.config import SearchConfig
@@ -16,9 +17,6 @@ from search.store import SearchStore
 from trainables.records import TrialHistory
 from trainables.suggestion import SHARED, policy_parameters
 from trainables.trial import HISTORY_FILE
-
-# It misses Tune's own result files, which are switched off: the history in each trial's checkpoint says more.
-logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
 
 _STATUS: dict[str, TrialStatus] = {"TERMINATED": "finished", "ERROR": "failed", "RUNNING": "running"}
 
@@ -33,12 +31,25 @@ def read_search(store: SearchStore) -> SearchRecord:
     if not store.has_snapshot():
         return record
     config = store.config()
-    analysis = tune.ExperimentAnalysis(store.folder, storage_filesystem=store.filesystem)
-    trials = [trial_record(trial, config) for trial in analysis.trials]
+    trials = [trial_record(trial, config) for trial in _stored_trials(store)]
     return record.model_copy(update={"trials": tuple(sorted(trials, key=lambda t: t.number))})
 
 
-def trial_record(trial: Any, config: SearchConfig, status: TrialStatus | None = None) -> TrialRecord:
+def _stored_trials(store: SearchStore) -> list[Trial]:
+    """Tune's trials from the newest snapshot, pointing at the folder where it lies now."""
+    trials = []
+    for state, metadata in json.loads(store.read_snapshot())["trial_data"]:
+        trial = Trial.from_json_state(state, stub=True)
+        trial.restore_run_metadata(metadata)
+        storage = copy.copy(trial.storage)
+        storage.storage_filesystem = store.filesystem
+        storage.storage_fs_path, _, storage.experiment_dir_name = store.folder.rpartition("/")
+        trial.set_storage(storage)
+        trials.append(trial)
+    return trials
+
+
+def trial_record(trial: Trial, config: SearchConfig, status: TrialStatus | None = None) -> TrialRecord:
     """One of Tune's trials; its history comes from its last checkpoint, its status from Tune unless given."""
     suggestion: dict[str, Any] = trial.config
     family = str(suggestion["family"])
@@ -65,12 +76,12 @@ def trial_record(trial: Any, config: SearchConfig, status: TrialStatus | None = 
     )
 
 
-def trial_number(trial: Any) -> int:
+def trial_number(trial: Trial) -> int:
     """The trial's place in the order of suggestions, from 1; Tune's tag begins with it."""
     return int(str(trial.experiment_tag).partition("_")[0])
 
 
-def _history(trial: Any) -> TrialHistory:
+def _history(trial: Trial) -> TrialHistory:
     checkpoint = trial.checkpoint
     if checkpoint is None:
         return TrialHistory()
@@ -82,7 +93,7 @@ def _history(trial: Any) -> TrialHistory:
         return TrialHistory()
 
 
-def _error(trial: Any) -> str:
+def _error(trial: Trial) -> str:
     """The last line of a failed trial's traceback."""
     filename = trial.run_metadata.error_filename
     if not filename:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from ray import tune
 
 from search.config import SearchConfig
 from search.records import TrialRecord, TrialStatus
+from search.snapshots import SnapshotKeeper
 from search.trials import trial_record
 
 TrialListener = Callable[[TrialRecord], None]
@@ -24,8 +26,15 @@ class Watch(tune.Callback):  # type: ignore[misc]
 
     _current: Watch | None = None
 
-    def __init__(self, config: SearchConfig, listeners: list[TrialListener], tick: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: SearchConfig,
+        listeners: list[TrialListener],
+        tick: Callable[[], None],
+        keeper: SnapshotKeeper | None,
+    ) -> None:
         self._config = config
+        self._keeper = keeper
         self._listeners = listeners
         self._tick = tick
         self._last_tick = 0.0
@@ -50,6 +59,8 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self._tell(trial, "failed")
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
+        if self._keeper is not None and trials:
+            self._keeper.keep(pathlib.Path(trials[0].storage.experiment_driver_staging_path))
         now = time.monotonic()
         if now - self._last_tick >= 0.25:
             self._last_tick = now

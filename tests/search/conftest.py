@@ -1,0 +1,32 @@
+"""Where tests run their searches."""
+
+import os
+import pathlib
+
+import pytest
+
+from search.launch import Launch
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> pathlib.Path:
+    """Teachers trained once for all tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def launch(tmp_path_factory, cache) -> Launch:
+    """A folder of results of its own, on this machine."""
+    from search.tracking import default_tracking_uri
+
+    output = tmp_path_factory.mktemp("runs")
+    return Launch(
+        output=output,
+        storage=str(output),
+        address=None,
+        tracking_uri=default_tracking_uri(output),
+        experiment="test",
+        cache=cache / "teachers",
+        data_root=cache / "data",
+    )

@@ -1,0 +1,154 @@
+"""One real search on this machine, looked at from all sides."""
+
+import collections
+import json
+import os
+import pathlib
+import signal
+
+import psutil
+import pytest
+import torch
+from tests.search.tiny import QuietListener, tiny_config
+
+from policies import LossBalancer, load_policy
+from policies.errors import KDPolicySearchError
+from search.study import resume_search, run_search
+from search.store import SearchStore, searches_in
+from search.trials import read_search
+
+
+@pytest.fixture(scope="module")
+def done(launch):
+    listener = QuietListener()
+    outcome = run_search(tiny_config(), launch, listener)
+    return outcome, listener
+
+
+def test_every_trial_finishes_with_a_score_and_a_history(done):
+    search = done[0].search
+    assert search.status == "finished"
+    assert [t.number for t in search.trials] == list(range(1, 9))
+    for trial in search.trials:
+        assert trial.status == "finished"
+        assert 0.1 < trial.score <= 1.0
+        assert [e.epoch for e in trial.history.epochs] == [2, 4, 6]
+        assert len(trial.history.trace) == 5
+        assert trial.ended > trial.started
+
+
+def test_families_share_the_trials_alike_and_the_baselines_are_there(done):
+    trials = done[0].search.trials
+    assert collections.Counter(t.family for t in trials) == {"fixed": 4, "norm_balance": 4}
+    assert [t.parameters["weight"] for t in trials if t.baseline] == [0.9, 0.0, 0.5, 1.0]
+
+
+def test_the_listener_hears_of_every_trial_from_start_to_end(done):
+    _, listener = done
+    states = collections.defaultdict(list)
+    for record in listener.records:
+        states[record.trial_id].append(record.status)
+    assert len(states) == 8
+    assert all(s[0] == "running" and s[-1] == "finished" for s in states.values())
+    assert listener.begun.trials == ()
+    assert listener.ended
+
+
+def test_what_is_read_back_is_what_was_returned(done, launch):
+    assert read_search(SearchStore(launch.storage, "tiny")) == done[0].search
+    assert searches_in(launch.storage) == ["tiny"]
+
+
+def test_nothing_of_the_test_set_is_in_a_trials_data(done, launch):
+    from trainables.assets import TrialAssets
+
+    assert not any("test" in name for name in TrialAssets.__dataclass_fields__)
+
+
+def test_the_best_policy_runs_in_a_plain_loop(done):
+    page = done[0].page
+    best = done[0].search.finished[0]
+    policy = load_policy(page.parent / "policy.json")
+    assert (policy.family, policy.values()) == (best.family, best.parameters)
+    LossBalancer.from_file(page.parent / "policy.json", torch.nn.Linear(2, 2), total_steps=3)
+
+
+def test_a_trial_leaves_its_students(done, launch):
+    folder = next(pathlib.Path(launch.storage, "tiny").glob("0001-fixed-*"))
+    students = torch.load(next(folder.glob("checkpoint_*/student.pt")), weights_only=True)
+    assert sorted(students) == ["0", "1"]
+    assert students["0"].keys() == students["1"].keys()
+
+
+def test_mlflow_shows_one_parent_and_every_trial(done, launch):
+    runs = mlflow_runs(launch)
+    parents = [r for r in runs if r.data.tags.get("kd.role") == "search"]
+    assert len(parents) == 1
+    assert len(runs) == 9
+    assert {r.info.status for r in runs} == {"FINISHED"}
+    scores = {t.trial_id: t.score for t in done[0].search.trials}
+    for run in runs:
+        if run is not parents[0]:
+            assert run.data.metrics["score"] == pytest.approx(scores[run.data.tags["tune.trial_id"]])
+
+
+def test_the_report_is_an_artifact_of_the_parent(done, launch):
+    from mlflow.tracking import MlflowClient
+
+    parent = next(r for r in mlflow_runs(launch) if r.data.tags.get("kd.role") == "search")
+    names = {f.path for f in MlflowClient(launch.tracking_uri).list_artifacts(parent.info.run_id, "report")}
+    assert {"report/report.html", "report/policy.json"} <= names
+
+
+def test_a_name_is_used_once(done, launch):
+    with pytest.raises(KDPolicySearchError, match="exists already.*kd-search resume tiny"):
+        run_search(tiny_config(), launch, QuietListener())
+
+
+def test_resuming_a_finished_search_runs_nothing(done, launch):
+    listener = QuietListener()
+    outcome = resume_search("tiny", launch, listener)
+    assert outcome.search == done[0].search
+    assert not [r for r in listener.records if r.status == "running"]
+    assert listener.teacher_news[-1].cached
+    assert len(mlflow_runs(launch)) == 9
+
+
+def test_a_failing_trial_fails_alone(launch):
+    """The process of a running trial is killed, as the system does when memory runs out."""
+
+    class Killer(QuietListener):
+        victim = None
+
+        def tick(self):
+            if self.victim is None and sum(r.status == "finished" for r in self.records) >= 1:
+                running = {r.trial_id for r in self.records if r.status == "running"} - {
+                    r.trial_id for r in self.records if r.status == "finished"
+                }
+                workers = [
+                    p for p in psutil.Process().children(recursive=True) if "DistillationTrial" in " ".join(p.cmdline())
+                ]
+                if running and workers:
+                    self.victim = workers[0].pid
+                    os.kill(self.victim, signal.SIGKILL)
+
+    listener = Killer()
+    outcome = run_search(tiny_config("name=wounded", "training.epochs=400"), launch, listener)
+    assert listener.victim is not None
+    states = collections.Counter(t.status for t in outcome.search.trials)
+    assert states == {"finished": 7, "failed": 1}
+    failed = next(t for t in outcome.search.trials if t.status == "failed")
+    assert failed.error
+    assert outcome.search.status == "finished"
+    numbers = json.loads((outcome.page.parent / "report.json").read_text())
+    assert "failed" in json.dumps(numbers)
+    statuses = collections.Counter(r.info.status for r in mlflow_runs(launch, "wounded"))
+    assert statuses == {"FINISHED": 8, "FAILED": 1}
+
+
+def mlflow_runs(launch, name="tiny"):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(launch.tracking_uri)
+    experiment = client.get_experiment_by_name(launch.experiment)
+    return client.search_runs([experiment.experiment_id], f"tags.`kd.search` = '{name}'", max_results=1000)
