@@ -18,7 +18,7 @@ class MLPOptions(Settings):
 
 
 class CNNOptions(Settings):
-    """`widths`: channels of each stage; every stage but the first halves height and width. `head`: whether the linear
+    """`widths`: channels of each stage; height and width are halved between stages. `head`: whether the linear
     layer reads the mean over all positions, or every position, which suits tiny pictures.
     """
 
