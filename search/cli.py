@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -67,7 +67,7 @@ def _pace(command: _Command) -> _Command:
     return _with(options, command)
 
 
-def _with(options: list[Callable[[_Command], _Command]], command: _Command) -> _Command:
+def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
     for option in reversed(options):
         command = option(command)
     return command
@@ -175,7 +175,7 @@ def status(name: str, address: str | None, as_json: bool, **places: Any) -> None
 @_places
 def sync(name: str, **places: Any) -> None:
     """Write a search to MLflow again, e.g. after an outage or to another server; nothing doubles."""
-    from search.finish import publish_report
+    from search.finish import publish_report, report_files
     from search.store import SearchStore
     from search.tracking import check_tracking
     from search.tracking import sync as sync_search
@@ -187,7 +187,7 @@ def sync(name: str, **places: Any) -> None:
     check_tracking(launch.tracking_uri)
     record = _read(name, launch)
     page = publish_report(record, launch)
-    click.echo(sync_search(record, launch.tracking_uri, launch.experiment))
+    click.echo(sync_search(record, launch.tracking_uri, launch.experiment, report_files(page.parent)))
 
 
 @cli.command()

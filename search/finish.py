@@ -13,3 +13,12 @@ def publish_report(search: SearchRecord, launch: Launch) -> pathlib.Path:
     from search.report import write_report
 
     return write_report(search, launch.output / search.name / "report")
+
+
+def report_files(folder: pathlib.Path) -> dict[str, str]:
+    """A report as MLflow keeps it with the search's run: path -> text."""
+    return {
+        f"report/{path.relative_to(folder).as_posix()}": path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

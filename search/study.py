@@ -16,7 +16,7 @@ from ray import tune
 
 from search.config import SearchConfig
 from search.errors import SearchError
-from search.finish import publish_report
+from search.finish import publish_report, report_files
 from search.launch import Launch
 from search.preparation import Prepared, prepare
 from search.raysession import check_resources, ray_session
@@ -89,13 +89,9 @@ def resume_search(name: str, launch: Launch, listener: Listener) -> Outcome:
 
 
 def _run(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
-    with _terminated_like_interrupted():
-        return _run_to_the_end(config, launch, listener, store)
-
-
-def _run_to_the_end(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
     listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
-    with _session_beside_preparation(config, launch, listener) as prepared:
+    # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it.
+    with _session_beside_preparation(config, launch, listener) as prepared, _terminated_like_interrupted():
         search = read_search(store) if store.exists() else _new_record(config, prepared)
         search = search.model_copy(update={"status": "running"})
         store.write_header(search, launch)
@@ -114,7 +110,9 @@ def _run_to_the_end(config: SearchConfig, launch: Launch, listener: Listener, st
             listener.stage("writing the report")
             page = publish_report(search, launch)
             listener.stage("finishing what MLflow has not yet")
-            projection.finish(search)
+            tracked = projection.finish(search, report_files(page.parent))
+            if not tracked.complete:
+                listener.stage(f"{tracked}; complete it with: kd-search sync {config.name}")
     return Outcome(search, page)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import types
+from collections.abc import Mapping
 from typing import Self
 
 from search.records import SearchRecord, TrialRecord
@@ -34,6 +35,7 @@ class LiveProjection:
 
     def __init__(self, search: SearchRecord, uri: str, experiment: str, *, interval: float = 2.0) -> None:
         self._projection = Projection(uri, experiment)
+        self._files: Mapping[str, str] | None = None
         self._uri = uri
         self._search = search
         self._interval = interval
@@ -70,15 +72,19 @@ class LiveProjection:
             self._changed.add(trial.trial_id)
             self._wake.notify()
 
-    def finish(self, search: SearchRecord, timeout: float = _SECONDS_TO_FINISH) -> TrackingReport:
+    def finish(
+        self, search: SearchRecord, files: Mapping[str, str] | None = None, timeout: float = _SECONDS_TO_FINISH
+    ) -> TrackingReport:
         """Project the search's final state and end the thread.
 
         Args:
             search: all that is known now; it replaces what was given to `update`.
+            files: path -> text, kept with the search's own run.
             timeout: seconds to wait; after them the report says that MLflow is incomplete, and `sync` can complete it.
         """
         with self._wake:
             self._search = search
+            self._files = files
             self._latest = {trial.trial_id: trial for trial in search.trials}
             self._closing = True
             self._give_up_at = time.monotonic() + timeout
@@ -115,7 +121,7 @@ class LiveProjection:
         began = time.monotonic()
         try:
             if changed is None:
-                self._projection.write(search)
+                self._projection.write(search, self._files)
             else:
                 self._projection.write_trials(search, changed)
         except Exception as error:  # of MLflow, a database, requests …: the search must go on whatever it is

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from search.records import SearchRecord, TrialRecord
@@ -33,7 +35,7 @@ class _Run:
 
     @property
     def logged(self) -> dict[str, int]:
-        """How far the run's points go (last epoch, step, trial), and the size of its files."""
+        """How far the run's points go (last epoch, step, trial), and its files' checksum."""
         counts: dict[str, int] = json.loads(self.tags.get(_LOGGED, "{}"))
         return counts
 
@@ -65,8 +67,12 @@ class Projection:
         self.points = 0
         self.file_problem: str | None = None
 
-    def write(self, search: SearchRecord) -> None:
+    def write(self, search: SearchRecord, files: Mapping[str, str] | None = None) -> None:
         """Project everything, and end the runs of trials that no longer run.
+
+        Args:
+            search: what is known.
+            files: path -> text, kept with the search's own run once it has ended: its report.
 
         Raises:
             Exception: whatever MLflow raises if the store fails. Call `forget`, and write again later.
@@ -80,7 +86,7 @@ class Projection:
             for trial_id, run in self._trial_runs.items():
                 if trial_id not in known and run.status not in _ENDED:
                     self._end(run, "KILLED", None)
-            self._end_search(search, parent)
+            self._end_search(search, parent, files or {})
 
     def write_trials(self, search: SearchRecord, changed: set[str]) -> None:
         """Project the search's own run and the trials in `changed` (their ids); after a first `write`.
@@ -162,14 +168,14 @@ class Projection:
         self._log(run, points, wording.search_parameters(search), tags)
         return run
 
-    def _end_search(self, search: SearchRecord, run: _Run) -> None:
+    def _end_search(self, search: SearchRecord, run: _Run, files: Mapping[str, str]) -> None:
         status = {"running": "RUNNING", "finished": "FINISHED", "stopped": "KILLED"}[search.status]
         if status == "RUNNING":
             self._restart(run)
             return
         ends = [milliseconds(trial.ended) for trial in search.trials if trial.ended is not None]
         self._end(run, status, max(ends, default=None))
-        self._store_files(run, search_files(search))
+        self._store_files(run, {**search_files(search), **files})
 
     def _write_trial(self, search: SearchRecord, trial: TrialRecord, parent: _Run) -> None:
         run = self._trial_runs.get(trial.trial_id)
@@ -239,8 +245,8 @@ class Projection:
 
     def _store_files(self, run: _Run, files: dict[str, str]) -> None:
         """Upload text files, unless the run has just these. A store of files may fail where the runs' own does not."""
-        size = sum(len(text) for text in files.values())
-        if run.logged.get("characters", 0) == size:
+        checksum = zlib.crc32(json.dumps(files, sort_keys=True).encode())
+        if not files or run.logged.get("files") == checksum:
             return
         try:
             for name, text in files.items():
@@ -248,7 +254,7 @@ class Projection:
         except Exception as error:  # of whatever library speaks to the store: S3, a server's proxy, a folder …
             self.file_problem = f"files of run {run.run_id} could not be stored: {' '.join(str(error).split())[:300]}"
             return
-        self._log(run, [], {}, run.logged_with(characters=size))
+        self._log(run, [], {}, run.logged_with(files=checksum))
 
 
 def _run_status(search: SearchRecord, trial: TrialRecord) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
 
 from search.errors import KDPolicySearchError, TrackingError
 from search.records import SearchRecord
@@ -36,8 +37,16 @@ class TrackingReport:
         return f"MLflow is up to date: {self.runs} runs and {self.points:,} points written in {self.seconds:.1f} s"
 
 
-def sync(search: SearchRecord, uri: str, experiment: str) -> TrackingReport:
+def sync(
+    search: SearchRecord, uri: str, experiment: str, files: Mapping[str, str] | None = None
+) -> TrackingReport:
     """Bring MLflow up to date with a search; nothing doubles if it was up to date already.
+
+    Args:
+        search: all that is known of it.
+        uri: of the MLflow store.
+        experiment: of MLflow, by name.
+        files: path -> text, kept with the search's own run.
 
     Raises:
         TrackingError: the store fails.
@@ -45,7 +54,7 @@ def sync(search: SearchRecord, uri: str, experiment: str) -> TrackingReport:
     began = time.monotonic()
     projection = Projection(uri, experiment)
     try:
-        projection.write(search)
+        projection.write(search, files)
     except KDPolicySearchError:
         raise
     except Exception as error:

@@ -121,19 +121,19 @@ def test_a_failing_trial_fails_alone(launch):
         victim = None
 
         def tick(self):
-            if self.victim is None and sum(r.status == "finished" for r in self.records) >= 1:
-                running = {r.trial_id for r in self.records if r.status == "running"} - {
-                    r.trial_id for r in self.records if r.status == "finished"
-                }
-                workers = [
-                    p for p in psutil.Process().children(recursive=True) if "DistillationTrial" in " ".join(p.cmdline())
-                ]
-                if running and workers:
-                    self.victim = workers[0].pid
+            # One trial at a time, and this is a quarter of a second after the third began.
+            last = self.records[-1] if self.records else None
+            if self.victim is None and last and (last.number, last.status) == (3, "running"):
+                # Ray names a process after what it is doing.
+                family = psutil.Process().children(recursive=True)
+                training = [p.pid for p in family if p.cmdline() and ".train" in p.cmdline()[0]]
+                if training:
+                    self.victim = training[0]
                     os.kill(self.victim, signal.SIGKILL)
 
     listener = Killer()
-    outcome = run_search(tiny_config("name=wounded", "training.epochs=400"), launch, listener)
+    config = tiny_config("name=wounded", "training.epochs=800", "resources.max_concurrent=1", "replicates=1")
+    outcome = run_search(config, launch, listener)
     assert listener.victim is not None
     states = collections.Counter(t.status for t in outcome.search.trials)
     assert states == {"finished": 7, "failed": 1}
