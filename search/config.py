@@ -121,7 +121,7 @@ class SearchConfig(Settings):
     """Constant λ that are always among the first trials; they count towards the trials of `fixed`."""
     replicates: int = Field(3, ge=1, le=1000)
     """Seeds a trial; their mean is its score."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=2**31)
     data: DataSettings = DataSettings()
     teacher: TeacherSettings
     student: ModelSettings

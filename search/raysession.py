@@ -7,11 +7,13 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import ray
 
 from search.config import SearchConfig
 from search.errors import ClusterError
+from search.shipping import code_folders
 
 # Tune's own switches, which it reads from the environment only.
 _TUNE_ENVIRONMENT = {
@@ -29,14 +31,15 @@ def ray_session(address: str | None) -> Iterator[None]:
     """Ray within the block; what was started here is shut down after it, an attached cluster is left running.
 
     A Ray of our own listens on the loopback interface only and demands a token that lives in this process's
-    environment, so that nobody else on the machine can run code through it.
+    environment, so that nobody else on the machine can run code through it. To a cluster the project's code goes
+    along, so that its nodes need the libraries only.
 
     Raises:
         ClusterError: no cluster answers at `address`.
     """
     for name, value in _TUNE_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
     if ray.is_initialized():
         yield
         return
@@ -46,9 +49,11 @@ def ray_session(address: str | None) -> Iterator[None]:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
     else:
+        # A job's own runtime environment holds the code already.
+        ship = None if in_ray_job() else {"py_modules": code_folders()}
         try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            ray.init(address=address, runtime_env=ship, **quiet)
+        except Exception as error:  # ConnectionError, RuntimeError, ValueError, AuthenticationError …
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ClusterError(
                 f"no Ray cluster could be joined at `--address` {address!r}: {first}. Start one with"
@@ -58,6 +63,11 @@ def ray_session(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def in_ray_job() -> bool:
+    """Whether this process is the entry point of a Ray job."""
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
 
 
 def check_resources(config: SearchConfig) -> None:

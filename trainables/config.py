@@ -10,6 +10,8 @@ from pydantic import Field
 from policies.registry import create_policy
 from trainables.settings import Settings
 
+_LARGEST_SEED = 2**32 - 1  # what NumPy and scikit-learn take
+
 DatasetName = Literal["digits", "fashion-mnist", "cifar10", "cifar100", "image-folder"]
 
 
@@ -26,7 +28,7 @@ class DataSettings(Settings):
     train_size: int | None = Field(None, ge=2)
     validation_size: int = Field(500, ge=1)
     test_size: int | None = Field(None, ge=1)
-    split_seed: int = Field(0, ge=0)
+    split_seed: int = Field(0, ge=0, le=_LARGEST_SEED)
     image_size: int | None = Field(None, ge=4)
     channels: Literal[1, 3] | None = None
     download: bool = True
@@ -51,7 +53,7 @@ class AugmentationSettings(Settings):
     flip: bool = False
     crop_padding: int = Field(0, ge=0, le=64)
     views: int = Field(8, ge=1, le=256)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=_LARGEST_SEED)
 
     @property
     def active(self) -> bool:
@@ -86,7 +88,7 @@ class TeacherSettings(Settings):
     checkpoint: str | None = None
     training: TrainingSettings | None = None
     augmentation: AugmentationSettings = AugmentationSettings()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=_LARGEST_SEED)
 
     @pydantic.model_validator(mode="after")
     def _one_origin(self) -> TeacherSettings:
@@ -127,7 +129,7 @@ class TrialSettings(Settings):
     augmentation: AugmentationSettings = AugmentationSettings()
     policy: PolicySettings = PolicySettings()
     temperature: float = Field(4.0, gt=0, le=1000)
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=_LARGEST_SEED)], ...], Field(min_length=1)] = (0,)
     device: DeviceSettings = DeviceSettings()
     evaluations: int = Field(15, ge=1)
     """How often a training is evaluated on the validation pictures, evenly spread, the last epoch included."""

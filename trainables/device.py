@@ -14,15 +14,15 @@ from trainables.errors import ConfigError
 
 @dataclasses.dataclass(frozen=True)
 class Compute:
-    """A device and whether its matrix work runs in bfloat16. Pictures lie channels-last on a GPU."""
+    """A device and whether its matrix work runs in bfloat16."""
 
     device: torch.device
     bfloat16: bool
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """The layout of pictures and convolutions on this device."""
-        return torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+        """The layout of pictures and convolutions: channels last, the faster one on GPUs and on CPUs."""
+        return torch.channels_last
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context of a forward pass."""

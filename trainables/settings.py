@@ -32,7 +32,7 @@ class Settings(pydantic.BaseModel):
 
 
 def _explain(root: type[pydantic.BaseModel], problem: Any) -> str:
-    location = tuple(problem["loc"])
+    location = tuple(part for part in problem["loc"] if not _is_tag(part))
     field = ".".join(str(part) for part in location)
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, KDPolicySearchError):
@@ -46,14 +46,19 @@ def _explain(root: type[pydantic.BaseModel], problem: Any) -> str:
     return f"`{field}` {message[0].lower()}{message[1:]}, but got {problem['input']!r}."
 
 
+def _is_tag(part: object) -> bool:
+    """Whether a part of a location names a union's branch, which by our convention stands in brackets."""
+    return isinstance(part, str) and part.startswith("(")
+
+
 def _fields_at(root: type[pydantic.BaseModel], path: tuple[Any, ...]) -> list[str]:
     model = root
     for part in path:
         field = model.model_fields.get(str(part))
-        inner = next((m for m in _models_in(field.annotation) if m), None) if field else None
-        if inner is None:
+        inner = _models_in(field.annotation) if field else []
+        if not inner:
             return []
-        model = inner
+        model = inner[0]
     return list(model.model_fields)
 
 
