@@ -62,7 +62,7 @@ def _pace(command: _Command) -> _Command:
     """The options that say how often a trial reports and saves itself."""
     options = [
         click.option("--report-seconds", default=5.0, show_default=True, help="Least time between a trial's reports."),
-        click.option("--checkpoint-seconds", default=30.0, show_default=True, help="Most time between its checkpoints."),
+        click.option("--checkpoint-seconds", default=30.0, show_default=True, help="Time between its checkpoints."),
     ]
     return _with(options, command)
 
@@ -95,7 +95,7 @@ def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
 @click.argument("source", default="digits-quick")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. replicates=5.")
 @click.option("--name", help="Name of the search [from the search file].")
-@click.option("--address", help="A running Ray cluster: auto, host:port or ray://….")
+@click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets; 0.25 packs four a card.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
 @click.option("--resume", is_flag=True, help="Go on if a search of this name exists.")
@@ -119,7 +119,7 @@ def run(
 
 @cli.command()
 @click.argument("name")
-@click.option("--address", help="A running Ray cluster: auto, host:port or ray://….")
+@click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
 @_pace
 @_places
 def resume(name: str, address: str | None, **places: Any) -> None:
@@ -236,6 +236,7 @@ def recipes(name: str | None) -> None:
 @click.option("--ship-code/--no-ship-code", default=True, help="Send this installation's packages along.")
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
+@_pace
 def submit(
     source: str,
     address: str,
@@ -249,10 +250,14 @@ def submit(
     ship_code: bool,
     gpus_per_trial: float | None,
     cpus_per_trial: float | None,
+    **pace: float,
 ) -> None:
-    """Send a search to a running Ray cluster as a job."""
+    """Send a search to a running Ray cluster as a job; one whose name has run before goes on."""
     from search.jobs import Jobs
 
+    on_uri = "://" in storage
+    if not on_uri and not pathlib.PurePosixPath(storage).is_absolute():
+        raise click.UsageError(f"--storage must be an absolute path or a URI, since it is the cluster's: {storage!r}.")
     config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial)
     variables = {}
     for pair in environment:
@@ -265,7 +270,13 @@ def submit(
             variables.setdefault(key, os.environ[key])
     job = Jobs(address).submit(
         config,
-        arguments=["--storage", storage, "--tracking-uri", tracking_uri, "--experiment", experiment],
+        storage=storage,
+        arguments=[
+            *("--tracking-uri", tracking_uri, "--experiment", experiment),
+            *(part for key, value in pace.items() for part in (f"--{key.replace('_', '-')}", str(value))),
+            # The report lies beside its search; a job's own folder is forgotten.
+            *([] if on_uri else ["--output", storage]),
+        ],
         environment=variables,
         working_dir=pathlib.Path(working_dir) if working_dir else None,
         ship_code=ship_code,
@@ -279,10 +290,13 @@ def submit(
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
 @click.option("--address", required=True, envvar="RAY_API_SERVER_ADDRESS", help="The dashboard: http://host:8265.")
 def logs(name: str, follow: bool, address: str) -> None:
-    """Print what a submitted search says."""
+    """Print what a submitted search says; the exit code is 1 if its job failed."""
     from search.jobs import Jobs
 
-    Jobs(address).logs(name, follow=follow, write=lambda text: click.echo(text, nl=False))
+    status = Jobs(address).logs(name, follow=follow, write=lambda text: click.echo(text, nl=False))
+    click.echo(f"job: {status}", err=True)
+    if status == "FAILED":
+        sys.exit(1)
 
 
 @cli.command()
@@ -318,12 +332,18 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
     from rich.console import Console
 
     from search.checks import check_config
+    from search.reachable import check_cluster, in_ray_job
+    from search.sharing import check_writable
     from search.store import SearchStore
     from search.tracking import check_tracking
 
-    exists = SearchStore(launch.storage, config.name).exists()
+    store = SearchStore(launch.storage, config.name)
+    exists = store.exists()
     check_config(config, launch)
+    check_writable(store)
     check_tracking(launch.tracking_uri)
+    if launch.address is not None and not in_ray_job():
+        check_cluster(launch.address)
     console = Console(highlight=False)
     from search.progress import TerminalListener
     from search.study import resume_search, run_search

@@ -3,55 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pathlib
 import shlex
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import policies
-import search
-import trainables
 from search.config import SearchConfig
-from search.errors import ClusterError
+from search.errors import ClusterError, nearest
+from search.shipping import code_folders
 
 CONFIG_VARIABLE = "KD_SEARCH_CONFIG"
 """How a job is told its search: the settings as JSON, in its environment."""
+STORAGE = "kd.storage"
+"""The key of a job's metadata that says where its search is kept."""
+_NAME = "kd.search"
 _ACTIVE = ("PENDING", "RUNNING")
 _GRACE_SECONDS = 120
+_SECONDS_TO_ANSWER = 10.0
+_TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to what the head was started with"
 
 
 class Jobs:
-    """The Ray Jobs of one cluster.
+    """The Ray Jobs of one cluster. Its methods raise `ClusterError` also when the dashboard stops answering.
 
     Args:
         address: of the cluster's dashboard, `http://host:8265`. A token is taken from the environment as Ray does
             (`RAY_AUTH_MODE=token` and `RAY_AUTH_TOKEN` or `~/.ray/auth_token`).
 
     Raises:
-        ClusterError: nothing that speaks Ray Jobs answers there.
+        ClusterError: nothing that speaks Ray Jobs answers there, or it asks for another token.
     """
 
     def __init__(self, address: str) -> None:
-        from ray.job_submission import JobSubmissionClient
-
         if not address.startswith(("http://", "https://")):
             raise ClusterError(
                 f"`--address` of a submission must be the dashboard's, like http://head:8265, but got {address!r}."
             )
         self.address = address
-        try:
-            self.client = JobSubmissionClient(address)
-        except Exception as error:
-            raise ClusterError(
-                f"no Ray dashboard answers at {address!r}: {_first_line(error)}. Start the head with `ray start --head"
-                " --dashboard-host=…` (ray[default] installed), and check address, port and token."
-            ) from error
+        self._client = _connect(address)
 
     def submit(
         self,
         config: SearchConfig,
         *,
+        storage: str,
         arguments: list[str],
         environment: Mapping[str, str],
         working_dir: pathlib.Path | None,
@@ -61,6 +59,7 @@ class Jobs:
 
         Args:
             config: the search.
+            storage: a folder that all nodes share, or a URI.
             arguments: further arguments of `kd-search run` on the cluster.
             environment: variables that the search's driver and trials get.
             working_dir: a folder that goes along (pictures, checkpoints); paths in the search file are relative to it.
@@ -89,27 +88,24 @@ class Jobs:
         if working_dir is not None:
             runtime["working_dir"] = str(working_dir)
         if ship_code:
-            runtime["py_modules"] = [str(pathlib.Path(p.__path__[0])) for p in (policies, trainables, search)]
-        try:
+            runtime["py_modules"] = code_folders()
+        command = ["python", "-m", "search", "run", "-", "--resume", "--address", "auto", "--storage", storage]
+        with self._asking("refused the job"):
             return str(
-                self.client.submit_job(
-                    entrypoint=shlex.join(
-                        ["python", "-m", "search", "run", "-", "--resume", "--address", "auto", *arguments]
-                    ),
+                self._client.submit_job(
+                    entrypoint=shlex.join([*command, *arguments]),
                     submission_id=f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}",
                     runtime_env=runtime,
-                    metadata={"kd.search": config.name},
+                    metadata={_NAME: config.name, STORAGE: storage},
                 )
             )
-        except Exception as error:
-            raise ClusterError(f"{self.address} refused the job: {_first_line(error)}.") from error
 
     def find(self, name: str, *, active: bool = False) -> Any | None:
         """The latest job of a search, or the latest that is still under way; None if there is none."""
         jobs = [
             job
-            for job in self.client.list_jobs()
-            if (job.metadata or {}).get("kd.search") == name and (not active or str(job.status.value) in _ACTIVE)
+            for job in self._jobs()
+            if job.metadata[_NAME] == name and (not active or str(job.status.value) in _ACTIVE)
         ]
         return max(jobs, key=lambda job: job.start_time or 0, default=None)
 
@@ -121,24 +117,33 @@ class Jobs:
         """
         job = self.find(name)
         if job is None:
-            known = sorted({(j.metadata or {}).get("kd.search", "") for j in self.client.list_jobs()} - {""})
+            known = sorted({job.metadata[_NAME] for job in self._jobs()})
             raise ClusterError(
-                f"{self.address} knows no job of a search {name!r}; searches there: {', '.join(known) or 'none'}."
+                f"{self.address} knows no job of a search {name!r}; searches there:"
+                f" {', '.join(known) or 'none'}.{nearest(name, known)}"
             )
         return job
 
-    def logs(self, name: str, *, follow: bool, write: Callable[[str], None]) -> None:
-        """Write a job's log, and with `follow` what comes until it ends."""
+    def last_line(self, job: Any) -> str | None:
+        """The last thing that a job's log says; None if it says nothing yet."""
+        with self._asking("has no log"):
+            lines = [line.strip() for line in self._client.get_job_logs(job.submission_id).splitlines()]
+        return next((line for line in reversed(lines) if line), None)
+
+    def logs(self, name: str, *, follow: bool, write: Callable[[str], None]) -> str:
+        """Write a job's log, with `follow` also what comes until it ends; returns the job's status."""
         job_id = self.require(name).submission_id
-        if not follow:
-            write(self.client.get_job_logs(job_id))
-            return
 
         async def tail() -> None:
-            async for lines in self.client.tail_job_logs(job_id):
+            async for lines in self._client.tail_job_logs(job_id):
                 write(lines)
 
-        asyncio.run(tail())
+        with self._asking("sends no more of the log"):
+            if follow:
+                asyncio.run(tail())
+            else:
+                write(self._client.get_job_logs(job_id))
+            return str(self._client.get_job_status(job_id).value)
 
     def stop(self, name: str) -> str:
         """Stop a search, wait until its state is saved, and return the job's last status.
@@ -147,17 +152,62 @@ class Jobs:
             ClusterError: there is no such job, or it has not ended when its grace is over.
         """
         job = self.require(name)
-        if str(job.status.value) in _ACTIVE:
-            self.client.stop_job(job.submission_id)
-        deadline = time.monotonic() + _GRACE_SECONDS + 30
-        while time.monotonic() < deadline:
-            status = str(self.client.get_job_status(job.submission_id).value)
-            if status not in _ACTIVE:
-                return status
-            time.sleep(0.5)
+        with self._asking("did not stop the job"):
+            if str(job.status.value) in _ACTIVE:
+                self._client.stop_job(job.submission_id)
+            deadline = time.monotonic() + _GRACE_SECONDS + 30
+            while time.monotonic() < deadline:
+                status = str(self._client.get_job_status(job.submission_id).value)
+                if status not in _ACTIVE:
+                    return status
+                time.sleep(0.5)
         raise ClusterError(f"job {job.submission_id} has not ended {_GRACE_SECONDS + 30} s after it was told to stop.")
 
+    def _jobs(self) -> list[Any]:
+        with self._asking("tells no jobs"):
+            return [job for job in self._client.list_jobs() if _NAME in (job.metadata or {})]
 
-def _first_line(error: BaseException) -> str:
+    @contextlib.contextmanager
+    def _asking(self, failure: str) -> Iterator[None]:
+        """Turns whatever Ray's client raises (`RuntimeError` with a server's traceback, requests', aiohttp's …)."""
+        try:
+            yield
+        except Exception as error:
+            raise ClusterError(f"{self.address} {failure}: {_reason(error)}.") from error
+
+
+def _connect(address: str) -> Any:
+    """Ray's client, which asks the dashboard for its version; in a thread, because it would wait for ever."""
+    from ray.job_submission import JobSubmissionClient
+
+    clients: list[Any] = []
+    problems: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            clients.append(JobSubmissionClient(address))
+        except Exception as error:  # ConnectionError, RuntimeError, AuthenticationError, a JSON error …
+            problems.append(error)
+
+    thread = threading.Thread(target=ask, name="ray-jobs", daemon=True)
+    thread.start()
+    thread.join(_SECONDS_TO_ANSWER)
+    if clients:
+        return clients[0]
+    if not problems:
+        reason = f"nothing came within {_SECONDS_TO_ANSWER:.0f} s"
+    elif type(problems[0]).__name__ == "AuthenticationError":
+        raise ClusterError(
+            f"the Ray dashboard at {address!r} refuses the token ({_reason(problems[0])}); {_TOKEN}."
+        ) from problems[0]
+    else:
+        reason = _reason(problems[0])
+    raise ClusterError(
+        f"no Ray dashboard answers at {address!r}: {reason}. Give the address that `ray start --head` prints for its"
+        " dashboard (ray[default] must be installed there, and --dashboard-host must let you in)."
+    ) from next(iter(problems), None)
+
+
+def _reason(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0].rstrip(".: ") if lines else type(error).__name__

@@ -13,6 +13,7 @@ import ray
 
 from search.config import SearchConfig
 from search.errors import ClusterError
+from search.reachable import explain_refusal, in_ray_job
 from search.shipping import code_folders
 
 # Tune's own switches, which it reads from the environment only.
@@ -54,20 +55,13 @@ def ray_session(address: str | None) -> Iterator[None]:
         try:
             ray.init(address=address, runtime_env=ship, **quiet)
         except Exception as error:  # ConnectionError, RuntimeError, ValueError, AuthenticationError …
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ClusterError(
-                f"no Ray cluster could be joined at `--address` {address!r}: {first}. Start one with"
-                " `ray start --head`, or leave `--address` out to run on this machine."
+                f"the Ray cluster at `--address` {address!r} could not be joined: {explain_refusal(str(error))}"
             ) from error
     try:
         yield
     finally:
         ray.shutdown()
-
-
-def in_ray_job() -> bool:
-    """Whether this process is the entry point of a Ray job."""
-    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
 
 
 def check_resources(config: SearchConfig) -> None:

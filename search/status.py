@@ -12,33 +12,44 @@ from search.trials import read_search
 def search_status(name: str, launch: Launch, address: str | None) -> dict[str, Any]:
     """Plain values for people and programs; keys that do not apply are None.
 
+    Of a submitted search the folder is read where its job keeps it, or else in `launch.storage`. Where neither can be
+    seen from here, what the job said last must do.
+
     Raises:
         SearchError: there is no such search in the storage and no job of it either.
         ClusterError: no dashboard answers at `address`, or it knows no such job.
     """
-    job = None
-    if address is not None:
-        from search.jobs import Jobs
+    if address is None:
+        return _stored(SearchStore(launch.storage, name))
+    from search.jobs import STORAGE, Jobs
 
-        job = Jobs(address).require(name)
-    store = SearchStore(launch.storage, name)
-    if job is not None and not store.exists():
-        return {"name": name, "job": job.submission_id, "job_status": str(job.status.value)}
+    jobs = Jobs(address)
+    job = jobs.require(name)
+    state: dict[str, Any] = {"job": job.submission_id, "job_status": str(job.status.value)}
+    if state["job_status"] == "FAILED":
+        state["says"] = jobs.last_line(job)
+    for storage in (job.metadata.get(STORAGE, launch.storage), launch.storage):
+        store = SearchStore(storage, name)
+        if store.exists():
+            return _stored(store) | state
+    state["says"] = jobs.last_line(job)
+    return {"name": name, **state, "storage": job.metadata.get(STORAGE)}
+
+
+def _stored(store: SearchStore) -> dict[str, Any]:
+    header = store.read_header()
     record = read_search(store)
     config = store.config()
     best = record.finished[0] if record.finished else None
     states = ("finished", "failed", "running", "pending")
-    counts = {state: sum(t.status == state for t in record.trials) for state in states}
     return {
-        "name": name,
+        "name": store.name,
         "status": record.status,
-        "job": job.submission_id if job else None,
-        "job_status": str(job.status.value) if job else None,
         "trials": config.total_trials,
-        **counts,
+        **{state: sum(trial.status == state for trial in record.trials) for state in states},
         "best_score": best.score if best else None,
         "best_family": best.family if best else None,
         "best_rule": best.rule if best else None,
         "storage": store.uri,
-        "tracking_uri": store.read_header()["tracking_uri"],
+        "tracking_uri": header["tracking_uri"],
     }

@@ -22,6 +22,7 @@ from search.preparation import Prepared, prepare
 from search.raysession import check_resources, ray_session
 from search.records import SearchRecord, TrialRecord
 from search.searcher import METRIC, create_searcher
+from search.sharing import check_shared
 from search.snapshots import SnapshotKeeper, put_back
 from search.store import SearchStore
 from search.tracking import LiveProjection
@@ -91,7 +92,7 @@ def resume_search(name: str, launch: Launch, listener: Listener) -> Outcome:
 def _run(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
     listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
     # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it.
-    with _session_beside_preparation(config, launch, listener) as prepared, _terminated_like_interrupted():
+    with _session_beside_preparation(config, launch, listener, store) as prepared, _terminated_like_interrupted():
         search = read_search(store) if store.exists() else _new_record(config, prepared)
         search = search.model_copy(update={"status": "running"})
         store.write_header(search, launch)
@@ -173,7 +174,9 @@ def _folder_name(trial: Any) -> str:
 
 
 @contextlib.contextmanager
-def _session_beside_preparation(config: SearchConfig, launch: Launch, listener: Listener) -> Iterator[Prepared]:
+def _session_beside_preparation(
+    config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore
+) -> Iterator[Prepared]:
     """A Ray session, started while data and teacher are prepared in a thread beside it."""
     prepared: list[Prepared] = []
     problems: list[BaseException] = []
@@ -190,6 +193,7 @@ def _session_beside_preparation(config: SearchConfig, launch: Launch, listener: 
     with ray_session(launch.address):
         check_resources(config)
         ray_is_up.set()
+        check_shared(store)
         beside.join()
         if problems:
             raise problems[0]
