@@ -1,0 +1,206 @@
+"""The command line as its user meets it, above all when something is wrong."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.search.tiny import TINY
+
+from policies import FAMILIES
+from search import cli
+
+HEAVY = ("torch", "ray", "mlflow", "optuna", "matplotlib", "sklearn")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path, cache):
+    """Calls `kd-search` in this process: exit code, stdout, stderr. It works in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("MLFLOW_TRACKING_URI", "KD_SEARCH_CACHE", "KD_SEARCH_DATA"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def call(*arguments):
+        extra = ["--cache", str(cache)] if arguments[0] in ("run", "resume") else []
+        monkeypatch.setattr(sys, "argv", ["kd-search", *arguments, *extra])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def tiny(*overrides):
+    return [part for setting in [*TINY, *overrides] for part in ("--set", setting)]
+
+
+def picture_folder(root, classes=("cat", "dog", "owl"), count=12):
+    generator = np.random.default_rng(0)
+    for name in classes:
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = generator.integers(0, 255, (20, 20, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "trials_per_famly=3"], "Did you mean 'trials_per_family'"),
+        (["--set", "training.learning_rate=-1"], "`training.learning_rate` should be greater than 0, but got -1"),
+        (["--set", 'families=["fxed"]'], "Did you mean 'fixed'"),
+        (["--set", "data.name=mnist"], "`data.name` should be"),
+        (["--set", "student.name=resnt20"], "Did you mean 'resnet20'"),
+        (["--set", "student.options.hiden=[3]"], "hiden"),
+        (["--set", "teacher.model.name=torchvision/resnet1"], "resnet1"),
+        (["--tracking-uri", "ftp://example/x"], "ftp"),
+        (["--tracking-uri", "http://127.0.0.1:9"], "127.0.0.1:9"),
+        (["--tracking-uri", "sqlite:////etc/hostname/mlflow.db"], "/etc/hostname"),
+        (["--set", "data.name=cifar10", "--set", "data.download=false"], "cifar"),
+        (["--set", "data.name=image-folder", "--set", "data.root=/no/such/folder"], "/no/such/folder"),
+        (["--storage", "sftp://x/y"], "cannot be opened"),
+    ],
+)
+def test_a_mistake_costs_one_message_and_exit_code_2(arguments, message, run):
+    code, out, err = run("run", "digits-quick", *arguments)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert message in err
+    assert "Traceback" not in out + err
+
+
+def test_a_missing_checkpoint_is_told_before_anything_starts(run, tmp_path):
+    search = tmp_path / "mine.toml"
+    search.write_text(
+        'name = "mine"\n[teacher]\ncheckpoint = "none.pt"\nmodel = { name = "cnn" }\n[student]\nname = "mlp"\n'
+    )
+    code, _, err = run("run", str(search))
+    assert code == 2
+    assert "none.pt" in err
+
+
+@pytest.mark.parametrize("kind", ["unreadable picture", "unreadable checkpoint", "other classes"])
+def test_what_shows_only_on_reading_is_told_before_any_trial(kind, run, tmp_path):
+    root = picture_folder(tmp_path / "pictures")
+    checkpoint = tmp_path / "teacher.pt"
+    from trainables.config import ModelSettings
+    from trainables.models import create_model
+
+    teacher = create_model(ModelSettings(name="mlp", options={"hidden": [8]}), image_shape=(3, 16, 16), classes=3)
+    torch.save(teacher.state_dict(), checkpoint)
+    if kind == "unreadable picture":
+        (root / "dog" / "7.png").write_bytes(b"not a picture")
+        expected = ("7.png",)
+    elif kind == "unreadable checkpoint":
+        checkpoint.write_bytes(b"not a checkpoint")
+        expected = ("teacher.pt",)
+    else:
+        other = create_model(ModelSettings(name="mlp", options={"hidden": [8]}), image_shape=(3, 16, 16), classes=5)
+        torch.save(other.state_dict(), checkpoint)
+        expected = ("5", "3")
+    search = tmp_path / "mine.toml"
+    search.write_text(f"""
+name = "mine"
+[data]
+name = "image-folder"
+root = "{root}"
+image_size = 16
+validation_size = 6
+[teacher]
+checkpoint = "{checkpoint}"
+model = {{ name = "mlp", options = {{ hidden = [8] }} }}
+[student]
+name = "mlp"
+""")
+    code, out, err = run("run", str(search))
+    assert code == 2, out + err
+    assert all(word in err for word in expected), err
+    assert "Traceback" not in out + err
+
+
+def test_unknown_searches_are_answered_with_those_there_are(run, tmp_path):
+    for command in ("report", "status", "resume", "sync"):
+        code, _, err = run(command, "nothing")
+        assert code == 2, command
+        assert "there is no search 'nothing'" in err
+
+
+def test_an_unknown_option_is_a_usage_error(run):
+    code, _, err = run("run", "--sett", "x=1")
+    assert code == 2
+    assert "--set" in err
+
+
+def test_policies_are_listed_for_people_and_programs(run):
+    code, out, _ = run("policies")
+    assert code == 0
+    assert all(family in out for family in FAMILIES)
+    code, out, _ = run("policies", "--json")
+    listed = {entry["family"]: entry for entry in json.loads(out)}
+    assert set(listed) == set(FAMILIES)
+    threshold = next(p for p in listed["cosine_threshold"]["parameters"] if p["name"] == "threshold")
+    assert threshold["search"] == [-0.5, 0.9]
+    assert threshold["meaning"]
+    assert listed["cosine_threshold"]["source"]
+
+
+def test_recipes_are_listed_and_printed_as_a_start_for_ones_own(run, tmp_path):
+    _, out, _ = run("recipes")
+    assert out.split() == ["cifar100-resnet56-resnet20", "digits-quick", "fashion-mnist"]
+    _, text, _ = run("recipes", "digits-quick")
+    (tmp_path / "mine.toml").write_text(text)
+    from search.config import load_config
+
+    assert load_config("mine.toml") == load_config("digits-quick")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["policies"], ["recipes"], ["run", "digits-quick", "--set", "x=1"]])
+def test_help_listing_and_mistakes_import_nothing_heavy(arguments):
+    code = f"""
+import sys
+sys.argv = ["kd-search", *{arguments!r}]
+from search.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+sys.stderr.write(" ".join(loaded))
+sys.exit(bool(loaded))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_whole_search_from_the_command_line(run, tmp_path):
+    code, out, err = run("run", "digits-quick", *tiny())
+    assert code == 0, err
+    assert "8/8 trials done" in out
+    assert "norm balance" in out
+    assert (tmp_path / "runs/tiny/report/report.html").exists()
+    assert (tmp_path / "runs/mlflow.db").exists()
+
+    code, out, _ = run("status", "tiny", "--json")
+    state = json.loads(out)
+    assert (state["status"], state["finished"], state["trials"]) == ("finished", 8, 8)
+    assert state["best_rule"].startswith("λ")
+
+    code, out, _ = run("report", "tiny", "--json")
+    assert json.loads(out)["name"] == "tiny"
+
+    code, out, _ = run("sync", "tiny")
+    assert code == 0
+    again = run("sync", "tiny")
+    assert again[0] == 0
+
+    code, _, err = run("run", "digits-quick", *tiny())
+    assert code == 2
+    assert "kd-search resume tiny" in err
