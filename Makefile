@@ -29,6 +29,9 @@ test-all: $(READY)
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
+bench: $(READY)
+	@$(BIN)/python benchmarks/step.py
+
 ui: $(READY)
 	@$(BIN)/kd-search ui
 

@@ -1,0 +1,56 @@
+"""What the README shows runs as shown."""
+
+import json
+import pathlib
+import re
+
+import pytest
+import torch
+
+from policies import FAMILIES, create_policy, policy_document
+
+README = pathlib.Path(__file__).parent.parent / "README.md"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_three_lines_train_a_student(family, tmp_path, monkeypatch):
+    (snippet,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    document = policy_document(create_policy(family), temperature=2.0)
+    pathlib.Path("policy.json").write_text(json.dumps(document), encoding="utf-8")
+    torch.manual_seed(0)
+    images = torch.randn(64, 10)
+    teacher = torch.nn.Linear(10, 3)
+    labels = teacher(images).argmax(dim=1)
+    student = torch.nn.Linear(10, 3)
+    data = torch.utils.data.TensorDataset(images, labels)
+
+    def accuracy():
+        return (student(images).argmax(dim=1) == labels).float().mean().item()
+
+    before = accuracy()
+    exec(
+        snippet,
+        {
+            "torch": torch,
+            "student": student,
+            "teacher": teacher,
+            "epochs": 20,
+            "loader": torch.utils.data.DataLoader(data, batch_size=16),
+            "optimizer": torch.optim.Adam(student.parameters(), lr=0.05),
+        },
+    )
+    assert accuracy() > max(before, 0.9)
+
+
+def test_every_command_of_the_readme_exists():
+    from search.cli import cli
+
+    named = set(re.findall(r"kd-search ([a-z]+)", README.read_text(encoding="utf-8")))
+    assert named <= set(cli.commands)
+    assert set(cli.commands) - named - {"logs", "stop"} == set()
+
+
+def test_every_page_that_the_readme_links_is_there():
+    for link in re.findall(r"\]\(([^)h][^)]*)\)", README.read_text(encoding="utf-8")):
+        assert (README.parent / link).exists(), link
