@@ -29,7 +29,9 @@ CASES = {
 EVERY = 10
 
 
-def stepper(model: ModelSettings, shape: tuple[int, int, int], classes: int, batch: int, kind: str) -> Callable[[], None]:
+def stepper(
+    model: ModelSettings, shape: tuple[int, int, int], classes: int, batch: int, kind: str
+) -> Callable[[], None]:
     """A function that trains for one step."""
     torch.manual_seed(0)
     student = create_model(model, image_shape=shape, classes=classes).to(memory_format=torch.channels_last)

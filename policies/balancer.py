@@ -106,9 +106,7 @@ class LossBalancer:
             distill, task = gradient_pair(distill_loss, task_loss, self.parameters)
             geometry, (task_value, distill_value) = measure(distill, task, task_loss, distill_loss)
             if self.policy.measures_at(self.step):
-                observation = observation._replace(
-                    geometry=geometry, task_loss=task_value, distill_loss=distill_value
-                )
+                observation = observation._replace(geometry=geometry, task_loss=task_value, distill_loss=distill_value)
             decision = self.policy.decide(observation)
             accumulate(self.parameters, distill, task, *_weights(decision))
             done = Step(self.step, decision, geometry, task_value, distill_value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import pathlib
 import shlex
 import threading
@@ -180,6 +181,7 @@ def _connect(address: str) -> Any:
     """Ray's client, which asks the dashboard for its version; in a thread, because it would wait for ever."""
     from ray.job_submission import JobSubmissionClient
 
+    logging.getLogger("ray").setLevel(logging.WARNING)  # it tells of every package that it uploads
     clients: list[Any] = []
     problems: list[Exception] = []
 

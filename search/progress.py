@@ -110,7 +110,9 @@ class TerminalListener:
         if not self.console.is_terminal:
             if progress.epoch >= progress.epochs or time.monotonic() - self.last_line >= _PLAIN_SECONDS:
                 self.last_line = time.monotonic()
-                self.stage(f"teacher: epoch {progress.epoch:.1f} of {progress.epochs}, training loss {progress.loss:.3f}")
+                self.stage(
+                    f"teacher: epoch {progress.epoch:.1f} of {progress.epochs}, training loss {progress.loss:.3f}"
+                )
             return
         if self.bar is None:
             self.bar = Progress(

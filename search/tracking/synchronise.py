@@ -37,9 +37,7 @@ class TrackingReport:
         return f"MLflow is up to date: {self.runs} runs and {self.points:,} points written in {self.seconds:.1f} s"
 
 
-def sync(
-    search: SearchRecord, uri: str, experiment: str, files: Mapping[str, str] | None = None
-) -> TrackingReport:
+def sync(search: SearchRecord, uri: str, experiment: str, files: Mapping[str, str] | None = None) -> TrackingReport:
     """Bring MLflow up to date with a search; nothing doubles if it was up to date already.
 
     Args:

@@ -9,6 +9,7 @@ from search.launch import Launch
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
+
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory) -> pathlib.Path:
     """Teachers trained once for all tests."""

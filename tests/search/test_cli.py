@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.search.tiny import TINY
 
 from policies import FAMILIES
 from search import cli
+from tests.search.tiny import TINY
 
 HEAVY = ("torch", "ray", "mlflow", "optuna", "matplotlib", "sklearn")
 

@@ -11,10 +11,10 @@ import time
 
 import pytest
 from mlflow.tracking import MlflowClient
-from tests.search.tiny import TINY
 
 from search.store import SearchStore
 from search.trials import read_search
+from tests.search.tiny import TINY
 
 # Trials of some seconds, so that there is a middle to interrupt.
 LONGER = [*TINY, "training.epochs=600", "evaluations=60"]

@@ -9,13 +9,13 @@ import signal
 import psutil
 import pytest
 import torch
-from tests.search.tiny import QuietListener, tiny_config
 
 from policies import LossBalancer, load_policy
 from policies.errors import KDPolicySearchError
-from search.study import resume_search, run_search
 from search.store import SearchStore, searches_in
+from search.study import resume_search, run_search
 from search.trials import read_search
+from tests.search.tiny import QuietListener, tiny_config
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,4 @@
+import itertools
 import math
 import statistics
 
@@ -165,9 +166,7 @@ def test_decisions_are_logged_when_they_change(settings, data):
     trial, _ = run(settings, data)
     decisions = trial.history().decisions
     assert decisions[0].step == 0
-    assert all(
-        abs(b.weight - a.weight) >= 0.05 and b.step > a.step for a, b in zip(decisions, decisions[1:], strict=False)
-    )
+    assert all(abs(b.weight - a.weight) >= 0.05 and b.step > a.step for a, b in itertools.pairwise(decisions))
     assert all("norm ratio" in d.reason for d in decisions)
 
 
