@@ -2,8 +2,9 @@
 
     make bench
 
-Steps of both kinds are timed in turn in one process (A B A B …), one thread. Medians over the pairs, with the middle half
-in brackets. A ratio of 5/3 is the floor for two backward passes over one graph, 1 + 2/(3k) for one measurement in k steps.
+Steps of both kinds are timed in turn in one process (A B A B …), one thread. Medians over the pairs, with the middle
+half in brackets. A ratio of 5/3 is the floor for two backward passes over one graph, 1 + 2/(3k) for one measurement in
+k steps.
 """
 
 from __future__ import annotations
