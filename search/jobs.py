@@ -181,7 +181,8 @@ def _connect(address: str) -> Any:
     """Ray's client, which asks the dashboard for its version; in a thread, because it would wait for ever."""
     from ray.job_submission import JobSubmissionClient
 
-    logging.getLogger("ray").setLevel(logging.WARNING)  # it tells of every package that it uploads
+    for handler in logging.getLogger("ray").handlers:
+        handler.setLevel(logging.WARNING)  # it would tell of every package that it uploads
     clients: list[Any] = []
     problems: list[Exception] = []
 

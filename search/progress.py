@@ -58,7 +58,7 @@ class Board:
         table.add_column("trials", justify="right", no_wrap=True)
         table.add_column("median", justify="right", no_wrap=True)
         table.add_column("best", justify="right", no_wrap=True)
-        table.add_column("best rule so far", overflow="ellipsis", no_wrap=True)
+        table.add_column("best rule so far")  # the one that wraps where the terminal is narrow
         leader = self.best()
         for family in self.config.families:
             scores = [t.score for t in self.trials.values() if t.family == family and t.score is not None]

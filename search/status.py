@@ -41,12 +41,17 @@ def _stored(store: SearchStore) -> dict[str, Any]:
     record = read_search(store)
     config = store.config()
     best = record.finished[0] if record.finished else None
-    states = ("finished", "failed", "running", "pending")
+    begun = sum(trial.status == "pending" and trial.started is not None for trial in record.trials)
+    # Tune's snapshots call a trial that runs one that waits.
+    running = begun if record.status == "running" else 0
+    ended = {state: sum(trial.status == state for trial in record.trials) for state in ("finished", "failed")}
     return {
         "name": store.name,
         "status": record.status,
         "trials": config.total_trials,
-        **{state: sum(trial.status == state for trial in record.trials) for state in states},
+        **ended,
+        "running": running,
+        "pending": config.total_trials - sum(ended.values()) - running,
         "best_score": best.score if best else None,
         "best_family": best.family if best else None,
         "best_rule": best.rule if best else None,
