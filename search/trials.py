@@ -59,6 +59,10 @@ def trial_record(trial: Trial, config: SearchConfig, status: TrialStatus | None 
     status = status or _STATUS.get(trial.status, "pending")
     if status == "finished" and history.score is None:
         status = "pending"  # stopped before its end: a resumed search goes on with it
+    start, last_result = trial.run_metadata.start_time, trial.run_metadata.last_result_time
+    if status == "finished" and start:
+        # A busy driver may note the start only when the trial in a reused process is well under way.
+        start = min(start, last_result - history.training_seconds)
     return TrialRecord(
         trial_id=trial.trial_id,
         number=number,
@@ -69,8 +73,8 @@ def trial_record(trial: Trial, config: SearchConfig, status: TrialStatus | None 
         rule=policy.rule(),
         complexity=policy.complexity,
         baseline=is_baseline(config, number, family),
-        started=_moment(trial.run_metadata.start_time),
-        ended=_moment(trial.run_metadata.last_result_time) if status in ("finished", "failed") else None,
+        started=_moment(start),
+        ended=_moment(last_result) if status in ("finished", "failed") else None,
         error=_error(trial) if status == "failed" else None,
         history=history,
     )
