@@ -167,6 +167,15 @@ class SearchConfig(Settings):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _trials_get_the_gpu_they_demand(self) -> SearchConfig:
+        if self.device.device == "cuda" and self.resources.gpus_per_trial == 0:
+            raise ValueError(
+                "`device.device` is 'cuda', but `resources.gpus_per_trial` is 0; give each trial a share of a GPU, e.g."
+                " 0.25"
+            )
+        return self
+
     @property
     def total_trials(self) -> int:
         """Trials of the whole search."""

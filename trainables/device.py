@@ -36,16 +36,20 @@ class Compute:
         return f"{name}, {'bfloat16' if self.bfloat16 else 'float32'}"
 
 
-def select_compute(settings: DeviceSettings) -> Compute:
+def select_compute(settings: DeviceSettings, *, gpu_allowed: bool = True) -> Compute:
     """The device and precision that the settings ask for here.
+
+    Args:
+        settings: what is asked for.
+        gpu_allowed: whether a GPU that PyTorch sees may be used. Ray shows all GPUs also to a trial that was given none.
 
     Raises:
         ConfigError: a GPU is asked for where none can be used.
     """
-    available = torch.cuda.is_available()
+    available = gpu_allowed and torch.cuda.is_available()
     if settings.device == "cuda" and not available:
         raise ConfigError(
-            "`device.device` is 'cuda', but PyTorch sees no GPU in this process; use 'auto' or 'cpu', or give trials a"
+            "`device.device` is 'cuda', but this process has no GPU to use; take 'auto' or 'cpu', or give trials a"
             " share of a GPU with `resources.gpus_per_trial`."
         )
     device = torch.device("cuda" if settings.device != "cpu" and available else "cpu")

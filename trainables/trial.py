@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 
@@ -58,7 +59,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         torch.set_num_threads(base.device.threads)
         self._last_checkpoint = time.monotonic()
         self._base = base
-        self._data = DeviceAssets(assets, select_compute(base.device))
+        self._data = DeviceAssets(assets, select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids())))
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
         self._begin(config)

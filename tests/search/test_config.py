@@ -53,6 +53,7 @@ def test_the_default_families_hold_the_constant_and_every_kind_of_rule():
         ("space.policies.fixed.wieght=0.5", r"no parameter 'wieght'.*Did you mean 'weight'"),
         ("space.policies.fixd.weight=0.5", r"'fixd'.*Did you mean 'fixed'"),
         ("resources.gpus_per_trial=-1", r"`resources\.gpus_per_trial` should be greater than or equal to 0"),
+        ("device.device=cuda", r"`resources\.gpus_per_trial` is 0; give each trial a share"),
         ("replicates", r"takes key\.path=value, but got 'replicates'"),
         ("name.x=1", r"'name' is a value, not a table"),
     ],
