@@ -41,7 +41,7 @@ def select_compute(settings: DeviceSettings, *, gpu_allowed: bool = True) -> Com
 
     Args:
         settings: what is asked for.
-        gpu_allowed: whether a GPU that PyTorch sees may be used. Ray shows all GPUs also to a trial that was given none.
+        gpu_allowed: whether a GPU that PyTorch sees may be used; Ray shows all also to a trial that was given none.
 
     Raises:
         ConfigError: a GPU is asked for where none can be used.
