@@ -184,6 +184,7 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
     code, out, err = run("run", "digits-quick", *tiny())
     assert code == 0, err
     assert "8/8 trials done" in out
+    assert "Configuration for experiment" not in out  # Tune's own reports
     assert "norm balance" in out
     assert (tmp_path / "runs/tiny/report/report.html").exists()
     assert (tmp_path / "runs/mlflow.db").exists()
