@@ -10,10 +10,10 @@ import tempfile
 
 from policies.registry import FAMILIES
 from search.errors import SearchError
-from search.records import SearchRecord
+from search.records import SearchRecord, TrialRecord
 from search.report.document import report_json, report_text
 from search.report.importance import importances
-from search.report.ranking import best_trials
+from search.report.ranking import best_trials, compare_to_constant
 
 
 def write_report(search: SearchRecord, folder: pathlib.Path) -> pathlib.Path:
@@ -36,7 +36,8 @@ def write_report(search: SearchRecord, folder: pathlib.Path) -> pathlib.Path:
     for place, (family, trial) in enumerate(best.items()):
         # The family becomes a file name, so only a known one is written.
         if trial.history.policy and family in FAMILIES:
-            text = json.dumps(trial.history.policy, indent=2, ensure_ascii=False) + "\n"
+            document = {**trial.history.policy, "evidence": _evidence(search, trial)}
+            text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
             contents[f"policies/{family}.json"] = text
             if place == 0:
                 contents["policy.json"] = text
@@ -46,6 +47,20 @@ def write_report(search: SearchRecord, folder: pathlib.Path) -> pathlib.Path:
     for name, text in contents.items():
         _replace(folder / name, text)
     return folder / "report.html"
+
+
+def _evidence(search: SearchRecord, trial: TrialRecord) -> dict[str, object]:
+    """Where a policy comes from and what speaks for it; for people to read."""
+    difference = compare_to_constant(search).of(trial.family)
+    return {
+        "search": search.name,
+        "trial": trial.number,
+        "validation_accuracy": trial.history.score,
+        "seeds": [replicate.seed for replicate in trial.history.replicates],
+        "lead_over_best_constant": difference.mean if difference else None,
+        "lead_95_percent_interval": [difference.low, difference.high] if difference else None,
+        "confirmed_on_test_set": False,
+    }
 
 
 def _replace(path: pathlib.Path, text: str) -> None:

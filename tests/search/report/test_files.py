@@ -21,6 +21,17 @@ def test_a_report_is_a_page_its_numbers_and_the_policies(full_search, tmp_path):
     assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
 
 
+def test_a_policy_file_says_what_speaks_for_it(full_search, tmp_path):
+    write_report(full_search, tmp_path)
+    evidence = json.loads((tmp_path / "policy.json").read_text(encoding="utf-8"))["evidence"]
+    best = full_search.finished[0]
+    assert (evidence["search"], evidence["trial"]) == (full_search.name, best.number)
+    assert evidence["validation_accuracy"] == best.score
+    low, high = evidence["lead_95_percent_interval"]
+    assert low < evidence["lead_over_best_constant"] < high
+    assert evidence["confirmed_on_test_set"] is False
+
+
 def test_a_report_replaces_an_earlier_one(trial, make_search, tmp_path):
     write_report(make_search(trial(1, "fixed", (0.8,))), tmp_path)
     write_report(make_search(trial(1, "fixed", (0.8,)), trial(2, "norm_balance", (0.9,))), tmp_path)
