@@ -61,9 +61,10 @@ def check_shared(store: SearchStore) -> None:
                 if not ray.get(answer):
                     blind.append(looks[answer])
     if blind:
+        hosts = ", ".join(sorted(set(blind)))
         raise SearchError(
             f"`--storage` {store.storage!r} must be shared by all nodes, but what the driver writes there is not seen"
-            f" on: {', '.join(sorted(blind))}. Give a folder that is mounted on every node (NFS, say), or an s3:// URI."
+            f" on: {hosts}. Give a folder that is mounted on every node (NFS, say), or an s3:// URI."
         )
 
 

@@ -31,6 +31,8 @@ from search.watch import Watch
 from trainables.teacher import TeacherProgress
 from trainables.trial import DistillationTrial
 
+_SECONDS_TO_ABANDON = 10.0
+
 
 class Listener(Protocol):
     """Who follows a search: the terminal, a test, a notebook."""
@@ -173,6 +175,26 @@ def _folder_name(trial: Any) -> str:
     return f"{number:04d}-{trial.config['family']}-{trial.trial_id}"
 
 
+class _Relay:
+    """Passes on what a preparation tells, until it is abandoned; then what it tells next is its end."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.abandoned = False
+        self._listener = listener
+
+    def stage(self, text: str) -> None:
+        self._check()
+        self._listener.stage(text)
+
+    def teacher(self, progress: TeacherProgress) -> None:
+        self._check()
+        self._listener.teacher(progress)
+
+    def _check(self) -> None:
+        if self.abandoned:
+            raise InterruptedError("the search has ended before its trials")
+
+
 @contextlib.contextmanager
 def _session_beside_preparation(
     config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore
@@ -181,16 +203,27 @@ def _session_beside_preparation(
     prepared: list[Prepared] = []
     problems: list[BaseException] = []
     ray_is_up = threading.Event()
+    relay = _Relay(listener)
 
     def work() -> None:
         try:
-            prepared.append(prepare(config, launch, listener, ray_is_up))
+            prepared.append(prepare(config, launch, relay, ray_is_up))
         except BaseException as error:
             problems.append(error)
 
     beside = threading.Thread(target=work, name="preparation", daemon=True)
+
+    def abandon() -> None:
+        # A thread that is in PyTorch when the interpreter ends would abort the process.
+        relay.abandoned = True
+        ray_is_up.set()
+        beside.join(_SECONDS_TO_ABANDON)
+
     beside.start()
-    with ray_session(launch.address):
+    with contextlib.ExitStack() as stack:
+        stack.callback(abandon)
+        stack.enter_context(ray_session(launch.address))
+        stack.callback(abandon)  # here Ray is still up, which the thread may be using
         check_resources(config)
         ray_is_up.set()
         check_shared(store)

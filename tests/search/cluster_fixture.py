@@ -136,7 +136,9 @@ class RayCluster:
 
     def add_node(self) -> Daemon:
         """A node with one CPU, which has joined when this returns."""
-        node = self._start(f"--address={self.address}", "--num-cpus=1")
+        # Nodes of one machine must not unpack what travels with a job in the same place.
+        place = f"--temp-dir={self.folder}/{len(self._daemons)}"
+        node = self._start(f"--address={self.address}", "--num-cpus=1", place)
         wait_for(lambda: b"Ray runtime started" in node.log.read_bytes(), _SECONDS_TO_START, f"a node ({node.log})")
         return node
 
