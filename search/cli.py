@@ -331,7 +331,7 @@ def _config(
 def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
     from rich.console import Console
 
-    from search.checks import check_config
+    from search.checks import check_config, check_unchanged
     from search.reachable import check_cluster, in_ray_job
     from search.sharing import check_writable
     from search.store import SearchStore
@@ -339,6 +339,8 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
 
     store = SearchStore(launch.storage, config.name)
     exists = store.exists()
+    if resume and exists:
+        check_unchanged(config, store.config())
     check_config(config, launch)
     check_writable(store)
     check_tracking(launch.tracking_uri)

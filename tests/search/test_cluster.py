@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from search.errors import ClusterError
+from search.errors import ClusterError, SearchError
 from search.jobs import Jobs
 from search.reachable import check_cluster
+from search.sharing import check_writable
 from search.store import SearchStore
 from tests.search.cluster_fixture import RayCluster, Site, TrackingServer, free_port, quick, wait_for
 
@@ -102,6 +103,11 @@ def test_storage_that_nodes_do_not_share_is_told(site):
     assert done.stderr.count("\n") == 1, done.stderr
 
 
+def test_storage_that_cannot_be_written_is_told():
+    with pytest.raises(SearchError, match="cannot be written"):
+        check_writable(SearchStore("/dev/null/searches", "x"))
+
+
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
@@ -171,6 +177,10 @@ def test_stopped_search_is_saved_and_goes_on_when_it_is_submitted_again(site):
     assert before.status == "stopped"
     assert site.run_statuses("again")["search"] == ["KILLED"]
     assert set(site.run_statuses("again")["trials"]) == {"FINISHED", "KILLED"}
+
+    assert cluster.search("submit", *quick("name=again"), *there, *site.places).returncode == 0
+    other = cluster.search("logs", "again", "-f", *there)
+    assert (other.returncode, "`training.epochs` was 6000 and now is 20" in other.stdout) == (1, True)
 
     assert cluster.search(*submit).returncode == 0
     assert cluster.search("logs", "again", "-f", *there).returncode == 0
