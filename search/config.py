@@ -72,10 +72,10 @@ Domain = Annotated[
 
 
 class SpaceSettings(Settings):
-    """What is searched. Learning rate and temperature are searched alike for every family."""
+    """What is searched. Learning rate and temperature, if they are, are searched alike for every family."""
 
     learning_rate: Domain | None = None
-    temperature: Domain = Choices(choices=(2.0, 4.0, 8.0))
+    temperature: Domain | None = None
     policies: dict[str, dict[str, Domain]] = Field(default_factory=dict)
     """`policies.<family>.<parameter>`: overrides of a family's own search ranges."""
 
@@ -103,6 +103,13 @@ def ends(domain: Domain) -> tuple[float, ...]:
     return (domain,)
 
 
+def contains(domain: Domain, value: float) -> bool:
+    """Whether a search over this domain could choose the value."""
+    if isinstance(domain, Interval):
+        return domain.low <= value <= domain.high
+    return value in ends(domain)
+
+
 class ResourceSettings(Settings):
     """What one trial takes, and how many run at a time (as many as fit when not given)."""
 
@@ -117,7 +124,7 @@ class SearchConfig(Settings):
     name: str
     families: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_FAMILIES
     trials_per_family: int = Field(8, ge=1)
-    baselines: tuple[float, ...] = (0.9, 0.0, 0.5, 1.0)
+    baselines: tuple[float, ...] = (0.9, 0.5, 1.0, 0.0)
     """Constant λ that are always among the first trials; they count towards the trials of `fixed`."""
     replicates: int = Field(3, ge=1, le=1000)
     """Seeds a trial; their mean is its score."""
@@ -174,6 +181,24 @@ class SearchConfig(Settings):
                 "`device.device` is 'cuda', but `resources.gpus_per_trial` is 0; give each trial a share of a GPU, e.g."
                 " 0.25"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _overrides_have_an_effect(self) -> SearchConfig:
+        for family in self.space.policies:
+            if family not in self.families:
+                raise ValueError(
+                    f"`space.policies.{family}` has no effect, since {family!r} is not among `families`:"
+                    f" {', '.join(self.families)}"
+                )
+        domain = self.space.policies.get("fixed", {}).get("weight")
+        if "fixed" in self.families and domain is not None:
+            outside = [weight for weight in self.baselines if not contains(domain, weight)]
+            if outside:
+                raise ValueError(
+                    f"`baselines` must lie in `space.policies.fixed.weight`, but {outside} do not; shorten `baselines`"
+                    " (it may be empty)"
+                )
         return self
 
     @property

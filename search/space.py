@@ -1,4 +1,4 @@
-"""The define-by-run space of a search, and the points it begins with.
+"""The define-by-run space of a search.
 
 Derived from what the policies declare; a search file narrows, widens or fixes it.
 """
@@ -59,34 +59,35 @@ class Variable:
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpace:
-    """What Optuna is asked, trial by trial. Picklable, since a search's snapshot holds it."""
+    """What Optuna is asked for each trial, by define-by-run. Picklable, since a search's snapshot holds it."""
 
     shared: dict[str, Variable]
     families: dict[str, dict[str, Variable]]
 
-    def __call__(self, trial: Suggests) -> dict[str, Any]:
-        """Suggest a family, then what that family needs; returns the constants, as `OptunaSearch` wants it."""
-        family: str = trial.suggest_categorical("family", tuple(self.families))
-        constants: dict[str, Any] = {}
-        for name, variable in self.variables(family).items():
-            value = variable.suggest(trial, name)
-            if not variable.varies:
-                constants[name] = value
-        return constants
+    def suggest(self, trial: Suggests, family: str) -> dict[str, Any]:
+        """Ask for all that a trial of this family needs; constants are answered without asking."""
+        return {name: variable.suggest(trial, name) for name, variable in self.variables(family).items()}
+
+    def suggest_shared(self, trial: Suggests) -> dict[str, Any]:
+        """Ask for what a round's trials have in common."""
+        return {name: variable.suggest(trial, name) for name, variable in self.shared.items()}
 
     def variables(self, family: str) -> dict[str, Variable]:
         """All that a trial of this family needs, by its name in the suggestion."""
         own = {f"{family}.{name}": variable for name, variable in self.families[family].items()}
         return {**self.shared, **own}
 
-    def start(self, family: str, **policy: float) -> dict[str, Any]:
-        """The point a family begins with: its defaults, or the given values of its parameters."""
-        point: dict[str, Any] = {"family": family}
-        for name, variable in self.variables(family).items():
-            if variable.varies:
-                point[name] = variable.start()
-        point.update({f"{family}.{name}": value for name, value in policy.items()})
-        return point
+    def start(self, family: str) -> dict[str, Any]:
+        """The point a family begins with: its defaults, as far as anything varies."""
+        return _starts(self.variables(family))
+
+    def start_shared(self) -> dict[str, Any]:
+        """What the first round's trials have in common: the recipe's own values, as far as anything varies."""
+        return _starts(self.shared)
+
+
+def _starts(variables: dict[str, Variable]) -> dict[str, Any]:
+    return {name: variable.start() for name, variable in variables.items() if variable.varies}
 
 
 def build_space(config: SearchConfig) -> SearchSpace:
@@ -96,7 +97,9 @@ def build_space(config: SearchConfig) -> SearchSpace:
         "learning_rate": Variable(
             learning_rate if config.space.learning_rate is None else config.space.learning_rate, learning_rate
         ),
-        "temperature": Variable(config.space.temperature, config.temperature),
+        "temperature": Variable(
+            config.temperature if config.space.temperature is None else config.space.temperature, config.temperature
+        ),
     }
     families = {}
     for family in config.families:
@@ -108,24 +111,6 @@ def build_space(config: SearchConfig) -> SearchSpace:
             for name, parameter in policy_class(family).parameters().items()
         }
     return SearchSpace(shared, families)
-
-
-def first_points(config: SearchConfig, space: SearchSpace) -> list[dict[str, Any]]:
-    """One point a trial of the whole search, family by family in turn, so that every family gets the same share.
-
-    The first round is every family's defaults, and the first rounds of `fixed` are the known baselines; a later point
-    names only its family and leaves the rest to the sampler.
-    """
-    points = []
-    for turn in range(config.trials_per_family):
-        for family in config.families:
-            if family == "fixed" and turn < len(config.baselines):
-                points.append(space.start(family, weight=config.baselines[turn]))
-            elif turn == 0:
-                points.append(space.start(family))
-            else:
-                points.append({"family": family})
-    return points
 
 
 def is_baseline(config: SearchConfig, number: int, family: str) -> bool:

@@ -21,7 +21,7 @@ from search.launch import Launch
 from search.preparation import Prepared, prepare
 from search.raysession import check_resources, ray_session
 from search.records import SearchRecord, TrialRecord
-from search.searcher import METRIC, create_searcher
+from search.searcher import METRIC, FairSearch
 from search.sharing import check_shared
 from search.snapshots import SnapshotKeeper, put_back
 from search.store import SearchStore
@@ -150,7 +150,7 @@ def _fit(config: SearchConfig, launch: Launch, store: SearchStore, prepared: Pre
             tune_config=tune.TuneConfig(
                 metric=METRIC,
                 mode="max",
-                search_alg=create_searcher(config),
+                search_alg=FairSearch(config),
                 num_samples=config.total_trials,
                 max_concurrent_trials=config.resources.max_concurrent,
                 reuse_actors=True,

@@ -51,6 +51,9 @@ def test_the_default_families_hold_the_constant_and_every_kind_of_rule():
         ("space.learning_rate={low=0.0,high=1.0,log=true}", r"`low` must be positive when `log`"),
         ("space.policies.fixed.weight={low=0.0,high=2.0}", r"fixed\.weight.*got 2\.0"),
         ("space.policies.fixed.wieght=0.5", r"no parameter 'wieght'.*Did you mean 'weight'"),
+        ("space.policies.linear_schedule.start=0.5", r"`space\.policies\.linear_schedule` has no effect"),
+        ("space.policies.fixed.weight.choices=[0.5]", r"`baselines` must lie in .*\[0\.9, 1\.0, 0\.0\] do not"),
+        ("space.policies.fixed.weight=0.3", r"`baselines` must lie in"),
         ("space.policies.fixd.weight=0.5", r"'fixd'.*Did you mean 'fixed'"),
         ("resources.gpus_per_trial=-1", r"`resources\.gpus_per_trial` should be greater than or equal to 0"),
         ("device.device=cuda", r"`resources\.gpus_per_trial` is 0; give each trial a share"),
@@ -70,7 +73,12 @@ def test_overrides_reach_nested_settings_with_their_types():
 
 def test_domains_are_read_in_their_three_forms():
     config = parse_config(
-        MINIMAL, ["space.learning_rate={low=0.1,high=1.0,log=true}", "space.policies.fixed.weight.choices=[0.5,0.7]"]
+        MINIMAL,
+        [
+            "space.learning_rate={low=0.1,high=1.0,log=true}",
+            "space.policies.fixed.weight.choices=[0.5,0.7]",
+            "baselines=[]",
+        ],
     )
     assert config.space.learning_rate == Interval(low=0.1, high=1.0, log=True)
     assert config.space.policies["fixed"]["weight"].choices == (0.5, 0.7)

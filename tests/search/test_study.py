@@ -40,7 +40,7 @@ def test_every_trial_finishes_with_a_score_and_a_history(done):
 def test_families_share_the_trials_alike_and_the_baselines_are_there(done):
     trials = done[0].search.trials
     assert collections.Counter(t.family for t in trials) == {"fixed": 4, "norm_balance": 4}
-    assert [t.parameters["weight"] for t in trials if t.baseline] == [0.9, 0.0, 0.5, 1.0]
+    assert [t.parameters["weight"] for t in trials if t.baseline] == [0.9, 0.5, 1.0, 0.0]
 
 
 def test_the_listener_hears_of_every_trial_from_start_to_end(done):
