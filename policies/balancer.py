@@ -26,6 +26,10 @@ from policies.policy import Decision, Observation, Policy
 from policies.registry import create_policy
 
 
+# By name, since importing the sharded ones costs time that nobody else needs to spend.
+_SYNCHRONISED = frozenset({"DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule"})
+
+
 class Step(NamedTuple):
     """What one call of `backward` did. Geometry and losses are None at steps at which nothing was measured."""
 
@@ -41,13 +45,14 @@ class LossBalancer:
 
     Args:
         policy: decides λ at each step.
-        student: the module, or its parameters; those that require no gradient are ignored.
+        student: the module, or all parameters that the losses train (the student's and, say, a projector's); those that
+            require no gradient are ignored.
         total_steps: how many steps the training will take; needed by policies that look at progress.
         temperature: T of `distillation_loss`; a policy file brings its own.
 
     Raises:
-        PolicyError: `total_steps` is missing where the policy needs it or is not positive, or no parameter can be
-            trained.
+        PolicyError: `total_steps` is missing where the policy needs it or is not positive, no parameter can be trained,
+            or the policy measures gradients and the student is wrapped for several processes.
     """
 
     def __init__(
@@ -64,14 +69,25 @@ class LossBalancer:
             )
         if total_steps is not None and total_steps < 1:
             raise PolicyError(f"`total_steps` must be at least 1, but got {total_steps}.")
-        parameters = student.parameters() if isinstance(student, nn.Module) else student
-        self.parameters = [p for p in parameters if p.requires_grad]
+        wrappers = _SYNCHRONISED.intersection(base.__name__ for base in type(student).__mro__)
+        if policy.needs_geometry and wrappers:
+            raise PolicyError(
+                f"`{policy.family}` measures gradients, but {wrappers.pop()} averages them over its ranks only in a"
+                " plain backward pass; use a rule that measures nothing (a constant or a schedule) with it."
+            )
+        self._student = student if isinstance(student, nn.Module) else tuple(student)
         if not self.parameters:
             raise PolicyError("`student` has no parameter that requires a gradient; unfreeze what is to be trained.")
         self.policy = policy
         self.total_steps = total_steps
         self.temperature = temperature
         self.step = 0
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What is trained now; layers may be frozen and unfrozen along the training."""
+        source = self._student.parameters() if isinstance(self._student, nn.Module) else self._student
+        return [parameter for parameter in source if parameter.requires_grad]
 
     @classmethod
     def from_file(
@@ -103,12 +119,13 @@ class LossBalancer:
         progress = min(1.0, self.step / self.total_steps) if self.total_steps else 0.0
         observation = Observation(step=self.step, progress=progress)
         if measure_now or self.policy.measures_at(self.step):
-            distill, task = gradient_pair(distill_loss, task_loss, self.parameters)
+            parameters = self.parameters
+            distill, task = gradient_pair(distill_loss, task_loss, parameters)
             geometry, (task_value, distill_value) = measure(distill, task, task_loss, distill_loss)
             if self.policy.measures_at(self.step):
                 observation = observation._replace(geometry=geometry, task_loss=task_value, distill_loss=distill_value)
             decision = self.policy.decide(observation)
-            accumulate(self.parameters, distill, task, *_weights(decision))
+            accumulate(parameters, distill, task, *_weights(decision))
             done = Step(self.step, decision, geometry, task_value, distill_value)
         else:
             decision = self.policy.decide(observation)

@@ -19,7 +19,7 @@ class CosineSchedule(Policy):
     needs_progress: ClassVar[bool] = True
 
     start: float = real(0.9, low=0.0, high=1.0, meaning="λ at the first step")
-    end: float = real(0.5, low=0.0, high=1.0, meaning="λ at the last step")
+    end: float = real(0.5, low=0.0, high=1.0, meaning="λ towards the end")
 
     def decide(self, observation: Observation) -> Decision:
         weight = self.end + 0.5 * (self.start - self.end) * (1.0 + math.cos(math.pi * observation.progress))

@@ -46,5 +46,5 @@ class CosineThreshold(ThresholdPolicy):
     def rule(self) -> str:
         return (
             f"λ = {self.above:.3g} while the gradients' cosine is above {self.threshold:.3g}, else {self.below:.3g}"
-            f" ({self._smoothing_in_words()})."
+            f" ({self._smoothing_in_words()}{f', margin {self.hysteresis:.3g}' if self.hysteresis else ''})."
         )

@@ -17,7 +17,9 @@ _LARGEST_RATIO = 1e12
 
 
 def log_ratio(geometry: Geometry) -> float:
-    """log(‖g_d‖/‖g_t‖), bounded: ratios average geometrically."""
+    """log(‖g_d‖/‖g_t‖), bounded, since ratios average geometrically; NaN where a gradient is not finite."""
+    if not geometry.finite:
+        return math.nan
     return math.log(min(max(geometry.norm_ratio, 1.0 / _LARGEST_RATIO), _LARGEST_RATIO))
 
 
@@ -28,6 +30,7 @@ class GeometricPolicy(Policy):
     Between measurements the last decision stands. A measurement that is not finite is passed over.
     """
 
+    needs_geometry: ClassVar[bool] = True
     initial_weight: ClassVar[float] = 0.5
 
     smoothing: float = real(

@@ -18,7 +18,7 @@ class LinearSchedule(Policy):
     needs_progress: ClassVar[bool] = True
 
     start: float = real(0.9, low=0.0, high=1.0, meaning="λ at the first step")
-    end: float = real(0.5, low=0.0, high=1.0, meaning="λ at the last step")
+    end: float = real(0.5, low=0.0, high=1.0, meaning="λ towards the end")
 
     def decide(self, observation: Observation) -> Decision:
         weight = self.start + (self.end - self.start) * observation.progress

@@ -25,8 +25,13 @@ def gradient_pair(distill_loss: Tensor, task_loss: Tensor, parameters: Sequence[
 def measure(distill: Gradients, task: Gradients, *losses: Tensor) -> tuple[Geometry, list[float]]:
     """The geometry of two gradients, and the losses' values, in one transfer from the device.
 
-    Norms come from one fused kernel a device; squares are summed in double precision.
+    Norms come from one fused kernel; squares are summed in double precision. Gradients in half precision are widened
+    first, since their products overflow.
+
+    Raises:
+        RuntimeError: the parameters lie on several devices.
     """
+    distill, task = _widened(distill), _widened(task)
     both = [(d, t) for d, t in zip(distill, task, strict=True) if d is not None and t is not None]
     reduced = [
         _square_sum([g for g in distill if g is not None]),
@@ -47,11 +52,9 @@ def accumulate(
 ) -> None:
     """Add `distill_weight`·g_d + `task_weight`·g_t to every parameter's `.grad`, as `backward` would.
 
-    The gradients' memory is reused: `distill` and `task` must not be read afterwards. A gradient whose weight is 0
-    is left out, so that a broken loss with no say cannot spoil the sum (0·∞).
+    A gradient whose weight is 0 is left out, so that a broken loss with no say cannot spoil the sum (0·∞).
     """
-    mixed = _mix(distill, task, distill_weight, task_weight)
-    for parameter, gradient in zip(parameters, mixed, strict=True):
+    for parameter, gradient in zip(parameters, _mix(distill, task, distill_weight, task_weight), strict=True):
         if gradient is None:
             continue
         if parameter.grad is None:
@@ -63,15 +66,15 @@ def accumulate(
 def _mix(distill: Gradients, task: Gradients, distill_weight: float, task_weight: float) -> list[Tensor | None]:
     if distill_weight == 0.0:
         return _scaled(task, task_weight)
-    if task_weight == 0.0:
-        return _scaled(distill, distill_weight)
     mixed = _scaled(distill, distill_weight)
+    if task_weight == 0.0:
+        return mixed
     into, add = [], []
     for index, (d, t) in enumerate(zip(mixed, task, strict=True)):
         if t is None:
             continue
         if d is None:
-            mixed[index] = t.mul_(task_weight)
+            mixed[index] = t * task_weight
         else:
             into.append(d)
             add.append(t)
@@ -81,10 +84,14 @@ def _mix(distill: Gradients, task: Gradients, distill_weight: float, task_weight
 
 
 def _scaled(gradients: Gradients, weight: float) -> list[Tensor | None]:
+    """New tensors: autograd may return one tensor for two parameters, or one whose elements share memory."""
     present = [g for g in gradients if g is not None]
-    if present and weight != 1.0:
-        torch._foreach_mul_(present, weight)
-    return list(gradients)
+    scaled = iter(torch._foreach_mul(present, weight) if present else ())
+    return [None if g is None else next(scaled) for g in gradients]
+
+
+def _widened(gradients: Gradients) -> Gradients:
+    return tuple(g.float() if g is not None and g.dtype in (torch.float16, torch.bfloat16) else g for g in gradients)
 
 
 def _square_sum(gradients: list[Tensor]) -> Tensor:

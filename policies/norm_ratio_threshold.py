@@ -50,5 +50,6 @@ class NormRatioThreshold(ThresholdPolicy):
     def rule(self) -> str:
         return (
             f"λ = {self.above:.3g} while the distillation gradient is more than {self.threshold:.3g} times as long as"
-            f" the task gradient, else {self.below:.3g} ({self._smoothing_in_words()})."
+            f" the task gradient, else {self.below:.3g} ({self._smoothing_in_words()}"
+            f"{f', margin {self.hysteresis:.0%}' if self.hysteresis else ''})."
         )

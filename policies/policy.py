@@ -50,6 +50,7 @@ class Policy(abc.ABC):
     family: ClassVar[str]
     source: ClassVar[str]
     needs_progress: ClassVar[bool] = False
+    needs_geometry: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name, parameter in self.parameters().items():

@@ -17,13 +17,13 @@ import torch
 
 from policies.balancer import Step
 from policies.document import policy_document
+from policies.geometric import log_ratio
 from trainables.config import TrialSettings
 from trainables.records import DecisionRecord, EpochRecord, ReplicateResult, TracePoint, TrialHistory
 from trainables.replicate import DeviceAssets, Evaluation, Replicate
 
 _NOTABLE_CHANGE = 0.05
 _DECISIONS_KEPT = 500
-_LARGEST_LOG_RATIO = 27.0  # a ratio of 1e12 or so: one gradient has vanished
 
 
 def spread_evenly(count: int, points: int) -> list[int]:
@@ -155,7 +155,7 @@ class Distillation:
     def _trace_point(self, same: list[Step]) -> TracePoint:
         """The mean over the replicates of one probed step; ratios average geometrically."""
         geometries = [s.geometry for s in same if s.geometry is not None]
-        logs = [_bounded_log(g.norm_ratio) for g in geometries]
+        logs = [log_ratio(g) for g in geometries]
         return TracePoint(
             step=same[0].step,
             epoch=same[0].step / self.replicates[0].steps_per_epoch,
@@ -175,11 +175,3 @@ class Distillation:
             validation_loss=evaluation.loss,
             agreement=evaluation.agreement,
         )
-
-
-def _bounded_log(ratio: float) -> float:
-    if math.isnan(ratio):
-        return math.nan
-    if ratio <= 0.0:
-        return -_LARGEST_LOG_RATIO
-    return max(-_LARGEST_LOG_RATIO, min(_LARGEST_LOG_RATIO, math.log(ratio)))

@@ -228,3 +228,69 @@ def test_distillation_loss_sends_no_gradient_to_the_teacher():
     distillation_loss(student, teacher, 4.0).backward()
     assert student.grad is not None
     assert teacher.grad is None
+
+
+def test_parameters_that_share_a_gradient_get_each_its_own(batch):
+    """`a + b` gives autograd one tensor for both; scaling it in place would scale it twice."""
+    x, labels, teacher = batch
+
+    def gradients_of(backward):
+        torch.manual_seed(0)
+        a, b = torch.randn(3, 6).double().requires_grad_(), torch.randn(3, 6).double().requires_grad_()
+        logits = x @ (a + b).T
+        backward([a, b], torch.nn.functional.cross_entropy(logits, labels), (logits - teacher).square().mean())
+        return a.grad, b.grad
+
+    def measured(parameters, task, distill):
+        LossBalancer(create_policy("fixed", {"weight": 0.3}), parameters).backward(task, distill, measure_now=True)
+
+    def plain(parameters, task, distill):
+        (0.3 * distill + 0.7 * task).backward()
+
+    mine, expected = gradients_of(measured), gradients_of(plain)
+    torch.testing.assert_close(mine, expected)
+    assert mine[0] is not mine[1]
+
+
+def test_gradients_whose_elements_share_memory_are_summed_right():
+    """The gradient of a sum is one number, expanded."""
+    p = torch.ones(4, requires_grad=True)
+    balancer = LossBalancer(create_policy("fixed", {"weight": 0.25}), [p])
+    step = balancer.backward(p.sum(), 3 * p.sum(), measure_now=True)
+    torch.testing.assert_close(p.grad, torch.full((4,), 0.25 * 3 + 0.75))
+    assert step.geometry.cosine == pytest.approx(1.0)
+    assert step.geometry.norm_ratio == pytest.approx(3.0)
+
+
+def test_half_precision_gradients_are_measured_without_overflow():
+    p = torch.ones(4, dtype=torch.float16, requires_grad=True)
+    balancer = LossBalancer(create_policy("fixed"), [p])
+    step = balancer.backward((300 * p).sum(), (600 * p).sum(), measure_now=True)
+    assert step.geometry.inner == pytest.approx(4 * 300 * 600)
+
+
+def test_a_layer_unfrozen_later_is_trained_at_measured_steps_too(student, batch):
+    student.body.requires_grad_(False)
+    balancer = LossBalancer(create_policy("fixed"), student)
+    balancer.backward(*losses(student, batch), measure_now=True)
+    assert student.body.weight.grad is None
+    student.body.requires_grad_(True)
+    balancer.backward(*losses(student, batch), measure_now=True)
+    assert student.body.weight.grad is not None
+
+
+def test_a_measuring_rule_refuses_a_student_wrapped_for_several_processes(student):
+    class Wrapped(torch.nn.parallel.DistributedDataParallel):
+        def __init__(self, module):
+            torch.nn.Module.__init__(self)
+            self.module = module
+
+    with pytest.raises(PolicyError, match="norm_balance.*DistributedDataParallel"):
+        LossBalancer(create_policy("norm_balance"), Wrapped(student))
+    LossBalancer(create_policy("fixed"), Wrapped(student))
+
+
+@pytest.mark.parametrize("shapes", [((2, 3, 4), (2, 3, 4)), ((2, 3), (2, 4)), ((3,), (3,))])
+def test_logits_of_another_shape_are_told(shapes):
+    with pytest.raises(ValueError, match=r"\[samples, classes\]"):
+        distillation_loss(torch.zeros(shapes[0]), torch.zeros(shapes[1]), 4.0)
