@@ -25,7 +25,6 @@ from policies.meter import accumulate, gradient_pair, measure
 from policies.policy import Decision, Observation, Policy
 from policies.registry import create_policy
 
-
 # By name, since importing the sharded ones costs time that nobody else needs to spend.
 _SYNCHRONISED = frozenset({"DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule"})
 
@@ -69,10 +68,10 @@ class LossBalancer:
             )
         if total_steps is not None and total_steps < 1:
             raise PolicyError(f"`total_steps` must be at least 1, but got {total_steps}.")
-        wrappers = _SYNCHRONISED.intersection(base.__name__ for base in type(student).__mro__)
-        if policy.needs_geometry and wrappers:
+        wrapper = next((base.__name__ for base in type(student).__mro__ if base.__name__ in _SYNCHRONISED), None)
+        if policy.needs_geometry and wrapper is not None:
             raise PolicyError(
-                f"`{policy.family}` measures gradients, but {wrappers.pop()} averages them over its ranks only in a"
+                f"`{policy.family}` measures gradients, but {wrapper} averages them over its ranks only in a"
                 " plain backward pass; use a rule that measures nothing (a constant or a schedule) with it."
             )
         self._student = student if isinstance(student, nn.Module) else tuple(student)

@@ -358,6 +358,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
     _show(outcome.search, outcome.page)
     if outcome.search.status == "stopped":
         click.echo(f"the search was interrupted; go on with: kd-search resume {config.name}")
+        sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
 
 
 def _read(name: str, launch: Launch) -> SearchRecord:

@@ -214,7 +214,9 @@ class SearchConfig(Settings):
             augmentation=self.augmentation,
             temperature=self.temperature,
             seeds=tuple(range(self.seed, self.seed + self.replicates)),
-            device=self.device,
+            device=self.device.model_copy(
+                update={"threads": self.device.threads or max(1, int(self.resources.cpus_per_trial))}
+            ),
             evaluations=self.evaluations,
             trace_points=self.trace_points,
         )
@@ -233,9 +235,10 @@ def load_config(source: str, overrides: Sequence[str] = ()) -> SearchConfig:
     if path.suffix == ".toml" or path.exists():
         try:
             text = path.read_text(encoding="utf-8")
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise SearchError(
-                f"cannot read the search file {source!r}: {error.strerror or error}. Give a .toml file or a recipe:"
+                f"cannot read the search file {source!r}: {reason}. Give a .toml file or a recipe:"
                 f" {', '.join(recipe_names())}."
             ) from error
     else:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from policies.errors import KDPolicySearchError
 from search.config import SearchConfig
 from search.launch import Launch
 from trainables.assets import Dataset, TrialAssets
-from trainables.datasets import load_dataset
+from trainables.datasets import dataset_fingerprint, load_dataset
 from trainables.device import select_compute
 from trainables.models import create_model
 from trainables.targets import compute_assets
@@ -37,6 +39,8 @@ class Prepared:
 
     assets: TrialAssets
     teacher_parameters: int
+    foundation: str
+    """Changes with the data and the teacher: a search resumed on other ones would compare what cannot be compared."""
 
 
 def prepare(
@@ -60,6 +64,8 @@ def prepare(
     dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
     # A student that does not fit the pictures must be told now, not by every trial.
     create_model(config.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
+    if torch.cuda.is_available() and config.resources.gpus_per_trial == 0:
+        listener.stage("this machine has a GPU that trials will not use; --gpus-per-trial 0.25 packs four on it")
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
         ray_is_up.wait()
         return teach_in_cluster(config, dataset, launch, listener, gpus=config.resources.gpus_per_trial)
@@ -70,10 +76,16 @@ def teach(
     config: SearchConfig, dataset: Dataset, launch: Launch, progress: Callable[[TeacherProgress], None]
 ) -> Prepared:
     """The teacher and its outputs, computed in this process."""
-    device = select_compute(config.device).device
-    teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, device=device, progress=progress)
-    assets = compute_assets(dataset, teacher, config.augmentation, device)
-    return Prepared(assets, teacher.parameters)
+    compute = select_compute(config.device)
+    teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
+    assets = compute_assets(dataset, teacher, config.augmentation, compute.device)
+    foundation = hashlib.sha256(f"{teacher.key} {dataset_fingerprint(dataset)} ".encode())
+    foundation.update(np.ascontiguousarray(dataset.train.images).data)
+    prepared = Prepared(assets, teacher.parameters, foundation.hexdigest())
+    del teacher
+    if compute.device.type == "cuda":
+        torch.cuda.empty_cache()  # trials share the card, and Ray does not count what this process keeps
+    return prepared
 
 
 def teach_in_cluster(

@@ -53,6 +53,8 @@ class SearchRecord(Settings):
     teacher_accuracy: float | None = None
     """On the validation pictures."""
     teacher_parameters: int | None = None
+    foundation: str = ""
+    """Changes with the data and the teacher."""
     created: datetime.datetime | None = None
     status: Literal["running", "finished", "stopped"] = "running"
     trials: tuple[TrialRecord, ...] = ()

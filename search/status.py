@@ -43,11 +43,11 @@ def _stored(store: SearchStore) -> dict[str, Any]:
     best = record.finished[0] if record.finished else None
     begun = sum(trial.status == "pending" and trial.started is not None for trial in record.trials)
     # Tune's snapshots call a trial that runs one that waits.
-    running = begun if record.status == "running" else 0
+    running = begun if record.status == "running" and store.is_running() is not False else 0
     ended = {state: sum(trial.status == state for trial in record.trials) for state in ("finished", "failed")}
     return {
         "name": store.name,
-        "status": record.status,
+        "status": "interrupted" if record.status == "running" and store.is_running() is False else record.status,
         "trials": config.total_trials,
         **ended,
         "running": running,

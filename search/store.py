@@ -5,10 +5,13 @@ The folder may lie anywhere that pyarrow reaches (a local or shared folder, `s3:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
+import filelock
 import pyarrow
 import pyarrow.fs
 
@@ -18,10 +21,11 @@ from search.errors import SearchError
 from search.launch import Launch
 from search.records import SearchRecord
 from search.snapshots import latest_state
+from search.tracking.uri import without_password
 
 SEARCH_FILE = "search.json"
 _FORMAT = 1
-_HEADER = ("name", "config", "teacher_accuracy", "teacher_parameters", "created", "status")
+_HEADER = ("name", "config", "teacher_accuracy", "teacher_parameters", "foundation", "created", "status")
 
 
 class SearchStore:
@@ -45,6 +49,47 @@ class SearchStore:
     def uri(self) -> str:
         """The folder's absolute path or URI."""
         return f"{self.storage.rstrip('/')}/{self.name}" if "://" in self.storage else self.folder
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else runs this search within the block. On a file system only; object stores know no locks.
+
+        Raises:
+            SearchError: somebody runs it already.
+        """
+        lock = self._lock()
+        if lock is None:
+            yield
+            return
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise SearchError(
+                f"the search {self.name!r} is running already, from here or from another machine that shares"
+                f" {self.storage!r}. Wait for it or stop it; `kd-search status {self.name}` tells how far it is."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_running(self) -> bool | None:
+        """Whether somebody holds the search; None where that cannot be told."""
+        lock = self._lock()
+        if lock is None:
+            return None
+        try:
+            with lock.acquire(timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+
+    def _lock(self) -> filelock.FileLock | None:
+        folder = self.local_folder
+        if folder is None:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(folder / ".lock")
 
     def exists(self) -> bool:
         """Whether the search has begun."""
@@ -79,7 +124,7 @@ class SearchStore:
     def write_header(self, record: SearchRecord, launch: Launch) -> None:
         """Say what the search is and where it is tracked, replacing what was said before."""
         header = record.model_dump(mode="json", include=set(_HEADER))
-        header.update(format=_FORMAT, tracking_uri=launch.tracking_uri, experiment=launch.experiment)
+        header.update(format=_FORMAT, tracking_uri=without_password(launch.tracking_uri), experiment=launch.experiment)
         self.filesystem.create_dir(self.folder, recursive=True)
         temporary = f"{self.folder}/.{SEARCH_FILE}.tmp"
         with self.filesystem.open_output_stream(temporary) as stream:

@@ -92,10 +92,15 @@ def resume_search(name: str, launch: Launch, listener: Listener) -> Outcome:
 
 
 def _run(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
+    with store.locked():
+        return _run_alone(config, launch, listener, store)
+
+
+def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
     listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
     # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it.
     with _session_beside_preparation(config, launch, listener, store) as prepared, _terminated_like_interrupted():
-        search = read_search(store) if store.exists() else _new_record(config, prepared)
+        search = _earlier(store, prepared) if store.exists() else _new_record(config, prepared)
         search = search.model_copy(update={"status": "running"})
         store.write_header(search, launch)
         with LiveProjection(search, launch.tracking_uri, launch.experiment) as projection:
@@ -104,6 +109,7 @@ def _run(config: SearchConfig, launch: Launch, listener: Listener, store: Search
                 keeper = None if store.local_folder is None else SnapshotKeeper(store.local_folder)
                 watch = Watch(config, [listener.trial, projection.update], listener.tick, keeper)
                 _fit(config, launch, store, prepared, watch)
+                watch.keep_snapshot()  # Tune's last one comes after the last step
             finally:
                 listener.end()
             search = read_search(store)
@@ -119,12 +125,25 @@ def _run(config: SearchConfig, launch: Launch, listener: Listener, store: Search
     return Outcome(search, page)
 
 
+def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:
+    """The search as it was left, if it stands on the same data and teacher."""
+    search = read_search(store)
+    if search.foundation != prepared.foundation:
+        raise SearchError(
+            f"the search {search.name!r} began with other data or another teacher than are found now, so its trials and"
+            " new ones could not be compared. Bring back the pictures, checkpoint or cache that it began with, or begin"
+            " a search of another name."
+        )
+    return search
+
+
 def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
     return SearchRecord(
         name=config.name,
         config=config.model_dump(mode="json"),
         teacher_accuracy=prepared.assets.teacher_accuracy,
         teacher_parameters=prepared.teacher_parameters,
+        foundation=prepared.foundation,
         created=datetime.datetime.now(datetime.UTC),
     )
 

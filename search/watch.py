@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 import time
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from search.snapshots import SnapshotKeeper
 from search.trials import trial_record
 
 TrialListener = Callable[[TrialRecord], None]
+
+
+_log = logging.getLogger(__name__)
 
 
 class Watch(tune.Callback):  # type: ignore[misc]
@@ -35,6 +39,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
     ) -> None:
         self._config = config
         self._keeper = keeper
+        self._staging: pathlib.Path | None = None
         self._listeners = listeners
         self._tick = tick
         self._last_tick = 0.0
@@ -59,16 +64,27 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self._tell(trial, "failed")
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
-        if self._keeper is not None and trials:
-            self._keeper.keep(pathlib.Path(trials[0].storage.experiment_driver_staging_path))
+        if trials:
+            self._staging = pathlib.Path(trials[0].storage.experiment_driver_staging_path)
+        self.keep_snapshot()
         now = time.monotonic()
         if now - self._last_tick >= 0.25:
             self._last_tick = now
             self._tick()
 
+    def keep_snapshot(self) -> None:
+        """Put Tune's newest snapshot aside."""
+        if self._keeper is not None and self._staging is not None:
+            self._keeper.keep(self._staging)
+
     def _tell(self, trial: Any, status: TrialStatus) -> None:
         """Pass a trial on; its status is what the event says, since Tune sets its own only afterwards."""
-        record = trial_record(trial, self._config, status)
+        try:
+            record = trial_record(trial, self._config, status)
+        except (OSError, ValueError) as error:
+            # The storage hiccuped. What is shown live may lack this; the search goes on, and reads it again at its end.
+            _log.warning("trial %s could not be read: %s", trial.trial_id, error)
+            return
         for listener in self._listeners:
             listener(record)
 

@@ -106,7 +106,8 @@ class DeviceSettings(Settings):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    threads: int = Field(1, ge=1)
+    threads: int | None = Field(None, ge=1)
+    """Of PyTorch in a trial; as many as the trial has whole CPUs when not given, so one by default."""
 
 
 class PolicySettings(Settings):

@@ -6,6 +6,7 @@ records and stores its state.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 import time
@@ -29,6 +30,17 @@ _DECISIONS_KEPT = 500
 def spread_evenly(count: int, points: int) -> list[int]:
     """`points` whole numbers from 0 to count - 1, evenly spread, both ends included (fewer if `count` is smaller)."""
     return sorted({int(x) for x in np.linspace(0, count - 1, min(points, count)).round()})
+
+
+@dataclasses.dataclass
+class _Sums:
+    """Over the steps of all replicates since the last evaluation."""
+
+    task_loss: float = 0.0
+    distill_loss: float = 0.0
+    weight: float = 0.0
+    steps: int = 0
+    seconds: float = 0.0
 
 
 class Distillation:
@@ -55,19 +67,21 @@ class Distillation:
         self.decisions: list[DecisionRecord] = []
         self.decisions_dropped = 0
         self.results: list[ReplicateResult] = []
+        self._sums = _Sums()
 
     @property
     def done(self) -> bool:
         """Whether every replicate has seen every epoch."""
         return self.replicates[0].epoch >= self.epochs
 
-    def records(self) -> Iterator[EpochRecord]:
-        """Train on from where the trial stands, yielding a record at each evaluation.
+    def records(self) -> Iterator[EpochRecord | None]:
+        """Train on from where the trial stands, yielding after each epoch: a record if it was evaluated, else None.
 
-        At a yield the state may be stored and loaded elsewhere; what follows is equal to the last bit.
+        At a yield the state may be stored and loaded elsewhere; on a CPU, what follows is equal to the last bit.
         """
         while not self.done:
-            yield self._until_next_evaluation()
+            self._train_epoch()
+            yield self._evaluate() if self.replicates[0].epoch in self.evaluated_epochs else None
 
     def history(self) -> TrialHistory:
         """The story so far; with a score once the training is done."""
@@ -93,7 +107,11 @@ class Distillation:
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only, so that it can be read without running code."""
-        return {"replicates": [r.state_dict() for r in self.replicates], "history": self.history().to_json()}
+        return {
+            "replicates": [r.state_dict() for r in self.replicates],
+            "history": self.history().to_json(),
+            "sums": dataclasses.asdict(self._sums),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a `state_dict`."""
@@ -105,40 +123,43 @@ class Distillation:
         self.decisions = list(history.decisions)
         self.decisions_dropped = history.decisions_dropped
         self.results = list(history.replicates)
+        self._sums = _Sums(**state["sums"])
 
-    def _until_next_evaluation(self) -> EpochRecord:
+    def _train_epoch(self) -> None:
         began = time.perf_counter()
         probed: dict[int, list[Step]] = {}
-        weight, steps = 0.0, 0
         losses = torch.zeros(2, device=self.data.compute.device)
-        while True:
-            for number, replicate in enumerate(self.replicates):
-                for step, task_loss, distill_loss in replicate.train_epoch(self.probes):
-                    losses[0] += task_loss
-                    losses[1] += distill_loss
-                    weight += step.decision.weight
-                    steps += 1
-                    if step.step in self.probes:
-                        probed.setdefault(step.step, []).append(step)
-                    if number == 0:
-                        self._note_decision(step)
-            if self.replicates[0].epoch in self.evaluated_epochs:
-                break
+        for number, replicate in enumerate(self.replicates):
+            for step, task_loss, distill_loss in replicate.train_epoch(self.probes):
+                losses[0] += task_loss
+                losses[1] += distill_loss
+                self._sums.weight += step.decision.weight
+                self._sums.steps += 1
+                if step.step in self.probes:
+                    probed.setdefault(step.step, []).append(step)
+                if number == 0:
+                    self._note_decision(step)
         self.trace.extend(self._trace_point(same) for _, same in sorted(probed.items()))
+        task_loss_sum, distill_loss_sum = losses.tolist()
+        self._sums.task_loss += task_loss_sum
+        self._sums.distill_loss += distill_loss_sum
+        self._sums.seconds += time.perf_counter() - began
+
+    def _evaluate(self) -> EpochRecord:
+        began = time.perf_counter()
         evaluations = [replicate.evaluate() for replicate in self.replicates]
         if self.done:
             self.results = [self._result(r, e) for r, e in zip(self.replicates, evaluations, strict=True)]
-        task_mean, distill_mean = (losses.double() / steps).tolist()
+        sums, self._sums = self._sums, _Sums()
         record = EpochRecord(
             epoch=self.replicates[0].epoch,
-            train_task_loss=task_mean,
-            train_distill_loss=distill_mean,
+            train_task_loss=sums.task_loss / sums.steps,
+            train_distill_loss=sums.distill_loss / sums.steps,
             validation_loss=statistics.fmean(e.loss for e in evaluations),
             validation_accuracy=statistics.fmean(e.accuracy for e in evaluations),
             agreement=statistics.fmean(e.agreement for e in evaluations),
-            weight=weight / steps,
-            learning_rate=self.replicates[0].optimizer.param_groups[0]["lr"],
-            seconds=time.perf_counter() - began,
+            weight=sums.weight / sums.steps,
+            seconds=sums.seconds + time.perf_counter() - began,
         )
         self.records_so_far.append(record)
         return record

@@ -32,8 +32,6 @@ class EpochRecord(Settings):
     """Share of the validation pictures on which student and teacher name the same class."""
     weight: float
     """Mean λ."""
-    learning_rate: float
-    """At the last step."""
     seconds: float
     """Training and evaluation of all replicates since the last record."""
 

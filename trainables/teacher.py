@@ -14,10 +14,10 @@ from trainables.errors import CheckpointError
 from trainables.models.registry import check_model
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from trainables.assets import Dataset
+    from trainables.device import Compute
 
 _FORMAT = 1  # of the keys and of the files in the cache; raised when training changes
 
@@ -32,7 +32,7 @@ class TeacherProgress:
     loss: float
     """Mean cross-entropy over this epoch so far, in nats."""
     accuracy: float
-    """On the training pictures over this epoch so far; on the validation pictures when `cached`."""
+    """On the training pictures over this epoch so far; of the last epoch when `cached`."""
     seconds: float
     """Since the training began."""
     cached: bool
@@ -52,7 +52,7 @@ class Teacher:
     """On the validation pictures."""
     parameters: int
     key: str
-    """Changes with everything that the teacher's outputs depend on: 64 hexadecimal digits."""
+    """Changes with all settings and data that made the teacher, but not with the device: 64 hexadecimal digits."""
 
 
 def check_teacher(settings: TeacherSettings) -> None:
@@ -76,10 +76,10 @@ def prepare_teacher(
     dataset: Dataset,
     *,
     cache: Path,
-    device: torch.device,
+    compute: Compute,
     progress: TeacherListener | None = None,
 ) -> Teacher:
-    """The teacher on `device`: from its checkpoint, from `cache`, or trained on `dataset.pool` and put there.
+    """The teacher, on its device: from its checkpoint, from `cache`, or trained on `dataset.pool` and put there.
 
     The same settings, data and kind of device give the same teacher. torch's global random state is left as it was.
 
@@ -87,7 +87,7 @@ def prepare_teacher(
         settings: model, and checkpoint or training.
         dataset: the teacher sees `pool`; it is judged on `validation`.
         cache: folder of trained teachers, made if need be; a damaged file in it is replaced.
-        device: where to train, and where the module is afterwards.
+        compute: where and in what precision to train, and where the module is afterwards.
         progress: called while it trains.
 
     Raises:
@@ -103,14 +103,14 @@ def prepare_teacher(
     check_teacher(settings)
     if settings.checkpoint is None:
         key = _training_key(settings, dataset)
-        module = teacher_training.trained_module(settings, dataset, cache / f"{key}.pt", device, progress)
+        module = teacher_training.trained_module(settings, dataset, cache / f"{key}.pt", compute, progress)
     else:
         path = Path(settings.checkpoint).expanduser()
         key = _checkpoint_key(settings, path, dataset)
         module = teacher_checkpoint.restored_module(settings.model, path, dataset)
     # The same layout by every way, because the order of sums, and so the last bits, depend on it.
-    module.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    logits = compute_logits(module, dataset.validation.images, dataset, device)
+    module.eval().requires_grad_(False).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    logits = compute_logits(module, dataset.validation.images, dataset, compute.device)
     return Teacher(
         module=module,
         accuracy=accuracy(logits, dataset.validation.labels),

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from trainables.assets import Dataset
 from trainables.augmentation import Augmentation
 from trainables.config import TeacherSettings
+from trainables.device import Compute
 from trainables.errors import CheckpointError, ModelError
 from trainables.models import create_model
 from trainables.normalization import as_tensor, normalise
@@ -32,7 +33,7 @@ _REPORT_SECONDS = 1.0
 
 
 def trained_module(
-    settings: TeacherSettings, dataset: Dataset, path: Path, device: torch.device, progress: TeacherListener | None
+    settings: TeacherSettings, dataset: Dataset, path: Path, compute: Compute, progress: TeacherListener | None
 ) -> nn.Module:
     """The teacher that `path` holds, or one that is trained now and written there.
 
@@ -41,6 +42,7 @@ def trained_module(
         ModelError: training diverges, or as `create_model`.
     """
     listen = progress or _ignore
+    device = compute.device
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
@@ -52,19 +54,19 @@ def trained_module(
         with _writable_folder(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            last = _train(module, settings, dataset, device, listen)
+            last = _train(module, settings, dataset, compute, listen)
     with _writable_folder(path):
         _save(path, module, last)
     return module
 
 
 def _train(
-    module: nn.Module, settings: TeacherSettings, dataset: Dataset, device: torch.device, listen: TeacherListener
+    module: nn.Module, settings: TeacherSettings, dataset: Dataset, compute: Compute, listen: TeacherListener
 ) -> TeacherProgress:
     """Train in place; the progress after the last epoch."""
     training = settings.training
     assert training is not None
-    on_gpu = device.type == "cuda"
+    device = compute.device
     module.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     images, labels = as_tensor(dataset.pool.images).to(device), as_tensor(dataset.pool.labels).to(device)
     mean, std = as_tensor(dataset.mean).to(device), as_tensor(dataset.std).to(device)
@@ -82,11 +84,12 @@ def _train(
         for number, indices in enumerate(shuffled.tensor_split(batches), start=1):
             batch = views.apply(images[indices], indices, epoch % views.views)
             inputs = normalise(batch, mean, std).contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=on_gpu):
-                logits = module(inputs).float()
-                loss = loss_function(logits, labels[indices])
-                optimizer.zero_grad()
-                loss.backward()
+            with compute.autocast():
+                logits = module(inputs)
+            logits = logits.float()
+            loss = loss_function(logits, labels[indices])
+            optimizer.zero_grad()
+            loss.backward()
             optimizer.step()
             schedule.step()
             totals += _totals(loss, logits, labels[indices])

@@ -7,6 +7,7 @@ worker; the data stay on the device in between.
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 import time
 from collections.abc import Iterator
@@ -35,7 +36,8 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
     """Distils one student under one policy, once per seed.
 
     One Tune iteration covers at least `report_seconds` of training (or ends the trial), so that short epochs are not
-    paid for with messages; a checkpoint follows at the latest every `checkpoint_seconds` and at the end.
+    paid for with messages. A checkpoint follows the first report after `checkpoint_seconds`, and the end; both come
+    between two epochs only.
     """
 
     def setup(
@@ -56,7 +58,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
             report_seconds: least time between two reports.
             checkpoint_seconds: most time between two checkpoints.
         """
-        torch.set_num_threads(base.device.threads)
+        torch.set_num_threads(base.device.threads or 1)
         self._last_checkpoint = time.monotonic()
         self._base = base
         self._data = DeviceAssets(assets, select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids())))
@@ -73,16 +75,18 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         """Train until there is something worth reporting."""
         began = time.monotonic()
-        record = next(self._records)
+        next(self._records)
         while not self._distillation.done and time.monotonic() - began < self._report_seconds:
-            record = next(self._records)
+            next(self._records)
+        records = self._distillation.records_so_far
         done = self._distillation.done
         due = time.monotonic() - self._last_checkpoint >= self._checkpoint_seconds
         if due or done:
             self._last_checkpoint = time.monotonic()
         return {
-            "score": record.validation_accuracy,
-            "epochs": record.epoch,
+            # Before its first evaluation a trial has no score; the searcher reads the last one only.
+            "score": records[-1].validation_accuracy if records else math.nan,
+            "epochs": self._distillation.replicates[0].epoch,
             "done": done,
             "should_checkpoint": due and not done,
         }
@@ -110,7 +114,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._distillation = Distillation(apply_suggestion(self._base, config), self._data)
-        self._records: Iterator[EpochRecord] = self._distillation.records()
+        self._records: Iterator[EpochRecord | None] = self._distillation.records()
         self._last_checkpoint = time.monotonic()
 
     def _release(self) -> None:

@@ -62,6 +62,16 @@ def wait_for_finished(process, output, name, count, seconds=180):
     raise AssertionError(f"no {count} trials finished in {seconds} s")
 
 
+def status_of(output):
+    done = subprocess.run(
+        [sys.executable, "-m", "search", "status", "tiny", "--json", "--output", str(output)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
 def assert_whole_and_once(output, name):
     search = read_search(SearchStore(str(output), name))
     assert search.status == "finished"
@@ -92,6 +102,7 @@ def test_after_kill_9_resume_runs_nothing_again_that_had_finished(tmp_path, cach
     time.sleep(2)  # the workers notice that their driver has gone
     before = finished_trials(tmp_path, "tiny")
     assert 3 <= len(before) < 8
+    assert status_of(tmp_path)["status"] == "interrupted"
 
     done = subprocess.run(
         command("resume", "tiny", output=tmp_path, cache=cache), capture_output=True, text=True, check=False
@@ -127,10 +138,4 @@ def test_a_stopped_search_saves_closes_its_runs_and_goes_on_later(signal_number,
     after = finished_trials(tmp_path, "tiny")
     assert {k: after[k] for k in before} == before
     assert_whole_and_once(tmp_path, "tiny")
-    status = subprocess.run(
-        [sys.executable, "-m", "search", "status", "tiny", "--json", "--output", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(status.stdout)["finished"] == 8
+    assert status_of(tmp_path)["finished"] == 8

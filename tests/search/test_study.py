@@ -152,3 +152,19 @@ def mlflow_runs(launch, name="tiny"):
     client = MlflowClient(launch.tracking_uri)
     experiment = client.get_experiment_by_name(launch.experiment)
     return client.search_runs([experiment.experiment_id], f"tags.`kd.search` = '{name}'", max_results=1000)
+
+
+def test_a_search_runs_once_at_a_time(done, launch):
+    store = SearchStore(launch.storage, "tiny")
+    with store.locked(), pytest.raises(KDPolicySearchError, match="'tiny' is running already"):
+        resume_search("tiny", launch, QuietListener())
+    assert store.is_running() is False
+
+
+def test_a_search_is_not_continued_on_other_data(done, launch, monkeypatch):
+    """What a changed picture folder or a lost teacher leads to."""
+    from search import preparation
+
+    monkeypatch.setattr(preparation, "dataset_fingerprint", lambda dataset: "other pictures")
+    with pytest.raises(KDPolicySearchError, match="began with other data or another teacher"):
+        resume_search("tiny", launch, QuietListener())

@@ -50,7 +50,6 @@ def make_history(epochs: int = EPOCHS, score: float | None = 0.9, loss: float = 
                 validation_accuracy=0.1 * epoch,
                 agreement=0.8,
                 weight=0.5,
-                learning_rate=0.01,
                 seconds=2.0,
             )
             for epoch in range(1, epochs + 1)

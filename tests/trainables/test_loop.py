@@ -13,7 +13,7 @@ from trainables.records import TrialHistory
 
 def run(settings, data):
     trial = Distillation(settings, data)
-    records = list(trial.records())
+    records = [record for record in trial.records() if record is not None]
     return trial, records
 
 

@@ -13,6 +13,7 @@ from trainables import teacher_training
 from trainables.assets import Dataset
 from trainables.config import DataSettings, TeacherSettings
 from trainables.datasets import load_dataset
+from trainables.device import Compute
 from trainables.errors import CheckpointError, ConfigError, ModelError
 from trainables.models import create_model
 from trainables.teacher import Teacher, TeacherProgress, check_teacher, prepare_teacher
@@ -39,7 +40,7 @@ def digits() -> Dataset:
 
 
 def prepare(chosen: TeacherSettings, dataset: Dataset, cache: Path, progress: Any = None) -> Teacher:
-    return prepare_teacher(chosen, dataset, cache=cache, device=CPU, progress=progress)
+    return prepare_teacher(chosen, dataset, cache=cache, compute=Compute(CPU, bfloat16=False), progress=progress)
 
 
 def weights(teacher: Teacher) -> dict[str, torch.Tensor]:

@@ -115,16 +115,7 @@ def _read_batch(variant: _Variant, path: Path) -> Split:
 def _entry(path: Path, key: str) -> Any:
     try:
         content = _NumpyUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-    except (
-        OSError,
-        EOFError,
-        pickle.UnpicklingError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        KeyError,
-    ) as e:
+    except _UNREADABLE as e:
         raise _damaged(path, f"cannot be read ({e})") from e
     if not isinstance(content, dict) or key not in content:
         raise _damaged(path, f"has no entry {key!r}")

@@ -164,7 +164,6 @@ def _epochs(final: float, number: int) -> tuple[EpochRecord, ...]:
             validation_accuracy=final * (1 - 0.55 * math.exp(-epoch / 3.2)) + 0.002 * math.sin(epoch + number),
             agreement=0.9,
             weight=0.5,
-            learning_rate=0.01,
             seconds=1.0,
         )
         for epoch in range(1, 31)
