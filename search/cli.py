@@ -254,11 +254,17 @@ def submit(
 ) -> None:
     """Send a search to a running Ray cluster as a job; one whose name has run before goes on."""
     from search.jobs import Jobs
+    from search.tracking.uri import without_password
 
     on_uri = "://" in storage
     if not on_uri and not pathlib.PurePosixPath(storage).is_absolute():
         raise click.UsageError(f"--storage must be an absolute path or a URI, since it is the cluster's: {storage!r}.")
     config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial)
+    if without_password(tracking_uri) != tracking_uri:
+        raise click.UsageError(
+            "--tracking-uri must hold no password, since it stands in the job's command; set MLFLOW_TRACKING_USERNAME and"
+            " MLFLOW_TRACKING_PASSWORD instead, best on the nodes themselves."
+        )
     variables = {}
     for pair in environment:
         key, equals, value = pair.partition("=")

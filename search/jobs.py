@@ -24,6 +24,7 @@ _NAME = "kd.search"
 _ACTIVE = ("PENDING", "RUNNING")
 _GRACE_SECONDS = 120
 _SECONDS_TO_ANSWER = 10.0
+_SECONDS_TO_AGENT = 20.0  # a head's agent, which starts the jobs, comes up some seconds after its dashboard
 _TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to what the head was started with"
 
 
@@ -91,15 +92,14 @@ class Jobs:
         if ship_code:
             runtime["py_modules"] = code_folders()
         command = ["python", "-m", "search", "run", "-", "--resume", "--address", "auto", "--storage", storage]
+        job = {
+            "entrypoint": shlex.join([*command, *arguments]),
+            "submission_id": f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}",
+            "runtime_env": runtime,
+            "metadata": {_NAME: config.name, STORAGE: storage},
+        }
         with self._asking("refused the job"):
-            return str(
-                self._client.submit_job(
-                    entrypoint=shlex.join([*command, *arguments]),
-                    submission_id=f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}",
-                    runtime_env=runtime,
-                    metadata={_NAME: config.name, STORAGE: storage},
-                )
-            )
+            return self._submit(job)
 
     def find(self, name: str, *, active: bool = False) -> Any | None:
         """The latest job of a search, or the latest that is still under way; None if there is none."""
@@ -164,6 +164,21 @@ class Jobs:
                 time.sleep(0.5)
         raise ClusterError(f"job {job.submission_id} has not ended {_GRACE_SECONDS + 30} s after it was told to stop.")
 
+    def _submit(self, job: dict[str, Any]) -> str:
+        deadline = time.monotonic() + _SECONDS_TO_AGENT
+        while True:
+            try:
+                return str(self._client.submit_job(**job))
+            except RuntimeError as error:
+                if "No available agent" not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise ClusterError(
+                        f"the head at {self.address} answers, but not what starts its jobs. If another Ray runs on that"
+                        " machine too, start the head with --dashboard-agent-listen-port=0."
+                    ) from error
+            time.sleep(1)
+
     def _jobs(self) -> list[Any]:
         with self._asking("tells no jobs"):
             return [job for job in self._client.list_jobs() if _NAME in (job.metadata or {})]
@@ -173,6 +188,8 @@ class Jobs:
         """Turns whatever Ray's client raises (`RuntimeError` with a server's traceback, requests', aiohttp's …)."""
         try:
             yield
+        except ClusterError:
+            raise
         except Exception as error:
             raise ClusterError(f"{self.address} {failure}: {_reason(error)}.") from error
 
