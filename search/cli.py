@@ -262,8 +262,8 @@ def submit(
     config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial)
     if without_password(tracking_uri) != tracking_uri:
         raise click.UsageError(
-            "--tracking-uri must hold no password, since it stands in the job's command; set MLFLOW_TRACKING_USERNAME and"
-            " MLFLOW_TRACKING_PASSWORD instead, best on the nodes themselves."
+            "--tracking-uri must hold no password, since it stands in the job's command; set MLFLOW_TRACKING_USERNAME"
+            " and MLFLOW_TRACKING_PASSWORD instead, best on the nodes themselves."
         )
     variables = {}
     for pair in environment:
