@@ -12,7 +12,7 @@ from typing import Any, Literal
 from policies.errors import PolicyError
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Parameter:
     """One number of a policy.
 
@@ -65,17 +65,7 @@ def real(
     searched: bool = True,
 ) -> Any:
     """A dataclass field that holds a real number."""
-    parameter = Parameter(
-        kind="real",
-        default=default,
-        low=low,
-        high=high,
-        search=search or (low, high),
-        log=log,
-        searched=searched,
-        meaning=meaning,
-    )
-    return dataclasses.field(default=default, metadata={"parameter": parameter})
+    return _declare(Parameter("real", default, low, high, search or (low, high), log, searched, meaning))
 
 
 def integer(
@@ -89,14 +79,8 @@ def integer(
     searched: bool = True,
 ) -> Any:
     """A dataclass field that holds a whole number."""
-    parameter = Parameter(
-        kind="integer",
-        default=default,
-        low=low,
-        high=high,
-        search=search or (low, high),
-        log=log,
-        searched=searched,
-        meaning=meaning,
-    )
-    return dataclasses.field(default=default, metadata={"parameter": parameter})
+    return _declare(Parameter("integer", default, low, high, search or (low, high), log, searched, meaning))
+
+
+def _declare(parameter: Parameter) -> Any:
+    return dataclasses.field(default=parameter.default, metadata={"parameter": parameter})

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from search.config import SearchConfig
 from search.records import SearchRecord, TrialRecord
+from search.report.wording import duration
 from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
@@ -174,11 +175,3 @@ class TerminalListener:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: `45 s`, `3 min`, `2 h 5 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

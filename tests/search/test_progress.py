@@ -1,0 +1,87 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from search.progress import Board, TerminalListener
+from search.records import SearchRecord, TrialRecord
+from tests.search.tiny import tiny_config
+from trainables.records import TrialHistory
+from trainables.teacher import TeacherProgress
+
+SEARCH = SearchRecord(name="tiny", config={}, teacher_accuracy=0.99)
+
+
+def trial(number, family, status, score=None):
+    return TrialRecord(
+        trial_id=str(number),
+        number=number,
+        status=status,
+        family=family,
+        parameters={},
+        shared={},
+        rule=f"λ of {number}",
+        complexity=1,
+        error="boom" if status == "failed" else None,
+        history=TrialHistory(score=score),
+    )
+
+
+@pytest.fixture
+def board():
+    board = Board(SEARCH, tiny_config())
+    for record in (
+        trial(1, "fixed", "running"),
+        trial(1, "fixed", "finished", 0.8),
+        trial(2, "norm_balance", "finished", 0.9),
+        trial(3, "fixed", "failed"),
+        trial(4, "norm_balance", "running"),
+    ):
+        board.update(record)
+    return board
+
+
+def test_the_board_counts_each_trial_once(board):
+    assert (board.count("finished"), board.count("failed"), board.count("running")) == (2, 1, 1)
+    assert board.ended == 3
+    assert board.best().number == 2
+    assert board.best("fixed").number == 1
+
+
+def test_the_line_says_what_matters(board):
+    line = board.line()
+    assert "3/8 trials done, 1 running, 1 failed, best so far 90.00% (norm_balance), about" in line
+
+
+def test_the_time_left_follows_the_pace_of_this_run_alone(board, monkeypatch):
+    resumed = Board(SEARCH.model_copy(update={"trials": tuple(board.trials.values())}), tiny_config())
+    assert resumed.seconds_left() is None
+    monkeypatch.setattr("search.progress.time.monotonic", lambda: resumed.began + 10)
+    resumed.update(trial(4, "norm_balance", "finished", 0.7))
+    assert resumed.seconds_left() == pytest.approx(10 * 4)
+
+
+def test_the_table_holds_every_family_whole_at_80_columns(board):
+    console = Console(file=io.StringIO(), width=80)
+    console.print(board.table())
+    text = console.file.getvalue()
+    assert "norm_balance" in text
+    assert "1/4 (1 failed)" in text
+    assert "80.00%" in text
+
+
+def test_without_a_terminal_lines_are_plain_and_few():
+    console = Console(file=io.StringIO(), width=40)
+    listener = TerminalListener(console)
+    for epoch in range(1, 41):
+        listener.teacher(TeacherProgress(epoch=epoch, epochs=40, loss=0.1, accuracy=0.9, seconds=1.0, cached=False))
+    listener.begin(SEARCH, tiny_config())
+    for _ in range(100):
+        listener.tick()
+    listener.trial(trial(3, "fixed", "failed"))
+    listener.end()
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) < 10
+    assert "\x1b" not in console.file.getvalue()
+    assert "trial 3 (fixed) failed: boom" in lines
+    assert any("99.00%" in line for line in lines)

@@ -1,0 +1,85 @@
+import dataclasses
+import json
+import pathlib
+
+import pytest
+
+from search.errors import SearchError
+from search.launch import Launch
+from search.records import SearchRecord
+from search.store import SearchStore, searches_in
+from tests.search.tiny import tiny_config
+
+
+@pytest.fixture
+def launch(tmp_path):
+    return Launch(
+        output=tmp_path,
+        storage=str(tmp_path),
+        address=None,
+        tracking_uri="http://somebody:secret@host:5000",
+        experiment="e",
+        cache=tmp_path,
+        data_root=tmp_path,
+    )
+
+
+@pytest.fixture
+def record():
+    return SearchRecord(name="tiny", config=tiny_config().model_dump(mode="json"), teacher_accuracy=0.9, foundation="f")
+
+
+def test_a_header_reads_back(launch, record):
+    store = SearchStore(launch.storage, "tiny")
+    assert not store.exists()
+    store.write_header(record, launch)
+    assert store.exists()
+    assert store.header_record() == record
+    assert store.config() == tiny_config()
+    assert not store.has_snapshot()
+
+
+def test_no_password_is_written(launch, record, tmp_path):
+    SearchStore(launch.storage, "tiny").write_header(record, launch)
+    assert "secret" not in (tmp_path / "tiny/search.json").read_text()
+
+
+def test_an_unknown_search_is_answered_with_the_nearest(launch, record):
+    SearchStore(launch.storage, "tiny").write_header(record, launch)
+    with pytest.raises(SearchError, match=r"no search 'tinny'.*searches there: tiny\. Did you mean 'tiny'"):
+        SearchStore(launch.storage, "tinny").read_header()
+
+
+def test_a_damaged_or_foreign_header_is_told(launch, record, tmp_path):
+    store = SearchStore(launch.storage, "tiny")
+    store.write_header(record, launch)
+    path = tmp_path / "tiny/search.json"
+    header = json.loads(path.read_text())
+    path.write_text(json.dumps(header | {"format": 99}))
+    with pytest.raises(SearchError, match="format 99"):
+        store.read_header()
+    path.write_text("{")
+    with pytest.raises(SearchError, match="is damaged"):
+        store.read_header()
+
+
+def test_folders_that_are_no_searches_are_not_listed(launch, record, tmp_path):
+    (tmp_path / "mlartifacts").mkdir()
+    SearchStore(launch.storage, "tiny").write_header(record, launch)
+    assert searches_in(launch.storage) == ["tiny"]
+    assert searches_in(str(tmp_path / "none")) == []
+
+
+def test_a_uri_names_the_same_folder(launch, record, tmp_path):
+    by_uri = dataclasses.replace(launch, storage=f"file://{tmp_path}")
+    SearchStore(by_uri.storage, "tiny").write_header(record, by_uri)
+    assert SearchStore(launch.storage, "tiny").exists()
+    assert SearchStore(by_uri.storage, "tiny").local_folder == pathlib.Path(tmp_path, "tiny")
+
+
+def test_a_held_search_is_seen_as_running(launch):
+    store = SearchStore(launch.storage, "tiny")
+    assert store.is_running() is False
+    with store.locked():
+        assert SearchStore(launch.storage, "tiny").is_running() is True
+    assert store.is_running() is False
