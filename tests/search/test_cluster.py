@@ -2,13 +2,17 @@
 
 import json
 import pathlib
+import shlex
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import yaml
 
+from search.cli import cli
+from search.config import load_config
 from search.errors import ClusterError, SearchError
 from search.jobs import Jobs
 from search.reachable import check_cluster
@@ -270,3 +274,21 @@ print(prepared.teacher_parameters, prepared.assets.teacher_accuracy > 0.5, liste
     done = site.cluster.python("-c", code, site.cluster.address, str(tmp_path), diverging)
     assert done.returncode != 0
     assert done.stderr.splitlines()[-1].startswith("trainables.errors.ModelError")
+
+
+def test_entry_point_of_the_rayjob_goes_on_with_a_search_that_has_begun():
+    manifest = yaml.safe_load((pathlib.Path(__file__).parents[2] / "deploy" / "rayjob.yaml").read_text())
+    python, *module, command, source = shlex.split(manifest["spec"]["entrypoint"])[:5]
+    assert (python, module, command) == ("python", ["-m", "search"], "run")
+    assert load_config(source)
+    context = cli.commands[command].make_context("run", shlex.split(manifest["spec"]["entrypoint"])[4:])
+    assert (context.params["resume"], context.params["address"]) == (True, "auto")
+    shared = [mount["mountPath"] for pod in _pods(manifest) for mount in pod["containers"][0]["volumeMounts"]]
+    assert len(set(shared)) == 1
+    assert all(context.params[place].startswith(f"{shared[0]}/") for place in ("storage", "output", "cache"))
+
+
+def _pods(manifest):
+    groups = [manifest["spec"]["rayClusterSpec"]["headGroupSpec"]]
+    groups += manifest["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    return [group["template"]["spec"] for group in groups]
