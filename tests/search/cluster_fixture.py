@@ -84,7 +84,7 @@ class Daemon:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(family, timeout=10)
+        psutil.wait_procs(family, timeout=3)
         self.process.wait(10)
 
     def child(self, name: str) -> psutil.Process:

@@ -21,7 +21,7 @@ from search.store import SearchStore
 from tests.search.cluster_fixture import RayCluster, Site, TrackingServer, free_port, quick, wait_for
 
 WRONG_TOKEN = {"RAY_AUTH_TOKEN": "0" * 64}
-LONG = ("training.epochs=6000",)
+LONG = ("training.epochs=4000",)
 PACE = ("--report-seconds", "1", "--checkpoint-seconds", "1")
 
 
@@ -184,7 +184,7 @@ def test_stopped_search_is_saved_and_goes_on_when_it_is_submitted_again(site):
 
     assert cluster.search("submit", *quick("name=again"), *there, *site.places).returncode == 0
     other = cluster.search("logs", "again", "-f", *there)
-    assert (other.returncode, "`training.epochs` was 6000 and now is 20" in other.stdout) == (1, True)
+    assert (other.returncode, "`training.epochs` was 4000 and now is 20" in other.stdout) == (1, True)
 
     assert cluster.search(*submit).returncode == 0
     assert cluster.search("logs", "again", "-f", *there).returncode == 0
