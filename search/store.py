@@ -62,7 +62,7 @@ class SearchStore:
             yield
             return
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=2)  # `is_running` may hold it for a moment
         except filelock.Timeout as error:
             raise SearchError(
                 f"the search {self.name!r} is running already, from here or from another machine that shares"
