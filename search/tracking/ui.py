@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -94,6 +95,8 @@ def serve_ui(
         return
     base = f"http://{host}:{port}"
     address = experiment_url(uri, experiment, base, search)
+    # A terminated page takes its server along, as an interrupted one does.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with subprocess.Popen(ui_command(uri, host, port), env=ui_environment()) as server:
         try:
             _await_answer(server, base)
@@ -103,6 +106,7 @@ def serve_ui(
             pass
         finally:
             server.terminate()
+            signal.signal(signal.SIGTERM, before)
 
 
 def _await_answer(server: subprocess.Popen[bytes], base: str) -> None:
