@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from search.config import SearchConfig
     from search.launch import Launch
     from search.records import SearchRecord
+    from search.store import SearchStore
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -128,10 +129,7 @@ def resume(name: str, address: str | None, **places: Any) -> None:
 
     launch = _launch(places, address)
     store = SearchStore(launch.storage, name)
-    header = store.read_header()
-    if not places["tracking_uri"]:
-        launch = launch.tracked_at(header["tracking_uri"], header["experiment"])
-    _search(store.config(), launch, resume=True)
+    _search(store.config(), _tracked_as_before(launch, store, places), resume=True)
 
 
 @cli.command()
@@ -181,9 +179,7 @@ def sync(name: str, **places: Any) -> None:
     from search.tracking import sync as sync_search
 
     launch = _launch(places)
-    header = SearchStore(launch.storage, name).read_header()
-    if not places["tracking_uri"]:
-        launch = launch.tracked_at(header["tracking_uri"], header["experiment"])
+    launch = _tracked_as_before(launch, SearchStore(launch.storage, name), places)
     check_tracking(launch.tracking_uri)
     record = _read(name, launch)
     page = publish_report(record, launch)
@@ -332,6 +328,14 @@ def _config(
             raise click.UsageError(f"`-` takes the search from {CONFIG_VARIABLE}, which is not set.")
         return SearchConfig.parse(json.loads(os.environ[CONFIG_VARIABLE]))
     return load_config(source, [*overrides, *given])
+
+
+def _tracked_as_before(launch: Launch, store: SearchStore, places: dict[str, Any]) -> Launch:
+    """The MLflow store that a search began with, unless another one is asked for."""
+    header = store.read_header()
+    if places["tracking_uri"]:
+        return launch
+    return launch.tracked_at(header["tracking_uri"], header["experiment"])
 
 
 def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:

@@ -13,7 +13,7 @@ class Launch:
     Attributes:
         output: local folder; each search's report lies in a folder of its name.
         storage: folder or URI (`s3://…`) under which each search has a folder of its name; on a cluster, shared.
-        address: of a running Ray cluster (`auto`, `host:port`, `ray://…`); None starts Ray on this machine.
+        address: of a running Ray cluster (`auto` or `host:port`); None starts Ray on this machine.
         tracking_uri: the MLflow store.
         experiment: the MLflow experiment.
         cache: trained teachers.

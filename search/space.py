@@ -92,14 +92,9 @@ def _starts(variables: dict[str, Variable]) -> dict[str, Any]:
 
 def build_space(config: SearchConfig) -> SearchSpace:
     """The space of a search."""
-    learning_rate = config.training.learning_rate
     shared = {
-        "learning_rate": Variable(
-            learning_rate if config.space.learning_rate is None else config.space.learning_rate, learning_rate
-        ),
-        "temperature": Variable(
-            config.temperature if config.space.temperature is None else config.space.temperature, config.temperature
-        ),
+        "learning_rate": _variable(config.space.learning_rate, config.training.learning_rate),
+        "temperature": _variable(config.space.temperature, config.temperature),
     }
     families = {}
     for family in config.families:
@@ -117,6 +112,11 @@ def is_baseline(config: SearchConfig, number: int, family: str) -> bool:
     """Whether the trial with this number (from 1) is one of the known constants."""
     turn = (number - 1) // len(config.families)
     return family == "fixed" and turn < len(config.baselines)
+
+
+def _variable(domain: Domain | None, default: float) -> Variable:
+    """A variable that stays at its default unless a domain is given."""
+    return Variable(default if domain is None else domain, default)
 
 
 def _declared_domain(parameter: Parameter) -> Domain:

@@ -21,6 +21,16 @@ def weights_of(trial):
     return [v for r in trial.replicates for v in r.student.state_dict().values()]
 
 
+def assert_resumes_exactly(settings, data):
+    whole, _ = run(settings, data)
+    interrupted = Distillation(settings, data)
+    next(interrupted.records())
+    resumed = Distillation(settings, data)
+    resumed.load_state_dict(interrupted.state_dict())
+    list(resumed.records())
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(whole), weights_of(resumed), strict=True))
+
+
 def comparable(history: TrialHistory):
     """A history without what only the clock decides."""
     return history.model_copy(
@@ -92,13 +102,7 @@ def test_resumed_trial_equals_an_uninterrupted_one(family, stop_after, settings,
 def test_every_optimiser_and_schedule_resumes_exactly(optimizer, schedule, settings, data):
     training = settings.training.model_copy(update={"optimizer": optimizer, "schedule": schedule})
     settings = settings.model_copy(update={"training": training, "seeds": (1,)})
-    whole, _ = run(settings, data)
-    interrupted = Distillation(settings, data)
-    next(interrupted.records())
-    resumed = Distillation(settings, data)
-    resumed.load_state_dict(interrupted.state_dict())
-    list(resumed.records())
-    assert all(torch.equal(a, b) for a, b in zip(weights_of(whole), weights_of(resumed), strict=True))
+    assert_resumes_exactly(settings, data)
 
 
 def test_batch_norm_and_augmentation_resume_exactly(settings, data):
@@ -109,13 +113,7 @@ def test_batch_norm_and_augmentation_resume_exactly(settings, data):
             "seeds": (1,),
         }
     )
-    whole, _ = run(settings, data)
-    interrupted = Distillation(settings, data)
-    next(interrupted.records())
-    resumed = Distillation(settings, data)
-    resumed.load_state_dict(interrupted.state_dict())
-    list(resumed.records())
-    assert all(torch.equal(a, b) for a, b in zip(weights_of(whole), weights_of(resumed), strict=True))
+    assert_resumes_exactly(settings, data)
 
 
 def test_trials_that_share_a_seed_start_alike_whatever_their_policy(settings, data):
