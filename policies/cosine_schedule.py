@@ -7,19 +7,22 @@ import math
 from typing import ClassVar
 
 from policies.parameter import real
-from policies.policy import Decision, Observation, Policy
+from policies.policy import BatchPolicy, Decision, Need, Observation
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
-class CosineSchedule(Policy):
+class CosineSchedule(BatchPolicy):
     """λ moves along half a cosine: λ(p) = end + ½(start - end)(1 + cos πp); slow at both ends."""
 
     family: ClassVar[str] = "cosine_schedule"
     source: ClassVar[str] = "cosine annealing, arXiv 1608.03983, applied to λ"
-    needs_progress: ClassVar[bool] = True
 
     start: float = real(0.9, low=0.0, high=1.0, meaning="λ at the first step")
     end: float = real(0.5, low=0.0, high=1.0, meaning="λ towards the end")
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"progress"})
 
     def decide(self, observation: Observation) -> Decision:
         weight = self.end + 0.5 * (self.start - self.end) * (1.0 + math.cos(math.pi * observation.progress))

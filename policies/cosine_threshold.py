@@ -31,8 +31,8 @@ class CosineThreshold(ThresholdPolicy):
         0.02, low=0.0, high=1.0, search=(0.0, 0.1), searched=False, meaning="margin around the threshold"
     )
 
-    def reading(self, geometry: Geometry) -> float:
-        return geometry.cosine
+    def of_geometry(self, geometry: Geometry) -> tuple[float, ...]:
+        return (geometry.cosine,)
 
     def margin(self) -> tuple[float, float]:
         return self.threshold - self.hysteresis, self.threshold + self.hysteresis
@@ -46,5 +46,5 @@ class CosineThreshold(ThresholdPolicy):
     def rule(self) -> str:
         return (
             f"λ = {self.above:.3g} while the gradients' cosine is above {self.threshold:.3g}, else {self.below:.3g}"
-            f" ({self._smoothing_in_words()}{f', margin {self.hysteresis:.3g}' if self.hysteresis else ''})."
+            f" ({self._measuring_in_words()}{f', margin {self.hysteresis:.3g}' if self.hysteresis else ''})."
         )

@@ -6,11 +6,11 @@ import dataclasses
 from typing import ClassVar
 
 from policies.parameter import real
-from policies.policy import Decision, Observation, Policy
+from policies.policy import BatchPolicy, Decision, Observation
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
-class Fixed(Policy):
+class Fixed(BatchPolicy):
     """λ never changes.
 
     Source: Hinton, Vinyals and Dean 2015 (arXiv 1503.02531). 0.9 at temperature 4 is common practice on CIFAR.

@@ -1,19 +1,21 @@
-"""What every rule that looks at the gradients shares: when it measures, and what it does between measurements."""
+"""What every rule that looks at the gradients shares: where they are measured, and thresholds with hysteresis."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
 import math
-from typing import ClassVar
 
 from policies.geometry import Geometry
-from policies.parameter import integer, real
-from policies.policy import Decision, Observation, Policy, State
-from policies.smoothing import RunningMean, Switch
+from policies.measuring import MeasuringPolicy
+from policies.parameter import choice
+from policies.policy import Decision, Measurement, Need, Observation, State
+from policies.smoothing import Switch
 
 # Norm ratios beyond these say only "one gradient has vanished"; a bound keeps a running mean of logs finite.
 _LARGEST_RATIO = 1e12
+
+_WHERE = {"full": "", "last_block": " in the last block", "logit": " at the logits"}
 
 
 def log_ratio(geometry: Geometry) -> float:
@@ -24,63 +26,37 @@ def log_ratio(geometry: Geometry) -> float:
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
-class GeometricPolicy(Policy):
-    """A rule on a smoothed reading of the geometry, taken every `measure_every` steps.
+class GeometricPolicy(MeasuringPolicy):
+    """A rule on smoothed readings of the geometry."""
 
-    Between measurements the last decision stands. A measurement that is not finite is passed over.
-    """
-
-    needs_geometry: ClassVar[bool] = True
-    initial_weight: ClassVar[float] = 0.5
-
-    smoothing: float = real(
-        0.9, low=0.0, high=0.999, search=(0.0, 0.99), meaning="share of the running mean kept at each measurement"
+    tier: str = choice(
+        "full", options=("full", "last_block", "logit"), searched=False, meaning="where the gradients are measured"
     )
-    measure_every: int = integer(
-        10, low=1, high=100_000, search=(1, 20), log=True, searched=False, meaning="steps between two measurements"
+    pair: str = choice(
+        "same",
+        options=("same", "halves"),
+        searched=False,
+        meaning="whether both losses are measured on the same samples",
     )
 
-    def _begin(self) -> None:
-        self._mean = RunningMean(self.smoothing)
-        self._decision = Decision(self.initial_weight, reason="nothing measured yet")
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"geometry"})
+
+    @property
+    def measurement(self) -> Measurement:
+        return Measurement(self.tier, self.pair)  # type: ignore[arg-type]  # validated against the options
+
+    def readings(self, observation: Observation) -> tuple[float, ...] | None:
+        return None if observation.geometry is None else self.of_geometry(observation.geometry)
 
     @abc.abstractmethod
-    def reading(self, geometry: Geometry) -> float:
-        """The number that is smoothed."""
+    def of_geometry(self, geometry: Geometry) -> tuple[float, ...]:
+        """The numbers that are smoothed."""
 
-    @abc.abstractmethod
-    def respond(self, mean: float) -> Decision:
-        """The decision for a smoothed reading."""
-
-    def measures_at(self, step: int) -> bool:
-        return step % self.measure_every == 0
-
-    def decide(self, observation: Observation) -> Decision:
-        geometry = observation.geometry
-        if geometry is not None and geometry.finite:
-            self._decision = self.respond(self._mean.update(self.reading(geometry)))
-        return self._decision
-
-    def state_dict(self) -> State:
-        return {
-            "mean_total": self._mean.total,
-            "mean_weight": self._mean.weight,
-            "weight": self._decision.weight,
-            "scale": self._decision.scale,
-        }
-
-    def load_state_dict(self, state: State) -> None:
-        self._mean.total = float(state["mean_total"] or 0.0)
-        self._mean.weight = float(state["mean_weight"] or 0.0)
-        self._decision = Decision(
-            float(state["weight"] or 0.0), float(state["scale"] or 0.0), "as before the interruption"
-        )
-
-    def _smoothing_in_words(self) -> str:
-        often = "every step" if self.measure_every == 1 else f"every {self.measure_every} steps"
-        if self.smoothing == 0.0:
-            return f"measured {often}"
-        return f"measured {often}, averaged over about {max(2, round(1 / (1 - self.smoothing)))} measurements"
+    def _measuring_in_words(self) -> str:
+        halves = ", on two halves of the batch" if self.pair == "halves" else ""
+        return super()._measuring_in_words() + _WHERE[self.tier] + halves
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -103,9 +79,10 @@ class ThresholdPolicy(GeometricPolicy):
     def describe(self, mean: float, above: bool) -> str:
         """The reason of a decision."""
 
-    def respond(self, mean: float) -> Decision:
+    def respond(self, means: tuple[float, ...]) -> Decision:
+        (mean,) = means
         above = self._switch.update(mean)
-        return Decision(self.weights()[above], reason=self.describe(mean, above))
+        return Decision(self.weights()[above], reason=self.describe(mean, above), branch=int(above))
 
     @property
     def complexity(self) -> int:

@@ -27,18 +27,18 @@ class NormBalance(GeometricPolicy):
         1.0, low=1e-6, high=1e6, search=(0.1, 4.0), log=True, meaning="κ: weight of the teacher against the labels"
     )
 
-    def reading(self, geometry: Geometry) -> float:
-        return log_ratio(geometry)
+    def of_geometry(self, geometry: Geometry) -> tuple[float, ...]:
+        return (log_ratio(geometry),)
 
-    def respond(self, mean: float) -> Decision:
-        ratio = math.exp(mean)
+    def respond(self, means: tuple[float, ...]) -> Decision:
+        ratio = math.exp(means[0])
         return Decision(self.balance / (self.balance + ratio), reason=f"norm ratio {ratio:.3g}")
 
     def rule(self) -> str:
         share = "as much as" if self.balance == 1.0 else f"{self.balance:.3g} times as much as"
         return (
             f"λ = {self.balance:.3g}/({self.balance:.3g} + r), r = length of the distillation gradient over the task"
-            f" gradient's, so that the teacher's pull counts {share} the labels' ({self._smoothing_in_words()})."
+            f" gradient's, so that the teacher's pull counts {share} the labels' ({self._measuring_in_words()})."
         )
 
     @property

@@ -34,8 +34,8 @@ class NormRatioThreshold(ThresholdPolicy):
         0.05, low=0.0, high=10.0, search=(0.0, 0.2), searched=False, meaning="relative margin around the threshold"
     )
 
-    def reading(self, geometry: Geometry) -> float:
-        return log_ratio(geometry)
+    def of_geometry(self, geometry: Geometry) -> tuple[float, ...]:
+        return (log_ratio(geometry),)
 
     def margin(self) -> tuple[float, float]:
         middle, half = math.log(self.threshold), math.log1p(self.hysteresis)
@@ -50,6 +50,6 @@ class NormRatioThreshold(ThresholdPolicy):
     def rule(self) -> str:
         return (
             f"λ = {self.above:.3g} while the distillation gradient is more than {self.threshold:.3g} times as long as"
-            f" the task gradient, else {self.below:.3g} ({self._smoothing_in_words()}"
+            f" the task gradient, else {self.below:.3g} ({self._measuring_in_words()}"
             f"{f', margin {self.hysteresis:.0%}' if self.hysteresis else ''})."
         )

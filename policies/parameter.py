@@ -7,41 +7,57 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from policies.errors import PolicyError
+from policies.errors import PolicyError, nearest
+
+Value: TypeAlias = float | int | str
+"""Of a parameter; text for a choice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """One number of a policy.
+    """One number of a policy, or one choice among names.
 
     `low` and `high` bound what is valid (inclusive); `search` is the range in which a search looks by default and
-    `searched` says whether a search varies it at all unless the user's search file says otherwise.
+    `searched` says whether a search varies it at all unless the user's search file says otherwise. A choice has
+    `options` instead of bounds.
     """
 
-    kind: Literal["real", "integer"]
-    default: float
-    low: float
-    high: float
-    search: tuple[float, float]
-    log: bool
-    searched: bool
+    kind: Literal["real", "integer", "choice"]
+    default: Value
     meaning: str
+    low: float = 0.0
+    high: float = 0.0
+    search: tuple[float, float] = (0.0, 0.0)
+    log: bool = False
+    searched: bool = True
+    options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.kind == "choice":
+            if self.default not in self.options:
+                raise PolicyError(f"the default {self.default!r} must be one of the options {self.options}")
+            return
         if not self.low <= self.search[0] <= self.search[1] <= self.high:
             raise PolicyError(f"`search` must lie inside [{self.low}, {self.high}], but got {self.search}")
         if self.log and self.search[0] <= 0:
             raise PolicyError(f"`log` needs a positive `search` range, but got {self.search}")
 
-    def validate(self, owner: str, name: str, value: object) -> float | int:
-        """`value` as a number of this parameter's kind.
+    def validate(self, owner: str, name: str, value: object) -> Value:
+        """`value` as this parameter's kind.
 
         Raises:
-            PolicyError: it is not a number, not finite, not whole (for an integer) or outside [low, high].
+            PolicyError: it is none of a choice's options; or it is not a number, not finite, not whole (for an
+                integer) or outside [low, high].
         """
         label = f"`{owner}.{name}`"
+        if self.kind == "choice":
+            if not isinstance(value, str) or value not in self.options:
+                hint = nearest(value, self.options) if isinstance(value, str) else ""
+                options = ", ".join(self.options)
+                raise PolicyError(f"{label} must be a choice of {options} ({self.meaning}), but got {value!r}.{hint}")
+            return value
         rule = f"{self.kind} in [{self.low:g}, {self.high:g}] ({self.meaning})"
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise PolicyError(f"{label} must be a {rule}, but got {value!r}.")
@@ -65,7 +81,7 @@ def real(
     searched: bool = True,
 ) -> Any:
     """A dataclass field that holds a real number."""
-    return _declare(Parameter("real", default, low, high, search or (low, high), log, searched, meaning))
+    return _declare(Parameter("real", default, meaning, low, high, search or (low, high), log, searched))
 
 
 def integer(
@@ -79,7 +95,12 @@ def integer(
     searched: bool = True,
 ) -> Any:
     """A dataclass field that holds a whole number."""
-    return _declare(Parameter("integer", default, low, high, search or (low, high), log, searched, meaning))
+    return _declare(Parameter("integer", default, meaning, low, high, search or (low, high), log, searched))
+
+
+def choice(default: str, *, options: tuple[str, ...], meaning: str, searched: bool = True) -> Any:
+    """A dataclass field that holds one of a few names."""
+    return _declare(Parameter("choice", default, meaning, searched=searched, options=options))
 
 
 def _declare(parameter: Parameter) -> Any:

@@ -8,19 +8,25 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from policies.errors import PolicyError, nearest
 from policies.geometry import Geometry
-from policies.parameter import Parameter
+from policies.parameter import Parameter, Value
 
 State = dict[str, float | int | bool | None]
+
+Need: TypeAlias = Literal["progress", "geometry", "losses", "teacher"]
+"""What a policy may ask for: progress at every step; the others at the steps of its choice."""
 
 
 class Observation(NamedTuple):
     """What a policy may look at before one training step.
 
-    `geometry` is None at steps at which it was not measured. `progress` is step/total_steps in [0, 1).
+    Only what the policy's `needs` name is sure to be given, and that, progress apart, only at the steps that
+    `measures_at` names; it may be there at other steps as well. `progress` is step/total_steps in [0, 1]. Losses are
+    in nats. `confidence` and `agreement` are what the teacher says about the batch, in [0, 1]: the mean of its highest
+    probability, and of the probability that it gives to the label.
     """
 
     step: int
@@ -28,29 +34,53 @@ class Observation(NamedTuple):
     geometry: Geometry | None = None
     task_loss: float | None = None
     distill_loss: float | None = None
+    confidence: float | None = None
+    agreement: float | None = None
 
 
 class Decision(NamedTuple):
-    """λ (`weight`, in [0, 1]), the common factor s (`scale`, > 0), and why."""
+    """λ (`weight`, in [0, 1]), the common factor s (`scale`, > 0), and why.
+
+    `branch` numbers the cases that a rule tells apart, so that a log can tell a change of case from a change of λ
+    within one; a rule without cases leaves it at 0.
+    """
 
     weight: float
     scale: float = 1.0
     reason: str = ""
+    branch: int = 0
+
+
+class Measurement(NamedTuple):
+    """How the geometry is measured: where in the student (`tier`) and on which samples (`pair`).
+
+    Tiers: `full`, all parameters; `last_block`, the last two layers that have weights; `logit`, the logits themselves.
+    Pairs: `same`, both gradients over the same samples; `halves`, over two halves of the batch, so that the noise that
+    the two losses share does not make their gradients look alike.
+    """
+
+    tier: Literal["full", "last_block", "logit"] = "full"
+    pair: Literal["same", "halves"] = "same"
+
+    @property
+    def needs_logits(self) -> bool:
+        """Whether two scalar losses are not enough."""
+        return self.tier == "logit" or self.pair == "halves"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Policy(abc.ABC):
-    """A rule that chooses λ before each step of a training.
+    """What all rules share: parameters, words and memory. A rule is a `BatchPolicy` or a `SamplePolicy`.
 
-    A subclass is a dataclass whose fields are declared with `policies.parameter.real` or `integer`. It is created
-    once a training, `decide` is called once a step in order, and whatever it remembers goes through `state_dict`, so
+    A subclass is a dataclass whose fields are declared with `policies.parameter.real`, `integer` or `choice`. It is
+    created once a training, is asked once a step in order, and whatever it remembers goes through `state_dict`, so
     that a resumed training continues exactly.
     """
 
     family: ClassVar[str]
     source: ClassVar[str]
-    needs_progress: ClassVar[bool] = False
-    needs_geometry: ClassVar[bool] = False
+    scope: ClassVar[Literal["batch", "sample"]]
+    """Whether λ is one number a step, or one for each sample."""
 
     def __post_init__(self) -> None:
         for name, parameter in self.parameters().items():
@@ -79,16 +109,18 @@ class Policy(abc.ABC):
         for name in names:
             if name not in known:
                 raise PolicyError(
-                    f"`{cls.family}` has no parameter {name!r}; it has {', '.join(known)}.{nearest(name, known)}"
+                    f"`{cls.family}` has no parameter {name!r}; it has {', '.join(known) or 'none'}."
+                    f"{nearest(name, known)}"
                 )
 
-    def values(self) -> dict[str, float | int]:
+    def values(self) -> dict[str, Value]:
         """The parameters' values by name."""
         return {name: getattr(self, name) for name in self.parameters()}
 
-    @abc.abstractmethod
-    def decide(self, observation: Observation) -> Decision:
-        """λ for this step. Called once a step, before the update; must not raise on finite input."""
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What this policy looks at; the same throughout a training."""
+        return frozenset()
 
     @abc.abstractmethod
     def rule(self) -> str:
@@ -98,10 +130,6 @@ class Policy(abc.ABC):
     @abc.abstractmethod
     def complexity(self) -> int:
         """How many numbers the rule needs: what 'simplest' means when rules are compared."""
-
-    def measures_at(self, step: int) -> bool:  # noqa: ARG002 - subclasses look at it
-        """Whether the gradients' geometry is wanted at this step."""
-        return False
 
     def state_dict(self) -> State:
         """What the policy remembers between steps, as JSON numbers."""
@@ -114,3 +142,23 @@ class Policy(abc.ABC):
 
     def _begin(self) -> None:  # noqa: B027 - most policies remember nothing
         """Set what the policy remembers to its start; called once, after validation."""
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class BatchPolicy(Policy):
+    """A rule that chooses one λ before each step of a training."""
+
+    scope: ClassVar[Literal["batch", "sample"]] = "batch"
+
+    @abc.abstractmethod
+    def decide(self, observation: Observation) -> Decision:
+        """λ for this step. Called once a step, before the update; must not raise, whatever the observation holds."""
+
+    @property
+    def measurement(self) -> Measurement:
+        """How the geometry is to be measured, if it is needed."""
+        return Measurement()
+
+    def measures_at(self, step: int) -> bool:  # noqa: ARG002 - subclasses look at it
+        """Whether what `needs` names, progress apart, is wanted at this step."""
+        return False

@@ -6,11 +6,11 @@ import dataclasses
 from typing import ClassVar
 
 from policies.parameter import real
-from policies.policy import Decision, Observation, Policy
+from policies.policy import BatchPolicy, Decision, Need, Observation
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
-class StepSchedule(Policy):
+class StepSchedule(BatchPolicy):
     """λ is `before` up to a share `switch` of the training, then `after`; `after` = 0 is early-stopped distillation.
 
     Source: Cho and Hariharan 2019, On the Efficacy of Knowledge Distillation (ESKD, arXiv 1910.01348).
@@ -18,16 +18,19 @@ class StepSchedule(Policy):
 
     family: ClassVar[str] = "step_schedule"
     source: ClassVar[str] = "ESKD, arXiv 1910.01348"
-    needs_progress: ClassVar[bool] = True
 
     switch: float = real(0.6, low=0.0, high=1.0, search=(0.2, 0.9), meaning="share of the training before the switch")
     before: float = real(0.9, low=0.0, high=1.0, meaning="λ before the switch")
     after: float = real(0.0, low=0.0, high=1.0, meaning="λ from the switch on")
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"progress"})
+
     def decide(self, observation: Observation) -> Decision:
         if observation.progress < self.switch:
             return Decision(self.before, reason="before the switch")
-        return Decision(self.after, reason="after the switch")
+        return Decision(self.after, reason="after the switch", branch=1)
 
     def rule(self) -> str:
         return f"λ = {self.before:.3g} for the first {self.switch:.0%} of the training, then {self.after:.3g}."

@@ -1,0 +1,83 @@
+"""What every rule that measures shares: when it measures, how it averages, and what it does between measurements."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from typing import ClassVar
+
+from policies.parameter import integer, real
+from policies.policy import BatchPolicy, Decision, Observation, State
+from policies.smoothing import RunningMean
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class MeasuringPolicy(BatchPolicy):
+    """A rule on smoothed readings, taken every `measure_every` steps.
+
+    Between measurements the last decision stands. Readings that are not finite are passed over.
+    """
+
+    initial_weight: ClassVar[float] = 0.5
+    """λ before the first measurement."""
+
+    smoothing: float = real(
+        0.9, low=0.0, high=0.999, search=(0.0, 0.99), meaning="share of the running mean kept at each measurement"
+    )
+    measure_every: int = integer(
+        10, low=1, high=100_000, search=(1, 20), log=True, searched=False, meaning="steps between two measurements"
+    )
+
+    def _begin(self) -> None:
+        self._means: list[RunningMean] = []
+        self._decision = Decision(self.initial_weight, reason="nothing measured yet")
+
+    @abc.abstractmethod
+    def readings(self, observation: Observation) -> tuple[float, ...] | None:
+        """The numbers that are smoothed, always as many; None if the observation lacks what they are made from."""
+
+    @abc.abstractmethod
+    def respond(self, means: tuple[float, ...]) -> Decision:
+        """The decision for smoothed readings."""
+
+    def measures_at(self, step: int) -> bool:
+        return step % self.measure_every == 0
+
+    def decide(self, observation: Observation) -> Decision:
+        if self.measures_at(observation.step):
+            readings = self.readings(observation)
+            if readings is not None and all(map(math.isfinite, readings)):
+                self._decision = self.respond(self._smoothed(readings))
+        return self._decision
+
+    def state_dict(self) -> State:
+        state: State = {"weight": self._decision.weight, "scale": self._decision.scale, "branch": self._decision.branch}
+        for index, mean in enumerate(self._means):
+            state[f"mean_{index}_total"], state[f"mean_{index}_weight"] = mean.total, mean.weight
+        return state
+
+    def load_state_dict(self, state: State) -> None:
+        self._decision = Decision(
+            float(state["weight"] or 0.0),
+            float(state["scale"] or 0.0),
+            "as before the interruption",
+            int(state["branch"] or 0),
+        )
+        self._means = []
+        while (key := f"mean_{len(self._means)}_total") in state:
+            mean = RunningMean(self.smoothing)
+            mean.total = float(state[key] or 0.0)
+            mean.weight = float(state[f"mean_{len(self._means)}_weight"] or 0.0)
+            self._means.append(mean)
+
+    def _smoothed(self, readings: tuple[float, ...]) -> tuple[float, ...]:
+        if not self._means:
+            self._means = [RunningMean(self.smoothing) for _ in readings]
+        return tuple(mean.update(reading) for mean, reading in zip(self._means, readings, strict=True))
+
+    def _measuring_in_words(self) -> str:
+        often = "every step" if self.measure_every == 1 else f"every {self.measure_every} steps"
+        if self.smoothing == 0.0:
+            return f"measured {often}"
+        return f"measured {often}, averaged over about {max(2, round(1 / (1 - self.smoothing)))} measurements"

@@ -1,0 +1,48 @@
+"""Rules that choose a λ for every sample of a batch, from what its logits say.
+
+N: samples of a batch. Wrong labels and wrong teachers are facts about samples, and a sample's own geometry in logit
+space costs no backward pass. With y the (smoothed) label, p and q the student's and the teacher's probabilities and T
+the temperature, the gradients of a sample's two losses in the student's logits are
+
+    v_t = p − y        v_d = T (p^T − q^T)
+
+The rules use tensors' methods only, so that listing them needs no PyTorch.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+
+from policies.policy import Policy
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class SampleObservation(NamedTuple):
+    """What a rule may look at for each sample; tensors [N], float32, finite, without gradients.
+
+    `norm_ratio` is ‖v_d‖/‖v_t‖ and `loss_ratio` L_task/L_distill, both bounded to [1e-12, 1e12]; `confidence` is the
+    teacher's highest probability, `agreement` the one that it gives to the label. `progress` is step/total_steps.
+    """
+
+    step: int
+    progress: float
+    cosine: Tensor
+    norm_ratio: Tensor
+    loss_ratio: Tensor
+    confidence: Tensor
+    agreement: Tensor
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class SamplePolicy(Policy):
+    """A rule that weighs each sample by itself. It remembers nothing, since a sample has no past in a batch."""
+
+    scope: ClassVar[Literal["batch", "sample"]] = "sample"
+
+    @abc.abstractmethod
+    def weights(self, samples: SampleObservation) -> Tensor:
+        """λ for each sample: [N], in [0, 1]."""
