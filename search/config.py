@@ -15,6 +15,7 @@ from policies.registry import FAMILIES, policy_class
 from search.errors import SearchError
 from trainables.config import (
     AugmentationSettings,
+    CorruptionSettings,
     DataSettings,
     DeviceSettings,
     ModelSettings,
@@ -134,6 +135,7 @@ class SearchConfig(Settings):
     student: ModelSettings
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
+    corruption: CorruptionSettings | None = None
     temperature: float = Field(4.0, gt=0, le=1000)
     space: SpaceSettings = SpaceSettings()
     device: DeviceSettings = DeviceSettings()
@@ -212,6 +214,7 @@ class SearchConfig(Settings):
             student=self.student,
             training=self.training,
             augmentation=self.augmentation,
+            corruption=self.corruption,
             temperature=self.temperature,
             seeds=tuple(range(self.seed, self.seed + self.replicates)),
             device=self.device.model_copy(

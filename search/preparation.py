@@ -16,6 +16,7 @@ from policies.errors import KDPolicySearchError
 from search.config import SearchConfig
 from search.launch import Launch
 from trainables.assets import Dataset, TrialAssets
+from trainables.corruption import Corruption
 from trainables.datasets import dataset_fingerprint, load_dataset
 from trainables.device import select_compute
 from trainables.models import create_model
@@ -40,7 +41,8 @@ class Prepared:
     assets: TrialAssets
     teacher_parameters: int
     foundation: str
-    """Changes with the data and the teacher: a search resumed on other ones would compare what cannot be compared."""
+    """Changes with the data, their corruption and the teacher: a search resumed on others would compare what cannot be
+    compared."""
 
 
 def prepare(
@@ -62,8 +64,12 @@ def prepare(
     """
     listener.stage(f"loading {config.data.name}")
     dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
-    # A student that does not fit the pictures must be told now, not by every trial.
+    # A student that does not fit the pictures must be told now, not by every trial; so must a corruption.
     create_model(config.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
+    if config.corruption is not None:
+        Corruption(
+            config.corruption, pictures=len(dataset.train), batch_size=config.training.batch_size, seed=config.seed
+        )
     if torch.cuda.is_available() and config.resources.gpus_per_trial == 0:
         listener.stage("this machine has a GPU that trials will not use; --gpus-per-trial 0.25 packs four on it")
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
@@ -81,6 +87,8 @@ def teach(
     assets = compute_assets(dataset, teacher, config.augmentation, compute.device)
     foundation = hashlib.sha256(f"{teacher.key} {dataset_fingerprint(dataset)} ".encode())
     foundation.update(np.ascontiguousarray(dataset.train.images).data)
+    if config.corruption is not None:
+        foundation.update(config.corruption.model_dump_json().encode())
     prepared = Prepared(assets, teacher.parameters, foundation.hexdigest())
     del teacher
     if compute.device.type == "cuda":

@@ -61,6 +61,29 @@ class AugmentationSettings(Settings):
         return self.flip or self.crop_padding > 0
 
 
+class CorruptionSettings(Settings):
+    """Training data broken on purpose, to see which rules withstand it; see `trainables.corruption`.
+
+    Of the batches of each epoch, or of the training pictures once and for all, `teacher_share` get the teacher's
+    outputs of other pictures and `label_share`, none of them among the former, other pictures' labels. What policies
+    are compared on, and what the teacher learns from, stay whole.
+    """
+
+    unit: Literal["batch", "sample"]
+    teacher_share: float = Field(0.0, ge=0, le=1)
+    label_share: float = Field(0.0, ge=0, le=1)
+    seed: int = Field(0, ge=0, le=_LARGEST_SEED)
+
+    @pydantic.model_validator(mode="after")
+    def _one_source_stays(self) -> CorruptionSettings:
+        if self.teacher_share + self.label_share > 1:
+            raise ValueError(
+                "`teacher_share` and `label_share` must add up to 1 at most, since no picture loses both; lower one of"
+                " them"
+            )
+        return self
+
+
 class ModelSettings(Settings):
     """A model by name, and its options; see `trainables.models`."""
 
@@ -128,6 +151,7 @@ class TrialSettings(Settings):
     student: ModelSettings
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
+    corruption: CorruptionSettings | None = None
     policy: PolicySettings = PolicySettings()
     temperature: float = Field(4.0, gt=0, le=1000)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=_LARGEST_SEED)], ...], Field(min_length=1)] = (0,)

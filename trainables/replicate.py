@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from policies.registry import create_policy
 from trainables.assets import TrialAssets
 from trainables.augmentation import Augmentation
 from trainables.config import AugmentationSettings, TrialSettings
+from trainables.corruption import Corruption
 from trainables.device import Compute
 from trainables.models import create_model
 from trainables.normalization import as_tensor, normalise
@@ -72,6 +73,22 @@ class Evaluation:
     agreement: float
 
 
+class Batch(NamedTuple):
+    """What one step trains on.
+
+    `images` are the views of the training pictures `pictures`, as a student takes them, float32 [B, K, H, W]. `labels`,
+    int64 [B], and `targets`, the teacher's logits, float32 [B, C], are those of the training pictures `label_sources`
+    and `target_sources`: the same pictures, but for what a corruption exchanges. All three are int64 [B].
+    """
+
+    images: Tensor
+    labels: Tensor
+    targets: Tensor
+    pictures: Tensor
+    label_sources: Tensor
+    target_sources: Tensor
+
+
 class Replicate:
     """A student, its optimiser and its policy under one seed."""
 
@@ -84,6 +101,11 @@ class Replicate:
         self.batch_size = min(settings.training.batch_size, len(data))
         self.steps_per_epoch = len(data) // self.batch_size
         self.total_steps = self.steps_per_epoch * settings.training.epochs
+        self.corruption = (
+            None
+            if settings.corruption is None
+            else Corruption(settings.corruption, pictures=len(data), batch_size=self.batch_size, seed=seed)
+        )
         compute = data.compute
         with self._random(0):
             student = create_model(settings.student, image_shape=data.image_shape, classes=data.classes)
@@ -105,26 +127,42 @@ class Replicate:
         """
         data, training, balancer = self.data, self.settings.training, self.balancer
         self.student.train()
-        targets = data.targets[self.epoch % len(data.targets)]
-        view = self.epoch % self.augmentation.views
         with self._random(self.epoch + 1):
-            order = torch.randperm(len(data)).to(data.compute.device)
-            for first in range(0, self.steps_per_epoch * self.batch_size, self.batch_size):
-                index = order[first : first + self.batch_size]
-                images = self.augmentation.apply(data.images[index], index, view)
+            for batch in self.batches():
                 with data.compute.autocast():
-                    logits = self.student(data.prepare(images))
+                    logits = self.student(batch.images)
                 logits = logits.float()
                 task_loss = torch.nn.functional.cross_entropy(
-                    logits, data.labels[index], label_smoothing=training.label_smoothing
+                    logits, batch.labels, label_smoothing=training.label_smoothing
                 )
-                distill_loss = distillation_loss(logits, targets[index], balancer.temperature)
+                distill_loss = distillation_loss(logits, batch.targets, balancer.temperature)
                 self.optimizer.zero_grad(set_to_none=True)
                 step = balancer.backward(task_loss, distill_loss, measure_now=balancer.step in probes)
                 self.optimizer.step()
                 self.schedule.step()
                 yield step, task_loss.detach(), distill_loss.detach()
         self.epoch += 1
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches of the epoch to come, in an order drawn from PyTorch's global generator."""
+        data = self.data
+        view = self.epoch % self.augmentation.views
+        targets = data.targets[self.epoch % len(data.targets)]
+        order = torch.randperm(len(data))[: self.steps_per_epoch * self.batch_size]
+        sources = [order, order, order]
+        if self.corruption is not None:
+            sources[1:] = map(torch.from_numpy, self.corruption.sources(order.numpy(), self.epoch))
+        on_device = torch.stack(sources).to(data.compute.device)
+        for pictures, label_sources, target_sources in on_device.view(3, -1, self.batch_size).unbind(1):
+            images = self.augmentation.apply(data.images[pictures], pictures, view)
+            yield Batch(
+                images=data.prepare(images),
+                labels=data.labels[label_sources],
+                targets=targets[target_sources],
+                pictures=pictures,
+                label_sources=label_sources,
+                target_sources=target_sources,
+            )
 
     @torch.inference_mode()
     def evaluate(self) -> Evaluation:
