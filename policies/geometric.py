@@ -26,8 +26,8 @@ def log_ratio(geometry: Geometry) -> float:
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
-class GeometricPolicy(MeasuringPolicy):
-    """A rule on smoothed readings of the geometry."""
+class LocatedPolicy(MeasuringPolicy):
+    """A rule on smoothed readings, the geometry's among them, which says where the geometry is measured."""
 
     tier: str = choice(
         "full", options=("full", "last_block", "logit"), searched=False, meaning="where the gradients are measured"
@@ -40,12 +40,21 @@ class GeometricPolicy(MeasuringPolicy):
     )
 
     @property
-    def needs(self) -> frozenset[Need]:
-        return frozenset({"geometry"})
-
-    @property
     def measurement(self) -> Measurement:
         return Measurement(self.tier, self.pair)  # type: ignore[arg-type]  # validated against the options
+
+    def _measuring_in_words(self) -> str:
+        halves = ", on two halves of the batch" if self.pair == "halves" else ""
+        return super()._measuring_in_words() + _WHERE[self.tier] + halves
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class GeometricPolicy(LocatedPolicy):
+    """A rule on smoothed readings of the geometry alone."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"geometry"})
 
     def readings(self, observation: Observation) -> tuple[float, ...] | None:
         return None if observation.geometry is None else self.of_geometry(observation.geometry)
@@ -53,10 +62,6 @@ class GeometricPolicy(MeasuringPolicy):
     @abc.abstractmethod
     def of_geometry(self, geometry: Geometry) -> tuple[float, ...]:
         """The numbers that are smoothed."""
-
-    def _measuring_in_words(self) -> str:
-        halves = ", on two halves of the batch" if self.pair == "halves" else ""
-        return super()._measuring_in_words() + _WHERE[self.tier] + halves
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

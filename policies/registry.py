@@ -12,6 +12,11 @@ from policies.linear_schedule import LinearSchedule
 from policies.norm_balance import NormBalance
 from policies.norm_ratio_threshold import NormRatioThreshold
 from policies.policy import Policy
+from policies.sample_agreement_threshold import SampleAgreementThreshold
+from policies.sample_cosine_ramp import SampleCosineRamp
+from policies.sample_cosine_threshold import SampleCosineThreshold
+from policies.sample_norm_balance import SampleNormBalance
+from policies.sample_norm_ratio_threshold import SampleNormRatioThreshold
 from policies.step_schedule import StepSchedule
 
 FAMILIES: dict[str, type[Policy]] = {
@@ -24,6 +29,11 @@ FAMILIES: dict[str, type[Policy]] = {
         CosineThreshold,
         NormRatioThreshold,
         NormBalance,
+        SampleCosineThreshold,
+        SampleCosineRamp,
+        SampleNormRatioThreshold,
+        SampleNormBalance,
+        SampleAgreementThreshold,
     )
 }
 

@@ -46,3 +46,8 @@ class SamplePolicy(Policy):
     @abc.abstractmethod
     def weights(self, samples: SampleObservation) -> Tensor:
         """λ for each sample: [N], in [0, 1]."""
+
+
+def two_weights(condition: Tensor, where: float, elsewhere: float, *, like: Tensor) -> Tensor:
+    """λ `where` a condition [N] holds and another `elsewhere`: [N], in the dtype and on the device of `like`."""
+    return like.new_full(like.shape, elsewhere).masked_fill(condition, where)
