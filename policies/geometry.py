@@ -16,6 +16,15 @@ class Geometry(NamedTuple):
     task_sq: float
     inner: float
 
+    @classmethod
+    def of(cls, norm_ratio: float, cosine: float) -> Geometry:
+        """The geometry with this ‖g_d‖/‖g_t‖ (positive, finite) and this cosine, and with ‖g_d‖·‖g_t‖ = 1.
+
+        λ never depends on the common length of the gradients, so these two numbers are all that a rule on a geometry
+        has to remember.
+        """
+        return cls(norm_ratio, 1.0 / norm_ratio, max(-1.0, min(1.0, cosine)))
+
     @property
     def finite(self) -> bool:
         """Whether all three numbers are finite; a loss that overflowed makes them not so."""
@@ -37,6 +46,38 @@ class Geometry(NamedTuple):
         if self.task_sq == 0.0:
             return 1.0 if self.distill_sq == 0.0 else math.inf
         return math.sqrt(self.distill_sq) / math.sqrt(self.task_sq)
+
+    @property
+    def difference_sq(self) -> float:
+        """‖g_d - g_t‖²."""
+        return self._combined_sq(-1.0)
+
+    @property
+    def sum_sq(self) -> float:
+        """‖g_d + g_t‖²."""
+        return self._combined_sq(1.0)
+
+    @property
+    def least_norm_weight(self) -> float:
+        """The λ in [0, 1] at which ‖λ g_d + (1-λ) g_t‖ is least; ½ where every λ gives the same vector.
+
+        Moving from that point raises neither loss, to first order, unless the vector vanishes (arXiv 1810.04650).
+        """
+        a, b, c = self
+        toward_distill, toward_task = max(0.0, b - c), max(0.0, a - c)
+        if toward_distill == toward_task:
+            return 0.5
+        return toward_distill / (toward_distill + toward_task)
+
+    def norm_sq(self, weight: float) -> float:
+        """‖λ g_d + (1-λ) g_t‖² at λ = `weight`."""
+        a, b, c = self
+        return max(0.0, weight * weight * a + 2.0 * weight * (1.0 - weight) * c + (1.0 - weight) ** 2 * b)
+
+    def _combined_sq(self, sign: float) -> float:
+        """‖g_d + sign·g_t‖² as a sum of terms that are not negative: a + b ± 2c cancels for like gradients."""
+        distill, task = math.sqrt(self.distill_sq), math.sqrt(self.task_sq)
+        return (distill - task) ** 2 + 2.0 * max(0.0, distill * task + sign * self.inner)
 
     @property
     def safe_interval(self) -> tuple[float, float]:

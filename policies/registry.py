@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+from policies.aliases import ALIASES, meaning
+from policies.cagrad import CAGrad
+from policies.cosine_gate import CosineGate
+from policies.cosine_ramp import CosineRamp
 from policies.cosine_schedule import CosineSchedule
 from policies.cosine_threshold import CosineThreshold
 from policies.errors import PolicyError, nearest
 from policies.fixed import Fixed
+from policies.gradnorm import GradNorm
+from policies.gradvac import GradVac
 from policies.linear_schedule import LinearSchedule
+from policies.mgda import MGDA
 from policies.norm_balance import NormBalance
 from policies.norm_ratio_threshold import NormRatioThreshold
 from policies.policy import Policy
+from policies.safe_interval import SafeInterval
 from policies.sample_agreement_threshold import SampleAgreementThreshold
 from policies.sample_cosine_ramp import SampleCosineRamp
 from policies.sample_cosine_threshold import SampleCosineThreshold
 from policies.sample_norm_balance import SampleNormBalance
 from policies.sample_norm_ratio_threshold import SampleNormRatioThreshold
 from policies.step_schedule import StepSchedule
+from policies.taylor import Taylor
+from policies.taylor_curvature import TaylorCurvature
+from policies.upgrad import UPGrad
+from policies.warm_up import WarmUp
 
 FAMILIES: dict[str, type[Policy]] = {
     policy.family: policy
@@ -26,9 +38,20 @@ FAMILIES: dict[str, type[Policy]] = {
         LinearSchedule,
         CosineSchedule,
         StepSchedule,
+        WarmUp,
         CosineThreshold,
         NormRatioThreshold,
         NormBalance,
+        CosineGate,
+        CosineRamp,
+        Taylor,
+        TaylorCurvature,
+        SafeInterval,
+        MGDA,
+        UPGrad,
+        CAGrad,
+        GradVac,
+        GradNorm,
         SampleCosineThreshold,
         SampleCosineRamp,
         SampleNormRatioThreshold,
@@ -39,22 +62,32 @@ FAMILIES: dict[str, type[Policy]] = {
 
 
 def policy_class(family: str) -> type[Policy]:
-    """The class of a family.
+    """The class of a family, also by a name that `policies.aliases` gives it.
 
     Raises:
         PolicyError: no family has this name; the message names the nearest one.
     """
-    if family not in FAMILIES:
-        raise PolicyError(
-            f"there is no policy family {family!r}; known: {', '.join(FAMILIES)}.{nearest(family, FAMILIES)}"
-        )
-    return FAMILIES[family]
+    target = ALIASES[family][0] if family in ALIASES else family
+    if target not in FAMILIES:
+        hint = nearest(family, [*FAMILIES, *ALIASES])
+        raise PolicyError(f"there is no policy family {family!r}; known: {', '.join(FAMILIES)}.{hint}")
+    return FAMILIES[target]
 
 
 def create_policy(family: str, parameters: dict[str, Any] | None = None) -> Policy:
     """A new policy of a family; parameters not named take their defaults.
 
+    An alias gives a policy of the family that it stands for, with the parameters that make it so.
+
     Raises:
-        PolicyError: an unknown family or parameter, or an invalid value.
+        PolicyError: an unknown family or parameter, an invalid value, or another value for what an alias fixes.
     """
-    return policy_class(family).from_parameters(parameters or {})
+    values = dict(parameters or {})
+    if family in ALIASES:
+        for name, fixed in ALIASES[family][1].items():
+            if values.setdefault(name, fixed) != fixed:
+                raise PolicyError(
+                    f"`{family}` stands for {meaning(family)}, but got {name}={values[name]!r}; leave it out, or use"
+                    f" `{ALIASES[family][0]}` for another value."
+                )
+    return policy_class(family).from_parameters(values)
