@@ -41,5 +41,6 @@ class UPGrad(ScaledPolicy):
     def rule(self) -> str:
         return (
             f"λ = {self.preference:.3g} while the gradients do not conflict; else each gives up its part against the"
-            f" other before they are averaged in that proportion ({self._measuring_in_words()}{self._scale_in_words()})."
+            " other before they are averaged in that proportion"
+            f" ({self._measuring_in_words()}{self._scale_in_words()})."
         )

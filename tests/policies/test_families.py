@@ -27,8 +27,16 @@ def sequence(length=60):
     return result
 
 
+BATCH_FAMILIES = [family for family, policy in FAMILIES.items() if policy.scope == "batch"]
+
+
 @pytest.fixture(params=list(FAMILIES))
 def family(request):
+    return request.param
+
+
+@pytest.fixture(params=BATCH_FAMILIES)
+def batch_family(request):
     return request.param
 
 
@@ -37,8 +45,8 @@ def fresh(family):
     return create_policy(family, {k: v for k, v in MEASURED_EVERY_STEP.items() if k in own})
 
 
-def test_decisions_are_finite_and_in_range_on_every_geometry(family, geometry):
-    policy = fresh(family)
+def test_decisions_are_finite_and_in_range_on_every_geometry(batch_family, geometry):
+    policy = fresh(batch_family)
     for observation in observations([geometry] * 3):
         decision = policy.decide(observation)
         assert 0.0 <= decision.weight <= 1.0
@@ -47,8 +55,8 @@ def test_decisions_are_finite_and_in_range_on_every_geometry(family, geometry):
         assert decision.reason
 
 
-def test_measurements_that_are_not_finite_change_nothing(family):
-    touched, untouched = fresh(family), fresh(family)
+def test_measurements_that_are_not_finite_change_nothing(batch_family):
+    touched, untouched = fresh(batch_family), fresh(batch_family)
     for policy in (touched, untouched):
         for observation in observations(sequence(10), total=20):
             policy.decide(observation)
@@ -57,13 +65,13 @@ def test_measurements_that_are_not_finite_change_nothing(family):
     assert touched.decide(broken).weight == untouched.decide(missing).weight
 
 
-def test_state_goes_through_json_and_continues_exactly(family):
-    whole, first_half = fresh(family), fresh(family)
+def test_state_goes_through_json_and_continues_exactly(batch_family):
+    whole, first_half = fresh(batch_family), fresh(batch_family)
     stream = observations(sequence())
     expected = [whole.decide(o).weight for o in stream]
     for observation in stream[:31]:
         first_half.decide(observation)
-    second_half = fresh(family)
+    second_half = fresh(batch_family)
     second_half.load_state_dict(json.loads(json.dumps(first_half.state_dict())))
     assert [second_half.decide(o).weight for o in stream[31:]] == expected[31:]
     # Also at steps without a measurement.
@@ -71,8 +79,8 @@ def test_state_goes_through_json_and_continues_exactly(family):
     assert second_half.decide(unmeasured).weight == whole.decide(unmeasured).weight
 
 
-def test_scaling_both_losses_alike_changes_no_decision(family):
-    plain, scaled = fresh(family), fresh(family)
+def test_scaling_both_losses_alike_changes_no_decision(batch_family):
+    plain, scaled = fresh(batch_family), fresh(batch_family)
     for observation in observations(sequence()):
         a, b, c = observation.geometry
         bigger = observation._replace(geometry=Geometry(100 * a, 100 * b, 100 * c))
@@ -89,16 +97,20 @@ def test_rule_is_a_sentence_about_lambda_and_complexity_counts(family):
 def test_every_parameter_is_declared_with_a_meaning_and_checked(family):
     for name, parameter in FAMILIES[family].parameters().items():
         assert parameter.meaning
-        assert parameter.low <= parameter.default <= parameter.high
-        for bad in (parameter.high + 1, parameter.low - 1, math.nan, "0.5", True, None):
+        bad_values = ["0.5", True, None, math.nan]
+        if parameter.kind != "choice":
+            assert parameter.low <= parameter.default <= parameter.high
+            bad_values += [parameter.high + 1, parameter.low - 1]
+        for bad in bad_values:
             with pytest.raises(PolicyError, match=rf"{family}\.{name}.*{parameter.kind}.*got"):
                 create_policy(family, {name: bad})
 
 
 def test_defaults_and_search_bounds_make_valid_policies(family):
     parameters = FAMILIES[family].parameters()
-    create_policy(family, {name: p.search[0] for name, p in parameters.items()})
-    create_policy(family, {name: p.search[1] for name, p in parameters.items()})
+    for end in (0, -1):
+        ends = {name: (p.options if p.kind == "choice" else p.search)[end] for name, p in parameters.items()}
+        assert create_policy(family, ends).values() == ends
 
 
 def test_family_documents_itself(family):
