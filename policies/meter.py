@@ -1,4 +1,4 @@
-"""Gradients of two losses over one graph, and the three numbers between them.
+"""From two gradients to the three numbers between them, and from both to `.grad`.
 
 P: the student's trainable parameters. Two backward passes, never a third: the update is a sum of what they return.
 """
@@ -8,22 +8,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from policies.geometry import Geometry
+from policies.objective import Factor, Gradients, LogitPair, Objective
+from policies.policy import Measurement
 
-Gradients = tuple[Tensor | None, ...]
-
-
-def gradient_pair(distill_loss: Tensor, task_loss: Tensor, parameters: Sequence[Tensor]) -> tuple[Gradients, Gradients]:
-    """(g_d, g_t), each a tuple as long as `parameters`; None where a loss does not depend on a parameter."""
-    task = torch.autograd.grad(task_loss, parameters, retain_graph=True, allow_unused=True)
-    distill = torch.autograd.grad(distill_loss, parameters, allow_unused=True)
-    return distill, task
+_LAYERS_OF_A_BLOCK = 2
 
 
-def measure(distill: Gradients, task: Gradients, *losses: Tensor) -> tuple[Geometry, list[float]]:
-    """The geometry of two gradients, and the losses' values, in one transfer from the device.
+def last_block(student: nn.Module) -> list[Tensor]:
+    """The trainable parameters of a student's last two layers that have weights, and of what lies between them.
+
+    Layers count in the order of registration, which is the order of computation in all usual models.
+    """
+    found: list[Tensor] = []
+    layers = 0
+    for module in reversed([m for m in student.modules() if not any(True for _ in m.children())]):
+        own = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        found = own + found
+        layers += any(p.ndim > 1 for p in own)
+        if layers == _LAYERS_OF_A_BLOCK:
+            break
+    return found
+
+
+def pair(
+    objective: Objective,
+    parameters: Sequence[Tensor],
+    how: Measurement,
+    *,
+    factor: Factor = 1.0,
+    retain: bool = False,
+) -> tuple[Gradients, Gradients, Tensor | None]:
+    """(g_d, g_t, shared noise) of a batch.
+
+    The shared noise, a double scalar, is how much larger ⟨g_d, g_t⟩ is than its unbiased estimate
+    ½(⟨g_d(A), g_t(B)⟩ + ⟨g_d(B), g_t(A)⟩) over two halves A and B of the batch, a U-statistic; None unless asked for.
+    """
+    if how.pair == "same":
+        return *objective.gradients(parameters, factor=factor, retain=retain), None
+    assert isinstance(objective, LogitPair)  # the balancer has seen to it
+    (distill_a, task_a), (distill_b, task_b) = objective.gradients_of_halves(parameters, factor=factor, retain=retain)
+    share = (len(objective.task_losses) // 2) / len(objective.task_losses)
+    distill = _blend(distill_a, distill_b, share)
+    task = _blend(task_a, task_b, share)
+    unbiased = 0.5 * (inner_product(distill_a, task_b) + inner_product(distill_b, task_a))
+    return distill, task, inner_product(distill, task) - unbiased
+
+
+def geometry_tensor(distill: Gradients, task: Gradients, shared_noise: Tensor | None = None) -> Tensor:
+    """(‖g_d‖², ‖g_t‖², ⟨g_d, g_t⟩) as a double tensor [3] on the gradients' device.
 
     Norms come from one fused kernel; squares are summed in double precision. Gradients in half precision are widened
     first, since their products overflow.
@@ -32,19 +66,20 @@ def measure(distill: Gradients, task: Gradients, *losses: Tensor) -> tuple[Geome
         RuntimeError: the parameters lie on several devices.
     """
     distill, task = _widened(distill), _widened(task)
-    both = [(d, t) for d, t in zip(distill, task, strict=True) if d is not None and t is not None]
-    reduced = [
-        _square_sum([g for g in distill if g is not None]),
-        _square_sum([g for g in task if g is not None]),
-        torch.stack([torch.dot(d.flatten(), t.flatten()) for d, t in both]).double().sum()
-        if both
-        else torch.zeros((), dtype=torch.float64),
-    ]
-    device = losses[0].device if losses else reduced[0].device
-    values = torch.stack(
-        [r.to(device) for r in reduced] + [loss.detach().to(device=device, dtype=torch.float64) for loss in losses]
-    ).tolist()
-    return Geometry(*values[:3]), values[3:]
+    inner = inner_product(distill, task)
+    values = torch.stack([_square_sum(distill).to(inner.device), _square_sum(task).to(inner.device), inner])
+    if shared_noise is not None:
+        values[2] -= shared_noise
+    return values
+
+
+def inner_product(distill: Gradients, task: Gradients) -> Tensor:
+    """⟨g_d, g_t⟩ as a double scalar."""
+    both = [(d, t) for d, t in zip(_widened(distill), _widened(task), strict=True) if d is not None and t is not None]
+    if not both:
+        device = next((g.device for g in (*distill, *task) if g is not None), None)
+        return torch.zeros((), dtype=torch.float64, device=device)
+    return torch.stack([torch.dot(d.flatten(), t.flatten()) for d, t in both]).double().sum()
 
 
 def accumulate(
@@ -61,6 +96,23 @@ def accumulate(
             parameter.grad = gradient
         else:
             parameter.grad.add_(gradient)
+
+
+def add_gradients(total: Gradients | None, more: Gradients) -> Gradients:
+    """The sum of two gradients; new tensors at first, since autograd's own may share memory."""
+    if total is None:
+        return tuple(_scaled(more, 1.0))
+    summed = []
+    for one, other in zip(total, more, strict=True):
+        if one is None:
+            summed.append(None if other is None else other.clone())
+        else:
+            summed.append(one if other is None else one.add_(other))
+    return tuple(summed)
+
+
+def _blend(first: Gradients, second: Gradients, share: float) -> Gradients:
+    return add_gradients(tuple(_scaled(first, share)), tuple(_scaled(second, 1.0 - share)))
 
 
 def _mix(distill: Gradients, task: Gradients, distill_weight: float, task_weight: float) -> list[Tensor | None]:
@@ -94,7 +146,8 @@ def _widened(gradients: Gradients) -> Gradients:
     return tuple(g.float() if g is not None and g.dtype in (torch.float16, torch.bfloat16) else g for g in gradients)
 
 
-def _square_sum(gradients: list[Tensor]) -> Tensor:
-    if not gradients:
+def _square_sum(gradients: Gradients) -> Tensor:
+    present = [g for g in gradients if g is not None]
+    if not present:
         return torch.zeros((), dtype=torch.float64)
-    return torch.stack(torch._foreach_norm(gradients)).double().square().sum()
+    return torch.stack(torch._foreach_norm(present)).double().square().sum()

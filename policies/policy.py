@@ -23,8 +23,8 @@ Need: TypeAlias = Literal["progress", "geometry", "losses", "teacher"]
 class Observation(NamedTuple):
     """What a policy may look at before one training step.
 
-    Only what the policy's `needs` name is sure to be given, and that, progress apart, only at the steps that
-    `measures_at` names; it may be there at other steps as well. `progress` is step/total_steps in [0, 1]. Losses are
+    A policy is shown what its `needs` name and no more, and that, progress apart, only at the steps that `measures_at`
+    names, so that no decision hangs on what others record. `progress` is step/total_steps in [0, 1]. Losses are
     in nats. `confidence` and `agreement` are what the teacher says about the batch, in [0, 1]: the mean of its highest
     probability, and of the probability that it gives to the label.
     """

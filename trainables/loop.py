@@ -130,9 +130,9 @@ class Distillation:
         probed: dict[int, list[Step]] = {}
         losses = torch.zeros(2, device=self.data.compute.device)
         for number, replicate in enumerate(self.replicates):
-            for step, task_loss, distill_loss in replicate.train_epoch(self.probes):
-                losses[0] += task_loss
-                losses[1] += distill_loss
+            for step in replicate.train_epoch(self.probes):
+                losses[0] += step.task_loss
+                losses[1] += step.distill_loss
                 self._sums.weight += step.decision.weight
                 self._sums.steps += 1
                 if step.step in self.probes:
@@ -184,8 +184,8 @@ class Distillation:
             scale=statistics.fmean(s.decision.scale for s in same),
             cosine=statistics.fmean(g.cosine for g in geometries),
             norm_ratio=math.exp(statistics.fmean(logs)),
-            task_loss=statistics.fmean(s.task_loss for s in same if s.task_loss is not None),
-            distill_loss=statistics.fmean(s.distill_loss for s in same if s.distill_loss is not None),
+            task_loss=statistics.fmean(float(s.task_loss) for s in same),
+            distill_loss=statistics.fmean(float(s.distill_loss) for s in same),
         )
 
     @staticmethod
