@@ -2,7 +2,8 @@
 
 They take the same direction in every step and differ at most in the common factor s. Nash-MTL solves Gα = 1/α, whose
 solution is α_i = 1/‖g_i‖ up to a factor. IMTL-G wants equal projections on both gradients, ConFIG equal cosines with
-them, and the bisector of the angle is the one direction with either property.
+them, and the bisector of the angle is the one direction with either property. The geometric mean
+of the losses has the gradient ½√(L_d·L_t)·(g_d/L_d + g_t/L_t).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ ALIASES: dict[str, tuple[str, dict[str, Value]]] = {
     "imtl_g": ("norm_balance", {"balance": 1.0}),
     "nash_mtl": ("norm_balance", {"balance": 1.0}),
     "config": ("norm_balance", {"balance": 1.0}),
+    "geometric_mean": ("loss_ratio", {"balance": 1.0}),
     "pcgrad": ("upgrad", {"preference": 0.5, "scale": "unit"}),
 }
 """Name -> the family that it stands for, and the parameters that make it so."""

@@ -10,11 +10,14 @@ from policies.cosine_gate import CosineGate
 from policies.cosine_ramp import CosineRamp
 from policies.cosine_schedule import CosineSchedule
 from policies.cosine_threshold import CosineThreshold
+from policies.dwa import DynamicWeightAverage
 from policies.errors import PolicyError, nearest
+from policies.famo import Famo
 from policies.fixed import Fixed
 from policies.gradnorm import GradNorm
 from policies.gradvac import GradVac
 from policies.linear_schedule import LinearSchedule
+from policies.loss_ratio import LossRatio
 from policies.mgda import MGDA
 from policies.norm_balance import NormBalance
 from policies.norm_ratio_threshold import NormRatioThreshold
@@ -28,6 +31,7 @@ from policies.sample_norm_ratio_threshold import SampleNormRatioThreshold
 from policies.step_schedule import StepSchedule
 from policies.taylor import Taylor
 from policies.taylor_curvature import TaylorCurvature
+from policies.uncertainty import Uncertainty
 from policies.upgrad import UPGrad
 from policies.warm_up import WarmUp
 
@@ -52,6 +56,10 @@ FAMILIES: dict[str, type[Policy]] = {
         CAGrad,
         GradVac,
         GradNorm,
+        LossRatio,
+        DynamicWeightAverage,
+        Uncertainty,
+        Famo,
         SampleCosineThreshold,
         SampleCosineRamp,
         SampleNormRatioThreshold,
