@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from policies.parameter import Parameter
 from policies.registry import FAMILIES
+from search.report.wording import number
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -15,6 +17,7 @@ def catalogue() -> list[dict[str, Any]]:
             "family": family,
             "meaning": (inspect.getdoc(policy) or "").partition("\n")[0],
             "source": policy.source,
+            "scope": policy.scope,
             "default_rule": policy.from_parameters({}).rule(),
             "complexity": policy.from_parameters({}).complexity,
             "parameters": [
@@ -22,9 +25,7 @@ def catalogue() -> list[dict[str, Any]]:
                     "name": name,
                     "kind": parameter.kind,
                     "default": parameter.default,
-                    "valid": [parameter.low, parameter.high],
-                    "search": list(parameter.search) if parameter.searched else None,
-                    "log": parameter.log,
+                    **_domain(parameter),
                     "meaning": parameter.meaning,
                 }
                 for name, parameter in policy.parameters().items()
@@ -32,6 +33,15 @@ def catalogue() -> list[dict[str, Any]]:
         }
         for family, policy in FAMILIES.items()
     ]
+
+
+def _domain(parameter: Parameter) -> dict[str, Any]:
+    """What is valid, and what is searched unless the search file says otherwise (None: nothing)."""
+    if parameter.kind == "choice":
+        options = list(parameter.options)
+        return {"options": options, "search": options if parameter.searched else None}
+    search = list(parameter.search) if parameter.searched else None
+    return {"valid": [parameter.low, parameter.high], "search": search, "log": parameter.log}
 
 
 def print_catalogue() -> None:
@@ -45,8 +55,17 @@ def print_catalogue() -> None:
         for heading in ("parameter", "default", "search range", "meaning"):
             table.add_column(heading)
         for parameter in entry["parameters"]:
-            search = parameter["search"]
-            span = f"{search[0]:g} – {search[1]:g}{' (log)' if parameter['log'] else ''}" if search else "not searched"
-            table.add_row(parameter["name"], f"{parameter['default']:g}", span, parameter["meaning"])
+            table.add_row(parameter["name"], number(parameter["default"]), _span(parameter), parameter["meaning"])
         console.print(table)
-        console.print(f"source: {entry['source']}\n", markup=False)
+        scope = "one λ for each sample" if entry["scope"] == "sample" else "one λ a step"
+        console.print(f"{scope}; source: {entry['source']}\n", markup=False)
+
+
+def _span(parameter: dict[str, Any]) -> str:
+    """What is searched, in words; of a choice that is not searched, what it may be."""
+    if "options" in parameter:
+        return f"{' | '.join(parameter['options'])}{'' if parameter['search'] else ' (not searched)'}"
+    if not parameter["search"]:
+        return "not searched"
+    low, high = parameter["search"]
+    return f"{low:g} – {high:g}{' (log)' if parameter['log'] else ''}"

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import pydantic
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from policies.registry import FAMILIES, policy_class
+from search.domains import Domain, check_domain, contains, ends
 from search.errors import SearchError
 from trainables.config import (
     AugmentationSettings,
@@ -23,6 +24,7 @@ from trainables.config import (
     TrainingSettings,
     TrialSettings,
 )
+from trainables.errors import ConfigError
 from trainables.settings import Settings
 
 DEFAULT_FAMILIES = (
@@ -35,43 +37,6 @@ DEFAULT_FAMILIES = (
 )
 
 
-class Interval(Settings):
-    """A range that a search looks in, ends included; `log` spreads the looks evenly over orders of magnitude."""
-
-    low: float
-    high: float
-    log: bool = False
-
-    @pydantic.model_validator(mode="after")
-    def _ordered(self) -> Interval:
-        if not self.low < self.high:
-            raise ValueError(f"`low` < `high` must hold, but got low={self.low}, high={self.high}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"`low` must be positive when `log` is true, but got low={self.low}")
-        return self
-
-
-class Choices(Settings):
-    """A list of values that a search picks from."""
-
-    choices: Annotated[tuple[float, ...], Field(min_length=1)]
-
-
-def _kind_of_domain(value: Any) -> str:
-    if isinstance(value, Choices) or (isinstance(value, dict) and "choices" in value):
-        return "(choices)"
-    if isinstance(value, Interval | dict):
-        return "(interval)"
-    return "(number)"
-
-
-Domain = Annotated[
-    Annotated[float, Tag("(number)")] | Annotated[Interval, Tag("(interval)")] | Annotated[Choices, Tag("(choices)")],
-    Discriminator(_kind_of_domain),
-]
-"""What a search may do with one number: keep it, or vary it."""
-
-
 class SpaceSettings(Settings):
     """What is searched. Learning rate and temperature, if they are, are searched alike for every family."""
 
@@ -80,35 +45,13 @@ class SpaceSettings(Settings):
     policies: dict[str, dict[str, Domain]] = Field(default_factory=dict)
     """`policies.<family>.<parameter>`: overrides of a family's own search ranges."""
 
-    @pydantic.model_validator(mode="after")
-    def _known_and_valid(self) -> SpaceSettings:
-        for family, domains in self.policies.items():
-            known = policy_class(family).parameters()
-            for name, domain in domains.items():
-                policy_class(family).check_names([name])
-                for end in ends(domain):
-                    known[name].validate(family, name, end)
-        for name in ("learning_rate", "temperature"):
-            domain = getattr(self, name)
-            if domain is not None and min(ends(domain)) <= 0:
-                raise ValueError(f"`{name}` must be positive, but got {min(ends(domain))}")
-        return self
-
-
-def ends(domain: Domain) -> tuple[float, ...]:
-    """The extreme or listed values of a domain."""
-    if isinstance(domain, Interval):
-        return domain.low, domain.high
-    if isinstance(domain, Choices):
-        return domain.choices
-    return (domain,)
-
-
-def contains(domain: Domain, value: float) -> bool:
-    """Whether a search over this domain could choose the value."""
-    if isinstance(domain, Interval):
-        return domain.low <= value <= domain.high
-    return value in ends(domain)
+    @pydantic.field_validator("learning_rate", "temperature")
+    @classmethod
+    def _positive_numbers(cls, domain: Domain | None) -> Domain | None:
+        for end in () if domain is None else ends(domain):
+            if isinstance(end, str) or end <= 0:
+                raise ConfigError(f"must be made of positive numbers, but got {end!r}.")
+        return domain
 
 
 class ResourceSettings(Settings):
@@ -186,16 +129,20 @@ class SearchConfig(Settings):
         return self
 
     @pydantic.model_validator(mode="after")
-    def _overrides_have_an_effect(self) -> SearchConfig:
-        for family in self.space.policies:
+    def _overrides_are_valid_and_have_an_effect(self) -> SearchConfig:
+        for family, domains in self.space.policies.items():
+            owner = policy_class(family)
+            owner.check_names(domains)
+            for name, domain in domains.items():
+                check_domain(domain, owner.parameters()[name], f"space.policies.{family}", name)
             if family not in self.families:
                 raise ValueError(
                     f"`space.policies.{family}` has no effect, since {family!r} is not among `families`:"
                     f" {', '.join(self.families)}"
                 )
-        domain = self.space.policies.get("fixed", {}).get("weight")
-        if "fixed" in self.families and domain is not None:
-            outside = [weight for weight in self.baselines if not contains(domain, weight)]
+        weights = self.space.policies.get("fixed", {}).get("weight")
+        if "fixed" in self.families and weights is not None:
+            outside = [weight for weight in self.baselines if not contains(weights, weight)]
             if outside:
                 raise ValueError(
                     f"`baselines` must lie in `space.policies.fixed.weight`, but {outside} do not; shorten `baselines`"

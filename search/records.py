@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pydantic
 
+from policies.parameter import Value
 from trainables.records import TrialHistory
 from trainables.settings import Settings
 
@@ -23,7 +24,7 @@ class TrialRecord(Settings):
     """From 1, in the order in which they were suggested."""
     status: TrialStatus
     family: str
-    parameters: dict[str, float | int]
+    parameters: dict[str, Value]
     """The policy's parameters, without its family's prefix; all of them, also those not searched."""
     shared: dict[str, float | int]
     """What is searched alike for every family: `learning_rate`, `temperature`."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Protocol
 
-from policies.parameter import Parameter
+from policies.parameter import Parameter, Value
 from policies.registry import policy_class
-from search.config import Choices, Domain, Interval, SearchConfig
+from search.config import SearchConfig
+from search.domains import Choices, Domain, Interval
 
 
 class Suggests(Protocol):
@@ -26,18 +27,18 @@ class Variable:
     """One name in a suggestion: its domain, the value it starts from, and whether it is whole."""
 
     domain: Domain
-    default: float
+    default: Value
     whole: bool = False
 
     @property
     def varies(self) -> bool:
         """Whether a search has a choice here."""
-        return not isinstance(self.domain, int | float)
+        return isinstance(self.domain, Interval | Choices)
 
-    def suggest(self, trial: Suggests, name: str) -> float | int:
+    def suggest(self, trial: Suggests, name: str) -> Value:
         """Ask the sampler for a value; a constant is answered without asking."""
         if isinstance(self.domain, Choices):
-            value: float = trial.suggest_categorical(name, self.domain.choices)
+            value: Value = trial.suggest_categorical(name, self.domain.choices)
         elif isinstance(self.domain, Interval):
             if self.whole:
                 return trial.suggest_int(name, int(self.domain.low), int(self.domain.high), log=self.domain.log)
@@ -46,15 +47,20 @@ class Variable:
             value = self.domain
         return int(value) if self.whole else value
 
-    def start(self) -> float | int:
-        """The allowed value nearest to the default."""
+    def start(self) -> Value:
+        """The allowed value nearest to the default; of options, the default itself or else the first."""
         if isinstance(self.domain, Choices):
-            value = min(self.domain.choices, key=lambda choice: abs(choice - self.default))
+            value = min(self.domain.choices, key=self._distance)
         elif isinstance(self.domain, Interval):
             value = min(max(self.default, self.domain.low), self.domain.high)
         else:
             value = self.domain
         return int(value) if self.whole else value
+
+    def _distance(self, value: Value) -> float:
+        if isinstance(value, str) or isinstance(self.default, str):
+            return float(value != self.default)
+        return abs(value - self.default)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,5 +128,7 @@ def _variable(domain: Domain | None, default: float) -> Variable:
 def _declared_domain(parameter: Parameter) -> Domain:
     if not parameter.searched:
         return parameter.default
+    if parameter.kind == "choice":
+        return Choices(choices=parameter.options)
     low, high = parameter.search
     return Interval(low=low, high=high, log=parameter.log)

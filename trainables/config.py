@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
+from policies.parameter import Value
 from policies.registry import create_policy
 from trainables.settings import Settings
 
@@ -137,7 +138,7 @@ class PolicySettings(Settings):
     """A λ policy: its family and parameters; those not named take their defaults."""
 
     family: str = "fixed"
-    parameters: dict[str, float | int] = Field(default_factory=dict)
+    parameters: dict[str, Value] = Field(default_factory=dict)
 
     @pydantic.model_validator(mode="after")
     def _exists(self) -> PolicySettings:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from policies.parameter import Value
 from policies.registry import create_policy
 from trainables.config import PolicySettings, TrialSettings
 
 SHARED = ("learning_rate", "temperature")
 
 
-def policy_parameters(suggestion: Mapping[str, Any]) -> dict[str, float | int]:
+def policy_parameters(suggestion: Mapping[str, Any]) -> dict[str, Value]:
     """The policy's parameters in a suggestion, without the family's prefix."""
     prefix = f"{suggestion['family']}."
     return {key.removeprefix(prefix): value for key, value in suggestion.items() if key.startswith(prefix)}

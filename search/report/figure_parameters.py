@@ -1,4 +1,4 @@
-"""The score against each searched number: a family's own, and those that all families share."""
+"""The score against each searched setting: a family's own, and those that all families share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from policies.parameter import Value
 from policies.registry import FAMILIES
 from search.records import SearchRecord, TrialRecord
 from search.report.drawing import Figure, focus, new_figure, percent_axis, plain_axis, thinned, to_svg
@@ -20,10 +21,14 @@ _FEW = 4
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One parameter: its value and the score of each trial, best first. `families` names each point's family."""
+    """One parameter: its value and the score of each trial, best first. `families` names each point's family.
+
+    The values of a choice are places in `options`, which is empty for a number.
+    """
 
     name: str
     log: bool
+    options: tuple[str, ...]
     values: tuple[float, ...]
     scores: tuple[float, ...]
     families: tuple[str, ...]
@@ -36,7 +41,7 @@ class ParametersInfo:
     family: str | None
     panels: tuple[Panel, ...]
     meanings: dict[str, str]
-    kept: dict[str, float | int]
+    kept: dict[str, Value]
     limits: tuple[float, float]
 
 
@@ -63,25 +68,27 @@ def _get_family_info(search: SearchRecord, family: str) -> ParametersInfo | None
 def _info(
     family: str | None,
     trials: tuple[TrialRecord, ...],
-    settings: list[dict[str, float | int]],
+    settings: list[dict[str, Value]],
     meanings: dict[str, str],
     log: set[str],
 ) -> ParametersInfo | None:
     """None where nothing was varied."""
     names = list(dict.fromkeys(name for values in settings for name in values))
     panels = []
-    kept: dict[str, float | int] = {}
+    kept: dict[str, Value] = {}
     for name in names:
         seen = [(values[name], trial) for values, trial in zip(settings, trials, strict=True) if name in values]
         if len({value for value, _ in seen}) == 1:
             kept[name] = seen[0][0]
             continue
         shown = thinned(seen, _MOST_POINTS)
+        options = tuple(sorted({value for value, _ in seen if isinstance(value, str)}))
         panels.append(
             Panel(
                 name=name,
-                log=name in log and min(value for value, _ in seen) > 0,
-                values=tuple(float(value) for value, _ in shown),
+                log=name in log and all(not isinstance(value, str) and value > 0 for value, _ in seen),
+                options=options,
+                values=tuple(_place(value, options) for value, _ in shown),
                 scores=tuple(trial.score or 0.0 for _, trial in shown),
                 families=tuple(trial.family for _, trial in shown),
             )
@@ -96,6 +103,10 @@ def _info(
         kept=kept,
         limits=focus(scores, scores[:1]),
     )
+
+
+def _place(value: Value, options: tuple[str, ...]) -> float:
+    return float(options.index(value)) if isinstance(value, str) else float(value)
 
 
 def _plot_parameters(info: ParametersInfo, place: int) -> Figure:
@@ -148,7 +159,10 @@ def _plot_panel(axes: Any, panel: Panel, limits: tuple[float, float]) -> None:
         axes.margins(x=0.06)
     plain_axis(axes.xaxis, log=panel.log)
     distinct = sorted(set(panel.values))
-    if len(distinct) <= _FEW:  # a list of choices rather than a range
+    if panel.options:
+        axes.set_xticks(range(len(panel.options)), [option.replace("_", " ") for option in panel.options])
+        axes.set_xlim(-0.5, len(panel.options) - 0.5)
+    elif len(distinct) <= _FEW:  # a list of choices rather than a range
         axes.set_xticks(distinct, [number(value) for value in distinct])
     percent_axis(axes.yaxis, low, high, ticks=4)
     axes.set_xlabel(panel.name.replace("_", " "))

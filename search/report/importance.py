@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from policies.parameter import Value
 from policies.registry import FAMILIES
 from search.records import SearchRecord, TrialRecord
 from trainables.settings import Settings
@@ -63,7 +64,7 @@ def _family_importance(family: str, trials: Sequence[TrialRecord]) -> Importance
 
 
 def _importance(
-    family: str | None, trials: Sequence[TrialRecord], settings: Sequence[Mapping[str, float | int | str]]
+    family: str | None, trials: Sequence[TrialRecord], settings: Sequence[Mapping[str, Value]]
 ) -> Importance:
     def without(reason: str) -> Importance:
         return Importance(family=family, trials=len(trials), shares=None, reason=reason)
@@ -88,8 +89,8 @@ def _importance(
     )
 
 
-def _distribution(family: str | None, name: str, seen: Sequence[float | int | str]) -> BaseDistribution:
-    """The range that was searched, widened to what was seen; a shared setting's is what was seen."""
+def _distribution(family: str | None, name: str, seen: Sequence[Value]) -> BaseDistribution:
+    """The range that was searched, widened to what was seen; names and shared settings have what was seen only."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     values = [v for v in seen if isinstance(v, int | float)]
@@ -105,7 +106,7 @@ def _distribution(family: str | None, name: str, seen: Sequence[float | int | st
 
 def _fanova(
     space: dict[str, BaseDistribution],
-    settings: Sequence[Mapping[str, float | int | str]],
+    settings: Sequence[Mapping[str, Value]],
     scores: Sequence[float],
 ) -> dict[str, float] | None:
     import optuna
@@ -128,7 +129,7 @@ def _fanova(
     return shares if all(math.isfinite(share) for share in shares.values()) else None
 
 
-def _value(value: float | int | str) -> float | str:
+def _value(value: Value) -> float | str:
     return value if isinstance(value, str) else float(value)
 
 

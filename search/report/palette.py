@@ -6,6 +6,7 @@ cool ones for schedules, warm ones for rules that look at the gradients, grey fo
 
 from __future__ import annotations
 
+import colorsys
 import dataclasses
 import re
 
@@ -37,6 +38,7 @@ _COLOURS = (
     "#9c9e2e",
     "#7f3b2f",
 )
+_GOLDEN_RATIO = 0.618034
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", **{colour: f"c{i}" for i, colour in enumerate(_COLOURS)}}
 
 
@@ -55,9 +57,16 @@ def family_colour(family: str) -> str:
     if family in _KNOWN:
         return _COLOURS[_KNOWN[family]]
     later = [name for name in FAMILIES if name not in _KNOWN]
-    place = later.index(family) if family in later else sum(family.encode())
+    return _spare_colour(later.index(family) if family in later else sum(family.encode()))
+
+
+def _spare_colour(place: int) -> str:
+    """Colours without end: the palette's own first, then hues a golden angle apart, readable on white and on dark."""
     spare = _COLOURS[len(_KNOWN) :]
-    return spare[place % len(spare)]
+    if place < len(spare):
+        return spare[place]
+    rgb = colorsys.hls_to_rgb(place * _GOLDEN_RATIO % 1.0, 0.5, 0.4)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
 
 
 def css_colour(colour: str) -> str:

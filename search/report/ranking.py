@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 
+from policies.parameter import Value
 from search.records import SearchRecord, TrialRecord
 from trainables.settings import Settings
 
@@ -37,7 +38,7 @@ class BestTrial(Settings):
     seeds: tuple[SeedScore, ...]
     rule: str
     complexity: int
-    parameters: dict[str, float | int]
+    parameters: dict[str, Value]
     shared: dict[str, float | int]
 
 

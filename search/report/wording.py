@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from policies.parameter import Value
+
 
 def family_title(family: str) -> str:
     """`norm_ratio_threshold` as words."""
@@ -28,9 +30,11 @@ def spread(deviation: float | None, digits: int = 2) -> str:
     return "" if deviation is None or not math.isfinite(deviation) else f"± {100 * deviation:.{digits}f}"
 
 
-def number(value: float | int | None) -> str:
-    """A setting in at most three significant digits."""
-    return "–" if value is None else f"{value:.3g}"
+def number(value: Value | None) -> str:
+    """A setting: a number in at most three significant digits, an option by its name."""
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def count(amount: int, noun: str) -> str:

@@ -6,6 +6,7 @@ import collections
 from typing import Any
 
 from search.records import SearchRecord, TrialRecord
+from search.report.wording import number
 
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
@@ -64,7 +65,7 @@ def trial_parameters(search: SearchRecord, trial: TrialRecord) -> dict[str, str]
 
 def run_name(trial: TrialRecord) -> str:
     """Such as `007 cosine_threshold`, or `001 fixed λ=0.9 (baseline)`: what the legend of a chart shows."""
-    constant = f" λ={trial.parameters['weight']:.3g}" if set(trial.parameters) == {"weight"} else ""
+    constant = f" λ={number(trial.parameters['weight'])}" if set(trial.parameters) == {"weight"} else ""
     return f"{trial.number:03d} {trial.family}{constant}{' (baseline)' if trial.baseline else ''}"
 
 

@@ -1,7 +1,8 @@
 import pytest
 
 from policies.errors import KDPolicySearchError
-from search.config import Interval, load_config, parse_config
+from search.config import load_config, parse_config
+from search.domains import Interval
 from search.recipes import recipe_names
 
 MINIMAL = """
@@ -45,11 +46,33 @@ def test_the_default_families_hold_the_constant_and_every_kind_of_rule():
         ("trials_per_family=2", r"`trials_per_family` must be at least the number of `baselines` \(4\).*but got 2"),
         ("baselines=[1.5]", r"fixed\.weight.*in \[0, 1\].*got 1\.5"),
         ("name=a/b", r"`name` must be made of letters"),
-        ("space.temperature.choices=[0.0]", r"`space` `temperature` must be positive, but got 0"),
+        ("space.temperature.choices=[0.0]", r"`space\.temperature`: must be made of positive numbers, but got 0\.0"),
+        ("space.temperature=warm", r"`space\.temperature`: must be made of positive numbers, but got 'warm'"),
+        ("space.temperature.choices=[[1.0]]", r"`space\.temperature\.choices\.0` should be a valid number"),
         ("space.learning_rate.low=1", r"`space\.learning_rate\.high` is missing"),
         ("space.learning_rate={low=2.0,high=1.0}", r"`low` < `high` must hold, but got low=2\.0, high=1\.0"),
         ("space.learning_rate={low=0.0,high=1.0,log=true}", r"`low` must be positive when `log`"),
-        ("space.policies.fixed.weight={low=0.0,high=2.0}", r"fixed\.weight.*got 2\.0"),
+        (
+            "space.policies.fixed.weight={low=0.0,high=2.0}",
+            r"`space\.policies\.fixed\.weight` must be a real.*got 2\.0",
+        ),
+        (
+            "space.policies.fixed.weight=half",
+            r"`space\.policies\.fixed\.weight` must be a real in \[0, 1\].*got 'half'",
+        ),
+        (
+            "space.policies.norm_balance.tier=logits",
+            r"`space\.policies\.norm_balance\.tier` must be a choice.*'logit'\?",
+        ),
+        ("space.policies.norm_balance.tier=1", r"`space\.policies\.norm_balance\.tier` must be a choice.*got 1\.0"),
+        (
+            'space.policies.norm_balance.tier.choices=["full", "half"]',
+            r"`space\.policies\.norm_balance\.tier` must be a choice of full, last_block, logit.*got 'half'",
+        ),
+        (
+            "space.policies.norm_balance.tier={low=0.0,high=1.0}",
+            r"norm_balance\.tier` must be a choice.*got a range, low=0, high=1; give one of them",
+        ),
         ("space.policies.fixed.wieght=0.5", r"no parameter 'wieght'.*Did you mean 'weight'"),
         ("space.policies.linear_schedule.start=0.5", r"`space\.policies\.linear_schedule` has no effect"),
         ("space.policies.fixed.weight.choices=[0.5]", r"`baselines` must lie in .*\[0\.9, 1\.0, 0\.0\] do not"),

@@ -1,9 +1,13 @@
+import dataclasses
 import pickle
+from typing import ClassVar
 
 import optuna
 import pytest
 
 from policies import FAMILIES, create_policy
+from policies.fixed import Fixed
+from policies.parameter import choice
 from search.config import load_config
 from search.searcher import FairSearch
 from search.space import build_space, is_baseline
@@ -53,6 +57,53 @@ def test_a_search_file_narrows_fixes_and_widens():
     suggestion = ask(space, "cosine_threshold")
     assert suggestion["cosine_threshold.smoothing"] == 0.5
     assert isinstance(suggestion["cosine_threshold.measure_every"], int)
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class WithChoices(Fixed):
+    """A constant with two choices, one of which is searched."""
+
+    family: ClassVar[str] = "with_choices"
+
+    feature: str = choice("cosine", options=("norm_ratio", "cosine", "none"), meaning="what is looked at")
+    tier: str = choice("full", options=("full", "logit"), searched=False, meaning="where it is measured")
+
+
+@pytest.fixture
+def with_choices(monkeypatch):
+    monkeypatch.setitem(FAMILIES, "with_choices", WithChoices)
+    return lambda *overrides: load_config("digits-quick", ['families=["fixed", "with_choices"]', *overrides])
+
+
+def test_a_searched_choice_takes_every_option_and_starts_at_its_default(with_choices):
+    suggestions = [s for s in tuned(with_choices("trials_per_family=20"))[0] if s["family"] == "with_choices"]
+    assert suggestions[0]["with_choices.feature"] == "cosine"
+    assert {s["with_choices.feature"] for s in suggestions} == {"norm_ratio", "cosine", "none"}
+    assert {s["with_choices.tier"] for s in suggestions} == {"full"}
+    create_policy("with_choices", policy_parameters(suggestions[-1]))
+
+
+def test_a_choice_that_pays_is_chosen_more_often(with_choices):
+    searcher = FairSearch(with_choices("trials_per_family=40", "space.policies.with_choices.weight=0.5"))
+    chosen = []
+    for number in range(80):
+        suggestion = searcher.suggest(str(number))
+        feature = suggestion.get("with_choices.feature")
+        chosen += [feature] if feature else []
+        score = 0.5 + 0.1 * (feature == "none")
+        searcher.on_trial_complete(str(number), {"score": score, "training_iteration": 1})
+    assert chosen[-20:].count("none") > 10
+
+
+def test_a_search_file_lists_and_fixes_options(with_choices):
+    config = with_choices(
+        'space.policies.with_choices.feature.choices=["none", "norm_ratio"]', "space.policies.with_choices.tier=logit"
+    )
+    space = build_space(config)
+    assert space.start("with_choices")["with_choices.feature"] == "none"  # the default is not listed: the first is
+    assert "with_choices.tier" not in space.start("with_choices")
+    assert {ask(space, "with_choices")["with_choices.tier"] for _ in range(3)} == {"logit"}
+    assert type(config).parse(config.model_dump(mode="json")) == config
 
 
 def test_space_is_picklable_since_a_snapshot_holds_it():

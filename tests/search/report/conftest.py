@@ -41,7 +41,7 @@ def build_trial(
     family: str = "fixed",
     scores: tuple[float, ...] = (0.80, 0.81, 0.82),
     *,
-    parameters: dict[str, float] | None = None,
+    parameters: dict[str, float | str] | None = None,
     learning_rate: float = 0.01,
     temperature: float = 4.0,
     status: str = "finished",
@@ -131,20 +131,20 @@ def build_full_search(per_family: int = 8, seed: int = 0) -> SearchRecord:
     return build_search(*trials)
 
 
-def _draw_parameters(rng: random.Random, family: str, place: int) -> dict[str, float]:
+def _draw_parameters(rng: random.Random, family: str, place: int) -> dict[str, Any]:
     declared = create_policy(family).parameters()
     if family == "fixed" and place < 4:
         return {"weight": (0.9, 0.0, 0.5, 1.0)[place]}
-    values: dict[str, float] = {}
+    values: dict[str, Any] = {}
     for name, parameter in declared.items():
-        if parameter.searched:
+        if parameter.searched and parameter.kind != "choice":
             low, high = parameter.search
             draw = rng.random()
             values[name] = low * (high / low) ** draw if parameter.log else low + (high - low) * draw
     return values
 
 
-def _worth(family: str, parameters: dict[str, float]) -> float:
+def _worth(family: str, parameters: dict[str, Any]) -> float:
     if family == "fixed":
         return 0.01 - 0.09 * (parameters["weight"] - 0.45) ** 2
     if family == "norm_ratio_threshold":

@@ -57,7 +57,7 @@ def test_parameter_info_has_a_panel_for_each_varied_parameter(full_search):
     info = _get_family_info(full_search, "norm_ratio_threshold")
     assert {panel.name for panel in info.panels} == {"threshold", "above", "below", "smoothing"}
     assert {panel.name for panel in info.panels if panel.log} == {"threshold"}
-    assert info.kept == {"hysteresis": 0.05, "measure_every": 10}
+    assert info.kept == {"hysteresis": 0.05, "measure_every": 10, "tier": "full", "pair": "same"}
     assert all(panel.scores[0] == max(panel.scores) for panel in info.panels)
 
 

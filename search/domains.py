@@ -1,0 +1,90 @@
+"""What a search may do with one setting: keep it at a value, or vary it over a range or a list."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+import pydantic
+from pydantic import Discriminator, Field, Tag
+
+from policies.errors import PolicyError
+from policies.parameter import Parameter, Value
+from trainables.settings import Settings
+
+
+class Interval(Settings):
+    """A range that a search looks in, ends included; `log` spreads the looks evenly over orders of magnitude."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> Interval:
+        if not self.low < self.high:
+            raise ValueError(f"`low` < `high` must hold, but got low={self.low}, high={self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"`low` must be positive when `log` is true, but got low={self.low}")
+        return self
+
+
+def _kind_of_constant(value: Any) -> str:
+    return "(text)" if isinstance(value, str) else "(number)"
+
+
+_Number = Annotated[float, Tag("(number)")]
+_Text = Annotated[str, Tag("(text)")]
+
+
+class Choices(Settings):
+    """A list of values that a search picks from: numbers, or options of a choice."""
+
+    choices: Annotated[
+        tuple[Annotated[_Number | _Text, Discriminator(_kind_of_constant)], ...],
+        Field(min_length=1),
+    ]
+
+
+def _kind_of_domain(value: Any) -> str:
+    if isinstance(value, Choices) or (isinstance(value, dict) and "choices" in value):
+        return "(choices)"
+    if isinstance(value, Interval | dict):
+        return "(interval)"
+    return _kind_of_constant(value)
+
+
+Domain: TypeAlias = Annotated[
+    _Number | _Text | Annotated[Interval, Tag("(interval)")] | Annotated[Choices, Tag("(choices)")],
+    Discriminator(_kind_of_domain),
+]
+
+
+def ends(domain: Domain) -> tuple[Value, ...]:
+    """The extreme or listed values of a domain."""
+    if isinstance(domain, Interval):
+        return domain.low, domain.high
+    if isinstance(domain, Choices):
+        return domain.choices
+    return (domain,)
+
+
+def contains(domain: Domain, value: float) -> bool:
+    """Whether a search over this domain could choose the value."""
+    if isinstance(domain, Interval):
+        return domain.low <= value <= domain.high
+    return value in ends(domain)
+
+
+def check_domain(domain: Domain, parameter: Parameter, owner: str, name: str) -> None:
+    """Make sure that all of a domain is valid for a policy's parameter.
+
+    Raises:
+        PolicyError: it is not; the message names `owner`.`name`.
+    """
+    if isinstance(domain, Interval) and parameter.kind == "choice":
+        raise PolicyError(
+            f"`{owner}.{name}` must be a choice of {', '.join(parameter.options)} ({parameter.meaning}), but got a"
+            f" range, low={domain.low:g}, high={domain.high:g}; give one of them, or several as {{ choices = [...] }}."
+        )
+    for end in ends(domain):
+        parameter.validate(owner, name, end)
