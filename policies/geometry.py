@@ -49,19 +49,19 @@ class Geometry(NamedTuple):
 
     @property
     def difference_sq(self) -> float:
-        """‖g_d - g_t‖²."""
-        return self._combined_sq(-1.0)
+        """‖g_d - g_t‖²; rounding never makes it negative."""
+        return max(0.0, self.distill_sq + self.task_sq - 2.0 * self.inner)
 
     @property
     def sum_sq(self) -> float:
-        """‖g_d + g_t‖²."""
-        return self._combined_sq(1.0)
+        """‖g_d + g_t‖²; rounding never makes it negative."""
+        return max(0.0, self.distill_sq + self.task_sq + 2.0 * self.inner)
 
     @property
     def least_norm_weight(self) -> float:
         """The λ in [0, 1] at which ‖λ g_d + (1-λ) g_t‖ is least; ½ where every λ gives the same vector.
 
-        Moving from that point raises neither loss, to first order, unless the vector vanishes (arXiv 1810.04650).
+        A small step along that vector raises neither loss (arXiv 1810.04650); it vanishes where no step lowers both.
         """
         a, b, c = self
         toward_distill, toward_task = max(0.0, b - c), max(0.0, a - c)
@@ -73,11 +73,6 @@ class Geometry(NamedTuple):
         """‖λ g_d + (1-λ) g_t‖² at λ = `weight`."""
         a, b, c = self
         return max(0.0, weight * weight * a + 2.0 * weight * (1.0 - weight) * c + (1.0 - weight) ** 2 * b)
-
-    def _combined_sq(self, sign: float) -> float:
-        """‖g_d + sign·g_t‖² as a sum of terms that are not negative: a + b ± 2c cancels for like gradients."""
-        distill, task = math.sqrt(self.distill_sq), math.sqrt(self.task_sq)
-        return (distill - task) ** 2 + 2.0 * max(0.0, distill * task + sign * self.inner)
 
     @property
     def safe_interval(self) -> tuple[float, float]:

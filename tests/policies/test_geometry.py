@@ -46,3 +46,43 @@ def test_outside_the_safe_interval_one_loss_rises():
     assert (low * 0.99) * 4.0 + (1 - low * 0.99) * -1.0 < 0
     above = high + 0.01
     assert above * -1.0 + (1 - above) * 1.0 < 0
+
+
+def test_a_geometry_is_told_by_its_norm_ratio_and_cosine(geometry):
+    if geometry.distill_sq == 0.0 or geometry.task_sq == 0.0:
+        return
+    same = Geometry.of(geometry.norm_ratio, geometry.cosine)
+    assert same.norm_ratio == pytest.approx(geometry.norm_ratio)
+    assert same.cosine == pytest.approx(geometry.cosine)
+    assert same.least_norm_weight == pytest.approx(geometry.least_norm_weight, abs=1e-12)
+    assert same.safe_interval == pytest.approx(geometry.safe_interval, abs=1e-12)
+
+
+def test_least_norm_weight_is_no_worse_than_any_point_of_a_dense_grid(geometry):
+    least = geometry.norm_sq(geometry.least_norm_weight)
+    grid = min(geometry.norm_sq(i / 1000) for i in range(1001))
+    assert least <= grid + 1e-12 * max(geometry.distill_sq, geometry.task_sq)
+
+
+def test_least_norm_weight_of_vectors():
+    assert Geometry(1.0, 1.0, 0.0).least_norm_weight == 0.5
+    assert Geometry(4.0, 1.0, 0.0).least_norm_weight == pytest.approx(0.2)
+    assert Geometry(4.0, 1.0, 1.5).least_norm_weight == 0.0
+    assert Geometry(1.0, 4.0, 1.5).least_norm_weight == 1.0
+    assert Geometry(0.0, 1.0, 0.0).least_norm_weight == 1.0
+    assert Geometry(4.0, 4.0, 4.0).least_norm_weight == 0.5
+
+
+def test_squares_of_sum_and_difference():
+    assert Geometry(9.0, 4.0, -6.0).sum_sq == pytest.approx(1.0)
+    assert Geometry(9.0, 4.0, 6.0).sum_sq == pytest.approx(25.0)
+    assert Geometry(9.0, 4.0, -6.0).difference_sq == pytest.approx(25.0)
+
+
+def test_squares_are_never_negative(geometry):
+    # An inner product rounded up past the product of the lengths, as sums in single precision give it.
+    a, b, c = geometry
+    for rounded in (Geometry(a, b, c * (1 + 1e-6)), Geometry(a, b, -c * (1 + 1e-6))):
+        assert rounded.difference_sq >= 0.0
+        assert rounded.sum_sq >= 0.0
+        assert rounded.norm_sq(rounded.least_norm_weight) >= 0.0
