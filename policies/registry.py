@@ -28,9 +28,11 @@ from policies.sample_cosine_ramp import SampleCosineRamp
 from policies.sample_cosine_threshold import SampleCosineThreshold
 from policies.sample_norm_balance import SampleNormBalance
 from policies.sample_norm_ratio_threshold import SampleNormRatioThreshold
+from policies.sample_tree import SampleTree
 from policies.step_schedule import StepSchedule
 from policies.taylor import Taylor
 from policies.taylor_curvature import TaylorCurvature
+from policies.tree import Tree
 from policies.uncertainty import Uncertainty
 from policies.upgrad import UPGrad
 from policies.warm_up import WarmUp
@@ -60,11 +62,13 @@ FAMILIES: dict[str, type[Policy]] = {
         DynamicWeightAverage,
         Uncertainty,
         Famo,
+        Tree,
         SampleCosineThreshold,
         SampleCosineRamp,
         SampleNormRatioThreshold,
         SampleNormBalance,
         SampleAgreementThreshold,
+        SampleTree,
     )
 }
 
