@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from policies.document import load_policy, policy_document
 from policies.errors import KDPolicySearchError, PolicyError
+from policies.extensions import register_policy
 from policies.geometry import Geometry
-from policies.policy import Decision, Observation, Policy
+from policies.own_file import load_policy_class
+from policies.policy import BatchPolicy, Decision, Observation, Policy
 from policies.registry import FAMILIES, create_policy
+from policies.sample import SampleObservation, SamplePolicy
 
 if TYPE_CHECKING:
     from policies.balancer import LossBalancer, Step
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAMILIES",
+    "BatchPolicy",
     "Decision",
     "Geometry",
     "KDPolicySearchError",
@@ -23,11 +27,15 @@ __all__ = [
     "Observation",
     "Policy",
     "PolicyError",
+    "SampleObservation",
+    "SamplePolicy",
     "Step",
     "create_policy",
     "distillation_loss",
     "load_policy",
+    "load_policy_class",
     "policy_document",
+    "register_policy",
 ]
 
 # What needs torch is imported on first use: listing policies and checking a search file must not cost seconds.

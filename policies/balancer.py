@@ -155,6 +155,7 @@ class LossBalancer:
         student: nn.Module | Iterable[Tensor],
         *,
         total_steps: int | None = None,
+        policies: Iterable[type[Policy]] = (),
         **more: Any,
     ) -> LossBalancer:
         """A balancer for the policy in a `policy.json`.
@@ -163,12 +164,13 @@ class LossBalancer:
             path: the file.
             student: as for the class.
             total_steps: as for the class.
+            policies: classes of your own, if the file holds a rule of one.
             more: `guard`, `grad_scaler`, `last_block`, `process_group`, as for the class.
 
         Raises:
             PolicyError: the file is unreadable or invalid, or as for the class.
         """
-        document = read_document(path)
+        document = read_document(path, policies)
         policy = create_policy(document["family"], document["parameters"])
         return cls(policy, student, total_steps=total_steps, temperature=float(document["temperature"]), **more)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 from policies.errors import PolicyError, nearest
+from policies.extensions import origin_of, register_policy
 from policies.policy import Policy
-from policies.registry import create_policy
+from policies.registry import create_policy, policy_class
 
 FORMAT = "kd-policy"
 VERSION = 1
-_KNOWN = ("format", "version", "family", "parameters", "rule", "temperature", "training", "evidence")
+_KNOWN = ("format", "version", "family", "origin", "parameters", "rule", "temperature", "training", "evidence")
 
 
 def policy_document(policy: Policy, *, temperature: float, **context: Any) -> dict[str, Any]:
@@ -23,10 +25,12 @@ def policy_document(policy: Policy, *, temperature: float, **context: Any) -> di
         temperature: the distillation temperature T that the policy was found with.
         context: `training` (the settings it was found under) and `evidence` (scores), both for people to read.
     """
+    origin = origin_of(type(policy))
     return {
         "format": FORMAT,
         "version": VERSION,
         "family": policy.family,
+        **({} if origin is None else {"origin": origin}),
         "parameters": policy.values(),
         "rule": policy.rule(),
         "temperature": temperature,
@@ -34,12 +38,19 @@ def policy_document(policy: Policy, *, temperature: float, **context: Any) -> di
     }
 
 
-def read_document(path: str | pathlib.Path) -> dict[str, Any]:
+def read_document(path: str | pathlib.Path, policies: Iterable[type[Policy]] = ()) -> dict[str, Any]:
     """A checked `policy.json`.
 
+    Args:
+        path: the file.
+        policies: classes of the user's own, which are registered first.
+
     Raises:
-        PolicyError: the file is missing, is no JSON object or no policy document of this version.
+        PolicyError: the file is missing, is no JSON object or no policy document of this version, or its rule is of
+            somebody's own and not known here.
     """
+    for policy in policies:
+        register_policy(policy)
     try:
         document = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -61,14 +72,33 @@ def read_document(path: str | pathlib.Path) -> dict[str, Any]:
     temperature = document.get("temperature")
     if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not temperature > 0:
         raise PolicyError(f"{str(path)!r}: `temperature` must be a positive number, but got {temperature!r}.")
+    _check_known(document["family"], document.get("origin"), path)
     return document
 
 
-def load_policy(path: str | pathlib.Path) -> Policy:
+def load_policy(path: str | pathlib.Path, policies: Iterable[type[Policy]] = ()) -> Policy:
     """A new policy from a `policy.json`.
+
+    Args:
+        path: the file.
+        policies: as for `read_document`.
 
     Raises:
         PolicyError: as `read_document`, or an unknown family or invalid parameter.
     """
-    document = read_document(path)
+    document = read_document(path, policies)
     return create_policy(document["family"], document["parameters"])
+
+
+def _check_known(family: str, origin: object, path: str | pathlib.Path) -> None:
+    """A rule of somebody's own must have been registered; the document tells its class, but holds no code."""
+    try:
+        policy_class(family)
+    except PolicyError as error:
+        if not isinstance(origin, str):
+            raise
+        name = origin.rpartition(":")[2]
+        raise PolicyError(
+            f"{str(path)!r} holds {family!r}, a rule of somebody's own that is not known here; it is the class"
+            f" {origin}. Import {name}, then call policies.register_policy({name}) before, or pass policies=[{name}]."
+        ) from error

@@ -76,14 +76,22 @@ FAMILIES: dict[str, type[Policy]] = {
 def policy_class(family: str) -> type[Policy]:
     """The class of a family, also by a name that `policies.aliases` gives it.
 
+    A name that is not known here is looked for among the entry points of installed packages.
+
     Raises:
         PolicyError: no family has this name; the message names the nearest one.
     """
     target = ALIASES[family][0] if family in ALIASES else family
-    if target not in FAMILIES:
-        hint = nearest(family, [*FAMILIES, *ALIASES])
-        raise PolicyError(f"there is no policy family {family!r}; known: {', '.join(FAMILIES)}.{hint}")
-    return FAMILIES[target]
+    if target in FAMILIES:
+        return FAMILIES[target]
+    from policies.extensions import installed_families, load_installed
+
+    installed = installed_families()
+    if target in installed:
+        return load_installed(target)
+    known = list(dict.fromkeys([*FAMILIES, *installed]))
+    hint = nearest(family, [*known, *ALIASES])
+    raise PolicyError(f"there is no policy family {family!r}; known: {', '.join(known)}.{hint}")
 
 
 def create_policy(family: str, parameters: dict[str, Any] | None = None) -> Policy:

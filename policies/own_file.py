@@ -1,0 +1,106 @@
+"""A rule from the user's file, loaded from its text under a module name made from the text's hash.
+
+So the text is all that a search has to keep or to send, and two versions of a file are two modules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import pathlib
+import sys
+import traceback
+import types
+
+from policies.errors import PolicyError, nearest
+from policies.extensions import FILE, check_class, told
+from policies.policy import Policy
+
+_LONGEST_FILE = 50_000  # characters; the text travels in a job's environment, which takes 128 KiB
+
+
+def load_policy_class(reference: str, folder: str | pathlib.Path = ".") -> type[Policy]:
+    """The class that `my_rules.py:MyRule` names; not registered yet.
+
+    Args:
+        reference: a file and a class in it.
+        folder: what the file's path is relative to.
+
+    Raises:
+        PolicyError: there is no such file or class, the file fails, or the class is no complete rule.
+    """
+    return policy_from_source(*read_source(reference, folder))
+
+
+def read_source(reference: str, folder: str | pathlib.Path = ".") -> tuple[str, str]:
+    """The origin (`my_rules.py:MyRule`, without folders) and the file's text for a reference.
+
+    Raises:
+        PolicyError: the reference is malformed, or the file cannot be read or is too long.
+    """
+    file, _, name = reference.rpartition(":")
+    if not file.endswith(".py") or not name.isidentifier():
+        raise PolicyError(
+            f"a rule of your own is named as FILE.py:CLASS, like my_rules.py:MyRule, but got {reference!r}."
+        )
+    path = pathlib.Path(folder) / pathlib.Path(file).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PolicyError(f"cannot read {str(path)!r}, named by {reference!r}: {reason}.") from error
+    if len(text) > _LONGEST_FILE:
+        raise PolicyError(
+            f"{str(path)!r} must have at most {_LONGEST_FILE:,} characters, since it travels with each search, but has"
+            f" {len(text):,}; keep the rule in a file of its own."
+        )
+    return f"{path.name}:{name}", text
+
+
+def policy_from_source(origin: str, text: str) -> type[Policy]:
+    """The class of an origin in a file's text; the same class for the same text.
+
+    Raises:
+        PolicyError: as `load_policy_class`, but for the file itself.
+    """
+    file, _, name = origin.rpartition(":")
+    module = _module(file, text)
+    found = vars(module).get(name)
+    if found is None:
+        classes = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Policy)]
+        own = [key for key in classes if vars(module)[key].__module__ == module.__name__]
+        raise PolicyError(f"{file} has no class {name!r}; rules in it: {', '.join(own) or 'none'}.{nearest(name, own)}")
+    check_class(found)
+    policy: type[Policy] = found
+    return policy
+
+
+def _module(file: str, text: str) -> types.ModuleType:
+    """The text, run as a module."""
+    name = "kd_own_policy_" + hashlib.sha256(text.encode()).hexdigest()[:16]
+    if name in sys.modules:
+        return sys.modules[name]
+    module = types.ModuleType(name)
+    sys.modules[name] = module  # where `dataclass` looks for the names in annotations
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # for tracebacks
+    vars(module)[FILE] = file
+    try:
+        exec(compile(text, file, "exec", dont_inherit=True), vars(module))
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise PolicyError(_explain(file, error)) from error
+    return module
+
+
+def _explain(file: str, error: BaseException) -> str:
+    """What went wrong in the user's file, and in which line."""
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return f"{file}, line {error.lineno}, is no Python: {error.msg}: `{(error.text or '').strip()}`."
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    where = f", line {frames[-1].lineno} (`{frames[-1].line}`)," if frames else ""
+    hint = (
+        " A rule's file travels alone: it may import installed packages only, not files beside it."
+        if isinstance(error, ImportError)
+        else ""
+    )
+    return f"{file}{where} failed when it was loaded: {told(error)}.{hint}"
