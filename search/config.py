@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import Field
 
+from policies.aliases import ALIASES, meaning
 from policies.registry import FAMILIES, policy_class
 from search.domains import Domain, check_domain, contains, ends
 from search.errors import SearchError
@@ -97,7 +98,12 @@ class SearchConfig(Settings):
     @classmethod
     def _families_exist(cls, families: tuple[str, ...]) -> tuple[str, ...]:
         for family in families:
-            policy_class(family)
+            target = policy_class(family).family
+            if family in ALIASES:
+                raise ValueError(
+                    f"{family!r} stands for {meaning(family)}; list {target!r} and set those values under"
+                    f" `space.policies.{target}` to keep it at that"
+                )
         if len(set(families)) != len(families):
             raise ValueError("families must differ from one another")
         return families

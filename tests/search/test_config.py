@@ -41,6 +41,7 @@ def test_the_default_families_hold_the_constant_and_every_kind_of_rule():
         ("training.epochs=-1", r"`training\.epochs` should be greater than or equal to 1, but got -1"),
         ('families=["fixed", "cosine_treshold"]', r"`families`.*'cosine_treshold'.*Did you mean 'cosine_threshold'"),
         ("families=[]", r"`families`.*at least 1 item"),
+        ('families=["imtl_g"]', r"'imtl_g' stands for `norm_balance` with balance=1.0; list 'norm_balance'"),
         ('families=["fixed", "fixed"]', r"`families` families must differ"),
         ("data.name=mnist", r"`data\.name` should be 'digits'.*but got 'mnist'"),
         ("trials_per_family=2", r"`trials_per_family` must be at least the number of `baselines` \(4\).*but got 2"),
