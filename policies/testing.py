@@ -1,0 +1,303 @@
+"""The contract of a λ rule, for anybody's own: `check_policy(MyRule)` raises AssertionError at the first broken clause.
+
+Each clause is a function that takes the class, so that a test suite can run them one by one:
+
+    @pytest.mark.parametrize("clause", clauses_of(MyRule), ids=lambda clause: clause.__name__)
+    def test_my_rule_keeps_the_contract(clause):
+        clause(MyRule)
+
+The built-in families are held to the same clauses. Only rules of sample scope need PyTorch here.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from policies.errors import PolicyError
+from policies.extensions import check_class, told
+from policies.parameter import Value
+from policies.policy import BatchPolicy, Decision, Observation, Policy
+from policies.sample import SamplePolicy
+from policies.zoo import (
+    MEASURED,
+    degenerate_streams,
+    hidden,
+    part_of,
+    replaced,
+    sample_batch,
+    settings,
+    unmeasured,
+    valid_extremes,
+    wandering_stream,
+)
+
+Clause: TypeAlias = Callable[[type[Any]], None]
+
+_TOLERANCE = 1e-6  # of λ in float32, when a sample is weighed alone
+
+
+def check_policy(policy: type[Policy]) -> None:
+    """Hold a class to the contract.
+
+    Raises:
+        AssertionError: says which clause is broken, and how.
+    """
+    for clause in clauses_of(policy):
+        clause(policy)
+
+
+def clauses_of(policy: type[Policy]) -> tuple[Clause, ...]:
+    """The clauses that apply to a class; the first makes sure that it is one."""
+    return (*COMMON, *(SAMPLE if isinstance(policy, type) and issubclass(policy, SamplePolicy) else BATCH))
+
+
+def _clause(check: Clause) -> Clause:
+    """Turns whatever the user's own code raises into a broken clause that is named, with the line that raised it."""
+
+    @functools.wraps(check)
+    def checked(policy: type[Any]) -> None:
+        name = getattr(policy, "__name__", repr(policy))
+        try:
+            check(policy)
+        except (AssertionError, PolicyError) as error:
+            raise AssertionError(f"`{name}` breaks `{check.__name__}`: {error}") from error
+        except Exception as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{frame.filename}, line {frame.lineno} (`{frame.line}`)"
+            raise AssertionError(f"`{name}` breaks `{check.__name__}`: {told(error)}; raised in {where}.") from error
+
+    return checked
+
+
+@_clause
+def is_complete(policy: type[Policy]) -> None:
+    """It is a rule with a family, a source and a docstring, and its parameters have defaults."""
+    check_class(policy)
+
+
+@_clause
+def parameters_are_checked(policy: type[Policy]) -> None:
+    """Every parameter has a meaning, and what is no valid value of it is refused with its name."""
+    for name, parameter in policy.parameters().items():
+        _require(bool(parameter.meaning.strip()), f"`{name}` has no meaning")
+        bad: list[object] = ["0.5", True, None, math.nan]
+        if parameter.kind != "choice":
+            _require(
+                parameter.low <= float(parameter.default) <= parameter.high,
+                f"the default of `{name}` is not in [{parameter.low:g}, {parameter.high:g}]",
+            )
+            bad += [parameter.high + 1, parameter.low - 1]
+        for value in bad:
+            try:
+                policy.from_parameters({name: value})
+            except PolicyError as error:
+                named = f"{policy.family}.{name}" in str(error) and "got" in str(error)
+                _require(named, f"the error for {name}={value!r} does not name it: {error}")
+            else:
+                _fail(f"{name}={value!r} is accepted")
+
+
+@_clause
+def values_survive(policy: type[Policy]) -> None:
+    """Whatever a search may try can be created, and says its values as they were given."""
+    for values in settings(policy):
+        kept = _created(policy, values).values()
+        _require({**kept, **values} == kept, f"created with {values}, it says {kept}")
+
+
+@_clause
+def rule_is_a_sentence(policy: type[Policy]) -> None:
+    """The rule is one sentence about λ, and its complexity counts numbers that it has."""
+    for values in settings(policy):
+        made = _created(policy, values)
+        rule = made.rule()
+        good = rule.startswith("λ") and rule.endswith(".") and "\n" not in rule and "nan" not in rule
+        _require(good, f"rule() must be one sentence from 'λ' to '.', but with {values} it is {rule!r}")
+        count, most = made.complexity, len(made.parameters())
+        least = min(1, most)
+        good = isinstance(count, int) and least <= count <= most
+        _require(good, f"complexity must be from {least} to {most} (all its parameters), but is {count!r}")
+
+
+@_clause
+def needs_are_known(policy: type[Policy]) -> None:
+    """What it needs is among progress, geometry, losses and teacher, and does not change."""
+    made = _created(policy, {})
+    before = made.needs
+    unknown = set(before) - {"progress", *MEASURED}
+    _require(not unknown, f"unknown needs {sorted(unknown)}; known: progress, {', '.join(MEASURED)}")
+    if isinstance(made, BatchPolicy):
+        _decide(made, wandering_stream(10))
+    _require(made.needs == before, f"needs were {sorted(before)} and became {sorted(made.needs)}")
+
+
+@_clause
+def decisions_are_in_range(policy: type[BatchPolicy]) -> None:
+    """λ is finite and in [0, 1], s finite and positive, and there is a reason, whatever is observed."""
+    for values in [*settings(policy), *valid_extremes(policy)]:
+        for stream in [*degenerate_streams(), [unmeasured(o) for o in wandering_stream(3)]]:
+            made = _created(policy, values)
+            for observation in stream:
+                decision = made.decide(observation)
+                good = isinstance(decision, Decision) and 0.0 <= decision.weight <= 1.0
+                good = good and math.isfinite(decision.scale) and decision.scale > 0.0 and bool(decision.reason)
+                _require(good, f"{decision} with {values} at {observation}")
+
+
+@_clause
+def broken_measurements_are_passed_over(policy: type[BatchPolicy]) -> None:
+    """A measurement that is not finite changes no more than one that is missing, then and later."""
+    stream = wandering_stream(20)
+    for values in settings(policy):
+        needs = _created(policy, values).needs - {"progress"}
+        needed = [field for need in sorted(needs) for field in MEASURED[need]]
+        for broken in [*([field] for field in needed), needed]:
+            for value in (math.nan, math.inf, -math.inf):
+                touched, untouched = _created(policy, values), _created(policy, values)
+                ours = _decide(touched, [*stream[:10], replaced(stream[10], broken, value), *stream[11:]])
+                theirs = _decide(untouched, [*stream[:10], replaced(stream[10], broken, None), *stream[11:]])
+                _same(ours, theirs, f"{', '.join(broken)} = {value} at step 10 against none at all")
+
+
+@_clause
+def training_resumes_exactly(policy: type[BatchPolicy]) -> None:
+    """Its state goes through JSON, and another policy goes on from it as it would have gone on itself."""
+    stream = wandering_stream()
+    for values in settings(policy):
+        whole, first, second = (_created(policy, values) for _ in range(3))
+        expected = _decide(whole, stream)
+        _decide(first, stream[:31])
+        state = json.loads(json.dumps(first.state_dict(), allow_nan=False))
+        second.load_state_dict(state)
+        _require(second.state_dict() == state, "a state that was loaded differs from the one that was saved")
+        _same(_decide(second, stream[31:]), expected[31:], f"after a resume with {values}")
+        after = unmeasured(stream[-1])
+        _same([second.decide(after)], [whole.decide(after)], "without a measurement after a resume")
+
+
+@_clause
+def instances_are_independent(policy: type[BatchPolicy]) -> None:
+    """The same observations lead to the same decisions, whatever other policies have seen."""
+    stream = wandering_stream()
+    for values in settings(policy):
+        first, second = _created(policy, values), _created(policy, values)
+        _same(_decide(first, stream), _decide(second, stream), f"in a second training with {values}")
+
+
+@_clause
+def needs_suffice(policy: type[BatchPolicy]) -> None:
+    """What it does not ask for, or not at this step, changes nothing; it asks for no more than it needs."""
+    for values in settings(policy):
+        seeing, blind = _created(policy, values), _created(policy, values)
+        stream = wandering_stream()
+        asked_for = [hidden(observation, blind) for observation in stream]
+        _same(
+            _decide(blind, asked_for),
+            _decide(seeing, stream),
+            f"without what `needs` = {sorted(blind.needs)} and `measures_at` do not ask for, with {values}",
+        )
+        if blind.needs <= {"progress"}:
+            asked = [step for step in range(100) if blind.measures_at(step)]
+            _require(not asked, f"measures at step {asked[:1]}, but needs no measurement")
+
+
+@_clause
+def weights_are_in_range(policy: type[SamplePolicy]) -> None:
+    """λ has the samples' shape and dtype, is finite and in [0, 1], and the observation is left as it was."""
+    import torch
+
+    for values in [*settings(policy), *valid_extremes(policy)]:
+        samples, untouched = sample_batch(), sample_batch()
+        weights = _created_sample(policy, values).weights(samples)
+        like = samples.norm_ratio
+        good = isinstance(weights, torch.Tensor) and weights.shape == like.shape and weights.dtype == like.dtype
+        got = f"{list(weights.shape)} of {weights.dtype}" if isinstance(weights, torch.Tensor) else repr(weights)
+        _require(good, f"weights must be {list(like.shape)} of {like.dtype}, but are {got}")
+        outside = ~((weights >= 0.0) & (weights <= 1.0))
+        if outside.any():
+            at = int(outside.nonzero()[0, 0])
+            _fail(f"λ = {weights[at]} with {values} at {part_of(samples, slice(at, at + 1))}")
+        for before, after in zip(untouched[2:], samples[2:], strict=True):
+            _require(torch.equal(before, after), "the observation's tensors were written to")
+
+
+@_clause
+def samples_are_weighed_alone(policy: type[SamplePolicy]) -> None:
+    """A sample's λ is the same in any batch."""
+    samples = sample_batch()
+    for values in settings(policy):
+        made = _created_sample(policy, values)
+        together = made.weights(samples)
+        for at in range(0, len(together), 7):
+            alone = made.weights(part_of(samples, slice(at, at + 1)))
+            _require(
+                abs(float(alone[0]) - float(together[at])) <= _TOLERANCE,
+                f"λ is {float(together[at])} in a batch and {float(alone[0])} alone, with {values}",
+            )
+
+
+@_clause
+def progress_is_declared(policy: type[SamplePolicy]) -> None:
+    """The step changes nothing, nor does progress unless it is among what the rule needs; nothing is remembered."""
+    import torch
+
+    for values in settings(policy):
+        made = _created_sample(policy, values)
+        first = made.weights(sample_batch(0.0, 0))
+        other = sample_batch(0.0 if "progress" in made.needs else 1.0, 900)
+        _require(torch.equal(first, made.weights(other)), f"λ depends on the step, with {values}")
+        _require(made.state_dict() == {}, "a rule of sample scope keeps no state")
+
+
+COMMON: tuple[Clause, ...] = (
+    is_complete,
+    parameters_are_checked,
+    values_survive,
+    rule_is_a_sentence,
+    needs_are_known,
+)
+BATCH: tuple[Clause, ...] = (
+    decisions_are_in_range,
+    broken_measurements_are_passed_over,
+    training_resumes_exactly,
+    instances_are_independent,
+    needs_suffice,
+)
+SAMPLE: tuple[Clause, ...] = (weights_are_in_range, samples_are_weighed_alone, progress_is_declared)
+
+
+def _created(policy: type[Any], values: dict[str, Value]) -> Any:
+    """A policy with these values; one that measures does so at every step unless they say otherwise."""
+    if "measure_every" in policy.parameters():
+        values = {"measure_every": 1, **values}
+    return policy.from_parameters(values)
+
+
+def _created_sample(policy: type[SamplePolicy], values: dict[str, Value]) -> SamplePolicy:
+    made: SamplePolicy = _created(policy, values)
+    return made
+
+
+def _decide(policy: BatchPolicy, stream: Iterable[Observation]) -> list[Decision]:
+    return [policy.decide(observation) for observation in stream]
+
+
+def _same(ours: list[Decision], theirs: list[Decision], when: str) -> None:
+    """λ, s and branch are equal; reasons may differ."""
+    for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        if one._replace(reason="") != other._replace(reason=""):
+            _fail(f"{when}, decision {place} is {one}, not {other}")
+
+
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        _fail(otherwise)
+
+
+def _fail(detail: str) -> None:
+    raise AssertionError(detail)

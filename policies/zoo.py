@@ -1,0 +1,146 @@
+"""What every rule must cope with: its own parameters' settings, ordinary observations and degenerate ones.
+
+N: samples of a batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from policies.geometry import Geometry
+from policies.parameter import Parameter, Value
+from policies.policy import BatchPolicy, Need, Observation, Policy
+from policies.sample import SampleObservation
+
+MEASURED: dict[Need, tuple[str, ...]] = {
+    "geometry": ("geometry",),
+    "losses": ("task_loss", "distill_loss"),
+    "teacher": ("confidence", "agreement"),
+}
+"""What is measured, and where an observation has it."""
+
+_DRAWS = 6
+_SCALES = (1e-12, 1.0, 1e12)
+_COSINES = (-1.0, -0.5, 0.0, 0.5, 1.0)
+
+GEOMETRIES = (
+    *(
+        Geometry(a, b, cosine * math.sqrt(a) * math.sqrt(b))
+        for a, b, cosine in itertools.product(_SCALES, _SCALES, _COSINES)
+    ),
+    Geometry(0.0, 0.0, 0.0),
+    Geometry(1.0, 0.0, 0.0),
+    Geometry(0.0, 1.0, 0.0),
+)
+"""Short, long and vanishing gradients at all angles."""
+
+_LOSSES = ((1.0, 2.0), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1e-30, 1e30), (1e30, 1e-30), (-1.0, 1.0), (1.0, -1.0))
+_TEACHERS = ((0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.1, 0.1))
+
+
+def degenerate_streams() -> list[list[Observation]]:
+    """Short trainings in which one state of affairs lasts, among them losses of zero and below."""
+    streams = []
+    for number, geometry in enumerate((*GEOMETRIES, *GEOMETRIES)):
+        task_loss, distill_loss = _LOSSES[number % len(_LOSSES)] if number < len(GEOMETRIES) else (1.0, 2.0)
+        confidence, agreement = _TEACHERS[number % len(_TEACHERS)]
+        streams.append(
+            [Observation(step, step / 2, geometry, task_loss, distill_loss, confidence, agreement) for step in range(3)]
+        )
+    return streams
+
+
+def wandering_stream(length: int = 60) -> list[Observation]:
+    """A training whose cosine, norm ratio and teacher come and go, while the losses fall unevenly."""
+    stream = []
+    for step in range(length):
+        ratio, cosine = 4.0 * math.exp(math.sin(step / 5)), math.sin(step / 7)
+        stream.append(
+            Observation(
+                step=step,
+                progress=step / length,
+                geometry=Geometry(ratio**2, 1.0, cosine * ratio),
+                task_loss=2.3 * math.exp(-step / 30) + 0.1 * math.cos(step / 3) + 0.2,
+                distill_loss=5.0 * math.exp(-step / 50) + 0.5 * math.sin(step / 4) + 1.0,
+                confidence=0.6 + 0.35 * math.sin(step / 6),
+                agreement=0.5 + 0.45 * math.cos(step / 8),
+            )
+        )
+    return stream
+
+
+def sample_batch(progress: float = 0.5, step: int = 7) -> SampleObservation:
+    """A batch of all angles, length ratios from vanishing to dwarfing, and sure, unsure and contradicting teachers."""
+    import torch
+
+    rows = [
+        (cosine, norm_ratio, loss_ratio, confidence, agreement)
+        for cosine, norm_ratio in itertools.product(
+            (-1.0, -0.5, -1e-6, 0.0, 0.3, 0.9, 1.0), (1e-12, 0.1, 0.5, 1.0, 2.0, 10.0, 1e12)
+        )
+        for loss_ratio, (confidence, agreement) in zip(
+            (1e-12, 0.5, 2.0, 1e12), ((1.0, 1.0), (1.0, 0.0), (0.5, 0.4), (0.1, 0.1)), strict=True
+        )
+    ]
+    return SampleObservation(step, progress, *torch.tensor(rows, dtype=torch.float32).T.contiguous())
+
+
+def replaced(observation: Observation, fields: Sequence[str], value: float | None) -> Observation:
+    """The observation with some of what was measured replaced."""
+    changes: dict[str, Any] = dict.fromkeys(fields, value)
+    if value is not None and observation.geometry is not None and "geometry" in changes:
+        changes["geometry"] = observation.geometry._replace(distill_sq=abs(value), inner=value)
+    return observation._replace(**changes)
+
+
+def unmeasured(observation: Observation) -> Observation:
+    """The observation of a step at which nothing was measured."""
+    return Observation(step=observation.step, progress=observation.progress)
+
+
+def hidden(observation: Observation, policy: BatchPolicy) -> Observation:
+    """What the policy is sure to be given."""
+    asked = policy.needs if policy.measures_at(observation.step) else policy.needs & {"progress"}
+    fields = [field for need, names in MEASURED.items() if need not in asked for field in names]
+    shown = replaced(observation, fields, None)
+    return shown if "progress" in policy.needs else shown._replace(progress=0.0)
+
+
+def part_of(samples: SampleObservation, part: slice) -> SampleObservation:
+    """Some samples of a batch."""
+    return SampleObservation(samples.step, samples.progress, *(tensor[part] for tensor in samples[2:]))
+
+
+def settings(policy: type[Policy]) -> list[dict[str, Value]]:
+    """Defaults, both ends of what is searched, each option, and a few draws; the same each time."""
+    declared = policy.parameters()
+    drawn: list[dict[str, Value]] = [{}]
+    drawn += [{name: _searched(parameter, end) for name, parameter in declared.items()} for end in (0.0, 1.0)]
+    drawn += [{name: option} for name, parameter in declared.items() for option in parameter.options]
+    generator = random.Random(0)
+    for _ in range(_DRAWS):
+        drawn.append({name: _searched(parameter, generator.random()) for name, parameter in declared.items()})
+    return drawn
+
+
+def _searched(parameter: Parameter, share: float) -> Value:
+    """The value at a share in [0, 1] of what is searched."""
+    if parameter.kind == "choice":
+        return parameter.options[min(int(share * len(parameter.options)), len(parameter.options) - 1)]
+    low, high = parameter.search
+    value = low * (high / low) ** share if parameter.log else low + share * (high - low)
+    value = min(max(value, low), high)
+    return round(value) if parameter.kind == "integer" else value
+
+
+def valid_extremes(policy: type[Policy]) -> list[dict[str, Value]]:
+    """Both ends of what is valid."""
+    numbers = {name: p for name, p in policy.parameters().items() if p.kind != "choice"}
+    return [
+        {name: int(end) if p.kind == "integer" else end for name, p in numbers.items() for end in [(p.low, p.high)[i]]}
+        for i in (0, 1)
+    ]
