@@ -142,6 +142,7 @@ def test_an_unanswered_question_gives_one_half_until_it_is_answered():
             3,
             "λ = 0.9 while the teacher pulls at most 2 times as hard as the labels, else 0.1 (measured every step).",
         ),
+        ({"high": "norm_ratio", "high_cut": RATIO_OF_2, "high_low": 0.4, "high_high": 0.9}, 1, "λ = 0.9 throughout."),
         ({"root": "progress", "root_cut": 1.0}, 1, "λ = 0.9 throughout."),
         (
             {"root": "progress", "root_cut": 0.25},
@@ -309,6 +310,14 @@ def test_a_simplified_tree_of_samples_decides_the_same_on_what_was_logged(parame
     assert simple.complexity <= policy.complexity
     assert simple.needs <= policy.needs
     assert simple.simplify(training).values() == simple.values()
+
+
+def test_simplifying_asks_only_the_samples_that_a_question_reached():
+    policy = create_policy("sample_tree", {"root_cut": RATIO_OF_2, "low": "agreement", "high_low": 0.0})
+    unit = torch.tensor([0.5, 0.5])
+    ratio, agreement = torch.tensor([1.0, 5.0]), torch.tensor([0.9, 0.1])
+    simple = policy.simplify([SampleObservation(0, 0.0, unit, ratio, unit, unit, agreement)])
+    assert simple.rule() == "λ of a sample = 0.5 if the teacher pulls at most 2 times as hard as the label, else 0."
 
 
 @settings(max_examples=100, deadline=None)
