@@ -137,6 +137,8 @@ class LossBalancer:
         self.guard = Guard() if guard == "default" else guard
         self.step = 0
         self._how = how
+        # Walking through a small student's modules takes as long as looking at its gradients, so it is done once.
+        self._inspected = tuple(student.parameters()) if isinstance(student, nn.Module) else self._student
         self._scaler = grad_scaler
         self._last_block = last_block
         self._ranks = Ranks(process_group) if process_group is not None else Ranks.of(student)
@@ -352,8 +354,8 @@ class LossBalancer:
         return self._transfer(readings)
 
     def _transfer(self, readings: dict[str, Tensor]) -> dict[str, float]:
-        if not readings:
-            return {}
+        if self._ranks.count == 1 and all(value.is_cpu for value in readings.values()):
+            return {name: value.item() for name, value in readings.items()}
         device = self.parameters[0].device
         values = torch.stack([value.to(device=device, dtype=torch.float64) for value in readings.values()])
         return dict(zip(readings, self._ranks.average(values).tolist(), strict=True))
@@ -428,16 +430,20 @@ class LossBalancer:
         readings = {"weight": weights.mean()}
         if self._checks or measure_now:
             readings |= {"task_loss": objective.task_loss, "distill_loss": objective.distill_loss}
+        if self._checks:
+            task_losses, distill_losses = objective.task_losses, objective.distill_losses
+            readings["mixed_loss"] = torch.lerp(task_losses, distill_losses, weights.to(task_losses.dtype)).mean()
         if measure_now:
             parameters = self.parameters
             distill, task, _ = pair(objective, parameters, Measurement(), factor=factor, retain=True)
             readings |= self._geometry_readings(*self._averaged(parameters, distill, task), None, factor)
         known = self._transfer(readings)
         decision = Decision(known.pop("weight"), reason=f"mean over {len(weights)} samples")
+        mixed_loss = known.pop("mixed_loss", None)
         observation = self._observe(known)
         pending.geometry = observation.geometry
         pending.observation = observation
-        pending.verdict = Verdict(decision) if self.guard is None else self.guard.review(observation, decision)
+        pending.verdict = self._reviewed(observation._replace(geometry=None), decision, mixed_loss)
         pending.weights = weights
         if pending.verdict.skip and self._scaler is None:
             return
@@ -466,9 +472,17 @@ class LossBalancer:
         if not (self._wanted and "losses" in policy.needs):
             shown = shown._replace(task_loss=None, distill_loss=None)
         decision = policy.decide(shown)
-        verdict = Verdict(decision) if self.guard is None else self.guard.review(observation, decision)
+        verdict = self._reviewed(observation._replace(geometry=shown.geometry), decision)
         # With a gradient scaler the step is its own to skip, and it insists on seeing why.
         pending.verdict = verdict if self._scaler is None else verdict._replace(skip=False)
+
+    def _reviewed(self, observation: Observation, decision: Decision, mixed_loss: float | None = None) -> Verdict:
+        """What the guard says. What only a probe has measured is kept from it, so that nothing hangs on a record."""
+        if self.guard is None:
+            return Verdict(decision)
+        if not (self._checks or self._policy_measures or (self._wanted and "losses" in self.policy.needs)):
+            observation = observation._replace(task_loss=None, distill_loss=None)
+        return self.guard.review(observation, decision, mixed_loss)
 
     def _finish(self, pending: _Pending) -> Step:
         assert pending.observation is not None
@@ -480,7 +494,7 @@ class LossBalancer:
                 parameter.grad = None
         elif self._checks and self._scaler is None:
             assert self.guard is not None
-            intervention = self.guard.inspect(self.parameters) or intervention
+            intervention = self.guard.inspect(self._inspected) or intervention
         self._pending = None
         self.step += 1
         return Step(

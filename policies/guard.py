@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+import enum
+import logging
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
+from policies.divergence import DivergenceAlarm
 from policies.errors import PolicyError
+from policies.geometry import Geometry
 from policies.policy import Decision, Observation, State
+from policies.rate_limit import limited_weight
+
+LearningRate: TypeAlias = float | Callable[[], float] | torch.optim.Optimizer
+
+_log = logging.getLogger(__name__)
+
+
+class Intervention(enum.StrEnum):
+    """What a guard can have to say. A reason is one of these, a colon, and what was done about it."""
+
+    BOTH_LOSSES = "both losses are not finite"
+    TASK_LOSS = "the task loss is not finite"
+    DISTILL_LOSS = "the distillation loss is not finite"
+    GRADIENT = "a gradient is not finite"
+    INVALID = "the rule gave no valid decision"
+    BOUNDS = "λ is outside its bounds"
+    RATE = "λ would move too fast"
+    DIVERGENCE = "the training diverges"
+
+    def because(self, deed: str) -> str:
+        """The reason of an intervention."""
+        return f"{self.value}: {deed}"
+
+
+def intervention_kind(reason: str) -> str:
+    """The `Intervention` that a reason begins with."""
+    return reason.partition(":")[0]
 
 
 class Verdict(NamedTuple):
@@ -22,73 +53,196 @@ class Verdict(NamedTuple):
 
 
 class Guard:
-    """Reviews every decision.
+    """Reviews every decision. What it is by default changes nothing in a training that is well.
 
     Args:
         lowest: least λ.
         highest: greatest λ.
-        check_every: steps between two looks at the losses and gradients, each of which waits for the device.
+        check_every: steps between two looks at the losses and gradients, each of which waits for the device. Between
+            them a loss that is not finite does its harm unseen.
+        learning_rate: limits how far λ moves in a step (`policies.rate_limit`), if given: a number, a function of
+            nothing, or the optimiser, whose first group is asked. Only rules that measure gradients are limited, by
+            what was measured last. Off by default, since a rule that switches may well be meant to.
+
+    Attributes:
+        skipped: steps not taken.
+        counts: interventions by kind.
+
+    Raises:
+        PolicyError: bounds outside [0, 1], or a period or a learning rate that is not positive.
     """
 
-    def __init__(self, *, lowest: float = 0.0, highest: float = 1.0, check_every: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        lowest: float = 0.0,
+        highest: float = 1.0,
+        check_every: int = 1,
+        learning_rate: LearningRate | None = None,
+    ) -> None:
         if not 0.0 <= lowest <= highest <= 1.0:
             raise PolicyError(f"`lowest` <= `highest` must lie in [0, 1], but got {lowest} and {highest}.")
         if check_every < 1:
             raise PolicyError(f"`check_every` must be at least 1, but got {check_every}.")
+        if isinstance(learning_rate, int | float) and not 0.0 < learning_rate < math.inf:
+            raise PolicyError(f"`learning_rate` must be positive and finite, but got {learning_rate}.")
         self.lowest, self.highest, self.check_every = lowest, highest, check_every
         self.skipped = 0
-        self.interventions = 0
+        self.counts: dict[Intervention, int] = {}
+        self._learning_rate = learning_rate
+        self._alarm = DivergenceAlarm()
+        self._weight: float | None = None
+        self._geometry: Geometry | None = None
+        self._loss_gap: float | None = None
+        self._flags: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def interventions(self) -> int:
+        """Of all kinds."""
+        return sum(self.counts.values())
 
     def checks_at(self, step: int) -> bool:
         """Whether the losses are wanted on the host at this step."""
         return step % self.check_every == 0
 
-    def review(self, observation: Observation, decision: Decision) -> Verdict:
+    def review(self, observation: Observation, decision: Decision, mixed_loss: float | None = None) -> Verdict:
         """What is to be done in place of a decision.
 
         Args:
-            observation: all that is known at this step; the losses at the steps of `checks_at`.
+            observation: what is known at this step, without what was only measured to be recorded; the losses at the
+                steps of `checks_at`.
             decision: the policy's.
+            mixed_loss: what is trained, where it is not λ·L_distill + (1-λ)·L_task.
         """
         verdict = self._review(observation, decision)
         if verdict.intervention is not None:
-            self.interventions += 1
+            self._count(verdict.intervention)
         self.skipped += verdict.skip
+        task, distill = observation.task_loss, observation.distill_loss
+        if task is not None and distill is not None:
+            weight = verdict.decision.weight
+            if mixed_loss is None or verdict.intervention is not None:
+                mixed_loss = _mixed(weight, task, distill)
+            if (problem := self._alarm.update(weight, task, distill, mixed_loss)) is not None:
+                reason = Intervention.DIVERGENCE.because(problem)
+                self._count(reason)
+                _log.warning("step %d: %s", observation.step, reason)
+                return verdict._replace(intervention=reason)
         return verdict
 
     def inspect(self, parameters: Sequence[Tensor]) -> str | None:
         """Withdraw a step's gradients if one is not finite: `.grad` = None makes optimisers pass the parameter by."""
         gradients = [p.grad for p in parameters if p.grad is not None]
-        if not gradients or bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all()):
+        if not gradients or self._finite(gradients):
             return None
         for parameter in parameters:
             parameter.grad = None
         self.skipped += 1
-        self.interventions += 1
-        return "a gradient is not finite: step skipped"
+        reason = Intervention.GRADIENT.because("step skipped")
+        self._count(reason)
+        return reason
 
     def state_dict(self) -> State:
         """What the guard remembers, as JSON numbers."""
-        return {"skipped": self.skipped, "interventions": self.interventions}
+        state: State = {"skipped": self.skipped, "weight": self._weight, "loss_gap": self._loss_gap}
+        state |= {f"count_{kind.name}": self.counts.get(kind, 0) for kind in Intervention}
+        state |= {f"alarm_{name}": value for name, value in self._alarm.state_dict().items()}
+        for name in Geometry._fields:
+            state[name] = None if self._geometry is None else getattr(self._geometry, name)
+        return state
 
     def load_state_dict(self, state: State) -> None:
         """Continue from a `state_dict`."""
-        self.skipped, self.interventions = int(state["skipped"] or 0), int(state["interventions"] or 0)
+        self.skipped = int(state["skipped"] or 0)
+        self.counts = {kind: int(n) for kind in Intervention if (n := state[f"count_{kind.name}"])}
+        self._alarm.load_state_dict(
+            {name.removeprefix("alarm_"): value for name, value in state.items() if name.startswith("alarm_")}
+        )
+        numbers = {name: state[name] for name in ("weight", "loss_gap", *Geometry._fields)}
+        floats = {name: None if number is None else float(number) for name, number in numbers.items()}
+        self._weight, self._loss_gap = floats["weight"], floats["loss_gap"]
+        distill_sq, task_sq, inner = (floats[name] for name in Geometry._fields)
+        measured = distill_sq is not None and task_sq is not None and inner is not None
+        self._geometry = Geometry(distill_sq, task_sq, inner) if measured else None  # type: ignore[arg-type]
 
     def _review(self, observation: Observation, decision: Decision) -> Verdict:
-        broken_task = observation.task_loss is not None and not math.isfinite(observation.task_loss)
-        broken_distill = observation.distill_loss is not None and not math.isfinite(observation.distill_loss)
+        task, distill = observation.task_loss, observation.distill_loss
+        broken_task = task is not None and not math.isfinite(task)
+        broken_distill = distill is not None and not math.isfinite(distill)
         if broken_task and broken_distill:
-            return Verdict(decision, skip=True, intervention="both losses are not finite: step skipped")
-        if broken_task or broken_distill:
-            name, weight = ("task", 1.0) if broken_task else ("distillation", 0.0)
-            reason = f"the {name} loss is not finite: λ = {weight:.0f}"
-            return Verdict(decision._replace(weight=weight, reason=reason), intervention=reason)
-        if not math.isfinite(decision.weight) or not math.isfinite(decision.scale) or decision.scale <= 0.0:
-            reason = f"the rule gave λ = {decision.weight}, s = {decision.scale}: λ = 0.5, s = 1"
-            return Verdict(Decision(0.5, reason=reason, branch=decision.branch), intervention=reason)
-        bounded = min(max(decision.weight, self.lowest), self.highest)
-        if bounded != decision.weight:
-            reason = f"λ = {decision.weight:.4g} is outside [{self.lowest:g}, {self.highest:g}]: λ = {bounded:.4g}"
-            return Verdict(decision._replace(weight=bounded, reason=reason), intervention=reason)
-        return Verdict(decision)
+            return Verdict(decision, skip=True, intervention=Intervention.BOTH_LOSSES.because("step skipped"))
+        if broken_task:
+            return _replaced(decision, 1.0, Intervention.TASK_LOSS, "λ = 1")
+        if broken_distill:
+            return _replaced(decision, 0.0, Intervention.DISTILL_LOSS, "λ = 0")
+        weight, scale = decision.weight, decision.scale
+        if not math.isfinite(weight) or not 0.0 < scale < math.inf:
+            kept = min(max(0.5 if self._weight is None else self._weight, self.lowest), self.highest)
+            deed = f"λ = {weight}, s = {scale} became λ = {kept:.4g}, s = 1"
+            return _replaced(decision._replace(scale=1.0), kept, Intervention.INVALID, deed)
+        verdict = Verdict(decision)
+        if not self.lowest <= weight <= self.highest:
+            bounded = min(max(weight, self.lowest), self.highest)
+            deed = f"{weight:.4g} became {bounded:.4g}, the bounds being {self.lowest:g} and {self.highest:g}"
+            verdict = _replaced(decision, bounded, Intervention.BOUNDS, deed)
+        if self._learning_rate is not None:
+            verdict = self._limited(observation, verdict)
+        self._weight = verdict.decision.weight
+        return verdict
+
+    def _limited(self, observation: Observation, verdict: Verdict) -> Verdict:
+        if observation.geometry is not None:
+            self._geometry = observation.geometry
+        if observation.task_loss is not None and observation.distill_loss is not None:
+            self._loss_gap = observation.distill_loss - observation.task_loss
+        decision, current = verdict.decision, self._weight
+        if current is None or self._geometry is None or self._loss_gap is None:
+            return verdict
+        rate = self._rate() * decision.scale
+        allowed = limited_weight(current, decision.weight, self._geometry, self._loss_gap, rate)
+        if allowed == decision.weight:
+            return verdict
+        deed = f"{decision.weight:.4g} became {allowed:.4g} after {current:.4g}, beyond which the mixed loss would rise"
+        return _replaced(decision, allowed, Intervention.RATE, deed)
+
+    def _rate(self) -> float:
+        rate = self._learning_rate
+        if isinstance(rate, torch.optim.Optimizer):
+            return float(rate.param_groups[0]["lr"])
+        assert rate is not None  # the caller has asked
+        return float(rate() if callable(rate) else rate)
+
+    def _count(self, reason: str) -> None:
+        kind = Intervention(intervention_kind(reason))
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+
+    def _finite(self, gradients: list[Tensor]) -> bool:
+        """One pass over all gradients and one look at the device.
+
+        Gradient scaling's own kernel takes a third of the time that norms take, which matters for small students; it
+        multiplies by 1. What it cannot take (sparse gradients, some types of number) goes through norms.
+        """
+        device = gradients[0].device
+        if self._flags is None or self._flags[0].device != device:
+            self._flags = torch.zeros((), device=device), torch.ones((), device=device)
+        found, one = self._flags
+        try:
+            torch._amp_foreach_non_finite_check_and_unscale_(gradients, found, one)
+            if found.item() == 0.0:
+                return True
+        except RuntimeError:
+            return bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
+        found.zero_()
+        return False
+
+
+def _replaced(decision: Decision, weight: float, kind: Intervention, deed: str) -> Verdict:
+    reason = kind.because(deed)
+    return Verdict(decision._replace(weight=weight, reason=reason), intervention=reason)
+
+
+def _mixed(weight: float, task_loss: float, distill_loss: float) -> float:
+    """λ·L_distill + (1-λ)·L_task, in which a loss without weight takes no part."""
+    if weight == 0.0:
+        return task_loss
+    return distill_loss if weight == 1.0 else weight * distill_loss + (1.0 - weight) * task_loss
