@@ -3,6 +3,7 @@
 Two gradients span a plane, so g_t = (1, 0) and g_d = r(ρ, √(1-ρ²)) stand for all of them.
 """
 
+import itertools
 import math
 
 import pytest
@@ -117,6 +118,17 @@ def test_the_common_length_of_the_gradients_is_never_looked_at(family, parameter
     assert other.scale == pytest.approx(one.scale, rel=1e-6)
 
 
+@pytest.mark.parametrize("family", ["gradnorm", "mgda"])
+def test_losses_however_unequal_give_a_weight(family):
+    losses = (0.0, 1e-300, 1.0, 1e300)
+    for first, second in itertools.product(itertools.product(losses, losses), repeat=2):
+        policy = at_once(family, **({"normalization": "loss"} if family == "mgda" else {"asymmetry": 10.0}))
+        for step, (task_loss, distill_loss) in enumerate((first, second)):
+            decision = policy.decide(seen(Geometry(1e24, 1.0, 1e10), task_loss, distill_loss, step))
+            assert 0.0 <= decision.weight <= 1.0
+            assert "norm ratio" in decision.reason
+
+
 @pytest.mark.parametrize(("family", "parameters"), CLOSED_FORMS, ids=str)
 def test_losses_that_are_no_ratio_and_gradients_that_are_not_finite_change_nothing(family, parameters):
     policy = at_once(family, **parameters)
@@ -220,6 +232,8 @@ def test_safe_interval_raises_neither_loss_and_moves_no_further_than_it_must(rat
     falls = dot(distill, mixed) / length(distill), dot(task, mixed)
     noise = 1e-9 * max(1.0, ratio)
     assert min(falls) >= -noise
+    low, high = (cosine / (cosine - ratio), 1 / (1 - ratio * cosine)) if cosine < 0 else (0.0, 1.0)
+    assert decision.weight == pytest.approx(min(max(weight, low), high), rel=1e-9, abs=1e-12)
     if decision.branch == 0:
         assert decision.weight == weight
     else:
