@@ -12,7 +12,7 @@ from policies.mixing import in_words, log_loss_ratio, pair_of, pair_readings
 from policies.parameter import choice
 from policies.policy import Decision, Need, Observation
 
-_UNITS = {"none": "", "l2": ", each divided by its length", "loss": ", each divided by its loss"}
+_UNITS = {"none": "", "l2": ", each divided by its length,", "loss": ", each divided by its loss,"}
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -57,7 +57,7 @@ class MGDA(GeometricPolicy):
 
     def rule(self) -> str:
         return (
-            "λ is where the mix of the two gradients" + _UNITS[self.normalization] + ", is shortest"
+            f"λ is where the mix of the two gradients{_UNITS[self.normalization]} is shortest"
             f" ({self._measuring_in_words()})."
         )
 
