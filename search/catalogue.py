@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from policies.extensions import origin_of
 from policies.parameter import Parameter
 from policies.registry import FAMILIES
 from search.report.wording import number
@@ -17,6 +18,7 @@ def catalogue() -> list[dict[str, Any]]:
             "family": family,
             "meaning": (inspect.getdoc(policy) or "").partition("\n")[0],
             "source": policy.source,
+            "origin": origin_of(policy),
             "scope": policy.scope,
             "default_rule": policy.from_parameters({}).rule(),
             "complexity": policy.from_parameters({}).complexity,
@@ -58,7 +60,8 @@ def print_catalogue() -> None:
             table.add_row(parameter["name"], number(parameter["default"]), _span(parameter), parameter["meaning"])
         console.print(table)
         scope = "one λ for each sample" if entry["scope"] == "sample" else "one λ a step"
-        console.print(f"{scope}; source: {entry['source']}\n", markup=False)
+        origin = f"; {entry['origin']}" if entry["origin"] else ""
+        console.print(f"{scope}; source: {entry['source']}{origin}\n", markup=False)
 
 
 def _span(parameter: dict[str, Any]) -> str:

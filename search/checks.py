@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
+from policies.testing import check_policy
 from search.config import SearchConfig
 from search.errors import SearchError
 from search.launch import Launch
@@ -19,9 +21,26 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
     Raises:
         KDPolicySearchError: data, models or checkpoint are missing or unknown.
     """
+    check_own_policies(config)
     check_model(config.student)
     check_teacher(config.teacher)
     check_dataset(config.data, launch.data_root)
+
+
+def check_own_policies(config: SearchConfig) -> None:
+    """Hold the user's own rules to the contract before trials are spent on them.
+
+    Raises:
+        SearchError: one breaks a clause.
+    """
+    for policy in config.own_policies:
+        try:
+            check_policy(policy.policy_class)
+        except AssertionError as error:
+            raise SearchError(
+                f"{policy.origin} does not keep the contract of a rule: {error} Mend it, and try it with `kd-search"
+                " policies --check FILE.py:CLASS`."
+            ) from error
 
 
 def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
@@ -30,7 +49,7 @@ def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
     Raises:
         SearchError: some settings differ.
     """
-    changes = list(_changes(begun.model_dump(mode="json"), config.model_dump(mode="json")))
+    changes = list(_changes(_comparable(begun), _comparable(config)))
     if changes:
         raise SearchError(
             f"a search {config.name!r} has begun with other settings: {'; '.join(changes)}. Give this one another name"
@@ -38,10 +57,27 @@ def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
         )
 
 
+def _comparable(config: SearchConfig) -> dict[str, Any]:
+    return {
+        **config.model_dump(mode="json"),
+        "own_policies": {policy.origin: policy.source for policy in config.own_policies},
+    }
+
+
 def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for key in sorted(before.keys() | now.keys()):
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _changes(old, new, f"{prefix}{key}.")
+        elif prefix == "own_policies." and old != new:
+            yield _changed_file(key, old, new)
         elif old != new:
             yield f"`{prefix}{key}` was {old!r} and now is {new!r}"
+
+
+def _changed_file(origin: str, old: str | None, new: str | None) -> str:
+    if old is None or new is None:
+        return f"the rule {origin} {'was not there' if old is None else 'is not there any more'}"
+    pairs = zip_longest(old.splitlines(), new.splitlines(), fillvalue="nothing")
+    line, before, now = next((n, *pair) for n, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
+    return f"the file of {origin} has changed: line {line} was `{before.strip()}` and now is `{now.strip()}`"

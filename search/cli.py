@@ -74,6 +74,14 @@ def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) 
     return command
 
 
+def _own(command: _Command) -> _Command:
+    """The option that adds rules of the user's own."""
+    option = click.option(
+        "--policy", "policies", multiple=True, metavar="FILE.py:CLASS", help="Search a rule of your own, too."
+    )
+    return _with([option], command)
+
+
 def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
     from search.launch import Launch
     from search.tracking.uri import default_tracking_uri
@@ -100,6 +108,7 @@ def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets; 0.25 packs four a card.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
 @click.option("--resume", is_flag=True, help="Go on if a search of this name exists.")
+@_own
 @_pace
 @_places
 def run(
@@ -110,10 +119,11 @@ def run(
     gpus_per_trial: float | None,
     cpus_per_trial: float | None,
     resume: bool,
+    policies: tuple[str, ...],
     **places: Any,
 ) -> None:
     """Run a search: SOURCE is a search file (.toml) or a recipe's name."""
-    config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial)
+    config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial, policies)
     launch = _launch(places, address)
     _search(config, launch, resume=resume)
 
@@ -200,14 +210,44 @@ def ui(host: str, port: int, **places: Any) -> None:
 
 @cli.command("policies")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def list_policies(as_json: bool) -> None:
+@click.option("--policy", "policies", multiple=True, metavar="FILE.py:CLASS", help="List a rule of your own, too.")
+@click.option("--check", "checked", metavar="FILE.py:CLASS", help="Hold a rule of your own to the contract instead.")
+def list_policies(as_json: bool, policies: tuple[str, ...], checked: str | None) -> None:
     """List the families of λ rules, their parameters, ranges and sources."""
+    from policies.extensions import load_all_installed, register_policy
+    from policies.own_file import load_policy_class
     from search.catalogue import catalogue, print_catalogue
 
+    if checked is not None:
+        _check_policy(checked)
+        return
+    for reference in policies:
+        register_policy(load_policy_class(reference))
+    for problem in load_all_installed().values():
+        click.echo(f"left out: {problem}", err=True)
     if as_json:
         click.echo(json.dumps(catalogue(), indent=2, ensure_ascii=False))
     else:
         print_catalogue()
+
+
+def _check_policy(reference: str) -> None:
+    """Print which clauses of the contract a rule keeps; the exit code is 1 if it breaks one."""
+    from policies.own_file import load_policy_class
+    from policies.testing import clauses_of
+
+    policy = load_policy_class(reference)
+    broken = 0
+    for clause in clauses_of(policy):
+        try:
+            clause(policy)
+        except AssertionError as error:
+            broken += 1
+            click.echo(f"broken  {clause.__doc__}\n        {error}")
+        else:
+            click.echo(f"kept    {clause.__doc__}")
+    if broken:
+        sys.exit(1)
 
 
 @cli.command()
@@ -232,6 +272,7 @@ def recipes(name: str | None) -> None:
 @click.option("--ship-code/--no-ship-code", default=True, help="Send this installation's packages along.")
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
+@_own
 @_pace
 def submit(
     source: str,
@@ -246,16 +287,19 @@ def submit(
     ship_code: bool,
     gpus_per_trial: float | None,
     cpus_per_trial: float | None,
+    policies: tuple[str, ...],
     **pace: float,
 ) -> None:
     """Send a search to a running Ray cluster as a job; one whose name has run before goes on."""
+    from search.checks import check_own_policies
     from search.jobs import Jobs
     from search.tracking.uri import without_password
 
     on_uri = "://" in storage
     if not on_uri and not pathlib.PurePosixPath(storage).is_absolute():
         raise click.UsageError(f"--storage must be an absolute path or a URI, since it is the cluster's: {storage!r}.")
-    config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial)
+    config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial, policies)
+    check_own_policies(config)
     if without_password(tracking_uri) != tracking_uri:
         raise click.UsageError(
             "--tracking-uri must hold no password, since it stands in the job's command; set MLFLOW_TRACKING_USERNAME"
@@ -317,6 +361,7 @@ def _config(
     name: str | None,
     gpus_per_trial: float | None,
     cpus_per_trial: float | None,
+    policies: Sequence[str],
 ) -> SearchConfig:
     from search.config import SearchConfig, load_config
     from search.jobs import CONFIG_VARIABLE
@@ -327,7 +372,7 @@ def _config(
         if CONFIG_VARIABLE not in os.environ:
             raise click.UsageError(f"`-` takes the search from {CONFIG_VARIABLE}, which is not set.")
         return SearchConfig.parse(json.loads(os.environ[CONFIG_VARIABLE]))
-    return load_config(source, [*overrides, *given])
+    return load_config(source, [*overrides, *given], policies)
 
 
 def _tracked_as_before(launch: Launch, store: SearchStore, places: dict[str, Any]) -> Launch:

@@ -12,6 +12,7 @@ import pydantic
 from pydantic import Field
 
 from policies.aliases import ALIASES, meaning
+from policies.own_file import read_source
 from policies.registry import FAMILIES, policy_class
 from search.domains import Domain, check_domain, contains, ends
 from search.errors import SearchError
@@ -26,6 +27,7 @@ from trainables.config import (
     TrialSettings,
 )
 from trainables.errors import ConfigError
+from trainables.own_policy import OwnPolicy
 from trainables.settings import Settings
 
 DEFAULT_FAMILIES = (
@@ -67,6 +69,8 @@ class SearchConfig(Settings):
     """One search: a teacher, a student, a data set, the families of rules to try, and how often."""
 
     name: str
+    own_policies: tuple[OwnPolicy, ...] = ()
+    """Rules of the user's own; in a search file, `"my_rules.py:MyRule"` relative to it. Their families are added."""
     families: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_FAMILIES
     trials_per_family: int = Field(8, ge=1)
     baselines: tuple[float, ...] = (0.9, 0.5, 1.0, 0.0)
@@ -94,9 +98,23 @@ class SearchConfig(Settings):
             raise ValueError("must be made of letters, digits, '.', '_' and '-', 100 at most")
         return name
 
+    @pydantic.field_validator("own_policies")
+    @classmethod
+    def _own_families_differ(cls, own_policies: tuple[OwnPolicy, ...]) -> tuple[OwnPolicy, ...]:
+        origins: dict[str, str] = {}
+        for policy in own_policies:
+            other = origins.setdefault(policy.family, policy.origin)
+            if other != policy.origin:
+                raise ConfigError(f"{other} and {policy.origin} are both of the family {policy.family!r}; rename one.")
+        return own_policies
+
     @pydantic.field_validator("families")
     @classmethod
-    def _families_exist(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+    def _families_exist(cls, families: tuple[str, ...], info: pydantic.ValidationInfo) -> tuple[str, ...]:
+        if "own_policies" not in info.data:
+            return families  # that mistake is told; that their families are unknown then is none
+        added = (policy.family for policy in info.data["own_policies"])
+        families = (*families, *(family for family in added if family not in families))
         for family in families:
             target = policy_class(family).family
             if family in ALIASES:
@@ -168,6 +186,7 @@ class SearchConfig(Settings):
             training=self.training,
             augmentation=self.augmentation,
             corruption=self.corruption,
+            own_policies=self.own_policies,
             temperature=self.temperature,
             seeds=tuple(range(self.seed, self.seed + self.replicates)),
             device=self.device.model_copy(
@@ -178,10 +197,16 @@ class SearchConfig(Settings):
         )
 
 
-def load_config(source: str, overrides: Sequence[str] = ()) -> SearchConfig:
-    """A search from a TOML file or a recipe's name, with `key.path=value` overrides.
+def load_config(source: str, overrides: Sequence[str] = (), own_policies: Sequence[str] = ()) -> SearchConfig:
+    """A search from a TOML file or a recipe's name.
+
+    Args:
+        source: the file or the recipe's name.
+        overrides: `key.path=value`, each.
+        own_policies: further rules of the user's own, `my_rules.py:MyRule`, relative to the working directory.
 
     Raises:
+        PolicyError: a rule of the user's own cannot be loaded.
         SearchError: there is no such file or recipe, or it is not TOML, or an override is malformed.
         ConfigError: a setting is unknown or invalid.
     """
@@ -199,18 +224,38 @@ def load_config(source: str, overrides: Sequence[str] = ()) -> SearchConfig:
             ) from error
     else:
         text = read_recipe(source)
-    return parse_config(text, overrides, origin=source)
+    return parse_config(text, overrides, own_policies, origin=source, folder=path.parent)
 
 
-def parse_config(text: str, overrides: Sequence[str] = (), *, origin: str = "search file") -> SearchConfig:
-    """As `load_config`, from the file's text."""
+def parse_config(
+    text: str,
+    overrides: Sequence[str] = (),
+    own_policies: Sequence[str] = (),
+    *,
+    origin: str = "search file",
+    folder: pathlib.Path = pathlib.Path(),
+) -> SearchConfig:
+    """As `load_config`, from the text of a file in `folder`."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SearchError(f"{origin} is not valid TOML: {error}.") from error
     for override in overrides:
         _apply_override(values, override)
+    listed = values.get("own_policies", [])
+    if isinstance(listed, list):
+        read = [_read_own_policy(policy, folder) for policy in listed]
+        read += [_read_own_policy(policy, pathlib.Path()) for policy in own_policies]
+        values["own_policies"] = [policy for place, policy in enumerate(read) if policy not in read[:place]]
     return SearchConfig.parse(values)
+
+
+def _read_own_policy(value: Any, folder: pathlib.Path) -> Any:
+    """A reference to a file as the settings of `OwnPolicy`; anything else as it is, for the settings to refuse."""
+    if not isinstance(value, str):
+        return value
+    origin, source = read_source(value, folder)
+    return {"origin": origin, "source": source}
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from policies.parameter import Value
 from policies.registry import create_policy
+from trainables.own_policy import OwnPolicy
 from trainables.settings import Settings
 
 _LARGEST_SEED = 2**32 - 1  # what NumPy and scikit-learn take
@@ -153,6 +154,8 @@ class TrialSettings(Settings):
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     corruption: CorruptionSettings | None = None
+    own_policies: tuple[OwnPolicy, ...] = ()
+    """Before `policy`, which may be one of them."""
     policy: PolicySettings = PolicySettings()
     temperature: float = Field(4.0, gt=0, le=1000)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=_LARGEST_SEED)], ...], Field(min_length=1)] = (0,)

@@ -32,7 +32,9 @@ def settings_rows(config: dict[str, Any]) -> tuple[Row, ...]:
 
 
 def _flat(prefix: str, value: Any) -> Iterator[Row]:
-    if isinstance(value, dict) and value:
+    if prefix == "own_policies":
+        yield prefix, _plain([policy.get("origin") if isinstance(policy, dict) else policy for policy in value or ()])
+    elif isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _flat(f"{prefix}.{key}" if prefix else str(key), item)
     else:
