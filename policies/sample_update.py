@@ -1,0 +1,69 @@
+"""An update under a rule of one λ a sample."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from policies.errors import PolicyError
+from policies.guard import Guard
+from policies.objective import Factor, LogitPair, Objective
+from policies.policy import Decision, Measurement
+from policies.readings import Readings, Wanted
+from policies.sample import SamplePolicy
+from policies.student import Student
+from policies.update import Plan, Update, mixing_weights
+
+
+class SampleUpdate(Update):
+    """A λ for each sample, and one backward pass of the weighted mean.
+
+    No sample's λ hangs on the others, so micro-batches make no difference.
+    """
+
+    def __init__(self, policy: SamplePolicy, plan: Plan, student: Student, guard: Guard | None) -> None:
+        super().__init__(plan, student, guard)
+        self._policy = policy
+        self._readings = Readings(Wanted(losses=plan.checked), Measurement(tier="logit"), student)
+        self._given: list[Tensor] = []
+        self._mean: Tensor | None = None
+        if plan.probe:
+            student.check_two_gradients(("`measure_now` measures the gradients of all parameters", "leave it out"))
+
+    def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
+        assert isinstance(objective, LogitPair)  # the balancer has refused the other
+        weights = self._weights(objective)
+        self._given.append(weights)
+        mean = share * weights.mean()
+        self._mean = mean if self._mean is None else self._mean + mean
+        more: dict[str, Tensor] = {}
+        if self.plan.probe:
+            pair = self._take_pair(objective, factor=share * factor, retain=True, last=last)
+            if last:
+                more["whole"] = pair.geometry(factor)
+        if self.verdict is None:
+            self._readings.add(objective, share=1.0, factor=factor, last=True)
+        if self.verdict is None or last:
+            known = self._observe(self._readings, weight=self._mean / self._share, **more)
+            decision = Decision(known["weight"], reason=f"mean over {sum(map(len, self._given))} samples")
+            if self.verdict is None:
+                self.verdict = self._review(decision)
+            elif self.verdict.intervention is None:
+                self.verdict = self.verdict._replace(decision=decision)
+        if last:
+            self.weights = torch.cat(self._given)
+        if self.verdict.skip:
+            return
+        if self.verdict.intervention is None:
+            objective.backward_weighted(weights, factor=share * factor)
+        else:
+            objective.backward(*mixing_weights(self.verdict.decision), factor=share * factor)
+
+    def _weights(self, objective: LogitPair) -> Tensor:
+        weights = self._policy.weights(objective.samples(self.plan.step, self.plan.progress))
+        if weights.shape != objective.task_losses.shape:
+            raise PolicyError(
+                f"`{self._policy.family}` must give one λ for each of {len(objective.task_losses)} samples, but gave"
+                f" {list(weights.shape)}."
+            )
+        return weights if self._guard is None else weights.clamp(self._guard.lowest, self._guard.highest)

@@ -1,0 +1,118 @@
+"""What a balancer has to know of a student: what is trained, its last block, who trains it, and what it can bear."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from policies.errors import PolicyError
+from policies.meter import last_block
+from policies.ranks import Group, Ranks, is_sharded
+
+
+class Student:
+    """The parameters that two losses train.
+
+    Args:
+        student: the module, or all parameters.
+        last_block: what counts as the last block, if not the module's last layers with weights.
+        process_group: who trains it, if its wrapper does not tell.
+
+    Raises:
+        PolicyError: nothing can be trained, or it is not known who trains it.
+    """
+
+    def __init__(
+        self, student: nn.Module | Iterable[Tensor], *, last_block: nn.Module | None = None, process_group: Group = None
+    ) -> None:
+        self._source: nn.Module | tuple[Tensor, ...] = student if isinstance(student, nn.Module) else tuple(student)
+        self._last_block = last_block
+        self.has_block = last_block is not None or isinstance(student, nn.Module)
+        """Whether it is known which parameters the last block has."""
+        if not self.parameters:
+            raise PolicyError("`student` has no parameter that requires a gradient; unfreeze what is to be trained.")
+        self.ranks = Ranks.of(self._source, process_group)
+        self._obstacle = _obstacle(self._source)
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What is trained now; layers may be frozen and unfrozen along the training."""
+        source = self._source.parameters() if isinstance(self._source, nn.Module) else self._source
+        return [parameter for parameter in source if parameter.requires_grad]
+
+    @property
+    def block(self) -> list[Tensor]:
+        """The trainable parameters of the last block."""
+        if self._last_block is not None:
+            return [parameter for parameter in self._last_block.parameters() if parameter.requires_grad]
+        assert isinstance(self._source, nn.Module)  # `has_block` has been looked at
+        return last_block(self._source)
+
+    def check_two_gradients(self, occasion: tuple[str, str]) -> None:
+        """Make sure that the two losses' gradients in the parameters can be taken apart.
+
+        Args:
+            occasion: what needs them, and what to do if they can't, in words.
+
+        Raises:
+            PolicyError: they cannot.
+        """
+        if self._obstacle is not None:
+            why, remedy = occasion
+            raise PolicyError(f"{why}, but {self._obstacle}; {remedy}.")
+
+    def allow_two_passes(self) -> None:
+        """Let a compiled student's graph be walked twice.
+
+        `torch.compile` lets the backward pass write into what the forward pass saved ("donated buffers"). The setting
+        that forbids it is read when a graph is compiled, and it is the process's own. What has been compiled before is
+        dropped, since PyTorch would no longer notice that its buffers are spoilt.
+        """
+        if not isinstance(self._source, nn.Module) or not any(map(_is_compiled, self._source.modules())):
+            return
+        import torch._functorch.config as settings
+
+        if getattr(settings, "donated_buffer", False):
+            settings.donated_buffer = False
+            torch.compiler.reset()
+
+
+@contextlib.contextmanager
+def two_passes() -> Iterator[None]:
+    """Tell with the remedy why a graph could not be walked twice.
+
+    Raises:
+        PolicyError: a graph was compiled to be walked once, or recomputes its activations in the old way.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "donated" in str(error):
+            raise PolicyError(
+                "the student was compiled to be walked backward once, but measuring takes two passes; set"
+                " `torch._functorch.config.donated_buffer = False` before anything is compiled, or create the balancer"
+                " from the compiled module before its first forward pass."
+            ) from error
+        if "torch.utils.checkpoint is incompatible" in str(error):
+            raise PolicyError(
+                "the student recomputes activations in a way that lets no gradients be taken apart; pass"
+                " `use_reentrant=False` to `torch.utils.checkpoint.checkpoint`."
+            ) from error
+        raise
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None
+
+
+def _obstacle(student: nn.Module | tuple[Tensor, ...]) -> str | None:
+    if is_sharded(student):
+        return "the student's parameters are spread over several processes"
+    for module in student.modules() if isinstance(student, nn.Module) else ():
+        if isinstance(module, nn.parallel.DistributedDataParallel) and module.static_graph:
+            # With it, a first step that runs no hooks makes DDP never average again, without a word.
+            return "the student is wrapped with `static_graph=True`"
+    return None

@@ -1,0 +1,146 @@
+"""One update of the student, from its first micro-batch to its last."""
+
+from __future__ import annotations
+
+import abc
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from policies.geometry import Geometry
+from policies.guard import Guard, Verdict
+from policies.objective import Factor, Objective
+from policies.policy import Decision, Measurement, Need, Observation
+from policies.readings import PairSum, Readings
+from policies.student import Student
+
+_WHOLE = Measurement()
+
+DecideOn = Literal["update", "first"]
+"""What an accumulated update's λ hangs on: all of its micro-batches, or the first alone."""
+
+
+class Step(NamedTuple):
+    """What one update's calls of `backward` did.
+
+    `observation` is what policy and guard were told. `decision` is the one that was carried out; for a rule of sample
+    scope its weight is the mean of `weights`, λ for each of the update's samples ([N]). `geometry` is that of the whole
+    student, if both gradients were taken. Losses are detached scalars of this rank, summed over the micro-batches.
+    """
+
+    observation: Observation
+    decision: Decision
+    geometry: Geometry | None
+    task_loss: Tensor
+    distill_loss: Tensor
+    weights: Tensor | None = None
+    intervention: str | None = None
+
+    @property
+    def step(self) -> int:
+        """Updates before this one."""
+        return self.observation.step
+
+
+class Plan(NamedTuple):
+    """How an update is carried out; settled at its first micro-batch.
+
+    `reads` is what the policy looks at, progress apart, `checked` whether the guard looks at the losses, `probe`
+    whether the whole student's geometry is wanted for the record, `several` whether further micro-batches follow,
+    `scaled` whether a gradient scaler decides about skipping.
+    """
+
+    step: int
+    progress: float
+    reads: frozenset[Need]
+    checked: bool
+    probe: bool
+    several: bool
+    scaled: bool
+
+
+class Update(abc.ABC):
+    """What is known of an update, and what its micro-batches leave in `.grad`."""
+
+    def __init__(self, plan: Plan, student: Student, guard: Guard | None) -> None:
+        self.plan = plan
+        self._student = student
+        self._guard = guard
+        self._losses: Tensor | None = None
+        self._share = 0.0
+        self._pair: PairSum | None = None
+        self.observation = Observation(step=plan.step, progress=plan.progress)
+        self.verdict: Verdict | None = None
+        self.geometry: Geometry | None = None
+        self.weights: Tensor | None = None
+
+    def add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
+        """Take in one micro-batch.
+
+        Args:
+            objective: its losses.
+            share: of its samples in the update's, unless its losses are divided already.
+            factor: what a gradient scaler multiplies the losses by.
+            last: whether the optimiser's step follows.
+        """
+        losses = torch.stack([objective.task_loss, objective.distill_loss]) * share
+        self._losses = losses if self._losses is None else self._losses + losses
+        self._share += share
+        self._add(objective, share=share, factor=factor, last=last)
+
+    def finish(self) -> Step:
+        """What was done, after the last micro-batch."""
+        assert self.verdict is not None
+        assert self._losses is not None
+        intervention = self.verdict.intervention
+        if self.verdict.skip:
+            for parameter in self._student.parameters:
+                parameter.grad = None
+        elif self.plan.checked and self._guard is not None and not self.plan.scaled:
+            intervention = self._guard.inspect(self._student.parameters) or intervention
+        task_loss, distill_loss = self._losses
+        return Step(
+            self.observation,
+            self.verdict.decision,
+            self.geometry,
+            task_loss,
+            distill_loss,
+            self.weights,
+            intervention,
+        )
+
+    @abc.abstractmethod
+    def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None: ...
+
+    def _review(self, decision: Decision) -> Verdict:
+        verdict = Verdict(decision) if self._guard is None else self._guard.review(self.observation, decision)
+        # With a gradient scaler the step is the scaler's to skip, and it insists on seeing why.
+        return verdict._replace(skip=False) if self.plan.scaled else verdict
+
+    def _take_pair(
+        self, objective: Objective, *, factor: Factor, retain: bool, last: bool, how: Measurement = _WHOLE
+    ) -> PairSum:
+        """Add a micro-batch's two gradients in the whole student."""
+        if self._pair is None:
+            self._pair = PairSum(self._student.parameters, how, self._student.ranks)
+        self._pair.add(objective, factor=factor, retain=retain, last=last)
+        return self._pair
+
+    def _observe(self, readings: Readings, **more: Tensor) -> dict[str, float]:
+        """Fill in the observation and the whole student's geometry; the scalars that were read."""
+        scalars, geometries = readings.transfer(**more)
+        self.geometry = geometries.get("whole")
+        self.observation = self.observation._replace(
+            geometry=geometries.get("own"),
+            task_loss=scalars.get("task_loss"),
+            distill_loss=scalars.get("distill_loss"),
+            confidence=scalars.get("confidence"),
+            agreement=scalars.get("agreement"),
+        )
+        return scalars
+
+
+def mixing_weights(decision: Decision) -> tuple[float, float]:
+    """(w_d, w_t) of a decision."""
+    return decision.scale * decision.weight, decision.scale * (1.0 - decision.weight)
