@@ -1,7 +1,7 @@
 """Two rules of one's own, to copy from: trust the teacher as far as it agrees with the labels.
 
-    kd-search policies --check examples/my_rules.py:AgreementRamp
-    kd-search run digits-quick --set name=mine --policy examples/my_rules.py:AgreementRamp
+Try it with `kd-search policies --check examples/my_rules.py:AgreementRamp`, and search it with
+`kd-search run digits-quick --set name=mine --policy examples/my_rules.py:AgreementRamp`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class AgreementRamp(MeasuringPolicy):
 
     def rule(self) -> str:
         return (
-            f"λ moves from {self.least:.3g} to {self.most:.3g} with the probability that the teacher gives to the labels"
-            f" ({self._measuring_in_words()})."
+            f"λ moves from {self.least:.3g} to {self.most:.3g} with the probability that the teacher gives to the"
+            f" labels ({self._measuring_in_words()})."
         )
 
     @property
