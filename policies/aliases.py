@@ -2,8 +2,8 @@
 
 They take the same direction in every step and differ at most in the common factor s. Nash-MTL solves Gα = 1/α, whose
 solution is α_i = 1/‖g_i‖ up to a factor. IMTL-G wants equal projections on both gradients, ConFIG equal cosines with
-them, and the bisector of the angle is the one direction with either property. The geometric mean
-of the losses has the gradient ½√(L_d·L_t)·(g_d/L_d + g_t/L_t).
+them, and the bisector of the angle is the one direction with either property. The geometric mean of the losses has the
+gradient ½√(L_d·L_t)·(g_d/L_d + g_t/L_t).
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from policies.policy import Decision
 class LossRatio(ScaledLossPolicy):
     """λ = κL_t/(L_d + κL_t): the weighted losses stand in the ratio κ.
 
+    With its factor T² a distillation loss is often 20 times the task loss at T = 4, so the search for κ goes up to 40.
     The published weights are w_d = κL_t/L_d and w_t = 1. At κ = 1 the direction is that of the gradient of the losses'
     geometric mean (Chennupati et al. 2019, arXiv 1904.08492), whose weights are proportional to 1/L_d and 1/L_t.
 
@@ -25,7 +26,7 @@ class LossRatio(ScaledLossPolicy):
     source: ClassVar[str] = "Megatron-LM's dynamic scaling; at κ = 1 the geometric mean, arXiv 1904.08492"
 
     balance: float = real(
-        1.0, low=1e-6, high=1e6, search=(0.1, 4.0), log=True, meaning="κ: weight of the teacher against the labels"
+        1.0, low=1e-6, high=1e6, search=(0.1, 40.0), log=True, meaning="κ: weight of the teacher against the labels"
     )
 
     def respond(self, means: tuple[float, ...]) -> Decision:
