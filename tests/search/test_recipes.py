@@ -16,7 +16,7 @@ from trainables.replicate import DeviceAssets
 from trainables.suggestion import apply_suggestion
 
 UNRELIABLE = [name for name in recipe_names() if name.startswith("unreliable-")]
-SMALL = ["teacher.training.epochs=4", "training.epochs=5", "replicates=1", "evaluations=1", "trace_points=2"]
+SMALL = ["teacher.training.epochs=4", "training.epochs=3", "replicates=1", "evaluations=1", "trace_points=2"]
 
 
 @pytest.mark.parametrize("name", UNRELIABLE)
@@ -57,8 +57,8 @@ def test_every_family_of_an_unreliable_recipe_trains_from_its_start(name, launch
     for family in config.families:
         values = {name: variable.start() for name, variable in space.variables(family).items()}
         trial = Distillation(apply_suggestion(config.base_trial(), {"family": family, **values}), data)
-        (record,) = trial.records()
-        assert record.validation_accuracy > 0.5, family
+        *_, record = trial.records()
+        assert record.validation_accuracy > 0.3, family
         assert trial.history().policy["family"] == family
 
 
