@@ -13,21 +13,22 @@ from torch import Tensor, nn
 from policies.objective import Factor, Gradients, LogitPair, Objective
 from policies.policy import Measurement
 
-_LAYERS_OF_A_BLOCK = 2
 
-
-def last_block(student: nn.Module) -> list[Tensor]:
-    """The trainable parameters of a student's last two layers that have weights, and of what lies between them.
+def last_block(student: nn.Module, *, layers: int = 1) -> list[Tensor]:
+    """The trainable parameters of a student's last layers that have trainable weights, and of what lies after them.
 
     Layers count in the order of registration, which is the order of computation in all usual models.
+
+    Args:
+        student: the module.
+        layers: how many.
     """
     found: list[Tensor] = []
-    layers = 0
-    for module in reversed([m for m in student.modules() if not any(True for _ in m.children())]):
+    for module in reversed(list(student.modules())):
         own = [p for p in module.parameters(recurse=False) if p.requires_grad]
         found = own + found
-        layers += any(p.ndim > 1 for p in own)
-        if layers == _LAYERS_OF_A_BLOCK:
+        layers -= any(p.ndim > 1 for p in own)
+        if layers == 0:
             break
     return found
 

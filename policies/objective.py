@@ -109,25 +109,53 @@ class LogitPair(Objective):
                 f"`labels` must be [samples] or [samples, classes] for logits {list(student_logits.shape)}, but got"
                 f" {list(labels.shape)}."
             )
+        if labels.shape != student_logits.shape and (labels.is_floating_point() or labels.dtype == torch.bool):
+            raise PolicyError(
+                f"`labels` [samples] must be whole numbers, but got {labels.dtype}; give class numbers, or the"
+                " probabilities of all classes as [samples, classes]."
+            )
         self._logits = student_logits
-        self._teacher = teacher_logits.detach()
-        with torch.no_grad():
-            student = _wide(student_logits)
-            log_student = torch.log_softmax(student, dim=1)
-            log_student_soft = torch.log_softmax(student / temperature, dim=1)
-            log_teacher_soft = torch.log_softmax(_wide(self._teacher) / temperature, dim=1)
-            self._target = _target(labels, student, label_smoothing)
-            teacher_soft = log_teacher_soft.exp()
-            self.task_losses = -(self._target * log_student).sum(dim=1)
-            """[N], in nats."""
-            self.distill_losses = temperature**2 * (teacher_soft * (log_teacher_soft - log_student_soft)).sum(dim=1)
-            """[N], in nats."""
-            self.task_gradients = log_student.exp() - self._target
-            """[N, C]: of each sample's task loss in its logits."""
-            self.distill_gradients = temperature * (log_student_soft.exp() - teacher_soft)
-            """[N, C]: of each sample's distillation loss in its logits."""
+        self._student = _wide(student_logits.detach())
+        self._teacher = _wide(teacher_logits.detach())
+        self._labels = labels.to(self._student.dtype) if labels.ndim == 2 else labels.long()
+        self._temperature = temperature
+        self._smoothing = label_smoothing
+        self._log_student = torch.log_softmax(self._student, dim=1)
+        self._log_student_soft = torch.log_softmax(self._student / temperature, dim=1)
+        self._log_teacher_soft = torch.log_softmax(self._teacher / temperature, dim=1)
+        self._teacher_soft = self._log_teacher_soft.exp()
         self.task_loss = self.task_losses.mean()
         self.distill_loss = self.distill_losses.mean()
+
+    @functools.cached_property
+    def task_losses(self) -> Tensor:
+        """[N], in nats."""
+        losses = self._at_labels(self._log_student).neg()
+        if self._smoothing == 0.0:
+            return losses
+        return torch.lerp(losses, self._log_student.mean(1).neg(), self._smoothing)
+
+    @functools.cached_property
+    def distill_losses(self) -> Tensor:
+        """[N], in nats."""
+        surprise = self._teacher_soft * (self._log_teacher_soft - self._log_student_soft)
+        return surprise.sum(1).mul_(self._temperature**2)
+
+    @functools.cached_property
+    def task_gradients(self) -> Tensor:
+        """[N, C]: of each sample's task loss in its logits."""
+        gradients = self._log_student.exp()
+        if self._labels.ndim == 2:
+            gradients.sub_(self._labels, alpha=1.0 - self._smoothing)
+        else:
+            index = self._labels[:, None]
+            gradients.scatter_add_(1, index, gradients.new_full((1, 1), self._smoothing - 1.0).expand_as(index))
+        return gradients if self._smoothing == 0.0 else gradients.sub_(self._smoothing / gradients.shape[1])
+
+    @functools.cached_property
+    def distill_gradients(self) -> Tensor:
+        """[N, C]: of each sample's distillation loss in its logits."""
+        return self._log_student_soft.exp().sub_(self._teacher_soft).mul_(self._temperature)
 
     def gradients(
         self, parameters: Sequence[Tensor], *, factor: Factor = 1.0, retain: bool = False
@@ -166,7 +194,7 @@ class LogitPair(Objective):
             mixed = self.distill_gradients * distill_weight
         else:
             mixed = torch.add(distill_weight * self.distill_gradients, self.task_gradients, alpha=task_weight)
-        torch.autograd.backward(self._logits, (mixed * (factor / len(mixed))).to(self._logits.dtype))
+        self._push_back(mixed, factor)
 
     def backward_weighted(self, weights: Tensor, *, factor: Factor = 1.0) -> None:
         """One backward pass of the mean over the samples of λ_n·L_distill,n + (1 - λ_n)·L_task,n.
@@ -175,42 +203,49 @@ class LogitPair(Objective):
             weights: λ_n, [N].
             factor: multiplies the loss first, as loss scaling does.
         """
-        mixed = torch.lerp(self.task_gradients, self.distill_gradients, weights[:, None].to(self.task_gradients.dtype))
-        torch.autograd.backward(self._logits, (mixed * (factor / len(mixed))).to(self._logits.dtype))
-
-    @functools.cached_property
-    def squares(self) -> tuple[Tensor, Tensor, Tensor]:
-        """(‖v_d‖², ‖v_t‖², ⟨v_d, v_t⟩) of each sample, each [N]."""
-        distill, task = self.distill_gradients, self.task_gradients
-        return distill.square().sum(1), task.square().sum(1), (distill * task).sum(1)
+        weights = weights.detach()[:, None].to(self.task_gradients.dtype)
+        self._push_back(torch.lerp(self.task_gradients, self.distill_gradients, weights), factor)
 
     def logit_geometry(self) -> Tensor:
-        """The geometry of both losses' gradients in the batch's logits: a double tensor [3], ordered as `Geometry`."""
-        return torch.stack(self.squares).double().sum(1) / len(self._logits) ** 2
+        """The geometry of both losses' gradients in the batch's logits: a double tensor [3], ordered as `Geometry`.
+
+        A sum over samples, so that it sees which sample got which label; the mean gradient over the batch would not.
+        """
+        distill, task = self.distill_gradients.flatten(), self.task_gradients.flatten()
+        products = torch.stack([torch.dot(distill, distill), torch.dot(task, task), torch.dot(distill, task)])
+        return products.double() / len(self._logits) ** 2
 
     def teacher_signals(self) -> tuple[Tensor, Tensor]:
         """(confidence, agreement), each [N]: the teacher's highest probability, and the label's."""
-        with torch.no_grad():
-            probabilities = torch.softmax(_wide(self._teacher), dim=1)
-            return probabilities.amax(1), (probabilities * self._target).sum(1)
+        probabilities = torch.softmax(self._teacher, dim=1)
+        return probabilities.amax(1), self._at_labels(probabilities)
 
     def samples(self, step: int, progress: float) -> SampleObservation:
         """What a rule of sample scope may look at."""
-        distill_sq, task_sq, inner = self.squares
-        tiny = torch.finfo(distill_sq.dtype).tiny
-        ratio = (distill_sq.clamp_min(tiny) / task_sq.clamp_min(tiny)).sqrt()
-        cosine = inner / (distill_sq.clamp_min(tiny).sqrt() * task_sq.clamp_min(tiny).sqrt())
-        losses = self.task_losses.clamp_min(0.0) / self.distill_losses.clamp_min(1.0 / _LARGEST_RATIO)
+        distill, task = self.distill_gradients, self.task_gradients
+        distill_norm, task_norm = torch.linalg.vector_norm(distill, dim=1), torch.linalg.vector_norm(task, dim=1)
+        norms = (distill_norm * task_norm).clamp_min_(torch.finfo(distill.dtype).tiny)
+        losses = self.task_losses.clamp_min(0.0).div_(self.distill_losses.clamp_min(1.0 / _LARGEST_RATIO))
         confidence, agreement = self.teacher_signals()
         return SampleObservation(
             step=step,
             progress=progress,
-            cosine=cosine.clamp(-1.0, 1.0).nan_to_num(0.0),
-            norm_ratio=_bounded(ratio),
+            cosine=(distill * task).sum(1).div_(norms).nan_to_num_(0.0).clamp_(-1.0, 1.0),
+            norm_ratio=_bounded(distill_norm.div_(task_norm)),
             loss_ratio=_bounded(losses),
-            confidence=confidence.nan_to_num(0.0),
-            agreement=agreement.nan_to_num(0.0),
+            confidence=confidence.nan_to_num_(0.0),
+            agreement=agreement.nan_to_num_(0.0),
         )
+
+    def _at_labels(self, values: Tensor) -> Tensor:
+        """The mean of values [N, C] under the labels' distribution, without smoothing: [N]."""
+        if self._labels.ndim == 2:
+            return (values * self._labels).sum(1)
+        return values.gather(1, self._labels[:, None]).squeeze(1)
+
+    def _push_back(self, logit_gradients: Tensor, factor: Factor) -> None:
+        mean = logit_gradients.mul_(factor / len(logit_gradients))
+        torch.autograd.backward(self._logits, mean.to(self._logits.dtype))
 
     def _pull_back(
         self, parameters: Sequence[Tensor], logit_gradients: Tensor, factor: Factor, *, retain: bool
@@ -233,10 +268,5 @@ def _wide(logits: Tensor) -> Tensor:
 
 
 def _bounded(ratio: Tensor) -> Tensor:
-    return ratio.nan_to_num(1.0, posinf=_LARGEST_RATIO).clamp(1.0 / _LARGEST_RATIO, _LARGEST_RATIO)
-
-
-def _target(labels: Tensor, like: Tensor, smoothing: float) -> Tensor:
-    """The distribution [N, C] that the task loss compares with."""
-    target = labels.to(like.dtype) if labels.ndim == 2 else torch.zeros_like(like).scatter_(1, labels[:, None], 1.0)
-    return target if smoothing == 0.0 else target * (1.0 - smoothing) + smoothing / like.shape[1]
+    """In place: within the bounds, and 1 where both sides vanish."""
+    return ratio.nan_to_num_(1.0, posinf=_LARGEST_RATIO).clamp_(1.0 / _LARGEST_RATIO, _LARGEST_RATIO)
