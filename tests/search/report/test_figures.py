@@ -61,6 +61,37 @@ def test_parameter_info_has_a_panel_for_each_varied_parameter(full_search):
     assert all(panel.scores[0] == max(panel.scores) for panel in info.panels)
 
 
+def by_tier(trial, make_search, count=12):
+    tiers = ("full", "logit", "last_block")
+    return make_search(
+        *(
+            trial(
+                n,
+                "norm_balance",
+                (0.7 + 0.1 * (n % 3 == 1) + n / 1000,),
+                parameters={"tier": tiers[n % 3], "balance": 0.1 * n},
+            )
+            for n in range(1, count + 1)
+        )
+    )
+
+
+def test_a_choice_has_a_panel_with_its_options_as_places(trial, make_search):
+    info = _get_family_info(by_tier(trial, make_search), "norm_balance")
+    panel = next(panel for panel in info.panels if panel.name == "tier")
+    assert panel.options == ("full", "last_block", "logit")
+    assert panel.options[int(panel.values[0])] == "logit"  # the best trial comes first
+    assert not panel.log
+    assert next(panel for panel in info.panels if panel.name == "balance").options == ()
+
+
+def test_the_figure_of_a_choice_names_its_options(trial, make_search):
+    search = by_tier(trial, make_search)
+    figure = next(f for f in figures(search, importances(search)) if "norm balance" in f.title)
+    assert all(f">{option}</text>" in figure.svg for option in ("full", "last block", "logit"))
+    assert "pair = same" in figure.caption
+
+
 def test_shared_info_holds_all_families(full_search):
     info = _get_shared_info(full_search)
     assert [panel.name for panel in info.panels] == ["learning_rate", "temperature"]

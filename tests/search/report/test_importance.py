@@ -74,6 +74,22 @@ def test_few_trials_give_a_reason_instead(trial, make_search):
     assert item.reason == f"needs {MINIMUM_TRIALS} finished trials, has {MINIMUM_TRIALS - 1}"
 
 
+def test_a_choice_that_matters_comes_first(trial, make_search):
+    tiers = ("full", "logit", "last_block")
+    trials = [
+        trial(
+            n,
+            "norm_balance",
+            (0.7 + 0.1 * (n % 3 == 1) + 0.001 * (n % 5),),
+            parameters={"tier": tiers[n % 3], "balance": 0.1 + 0.2 * (n * 7 % 16)},
+        )
+        for n in range(1, 17)
+    ]
+    shares = of_family(make_search(*trials), "norm_balance").shares
+    assert shares[0].name == "tier"
+    assert shares[0].share > 0.5
+
+
 def test_equal_scores_give_a_reason_instead(trial, make_search):
     trials = [trial(n, "fixed", (0.5,), parameters={"weight": n / 20}, learning_rate=n / 100) for n in range(1, 12)]
     item = of_family(make_search(*trials), "fixed")

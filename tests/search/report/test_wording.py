@@ -1,6 +1,6 @@
 import pytest
 
-from search.report.wording import count, duration, percent, points, spread
+from search.report.wording import count, duration, number, percent, points, spread
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,7 @@ def test_durations(seconds, text):
 
 def test_counts_agree_with_their_noun():
     assert (count(1, "trial"), count(1200, "trial")) == ("1 trial", "1,200 trials")
+
+
+def test_a_setting_is_a_number_or_the_name_of_an_option():
+    assert (number(0.123456), number("last_block"), number(None)) == ("0.123", "last_block", "–")
