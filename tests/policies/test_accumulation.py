@@ -4,52 +4,26 @@ import math
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
 
 from policies import LossBalancer, PolicyError, create_policy
+from tests.policies.small_training import (
+    COUNT,
+    FIXED,
+    FULL,
+    LAST_BLOCK,
+    LOGIT,
+    LOSSES,
+    ON_LOGITS,
+    ON_TWO_LOSSES,
+    SAMPLES,
+    call,
+    named,
+    small_batches,
+    small_student,
+    two_losses,
+)
 
-SIZES = (5, 5, 3)
-COUNT = sum(SIZES)
-T = 4.0
-
-FIXED = ("fixed", {"weight": 0.3})
-FULL = ("norm_balance", {"measure_every": 2})
-FULL_SCALED = ("upgrad", {"measure_every": 1, "smoothing": 0.0, "scale": "published"})
-LAST_BLOCK = ("norm_balance", {"tier": "last_block", "measure_every": 2})
-LOGIT = ("norm_balance", {"tier": "logit", "measure_every": 2})
-LOSSES = ("loss_ratio", {"measure_every": 2})
-SCHEDULE = ("linear_schedule", {"start": 0.9, "end": 0.1})
-SAMPLES = ("sample_norm_balance", {})
-
-ON_TWO_LOSSES = [FIXED, FULL, FULL_SCALED, LAST_BLOCK, LOSSES, SCHEDULE]
-ON_LOGITS = [*ON_TWO_LOSSES, LOGIT, SAMPLES]
-
-
-def student():
-    torch.manual_seed(0)
-    return torch.nn.Sequential(
-        torch.nn.Linear(6, 5), torch.nn.Tanh(), torch.nn.Linear(5, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)
-    ).double()
-
-
-def batches(count):
-    torch.manual_seed(1)
-    return [
-        (torch.randn(COUNT, 6).double(), torch.randint(0, 3, (COUNT,)), 3 * torch.randn(COUNT, 3).double())
-        for _ in range(count)
-    ]
-
-
-def call(balancer, model, batch, *, entry, share=1.0, **more):
-    x, labels, teacher = batch
-    logits = model(x)
-    if entry == "logits":
-        return balancer.backward_on_logits(logits, teacher, labels, share=share, **more)
-    task = cross_entropy(logits, labels) * share
-    log_student = torch.log_softmax(logits / T, dim=1)
-    soft = torch.softmax(teacher / T, dim=1)
-    distill = torch.nn.functional.kl_div(log_student, soft, reduction="batchmean") * T**2 * share
-    return balancer.backward(task, distill, **more)
+SIZES = (5, 5, 2)
 
 
 def split(batch, sizes=SIZES):
@@ -76,10 +50,6 @@ def assert_same_step(mine, expected):
         torch.testing.assert_close(mine.weights, expected.weights)
 
 
-def named(rule):
-    return f"{rule[0]}-{rule[1].get('tier', '')}"
-
-
 CASES = [pytest.param(rule, "losses", id=f"losses-{named(rule)}") for rule in ON_TWO_LOSSES] + [
     pytest.param(rule, "logits", id=f"logits-{named(rule)}") for rule in ON_LOGITS
 ]
@@ -88,12 +58,12 @@ CASES = [pytest.param(rule, "losses", id=f"losses-{named(rule)}") for rule in ON
 @pytest.mark.parametrize("measure_now", [False, True], ids=["unprobed", "probed"])
 @pytest.mark.parametrize(("rule", "entry"), CASES)
 def test_micro_batches_train_as_the_whole_batch(rule, entry, measure_now):
-    whole, parts = student(), student()
+    whole, parts = small_student(), small_student()
     pairs = []
     for model in (whole, parts):
         balancer = LossBalancer(create_policy(*rule), model, total_steps=4)
         pairs.append((balancer, torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)))
-    for batch in batches(4):
+    for batch in small_batches(4):
         for _, optimizer in pairs:
             optimizer.zero_grad()
         expected = call(pairs[0][0], whole, batch, entry=entry, measure_now=measure_now)
@@ -108,23 +78,22 @@ def test_micro_batches_train_as_the_whole_batch(rule, entry, measure_now):
 
 @pytest.mark.parametrize("rule", [LAST_BLOCK, LOGIT, LOSSES], ids=named)
 def test_deciding_on_the_first_micro_batch_reads_that_alone_and_walks_once(rule):
-    (batch,) = batches(1)
-    model = student()
+    (batch,) = small_batches(1)
+    model = small_student()
     balancer = LossBalancer(create_policy(*rule), model, decide_on="first")
     walks = []
     model[0].weight.register_hook(lambda gradient: walks.append(1))
     mine = in_micro_batches(balancer, model, batch, entry="logits")
     assert len(walks) == len(SIZES)
-    twin = student()
+    twin = small_student()
     first = next(iter(split(batch)))
     expected = call(LossBalancer(create_policy(*rule), twin), twin, first, entry="logits")
     assert mine.decision.weight == pytest.approx(expected.decision.weight, rel=1e-9)
     weight = mine.decision.weight
-    other = student()
+    other = small_student()
     logits = other(batch[0])
-    soft = torch.softmax(batch[2] / T, dim=1)
-    distill = torch.nn.functional.kl_div(torch.log_softmax(logits / T, 1), soft, reduction="batchmean") * T**2
-    (weight * distill + (1 - weight) * cross_entropy(logits, batch[1])).backward()
+    task, distill = two_losses(logits, batch[1], batch[2])
+    (weight * distill + (1 - weight) * task).backward()
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(one.grad, two.grad)
 
@@ -132,10 +101,10 @@ def test_deciding_on_the_first_micro_batch_reads_that_alone_and_walks_once(rule)
 def test_halves_stay_unbiased_over_micro_batches():
     """What ⟨g_d, g_t⟩ loses is the micro-batches' shared noise, weighted with the squares of their shares."""
     rule = ("norm_balance", {"pair": "halves", "measure_every": 1})
-    (batch,) = batches(1)
-    model = student()
+    (batch,) = small_batches(1)
+    model = small_student()
     step = in_micro_batches(LossBalancer(create_policy(*rule), model), model, batch, entry="logits")
-    plain = student()
+    plain = small_student()
     same = call(
         LossBalancer(create_policy("norm_balance", {"measure_every": 1}), plain), plain, batch, entry="logits"
     ).geometry
@@ -144,7 +113,7 @@ def test_halves_stay_unbiased_over_micro_batches():
         share = len(part[0]) / COUNT
         inner = []
         for pair in ("same", "halves"):
-            twin = student()
+            twin = small_student()
             policy = create_policy("norm_balance", {"pair": pair, "measure_every": 1})
             inner.append(call(LossBalancer(policy, twin), twin, part, entry="logits").geometry.inner)
         noise += share**2 * (inner[0] - inner[1])
@@ -158,10 +127,10 @@ def test_the_teachers_signals_are_means_over_the_update():
         def needs(self):
             return frozenset({"teacher"})
 
-    (batch,) = batches(1)
+    (batch,) = small_batches(1)
     seen = []
     for sizes in ((COUNT,), SIZES):
-        model = student()
+        model = small_student()
         balancer = LossBalancer(Listening(measure_every=1), model)
         step = in_micro_batches(balancer, model, batch, entry="logits", sizes=sizes)
         seen.append((step.observation.confidence, step.observation.agreement))
@@ -171,8 +140,8 @@ def test_the_teachers_signals_are_means_over_the_update():
 
 
 def test_no_state_is_taken_within_an_update():
-    model = student()
-    (batch,) = batches(1)
+    model = small_student()
+    (batch,) = small_batches(1)
     balancer = LossBalancer(create_policy(*FULL), model)
     call(balancer, model, batch, entry="losses", update=False)
     with pytest.raises(PolicyError, match="middle of an accumulated update.*update=True"):
@@ -182,33 +151,33 @@ def test_no_state_is_taken_within_an_update():
 
 
 def test_a_state_restored_within_an_update_begins_a_new_one():
-    model = student()
-    (batch,) = batches(1)
+    model = small_student()
+    (batch,) = small_batches(1)
     balancer = LossBalancer(create_policy(*FULL), model)
     state = balancer.state_dict()
     call(balancer, model, batch, entry="losses", update=False)
     balancer.load_state_dict(state)
     mine = call(balancer, model, batch, entry="losses")
-    twin = student()
+    twin = small_student()
     assert_same_step(mine, call(LossBalancer(create_policy(*FULL), twin), twin, batch, entry="losses"))
 
 
 def test_an_update_that_failed_leaves_nothing_behind():
-    model = student()
-    (batch,) = batches(1)
+    model = small_student()
+    (batch,) = small_batches(1)
     balancer = LossBalancer(create_policy(*FULL), model)
     call(balancer, model, batch, entry="losses", update=False)
     with pytest.raises(RuntimeError, match="does not require grad"):
         balancer.backward(torch.zeros(()), torch.zeros(()))
     model.zero_grad()
     mine = call(balancer, model, batch, entry="losses")
-    twin = student()
+    twin = small_student()
     assert_same_step(mine, call(LossBalancer(create_policy(*FULL), twin), twin, batch, entry="losses"))
 
 
 def test_probing_some_micro_batches_only_is_refused():
-    model = student()
-    (batch,) = batches(1)
+    model = small_student()
+    (batch,) = small_batches(1)
     balancer = LossBalancer(create_policy(*FIXED), model)
     call(balancer, model, batch, entry="losses", update=False)
     with pytest.raises(PolicyError, match="measure_now.*same for all micro-batches"):
@@ -217,21 +186,21 @@ def test_probing_some_micro_batches_only_is_refused():
 
 @pytest.mark.parametrize("share", [0.0, -0.5, math.nan, math.inf])
 def test_a_share_that_is_none_is_refused(share):
-    model = student()
-    (batch,) = batches(1)
+    model = small_student()
+    (batch,) = small_batches(1)
     with pytest.raises(PolicyError, match="share.*1/k"):
         call(LossBalancer(create_policy(*FIXED), model), model, batch, entry="logits", share=share)
 
 
 def test_an_unknown_way_to_decide_is_refused():
     with pytest.raises(PolicyError, match="decide_on.*'last'"):
-        LossBalancer(create_policy(*FIXED), student(), decide_on="last")
+        LossBalancer(create_policy(*FIXED), small_student(), decide_on="last")
 
 
 @pytest.mark.parametrize("rule", [FULL, FIXED, SAMPLES], ids=named)
 def test_a_later_micro_batch_that_is_not_finite_withdraws_the_update(rule):
-    model = student()
-    (batch,) = batches(1)
+    model = small_student()
+    (batch,) = small_batches(1)
     balancer = LossBalancer(create_policy(*rule), model)
     x, labels, teacher = batch
     call(balancer, model, batch, entry="logits", share=0.5, update=False)
