@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -14,34 +13,13 @@ from torch import Tensor
 from policies.divergence import DivergenceAlarm
 from policies.errors import PolicyError
 from policies.geometry import Geometry
+from policies.intervention import Intervention, intervention_kind
 from policies.policy import Decision, Observation, State
 from policies.rate_limit import limited_weight
 
 LearningRate: TypeAlias = float | Callable[[], float] | torch.optim.Optimizer
 
 _log = logging.getLogger(__name__)
-
-
-class Intervention(enum.StrEnum):
-    """What a guard can have to say. A reason is one of these, a colon, and what was done about it."""
-
-    BOTH_LOSSES = "both losses are not finite"
-    TASK_LOSS = "the task loss is not finite"
-    DISTILL_LOSS = "the distillation loss is not finite"
-    GRADIENT = "a gradient is not finite"
-    INVALID = "the rule gave no valid decision"
-    BOUNDS = "λ is outside its bounds"
-    RATE = "λ would move too fast"
-    DIVERGENCE = "the training diverges"
-
-    def because(self, deed: str) -> str:
-        """The reason of an intervention."""
-        return f"{self.value}: {deed}"
-
-
-def intervention_kind(reason: str) -> str:
-    """The `Intervention` that a reason begins with."""
-    return reason.partition(":")[0]
 
 
 class Verdict(NamedTuple):

@@ -183,17 +183,20 @@ def status(name: str, address: str | None, as_json: bool, **places: Any) -> None
 @_places
 def sync(name: str, **places: Any) -> None:
     """Write a search to MLflow again, e.g. after an outage or to another server; nothing doubles."""
+    from search.decisions import decision_reader
     from search.finish import publish_report, report_files
     from search.store import SearchStore
     from search.tracking import check_tracking
     from search.tracking import sync as sync_search
 
     launch = _launch(places)
-    launch = _tracked_as_before(launch, SearchStore(launch.storage, name), places)
+    store = SearchStore(launch.storage, name)
+    launch = _tracked_as_before(launch, store, places)
     check_tracking(launch.tracking_uri)
     record = _read(name, launch)
     page = publish_report(record, launch)
-    click.echo(sync_search(record, launch.tracking_uri, launch.experiment, report_files(page.parent)))
+    files = report_files(page.parent)
+    click.echo(sync_search(record, launch.tracking_uri, launch.experiment, files, decision_reader(store)))
 
 
 @cli.command()

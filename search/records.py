@@ -38,6 +38,8 @@ class TrialRecord(Settings):
     error: str | None = None
     """The last line of what went wrong, for a failed trial."""
     history: TrialHistory = TrialHistory()
+    folder: str = ""
+    """Of its checkpoints, inside the search's folder."""
 
     @property
     def score(self) -> float | None:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ray import tune
 
 from search.config import SearchConfig
+from search.decisions import decision_reader
 from search.errors import SearchError
 from search.finish import publish_report, report_files
 from search.launch import Launch
@@ -103,7 +104,9 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
         search = _earlier(store, prepared) if store.exists() else _new_record(config, prepared)
         search = search.model_copy(update={"status": "running"})
         store.write_header(search, launch)
-        with LiveProjection(search, launch.tracking_uri, launch.experiment) as projection:
+        with LiveProjection(
+            search, launch.tracking_uri, launch.experiment, read_decisions=decision_reader(store)
+        ) as projection:
             listener.begin(search, config)
             try:
                 keeper = None if store.local_folder is None else SnapshotKeeper(store.local_folder)

@@ -77,6 +77,7 @@ def trial_record(trial: Trial, config: SearchConfig, status: TrialStatus | None 
         ended=_moment(last_result) if status in ("finished", "failed") else None,
         error=_error(trial) if status == "failed" else None,
         history=history,
+        folder=trial.storage.trial_dir_name or "",
     )
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,12 +20,11 @@ import torch
 from policies.balancer import Step
 from policies.document import policy_document
 from policies.geometric import log_ratio
+from policies.guard import Guard
 from trainables.config import TrialSettings
-from trainables.records import DecisionRecord, EpochRecord, ReplicateResult, TracePoint, TrialHistory
+from trainables.decision_log import MOST_ENTRIES, DecisionLog, LogContext
+from trainables.records import DecisionEntry, EpochRecord, ReplicateResult, TracePoint, TrialHistory
 from trainables.replicate import DeviceAssets, Evaluation, Replicate
-
-_NOTABLE_CHANGE = 0.05
-_DECISIONS_KEPT = 500
 
 
 def spread_evenly(count: int, points: int) -> list[int]:
@@ -64,8 +64,8 @@ class Distillation:
         self.probes = frozenset(spread_evenly(first.total_steps, settings.trace_points))
         self.records_so_far: list[EpochRecord] = []
         self.trace: list[TracePoint] = []
-        self.decisions: list[DecisionRecord] = []
-        self.decisions_dropped = 0
+        kept = MOST_ENTRIES // len(settings.seeds)
+        self.logs = [DecisionLog(seed, kept) for seed in settings.seeds]
         self.results: list[ReplicateResult] = []
         self._sums = _Sums()
 
@@ -92,8 +92,10 @@ class Distillation:
             score_std=statistics.stdev(scores) if len(scores) > 1 else None,
             epochs=tuple(self.records_so_far),
             trace=tuple(self.trace),
-            decisions=tuple(self.decisions),
-            decisions_dropped=self.decisions_dropped,
+            decisions=len(self.decisions),
+            decisions_dropped=sum(log.dropped for log in self.logs),
+            interventions=self._interventions(),
+            skipped_steps=sum(guard.skipped for guard in self._guards),
             replicates=tuple(self.results),
             policy=policy_document(
                 balancer.policy,
@@ -105,11 +107,38 @@ class Distillation:
             device=self.data.compute.describe(),
         )
 
+    @property
+    def decisions(self) -> tuple[DecisionEntry, ...]:
+        """The decision log so far, by seed, then by step."""
+        return tuple(entry for log in self.logs for entry in log.entries)
+
+    def log_context(self) -> LogContext:
+        """What the decision log says about its trial."""
+        first = self.replicates[0]
+        return LogContext(
+            policy=policy_document(first.balancer.policy, temperature=self.settings.temperature),
+            seeds=self.settings.seeds,
+            steps=first.balancer.step,
+            total_steps=first.total_steps,
+            dropped=sum(log.dropped for log in self.logs),
+        )
+
+    def _interventions(self) -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        for guard in self._guards:
+            counts.update({kind.value: count for kind, count in guard.counts.items()})
+        return dict(counts)
+
+    @property
+    def _guards(self) -> list[Guard]:
+        return [replicate.balancer.guard for replicate in self.replicates if replicate.balancer.guard is not None]
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only, so that it can be read without running code."""
         return {
             "replicates": [r.state_dict() for r in self.replicates],
             "history": self.history().to_json(),
+            "logs": [log.state_dict() for log in self.logs],
             "sums": dataclasses.asdict(self._sums),
         }
 
@@ -120,8 +149,8 @@ class Distillation:
         history = TrialHistory.from_json(state["history"])
         self.records_so_far = list(history.epochs)
         self.trace = list(history.trace)
-        self.decisions = list(history.decisions)
-        self.decisions_dropped = history.decisions_dropped
+        for log, stored in zip(self.logs, state["logs"], strict=True):
+            log.load_state_dict(stored)
         self.results = list(history.replicates)
         self._sums = _Sums(**state["sums"])
 
@@ -129,7 +158,7 @@ class Distillation:
         began = time.perf_counter()
         probed: dict[int, list[Step]] = {}
         losses = torch.zeros(2, device=self.data.compute.device)
-        for number, replicate in enumerate(self.replicates):
+        for log, replicate in zip(self.logs, self.replicates, strict=True):
             for step in replicate.train_epoch(self.probes):
                 losses[0] += step.task_loss
                 losses[1] += step.distill_loss
@@ -137,8 +166,7 @@ class Distillation:
                 self._sums.steps += 1
                 if step.step in self.probes:
                     probed.setdefault(step.step, []).append(step)
-                if number == 0:
-                    self._note_decision(step)
+                log.note(step, replicate.steps_per_epoch)
         self.trace.extend(self._trace_point(same) for _, same in sorted(probed.items()))
         task_loss_sum, distill_loss_sum = losses.tolist()
         self._sums.task_loss += task_loss_sum
@@ -163,15 +191,6 @@ class Distillation:
         )
         self.records_so_far.append(record)
         return record
-
-    def _note_decision(self, step: Step) -> None:
-        weight = step.decision.weight
-        if self.decisions and abs(weight - self.decisions[-1].weight) < _NOTABLE_CHANGE:
-            return
-        if len(self.decisions) >= _DECISIONS_KEPT:
-            self.decisions_dropped += 1
-            return
-        self.decisions.append(DecisionRecord(step=step.step, weight=weight, reason=step.decision.reason))
 
     def _trace_point(self, same: list[Step]) -> TracePoint:
         """The mean over the replicates of one probed step; ratios average geometrically."""

@@ -6,7 +6,7 @@ R: replicates (seeds) of a trial; E: epochs.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import pydantic
 
@@ -53,12 +53,31 @@ class TracePoint(Settings):
     distill_loss: float
 
 
-class DecisionRecord(Settings):
-    """A change of the policy's decision in the first replicate: when, to what, and why."""
+class DecisionEntry(NamedTuple):
+    """One line of the decision log: what was done at a step under one seed, and what was known then.
 
+    λ (`weight`), `scale`, `branch` and `reason` are those of the decision that was carried out; `intervention` is the
+    guard's reason if it had one, and `repeats` at how many steps after this one it did the same again without a break.
+    Readings are those of the step's own batch, not smoothed: losses in nats, `confidence` and `agreement` the
+    teacher's, in [0, 1]; None where not known.
+    """
+
+    seed: int
     step: int
+    epoch: float
     weight: float
+    scale: float
+    branch: int
     reason: str
+    intervention: str | None = None
+    repeats: int = 0
+    progress: float | None = None
+    cosine: float | None = None
+    norm_ratio: float | None = None
+    task_loss: float | None = None
+    distill_loss: float | None = None
+    confidence: float | None = None
+    agreement: float | None = None
 
 
 class ReplicateResult(Settings):
@@ -81,9 +100,14 @@ class TrialHistory(Settings):
     """Standard deviation (ddof 1) over the replicates; None while unfinished or with one replicate."""
     epochs: tuple[EpochRecord, ...] = ()
     trace: tuple[TracePoint, ...] = ()
-    decisions: tuple[DecisionRecord, ...] = ()
+    decisions: int = 0
+    """Entries of the decision log, which lies beside this history."""
     decisions_dropped: int = 0
-    """Changes beyond the bound that were counted but not kept."""
+    """Entries beyond the log's bound, which were counted but not kept."""
+    interventions: dict[str, int] = pydantic.Field(default_factory=dict)
+    """What the guard did, over all replicates: how often by kind."""
+    skipped_steps: int = 0
+    """Steps that the guard did not let the optimiser take, over all replicates."""
     replicates: tuple[ReplicateResult, ...] = ()
     policy: dict[str, Any] = pydantic.Field(default_factory=dict)
     """The contents of `policy.json`."""

@@ -19,6 +19,7 @@ from ray import tune
 
 from trainables.assets import TrialAssets
 from trainables.config import TrialSettings
+from trainables.decision_log import DECISIONS_FILE, write_decisions
 from trainables.device import select_compute
 from trainables.loop import Distillation
 from trainables.records import EpochRecord
@@ -97,6 +98,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         history = self._distillation.history()
         (folder / HISTORY_FILE).write_text(history.to_json(), encoding="utf-8")
         (folder / POLICY_FILE).write_text(json.dumps(history.policy, indent=2, ensure_ascii=False), encoding="utf-8")
+        write_decisions(folder / DECISIONS_FILE, self._distillation.decisions, self._distillation.log_context())
         if self._distillation.done:
             students = {str(r.seed): r.student.state_dict() for r in self._distillation.replicates}
             torch.save(students, folder / STUDENT_FILE)

@@ -5,21 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 
 from search.records import SearchRecord, TrialRecord
+from trainables.records import DecisionEntry
 
 
-def trial_files(trial: TrialRecord) -> dict[str, str]:
-    """Name -> text: the policy, its changes of mind, and every number of the trial; only those there are."""
+def trial_files(trial: TrialRecord, decisions: Sequence[DecisionEntry] = ()) -> dict[str, str]:
+    """Name -> text: the policy, its decision log, and every number of the trial; only those there are.
+
+    The log is stored as Parquet with the trial, but here as CSV, which MLflow's page shows as a table.
+    """
     history = trial.history
     files = {}
     if history.policy:
         files["policy.json"] = json.dumps(history.policy, indent=2, ensure_ascii=False)
-    if history.decisions:
+    if decisions:
         rows = io.StringIO()
         writer = csv.writer(rows, lineterminator="\n")
-        writer.writerow(("step", "lambda", "reason"))
-        writer.writerows((decision.step, decision.weight, decision.reason) for decision in history.decisions)
+        writer.writerow("lambda" if field == "weight" else field for field in DecisionEntry._fields)
+        writer.writerows(decisions)
         files["decisions.csv"] = rows.getvalue()
     if history.epochs:
         files["history.json"] = history.to_json()

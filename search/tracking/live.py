@@ -10,7 +10,7 @@ from typing import Self
 
 from search.records import SearchRecord, TrialRecord
 from search.tracking.problems import explain
-from search.tracking.projection import Projection
+from search.tracking.projection import Projection, ReadDecisions
 from search.tracking.synchronise import TrackingReport
 
 _FIRST_PAUSE = 1.0
@@ -30,11 +30,20 @@ class LiveProjection:
         search: the search, and the trials that an earlier run of it left.
         uri: of the MLflow store.
         experiment: of MLflow, by name.
+        read_decisions: as for `Projection`.
         interval: least seconds between two rounds of writing.
     """
 
-    def __init__(self, search: SearchRecord, uri: str, experiment: str, *, interval: float = 2.0) -> None:
-        self._projection = Projection(uri, experiment)
+    def __init__(
+        self,
+        search: SearchRecord,
+        uri: str,
+        experiment: str,
+        *,
+        read_decisions: ReadDecisions | None = None,
+        interval: float = 2.0,
+    ) -> None:
+        self._projection = Projection(uri, experiment, read_decisions)
         self._files: Mapping[str, str] | None = None
         self._uri = uri
         self._search = search

@@ -6,15 +6,20 @@ import dataclasses
 import json
 import time
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
+from search.errors import KDPolicySearchError
 from search.records import SearchRecord, TrialRecord
 from search.tracking import wording
 from search.tracking.artifacts import search_files, trial_files
 from search.tracking.series import Point, milliseconds, outcome_points, trial_points
 from search.tracking.store import open_client, open_experiment, quiet
 from search.tracking.view import view_tag
+from trainables.records import DecisionEntry
+
+ReadDecisions: TypeAlias = Callable[[TrialRecord], Sequence[DecisionEntry]]
+"""Fetches a trial's decision log, which is too long to be carried about with its record."""
 
 _METRICS_A_CALL = 900  # MLflow takes 1000 metrics, parameters and tags together; larger calls cost less a point
 _RUNS_A_PAGE = 500
@@ -50,15 +55,21 @@ class Projection:
     Runs are found by their tags, so any number of processes may project the same search, one after the other. Not for
     several threads.
 
+    Args:
+        uri: of the MLflow store.
+        experiment: of MLflow, by name.
+        read_decisions: for the file `decisions.csv` of each trial that has ended; without it there is none.
+
     Attributes:
         runs: the ids of runs that were created or changed.
         points: metric points sent.
         file_problem: why files could not be stored, which is not fatal; None if they could.
     """
 
-    def __init__(self, uri: str, experiment: str) -> None:
+    def __init__(self, uri: str, experiment: str, read_decisions: ReadDecisions | None = None) -> None:
         self._uri = uri
         self._experiment = experiment
+        self._read_decisions = read_decisions
         self._client: Any = None
         self._experiment_id = ""
         self._search_run: _Run | None = None
@@ -201,7 +212,7 @@ class Projection:
         self._log(run, points, wording.trial_parameters(search, trial), tags)
         if status in _ENDED:
             self._end(run, status, milliseconds(trial.ended) or None)
-            self._store_files(run, trial_files(trial))
+            self._store_files(run, trial_files(trial, self._decisions(trial)))
         else:
             self._restart(run, status)
 
@@ -242,6 +253,15 @@ class Projection:
             self._client.set_terminated(run.run_id, status, moment)
             run.status = status
             self.runs.add(run.run_id)
+
+    def _decisions(self, trial: TrialRecord) -> Sequence[DecisionEntry]:
+        if self._read_decisions is None or not trial.history.decisions:
+            return ()
+        try:
+            return self._read_decisions(trial)
+        except (OSError, KDPolicySearchError) as error:
+            self.file_problem = f"the decision log of trial {trial.number} could not be read: {error}"
+            return ()
 
     def _store_files(self, run: _Run, files: dict[str, str]) -> None:
         """Upload text files, unless the run has just these. A store of files may fail where the runs' own does not."""

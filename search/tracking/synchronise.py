@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from search.errors import KDPolicySearchError, TrackingError
 from search.records import SearchRecord
 from search.tracking.problems import explain
-from search.tracking.projection import Projection
+from search.tracking.projection import Projection, ReadDecisions
 from search.tracking.uri import without_password
 
 
@@ -37,7 +37,13 @@ class TrackingReport:
         return f"MLflow is up to date: {self.runs} runs and {self.points:,} points written in {self.seconds:.1f} s"
 
 
-def sync(search: SearchRecord, uri: str, experiment: str, files: Mapping[str, str] | None = None) -> TrackingReport:
+def sync(
+    search: SearchRecord,
+    uri: str,
+    experiment: str,
+    files: Mapping[str, str] | None = None,
+    read_decisions: ReadDecisions | None = None,
+) -> TrackingReport:
     """Bring MLflow up to date with a search; nothing doubles if it was up to date already.
 
     Args:
@@ -45,12 +51,13 @@ def sync(search: SearchRecord, uri: str, experiment: str, files: Mapping[str, st
         uri: of the MLflow store.
         experiment: of MLflow, by name.
         files: path -> text, kept with the search's own run.
+        read_decisions: as for `Projection`.
 
     Raises:
         TrackingError: the store fails.
     """
     began = time.monotonic()
-    projection = Projection(uri, experiment)
+    projection = Projection(uri, experiment, read_decisions)
     try:
         projection.write(search, files)
     except KDPolicySearchError:

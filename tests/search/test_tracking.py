@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import datetime
 import io
 import json
@@ -26,7 +27,7 @@ from search.tracking import LiveProjection, Projection, experiment_url, sync, ui
 from search.tracking.series import MAX_POINTS, thin, trial_points
 from search.tracking.store import open_client
 from search.tracking.wording import run_name, search_tags, trial_tags
-from trainables.records import DecisionRecord, EpochRecord, ReplicateResult, TracePoint, TrialHistory
+from trainables.records import DecisionEntry, EpochRecord, ReplicateResult, TracePoint, TrialHistory
 
 # sqlalchemy 2.1 deprecates a loader that MLflow 3.17's models name; told once, when MLflow's SQL store is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -67,7 +68,7 @@ def make_history(epochs: int = EPOCHS, score: float | None = 0.9, loss: float = 
             )
             for step in range(0, epochs * STEPS_AN_EPOCH, 2)
         ),
-        decisions=(DecisionRecord(step=0, weight=0.9, reason="cosine 0.5 above 0.3"),),
+        decisions=1,
         replicates=(ReplicateResult(seed=0, validation_accuracy=0.9, validation_loss=0.4, agreement=0.8),) * 2,
         policy={"format": "kd-policy", "version": 1, "family": "cosine_threshold"},
     )
@@ -170,14 +171,30 @@ def test_a_trial_is_a_run_below_its_search_with_all_that_one_compares(uri: str) 
 
 def test_files_hold_the_policy_its_decisions_and_the_history(uri: str) -> None:
     trial = make_trial(1)
-    sync(make_search("files", trial), uri, EXPERIMENT)
+    entry = DecisionEntry(0, 12, 1.5, 0.9, 1.0, 1, "cosine 0.5 above 0.3, as before", cosine=0.5)
+    sync(make_search("files", trial), uri, EXPERIMENT, read_decisions=lambda _: [entry])
     parent, trials = runs_of(uri, "files")
     client = open_client(uri)
     folder = pathlib.Path(client.download_artifacts(trials["trial1"].info.run_id, ""))
     assert json.loads((folder / "policy.json").read_text(encoding="utf-8")) == trial.history.policy
-    assert (folder / "decisions.csv").read_text(encoding="utf-8").splitlines()[1] == "0,0.9,cosine 0.5 above 0.3"
+    (row,) = csv.DictReader(io.StringIO((folder / "decisions.csv").read_text(encoding="utf-8")))
+    assert (row["step"], row["lambda"], row["reason"]) == ("12", "0.9", "cosine 0.5 above 0.3, as before")
+    assert (row["cosine"], row["agreement"]) == ("0.5", "")
     assert TrialHistory.from_json((folder / "history.json").read_text(encoding="utf-8")) == trial.history
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {"search.json", "ranking.csv"}
+
+
+def test_a_decision_log_that_cannot_be_read_costs_only_itself(uri: str) -> None:
+    def fail(_: TrialRecord) -> list[DecisionEntry]:
+        raise OSError("the storage is away")
+
+    report = sync(make_search("unread", make_trial(1)), uri, EXPERIMENT, read_decisions=fail)
+    assert not report.complete
+    assert "trial 1" in (report.error or "")
+    assert "the storage is away" in (report.error or "")
+    client = open_client(uri)
+    files = {file.path for file in client.list_artifacts(runs_of(uri, "unread")[1]["trial1"].info.run_id)}
+    assert files == {"policy.json", "history.json"}
 
 
 def test_a_second_projection_changes_nothing(uri: str) -> None:

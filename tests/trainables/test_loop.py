@@ -93,6 +93,7 @@ def test_resumed_trial_equals_an_uninterrupted_one(family, stop_after, settings,
         pass
 
     assert comparable(resumed.history()) == comparable(whole.history())
+    assert resumed.decisions == whole.decisions
     for a, b in zip(whole.replicates, resumed.replicates, strict=True):
         assert _plain(a.state_dict()) == _plain(b.state_dict())
 
@@ -160,12 +161,29 @@ def test_trace_spans_the_training_and_is_bounded(settings, data):
     assert all(-1 <= p.cosine <= 1 and p.norm_ratio > 0 and math.isfinite(p.task_loss) for p in trace)
 
 
-def test_decisions_are_logged_when_they_change(settings, data):
-    trial, _ = run(settings, data)
-    decisions = trial.history().decisions
-    assert decisions[0].step == 0
-    assert all(abs(b.weight - a.weight) >= 0.05 and b.step > a.step for a, b in itertools.pairwise(decisions))
-    assert all("norm ratio" in d.reason for d in decisions)
+def test_decisions_of_every_seed_are_logged_when_they_change(settings, data):
+    training = settings.training.model_copy(update={"epochs": 30})
+    trial, _ = run(settings.model_copy(update={"training": training}), data)
+    assert trial.history().decisions == len(trial.decisions)
+    for seed in settings.seeds:
+        entries = [entry for entry in trial.decisions if entry.seed == seed]
+        assert entries[0].step == 0
+        assert len(entries) > 1
+        assert all(b.branch != a.branch and b.step > a.step for a, b in itertools.pairwise(entries))
+        assert all("norm ratio" in entry.reason and entry.cosine is not None for entry in entries)
+
+
+def test_a_step_of_which_both_losses_are_broken_is_skipped_and_logged(settings, data, monkeypatch):
+    trial = Distillation(settings, data)
+    monkeypatch.setitem(data.__dict__, "targets", torch.full_like(data.targets, torch.nan))
+    monkeypatch.setitem(data.__dict__, "mean", data.mean * torch.nan)
+    before = [value.clone() for value in weights_of(trial)]
+    list(trial.records())
+    history = trial.history()
+    assert history.skipped_steps == 2 * 16
+    assert history.interventions == {"both losses are not finite": 32}
+    assert [(entry.seed, entry.step, entry.repeats) for entry in trial.decisions] == [(3, 0, 15), (5, 0, 15)]
+    assert all(torch.equal(a, b) for a, b in zip(before, weights_of(trial), strict=True))
 
 
 def test_history_survives_json_exactly(settings, data):
@@ -184,6 +202,7 @@ def test_a_diverged_training_ends_with_a_bad_score_not_an_exception(settings, da
     training = settings.training.model_copy(update={"learning_rate": 1e30, "optimizer": "sgd", "schedule": "constant"})
     trial, _ = run(settings.model_copy(update={"training": training}), data)
     assert trial.history().score <= 0.3
+    assert trial.history().skipped_steps > 0
     TrialHistory.from_json(trial.history().to_json())
 
 

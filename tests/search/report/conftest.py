@@ -15,7 +15,7 @@ from policies.geometry import Geometry
 from policies.policy import Observation, Policy
 from policies.registry import create_policy
 from search.records import SearchRecord, TrialRecord
-from trainables.records import DecisionRecord, EpochRecord, ReplicateResult, TracePoint, TrialHistory
+from trainables.records import EpochRecord, ReplicateResult, TracePoint, TrialHistory
 
 FAMILIES = ("fixed", "cosine_schedule", "step_schedule", "cosine_threshold", "norm_ratio_threshold", "norm_balance")
 START = datetime.datetime(2025, 5, 1, 9, 0, tzinfo=datetime.UTC)
@@ -61,7 +61,7 @@ def build_trial(
         score_std=std if done else None,
         epochs=_epochs(mean, number) if curves else (),
         trace=_trace(policy, number) if curves else (),
-        decisions=(DecisionRecord(step=0, weight=0.5, reason="first"),) if curves else (),
+        decisions=1 if curves else 0,
         replicates=tuple(
             ReplicateResult(seed=seed, validation_accuracy=score, validation_loss=0.5, agreement=0.9)
             for seed, score in zip(seeds or range(len(scores)), scores, strict=True)

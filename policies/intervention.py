@@ -1,0 +1,27 @@
+"""What a guard can have to say. Apart from the guard, since whoever reads a log needs no PyTorch."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Intervention(enum.StrEnum):
+    """The kinds of interventions. A reason is one of these, a colon, and what was done about it."""
+
+    BOTH_LOSSES = "both losses are not finite"
+    TASK_LOSS = "the task loss is not finite"
+    DISTILL_LOSS = "the distillation loss is not finite"
+    GRADIENT = "a gradient is not finite"
+    INVALID = "the rule gave no valid decision"
+    BOUNDS = "λ is outside its bounds"
+    RATE = "λ would move too fast"
+    DIVERGENCE = "the training diverges"
+
+    def because(self, deed: str) -> str:
+        """The reason of an intervention."""
+        return f"{self.value}: {deed}"
+
+
+def intervention_kind(reason: str) -> str:
+    """The `Intervention` that a reason begins with."""
+    return reason.partition(":")[0]
