@@ -161,6 +161,32 @@ def report(name: str, as_json: bool, **places: Any) -> None:
 
 
 @cli.command()
+@click.argument("trial", metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="Numbers for programs; draws no figure.")
+@_places
+def explain(trial: str, as_json: bool, **places: Any) -> None:
+    """Tell what a rule did along a training, and why.
+
+    RUN is a search's NAME (its best trial), NAME/NUMBER (one of its trials), or the path of a decisions.parquet or of a
+    folder that holds one.
+    """
+    from search.explain import explain as sum_up
+    from search.explain import explanation_json
+    from search.explain_source import find_source
+
+    source = find_source(trial, _launch(places))
+    explanation = sum_up(source.log, source.title)
+    if as_json:
+        click.echo(json.dumps(explanation_json(explanation), indent=2, ensure_ascii=False))
+        return
+    from search.explain_figure import write_figure
+    from search.explain_wording import explanation_text
+
+    click.echo(explanation_text(explanation))
+    click.echo("figure: {}, {}".format(*write_figure(source)))
+
+
+@cli.command()
 @click.argument("name")
 @click.option("--address", help="The dashboard of the cluster that runs it: http://host:8265.")
 @click.option("--json", "as_json", is_flag=True, help="Numbers for programs.")

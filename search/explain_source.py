@@ -1,0 +1,95 @@
+"""Which decision log a user means: a search's best trial, one of its trials, or a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from search.decisions import stored_decisions
+from search.errors import SearchError
+from search.launch import Launch
+from search.records import SearchRecord, TrialRecord
+from search.store import SearchStore
+from search.trials import read_search
+from trainables.decision_log import DECISIONS_FILE, StoredLog, read_decisions
+from trainables.errors import DataError
+from trainables.records import TrialHistory
+
+_HISTORY_FILE = "history.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """A decision log, what it is called, the trial's history if it is known, and where a figure of it belongs.
+
+    `figure` has no suffix.
+    """
+
+    title: str
+    log: StoredLog
+    history: TrialHistory | None
+    figure: pathlib.Path
+
+
+def find_source(run: str, launch: Launch) -> Source:
+    """The log that `run` names: `search`, `search/number`, a log file, or a folder that holds one.
+
+    Raises:
+        SearchError: there is no such search, trial or log.
+        DataError: the file is no decision log.
+    """
+    path = pathlib.Path(run)
+    if path.is_file():
+        return _of_file(path)
+    if path.is_dir() and (found := sorted([*path.glob(DECISIONS_FILE), *path.glob(f"checkpoint_*/{DECISIONS_FILE}")])):
+        return _of_file(found[-1])
+    name, _, number = run.partition("/")
+    if not name or path.is_absolute() or "/" in number or path.suffix == ".parquet":
+        raise SearchError(
+            f"there is no decision log at {run!r}; give a search's name, name/number for one of its trials, or the path"
+            f" of a {DECISIONS_FILE} or of a folder that holds one."
+        )
+    store = SearchStore(launch.storage, name)
+    search = read_search(store)
+    trial = _best(search) if not number else _numbered(search, number)
+    log = stored_decisions(store, trial)
+    if log is None:
+        raise SearchError(
+            f"trial {trial.number} of {name!r} ({trial.status}) has stored no decision log; one is written with each of"
+            " its checkpoints, at the latest when it ends. `kd-search status` tells how far the search is."
+        )
+    return Source(
+        title=f"trial {trial.number} of {name}" + (", the best" if not number else ""),
+        log=log,
+        history=trial.history,
+        figure=launch.output / name / "explain" / f"trial-{trial.number}",
+    )
+
+
+def _of_file(path: pathlib.Path) -> Source:
+    history = path.with_name(_HISTORY_FILE)
+    try:
+        known = TrialHistory.from_json(history.read_text(encoding="utf-8")) if history.is_file() else None
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{str(history)!r} beside the decision log is damaged: {error}; remove it to do without."
+        ) from error
+    return Source(title=str(path), log=read_decisions(path, str(path)), history=known, figure=path.with_suffix(""))
+
+
+def _best(search: SearchRecord) -> TrialRecord:
+    if search.finished:
+        return search.finished[0]
+    raise SearchError(
+        f"no trial of {search.name!r} has finished yet, so none is the best; name one: {search.name}/1 … (it has"
+        f" {len(search.trials)} so far)."
+    )
+
+
+def _numbered(search: SearchRecord, number: str) -> TrialRecord:
+    for trial in search.trials:
+        if str(trial.number) == number:
+            return trial
+    numbers = [trial.number for trial in search.trials]
+    known = f"its trials are {min(numbers)} to {max(numbers)}" if numbers else "it has none so far"
+    raise SearchError(f"{search.name!r} has no trial {number!r}; {known}. `kd-search report {search.name}` lists them.")

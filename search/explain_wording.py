@@ -1,0 +1,116 @@
+"""The story of a training in words."""
+
+from __future__ import annotations
+
+from search.explain import Branch, Explanation
+from search.phases import Phase
+from trainables.decision_log import NOTABLE_CHANGE
+
+_SEEDS_TOLD = 3
+
+
+def explanation_text(told: Explanation) -> str:
+    """The story in words."""
+    lines = [f"{told.title}: {told.family}", f"rule: {told.rule}", ""]
+    seeds = len(told.stories)
+    done = (
+        f"{told.steps:,} steps" if told.steps == told.total_steps else f"{told.steps:,} of {told.total_steps:,} steps"
+    )
+    lines.append(f"{done} under {seeds} {'seed' if seeds == 1 else 'seeds'}, {told.entries:,} entries in the log.")
+    if told.dropped:
+        lines.append(
+            f"The log was full: {told.dropped:,} later entries are missing, so the last phases are not to be trusted."
+        )
+    if told.constant:
+        lines += ["", _never_changed(told)]
+    else:
+        lines += ["", *_branch_lines(told), *_story_lines(told)]
+    return "\n".join([*lines, "", *_intervention_lines(told)])
+
+
+def _never_changed(told: Explanation) -> str:
+    weights = sorted({phase.mean for story in told.stories for phase in story.phases})
+    if not weights:
+        return "No step has been taken yet."
+    values = f"λ = {weights[0]:.3g}" if len(weights) == 1 else f"λ between {weights[0]:.3g} and {weights[-1]:.3g}"
+    return (
+        f"The rule never changed its mind: one branch throughout, and λ never moved by {NOTABLE_CHANGE:g} ({values})."
+        " On this training it was a constant."
+    )
+
+
+def _branch_lines(told: Explanation) -> list[str]:
+    if len(told.branches) == 1:
+        return ["The rule has one branch, in which λ moves with what is measured.", ""]
+    lines = []
+    for branch in told.branches:
+        readings = [
+            f"{name} {value:.3g}"
+            for name, value in (
+                ("cosine", branch.cosine),
+                ("norm ratio", branch.norm_ratio),
+                ("teacher's confidence", branch.confidence),
+                ("teacher's agreement with the label", branch.agreement),
+            )
+            if value is not None
+        ]
+        entered = f"entered {branch.entered} time{'s' * (branch.entered != 1)}"
+        if readings:
+            entered += f", typically at {', '.join(readings)}"
+        example = f"; e.g. “{branch.example}”" if branch.example else ""
+        lines.append(f"{_named(branch)}: {branch.share:.0%} of the steps, {entered}{example}")
+    return [*lines, ""]
+
+
+def _story_lines(told: Explanation) -> list[str]:
+    names = {branch.number: _named(branch) for branch in told.branches}
+    lines = []
+    for story in told.stories[:_SEEDS_TOLD]:
+        lines.append(f"seed {story.seed}" + (f", {_changes(story.switches)} of branch" if len(names) > 1 else ""))
+        lines += [f"  {_steps(phase)}: {_in_words(phase, names)}" for phase in story.phases]
+    if len(told.stories) > _SEEDS_TOLD:
+        switches = [story.switches for story in told.stories[_SEEDS_TOLD:]]
+        lines.append(f"{len(switches)} more seeds, with {min(switches)} to {max(switches)} changes of branch")
+    return lines
+
+
+def _changes(count: int) -> str:
+    return "1 change" if count == 1 else f"{count} changes"
+
+
+def _steps(phase: Phase) -> str:
+    return f"step {phase.first:,}" if phase.first == phase.last else f"steps {phase.first:,}–{phase.last:,}"
+
+
+def _in_words(phase: Phase, names: dict[int, str]) -> str:
+    main, share = next(iter(phase.shares.items()))
+    if phase.switches > 1:
+        between = " and ".join(names[branch] for branch in sorted(phase.shares))
+        return f"switched {phase.switches} times between {between}, mostly branch {main} ({share:.0%})"
+    if len(names) > 1:
+        moving = "" if phase.high - phase.low < NOTABLE_CHANGE else f", {_moved(phase)}"
+        return " then ".join(names[branch] for branch in phase.shares) + moving
+    return _moved(phase)
+
+
+def _moved(phase: Phase) -> str:
+    if phase.high - phase.low < NOTABLE_CHANGE:
+        return f"λ about {phase.mean:.2f}"
+    verb = "went" if abs(phase.end - phase.start) < NOTABLE_CHANGE else "fell" if phase.end < phase.start else "rose"
+    return f"λ {verb} from {phase.start:.2f} to {phase.end:.2f} (between {phase.low:.2f} and {phase.high:.2f})"
+
+
+def _named(branch: Branch) -> str:
+    if branch.high - branch.low < 1e-9:
+        return f"branch {branch.number} (λ = {branch.low:.3g})"
+    return f"branch {branch.number} (λ {branch.low:.2f}–{branch.high:.2f})"
+
+
+def _intervention_lines(told: Explanation) -> list[str]:
+    if not told.interventions:
+        return ["The guard never intervened."]
+    return [
+        f"The guard intervened at {found.steps:,} step{'s' * (found.steps != 1)}, first at step {found.first_step:,} of"
+        f" seed {found.first_seed}: {found.example}"
+        for found in told.interventions
+    ]
