@@ -30,6 +30,7 @@ from policies.registry import create_policy
 from policies.sample import SamplePolicy
 from policies.sample_update import SampleUpdate
 from policies.student import Student
+from policies.two_passes import check_graph
 from policies.update import DecideOn, Plan, Step, Update
 
 __all__ = ["LossBalancer", "Step"]
@@ -89,6 +90,7 @@ class LossBalancer:
         self._scaler = grad_scaler
         self._decide_on: DecideOn = decide_on
         self._update: Update | None = None
+        self._graph_checked = False
         if isinstance(policy, BatchPolicy) and "geometry" in policy.needs:
             self._prepare(policy.family, policy.measurement)
 
@@ -175,7 +177,7 @@ class LossBalancer:
                 f"`{self.policy.family}` looks at logits, which two losses do not show; call"
                 " `backward_on_logits(student_logits, teacher_logits, labels)` instead."
             )
-        return self._take(LossPair(task_loss, distill_loss), 1.0, update, measure_now)
+        return self._take(LossPair(task_loss, distill_loss), (task_loss, distill_loss), 1.0, update, measure_now)
 
     @overload
     def backward_on_logits(
@@ -234,7 +236,7 @@ class LossBalancer:
         objective = LogitPair(
             student_logits, teacher_logits, labels, temperature=self.temperature, label_smoothing=label_smoothing
         )
-        return self._take(objective, share, update, measure_now)
+        return self._take(objective, (student_logits,), share, update, measure_now)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold so that a resumed training continues exactly.
@@ -265,12 +267,17 @@ class LossBalancer:
             return True
         return "geometry" in policy.needs and policy.measurement.needs_logits
 
-    def _take(self, objective: Objective, share: float, last: bool, probe: bool) -> Step | None:
+    def _take(
+        self, objective: Objective, outputs: tuple[Tensor, ...], share: float, last: bool, probe: bool
+    ) -> Step | None:
         """Take in one micro-batch; what was done, if it is the last of its update."""
         update = self._update or self._begin(probe, several=not last)
         if update.plan.probe != probe:
             raise PolicyError("`measure_now` must be the same for all micro-batches of an update.")
         self._update = None  # an update that fails is not gone on with
+        if update.takes_gradients_apart and not self._graph_checked:
+            check_graph(*outputs)
+            self._graph_checked = True
         update.add(objective, share=share, factor=self._loss_scale(objective.task_loss.device), last=last)
         if not last:
             self._update = update

@@ -35,6 +35,10 @@ class BatchUpdate(Update):
             student.check_two_gradients(_occasion(policy, plan, self._measured_whole))
         self._readings = Readings(wanted, self._how, student)
 
+    @property
+    def takes_gradients_apart(self) -> bool:
+        return self._late or ("geometry" in self.plan.reads and self._how.tier == "last_block")
+
     def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
         if self._late:
             self._add_pair(objective, share, factor, last)

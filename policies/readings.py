@@ -16,7 +16,8 @@ from policies.meter import add_gradients, geometry_tensor, pair
 from policies.objective import Factor, Gradients, LogitPair, Objective
 from policies.policy import Measurement
 from policies.ranks import Ranks
-from policies.student import Student, two_passes
+from policies.student import Student
+from policies.two_passes import two_passes
 
 
 class Wanted(NamedTuple):

@@ -30,6 +30,10 @@ class SampleUpdate(Update):
         if plan.probe:
             student.check_two_gradients(("`measure_now` measures the gradients of all parameters", "leave it out"))
 
+    @property
+    def takes_gradients_apart(self) -> bool:
+        return self.plan.probe
+
     def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
         assert isinstance(objective, LogitPair)  # the balancer has refused the other
         weights = self._weights(objective)

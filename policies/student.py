@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-import torch
 from torch import Tensor, nn
 
 from policies.errors import PolicyError
 from policies.meter import last_block
 from policies.ranks import Group, Ranks, is_sharded
+from policies.two_passes import allow_two_passes
 
 
 class Student:
@@ -65,47 +64,9 @@ class Student:
             raise PolicyError(f"{why}, but {self._obstacle}; {remedy}.")
 
     def allow_two_passes(self) -> None:
-        """Let a compiled student's graph be walked twice.
-
-        `torch.compile` lets the backward pass write into what the forward pass saved ("donated buffers"). The setting
-        that forbids it is read when a graph is compiled, and it is the process's own. What has been compiled before is
-        dropped, since PyTorch would no longer notice that its buffers are spoilt.
-        """
-        if not isinstance(self._source, nn.Module) or not any(map(_is_compiled, self._source.modules())):
-            return
-        import torch._functorch.config as settings
-
-        if getattr(settings, "donated_buffer", False):
-            settings.donated_buffer = False
-            torch.compiler.reset()
-
-
-@contextlib.contextmanager
-def two_passes() -> Iterator[None]:
-    """Tell with the remedy why a graph could not be walked twice.
-
-    Raises:
-        PolicyError: a graph was compiled to be walked once, or recomputes its activations in the old way.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if "donated" in str(error):
-            raise PolicyError(
-                "the student was compiled to be walked backward once, but measuring takes two passes; set"
-                " `torch._functorch.config.donated_buffer = False` before anything is compiled, or create the balancer"
-                " from the compiled module before its first forward pass."
-            ) from error
-        if "torch.utils.checkpoint is incompatible" in str(error):
-            raise PolicyError(
-                "the student recomputes activations in a way that lets no gradients be taken apart; pass"
-                " `use_reentrant=False` to `torch.utils.checkpoint.checkpoint`."
-            ) from error
-        raise
-
-
-def _is_compiled(module: nn.Module) -> bool:
-    return type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None
+        """As `policies.two_passes.allow_two_passes`, if it is known which module is trained."""
+        if isinstance(self._source, nn.Module):
+            allow_two_passes(self._source)
 
 
 def _obstacle(student: nn.Module | tuple[Tensor, ...]) -> str | None:

@@ -75,6 +75,11 @@ class Update(abc.ABC):
         self.geometry: Geometry | None = None
         self.weights: Tensor | None = None
 
+    @property
+    @abc.abstractmethod
+    def takes_gradients_apart(self) -> bool:
+        """Whether the two losses' gradients in parameters are taken, and not only that of their mix."""
+
     def add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
         """Take in one micro-batch.
 
