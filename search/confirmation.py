@@ -10,7 +10,11 @@ from typing import Any, Literal
 import pydantic
 
 from policies.parameter import Value
+from trainables.figures import ModelFigures, SetScore
+from trainables.objective import ACCURACY, Objective
 from trainables.settings import Settings
+
+__all__ = ["ConfirmationRecord", "Finalist", "ModelFigures", "Role", "SeedResult", "SetScore"]
 
 Role = Literal["rule", "constant", "labels_alone", "teacher_alone"]
 """A family's best rule; a constant λ that may be the baseline; λ = 0; λ = 1."""
@@ -35,23 +39,10 @@ class Finalist(Settings):
     """That trial's score."""
 
 
-class SetScore(Settings):
-    """A student, or the teacher, on one set of pictures."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
-
-    accuracy: float
-    """In [0, 1]."""
-    loss: float
-    """Cross entropy in nats a picture."""
-    calibration_error: float
-    """Expected calibration error over 15 bins of equal width (arXiv 1706.04599), in [0, 1]."""
-    agreement: float | None
-    """Share of pictures on which student and teacher name the same class; None for the teacher itself."""
-
-
 class SeedResult(Settings):
     """One finalist under one fresh seed."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
 
     finalist: str
     seed: int
@@ -60,22 +51,9 @@ class SeedResult(Settings):
     seconds: float
     """Of training."""
     own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
-    """The user's own figures, by name, on the test pictures."""
-
-
-class ModelFigures(Settings):
-    """What a network costs where it will run."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
-
-    parameters: int
-    flops: int
-    """Of one forward pass of one picture; a multiply-add counts as two."""
-    file_bytes: int
-    """Of its saved `state_dict`."""
-    latency: dict[str, dict[str, float]]
-    """By device (`cpu`, `cuda`): `p50_ms` and `p95_ms` for one picture, `pictures_per_second` in batches of 64."""
-    device_names: dict[str, str]
+    """The user's own KPIs, by name, on the test pictures."""
+    validation_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
+    """The same on the validation pictures."""
 
 
 class ConfirmationRecord(Settings):
@@ -88,6 +66,10 @@ class ConfirmationRecord(Settings):
     results: tuple[SeedResult, ...] = ()
     teacher: SetScore | None = None
     """On the test pictures."""
+    teacher_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
+    """The user's own KPIs of the teacher, by name, on the test pictures."""
+    objective: Objective = Objective()
+    """What the search looked for; it decides here, too."""
     teacher_figures: ModelFigures | None = None
     student_figures: ModelFigures | None = None
     """All students of a search are built alike, so one speaks for all."""
@@ -99,5 +81,15 @@ class ConfirmationRecord(Settings):
     """Whether every finalist has every seed."""
 
     def scores(self, key: str) -> dict[int, float]:
-        """A finalist's test accuracy by seed."""
-        return {result.seed: result.test.accuracy for result in self.results if result.finalist == key}
+        """A finalist's score by seed on the test pictures; higher is better.
+
+        It is the accuracy, or the user's KPI that the search looked for, negated where less of it is better.
+        """
+        return {result.seed: self.score(result) for result in self.results if result.finalist == key}
+
+    def score(self, result: SeedResult, on: Literal["test", "validation"] = "test") -> float:
+        """One seed's score on one of the sets; higher is better."""
+        if self.objective.name == ACCURACY:
+            return (result.test if on == "test" else result.validation).accuracy
+        own_kpis = result.own_kpis if on == "test" else result.validation_kpis
+        return self.objective.score(own_kpis[self.objective.name])

@@ -30,6 +30,10 @@ class EpochRecord(Settings):
     validation_accuracy: float
     agreement: float
     """Share of the validation pictures on which student and teacher name the same class."""
+    calibration_error: float | None = None
+    """On the validation pictures, as `trainables.figures.SetScore` has it; None in older histories."""
+    own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
+    """The user's own KPIs on the validation pictures, by name."""
     weight: float
     """Mean λ."""
     seconds: float
@@ -89,15 +93,20 @@ class ReplicateResult(Settings):
     validation_accuracy: float
     validation_loss: float
     agreement: float
+    calibration_error: float | None = None
+    """On the validation pictures; None in older histories."""
+    own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
+    """The user's own KPIs on the validation pictures, by name."""
 
 
 class TrialHistory(Settings):
     """The whole story of one trial, written as `history.json` beside its last checkpoint."""
 
     score: float | None = None
-    """Mean validation accuracy over the replicates after the last epoch; None while unfinished."""
+    """Mean over the replicates, after the last epoch, of what is searched for: validation accuracy or a KPI of the
+    user's own, negated where less of it is better. None while unfinished."""
     score_std: float | None = None
-    """Standard deviation (ddof 1) over the replicates; None while unfinished or with one replicate."""
+    """Its standard deviation (ddof 1) over the replicates; None while unfinished or with one replicate."""
     epochs: tuple[EpochRecord, ...] = ()
     trace: tuple[TracePoint, ...] = ()
     decisions: int = 0
