@@ -59,7 +59,7 @@ def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
 
 def _comparable(config: SearchConfig) -> dict[str, Any]:
     return {
-        **config.model_dump(mode="json"),
+        **config.model_dump(mode="json", exclude={"confirm"}),  # no trial depends on it
         "own_policies": {policy.origin: policy.source for policy in config.own_policies},
     }
 

@@ -14,8 +14,9 @@ from pydantic import Field
 from policies.aliases import ALIASES, meaning
 from policies.own_file import read_source
 from policies.registry import FAMILIES, policy_class
+from search.confirmation import ConfirmationSettings
 from search.domains import Domain, check_domain, contains, ends
-from search.errors import SearchError
+from search.errors import SearchError, nearest
 from trainables.config import (
     AugmentationSettings,
     CorruptionSettings,
@@ -88,6 +89,7 @@ class SearchConfig(Settings):
     space: SpaceSettings = SpaceSettings()
     device: DeviceSettings = DeviceSettings()
     resources: ResourceSettings = ResourceSettings()
+    confirm: ConfirmationSettings = ConfirmationSettings()
     evaluations: int = Field(15, ge=1)
     trace_points: int = Field(50, ge=2, le=10_000)
 
@@ -171,6 +173,16 @@ class SearchConfig(Settings):
                 raise ValueError(
                     f"`baselines` must lie in `space.policies.fixed.weight`, but {outside} do not; shorten `baselines`"
                     " (it may be empty)"
+                )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _confirmed_families_are_searched(self) -> SearchConfig:
+        for family in self.confirm.families or ():
+            if family not in self.families:
+                raise ValueError(
+                    f"`confirm.families` must be among `families` ({', '.join(self.families)}), but {family!r} is"
+                    f" not.{nearest(family, self.families)}"
                 )
         return self
 

@@ -16,6 +16,17 @@ from trainables.settings import Settings
 
 __all__ = ["ConfirmationRecord", "Finalist", "ModelFigures", "Role", "SeedResult", "SetScore"]
 
+class ConfirmationSettings(Settings):
+    """Who is confirmed, and on how many seeds."""
+
+    seeds: int = pydantic.Field(10, ge=2, le=1000)
+    """Fresh ones, the same for every finalist. One alone could not tell a lead from noise."""
+    families: tuple[str, ...] | None = None
+    """Whose best rule is confirmed; every family of the search when not given. Constants are confirmed in any case."""
+    more_constants: int = pydantic.Field(4, ge=0, le=100)
+    """The most constants to retry at the learning rate and temperature of the best rules."""
+
+
 Role = Literal["rule", "constant", "labels_alone", "teacher_alone"]
 """A family's best rule; a constant λ that may be the baseline; λ = 0; λ = 1."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +22,9 @@ from trainables.datasets import dataset_fingerprint, load_dataset
 from trainables.device import select_compute
 from trainables.models import create_model
 from trainables.targets import compute_assets
-from trainables.teacher import TeacherProgress, prepare_teacher
+from trainables.teacher import Teacher, TeacherProgress, prepare_teacher
+
+_Result = TypeVar("_Result")
 
 
 class PreparationListener(Protocol):
@@ -85,40 +88,58 @@ def teach(
     compute = select_compute(config.device)
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
     assets = compute_assets(dataset, teacher, config.augmentation, compute.device)
-    foundation = hashlib.sha256(f"{teacher.key} {dataset_fingerprint(dataset)} ".encode())
-    foundation.update(np.ascontiguousarray(dataset.train.images).data)
-    if config.corruption is not None:
-        foundation.update(config.corruption.model_dump_json().encode())
-    prepared = Prepared(assets, teacher.parameters, foundation.hexdigest())
+    prepared = Prepared(assets, teacher.parameters, foundation_of(config, dataset, teacher))
     del teacher
     if compute.device.type == "cuda":
         torch.cuda.empty_cache()  # trials share the card, and Ray does not count what this process keeps
     return prepared
 
 
+def foundation_of(config: SearchConfig, dataset: Dataset, teacher: Teacher) -> str:
+    """A digest of all that trials share, in hexadecimal; see `Prepared.foundation`."""
+    foundation = hashlib.sha256(f"{teacher.key} {dataset_fingerprint(dataset)} ".encode())
+    foundation.update(np.ascontiguousarray(dataset.train.images).data)
+    if config.corruption is not None:
+        foundation.update(config.corruption.model_dump_json().encode())
+    return foundation.hexdigest()
+
+
 def teach_in_cluster(
     config: SearchConfig, dataset: Dataset, launch: Launch, listener: PreparationListener, *, gpus: float
 ) -> Prepared:
     """As `teach`, in a Ray task with a share of a GPU; its node's cache keeps the teacher."""
+    return in_cluster(functools.partial(teach, config, dataset, launch), listener, gpus=gpus)
+
+
+def in_cluster(
+    work: Callable[[Callable[[TeacherProgress], None]], _Result], listener: PreparationListener, *, gpus: float
+) -> _Result:
+    """What `work` returns, which needs a teacher, from a Ray task with a share of a GPU.
+
+    Args:
+        work: given whom to tell of the teacher's training.
+        listener: told of it.
+        gpus: the share.
+    """
     import ray
     from ray.util.queue import Empty, Queue
 
     listener.stage("preparing the teacher on the cluster")
     news = Queue(actor_options={"num_cpus": 0})
-    task = ray.remote(num_cpus=1, num_gpus=gpus)(_teach_and_tell).remote(config, dataset, launch, news)
+    task = ray.remote(num_cpus=1, num_gpus=gpus)(_work_and_tell).remote(work, news)
     try:
         while not ray.wait([task], timeout=0)[0] or not news.empty():
             with contextlib.suppress(Empty):
                 listener.teacher(news.get(timeout=0.5))
-        prepared: Prepared = ray.get(task)
+        result: _Result = ray.get(task)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, KDPolicySearchError):
             raise error.cause from error
         raise
     finally:
         news.shutdown()
-    return prepared
+    return result
 
 
-def _teach_and_tell(config: SearchConfig, dataset: Dataset, launch: Launch, news: Any) -> Prepared:
-    return teach(config, dataset, launch, news.put)
+def _work_and_tell(work: Callable[[Callable[[TeacherProgress], None]], _Result], news: Any) -> _Result:
+    return work(news.put)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import os
 import pathlib
-import signal
 import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -26,6 +24,7 @@ from search.searcher import METRIC, FairSearch
 from search.sharing import check_shared
 from search.snapshots import SnapshotKeeper, put_back
 from search.store import SearchStore
+from search.termination import terminated_like_interrupted
 from search.tracking import LiveProjection
 from search.trials import read_search
 from search.watch import Watch
@@ -100,7 +99,7 @@ def _run(config: SearchConfig, launch: Launch, listener: Listener, store: Search
 def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
     listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
     # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it.
-    with _session_beside_preparation(config, launch, listener, store) as prepared, _terminated_like_interrupted():
+    with _session_beside_preparation(config, launch, listener, store) as prepared, terminated_like_interrupted():
         search = _earlier(store, prepared) if store.exists() else _new_record(config, prepared)
         search = search.model_copy(update={"status": "running"})
         store.write_header(search, launch)
@@ -253,16 +252,3 @@ def _session_beside_preparation(
         if problems:
             raise problems[0]
         yield prepared[0]
-
-
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Within the block, SIGTERM (what `ray job stop` sends) saves the search as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
