@@ -1,10 +1,10 @@
-"""What a training step costs under a rule, as a ratio to the same step at a constant λ.
+"""What a training step costs under a rule, as a ratio to the same step at a constant λ without this package.
 
     make bench
 
-Steps of both kinds are timed in turn in one process (A B A B …), one thread. Medians over the pairs, with the middle
-half in brackets. A ratio of 5/3 is the floor for two backward passes over one graph, 1 + 2/(3k) for one measurement in
-k steps.
+Steps of both kinds are timed in turn in one process (A B A C …), one thread, by the CPU time that they use, so that
+other programs on the machine disturb little. Medians over the rounds, with the middle half in brackets. A ratio of 5/3
+is the floor for two backward passes over one graph, 1 + 2/(3k) for one measurement in k steps.
 """
 
 from __future__ import annotations
@@ -14,104 +14,228 @@ import pathlib
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor, nn
 
 from policies import LossBalancer, create_policy, distillation_loss
+from policies.meter import last_block
 from trainables.config import ModelSettings, TrainingSettings
 from trainables.models import create_model
 from trainables.optimization import create_optimizer
 
-CASES = {
-    "CNN (16, 32, 64), 28×28": (ModelSettings(name="cnn", options={"widths": [16, 32, 64]}), (1, 28, 28), 10),
-    "ResNet-20, 32×32": (ModelSettings(name="resnet20"), (3, 32, 32), 100),
-}
 EVERY = 10
 
 
-def stepper(
-    model: ModelSettings, shape: tuple[int, int, int], classes: int, batch: int, kind: str
-) -> Callable[[], None]:
+class Case(NamedTuple):
+    """A student, its pictures and classes, pictures of a batch, and steps between two looks at the clock."""
+
+    name: str
+    model: ModelSettings
+    shape: tuple[int, int, int]
+    classes: int
+    batch: int
+    steps: int
+
+    def __str__(self) -> str:
+        return f"{self.name}, batch {self.batch}"
+
+
+_CNN = ModelSettings(name="cnn", options={"widths": [16, 32, 64]})
+CASES = (
+    Case("MLP (32), 8×8", ModelSettings(name="mlp", options={"hidden": [32]}), (1, 8, 8), 10, 50, 200),
+    Case("CNN (16, 32, 64), 28×28", _CNN, (1, 28, 28), 10, 64, 10),
+    Case("CNN (16, 32, 64), 28×28", _CNN, (1, 28, 28), 10, 128, 10),
+    Case("ResNet-20, 32×32", ModelSettings(name="resnet20"), (3, 32, 32), 100, 64, 10),
+)
+
+Backward = Callable[[Tensor, Tensor, Tensor], object]
+"""From the student's logits, the teacher's and the labels to `.grad`."""
+
+
+def losses(student: Tensor, teacher: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(task, distillation), as they are usually written."""
+    return torch.nn.functional.cross_entropy(student, labels), distillation_loss(student, teacher, 4.0)
+
+
+def constant(_student: nn.Module) -> Backward:
+    """A constant λ without this package."""
+
+    def backward(logits: Tensor, teacher: Tensor, labels: Tensor) -> None:
+        task, distill = losses(logits, teacher, labels)
+        torch.autograd.backward(0.7 * distill + 0.3 * task)
+
+    return backward
+
+
+def third_backward(student: nn.Module) -> Backward:
+    """What is usually written to look at the gradients: two for looking, and a third backward pass for training."""
+    parameters = list(student.parameters())
+
+    def backward(logits: Tensor, teacher: Tensor, labels: Tensor) -> None:
+        task, distill = losses(logits, teacher, labels)
+        g_t = torch.autograd.grad(task, parameters, retain_graph=True)
+        g_d = torch.autograd.grad(distill, parameters, retain_graph=True)
+        ratio = torch.cat([g.flatten() for g in g_d]).norm() / torch.cat([g.flatten() for g in g_t]).norm()
+        weight = float(1 / (1 + ratio))
+        torch.autograd.backward(weight * distill + (1 - weight) * task)
+
+    return backward
+
+
+def torchjd(student: nn.Module) -> Backward:
+    """TorchJD's UPGrad on the same two losses."""
+    from torchjd import autojac
+    from torchjd.aggregation import UPGrad
+
+    aggregator, parameters = UPGrad(), list(student.parameters())
+
+    def backward(logits: Tensor, teacher: Tensor, labels: Tensor) -> None:
+        autojac.backward(list(losses(logits, teacher, labels)), inputs=parameters)
+        autojac.jac_to_grad(parameters, aggregator)
+
+    return backward
+
+
+def on_losses(family: str, **parameters: Any) -> Callable[[nn.Module], Backward]:
+    """A rule through `backward`."""
+
+    def make(student: nn.Module) -> Backward:
+        balancer = LossBalancer(create_policy(family, parameters), student)
+        return lambda logits, teacher, labels: balancer.backward(*losses(logits, teacher, labels))
+
+    return make
+
+
+def on_logits(family: str, *, layers: int | None = None, **parameters: Any) -> Callable[[nn.Module], Backward]:
+    """A rule through `backward_on_logits`; `layers` names how many the last block is to have."""
+
+    def make(student: nn.Module) -> Backward:
+        block = None if layers is None else nn.ParameterList(last_block(student, layers=layers))
+        return LossBalancer(create_policy(family, parameters), student, last_block=block).backward_on_logits
+
+    return make
+
+
+def _measuring(every: int) -> dict[str, Callable[[nn.Module], Backward]]:
+    def rule(**parameters: Any) -> Callable[[nn.Module], Backward]:
+        return on_logits("norm_balance", measure_every=every, **parameters)
+
+    when = "" if every == 1 else f", every {every}th"
+    return {
+        f"full{when}": rule(),
+        f"last block{when}": rule(tier="last_block"),
+        f"last block of two layers{when}": rule(tier="last_block", layers=2),
+        f"logit{when}": rule(tier="logit"),
+        f"full, halves{when}": rule(pair="halves"),
+        f"last block, halves{when}": rule(tier="last_block", pair="halves"),
+    }
+
+
+KINDS: dict[str, Callable[[nn.Module], Backward]] = {
+    "constant λ, `backward`": on_losses("fixed"),
+    "constant λ, `backward_on_logits`": on_logits("fixed"),
+    **_measuring(1),
+    **_measuring(EVERY),
+    "one λ a sample": on_logits("sample_norm_balance"),
+    "two gradients and a third backward": third_backward,
+    "TorchJD's UPGrad": torchjd,
+}
+
+
+class Cost(NamedTuple):
+    """A kind's step as a ratio to the constant λ's, round by round, and the latter in seconds."""
+
+    ratios: list[float]
+    seconds: float
+
+    def __str__(self) -> str:
+        low, middle, high = statistics.quantiles(self.ratios, n=4)
+        return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def stepper(case: Case, make: Callable[[nn.Module], Backward]) -> Callable[[], None]:
     """A function that trains for one step."""
     torch.manual_seed(0)
-    student = create_model(model, image_shape=shape, classes=classes).to(memory_format=torch.channels_last)
+    student = create_model(case.model, image_shape=case.shape, classes=case.classes)
+    student = student.to(memory_format=torch.channels_last)
     optimizer = create_optimizer(student.parameters(), TrainingSettings())
-    images = torch.randn(batch, *shape).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(classes, (batch,))
-    teacher = torch.randn(batch, classes)
-    parameters = list(student.parameters())
-    policies = {
-        "constant": ("fixed", {"weight": 0.7}),
-        "exact pair": ("norm_balance", {"measure_every": 1}),
-        f"every {EVERY}th": ("norm_balance", {"measure_every": EVERY}),
-    }
-    balancer = LossBalancer(create_policy(*policies[kind]), student) if kind in policies else None
+    images = torch.randn(case.batch, *case.shape).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(case.classes, (case.batch,))
+    teacher = torch.randn(case.batch, case.classes)
+    backward = make(student)
 
     def step() -> None:
         logits = student(images)
-        task = torch.nn.functional.cross_entropy(logits, labels)
-        distill = distillation_loss(logits, teacher, 4.0)
         optimizer.zero_grad(set_to_none=True)
-        if balancer is not None:
-            balancer.backward(task, distill)
-        else:  # what is usually written: two gradients to look at, and a third backward to train
-            g_t = torch.autograd.grad(task, parameters, retain_graph=True)
-            g_d = torch.autograd.grad(distill, parameters, retain_graph=True)
-            ratio = torch.cat([g.flatten() for g in g_d]).norm() / torch.cat([g.flatten() for g in g_t]).norm()
-            weight = float(1 / (1 + ratio))
-            (weight * distill + (1 - weight) * task).backward()
+        backward(logits, teacher, labels)
         optimizer.step()
 
     return step
 
 
 def timed(step: Callable[[], None], count: int) -> float:
-    """Seconds for `count` steps."""
-    began = time.perf_counter()
+    """CPU seconds of `count` steps."""
+    began = time.process_time()
     for _ in range(count):
         step()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
-def ratio_row(case: str, batch: int, kind: str, pairs: int) -> str:
-    """One row of the table."""
-    model, shape, classes = CASES[case]
-    constant = stepper(model, shape, classes, batch, "constant")
-    other = stepper(model, shape, classes, batch, kind)
-    timed(constant, EVERY), timed(other, EVERY)
-    seconds, ratios = [], []
-    for _ in range(pairs):
-        base = timed(constant, EVERY)
-        ratios.append(timed(other, EVERY) / base)
-        seconds.append(base / EVERY)
-    low, _, high = statistics.quantiles(ratios, n=4)
+def costs(case: Case, kinds: Sequence[str], rounds: int) -> dict[str, Cost]:
+    """Each kind's cost; the constant λ is timed before each of them anew."""
+    base = stepper(case, constant)
+    steps = {kind: stepper(case, KINDS[kind]) for kind in kinds}
+    for step in (base, *steps.values()):
+        timed(step, EVERY)
+    ratios: dict[str, list[float]] = {kind: [] for kind in kinds}
+    seconds = []
+    for _ in range(rounds):
+        for kind, step in steps.items():
+            before = timed(base, case.steps)
+            ratios[kind].append(timed(step, case.steps) / before)
+            seconds.append(before / case.steps)
+    return {kind: Cost(found, statistics.median(seconds)) for kind, found in ratios.items()}
+
+
+def table(measured: dict[Case, dict[str, Cost]]) -> Iterator[str]:
+    """Markdown: a row for each kind, a column for each case."""
+    yield f"| step | {' | '.join(map(str, measured))} |"
+    yield f"| --- |{' --- |' * len(measured)}"
+    constants = [f"{1000 * next(iter(found.values())).seconds:.2g} ms" for found in measured.values()]
+    yield f"| constant λ, without this package | {' | '.join(constants)} |"
+    for kind in next(iter(measured.values())):
+        yield f"| {kind} | {' | '.join(str(found[kind]) for found in measured.values())} |"
+
+
+def conditions(rounds: int) -> str:
+    """When and on what this was measured."""
     return (
-        f"| {case} | {batch} | {kind} | {statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}] |"
-        f" {1000 * statistics.median(seconds):.1f} ms |"
+        f"{time.strftime('%Y-%m-%d')}, torch {torch.__version__}, one thread of {platform.machine()}, {rounds} rounds;"
+        " median and middle half"
     )
+
+
+def measure(rounds: int, kinds: Sequence[str] = tuple(KINDS)) -> dict[Case, dict[str, Cost]]:
+    """All cases, with a word to the terminal after each."""
+    torch.set_num_threads(1)
+    measured: dict[Case, dict[str, Cost]] = {}
+    for case in CASES:
+        measured[case] = costs(case, kinds, rounds)
+        print(f"{case}:", ", ".join(f"{kind} {cost}" for kind, cost in measured[case].items()), flush=True)
+    return measured
 
 
 def main() -> None:
     """Measure, print the table and write it to RESULTS.md."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=9, help="timings of each kind")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = [
-        "| student | batch | step | ratio to the constant λ's step | constant λ's step |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    print(*rows, sep="\n", flush=True)
-    for case in CASES:
-        for batch in (64, 128):
-            for kind in ("exact pair", f"every {EVERY}th", "two gradients and a third backward"):
-                rows.append(ratio_row(case, batch, kind, arguments.pairs))
-                print(rows[-1], flush=True)
-    text = (
-        f"# Results\n\nWritten by `make bench` on {time.strftime('%Y-%m-%d')}: torch {torch.__version__}, one thread of"
-        f" {platform.machine()}, {arguments.pairs} pairs; median and middle half.\n\n" + "\n".join(rows) + "\n"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9, help="timings of each kind")
+    rounds = parser.parse_args().rounds
+    rows = list(table(measure(rounds)))
+    print(*rows, sep="\n")
+    text = f"# Results\n\nWritten by `make bench` on {conditions(rounds)}.\n\n" + "\n".join(rows) + "\n"
     (pathlib.Path(__file__).parent / "RESULTS.md").write_text(text, encoding="utf-8")
 
 

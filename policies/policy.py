@@ -54,7 +54,7 @@ class Decision(NamedTuple):
 class Measurement(NamedTuple):
     """How the geometry is measured: where in the student (`tier`) and on which samples (`pair`).
 
-    Tiers: `full`, all parameters; `last_block`, the last two layers that have weights; `logit`, the logits themselves.
+    Tiers: `full`, all parameters; `last_block`, the last layer that has weights; `logit`, the logits themselves.
     Pairs: `same`, both gradients over the same samples; `halves`, over two halves of the batch, so that the noise that
     the two losses share does not make their gradients look alike.
     """
