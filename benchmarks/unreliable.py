@@ -147,7 +147,7 @@ class Bench:
         if self.test is not None:
             for replicate in trial.replicates:
                 replicate.data = self.test
-                test.append(replicate.evaluate().accuracy)
+                test.append(replicate.evaluate().scores.accuracy)
         return Outcome(validation, test, record.weight, time.perf_counter() - began)
 
 

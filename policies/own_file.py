@@ -1,4 +1,4 @@
-"""A rule from the user's file, loaded from its text under a module name made from the text's hash.
+"""A rule (or whatever else) from the user's file, loaded from its text under a module name made from the text's hash.
 
 So the text is all that a search has to keep or to send, and two versions of a file are two modules.
 """
@@ -32,17 +32,24 @@ def load_policy_class(reference: str, folder: str | pathlib.Path = ".") -> type[
     return policy_from_source(*read_source(reference, folder))
 
 
-def read_source(reference: str, folder: str | pathlib.Path = ".") -> tuple[str, str]:
+def read_source(
+    reference: str, folder: str | pathlib.Path = ".", *, what: str = "rule", example: str = "my_rules.py:MyRule"
+) -> tuple[str, str]:
     """The origin (`my_rules.py:MyRule`, without folders) and the file's text for a reference.
+
+    Args:
+        reference: a file and a name in it.
+        folder: what the file's path is relative to.
+        what: is named so, for messages.
+        example: of such a reference, for messages.
 
     Raises:
         PolicyError: the reference is malformed, or the file cannot be read or is too long.
     """
     file, _, name = reference.rpartition(":")
     if not file.endswith(".py") or not name.isidentifier():
-        raise PolicyError(
-            f"a rule of your own is named as FILE.py:CLASS, like my_rules.py:MyRule, but got {reference!r}."
-        )
+        kind = "CLASS" if what == "rule" else "FUNCTION"
+        raise PolicyError(f"a {what} of your own is named as FILE.py:{kind}, like {example}, but got {reference!r}.")
     path = pathlib.Path(folder) / pathlib.Path(file).expanduser()
     try:
         text = path.read_text(encoding="utf-8")
@@ -52,7 +59,7 @@ def read_source(reference: str, folder: str | pathlib.Path = ".") -> tuple[str, 
     if len(text) > _LONGEST_FILE:
         raise PolicyError(
             f"{str(path)!r} must have at most {_LONGEST_FILE:,} characters, since it travels with each search, but has"
-            f" {len(text):,}; keep the rule in a file of its own."
+            f" {len(text):,}; keep the {what} in a file of its own."
         )
     return f"{path.name}:{name}", text
 
@@ -64,7 +71,7 @@ def policy_from_source(origin: str, text: str) -> type[Policy]:
         PolicyError: as `load_policy_class`, but for the file itself.
     """
     file, _, name = origin.rpartition(":")
-    module = _module(file, text)
+    module = load_module(file, text)
     found = vars(module).get(name)
     if found is None:
         classes = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Policy)]
@@ -75,8 +82,12 @@ def policy_from_source(origin: str, text: str) -> type[Policy]:
     return policy
 
 
-def _module(file: str, text: str) -> types.ModuleType:
-    """The text, run as a module."""
+def load_module(file: str, text: str) -> types.ModuleType:
+    """The text, run as a module; the same module for the same text.
+
+    Raises:
+        PolicyError: the text is no Python, or fails.
+    """
     name = "kd_own_policy_" + hashlib.sha256(text.encode()).hexdigest()[:16]
     if name in sys.modules:
         return sys.modules[name]
@@ -96,11 +107,16 @@ def _explain(file: str, error: BaseException) -> str:
     """What went wrong in the user's file, and in which line."""
     if isinstance(error, SyntaxError) and error.filename == file:
         return f"{file}, line {error.lineno}, is no Python: {error.msg}: `{(error.text or '').strip()}`."
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    where = f", line {frames[-1].lineno} (`{frames[-1].line}`)," if frames else ""
+    where = line_in(file, error)
     hint = (
-        " A rule's file travels alone: it may import installed packages only, not files beside it."
+        " The file travels alone: it may import installed packages only, not files beside it."
         if isinstance(error, ImportError)
         else ""
     )
-    return f"{file}{where} failed when it was loaded: {told(error)}.{hint}"
+    return f"{file}{where}{',' if where else ''} failed when it was loaded: {told(error)}.{hint}"
+
+
+def line_in(file: str, error: BaseException) -> str:
+    """`, line 3 (`x = 1 / 0`)`: the user's own line that an error came from; empty if it came from none."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f", line {frames[-1].lineno} (`{frames[-1].line}`)" if frames else ""

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from policies.parameter import Value
 from policies.registry import create_policy
+from trainables.objective import Objective
+from trainables.own_kpi import OwnKPI
 from trainables.own_policy import OwnPolicy
 from trainables.settings import Settings
 
@@ -156,6 +158,10 @@ class TrialSettings(Settings):
     corruption: CorruptionSettings | None = None
     own_policies: tuple[OwnPolicy, ...] = ()
     """Before `policy`, which may be one of them."""
+    own_kpis: tuple[OwnKPI, ...] = ()
+    """Measured at each evaluation, each seed."""
+    objective: Objective = Objective()
+    """`accuracy` or one of `own_kpis`."""
     policy: PolicySettings = PolicySettings()
     temperature: float = Field(4.0, gt=0, le=1000)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=_LARGEST_SEED)], ...], Field(min_length=1)] = (0,)

@@ -23,8 +23,10 @@ from policies.geometric import log_ratio
 from policies.guard import Guard
 from trainables.config import TrialSettings
 from trainables.decision_log import MOST_ENTRIES, DecisionLog, LogContext
+from trainables.errors import ModelError
+from trainables.evaluation import Evaluation
 from trainables.records import DecisionEntry, EpochRecord, ReplicateResult, TracePoint, TrialHistory
-from trainables.replicate import DeviceAssets, Evaluation, Replicate
+from trainables.replicate import DeviceAssets, Replicate
 
 
 def spread_evenly(count: int, points: int) -> list[int]:
@@ -85,7 +87,7 @@ class Distillation:
 
     def history(self) -> TrialHistory:
         """The story so far; with a score once the training is done."""
-        scores = [r.validation_accuracy for r in self.results] if self.done else []
+        scores = [self.settings.objective.score_of(r) for r in self.results] if self.done else []
         balancer = self.replicates[0].balancer
         return TrialHistory(
             score=statistics.fmean(scores) if scores else None,
@@ -177,15 +179,20 @@ class Distillation:
         began = time.perf_counter()
         evaluations = [replicate.evaluate() for replicate in self.replicates]
         if self.done:
-            self.results = [self._result(r, e) for r, e in zip(self.replicates, evaluations, strict=True)]
+            self.results = [_result(r, e) for r, e in zip(self.replicates, evaluations, strict=True)]
+            self._check_scores()
         sums, self._sums = self._sums, _Sums()
         record = EpochRecord(
             epoch=self.replicates[0].epoch,
             train_task_loss=sums.task_loss / sums.steps,
             train_distill_loss=sums.distill_loss / sums.steps,
-            validation_loss=statistics.fmean(e.loss for e in evaluations),
-            validation_accuracy=statistics.fmean(e.accuracy for e in evaluations),
-            agreement=statistics.fmean(e.agreement for e in evaluations),
+            validation_loss=statistics.fmean(e.scores.loss for e in evaluations),
+            validation_accuracy=statistics.fmean(e.scores.accuracy for e in evaluations),
+            agreement=statistics.fmean(_agreement(e) for e in evaluations),
+            calibration_error=statistics.fmean(e.scores.calibration_error for e in evaluations),
+            own_kpis={
+                name: statistics.fmean(e.own_kpis[name] for e in evaluations) for name in evaluations[0].own_kpis
+            },
             weight=sums.weight / sums.steps,
             seconds=sums.seconds + time.perf_counter() - began,
         )
@@ -207,11 +214,27 @@ class Distillation:
             distill_loss=statistics.fmean(float(s.distill_loss) for s in same),
         )
 
-    @staticmethod
-    def _result(replicate: Replicate, evaluation: Evaluation) -> ReplicateResult:
-        return ReplicateResult(
-            seed=replicate.seed,
-            validation_accuracy=evaluation.accuracy,
-            validation_loss=evaluation.loss,
-            agreement=evaluation.agreement,
-        )
+    def _check_scores(self) -> None:
+        """A trial without a score fails; otherwise the search could not tell it from one that is not finished."""
+        objective = self.settings.objective
+        bad = [str(r.seed) for r in self.results if not math.isfinite(objective.score_of(r))]
+        if bad:
+            raise ModelError(
+                f"the objective `{objective.name}` must be finite for a trained student, but is not with seed"
+                f" {', '.join(bad)}; let the KPI return a number there, too."
+            )
+
+
+def _result(replicate: Replicate, evaluation: Evaluation) -> ReplicateResult:
+    return ReplicateResult(
+        seed=replicate.seed,
+        validation_accuracy=evaluation.scores.accuracy,
+        validation_loss=evaluation.scores.loss,
+        agreement=_agreement(evaluation),
+        calibration_error=evaluation.scores.calibration_error,
+        own_kpis=evaluation.own_kpis,
+    )
+
+
+def _agreement(evaluation: Evaluation) -> float:
+    return math.nan if evaluation.scores.agreement is None else evaluation.scores.agreement

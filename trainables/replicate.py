@@ -9,7 +9,6 @@ continues exactly without any generator's state being stored.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -18,18 +17,16 @@ import torch
 from torch import Tensor
 
 from policies.balancer import LossBalancer, Step
-from policies.losses import distillation_loss
 from policies.registry import create_policy
-from trainables.assets import TrialAssets
+from trainables.assets import Split, TrialAssets
 from trainables.augmentation import Augmentation
 from trainables.config import AugmentationSettings, TrialSettings
 from trainables.corruption import Corruption
 from trainables.device import Compute
+from trainables.evaluation import Evaluation, EvaluationSet, evaluate
 from trainables.models import create_model
 from trainables.normalization import as_tensor, normalise
 from trainables.optimization import create_optimizer, create_schedule
-
-_EVALUATION_BATCH = 1024
 
 
 class DeviceAssets:
@@ -45,15 +42,26 @@ class DeviceAssets:
         self.images = tensor(assets.train.images)
         self.labels = tensor(assets.train.labels)
         self.targets = tensor(assets.train_targets)
-        self.validation_images = tensor(assets.validation.images)
-        self.validation_labels = tensor(assets.validation.labels)
-        self.validation_targets = tensor(assets.validation_targets)
         self.mean = tensor(assets.mean)
         self.std = tensor(assets.std)
         self._stored_mean = assets.mean
+        self._class_names = assets.classes
+        self.validation = self.evaluation_set(assets.validation, assets.validation_targets)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def evaluation_set(self, split: Split, teacher_logits: np.ndarray[Any, Any]) -> EvaluationSet:
+        """A set of pictures to judge networks on, with the teacher's logits on them, [N, C], on this device."""
+        return EvaluationSet(
+            images=as_tensor(split.images).to(self.compute.device),
+            labels=as_tensor(split.labels).to(self.compute.device),
+            teacher_logits=as_tensor(teacher_logits).to(self.compute.device),
+            classes=self._class_names,
+            mean=self.mean,
+            std=self.std,
+            compute=self.compute,
+        )
 
     def augmentation(self, settings: AugmentationSettings) -> Augmentation:
         """The views of the training pictures, drawn on this device."""
@@ -62,15 +70,6 @@ class DeviceAssets:
     def prepare(self, images: Tensor) -> Tensor:
         """Stored pictures, uint8, as a student takes them: normalised float32 in the device's layout."""
         return normalise(images, self.mean, self.std).contiguous(memory_format=self.compute.memory_format)
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """A student on the validation pictures: loss in nats, accuracy and agreement with the teacher in [0, 1]."""
-
-    loss: float
-    accuracy: float
-    agreement: float
 
 
 class Batch(NamedTuple):
@@ -119,8 +118,8 @@ class Replicate:
             temperature=settings.temperature,
         )
 
-    def train_epoch(self, probes: frozenset[int]) -> Iterator[tuple[Step, Tensor, Tensor]]:
-        """Train for one epoch, yielding each step with its task and distillation loss, detached.
+    def train_epoch(self, probes: frozenset[int]) -> Iterator[Step]:
+        """Train for one epoch, yielding each step.
 
         Args:
             probes: the steps at which the geometry is measured even if the policy does not ask for it.
@@ -131,16 +130,17 @@ class Replicate:
             for batch in self.batches():
                 with data.compute.autocast():
                     logits = self.student(batch.images)
-                logits = logits.float()
-                task_loss = torch.nn.functional.cross_entropy(
-                    logits, batch.labels, label_smoothing=training.label_smoothing
-                )
-                distill_loss = distillation_loss(logits, batch.targets, balancer.temperature)
                 self.optimizer.zero_grad(set_to_none=True)
-                step = balancer.backward(task_loss, distill_loss, measure_now=balancer.step in probes)
+                step = balancer.backward_on_logits(
+                    logits,
+                    batch.targets,
+                    batch.labels,
+                    label_smoothing=training.label_smoothing,
+                    measure_now=balancer.step in probes,
+                )
                 self.optimizer.step()
                 self.schedule.step()
-                yield step, task_loss.detach(), distill_loss.detach()
+                yield step
         self.epoch += 1
 
     def batches(self) -> Iterator[Batch]:
@@ -164,25 +164,13 @@ class Replicate:
                 target_sources=target_sources,
             )
 
-    @torch.inference_mode()
     def evaluate(self) -> Evaluation:
-        """The student on the validation pictures."""
-        data = self.data
-        self.student.eval()
-        sums = torch.zeros(3, dtype=torch.float64, device=data.compute.device)
-        count = len(data.validation_labels)
-        for first in range(0, count, _EVALUATION_BATCH):
-            part = slice(first, first + _EVALUATION_BATCH)
-            with data.compute.autocast():
-                logits = self.student(data.prepare(data.validation_images[part]))
-            logits = logits.float()
-            labels = data.validation_labels[part]
-            predicted = logits.argmax(dim=1)
-            sums[0] += torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
-            sums[1] += (predicted == labels).sum()
-            sums[2] += (predicted == data.validation_targets[part].argmax(dim=1)).sum()
-        loss, accuracy, agreement = (sums / count).tolist()
-        return Evaluation(loss, accuracy, agreement)
+        """The student on the validation pictures.
+
+        Raises:
+            ConfigError: one of the user's KPIs fails.
+        """
+        return evaluate(self.student, self.data.validation, self.settings.own_kpis)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed training needs; tensors and plain values only."""

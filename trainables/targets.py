@@ -16,6 +16,7 @@ from trainables.assets import Dataset, TrialAssets
 from trainables.augmentation import Augmentation
 from trainables.config import AugmentationSettings
 from trainables.errors import ModelError
+from trainables.evaluation import score_logits
 from trainables.normalization import as_tensor, normalise
 
 if TYPE_CHECKING:
@@ -85,4 +86,4 @@ def compute_logits(
 
 def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
     """Share of pictures whose highest logit is their label's, in [0, 1]."""
-    return float((logits.argmax(axis=1) == labels).mean())
+    return score_logits(as_tensor(logits), as_tensor(labels)).accuracy

@@ -86,7 +86,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
             self._last_checkpoint = time.monotonic()
         return {
             # Before its first evaluation a trial has no score; the searcher reads the last one only.
-            "score": records[-1].validation_accuracy if records else math.nan,
+            "score": self._distillation.settings.objective.score_of(records[-1]) if records else math.nan,
             "epochs": self._distillation.replicates[0].epoch,
             "done": done,
             "should_checkpoint": due and not done,

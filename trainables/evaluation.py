@@ -1,0 +1,150 @@
+"""How good a network is on one set of pictures: the one place where accuracy and its kin are computed.
+
+N: pictures of the set; B: pictures of a batch; K: channels; H, W: height and width; C: classes.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from trainables.device import Compute
+from trainables.figures import SetScore
+from trainables.normalization import normalise
+from trainables.own_kpi import OwnKPI
+
+BINS = 15
+"""Of the calibration error."""
+_BATCH = 1024
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationSet:
+    """Pictures, their labels and the teacher's logits, on one device. Iterating gives the pictures in batches.
+
+    A batch is as a network takes it: normalised float32 [B, K, H, W] with B up to 1024, in the order of `labels`.
+    """
+
+    images: Tensor
+    """As stored: uint8 [N, K, H, W]."""
+    labels: Tensor
+    """Int64 [N], in [0, C)."""
+    teacher_logits: Tensor
+    """Float32 [N, C]."""
+    classes: tuple[str, ...]
+    mean: Tensor
+    """Of the channels, in stored units, float32 [K]; so is `std`."""
+    std: Tensor
+    compute: Compute
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for part in torch.split(self.images, _BATCH):
+            yield normalise(part, self.mean, self.std).contiguous(memory_format=self.compute.memory_format)
+
+    def logits(self, model: nn.Module) -> Tensor:
+        """What a model in evaluation mode says of the pictures, float32 [N, C], without gradients."""
+        parts = []
+        with torch.no_grad():
+            for images in self:
+                with self.compute.autocast():
+                    parts.append(model(images).float())
+        return torch.cat(parts)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KPIData:
+    """What a KPI of the user's own gets beside the model; all tensors are on the model's device."""
+
+    images: EvaluationSet
+    """To be gone through as often as one likes: normalised float32 batches [B, K, H, W] in the order of `labels`."""
+    labels: Tensor
+    """Int64 [N], in [0, C)."""
+    logits: Tensor
+    """What the model says of these pictures, float32 [N, C]: computed already, so that most KPIs cost nothing."""
+    teacher_logits: Tensor
+    """What the teacher says of them, float32 [N, C]."""
+    classes: tuple[str, ...]
+    """The classes' names, in the order of the logits."""
+
+
+class Evaluation(NamedTuple):
+    """A network on one set: what is always measured, and the user's own KPIs by name."""
+
+    scores: SetScore
+    own_kpis: dict[str, float]
+
+
+def evaluate(model: nn.Module, pictures: EvaluationSet, own_kpis: Sequence[OwnKPI] = ()) -> Evaluation:
+    """Judge a model; it is left in evaluation mode.
+
+    Raises:
+        ConfigError: one of the user's KPIs fails.
+    """
+    model.eval()
+    logits = pictures.logits(model)
+    scores = score_logits(logits, pictures.labels, pictures.teacher_logits)
+    return Evaluation(scores, _measure(own_kpis, model, pictures, logits) if own_kpis else {})
+
+
+def score_logits(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None = None) -> SetScore:
+    """Accuracy, cross entropy, calibration error and agreement with the teacher.
+
+    Args:
+        logits: float32 [N, C], N at least 1.
+        labels: int64 [N].
+        teacher_logits: float32 [N, C]; None for the teacher itself, which then has no agreement.
+    """
+    predicted = logits.argmax(dim=1)
+    figures = [
+        (predicted == labels).double().mean(),
+        nn.functional.cross_entropy(logits, labels, reduction="none").double().mean(),
+        _calibration_error(logits, labels),
+    ]
+    if teacher_logits is not None:
+        figures.append((predicted == teacher_logits.argmax(dim=1)).double().mean())
+    accuracy, loss, calibration_error, *agreement = torch.stack(figures).tolist()
+    return SetScore(
+        accuracy=accuracy,
+        loss=loss,
+        calibration_error=calibration_error,
+        agreement=agreement[0] if agreement else None,
+    )
+
+
+def _calibration_error(logits: Tensor, labels: Tensor) -> Tensor:
+    """Expected calibration error, a scalar (Guo et al. 2017, arXiv 1706.04599, eq. 3).
+
+    Pictures fall into bins (i/15, (i+1)/15] by the confidence in the predicted class. The error is the mean over the
+    bins, weighted by their pictures, of |accuracy − confidence|. NaN where a confidence is.
+    """
+    confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
+    edges = torch.arange(1, BINS, device=logits.device, dtype=torch.float64) / BINS
+    gaps = (predicted == labels).double() - confidence
+    by_bin = torch.zeros(BINS, device=logits.device, dtype=torch.float64)
+    return by_bin.index_add_(0, torch.bucketize(confidence, edges), gaps).abs().sum() / len(labels)
+
+
+def _measure(own_kpis: Sequence[OwnKPI], model: nn.Module, pictures: EvaluationSet, logits: Tensor) -> dict[str, float]:
+    """Every KPI on a copy of the model and with the same random numbers, so that none has an effect on anything."""
+    data = KPIData(
+        images=pictures,
+        labels=pictures.labels,
+        logits=logits,
+        teacher_logits=pictures.teacher_logits,
+        classes=pictures.classes,
+    )
+    device = logits.device
+    values = {}
+    for kpi in own_kpis:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
+            torch.manual_seed(0)
+            values[kpi.name] = kpi.measure(copy.deepcopy(model), data)
+    return values
