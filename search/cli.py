@@ -15,6 +15,7 @@ from policies.errors import KDPolicySearchError
 
 if TYPE_CHECKING:
     from search.config import SearchConfig
+    from search.confirmation import ConfirmationSettings
     from search.launch import Launch
     from search.records import SearchRecord
     from search.store import SearchStore
@@ -108,6 +109,7 @@ def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets; 0.25 packs four a card.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
 @click.option("--resume", is_flag=True, help="Go on if a search of this name exists.")
+@click.option("--confirm", "confirmed", is_flag=True, help="Confirm the search when it has finished.")
 @_own
 @_pace
 @_places
@@ -119,6 +121,7 @@ def run(
     gpus_per_trial: float | None,
     cpus_per_trial: float | None,
     resume: bool,
+    confirmed: bool,
     policies: tuple[str, ...],
     **places: Any,
 ) -> None:
@@ -126,6 +129,8 @@ def run(
     config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial, policies)
     launch = _launch(places, address)
     _search(config, launch, resume=resume)
+    if confirmed:
+        _confirm(config.name, launch, config.confirm)
 
 
 @cli.command()
@@ -140,6 +145,43 @@ def resume(name: str, address: str | None, **places: Any) -> None:
     launch = _launch(places, address)
     store = SearchStore(launch.storage, name)
     _search(store.config(), _tracked_as_before(launch, store, places), resume=True)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--seeds", type=int, help="Fresh seeds a finalist; more than before adds the new ones.")
+@click.option("--families", help="Whose best rules to confirm, e.g. tree,norm_balance [all].")
+@click.option("--more-constants", type=int, help="The most constants to retry with the best rules' settings.")
+@click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
+@_places
+def confirm(
+    name: str,
+    seeds: int | None,
+    families: str | None,
+    more_constants: int | None,
+    address: str | None,
+    **places: Any,
+) -> None:
+    """Train a finished search's best rules and constants on fresh seeds, and judge them on the test pictures.
+
+    What is not given is as this confirmation began, or as the search file's `confirm` says.
+    """
+    from search.checks import check_config
+    from search.confirm_plan import settings_of
+    from search.confirm_store import read_confirmation
+    from search.reachable import check_cluster, in_ray_job
+    from search.store import SearchStore
+
+    launch = _launch(places, address)
+    store = SearchStore(launch.storage, name)
+    config = store.config()
+    names = None if families is None else [family.strip() for family in families.split(",")]
+    given = {"seeds": seeds, "families": names, "more_constants": more_constants}
+    settings = settings_of(config, read_confirmation(store), **given)
+    check_config(config, launch)
+    if launch.address is not None and not in_ray_job():
+        check_cluster(launch.address)
+    _confirm(name, launch, settings)
 
 
 @cli.command()
@@ -301,6 +343,7 @@ def recipes(name: str | None) -> None:
 @click.option("--ship-code/--no-ship-code", default=True, help="Send this installation's packages along.")
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
+@click.option("--confirm", "confirmed", is_flag=True, help="Confirm the search when it has finished.")
 @_own
 @_pace
 def submit(
@@ -316,6 +359,7 @@ def submit(
     ship_code: bool,
     gpus_per_trial: float | None,
     cpus_per_trial: float | None,
+    confirmed: bool,
     policies: tuple[str, ...],
     **pace: float,
 ) -> None:
@@ -349,6 +393,7 @@ def submit(
         arguments=[
             *("--tracking-uri", tracking_uri, "--experiment", experiment),
             *(part for key, value in pace.items() for part in (f"--{key.replace('_', '-')}", str(value))),
+            *(["--confirm"] if confirmed else []),
             # The report lies beside its search; a job's own folder is forgotten.
             *([] if on_uri else ["--output", storage]),
         ],
@@ -443,6 +488,24 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
     if outcome.search.status == "stopped":
         click.echo(f"the search was interrupted; go on with: kd-search resume {config.name}")
         sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
+
+
+def _confirm(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
+    from rich.console import Console
+
+    from search.confirm import confirm_search
+    from search.confirm_progress import ConfirmationProgress
+    from search.confirm_text import render_confirmation
+
+    console = Console(highlight=False)
+    confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings)
+    console.print(render_confirmation(confirmed.record, confirmed.failed))
+    if confirmed.interrupted:
+        click.echo(f"the confirmation was interrupted; go on with: kd-search confirm {name}")
+        sys.exit(130)
+    if confirmed.failed:
+        click.echo(f"try those that failed again with: kd-search confirm {name}")
+        sys.exit(1)
 
 
 def _read(name: str, launch: Launch) -> SearchRecord:

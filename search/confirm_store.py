@@ -106,7 +106,9 @@ class ConfirmationStore:
             raise self._damaged(file, error) from error
 
     def _damaged(self, file: str, reason: Exception) -> SearchError:
-        return SearchError(f"{self._uri}/{file} is damaged ({reason}); delete it, and `kd-search confirm {self.search}`.")
+        return SearchError(
+            f"{self._uri}/{file} is damaged ({reason}). Delete it; `kd-search confirm {self.search}` makes it again."
+        )
 
     def _write(self, file: str, content: bytes) -> None:
         self._filesystem.create_dir(self.folder, recursive=True)

@@ -14,7 +14,16 @@ from trainables.figures import ModelFigures, SetScore
 from trainables.objective import ACCURACY, Objective
 from trainables.settings import Settings
 
-__all__ = ["ConfirmationRecord", "Finalist", "ModelFigures", "Role", "SeedResult", "SetScore"]
+__all__ = [
+    "ConfirmationRecord",
+    "ConfirmationSettings",
+    "Finalist",
+    "ModelFigures",
+    "Role",
+    "SeedResult",
+    "SetScore",
+]
+
 
 class ConfirmationSettings(Settings):
     """Who is confirmed, and on how many seeds."""

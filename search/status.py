@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from search.confirm_store import read_confirmation, units_of
 from search.launch import Launch
 from search.store import SearchStore
 from search.trials import read_search
+
+_UNFINISHED = {True: "running", False: "interrupted", None: "unfinished"}
 
 
 def search_status(name: str, launch: Launch, address: str | None) -> dict[str, Any]:
@@ -55,6 +58,16 @@ def _stored(store: SearchStore) -> dict[str, Any]:
         "best_score": best.score if best else None,
         "best_family": best.family if best else None,
         "best_rule": best.rule if best else None,
+        "confirmation": _confirmation(store),
         "storage": store.uri,
         "tracking_uri": header["tracking_uri"],
     }
+
+
+def _confirmation(store: SearchStore) -> str | None:
+    record = read_confirmation(store)
+    if record is None:
+        return None
+    done, total = len(record.results), len(units_of(record))
+    state = "finished" if record.complete else _UNFINISHED[store.is_running()]
+    return f"{state}, {done} of {total} trainings on {len(record.seeds)} fresh seeds"

@@ -1,0 +1,86 @@
+"""What a confirmation is to do: its finalists and its seeds, begun anew or gone on with."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from search.config import SearchConfig
+from search.confirm_store import units_of
+from search.confirmation import ConfirmationRecord, ConfirmationSettings
+from search.errors import SearchError
+from search.finalists import choose_finalists
+from search.records import SearchRecord
+
+SEEDS_ASKED = "seeds_asked"
+"""In a record's settings: for how many seeds it was asked, one number for each time that it was asked for more. Who
+looks at the results and then asks for more sees leads that are not there more often than a single look does."""
+LEFT_OUT = "left_out"
+"""In a record's settings: the families without a finalist, with the reasons."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A confirmation with the results that it has, and what its user should know before it goes on."""
+
+    record: ConfirmationRecord
+    remarks: tuple[str, ...]
+
+
+def plan_confirmation(
+    search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings, earlier: ConfirmationRecord | None
+) -> Plan:
+    """The confirmation of a search, with the seeds that follow the search's own.
+
+    Raises:
+        SearchError: the search has not finished, or `earlier` began with other finalists.
+    """
+    if search.status != "finished":
+        ended = sum(trial.status in ("finished", "failed") for trial in search.trials)
+        raise SearchError(
+            f"the search {search.name!r} must have finished before it is confirmed, but {ended} of"
+            f" {config.total_trials} trials have; go on with it: kd-search resume {search.name}"
+        )
+    selection = choose_finalists(search, config, settings)
+    remarks = [f"{family} is left out: {reason}" for family, reason in selection.left_out.items()]
+    if earlier is None:
+        record = ConfirmationRecord(
+            search=search.name,
+            seeds=_fresh(config, settings.seeds),
+            finalists=selection.finalists,
+            objective=config.base_trial().objective,
+            settings={**_selecting(settings), LEFT_OUT: selection.left_out, SEEDS_ASKED: [settings.seeds]},
+        )
+        return Plan(record, tuple(remarks))
+    if earlier.finalists != selection.finalists:
+        before, now = (", ".join(f.key for f in chosen) for chosen in (earlier.finalists, selection.finalists))
+        raise SearchError(
+            f"the confirmation of {search.name!r} began with other finalists: {before}; now they would be {now}. Give"
+            " `--families` and `--more-constants` as before, or delete the search's folder `confirm` to start anew."
+        )
+    had = len(earlier.seeds)
+    if settings.seeds < had:
+        remarks.append(f"{had} seeds were asked for before, and they stay")
+    seeds = _fresh(config, max(had, settings.seeds))
+    asked = [*earlier.settings[SEEDS_ASKED], *([len(seeds)] if len(seeds) > had else [])]
+    record = earlier.model_copy(update={"seeds": seeds, "settings": {**earlier.settings, SEEDS_ASKED: asked}})
+    complete = len(record.results) == len(units_of(record))
+    return Plan(record.model_copy(update={"complete": complete}), tuple(remarks))
+
+
+def settings_of(config: SearchConfig, earlier: ConfirmationRecord | None, **given: Any) -> ConfirmationSettings:
+    """Settings where they are given (not None); the others as the confirmation began, or as the search file says."""
+    values = config.confirm.model_dump()
+    if earlier is not None:
+        values |= {key: earlier.settings[key] for key in _selecting(config.confirm)} | {"seeds": len(earlier.seeds)}
+    return ConfirmationSettings.parse(values | {key: value for key, value in given.items() if value is not None})
+
+
+def _selecting(settings: ConfirmationSettings) -> dict[str, Any]:
+    """The settings that decide who is confirmed."""
+    return settings.model_dump(mode="json", exclude={"seeds"})
+
+
+def _fresh(config: SearchConfig, count: int) -> tuple[int, ...]:
+    first = config.seed + config.replicates
+    return tuple(range(first, first + count))

@@ -1,0 +1,98 @@
+"""The trainings of a confirmation as Ray tasks, watched until all have ended."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ray
+
+from policies.errors import KDPolicySearchError
+from search.config import SearchConfig
+from search.confirm_data import Pictures
+from search.confirm_store import Unit
+from search.confirm_training import Trained, train_finalist
+from search.confirmation import Finalist
+
+_SECONDS_TO_WAIT = 0.25
+_MOST_QUEUED = 1000
+"""Ray keeps a task that waits in the driver's memory."""
+
+
+def run_units(
+    units: Sequence[Unit],
+    finalists: Mapping[str, Finalist],
+    config: SearchConfig,
+    pictures: Pictures,
+    *,
+    retries: int,
+    done: Callable[[Trained], None],
+    tick: Callable[[], None],
+) -> dict[Unit, str]:
+    """Train every unit, as many at a time as there is room for, in the order given.
+
+    Args:
+        units: what to train.
+        finalists: by key.
+        config: of the search, with the resources of one training.
+        pictures: what trainings read; one copy a node.
+        retries: how often a training is begun again that was lost with its process or node.
+        done: told each training once it has ended.
+        tick: called a few times a second.
+
+    Returns:
+        What went wrong, for the units that failed.
+
+    Raises:
+        KeyboardInterrupt: trainings under way are given up; those that had ended were told to `done`.
+    """
+    base, shared = config.base_trial(), ray.put(pictures)
+    task = ray.remote(**_options(config, retries))(train_finalist)
+    most = config.resources.max_concurrent or _MOST_QUEUED
+    waiting, running, failed = deque(units), dict[Any, Unit](), dict[Unit, str]()
+
+    def collect(most: int, seconds: float) -> None:
+        for answer in ray.wait(list(running), num_returns=most, timeout=seconds)[0]:
+            unit = running[answer]
+            try:
+                done(ray.get(answer))
+            except ray.exceptions.RayError as error:
+                failed[unit] = _reason(error)
+            del running[answer]
+
+    try:
+        while waiting or running:
+            while waiting and len(running) < most:
+                unit = waiting.popleft()
+                running[task.remote(finalists[unit.finalist], unit.seed, base, shared)] = unit
+            collect(1, _SECONDS_TO_WAIT)
+            tick()
+    except KeyboardInterrupt:
+        if running:
+            collect(len(running), 0.0)
+        raise
+    finally:
+        for answer in running:
+            with contextlib.suppress(ray.exceptions.RayError):
+                ray.cancel(answer, force=True)
+    return failed
+
+
+def _options(config: SearchConfig, retries: int) -> dict[str, Any]:
+    resources = config.resources
+    options = {"num_cpus": resources.cpus_per_trial, "num_gpus": resources.gpus_per_trial, "max_retries": retries}
+    if all(node["Resources"].get("GPU", 0.0) <= 1 for node in ray.nodes() if node["Alive"]):
+        # A process goes on with the next training. Ray's own choice for GPUs is a process for each, since PyTorch would
+        # stay on the first card that it was given; where a node has one card only, that is always the same.
+        options["max_calls"] = 0
+    return options
+
+
+def _reason(error: ray.exceptions.RayError) -> str:
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, KDPolicySearchError):
+        return str(cause)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if isinstance(error, ray.exceptions.RayTaskError) and lines else (lines or ["no message"])[0]

@@ -1,0 +1,76 @@
+"""A confirmation's answer in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from search.confirm_store import Unit
+from search.confirmation import ConfirmationRecord
+from search.evidence import Comparison, FinalistRow, compare, judge_confirmation
+from search.evidence.naming import title
+from search.wording import count, number, percent, points
+from trainables.objective import ACCURACY
+
+_MOST_FAILED = 5
+
+
+def render_confirmation(record: ConfirmationRecord, failed: Mapping[Unit, str]) -> RenderableType:
+    """The verdict, a row for each finalist in the order of their test scores, and what failed.
+
+    Args:
+        record: finished or not; the rows of a finalist without all of its seeds say so.
+        failed: what went wrong, for the trainings that failed.
+    """
+    verdict = judge_confirmation(record)
+    parts: list[RenderableType] = [Text(verdict.headline, style="bold")]
+    rest = " ".join(part for part in (verdict.evidence, verdict.caveat) if part)
+    if rest:
+        parts.append(Text(rest))
+    if record.complete:
+        parts += [Text(), _table(record, compare(record), verdict.winner)]
+    if failed:
+        parts += [Text(), Text(f"{count(len(failed), 'training')} failed:")]
+        lines = [f"{unit.finalist}, seed {unit.seed}: {reason}" for unit, reason in list(failed.items())[:_MOST_FAILED]]
+        if len(failed) > _MOST_FAILED:
+            lines.append(f"and {len(failed) - _MOST_FAILED:,} more")
+        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in lines]
+    return Group(*parts)
+
+
+def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | None) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("finalist", no_wrap=True)
+    for heading in ("validation", "test", "vs constant", "95 % interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in sorted(comparison.rows, key=lambda row: -(row.test if row.test is not None else float("-inf"))):
+        cells = title(record, row.key), _score(record, row.validation), _score(record, row.test), *_versus(record, row)
+        if row.key == comparison.baseline:
+            cells = (*cells[:3], "best constant", "")
+        table.add_row(*map(Text, cells), style="bold" if row.key == winner else "")
+    return table
+
+
+def _versus(record: ConfirmationRecord, row: FinalistRow) -> tuple[str, str]:
+    test = row.difference
+    if test is None:
+        return "–", "–"
+    interval = "–" if test.low is None else f"{_gain(record, test.low)} to {_gain(record, test.high)}"
+    return _gain(record, test.mean), interval
+
+
+def _score(record: ConfirmationRecord, score: float | None) -> str:
+    if record.objective.name == ACCURACY:
+        return percent(score)
+    return number(None if score is None else record.objective.value(score))
+
+
+def _gain(record: ConfirmationRecord, gain: float | None) -> str:
+    """In points of accuracy, or in the objective's own unit, where more is better."""
+    if record.objective.name == ACCURACY:
+        return points(gain)
+    return "–" if gain is None else f"{gain:+.3g}".replace("-", "−")
