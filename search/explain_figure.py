@@ -23,7 +23,7 @@ _BRANCHES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
 _ALERT = "#d55e00"
 _GRID_POINTS = 600
 _MOST_DOTS = 600
-_DOTS_AN_INCH = 288
+_DOTS_AN_INCH = 220
 
 _Array = npt.NDArray[np.float64]
 
@@ -98,7 +98,7 @@ def _plot(info: FigureInfo) -> Any:
     if _known(info, lambda entry: entry.cosine, lambda point: point.cosine)[0]:
         panels += [(_plot_cosine, "cosine"), (_plot_ratio, "norm ratio")]
     figure, axes = new_figure(
-        78 * len(panels) + 44, rows=len(panels), left=46, right=12, bottom=30, top=24, gap=(0, 18)
+        78 * len(panels) + 44, rows=len(panels), left=46, right=12, bottom=30, top=32, gap=(0, 18)
     )
     for (draw, label), panel in zip(panels, axes, strict=True):
         draw(panel, info)
@@ -108,7 +108,7 @@ def _plot(info: FigureInfo) -> Any:
         plain_axis(panel.xaxis, ticks=6)
         panel.tick_params(labelbottom=panel is axes[-1])
     axes[-1].set_xlabel("step")
-    axes[0].set_title(info.title, loc="left", color=INK, pad=8)
+    axes[0].set_title(info.title, loc="left", color=INK, pad=14)
     return figure
 
 
@@ -117,8 +117,6 @@ def _plot_weight(axes: Any, info: FigureInfo) -> None:
     grid, weights = info.grid[known], info.weights[:, known]
     if len(weights) > 1:
         axes.fill_between(grid, np.nanmin(weights, 0), np.nanmax(weights, 0), step="post", color=GRID, zorder=1)
-        for row in weights:
-            axes.step(grid, row, where="post", color=MUTED, linewidth=0.5, alpha=0.6, zorder=2)
     axes.step(grid, np.nanmean(weights, 0), where="post", color=INK, linewidth=1.4, zorder=3)
     for entry in info.entries:
         if entry.intervention is not None:
@@ -130,7 +128,7 @@ def _plot_weight(axes: Any, info: FigureInfo) -> None:
     words = "mean over the seeds, and their range" if len(weights) > 1 else ""
     words += ("; " if words else "") + "▾ the guard intervened" if intervened else ""
     if words:
-        axes.text(1.0, 1.02, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5, color=MUTED)
+        _note(axes, words)
 
 
 def _plot_branches(axes: Any, info: FigureInfo) -> None:
@@ -142,32 +140,14 @@ def _plot_branches(axes: Any, info: FigureInfo) -> None:
     axes.set_yticks(range(len(info.spans)), [str(seed) for seed in info.spans])
     axes.grid(visible=False)
     for place, branch in enumerate(reversed(info.branches)):
-        axes.text(
-            1.0 - 0.19 * place,
-            1.03,
-            f"■ branch {branch}",
-            transform=axes.transAxes,
-            ha="right",
-            va="bottom",
-            fontsize=6.5,
-            color=_colour(info, branch),
-        )
+        _note(axes, f"■ branch {branch}", colour=_colour(info, branch), x=1.0 - 0.19 * place)
 
 
 def _plot_cosine(axes: Any, info: FigureInfo) -> None:
     axes.axhline(0, color=INK, linewidth=0.6)
     _plot_readings(axes, info, lambda entry: entry.cosine, lambda point: point.cosine)
     plain_axis(axes.yaxis)
-    axes.text(
-        1.0,
-        1.02,
-        "line: mean over the seeds; dots: at an entry",
-        transform=axes.transAxes,
-        ha="right",
-        va="bottom",
-        fontsize=6.5,
-        color=MUTED,
-    )
+    _note(axes, "line: mean over the seeds; dots: at an entry")
 
 
 def _plot_ratio(axes: Any, info: FigureInfo) -> None:
@@ -200,6 +180,11 @@ def _known(
     dots = [(entry.step, value, entry.branch) for entry in info.entries if (value := of_entry(entry)) is not None]
     line = [(point.step, of_point(point)) for point in info.trace]
     return [dot for dot in dots if math.isfinite(dot[1])], [point for point in line if math.isfinite(point[1])]
+
+
+def _note(axes: Any, words: str, *, colour: str = MUTED, x: float = 1.0) -> None:
+    """Small words above a panel that end at `x`, a share of its width."""
+    axes.text(x, 1.03, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5, color=colour)
 
 
 def _colour(info: FigureInfo, branch: int) -> str:

@@ -74,7 +74,9 @@ def _of_file(path: pathlib.Path) -> Source:
         raise DataError(
             f"{str(history)!r} beside the decision log is damaged: {error}; remove it to do without."
         ) from error
-    return Source(title=str(path), log=read_decisions(path, str(path)), history=known, figure=path.with_suffix(""))
+    folder = path.absolute().parent
+    title = folder.parent.name if folder.name.startswith("checkpoint_") else folder.name
+    return Source(title=title, log=read_decisions(path, str(path)), history=known, figure=path.with_suffix(""))
 
 
 def _best(search: SearchRecord) -> TrialRecord:

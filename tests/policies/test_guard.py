@@ -1,0 +1,259 @@
+"""The guard: what it mends, what it leaves alone, and that a training that is well never notices it."""
+
+import copy
+import json
+import logging
+import math
+
+import pytest
+import torch
+
+from policies import FAMILIES, Decision, Geometry, LossBalancer, Observation, PolicyError, create_policy
+from policies.guard import Guard
+from policies.intervention import Intervention, intervention_kind
+
+EARLY = Geometry(distill_sq=4.0, task_sq=1.0, inner=0.5)
+
+
+def observed(step=0, task=1.0, distill=2.0, geometry=None):
+    return Observation(step=step, progress=0.0, geometry=geometry, task_loss=task, distill_loss=distill)
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_a_broken_loss_leaves_the_step_to_the_other(broken):
+    guard = Guard()
+    teacher_only = guard.review(observed(task=broken), Decision(0.3))
+    labels_only = guard.review(observed(distill=broken), Decision(0.3))
+    assert (teacher_only.decision.weight, labels_only.decision.weight) == (1.0, 0.0)
+    assert not teacher_only.skip
+    assert not labels_only.skip
+    assert guard.counts == {Intervention.TASK_LOSS: 1, Intervention.DISTILL_LOSS: 1}
+    assert guard.skipped == 0
+
+
+def test_two_broken_losses_skip_the_step():
+    guard = Guard()
+    verdict = guard.review(observed(task=math.nan, distill=math.inf), Decision(0.3))
+    assert verdict.skip
+    assert intervention_kind(verdict.intervention) == Intervention.BOTH_LOSSES
+    assert (guard.skipped, guard.interventions) == (1, 1)
+
+
+@pytest.mark.parametrize(("wanted", "done"), [(0.0, 0.2), (0.2, 0.2), (0.5, 0.5), (0.8, 0.8), (1.0, 0.8)])
+def test_weights_are_kept_within_the_bounds(wanted, done):
+    guard = Guard(lowest=0.2, highest=0.8)
+    verdict = guard.review(observed(), Decision(wanted, branch=3))
+    assert verdict.decision.weight == done
+    assert verdict.decision.branch == 3
+    assert (verdict.intervention is None) == (wanted == done)
+
+
+@pytest.mark.parametrize("decision", [Decision(math.nan), Decision(0.9, scale=math.inf), Decision(0.9, scale=0.0)])
+def test_an_invalid_decision_is_replaced_by_the_last_valid_one(decision):
+    guard = Guard()
+    assert guard.review(observed(), decision).decision.weight == 0.5
+    guard.review(observed(), Decision(0.7))
+    verdict = guard.review(observed(), decision)
+    assert (verdict.decision.weight, verdict.decision.scale) == (0.7, 1.0)
+    assert guard.counts == {Intervention.INVALID: 2}
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_broken_gradient_is_withdrawn_from_all_parameters(broken):
+    guard = Guard()
+    parameters = [torch.ones(2, requires_grad=True) for _ in range(3)]
+    parameters[0].grad, parameters[2].grad = torch.ones(2), torch.tensor([1.0, broken])
+    assert intervention_kind(guard.inspect(parameters)) == Intervention.GRADIENT
+    assert all(parameter.grad is None for parameter in parameters)
+    parameters[0].grad = torch.ones(2)
+    assert guard.inspect(parameters) is None
+    assert (guard.skipped, guard.counts) == (1, {Intervention.GRADIENT: 1})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_looking_at_gradients_leaves_every_bit_of_them(dtype):
+    parameter = torch.ones(5, dtype=dtype, requires_grad=True)
+    values = torch.tensor([0.1, -3e4, torch.finfo(dtype).tiny, torch.finfo(dtype).max, 0.0], dtype=dtype)
+    parameter.grad = values.clone()
+    assert Guard().inspect([parameter]) is None
+    assert torch.equal(parameter.grad, values)
+
+
+def test_sparse_and_expanded_gradients_can_be_looked_at():
+    embedding = torch.nn.Embedding(6, 2, sparse=True)
+    embedding(torch.tensor([1, 1, 4])).sum().backward()
+    expanded = torch.ones(4, requires_grad=True)
+    expanded.grad = torch.ones(()).expand(4)
+    guard = Guard()
+    assert guard.inspect([embedding.weight]) is None
+    assert guard.inspect([expanded]) is None
+    (embedding(torch.tensor([2])).sum() * math.nan).backward()
+    assert guard.inspect([embedding.weight]) is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"lowest": 0.9, "highest": 0.1}, "`lowest` <= `highest`"),
+        ({"highest": 1.5}, "1.5"),
+        ({"check_every": 0}, "`check_every` must be at least 1, but got 0"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be positive and finite, but got 0.0"),
+        ({"learning_rate": math.inf}, "inf"),
+    ],
+)
+def test_wrong_arguments_are_told(arguments, message):
+    with pytest.raises(PolicyError, match=message):
+        Guard(**arguments)
+
+
+def test_the_limit_holds_λ_where_the_mixed_loss_would_rise():
+    guard = Guard(learning_rate=0.1)
+    guard.review(observed(geometry=EARLY), Decision(0.1))
+    verdict = guard.review(observed(1, geometry=EARLY), Decision(0.9))
+    assert 0.1 < verdict.decision.weight < 0.9
+    assert intervention_kind(verdict.intervention) == Intervention.RATE
+    down = guard.review(observed(2, geometry=EARLY), Decision(0.0))
+    assert down.decision.weight == 0.0  # towards the smaller loss λ may jump
+    assert down.intervention is None
+
+
+def test_the_limit_goes_on_between_measurements_by_the_last_one():
+    guard = Guard(learning_rate=0.1)
+    guard.review(observed(geometry=EARLY), Decision(0.1))
+    weights = [guard.review(observed(step, None, None), Decision(0.9)).decision.weight for step in range(1, 8)]
+    assert weights == sorted(weights)
+    assert 0.1 < weights[0] < weights[4] < weights[-1] == 0.9
+
+
+def test_the_learning_rate_may_be_asked_for_at_each_step():
+    optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.1)
+    number, function, object_ = (Guard(learning_rate=rate) for rate in (0.1, lambda: 0.1, optimizer))
+    results = set()
+    for guard in (number, function, object_):
+        guard.review(observed(geometry=EARLY), Decision(0.1))
+        results.add(guard.review(observed(1, geometry=EARLY), Decision(0.9)).decision.weight)
+    assert len(results) == 1
+    optimizer.param_groups[0]["lr"] = 0.2
+    assert object_.review(observed(2, geometry=EARLY), Decision(0.9)).decision.weight > max(results)
+
+
+def test_without_a_learning_rate_λ_may_jump():
+    guard = Guard()
+    guard.review(observed(geometry=EARLY), Decision(0.0))
+    assert guard.review(observed(1, geometry=EARLY), Decision(1.0)).decision.weight == 1.0
+
+
+def test_the_alarm_rings_once_in_a_training_that_diverges(caplog):
+    guard = Guard()
+    losses = [2.0 * 0.97**i for i in range(150)] + [5.0] * 300
+    with caplog.at_level(logging.WARNING, logger="policies.guard"):
+        verdicts = [guard.review(observed(i, loss, loss), Decision(0.5)) for i, loss in enumerate(losses)]
+    told = [i for i, verdict in enumerate(verdicts) if verdict.intervention is not None]
+    assert len(told) == len(caplog.records) == 1
+    assert 190 < told[0] < 230
+    assert guard.counts == {Intervention.DIVERGENCE: 1}
+    assert all(verdict.decision.weight == 0.5 and not verdict.skip for verdict in verdicts)
+
+
+def test_state_goes_through_json_and_continues_exactly():
+    def stream(guard, first, last):
+        result = []
+        for i in range(first, last):
+            loss = math.nan if i % 31 == 30 else 2.0 * 0.97**i if i < 150 else 6.0
+            geometry = EARLY if i % 5 == 0 else None
+            result.append(guard.review(observed(i, loss, 2 * loss, geometry), Decision(0.9 * (i % 40 > 20))))
+        return result
+
+    whole = Guard(lowest=0.1, learning_rate=0.3)
+    expected = stream(whole, 0, 300)
+    for cut in (3, 35, 155, 190):
+        first, second = Guard(lowest=0.1, learning_rate=0.3), Guard(lowest=0.1, learning_rate=0.3)
+        stream(first, 0, cut)
+        second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+        assert stream(second, cut, 300) == expected[cut:]
+        assert second.state_dict() == whole.state_dict()
+    assert {Intervention.DIVERGENCE, Intervention.RATE, Intervention.BOTH_LOSSES} <= set(whole.counts)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from sklearn.datasets import load_digits
+
+    torch.set_num_threads(1)
+    data = load_digits()
+    images = torch.tensor(data.images[:400], dtype=torch.float32).flatten(1) / 16
+    labels = torch.tensor(data.target[:400])
+    teacher = torch.linalg.lstsq(images, torch.nn.functional.one_hot(labels, 10).float()).solution
+    return images, labels, 10 * images @ teacher
+
+
+def trained(family, digits, guard, *, steps=60, batch=32):
+    """A student's weights and its steps' λ after a real training."""
+    images, labels, teacher = digits
+    torch.manual_seed(0)
+    student = torch.nn.Sequential(torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10))
+    optimizer = torch.optim.Adam(student.parameters(), lr=1e-2)
+    balancer = LossBalancer(create_policy(family), student, total_steps=steps, guard=guard)
+    done = []
+    for _ in range(steps):
+        chosen = torch.randint(len(labels), (batch,))
+        optimizer.zero_grad()
+        done.append(balancer.backward_on_logits(student(images[chosen]), teacher[chosen], labels[chosen]))
+        optimizer.step()
+    return [parameter.detach() for parameter in student.parameters()], done
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_training_that_is_well_is_equal_to_the_last_bit_without_a_guard(family, digits):
+    guarded, steps = trained(family, digits, "default")
+    free, others = trained(family, digits, None)
+    assert all(torch.equal(a, b) for a, b in zip(guarded, free, strict=True))
+    assert [step.decision for step in steps] == [step.decision for step in others]
+    assert not any(step.intervention for step in steps)
+
+
+def test_what_a_probe_measures_is_kept_from_the_guard(digits):
+    images, labels, teacher = digits
+
+    def weights(measure_now):
+        torch.manual_seed(0)
+        student = torch.nn.Linear(64, 10)
+        policy = create_policy("step_schedule", {"before": 0.0, "after": 1.0, "switch": 0.5})
+        guard = Guard(learning_rate=1e-3, check_every=3)
+        balancer = LossBalancer(policy, student, total_steps=8, guard=guard)
+        run = [balancer.backward_on_logits(student(images), teacher, labels, measure_now=measure_now) for _ in range(8)]
+        return [step.decision.weight for step in run], guard.state_dict()
+
+    assert weights(True) == weights(False)
+
+
+def test_a_student_survives_a_broken_batch(digits):
+    images, labels, teacher = digits
+    torch.manual_seed(0)
+    student = torch.nn.Linear(64, 10)
+    before = copy.deepcopy(student.state_dict())
+    optimizer = torch.optim.Adam(student.parameters(), lr=1e-2)
+    balancer = LossBalancer(create_policy("fixed", {"weight": 0.5}), student)
+    broken = images.clone()
+    broken[3] = math.nan
+    step = balancer.backward_on_logits(student(broken), teacher, labels)
+    optimizer.step()
+    assert intervention_kind(step.intervention) == Intervention.BOTH_LOSSES
+    assert all(torch.equal(value, before[name]) for name, value in student.state_dict().items())
+    bad_teacher = teacher.clone()
+    bad_teacher[0] = math.nan
+    step = balancer.backward_on_logits(student(images), bad_teacher, labels)
+    optimizer.step()
+    assert step.decision.weight == 0.0
+    assert all(value.isfinite().all() for value in student.state_dict().values())
+
+
+def test_an_overflow_that_shows_in_the_gradients_alone_skips_the_step():
+    parameter = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    balancer = LossBalancer(create_policy("fixed", {"weight": 0.5}), [parameter])
+    step = balancer.backward(parameter.sqrt().sum(), parameter.sum())  # the slope of a square root at 0
+    optimizer.step()
+    assert intervention_kind(step.intervention) == Intervention.GRADIENT
+    assert parameter.item() == 0.0
+    assert balancer.guard.skipped == 1
