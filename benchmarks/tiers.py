@@ -70,9 +70,7 @@ ROWS = (
 )
 
 
-def guide(
-    costs: dict[step.Case, dict[str, step.Cost]], found: dict[tracking.Case, dict[str, tracking.Agreement]]
-) -> Iterator[str]:
+def guide(costs: dict[str, dict[str, step.Cost]], found: dict[str, dict[str, tracking.Agreement]]) -> Iterator[str]:
     """Markdown: one row for each way."""
     places = [f"step of the {case.name.split(' ')[0]}" for case in _COLUMNS]
     yield (
@@ -81,8 +79,12 @@ def guide(
     )
     yield "| --- |" + " --- |" * (6 + len(places))
     for row in ROWS:
-        each = [f"{_median(costs[case][row.cost]):.2f}" for case in _COLUMNS]
-        later = "" if row.amortised is None else " / ".join(f"{_median(costs[c][row.amortised]):.2f}" for c in _COLUMNS)
+        each = [f"{_median(costs[str(case)][row.cost]):.2f}" for case in _COLUMNS]
+        later = (
+            ""
+            if row.amortised is None
+            else " / ".join(f"{_median(costs[str(case)][row.amortised]):.2f}" for case in _COLUMNS)
+        )
         yield f"| {row.settings} | {' | '.join(each)} | {later} | {' | '.join(_follows(row, found))} | {row.when} |"
 
 
@@ -90,7 +92,7 @@ def _median(cost: step.Cost) -> float:
     return sorted(cost.ratios)[len(cost.ratios) // 2]
 
 
-def _follows(row: Row, found: dict[tracking.Case, dict[str, tracking.Agreement]]) -> list[str]:
+def _follows(row: Row, found: dict[str, dict[str, tracking.Agreement]]) -> list[str]:
     if row.way is None:
         return [""] * 4
     agreements = [ways[row.way] for ways in found.values()]

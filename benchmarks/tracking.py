@@ -193,20 +193,20 @@ def mean(found: Sequence[Agreement]) -> Agreement:
 
 def agreements(
     seeds: int, cache: pathlib.Path = CACHE, cases: Sequence[Case] = CASES
-) -> dict[Case, dict[str, Agreement]]:
-    """Every case's ways compared, each a mean over the seeds, with a word to the terminal after each training."""
+) -> dict[str, dict[str, Agreement]]:
+    """Every case's ways, by its name, as means over the seeds; a word to the terminal after each training."""
     torch.set_num_threads(1)
-    result: dict[Case, dict[str, Agreement]] = {}
+    result: dict[str, dict[str, Agreement]] = {}
     for case in cases:
         tracks = []
         for seed in range(seeds):
             tracks.append(track(case, seed, cache))
             print(f"{case}: seed {seed}, {len(tracks[-1].wrong_labels)} batches read", flush=True)
-        result[case] = {way: mean([compare(one, way) for one in tracks]) for way in tracks[0].readings}
+        result[str(case)] = {way: mean([compare(one, way) for one in tracks]) for way in tracks[0].readings}
     return result
 
 
-def table(found: dict[Case, dict[str, Agreement]]) -> Iterator[str]:
+def table(found: dict[str, dict[str, Agreement]]) -> Iterator[str]:
     """Markdown: a row for each case and way."""
     yield (
         "| training | way | correlation | smoothed | cosine off by | norm ratio × | decides alike, own median | same"
