@@ -36,8 +36,8 @@ class ModelFigures(Settings):
     file_bytes: int
     """Of its saved `state_dict`."""
     latency: dict[str, dict[str, float]]
-    """By device: `p50_ms` and `p95_ms` for one picture, `pictures_per_second` in batches of 64, and `runs`, how many
-    single pictures were timed.
+    """By device: `p50_ms` and `p95_ms` of `runs` calls with one picture each, and `pictures_per_second` in batches of
+    `batch`, which is 64 but for networks that would take too long.
 
     Devices are `cpu` (one thread, as in a trial), `cpu_threads` (as many as PyTorch uses in that process; absent where
     that is one) and `cuda` (absent where there is none).
