@@ -47,7 +47,7 @@ class LossBalancer:
         temperature: T of the distillation loss; a policy file brings its own.
         guard: reviews every decision; None for none at all.
         grad_scaler: the `torch.amp.GradScaler` of the loop, if it has one; the losses are given unscaled.
-        last_block: what the tier `last_block` measures, if not the student's last two layers with weights.
+        last_block: what the tier `last_block` measures, if not the student's last layer with weights.
         process_group: whose gradients and readings are averaged, where `student` does not tell; "alone" for nobody's.
         decide_on: what the λ of an accumulated update hangs on: all its micro-batches ("update"), as if they were one
             batch, at the cost of a second backward pass and of memory for two gradients in the steps in which the
