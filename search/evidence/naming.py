@@ -1,0 +1,56 @@
+"""How a verdict writes finalists, figures and intervals."""
+
+from __future__ import annotations
+
+from search.confirmation import ConfirmationRecord, Finalist
+from search.evidence.paired import PairedTest
+from search.wording import family_title, number, points
+
+_SHARED = {"learning_rate": "learning rate", "temperature": "temperature"}
+
+
+def finalist_of(record: ConfirmationRecord, key: str) -> Finalist:
+    """The finalist of that key; `KeyError` if there is none."""
+    for finalist in record.finalists:
+        if finalist.key == key:
+            return finalist
+    raise KeyError(key)
+
+
+def title(record: ConfirmationRecord, key: str) -> str:
+    """A rule by its family, a constant by its λ; by what else tells it from another of that name, if there is one."""
+    finalist = finalist_of(record, key)
+    name = _name(finalist)
+    alike = [f for f in record.finalists if _name(f) == name]
+    if len(alike) == 1:
+        return name
+    told = [
+        f"{words} {number(finalist.shared[setting])}"
+        for setting, words in _SHARED.items()
+        if setting in finalist.shared and len({f.shared.get(setting) for f in alike}) > 1
+    ]
+    return f"{name} ({', '.join(told) or key})"
+
+
+def _name(finalist: Finalist) -> str:
+    if finalist.role == "rule":
+        return family_title(finalist.family)
+    weight = {"labels_alone": 0.0, "teacher_alone": 1.0}.get(finalist.role, finalist.parameters.get("weight"))
+    return finalist.key if weight is None else f"λ = {number(weight)}"
+
+
+def p_text(p_value: float) -> str:
+    """`p = 0.012`, `p < 0.001`."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def interval(test: PairedTest) -> str:
+    """`+1.20 points (95 % interval +0.80 to +1.60)`."""
+    if test.low is None or test.high is None:
+        return f"{points(test.mean)} points (noise not known)"
+    return f"{points(test.mean)} points (95 % interval {points(test.low)} to {points(test.high)})"
+
+
+def sentence_case(text: str) -> str:
+    """The first letter capital, unless it is Greek: λ stays λ."""
+    return text if text.startswith("λ") else text[:1].upper() + text[1:]

@@ -1,0 +1,91 @@
+"""Two finalists under the same seeds.
+
+Finalists that share a seed share the initial weights, the order of the batches and the augmentation, so a difference
+within a seed is free of what the seed itself does to the score. The test is Student's paired t.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+
+from trainables.settings import Settings
+
+CONFIDENCE = 0.95
+_ROUNDING = 1e-9
+"""Deviations below this are what subtracting floats leaves behind."""
+
+
+class PairedTest(Settings):
+    """One finalist minus another, by seed, in accuracy.
+
+    All but `seeds` and `mean` are None where the noise is not known: with one seed, or where every difference is the
+    same and the size of the test set is not known.
+    """
+
+    seeds: tuple[int, ...]
+    """Those that both have a finite score for."""
+    mean: float
+    deviation: float | None
+    """Standard deviation (ddof 1) of the differences, at least one picture of the test set."""
+    low: float | None
+    """Lower end of the mean's 95 % interval."""
+    high: float | None
+    p_value: float | None
+    """Two-sided: how often a difference this large would come from seeds alone."""
+    effect_size: float | None
+    """Cohen's d_z: `mean` in deviations (Lakens 2013, doi 10.3389/fpsyg.2013.00863, eq. 6)."""
+
+    @property
+    def p_ahead(self) -> float | None:
+        """`p_value` if the mean is positive, else 1: small only where the first finalist is ahead."""
+        if self.p_value is None:
+            return None
+        return self.p_value if self.mean > 0.0 else 1.0
+
+
+def paired_test(ours: Mapping[int, float], theirs: Mapping[int, float], resolution: float = 0.0) -> PairedTest | None:
+    """Test the mean difference of two finalists' accuracies.
+
+    Args:
+        ours: accuracy by seed.
+        theirs: the same of the other finalist.
+        resolution: one picture of the test set in accuracy, 1/size; 0 where the size is not known. Accuracies move
+            in such steps, so a few seeds may differ by exactly the same amount by chance; a deviation below one
+            picture is not taken for certainty but raised to it.
+
+    Returns:
+        None where no seed has a finite score of both.
+    """
+    seeds = tuple(sorted(s for s in ours.keys() & theirs.keys() if math.isfinite(ours[s]) and math.isfinite(theirs[s])))
+    if not seeds:
+        return None
+    differences = [ours[seed] - theirs[seed] for seed in seeds]
+    mean = statistics.fmean(differences)
+    deviation = max(statistics.stdev(differences), resolution) if len(seeds) > 1 else 0.0
+    if deviation < _ROUNDING:
+        return PairedTest(seeds=seeds, mean=mean, deviation=None, low=None, high=None, p_value=None, effect_size=None)
+    from scipy import stats
+
+    freedom, error = len(seeds) - 1, deviation / math.sqrt(len(seeds))
+    half = float(stats.t.ppf((1.0 + CONFIDENCE) / 2.0, freedom)) * error
+    return PairedTest(
+        seeds=seeds,
+        mean=mean,
+        deviation=deviation,
+        low=mean - half,
+        high=mean + half,
+        p_value=float(2.0 * stats.t.sf(abs(mean) / error, freedom)),
+        effect_size=mean / deviation,
+    )
+
+
+def holm(p_values: Iterable[float]) -> tuple[float, ...]:
+    """p-values corrected for being several (Holm 1979), in the order given."""
+    values = list(p_values)
+    if not values:
+        return ()
+    from statsmodels.stats.multitest import multipletests
+
+    return tuple(float(p) for p in multipletests(values, method="holm")[1])

@@ -1,0 +1,160 @@
+"""What a verdict says, sentence by sentence."""
+
+from __future__ import annotations
+
+from search.confirmation import ConfirmationRecord
+from search.evidence.choice import Choice
+from search.evidence.comparison import Claim, Comparison, FinalistRow, difference
+from search.evidence.naming import interval, p_text, sentence_case, title
+from search.evidence.paired import PairedTest
+from search.wording import count, percent, points
+
+
+def a_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str, choice: Choice) -> tuple[str, str]:
+    """Headline and grounds where a rule beats the best constant."""
+    row = comparison.of(choice.winner)
+    constant = title(record, baseline)
+    gain, claim = row.difference, row.claim
+    assert gain is not None  # a rule that stands has been tested
+    assert claim is not None
+    headline = (
+        f"{sentence_case(title(record, row.key))} beats the best constant {constant} by"
+        f" {_unsigned(gain.mean)} points of test accuracy."
+    )
+    parts = [
+        f"It reaches {percent(row.test)}, the constant {percent(comparison.of(baseline).test)}: {interval(gain)},"
+        f" paired over {count(len(gain.seeds), 'seed')}; {p_text(claim.p_corrected)} after Holm's correction for"
+        f" {count(comparison.rules, 'rule')}.",
+        _other_constant(record, claim, row, baseline),
+        _other_rules(record, comparison, choice),
+    ]
+    return headline, _join(parts)
+
+
+def no_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str) -> tuple[str, str]:
+    """Headline and grounds where none does."""
+    constant = title(record, baseline)
+    reached = f"The constant reaches {percent(comparison.of(baseline).test)} on the test pictures."
+    if not comparison.rules:
+        return f"The best constant is {constant}; no rule was confirmed.", reached
+    parts = [_would_have_been_seen(record, comparison), reached, _nearest(record, comparison, baseline)]
+    return f"No rule beats the best constant {constant} here.", _join(parts)
+
+
+def teaching(record: ConfirmationRecord, comparison: Comparison, winner: str) -> str:
+    """How much the teacher helped at all, by what labels alone reach."""
+    alone = [row for row in comparison.rows if row.role == "labels_alone" and row.seeds and not row.lost]
+    if not alone:
+        return ""
+    labels = max(alone, key=lambda row: row.validation or 0.0)
+    if comparison.of(winner).role == "labels_alone":
+        return "That is training on the labels alone: nothing here shows that the teacher helps."
+    gain = difference(record, winner, labels.key)
+    if gain is None:
+        return ""
+    told = f"Labels alone reach {percent(labels.test)}"
+    if record.teacher is not None:
+        told += f" and the teacher itself {percent(record.teacher.accuracy)}"
+    worth = f"what the teacher adds is {interval(gain)}"
+    return f"{told}; {worth}." if _clear(gain) else f"{told}; {worth}, which cannot be told from noise."
+
+
+def lost(record: ConfirmationRecord, comparison: Comparison) -> str:
+    """Which finalists were left out for a training without a score."""
+    rows = [row for row in comparison.rows if row.lost]
+    told = [f"{title(record, row.key)} (seed {', '.join(map(str, row.lost))})" for row in rows]
+    return f"Left out, for a training that gave no finite score: {'; '.join(told)}." if told else ""
+
+
+def optimism(comparison: Comparison) -> str:
+    """What the search's own scores were worth."""
+    mean = comparison.optimism
+    if mean is None:
+        return ""
+    if round(100.0 * mean, 2) <= 0.0:
+        return "On fresh seeds the finalists' validation accuracy is no lower than their search scores."
+    return (
+        f"The finalists' search scores were {_unsigned(mean)} points higher than their validation accuracy on fresh"
+        " seeds: the best of many trials is partly luck."
+    )
+
+
+def scope(record: ConfirmationRecord) -> str:
+    """What the interval is over, and what not."""
+    pictures = "these test pictures" if not record.test_size else f"these {record.test_size:,} test pictures"
+    return f"The noise is that of the training seeds, on {pictures}; other data or another student may differ."
+
+
+def _other_constant(record: ConfirmationRecord, claim: Claim, row: FinalistRow, baseline: str) -> str:
+    if claim.hardest == baseline:
+        return ""
+    test = difference(record, row.key, claim.hardest)
+    name = title(record, claim.hardest)
+    return (
+        "" if test is None else f"Against {name}, the constant with the highest test accuracy, it is {interval(test)}."
+    )
+
+
+def _other_rules(record: ConfirmationRecord, comparison: Comparison, choice: Choice) -> str:
+    if len(choice.standing) == 1:
+        return ""
+    parts = []
+    for key, better in choice.outdone.items():
+        test = difference(record, better, key)
+        if test is not None:
+            parts.append(
+                f"{sentence_case(title(record, key))} is simpler and beats the constant too, but"
+                f" {title(record, better)} is ahead of it: {interval(test)}."
+            )
+    top = max(choice.standing, key=lambda key: comparison.of(key).test or 0.0)
+    rules = f"Of the {len(choice.standing)} rules that beat the constant"
+    ahead = difference(record, top, choice.winner) if top != choice.winner else None
+    if ahead is None:
+        parts.append(f"{rules} it has the highest test accuracy.")
+    else:
+        parts.append(
+            f"{rules}, {title(record, top)} has the highest test accuracy, but its lead over this simpler rule cannot"
+            f" be told from noise: {interval(ahead)}."
+        )
+    return _join(parts)
+
+
+def _would_have_been_seen(record: ConfirmationRecord, comparison: Comparison) -> str:
+    seeds = count(len(record.seeds), "seed")
+    if comparison.detectable is None:
+        return f"The noise between the {seeds} is not known, so nothing can be said of gains that were missed."
+    return (
+        f"With {seeds} a gain above {_unsigned(comparison.detectable)} points would have been seen four times in five."
+    )
+
+
+def _nearest(record: ConfirmationRecord, comparison: Comparison, baseline: str) -> str:
+    rows = [r for r in comparison.rows if r.role == "rule" and not r.lost and r.claim and r.difference]
+    if not rows:
+        return ""
+    row = max(rows, key=lambda r: r.test or 0.0)
+    gain, claim = row.difference, row.claim
+    assert gain is not None  # as asked for above
+    assert claim is not None
+    parts = [f"The nearest rule, {title(record, row.key)}, stands at {interval(gain)}."]
+    if gain.low is not None and gain.low > 0.0 and claim.hardest == baseline:
+        parts.append(
+            f"Among {count(comparison.rules, 'rule')} such a lead is not rare by chance"
+            f" ({p_text(claim.p_corrected)} after Holm's correction)."
+        )
+    parts.append(_other_constant(record, claim, row, baseline))
+    if claim.seeds_needed is not None:
+        parts.append(f"A gain of that size, if it is real, would take about {claim.seeds_needed:,} seeds to show.")
+    return _join(parts)
+
+
+def _clear(test: PairedTest) -> bool:
+    return test.low is not None and test.high is not None and (test.low > 0.0 or test.high < 0.0)
+
+
+def _unsigned(accuracy: float) -> str:
+    return points(accuracy).lstrip("+±−")
+
+
+def _join(parts: list[str]) -> str:
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,37 @@
+"""How a search's answers write numbers and names."""
+
+from __future__ import annotations
+
+import math
+
+from policies.parameter import Value
+
+
+def family_title(family: str) -> str:
+    """`norm_ratio_threshold` as words."""
+    return family.replace("_", " ")
+
+
+def percent(score: float | None, digits: int = 2) -> str:
+    """An accuracy in [0, 1] as `86.00 %`; `–` where there is none."""
+    return "–" if score is None or not math.isfinite(score) else f"{100 * score:.{digits}f} %"
+
+
+def points(difference: float | None, digits: int = 2) -> str:
+    """A difference of accuracies in percentage points, signed: `+1.20`."""
+    if difference is None or not math.isfinite(difference):
+        return "–"
+    text = f"{100 * difference:+.{digits}f}"
+    return f"±{text[1:]}" if float(text) == 0.0 else text.replace("-", "−")
+
+
+def number(value: Value | None) -> str:
+    """A setting: a number in at most three significant digits, an option by its name."""
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else f"{value:.3g}"
+
+
+def count(amount: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
