@@ -14,6 +14,9 @@ from trainables.datasets import check_dataset
 from trainables.models import check_model
 from trainables.teacher import check_teacher
 
+_FILES = {"own_policies.": "rule", "kpis.": "KPI"}
+"""Settings that hold the text of files."""
+
 
 def check_config(config: SearchConfig, launch: Launch) -> None:
     """Find mistakes that need no PyTorch to be found.
@@ -61,6 +64,7 @@ def _comparable(config: SearchConfig) -> dict[str, Any]:
     return {
         **config.model_dump(mode="json", exclude={"confirm"}),  # no trial depends on it
         "own_policies": {policy.origin: policy.source for policy in config.own_policies},
+        "kpis": {kpi.origin: kpi.source for kpi in config.kpis},
     }
 
 
@@ -69,15 +73,15 @@ def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> I
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _changes(old, new, f"{prefix}{key}.")
-        elif prefix == "own_policies." and old != new:
-            yield _changed_file(key, old, new)
+        elif prefix in _FILES and old != new:
+            yield _changed_file(_FILES[prefix], key, old, new)
         elif old != new:
             yield f"`{prefix}{key}` was {old!r} and now is {new!r}"
 
 
-def _changed_file(origin: str, old: str | None, new: str | None) -> str:
+def _changed_file(what: str, origin: str, old: str | None, new: str | None) -> str:
     if old is None or new is None:
-        return f"the rule {origin} {'was not there' if old is None else 'is not there any more'}"
+        return f"the {what} {origin} {'was not there' if old is None else 'is not there any more'}"
     pairs = zip_longest(old.splitlines(), new.splitlines(), fillvalue="nothing")
     line, before, now = next((n, *pair) for n, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
     return f"the file of {origin} has changed: line {line} was `{before.strip()}` and now is `{now.strip()}`"

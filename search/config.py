@@ -28,6 +28,8 @@ from trainables.config import (
     TrialSettings,
 )
 from trainables.errors import ConfigError
+from trainables.objective import ACCURACY, Direction, Objective
+from trainables.own_kpi import OwnKPI
 from trainables.own_policy import OwnPolicy
 from trainables.settings import Settings
 
@@ -72,6 +74,11 @@ class SearchConfig(Settings):
     name: str
     own_policies: tuple[OwnPolicy, ...] = ()
     """Rules of the user's own; in a search file, `"my_rules.py:MyRule"` relative to it. Their families are added."""
+    kpis: tuple[OwnKPI, ...] = ()
+    """Figures of the user's own; in a search file, `"my_kpis.py:my_function"` relative to it."""
+    objective: str = ACCURACY
+    """What is searched for, on the validation pictures: `accuracy` or one of `kpis`, by its function's name."""
+    direction: Direction = "maximize"
     families: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_FAMILIES
     trials_per_family: int = Field(8, ge=1)
     baselines: tuple[float, ...] = (0.9, 0.5, 1.0, 0.0)
@@ -109,6 +116,37 @@ class SearchConfig(Settings):
             if other != policy.origin:
                 raise ConfigError(f"{other} and {policy.origin} are both of the family {policy.family!r}; rename one.")
         return own_policies
+
+    @pydantic.field_validator("kpis")
+    @classmethod
+    def _kpis_differ(cls, kpis: tuple[OwnKPI, ...]) -> tuple[OwnKPI, ...]:
+        origins: dict[str, str] = {}
+        for kpi in kpis:
+            other = origins.setdefault(kpi.name, kpi.origin)
+            if kpis.count(kpi) > 1 or other != kpi.origin:
+                raise ConfigError(f"{other} and {kpi.origin} have the same name; list it once, or rename one.")
+        return kpis
+
+    @pydantic.field_validator("objective")
+    @classmethod
+    def _objective_is_measured(cls, objective: str, info: pydantic.ValidationInfo) -> str:
+        if "kpis" in info.data:
+            known = [ACCURACY, *(kpi.name for kpi in info.data["kpis"])]
+            if objective not in known:
+                raise ConfigError(
+                    f"must be one of {', '.join(known)}, but got {objective!r}; list further KPIs in `kpis`."
+                    f"{nearest(objective, known)}"
+                )
+        return objective
+
+    @pydantic.field_validator("direction")
+    @classmethod
+    def _accuracy_is_maximised(cls, direction: Direction, info: pydantic.ValidationInfo) -> Direction:
+        if direction == "minimize" and info.data.get("objective") == ACCURACY:
+            raise ConfigError(
+                "must be 'maximize' while `objective` is 'accuracy'; to minimise, name one of `kpis` as the objective."
+            )
+        return direction
 
     @pydantic.field_validator("families")
     @classmethod
@@ -199,6 +237,8 @@ class SearchConfig(Settings):
             augmentation=self.augmentation,
             corruption=self.corruption,
             own_policies=self.own_policies,
+            own_kpis=self.kpis,
+            objective=Objective(name=self.objective, direction=self.direction),
             temperature=self.temperature,
             seeds=tuple(range(self.seed, self.seed + self.replicates)),
             device=self.device.model_copy(
@@ -218,7 +258,7 @@ def load_config(source: str, overrides: Sequence[str] = (), own_policies: Sequen
         own_policies: further rules of the user's own, `my_rules.py:MyRule`, relative to the working directory.
 
     Raises:
-        PolicyError: a rule of the user's own cannot be loaded.
+        PolicyError: a rule or a KPI of the user's own cannot be loaded.
         SearchError: there is no such file or recipe, or it is not TOML, or an override is malformed.
         ConfigError: a setting is unknown or invalid.
     """
@@ -256,17 +296,19 @@ def parse_config(
         _apply_override(values, override)
     listed = values.get("own_policies", [])
     if isinstance(listed, list):
-        read = [_read_own_policy(policy, folder) for policy in listed]
-        read += [_read_own_policy(policy, pathlib.Path()) for policy in own_policies]
+        read = [_read_own(policy, folder) for policy in listed]
+        read += [_read_own(policy, pathlib.Path()) for policy in own_policies]
         values["own_policies"] = [policy for place, policy in enumerate(read) if policy not in read[:place]]
+    if isinstance(values.get("kpis"), list):
+        values["kpis"] = [_read_own(kpi, folder, what="KPI", example="my_kpis.py:my_kpi") for kpi in values["kpis"]]
     return SearchConfig.parse(values)
 
 
-def _read_own_policy(value: Any, folder: pathlib.Path) -> Any:
-    """A reference to a file as the settings of `OwnPolicy`; anything else as it is, for the settings to refuse."""
+def _read_own(value: Any, folder: pathlib.Path, **wording: str) -> Any:
+    """A reference to a file as `OwnPolicy` and `OwnKPI` take it; anything else as it is, for them to refuse."""
     if not isinstance(value, str):
         return value
-    origin, source = read_source(value, folder)
+    origin, source = read_source(value, folder, **wording)
     return {"origin": origin, "source": source}
 
 

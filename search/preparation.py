@@ -20,6 +20,7 @@ from trainables.assets import Dataset, TrialAssets
 from trainables.corruption import Corruption
 from trainables.datasets import dataset_fingerprint, load_dataset
 from trainables.device import select_compute
+from trainables.evaluation import try_out
 from trainables.models import create_model
 from trainables.targets import compute_assets
 from trainables.teacher import Teacher, TeacherProgress, prepare_teacher
@@ -67,8 +68,9 @@ def prepare(
     """
     listener.stage(f"loading {config.data.name}")
     dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
-    # A student that does not fit the pictures must be told now, not by every trial; so must a corruption.
-    create_model(config.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
+    # A student that does not fit the pictures must be told now, not by every trial; so must a KPI and a corruption.
+    student = create_model(config.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
+    try_out(config.kpis, student, dataset)
     if config.corruption is not None:
         Corruption(
             config.corruption, pictures=len(dataset.train), batch_size=config.training.batch_size, seed=config.seed

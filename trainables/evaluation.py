@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainables.assets import Dataset
 from trainables.device import Compute
+from trainables.errors import ConfigError
 from trainables.figures import SetScore
-from trainables.normalization import normalise
+from trainables.normalization import as_tensor, normalise
 from trainables.own_kpi import OwnKPI
 
 BINS = 15
 """Of the calibration error."""
 _BATCH = 1024
+_FEW = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,6 +135,38 @@ def _calibration_error(logits: Tensor, labels: Tensor) -> Tensor:
     gaps = (predicted == labels).double() - confidence
     by_bin = torch.zeros(BINS, device=logits.device, dtype=torch.float64)
     return by_bin.index_add_(0, torch.bucketize(confidence, edges), gaps).abs().sum() / len(labels)
+
+
+def try_out(own_kpis: Sequence[OwnKPI], model: nn.Module, dataset: Dataset) -> None:
+    """Measure KPIs once, before anything is trained: on an untrained student and a few validation pictures a class.
+
+    A made-up teacher, who is sure of the labels, stands in for the true one.
+
+    Raises:
+        ConfigError: one fails, or gives no finite number.
+    """
+    if not own_kpis:
+        return
+    labels = dataset.validation.labels
+    few = np.concatenate([np.flatnonzero(labels == label)[:_FEW] for label in range(len(dataset.classes))])
+    split = dataset.validation.subset(np.sort(few))
+    pictures = EvaluationSet(
+        images=as_tensor(split.images),
+        labels=as_tensor(split.labels),
+        teacher_logits=10.0 * nn.functional.one_hot(as_tensor(split.labels), len(dataset.classes)).float(),
+        classes=dataset.classes,
+        mean=as_tensor(dataset.mean),
+        std=as_tensor(dataset.std),
+        compute=Compute(torch.device("cpu"), bfloat16=False),
+    )
+    values = evaluate(model, pictures, own_kpis).own_kpis
+    for kpi in own_kpis:
+        if not math.isfinite(values[kpi.name]):
+            raise ConfigError(
+                f"the KPI {kpi.origin} must be finite for every student, but is {values[kpi.name]} for an untrained one"
+                f" on {len(split)} validation pictures; let it return a number there, too (0 where nothing is counted,"
+                " say)."
+            )
 
 
 def _measure(own_kpis: Sequence[OwnKPI], model: nn.Module, pictures: EvaluationSet, logits: Tensor) -> dict[str, float]:

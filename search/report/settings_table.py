@@ -32,8 +32,8 @@ def settings_rows(config: dict[str, Any]) -> tuple[Row, ...]:
 
 
 def _flat(prefix: str, value: Any) -> Iterator[Row]:
-    if prefix == "own_policies":
-        yield prefix, _plain([policy.get("origin") if isinstance(policy, dict) else policy for policy in value or ()])
+    if prefix in ("own_policies", "kpis"):
+        yield prefix, _plain([own.get("origin") if isinstance(own, dict) else own for own in value or ()])
     elif isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _flat(f"{prefix}.{key}" if prefix else str(key), item)
