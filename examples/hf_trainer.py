@@ -1,0 +1,155 @@
+"""Distillation under a λ policy in Hugging Face's Trainer (transformers 5), one method overridden.
+
+    python examples/hf_trainer.py [--accumulate 2] [--family norm_balance] [--steps 80]
+
+`DistillationTrainer` is what to copy. Needs `pip install transformers accelerate`. Models and data are made here and
+nothing is downloaded: which of two tokens does a sequence hold more of? Prints the student's accuracy within a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import BertConfig, BertForSequenceClassification, EvalPrediction, Trainer, TrainingArguments
+
+from policies import LossBalancer, Policy, create_policy
+
+
+class DistillationTrainer(Trainer):
+    """A Trainer whose student also learns from a teacher, under a policy.
+
+    Accumulation, clipping, mixed precision and wrapping stay the Trainer's. A resumed training goes on at the right
+    step, but the policy's running means begin anew.
+    """
+
+    def __init__(self, *args: Any, teacher: nn.Module, policy: Policy, temperature: float = 4.0, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.teacher = teacher.to(self.args.device).eval().requires_grad_(False)
+        self.policy, self.temperature = policy, temperature
+        self.balancer: LossBalancer | None = None
+
+    def training_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002 - the Trainer's signature
+    ) -> Tensor:
+        """One micro-batch: both forward passes, and one backward pass of the weighted losses."""
+        if self.balancer is None:  # here the model is wrapped, and the number of updates known
+            self.balancer = LossBalancer(
+                self.policy,
+                model,
+                total_steps=self.state.max_steps,
+                temperature=self.temperature,
+                grad_scaler=self.accelerator.scaler,
+            )
+            self.balancer.step = self.state.global_step
+        model.train()
+        inputs = self._prepare_inputs(inputs)
+        labels = inputs.pop("labels")
+        with self.compute_loss_context_manager():
+            student_logits = model(**inputs).logits
+            with torch.no_grad():
+                teacher_logits = self.teacher(**inputs).logits
+        share = 1 / self.current_gradient_accumulation_steps
+        self.balancer.backward_on_logits(
+            student_logits,
+            teacher_logits,
+            labels,
+            label_smoothing=self.args.label_smoothing_factor,
+            share=share,
+            update=self.accelerator.sync_gradients,
+        )
+        return share * nn.functional.cross_entropy(student_logits.detach().float(), labels)
+
+
+class MoreOfOne(torch.utils.data.Dataset[dict[str, Tensor]]):
+    """Sequences of 8 tokens out of 2 to 9; the label tells whether token 2 comes more often than token 3."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        tokens = random.choice(np.arange(2, 10), size=(4 * count, 8), p=[0.25, 0.25, *[0.5 / 6] * 6])
+        difference = (tokens == 2).sum(1) - (tokens == 3).sum(1)
+        kept = np.flatnonzero(difference)[:count]  # ties have no answer
+        self.tokens, self.labels = torch.tensor(tokens[kept]), torch.tensor((difference[kept] > 0).astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"input_ids": self.tokens[index], "labels": self.labels[index]}
+
+
+def classifier(width: int, layers: int) -> nn.Module:
+    """A BERT with random weights."""
+    return BertForSequenceClassification(
+        BertConfig(
+            vocab_size=10,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=2,
+            intermediate_size=2 * width,
+            max_position_embeddings=8,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        )
+    )
+
+
+def accuracy(prediction: EvalPrediction) -> dict[str, float]:
+    """As the Trainer asks for it."""
+    return {"accuracy": float((np.argmax(prediction.predictions, axis=1) == prediction.label_ids).mean())}
+
+
+def main() -> None:
+    """Train a teacher with the plain Trainer, then a student under a rule."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--accumulate", type=int, default=2)
+    parser.add_argument("--family", default="norm_balance")
+    arguments = parser.parse_args()
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    train, test = MoreOfOne(2000, seed=0), MoreOfOne(500, seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+
+        def settings(accumulate: int) -> TrainingArguments:
+            return TrainingArguments(
+                output_dir=folder,
+                max_steps=arguments.steps,
+                per_device_train_batch_size=64 // accumulate,
+                per_device_eval_batch_size=250,
+                gradient_accumulation_steps=accumulate,
+                learning_rate=5e-3,
+                max_grad_norm=1.0,
+                logging_strategy="no",
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+                use_cpu=True,
+            )
+
+        teacher = classifier(width=32, layers=1)
+        Trainer(teacher, settings(1), train_dataset=train).train()
+        trainer = DistillationTrainer(
+            classifier(width=16, layers=1),
+            settings(arguments.accumulate),
+            train_dataset=train,
+            eval_dataset=test,
+            compute_metrics=accuracy,
+            teacher=teacher,
+            policy=create_policy(arguments.family),
+        )
+        trainer.train()
+        print(f"updates: {trainer.state.global_step}")
+        print(f"accuracy: {trainer.evaluate()['eval_accuracy']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Distillation under a λ policy in Lightning (2.6), with the Trainer's own clipping, accumulation, precision and DDP.
+
+    python examples/lightning_module.py [--accumulate 2] [--precision bf16-mixed] [--epochs 10]
+
+`DistilledClassifier` is what to copy. Needs `pip install lightning`. Runs in seconds on a CPU and prints the accuracy.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import lightning
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, TensorDataset
+
+from policies import LossBalancer, Policy, create_policy
+
+
+class DistilledClassifier(lightning.LightningModule):
+    """A student, its frozen teacher, and the policy that weighs the two losses.
+
+    Optimisation stays automatic: only what stands in place of `loss.backward()` is replaced.
+    """
+
+    def __init__(self, student: nn.Module, teacher: nn.Module, policy: Policy, *, temperature: float = 4.0) -> None:
+        super().__init__()
+        self.student, self.teacher = student, teacher.requires_grad_(False)
+        self.policy, self.temperature = policy, temperature
+        self._restored: dict[str, Any] | None = None
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The student's parameters only."""
+        return torch.optim.AdamW(self.student.parameters(), lr=5e-3)
+
+    def on_fit_start(self) -> None:
+        """The Trainer knows by now how many updates there will be, and whether it scales losses."""
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        self.balancer = LossBalancer(
+            self.policy,
+            self.student,
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            temperature=self.temperature,
+            grad_scaler=getattr(self.trainer.precision_plugin, "scaler", None),
+            process_group=torch.distributed.group.WORLD if distributed else None,
+        )
+        if self._restored is not None:
+            self.balancer.load_state_dict(self._restored)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Forward passes; the loss is for Lightning's records alone."""
+        images, labels = batch
+        self.teacher.eval()  # Lightning puts all it knows into training mode
+        with torch.no_grad():
+            teacher_logits = self.teacher(images)
+        student_logits = self.student(images)
+        accumulated = self.trainer.accumulate_grad_batches
+        self._both = student_logits, teacher_logits, labels
+        self._update = (batch_idx + 1) % accumulated == 0 or self.trainer.is_last_batch
+        return cross_entropy(student_logits.detach(), labels)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - Lightning's signature
+        """In place of `loss.backward()`; clipping and the optimiser's step follow as ever."""
+        step = self.balancer.backward_on_logits(
+            *self._both, share=1 / self.trainer.accumulate_grad_batches, update=self._update
+        )
+        if step is not None:
+            self.log_dict({"weight": step.decision.weight, "distillation_loss": step.distill_loss})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What the policy remembers goes with the weights."""
+        checkpoint["balancer"] = self.balancer.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Kept until the balancer is made."""
+        self._restored = checkpoint["balancer"]
+
+    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
+        """The student's accuracy."""
+        images, labels = batch
+        self.log("accuracy", (self.student(images).argmax(1) == labels).float().mean(), prog_bar=True)
+
+
+def network(hidden: int) -> nn.Module:
+    """A perceptron for 8×8 pictures of ten digits."""
+    return nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10))
+
+
+def main() -> None:
+    """Train a teacher, then a student under a rule."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--accumulate", type=int, default=1)
+    parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
+    parser.add_argument("--family", default="norm_balance")
+    arguments = parser.parse_args()
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    digits = load_digits()
+    images, labels = torch.tensor(digits.data / 16.0, dtype=torch.float32), torch.tensor(digits.target)
+    train, test = torch.randperm(len(images)).tensor_split([1297])
+    teacher = network(256)
+    optimizer = torch.optim.AdamW(teacher.parameters(), lr=2e-3)
+    for _ in range(100):
+        optimizer.zero_grad()
+        cross_entropy(teacher(images[train]), labels[train]).backward()
+        optimizer.step()
+
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=arguments.epochs,
+        accumulate_grad_batches=arguments.accumulate,
+        precision=arguments.precision,
+        gradient_clip_val=1.0,
+        log_every_n_steps=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(
+        DistilledClassifier(network(32), teacher, create_policy(arguments.family)),
+        DataLoader(TensorDataset(images[train], labels[train]), batch_size=32, shuffle=True),
+        DataLoader(TensorDataset(images[test], labels[test]), batch_size=500),
+    )
+    print(f"updates: {trainer.global_step}")
+    print(f"accuracy: {trainer.callback_metrics['accuracy'].item():.3f}")
+
+
+if __name__ == "__main__":
+    main()
