@@ -46,7 +46,8 @@ def run_units(
         What went wrong, for the units that failed.
 
     Raises:
-        KeyboardInterrupt: trainings under way are given up; those that had ended were told to `done`.
+        KeyboardInterrupt: trainings under way are given up; those that had ended were told to `done`, but for one that
+            was being told in that moment.
     """
     base, shared = config.base_trial(), ray.put(pictures)
     task = ray.remote(**_options(config, retries))(train_finalist)
@@ -55,12 +56,13 @@ def run_units(
 
     def collect(most: int, seconds: float) -> None:
         for answer in ray.wait(list(running), num_returns=most, timeout=seconds)[0]:
-            unit = running[answer]
+            unit = running.pop(answer)
             try:
-                done(ray.get(answer))
+                trained = ray.get(answer)
             except ray.exceptions.RayError as error:
                 failed[unit] = _reason(error)
-            del running[answer]
+            else:
+                done(trained)
 
     try:
         while waiting or running:

@@ -13,13 +13,16 @@ from collections.abc import Iterator
 def terminated_like_interrupted() -> Iterator[None]:
     """Within the block, SIGTERM (what `ray job stop` sends) saves the work as Ctrl-C does.
 
-    Enter it after Ray has started, which sets a handler of its own.
+    Enter it after Ray has started, which sets a handler of its own. After it both signals do what they did before:
+    Tune leaves a handler of SIGINT behind that would swallow the next Ctrl-C.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    interrupted = signal.getsignal(signal.SIGINT)
+    terminated = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, terminated)
+        signal.signal(signal.SIGINT, interrupted)

@@ -1,0 +1,431 @@
+"""One real confirmation on this machine, looked at from all sides. The module shares a Ray session and a search."""
+
+import contextlib
+import dataclasses
+import functools
+import io
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pyarrow.fs
+import pytest
+import ray
+import torch
+from rich.console import Console
+
+from policies.errors import KDPolicySearchError
+from search import cli, confirm_data, confirm_figures, preparation
+from search.confirm import confirm_search
+from search.confirm_data import prepare_ground
+from search.confirm_plan import settings_of
+from search.confirm_progress import ConfirmationBoard, ConfirmationProgress
+from search.confirm_store import ConfirmationStore, Unit, read_confirmation, units_of
+from search.confirm_tasks import run_units
+from search.confirm_text import render_confirmation
+from search.confirm_training import train_finalist
+from search.confirmation import ConfirmationRecord, ConfirmationSettings, Finalist, SeedResult, SetScore
+from search.raysession import ray_session
+from search.store import SearchStore
+from search.study import run_search
+from tests.search.tiny import QuietListener, tiny_config
+from trainables.assets import TrialAssets
+from trainables.datasets import load_dataset
+from trainables.device import select_compute
+from trainables.evaluation import evaluate
+from trainables.kpi import measure_figures
+from trainables.models import create_model
+from trainables.replicate import DeviceAssets
+
+CONFIG = tiny_config("space.learning_rate={ low = 3e-3, high = 3e-2, log = true }")
+TWO = ConfirmationSettings(seeds=2)
+
+
+class Listener:
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.stages, self.units, self.begun, self.ended = [], [], None, False
+
+    def stage(self, text):
+        self.stages.append(text)
+
+    def teacher(self, progress):
+        pass
+
+    def begin(self, record):
+        self.begun = record
+
+    def result(self, result):
+        self.units.append((result.finalist, result.seed))
+
+    def tick(self):
+        pass
+
+    def end(self):
+        self.ended = True
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session():
+    with ray_session(None):
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hasty():
+    """Latencies of a moment each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(confirm_figures, "measure_figures", functools.partial(measure_figures, seconds=0.01))
+        yield
+
+
+@pytest.fixture(scope="module")
+def searched(launch):
+    return run_search(CONFIG, launch, QuietListener()).search
+
+
+@pytest.fixture(scope="module")
+def done(searched, launch):
+    listener = Listener()
+    return confirm_search("tiny", launch, listener, TWO).record, listener
+
+
+@pytest.fixture
+def elsewhere(searched, launch, tmp_path):
+    """A copy of the search that nobody has confirmed, in a storage of its own."""
+    shutil.copytree(
+        pathlib.Path(launch.storage, "tiny"), tmp_path / "tiny", ignore=shutil.ignore_patterns("confirm", ".lock")
+    )
+    return dataclasses.replace(launch, output=tmp_path, storage=str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def ground(searched, launch):
+    return prepare_ground(CONFIG, launch, Listener())
+
+
+def files_of(launch):
+    folder = pathlib.Path(launch.storage, "tiny", "confirm")
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*-*")}
+
+
+def test_every_finalist_is_trained_on_every_fresh_seed(done, searched):
+    record, listener = done
+    assert record.complete
+    assert record.seeds == (2, 3)
+    assert not set(record.seeds) & {r.seed for t in searched.trials for r in t.history.replicates}
+    assert {f.role for f in record.finalists} >= {"rule", "labels_alone", "teacher_alone"}
+    wanted = [(f.key, seed) for seed in record.seeds for f in record.finalists]
+    assert sorted(listener.units) == sorted(wanted)
+    assert [(r.finalist, r.seed) for r in record.results] == wanted
+    assert (listener.begun.results, listener.ended) == ((), True)
+    assert all(r.test.accuracy > 0.3 and r.seconds > 0 for r in record.results)
+
+
+def test_teacher_students_and_their_costs_are_measured_too(done, ground, searched):
+    record, _ = done
+    assert record.test_size == len(ground.pictures.test)
+    assert record.teacher.agreement is None
+    assert record.teacher.accuracy > 0.5
+    assert record.student_figures.parameters == searched.finished[0].history.parameters
+    assert record.teacher_figures.parameters == searched.teacher_parameters
+
+
+def test_what_is_read_back_is_what_was_returned(done, launch):
+    assert read_confirmation(SearchStore(launch.storage, "tiny")) == done[0]
+
+
+def test_kept_students_score_what_the_record_says(done, ground, launch):
+    record, kept = done[0], ConfirmationStore(SearchStore(launch.storage, "tiny"))
+    data = DeviceAssets(ground.pictures.assets, select_compute(CONFIG.device))
+    test = data.evaluation_set(ground.pictures.test, ground.pictures.test_targets)
+    student = create_model(CONFIG.student, image_shape=data.image_shape, classes=data.classes)
+    for result in record.results[:3]:
+        path = kept.student_path(Unit(result.finalist, result.seed))
+        student.load_state_dict(torch.load(path, weights_only=True))
+        scores = evaluate(student, test).scores
+        assert (scores.accuracy, scores.agreement) == (result.test.accuracy, result.test.agreement)
+        assert scores.loss == pytest.approx(result.test.loss, rel=1e-5)
+
+
+def test_no_search_reads_the_test_pictures(launch, monkeypatch):
+    class Sealed:
+        def __getattribute__(self, name):
+            raise AssertionError(f"a search asked the test pictures for {name}")
+
+    def sealed(*arguments, **options):
+        return dataclasses.replace(load_dataset(*arguments, **options), test=Sealed())
+
+    monkeypatch.setattr(preparation, "load_dataset", sealed)
+    prepared = preparation.prepare(CONFIG, launch, QuietListener(), threading.Event())
+    shared = [getattr(prepared.assets, field.name) for field in dataclasses.fields(TrialAssets)]
+    assert not [value for value in shared if type(value) is Sealed]
+    monkeypatch.setattr(confirm_data, "load_dataset", sealed)
+    with pytest.raises(AssertionError, match="asked the test pictures"):
+        prepare_ground(CONFIG, launch, Listener())
+
+
+@pytest.mark.parametrize("family", ["fixed", "norm_balance"])
+def test_under_a_seed_of_the_search_the_student_is_that_of_the_trial(family, searched, ground):
+    trial = next(t for t in searched.finished if t.family == family)
+    finalist = Finalist(
+        key="x", role="rule", rule="", complexity=1, trial=trial.number, search_score=trial.score,
+        family=family, parameters=trial.parameters, shared=trial.shared,
+    )  # fmt: skip
+    task = ray.remote(train_finalist)
+    for replicate in trial.history.replicates:
+        trained = ray.get(task.remote(finalist, replicate.seed, CONFIG.base_trial(), ground.pictures))
+        assert trained.result.validation.accuracy == replicate.validation_accuracy
+        assert trained.result.validation.loss == replicate.validation_loss
+
+
+def test_a_finished_confirmation_is_not_repeated(done, launch):
+    before, listener = files_of(launch), Listener()
+    assert confirm_search("tiny", launch, listener, TWO).record == done[0]
+    assert (listener.begun, files_of(launch)) == (None, before)
+
+
+def test_more_seeds_train_the_new_ones_only_and_fewer_take_none_away(done, elsewhere, launch):
+    shutil.copytree(pathlib.Path(launch.storage, "tiny/confirm"), pathlib.Path(elsewhere.storage, "tiny/confirm"))
+    before, listener = files_of(elsewhere), Listener()
+    grown = confirm_search("tiny", elsewhere, listener, ConfirmationSettings(seeds=3)).record
+    assert (grown.complete, grown.seeds, grown.settings["seeds_asked"]) == (True, (2, 3, 4), [2, 3])
+    assert {seed for _, seed in listener.units} == {4}
+    assert {name: files_of(elsewhere)[name] for name in before} == before
+    listener = Listener()
+    assert confirm_search("tiny", elsewhere, listener, TWO).record == grown
+    assert "3 seeds were asked for before, and they stay" in listener.stages
+
+
+def test_an_interrupted_confirmation_keeps_what_is_done_and_goes_on_from_there(elsewhere):
+    class Impatient(Listener):
+        def result(self, result):
+            super().result(result)
+            if len(self.units) == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    many = ConfirmationSettings(seeds=6)
+    listener = Impatient()
+    stopped = confirm_search("tiny", elsewhere, listener, many)
+    assert (stopped.interrupted, stopped.record.complete, listener.ended) == (True, False, True)
+    before = files_of(elsewhere)
+    assert len(stopped.record.results) >= 2
+    assert "not finished" in text_of(stopped.record)
+    listener = Listener()
+    done = confirm_search("tiny", elsewhere, listener, many)
+    assert done.record.complete
+    assert len(listener.units) == len(done.record.results) - len(stopped.record.results)
+    assert {name: files_of(elsewhere)[name] for name in before} == before
+
+
+def test_after_kill_9_nothing_is_trained_again_that_had_ended(elsewhere, capsys, monkeypatch):
+    arguments = ["confirm", "tiny", "--seeds", "30", "--families", "fixed", "--more-constants", "0"]
+    places = ["--output", str(elsewhere.output), "--cache", str(elsewhere.cache.parent)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "search", *arguments, *places],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_"))},
+        cwd=pathlib.Path(__file__).parents[2],
+    )
+    deadline = time.monotonic() + 120
+    while len([name for name in files_of(elsewhere) if name.endswith(".json")]) < 3:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    before = {name: stamp for name, stamp in files_of(elsewhere).items() if name.endswith(".json")}
+    total = len(units_of(read_confirmation(SearchStore(elsewhere.storage, "tiny"))))
+    assert 3 <= len(before) < total
+    state = json.loads(command(monkeypatch, capsys, "status", "tiny", "--json", *places[:2])[1])
+    assert state["confirmation"] == f"interrupted, {len(before)} of {total} trainings on 30 fresh seeds"
+
+    listener = Listener()
+    kept = read_confirmation(SearchStore(elsewhere.storage, "tiny"))
+    record = confirm_search("tiny", elsewhere, listener, settings_of(CONFIG, kept)).record
+    assert record.complete
+    assert len(listener.units) == total - len(before)
+    assert {name: files_of(elsewhere)[name] for name in before} == before
+
+
+def test_a_confirmation_and_another_of_the_same_search_keep_apart(done, launch):
+    with (
+        SearchStore(launch.storage, "tiny").locked(),
+        pytest.raises(KDPolicySearchError, match="'tiny' is running already"),
+    ):
+        confirm_search("tiny", launch, Listener(), TWO)
+
+
+def test_a_confirmation_stands_on_what_the_search_stood_on(elsewhere, monkeypatch):
+    monkeypatch.setattr(confirm_data, "foundation_of", lambda *_: "another teacher")
+    with pytest.raises(KDPolicySearchError, match="ran on other data or with another teacher"):
+        confirm_search("tiny", elsewhere, Listener(), TWO)
+
+
+def test_other_test_pictures_or_finalists_are_refused(done, launch, monkeypatch):
+    with pytest.raises(KDPolicySearchError, match="began with other finalists: norm_balance, .*`--families`"):
+        confirm_search("tiny", launch, Listener(), ConfirmationSettings(seeds=2, families=("fixed",)))
+    monkeypatch.setattr(confirm_data, "_digest", lambda _: "other pictures")
+    with pytest.raises(KDPolicySearchError, match="began with other test pictures"):
+        confirm_search("tiny", launch, Listener(), ConfirmationSettings(seeds=3))
+
+
+def test_an_unfinished_search_is_not_confirmed(elsewhere):
+    path = pathlib.Path(elsewhere.storage, "tiny/search.json")
+    path.write_text(path.read_text().replace('"status": "finished"', '"status": "stopped"'))
+    with pytest.raises(KDPolicySearchError, match="must have finished.*kd-search resume tiny"):
+        confirm_search("tiny", elsewhere, Listener(), TWO)
+
+
+def test_a_training_that_fails_fails_alone(ground):
+    good = Finalist(
+        key="good", role="constant", family="fixed", parameters={"weight": 0.5}, shared={}, rule="", complexity=1,
+        trial=None, search_score=None,
+    )  # fmt: skip
+    bad = good.model_copy(update={"key": "bad", "parameters": {"weight": 7.0}})
+    trained = []
+    failed = run_units(
+        [Unit("bad", 2), Unit("good", 2)],
+        {"good": good, "bad": bad},
+        CONFIG,
+        ground.pictures,
+        retries=0,
+        done=trained.append,
+        tick=lambda: None,
+    )
+    assert [t.result.finalist for t in trained] == ["good"]
+    assert list(failed) == [Unit("bad", 2)]
+    assert "weight" in failed[Unit("bad", 2)]
+    assert "Traceback" not in failed[Unit("bad", 2)]
+
+
+def test_the_command_line_confirms_and_says_what_came_out(done, launch, monkeypatch, capsys):
+    places = ["--output", str(launch.output), "--cache", str(launch.cache.parent)]
+    code, out, _ = command(monkeypatch, capsys, "confirm", "tiny", *places)
+    assert code == 0
+    assert "everything is confirmed already" in out
+    assert "best constant" in out
+    assert "λ = 0" in out
+    code, out, _ = command(monkeypatch, capsys, "status", "tiny", *places)
+    total = len(done[0].results)
+    assert f"confirmation: finished, {total} of {total} trainings on 2 fresh seeds" in out
+    code, _, err = command(monkeypatch, capsys, "confirm", "tiny", "--families", "nrom_balance", *places)
+    assert (code, "Did you mean 'norm_balance'" in err) == (2, True)
+
+
+def command(monkeypatch, capsys, *arguments):
+    """`kd-search` in this process: exit code, stdout and stderr."""
+    monkeypatch.setattr(sys, "argv", ["kd-search", *arguments])
+    code = 0
+    with contextlib.suppress(SystemExit):
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+            raise
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def text_of(record, failed=None):
+    console = Console(file=io.StringIO(), width=140)
+    console.print(render_confirmation(record, failed or {}))
+    return console.file.getvalue()
+
+
+def test_what_failed_is_listed(done):
+    units = units_of(done[0])
+    text = text_of(done[0], dict.fromkeys(units, "out of memory"))
+    assert f"{len(units)} trainings failed:" in text
+    assert "norm_balance, seed 2: out of memory" in text
+    assert f"and {len(units) - 5} more" in text
+
+
+@pytest.fixture
+def record(done):
+    """A confirmation with two of its results."""
+    return done[0].model_copy(update={"results": done[0].results[:2], "complete": False})
+
+
+def test_a_board_counts_trainings_by_finalist_and_shows_no_score(record, done):
+    board = ConfirmationBoard(record)
+    total = len(done[0].results)
+    assert (board.line(), board.seconds_left()) == (f"2/{total} trainings done", None)
+    board.began -= 10
+    board.done[record.finalists[0].key] += 1
+    assert board.seconds_left() == pytest.approx(10 * (total - 3), rel=0.1)
+    console = Console(file=io.StringIO(), width=140)
+    console.print(board.table())
+    text = console.file.getvalue()
+    assert "2/2" in text
+    assert "%" not in text
+
+
+def test_progress_without_a_terminal_is_plain_lines(record, done):
+    console = Console(file=io.StringIO())
+    progress = ConfirmationProgress(console)
+    progress.begin(record)
+    progress.result(done[0].results[-1])
+    progress.tick()
+    progress.end()
+    lines = console.file.getvalue().splitlines()
+    total = len(done[0].results)
+    assert lines[0].endswith("finalists on 2 fresh seeds (2 to 3), 2 already done")
+    assert lines[-1].startswith(f"3/{total} trainings done, about ")
+
+
+class Memory:
+    """What a `ConfirmationStore` asks of a search's store, in memory as in an object store."""
+
+    name, folder, uri = "tiny", "bucket/tiny", "s3://bucket/tiny"
+
+    def __init__(self):
+        self.filesystem = pyarrow.fs._MockFileSystem()
+
+
+def test_an_object_store_keeps_scores_that_are_not_finite(record):
+    kept = ConfirmationStore(Memory())
+    assert kept.read() is None
+    score = SetScore(accuracy=0.1, loss=float("nan"), calibration_error=0.0, agreement=0.2)
+    result = SeedResult(finalist="norm_balance", seed=2, validation=score, test=score, seconds=1.0)
+    kept.write(record)
+    kept.add(result, b"student")
+    found = kept.read()
+    assert isinstance(found, ConfirmationRecord)
+    assert (found.finalists, found.complete) == (record.finalists, False)
+    assert repr(found.results) == repr((result,))  # NaN differs from itself
+    with kept._filesystem.open_input_stream(kept.student_path(Unit("norm_balance", 2))) as stream:
+        assert stream.readall() == b"student"
+
+
+def test_damaged_files_are_told_by_name(record):
+    kept = ConfirmationStore(Memory())
+    kept.write(record)
+    kept._write("norm_balance-2.json", b"{")
+    with pytest.raises(
+        KDPolicySearchError, match="s3://bucket/tiny/confirm/norm_balance-2.json is damaged.*confirm tiny"
+    ):
+        kept.read()
+    kept._write("norm_balance-2.json", b'{"finalist": "norm_balance"}')
+    with pytest.raises(KDPolicySearchError, match="norm_balance-2.json is damaged.*`seed` is missing"):
+        kept.read()
+    kept._write("confirmation.json", b'{"format": 0}')
+    with pytest.raises(KDPolicySearchError, match="another release"):
+        kept.read()
+
+
+def test_settings_not_given_are_as_the_confirmation_began_or_as_the_file_says(record):
+    config = tiny_config("confirm.seeds=7", "confirm.more_constants=2")
+    assert settings_of(config, None, seeds=None) == ConfirmationSettings(seeds=7, more_constants=2)
+    assert settings_of(config, record, seeds=12, families=None) == ConfirmationSettings(seeds=12, more_constants=4)
+    assert settings_of(config, record).seeds == 2

@@ -1,0 +1,143 @@
+"""Who is confirmed, from searches made up for the purpose."""
+
+import pytest
+
+from policies.registry import create_policy
+from search.confirmation import ConfirmationSettings
+from search.errors import SearchError
+from search.finalists import choose_finalists
+from search.records import SearchRecord, TrialRecord
+from tests.search.tiny import tiny_config
+from trainables.errors import ConfigError
+from trainables.records import TrialHistory
+
+CONFIG = tiny_config('families=["fixed", "norm_balance", "step_schedule"]')
+A = {"learning_rate": 0.01, "temperature": 4.0}
+B = {"learning_rate": 0.03, "temperature": 2.0}
+C = {"learning_rate": 0.02, "temperature": 8.0}
+
+
+def search(*trials, status="finished"):
+    """A search of trials given as (family, score, shared, parameters); without a score a trial has failed."""
+    records = []
+    for number, (family, score, shared, parameters) in enumerate(trials, start=1):
+        policy = create_policy(family, dict(parameters))
+        records.append(
+            TrialRecord(
+                trial_id=f"t{number}",
+                number=number,
+                status="failed" if score is None else "finished",
+                family=family,
+                parameters=policy.values(),
+                shared=shared,
+                rule=policy.rule(),
+                complexity=policy.complexity,
+                history=TrialHistory(score=score),
+            )
+        )
+    return SearchRecord(name="tiny", config=CONFIG.model_dump(mode="json"), status=status, trials=tuple(records))
+
+
+def fixed(weight, score, shared=A):
+    return "fixed", score, shared, {"weight": weight}
+
+
+def rule(score, shared=A, **parameters):
+    return "norm_balance", score, shared, parameters
+
+
+def step(score, shared=A):
+    return "step_schedule", score, shared, {}
+
+
+def chosen(record, config=CONFIG, **settings):
+    return choose_finalists(record, config, ConfirmationSettings(**settings)).finalists
+
+
+def test_a_family_is_represented_by_its_best_trial_with_its_own_settings():
+    finalists = chosen(search(fixed(0.5, 0.8), rule(0.7), rule(0.9, B, balance=2.0), rule(0.85, C)))
+    best = finalists[0]
+    assert (best.key, best.role, best.trial, best.search_score) == ("norm_balance", "rule", 3, 0.9)
+    assert (best.shared, best.parameters["balance"]) == (B, 2.0)
+
+
+def test_rules_come_best_first_then_the_best_constant_and_both_extremes_at_its_settings():
+    finalists = chosen(search(fixed(0.5, 0.8, B), step(0.81, B), rule(0.9, B)))
+    assert [f.key for f in finalists] == ["norm_balance", "step_schedule", "fixed-0.5", "fixed-0", "fixed-1"]
+    assert [f.role for f in finalists[2:]] == ["constant", "labels_alone", "teacher_alone"]
+    assert all(f.shared == B for f in finalists[2:])
+
+
+def test_constants_are_retried_at_the_settings_of_the_best_rules():
+    finalists = chosen(search(fixed(0.5, 0.8), fixed(0.9, 0.79), fixed(0.25, 0.78), rule(0.9, B), step(0.85, C)))
+    retried = {f.key: f for f in finalists[5:]}
+    # The better the rule and the weight, the sooner; of these six the first four.
+    assert list(retried) == [
+        "fixed-0.5-at-norm_balance",
+        "fixed-0.9-at-norm_balance",
+        "fixed-0.5-at-step_schedule",
+        "fixed-0.25-at-norm_balance",
+    ]
+    assert retried["fixed-0.9-at-norm_balance"].shared == B
+    assert retried["fixed-0.5-at-step_schedule"].shared == C
+    assert all(f.trial is None and f.search_score is None for f in retried.values())
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_no_more_constants_than_asked_for_are_retried(most):
+    record = search(fixed(0.5, 0.8), fixed(0.9, 0.79), fixed(0.25, 0.78), rule(0.9, B), step(0.85, C))
+    assert len(chosen(record, more_constants=most)) == 5 + most
+
+
+def test_who_would_come_twice_comes_once():
+    finalists = chosen(search(fixed(1.0, 0.8), fixed(0.0, 0.7), fixed(0.5, 0.6), rule(0.9)))
+    assert [f.key for f in finalists] == ["norm_balance", "fixed-1", "fixed-0", "fixed-0.5"]
+    assert len({f.key for f in finalists}) == len(finalists)
+
+
+def test_weights_that_hardly_differ_are_retried_once():
+    finalists = chosen(search(fixed(0.5, 0.8), fixed(0.52, 0.79), fixed(0.9, 0.78), rule(0.9, B)))
+    assert [f.key for f in finalists[4:]] == ["fixed-0.5-at-norm_balance", "fixed-0.9-at-norm_balance"]
+
+
+def test_a_retried_constant_that_the_search_tried_carries_its_trial():
+    finalists = chosen(search(fixed(0.5, 0.8), fixed(0.9, 0.79, B), rule(0.9, B)))
+    tried = next(f for f in finalists if f.key == "fixed-0.9-at-norm_balance")
+    assert (tried.trial, tried.search_score) == (2, 0.79)
+
+
+def test_families_that_are_left_out_are_named_with_the_reason():
+    record = search(fixed(0.5, 0.8), rule(0.9), step(None))
+    selection = choose_finalists(record, CONFIG, ConfirmationSettings(families=("step_schedule",)))
+    assert selection.left_out == {
+        "norm_balance": "not asked for",
+        "step_schedule": "none of its trials has finished",
+    }
+    assert all(f.family == "fixed" for f in selection.finalists)
+
+
+def test_without_constants_in_the_search_its_baselines_stand_in():
+    config = tiny_config('families=["norm_balance"]', "baselines=[0.9, 0.5]")
+    finalists = chosen(search(rule(0.9, B)), config)
+    assert [f.key for f in finalists] == ["norm_balance", "fixed-0", "fixed-1", "fixed-0.9", "fixed-0.5"]
+    assert all(f.shared == B for f in finalists)
+
+
+def test_a_search_without_searched_settings_has_constants_at_its_own():
+    finalists = chosen(search(fixed(0.5, 0.8, {}), fixed(0.9, 0.7, {}), rule(0.9, {})))
+    assert [f.key for f in finalists] == ["norm_balance", "fixed-0.5", "fixed-0", "fixed-1", "fixed-0.9"]
+    assert all(f.shared == {} for f in finalists)
+
+
+def test_a_search_in_which_nothing_finished_cannot_be_confirmed():
+    with pytest.raises(SearchError, match="no trial of the search 'tiny' has finished"):
+        chosen(search(fixed(0.5, None)))
+
+
+def test_an_unknown_family_is_told_with_the_nearest_one():
+    with pytest.raises(SearchError, match="'norm_balanse' is none. Did you mean 'norm_balance'"):
+        chosen(search(fixed(0.5, 0.8)), families=("norm_balanse",))
+    with pytest.raises(ConfigError, match="`confirm.families` must be among `families`.*'tree' is not"):
+        tiny_config('confirm.families=["tree"]')
+    with pytest.raises(ConfigError, match="`confirm.seeds` should be greater than or equal to 2, but got 1"):
+        tiny_config("confirm.seeds=1")
