@@ -12,7 +12,8 @@ from rich.table import Table
 
 from search.config import SearchConfig
 from search.records import SearchRecord, TrialRecord
-from search.report.wording import duration
+from search.report.wording import duration, percent
+from search.scale import Scale
 from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
@@ -23,6 +24,7 @@ class Board:
 
     def __init__(self, search: SearchRecord, config: SearchConfig) -> None:
         self.config = config
+        self.scale = Scale(search.objective)
         self.trials = {t.trial_id: t for t in search.trials if t.status in ("finished", "failed")}
         self.earlier = len(self.trials)
         self.began = time.monotonic()
@@ -54,7 +56,8 @@ class Board:
 
     def table(self) -> Table:
         """One row a family."""
-        table = Table(title=f"Search {self.config.name}", title_justify="left", expand=False)
+        looked_for = "" if self.scale.is_accuracy else f": {self.scale.on('validation')}"
+        table = Table(title=f"Search {self.config.name}{looked_for}", title_justify="left", expand=False)
         table.add_column("family", no_wrap=True)
         table.add_column("trials", justify="right", no_wrap=True)
         table.add_column("median", justify="right", no_wrap=True)
@@ -68,8 +71,8 @@ class Board:
             table.add_row(
                 family,
                 f"{len(scores)}/{self.config.trials_per_family}" + (f" ({failed} failed)" if failed else ""),
-                f"{statistics.median(scores):.2%}" if scores else "–",
-                f"{best.score:.2%}" if best and best.score is not None else "–",
+                self.scale.value(statistics.median(scores)) if scores else "–",
+                self.scale.value(best.score) if best else "–",
                 best.rule if best else "",
                 style="bold green" if best and leader and best.trial_id == leader.trial_id else "",
             )
@@ -83,7 +86,7 @@ class Board:
         if failed := self.count("failed"):
             parts.append(f"{failed} failed")
         if best and best.score is not None:
-            parts.append(f"best so far {best.score:.2%} ({best.family})")
+            parts.append(f"best so far {self.scale.value(best.score)} ({best.family})")
         if left is not None:
             parts.append(f"about {duration(left)} left")
         return ", ".join(parts)
@@ -133,8 +136,7 @@ class TerminalListener:
         """Show the table."""
         self._close_bar()
         self.board = Board(search, config)
-        accuracy = f"{search.teacher_accuracy:.2%}" if search.teacher_accuracy is not None else "unknown"
-        self.stage(f"teacher's accuracy on the validation pictures: {accuracy}")
+        self.stage(f"teacher's accuracy on the validation pictures: {percent(search.teacher_accuracy)}")
         self.stage(f"{config.total_trials} trials of {config.replicates} seed(s), {self.board.ended} already done")
         if self.console.is_terminal:
             self.live = Live(console=self.console, refresh_per_second=4, transient=True)

@@ -8,8 +8,12 @@ from typing import Any, Literal
 import pydantic
 
 from policies.parameter import Value
+from trainables.objective import Objective
 from trainables.records import TrialHistory
 from trainables.settings import Settings
+
+_OBJECTIVE = {"name": "objective", "direction": "direction"}
+"""Field -> where the search file has it."""
 
 TrialStatus = Literal["pending", "running", "finished", "failed"]
 
@@ -43,7 +47,7 @@ class TrialRecord(Settings):
 
     @property
     def score(self) -> float | None:
-        """Mean validation accuracy over the replicates; None unless finished."""
+        """Mean over the replicates of what is searched for, higher being better; None unless finished."""
         return self.history.score if self.status == "finished" else None
 
 
@@ -61,6 +65,13 @@ class SearchRecord(Settings):
     created: datetime.datetime | None = None
     status: Literal["running", "finished", "stopped"] = "running"
     trials: tuple[TrialRecord, ...] = ()
+
+    @property
+    def objective(self) -> Objective:
+        """What is searched for."""
+        return Objective.parse(
+            {name: self.config[key] for name, key in _OBJECTIVE.items() if self.config.get(key) is not None}
+        )
 
     @property
     def finished(self) -> tuple[TrialRecord, ...]:

@@ -30,6 +30,7 @@ def report_json(search: SearchRecord, *, computed: tuple[Importance, ...] | None
         "name": search.name,
         "status": search.status,
         "created": search.created.isoformat() if search.created else None,
+        "objective": _objective(search),
         "verdict": {**verdict.model_dump(mode="json"), "text": verdict.text},
         "confirmed_on_test_set": False,
         "families": [family.model_dump(mode="json") for family in rank_families(search)],
@@ -43,6 +44,12 @@ def report_json(search: SearchRecord, *, computed: tuple[Importance, ...] | None
     }
     plain: dict[str, Any] = _plain(document)
     return plain
+
+
+def _objective(search: SearchRecord) -> dict[str, Any]:
+    """What is searched for; each score below is its value times `score_sign`, so that higher is better."""
+    objective = search.objective
+    return {**objective.model_dump(mode="json"), "on": "validation", "score_sign": objective.score(1)}
 
 
 def _comparison(search: SearchRecord) -> dict[str, Any]:

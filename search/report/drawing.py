@@ -12,10 +12,11 @@ import html
 import io
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from search.report.palette import GRID, INK, MUTED, LegendItem, themed
+from search.scale import Scale
 
 WIDTH = 320
 _UNITS_PER_INCH = 72
@@ -133,10 +134,29 @@ def to_svg(figure: Any, name: str, description: str) -> str:
 
 def percent_axis(axis: Any, low: float, high: float, *, ticks: int = 5) -> None:
     """Accuracies in [0, 1] shown in percent, from `low` to `high`, with round ticks."""
+    _round_axis(axis, low, high, lambda value: 100 * value, ticks)
+
+
+def score_axis(axis: Any, low: float, high: float, scale: Scale, *, ticks: int = 5) -> None:
+    """Scores from `low` to `high` shown as the values that they stand for; better ones are further out."""
+    if scale.is_accuracy:
+        percent_axis(axis, low, high, ticks=ticks)
+    else:
+        _round_axis(axis, low, high, scale.objective.value, ticks)
+
+
+def score_label(scale: Scale, *, short: bool = False) -> str:
+    """What is written along an axis of scores."""
+    if scale.is_accuracy:
+        return "accuracy, %" if short else "validation accuracy, %"
+    return scale.objective.name if short else scale.on("validation")
+
+
+def _round_axis(axis: Any, low: float, high: float, shown: Callable[[float], float], ticks: int) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{shown(value) + 0.0:.4g}".replace("-", "−")))
     axis.set_view_interval(low, high, ignore=True)
 
 
@@ -157,18 +177,21 @@ def plain_axis(axis: Any, *, log: bool = False, ticks: int = 4) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}".replace("-", "−")))
 
 
-def focus(scores: Sequence[float], best: Sequence[float]) -> tuple[float, float]:
-    """Limits of an accuracy axis that show how the good trials differ.
+def focus(scores: Sequence[float], best: Sequence[float], scale: Scale) -> tuple[float, float]:
+    """Limits of an axis of scores that show how the good trials differ.
 
     One trial that learned nothing must not squeeze all others together, so the axis starts no further below the worst
-    of `best` than three times the distance from the median to the highest score (at least one point).
+    of `best` than three times the distance from the median to the highest score (of accuracies, at least one point).
     """
     ordered = sorted(scores)
     median = ordered[len(ordered) // 2]
     high = max(*ordered, *best)
-    reach = max(0.01, 3 * (high - median))
+    least = 0.01 if scale.is_accuracy else 0.01 * max(abs(high), abs(median)) or 0.01
+    reach = max(least, 3 * (high - median))
     low = max(ordered[0], min(*best, median) - reach)
-    margin = 0.06 * max(high - low, 0.01)
+    margin = 0.06 * max(high - low, least)
+    if not scale.is_accuracy:
+        return low - margin, high + margin
     return max(-0.02, low - margin), min(1.02, high + margin)
 
 

@@ -9,10 +9,11 @@ from typing import Any
 from policies.parameter import Value
 from policies.registry import FAMILIES
 from search.records import SearchRecord, TrialRecord
-from search.report.drawing import Figure, focus, new_figure, percent_axis, plain_axis, thinned, to_svg
+from search.report.drawing import Figure, focus, new_figure, plain_axis, score_axis, score_label, thinned, to_svg
 from search.report.palette import INK, LegendItem, css_colour, family_colour
 from search.report.ranking import best_trials
 from search.report.wording import family_title, number
+from search.scale import Scale
 
 _MOST_POINTS = 200
 _ROW = 108
@@ -43,6 +44,7 @@ class ParametersInfo:
     meanings: dict[str, str]
     kept: dict[str, Value]
     limits: tuple[float, float]
+    scale: Scale
 
 
 def parameter_figures(search: SearchRecord) -> tuple[Figure, ...]:
@@ -54,7 +56,8 @@ def parameter_figures(search: SearchRecord) -> tuple[Figure, ...]:
 def _get_shared_info(search: SearchRecord) -> ParametersInfo | None:
     trials = search.finished
     meanings = {"learning_rate": "peak of the schedule", "temperature": "T, softens both models' outputs"}
-    return _info(None, trials, [dict(t.shared) for t in trials], meanings, log=set(meanings))
+    settings: list[dict[str, Value]] = [dict(t.shared) for t in trials]
+    return _info(None, trials, settings, meanings, Scale(search.objective), log=set(meanings))
 
 
 def _get_family_info(search: SearchRecord, family: str) -> ParametersInfo | None:
@@ -62,7 +65,8 @@ def _get_family_info(search: SearchRecord, family: str) -> ParametersInfo | None
     declared = FAMILIES[family].parameters() if family in FAMILIES else {}
     meanings = {name: parameter.meaning for name, parameter in declared.items()}
     log = {name for name, parameter in declared.items() if parameter.log}
-    return _info(family, trials, [dict(t.parameters) for t in trials], meanings, log=log)
+    settings = [dict(t.parameters) for t in trials]
+    return _info(family, trials, settings, meanings, Scale(search.objective), log=log)
 
 
 def _info(
@@ -70,6 +74,8 @@ def _info(
     trials: tuple[TrialRecord, ...],
     settings: list[dict[str, Value]],
     meanings: dict[str, str],
+    scale: Scale,
+    *,
     log: set[str],
 ) -> ParametersInfo | None:
     """None where nothing was varied."""
@@ -101,7 +107,8 @@ def _info(
         panels=tuple(panels),
         meanings={panel.name: meanings[panel.name] for panel in panels if panel.name in meanings},
         kept=kept,
-        limits=focus(scores, scores[:1]),
+        limits=focus(scores, scores[:1], scale),
+        scale=scale,
     )
 
 
@@ -118,9 +125,9 @@ def _plot_parameters(info: ParametersInfo, place: int) -> Figure:
         if index >= len(info.panels):
             panel_axes.set_axis_off()
             continue
-        _plot_panel(panel_axes, info.panels[index], info.limits)
+        _plot_panel(panel_axes, info.panels[index], info.limits, info.scale)
         if index % columns == 0:
-            panel_axes.set_ylabel("accuracy, %")
+            panel_axes.set_ylabel(score_label(info.scale, short=True))
         else:
             panel_axes.tick_params(labelleft=False)
     name = f"parameters{place}"
@@ -129,7 +136,7 @@ def _plot_parameters(info: ParametersInfo, place: int) -> Figure:
     return Figure(name=name, title=title, caption=_caption(info), svg=svg, legend=_legend(info))
 
 
-def _plot_panel(axes: Any, panel: Panel, limits: tuple[float, float]) -> None:
+def _plot_panel(axes: Any, panel: Panel, limits: tuple[float, float], scale: Scale) -> None:
     low, high = limits
     for family in dict.fromkeys(panel.families):
         points = [
@@ -164,7 +171,7 @@ def _plot_panel(axes: Any, panel: Panel, limits: tuple[float, float]) -> None:
         axes.set_xlim(-0.5, len(panel.options) - 0.5)
     elif len(distinct) <= _FEW:  # a list of choices rather than a range
         axes.set_xticks(distinct, [number(value) for value in distinct])
-    percent_axis(axes.yaxis, low, high, ticks=4)
+    score_axis(axes.yaxis, low, high, scale, ticks=4)
     axes.set_xlabel(panel.name.replace("_", " "))
 
 

@@ -6,10 +6,11 @@ import dataclasses
 from typing import Any
 
 from search.records import SearchRecord
-from search.report.drawing import Figure, focus, jitter, new_figure, percent_axis, thinned, to_svg
+from search.report.drawing import Figure, focus, jitter, new_figure, score_axis, score_label, thinned, to_svg
 from search.report.palette import GRID, INK, MUTED, family_colour
 from search.report.ranking import BestTrial, compare_to_constant, rank_families
-from search.report.wording import count, family_title, number, percent
+from search.report.wording import count, family_title, number
+from search.scale import Scale
 
 _MOST_POINTS = 150
 _ROW = 34
@@ -28,8 +29,9 @@ class ScoreRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScoresInfo:
-    """What the figure shows; accuracies in [0, 1]."""
+    """What the figure shows."""
 
+    scale: Scale
     rows: tuple[ScoreRow, ...]
     constant: BestTrial | None
     labels_alone: BestTrial | None
@@ -58,11 +60,13 @@ def _get_scores_info(search: SearchRecord) -> ScoresInfo | None:
     )
     ends = [row.best.score + sign * (row.best.spread or 0.0) for row in rows for sign in (-1, 1)]
     references = [b.score for b in (comparison.constant, comparison.labels_alone) if b is not None]
+    scale = Scale(search.objective)
     return ScoresInfo(
+        scale=scale,
         rows=rows,
         constant=comparison.constant,
         labels_alone=comparison.labels_alone,
-        limits=focus([t.score or 0.0 for t in trials], [*ends, *references[:1]]),
+        limits=focus([t.score or 0.0 for t in trials], [*ends, *references[:1]], scale),
     )
 
 
@@ -73,12 +77,12 @@ def _plot_scores(info: ScoresInfo) -> Figure:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(axis="y", visible=False)
-    percent_axis(axes.xaxis, low, high)
-    axes.set_xlabel("validation accuracy, %")
+    score_axis(axes.xaxis, low, high, info.scale)
+    axes.set_xlabel(score_label(info.scale))
     hidden = 0
     for place, row in enumerate(info.rows):
         hidden += sum(score < low for score in row.scores)
-        _plot_row(axes, place, row, low)
+        _plot_row(axes, place, row, low, info.scale)
     for reference, dash in ((info.constant, "-"), (info.labels_alone, (0, (1, 1.5)))):
         if reference is not None and reference.score > low:
             # Beside the dots only, so that it crosses no label.
@@ -104,14 +108,14 @@ def _plot_scores(info: ScoresInfo) -> Figure:
         " one standard deviation between seeds to either side. Upright strokes mark the best constant."
     )
     if info.labels_alone is not None and info.labels_alone.score > low:
-        caption += f" Dotted: λ = 0, the labels alone ({percent(info.labels_alone.score)})."
+        caption += f" Dotted: λ = 0, the labels alone ({info.scale.value(info.labels_alone.score)})."
     if hidden:
         caption += f" {count(hidden, 'trial')} further left {'is' if hidden == 1 else 'are'} not shown."
     title = "Which family of rules scores best?"
     return Figure(name="scores", title=title, caption=caption, svg=to_svg(figure, "scores", title))
 
 
-def _plot_row(axes: Any, place: int, row: ScoreRow, low: float) -> None:
+def _plot_row(axes: Any, place: int, row: ScoreRow, low: float, scale: Scale) -> None:
     colour = family_colour(row.family)
     shown = thinned([score for score in row.scores[1:] if score >= low], _MOST_POINTS)
     heights = [place + _DOTS + 0.12 * offset for offset in jitter(len(shown))]
@@ -122,4 +126,4 @@ def _plot_row(axes: Any, place: int, row: ScoreRow, low: float) -> None:
     axes.plot(row.best.score, place + _DOTS, "D", markersize=6, color=colour, markeredgecolor=INK, markeredgewidth=0.7)
     label = {"xycoords": ("axes fraction", "data"), "fontsize": 8.5, "va": "center"}
     axes.annotate(family_title(row.family), (0.0, place - _LABEL), color=INK, **label)
-    axes.annotate(percent(row.best.score), (1.0, place - _LABEL), color=MUTED, ha="right", **label)
+    axes.annotate(scale.value(row.best.score), (1.0, place - _LABEL), color=MUTED, ha="right", **label)

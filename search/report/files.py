@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import pathlib
+import statistics
 import tempfile
 
 from policies.registry import FAMILIES
@@ -51,11 +52,16 @@ def write_report(search: SearchRecord, folder: pathlib.Path) -> pathlib.Path:
 
 def _evidence(search: SearchRecord, trial: TrialRecord) -> dict[str, object]:
     """Where a policy comes from and what speaks for it; for people to read."""
-    difference = compare_to_constant(search).of(trial.family)
+    difference, objective = compare_to_constant(search).of(trial.family), search.objective
+    accuracies = [replicate.validation_accuracy for replicate in trial.history.replicates]
+    score = trial.history.score
     return {
         "search": search.name,
         "trial": trial.number,
-        "validation_accuracy": trial.history.score,
+        "validation_accuracy": statistics.fmean(accuracies) if accuracies else None,
+        "objective": objective.name,
+        "objective_direction": objective.direction,
+        "objective_value": None if score is None else objective.value(score),
         "seeds": [replicate.seed for replicate in trial.history.replicates],
         "lead_over_best_constant": difference.mean if difference else None,
         "lead_95_percent_interval": [difference.low, difference.high] if difference else None,

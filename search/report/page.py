@@ -21,7 +21,8 @@ from search.report.ranking import (
 )
 from search.report.settings_table import settings_rows, summary_rows
 from search.report.verdict import judge
-from search.report.wording import count, family_title, number, percent, points, spread
+from search.report.wording import count, family_title, number, percent
+from search.scale import Scale
 
 if TYPE_CHECKING:
     import jinja2
@@ -51,6 +52,7 @@ def render_html(
         created: when the report is made, shown at its foot.
         computed: the search's importances, if they are at hand.
     """
+    scale = Scale(search.objective)
     families = rank_families(search)
     comparison = compare_to_constant(search)
     trials = search.finished
@@ -59,7 +61,9 @@ def render_html(
         style=_resource("style.css"),
         search=search,
         verdict=judge(search),
-        tiles=_tiles(search, families, comparison),
+        scale=scale,
+        heading="Accuracy" if scale.is_accuracy else scale.title,
+        tiles=_tiles(search, families, comparison, scale),
         winner=winner,
         winner_settings=_winner_settings(winner),
         families=families,
@@ -76,21 +80,24 @@ def render_html(
     return text
 
 
-def _tiles(search: SearchRecord, families: tuple[FamilyRank, ...], comparison: ConstantComparison) -> tuple[Tile, ...]:
+def _tiles(
+    search: SearchRecord, families: tuple[FamilyRank, ...], comparison: ConstantComparison, scale: Scale
+) -> tuple[Tile, ...]:
     best = families[0].best if families else None
     tiles = []
     if best is not None:
-        tiles.append(Tile(label="Best rule", value=percent(best.score, 1), note=family_title(families[0].family)))
+        tiles.append(Tile(label="Best rule", value=scale.value(best.score, 1), note=family_title(families[0].family)))
     if comparison.constant is not None:
         weight = number(comparison.constant.parameters.get("weight"))
-        tiles.append(Tile(label="Best constant", value=percent(comparison.constant.score, 1), note=f"λ = {weight}"))
+        tiles.append(Tile(label="Best constant", value=scale.value(comparison.constant.score, 1), note=f"λ = {weight}"))
     if comparison.labels_alone is not None:
-        score = percent(comparison.labels_alone.score, 1)
+        score = scale.value(comparison.labels_alone.score, 1)
         tiles.append(Tile(label="Labels alone", value=score, note="λ = 0, no teacher"))
     if best is not None and search.teacher_accuracy is not None:
         size = search.teacher_parameters
         note = f"{size:,} parameters" if size else ""
-        tiles.append(Tile(label="Teacher", value=percent(search.teacher_accuracy, 1), note=note))
+        label = "Teacher" if scale.is_accuracy else "Teacher's accuracy"
+        tiles.append(Tile(label=label, value=percent(search.teacher_accuracy, 1), note=note))
     return tuple(tiles)
 
 
@@ -108,9 +115,6 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        percent=percent,
-        points=points,
-        spread=spread,
         number=number,
         title=family_title,
         colour=_colour,

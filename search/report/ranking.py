@@ -11,6 +11,7 @@ import statistics
 
 from policies.parameter import Value
 from search.records import SearchRecord, TrialRecord
+from trainables.objective import ACCURACY, Objective
 from trainables.settings import Settings
 
 CONSTANT_FAMILY = "fixed"
@@ -19,15 +20,19 @@ CONSTANT_FAMILY = "fixed"
 _STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
+_ROUNDING = 1e-9
+"""Noise below this is what subtracting floats leaves behind."""
+
+
 class SeedScore(Settings):
-    """How one seed of a trial ended, in validation accuracy."""
+    """How one seed of a trial ended, in what is searched for; higher is better."""
 
     seed: int
     score: float
 
 
 class BestTrial(Settings):
-    """The best finished trial of a family. Scores are validation accuracies in [0, 1]."""
+    """The best finished trial of a family. Scores are of what is searched for, on the validation pictures."""
 
     number: int
     trial_id: str
@@ -56,10 +61,11 @@ class FamilyRank(Settings):
 
 
 class PairedDifference(Settings):
-    """A family's best trial minus the best constant λ, by seed, in validation accuracy.
+    """A family's best trial minus the best constant λ, by seed, in scores: above zero the family is ahead.
 
     `low` and `high` bound the mean's 95 % interval (Student's t over the seeds); they and `standard_error` are None
-    where fewer than two seeds are common to both.
+    where fewer than two seeds are common to both. The bounds are also None where all differences are exactly equal and
+    nothing tells in which steps the score moves.
     """
 
     family: str
@@ -119,7 +125,7 @@ def rank_families(search: SearchRecord) -> tuple[FamilyRank, ...]:
         FamilyRank(
             rank=place if family in best else None,
             family=family,
-            best=_best(best[family]) if family in best else None,
+            best=_best(best[family], search.objective) if family in best else None,
             median=statistics.median(scores[family]) if family in scores else None,
             finished=len(scores.get(family, ())),
             failed=count(family, "failed"),
@@ -136,23 +142,25 @@ def compare_to_constant(search: SearchRecord) -> ConstantComparison:
     labels_alone = next(
         (t for t in search.finished if t.family == CONSTANT_FAMILY and t.parameters.get("weight") == 0.0), None
     )
-    resolution = _resolution(search)
+    objective, resolution = search.objective, _resolution(search)
     return ConstantComparison(
-        constant=_best(constant) if constant else None,
-        labels_alone=_best(labels_alone) if labels_alone else None,
+        constant=_best(constant, objective) if constant else None,
+        labels_alone=_best(labels_alone, objective) if labels_alone else None,
         differences=()
         if constant is None
-        else tuple(_paired(t, constant, resolution) for family, t in best.items() if family != CONSTANT_FAMILY),
+        else tuple(
+            _paired(t, constant, objective, resolution) for family, t in best.items() if family != CONSTANT_FAMILY
+        ),
     )
 
 
-def _best(trial: TrialRecord) -> BestTrial:
+def _best(trial: TrialRecord, objective: Objective) -> BestTrial:
     return BestTrial(
         number=trial.number,
         trial_id=trial.trial_id,
         score=trial.score or 0.0,
         spread=trial.history.score_std,
-        seeds=tuple(SeedScore(seed=seed, score=score) for seed, score in _by_seed(trial).items()),
+        seeds=tuple(SeedScore(seed=seed, score=score) for seed, score in _by_seed(trial, objective).items()),
         rule=trial.rule,
         complexity=trial.complexity,
         parameters=trial.parameters,
@@ -160,12 +168,13 @@ def _best(trial: TrialRecord) -> BestTrial:
     )
 
 
-def _by_seed(trial: TrialRecord) -> dict[int, float]:
-    return {r.seed: r.validation_accuracy for r in trial.history.replicates if math.isfinite(r.validation_accuracy)}
+def _by_seed(trial: TrialRecord, objective: Objective) -> dict[int, float]:
+    scores = {r.seed: objective.score_of(r) for r in trial.history.replicates}
+    return {seed: score for seed, score in scores.items() if math.isfinite(score)}
 
 
-def _paired(trial: TrialRecord, constant: TrialRecord, resolution: float) -> PairedDifference:
-    ours, theirs = _by_seed(trial), _by_seed(constant)
+def _paired(trial: TrialRecord, constant: TrialRecord, objective: Objective, resolution: float) -> PairedDifference:
+    ours, theirs = _by_seed(trial, objective), _by_seed(constant, objective)
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
     differences = [ours[seed] - theirs[seed] for seed in seeds]
     mean = statistics.fmean(differences) if seeds else (trial.score or 0.0) - (constant.score or 0.0)
@@ -175,18 +184,19 @@ def _paired(trial: TrialRecord, constant: TrialRecord, resolution: float) -> Pai
         error = deviation / math.sqrt(len(seeds))
         quantile = _STUDENT_T[min(len(seeds) - 1, len(_STUDENT_T)) - 1]
         half = quantile * max(deviation, resolution) / math.sqrt(len(seeds))
-        low, high = mean - half, mean + half
+        if half > _ROUNDING:
+            low, high = mean - half, mean + half
     return PairedDifference(
         family=trial.family, number=trial.number, seeds=seeds, mean=mean, standard_error=error, low=low, high=high
     )
 
 
 def _resolution(search: SearchRecord) -> float:
-    """One validation picture in accuracy, 0 if the settings do not tell.
+    """One validation picture in accuracy; 0 if the settings do not tell, or something else is searched for.
 
     Accuracies move in steps of one picture, so a few seeds can differ by exactly the same amount by chance; a
     deviation below one picture must not be taken for certainty.
     """
     data = search.config.get("data")
-    size = data.get("validation_size") if isinstance(data, dict) else None
+    size = data.get("validation_size") if isinstance(data, dict) and search.objective.name == ACCURACY else None
     return 1.0 / size if isinstance(size, int) and size > 0 else 0.0

@@ -7,6 +7,7 @@ from typing import Any
 
 from search.records import SearchRecord
 from search.report.wording import count, duration, family_title, percent
+from search.scale import Scale
 
 Row = tuple[str, str]
 
@@ -17,6 +18,7 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
         ("Data", _data(search.config)),
         ("Teacher", _teacher(search)),
         ("Student", _student(search)),
+        ("Searched for", _objective(search)),
         ("Training", _training(search.config)),
         ("Seeds a trial", _seeds(search)),
         ("Families", ", ".join(family_title(f) for f in _families(search))),
@@ -84,6 +86,12 @@ def _student(search: SearchRecord) -> str:
     if sizes:
         parts.append(f"{max(sizes):,} parameters")
     return ", ".join(part for part in parts if part)
+
+
+def _objective(search: SearchRecord) -> str:
+    """Nothing where it is the accuracy, as everybody expects."""
+    scale = Scale(search.objective)
+    return "" if scale.is_accuracy else scale.on("validation")
 
 
 def _training(config: dict[str, Any]) -> str:

@@ -10,7 +10,8 @@ from rich.text import Text
 from search.records import SearchRecord
 from search.report.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank, compare_to_constant, rank_families
 from search.report.verdict import judge
-from search.report.wording import count, family_title, percent, points, spread
+from search.report.wording import count, family_title
+from search.scale import Scale
 
 _WIDE = 100
 _MEDIUM = 72
@@ -29,7 +30,7 @@ def render_table(search: SearchRecord, width: int) -> RenderableType:
     if rest:
         parts.append(Text(rest))
     if families:
-        parts += [Text(), _families_table(families, compare_to_constant(search), width)]
+        parts += [Text(), _families_table(families, compare_to_constant(search), Scale(search.objective), width)]
     if families and families[0].best is not None:
         best = families[0].best
         settings = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in best.shared.items())
@@ -45,11 +46,13 @@ def render_table(search: SearchRecord, width: int) -> RenderableType:
     return Group(*parts)
 
 
-def _families_table(families: tuple[FamilyRank, ...], comparison: ConstantComparison, width: int) -> Table:
+def _families_table(
+    families: tuple[FamilyRank, ...], comparison: ConstantComparison, scale: Scale, width: int
+) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("family", no_wrap=True)
-    table.add_column("accuracy", justify="right", no_wrap=True)
+    table.add_column(Text(scale.title), justify="right", no_wrap=True)
     if width >= _MEDIUM:
         table.add_column("vs constant", justify="right", no_wrap=True)
     if width >= _WIDE:
@@ -60,19 +63,21 @@ def _families_table(families: tuple[FamilyRank, ...], comparison: ConstantCompar
     for family in families:
         best = family.best
         cells = ["–" if family.rank is None else str(family.rank), family_title(family.family)]
-        cells.append(f"{percent(best.score)} {spread(best.spread)}".rstrip() if best else "–")
+        cells.append(f"{scale.value(best.score)} {scale.spread(best.spread)}".rstrip() if best else "–")
         if width >= _MEDIUM:
-            cells.append(_versus(family, comparison))
+            cells.append(_versus(family, comparison, scale))
         if width >= _WIDE:
-            cells += [percent(family.median), str(best.complexity) if best else "–"]
+            cells += [scale.value(family.median), str(best.complexity) if best else "–"]
         cells += [str(family.finished), str(family.failed)]
         # Text, not markup: a name is data.
         table.add_row(*(Text(cell) for cell in cells), style="bold" if family.rank == 1 else "")
     return table
 
 
-def _versus(family: FamilyRank, comparison: ConstantComparison) -> str:
+def _versus(family: FamilyRank, comparison: ConstantComparison, scale: Scale) -> str:
     if family.family == CONSTANT_FAMILY:
         return "baseline" if family.best else "–"
     difference = comparison.of(family.family)
-    return f"{points(difference.mean)} {spread(difference.standard_error)}".rstrip() if difference else "–"
+    if difference is None:
+        return "–"
+    return f"{scale.difference(difference.mean)} {scale.spread(difference.standard_error)}".rstrip()

@@ -14,7 +14,8 @@ from search.report.ranking import (
     compare_to_constant,
     rank_families,
 )
-from search.report.wording import count, family_title, number, percent, points
+from search.report.wording import count, family_title, number
+from search.scale import Scale
 from trainables.settings import Settings
 
 VerdictKind = Literal["ahead", "not_ahead", "no_comparison", "nothing_finished"]
@@ -41,7 +42,7 @@ def judge(search: SearchRecord) -> Verdict:
     if not families or families[0].best is None:
         caveat = _progress(search) if families else ""
         return Verdict(kind="nothing_finished", headline=_nothing(search), evidence="", caveat=caveat)
-    kind, headline, evidence = _answer(families, comparison)
+    kind, headline, evidence = _answer(families, comparison, Scale(search.objective))
     return Verdict(kind=kind, headline=headline, evidence=evidence, caveat=_caveat(search, families))
 
 
@@ -49,68 +50,70 @@ def _weight(constant: BestTrial) -> str:
     return f"λ = {number(constant.parameters.get('weight'))}"
 
 
-def _answer(families: tuple[FamilyRank, ...], comparison: ConstantComparison) -> tuple[VerdictKind, str, str]:
+def _answer(
+    families: tuple[FamilyRank, ...], comparison: ConstantComparison, scale: Scale
+) -> tuple[VerdictKind, str, str]:
     first = families[0]
     assert first.best is not None  # `judge` has seen to it
     constant = comparison.constant
     if constant is None:
-        headline = f"The best score is {percent(first.best.score)}, by {family_title(first.family)}."
+        headline = f"The best {scale.title} is {scale.value(first.best.score)}, by {family_title(first.family)}."
         evidence = "No constant λ has finished, so whether a rule beats a constant is not known."
         return "no_comparison", headline, evidence
     if not comparison.differences:
-        headline = f"The best constant is {_weight(constant)}, at {percent(constant.score)}."
+        headline = f"The best constant is {_weight(constant)}, at {scale.value(constant.score)}."
         return "no_comparison", headline, "No other family has a finished trial to compare with it."
     ahead = [d for d in comparison.differences if d.clearly_ahead]
     if ahead:
-        return "ahead", _lead(ahead[0], constant), _evidence_for(ahead[0], first)
+        return "ahead", _lead(ahead[0], constant, scale), _evidence_for(ahead[0], first, scale)
     headline = f"No rule is clearly ahead of a constant {_weight(constant)}."
     if first.family == CONSTANT_FAMILY:
         nearest = comparison.differences[0]
         return (
             "not_ahead",
             headline,
-            f"That constant has the best score itself, {percent(constant.score)}; the best other rule,"
-            f" {family_title(nearest.family)}, stands at {_margin(nearest)}.",
+            f"That constant has the best score itself, {scale.value(constant.score)}; the best other rule,"
+            f" {family_title(nearest.family)}, stands at {_margin(nearest, scale)}.",
         )
-    return "not_ahead", headline, _evidence_against(comparison.differences[0])
+    return "not_ahead", headline, _evidence_against(comparison.differences[0], scale)
 
 
-def _lead(difference: PairedDifference, constant: BestTrial) -> str:
+def _lead(difference: PairedDifference, constant: BestTrial, scale: Scale) -> str:
     return (
         f"{_sentence_case(family_title(difference.family))} is ahead of the best constant {_weight(constant)} by"
-        f" {points(difference.mean).lstrip('+')} points of validation accuracy."
+        f" {scale.size(difference.mean)} {'of' if scale.is_accuracy else 'in'} {scale.on('validation')}."
     )
 
 
-def _evidence_for(difference: PairedDifference, first: FamilyRank) -> str:
-    text = f"The lead is larger than the noise between seeds: {_margin(difference)}."
+def _evidence_for(difference: PairedDifference, first: FamilyRank, scale: Scale) -> str:
+    text = f"The lead is larger than the noise between seeds: {_margin(difference, scale)}."
     if first.family != difference.family and first.best is not None:
         text += (
-            f" The highest score, {percent(first.best.score)}, is {family_title(first.family)}'s, but its lead over the"
-            " constant cannot be told from that noise."
+            f" The best score, {scale.value(first.best.score)}, is {family_title(first.family)}'s, but its lead over"
+            " the constant cannot be told from that noise."
         )
     return text
 
 
-def _evidence_against(difference: PairedDifference) -> str:
+def _evidence_against(difference: PairedDifference, scale: Scale) -> str:
     name = family_title(difference.family)
     if difference.standard_error is None:
         seeds = "no seed in common" if not difference.seeds else "one seed"
         return (
-            f"The best score is {name}'s, {points(difference.mean)} points from the constant, but with {seeds} nothing"
+            f"The best score is {name}'s, {scale.margin(difference.mean)} from the constant, but with {seeds} nothing"
             " tells a lead from noise; search again with more replicates."
         )
     noise = "its lead cannot be told from the noise between seeds"
-    return f"The best score is {name}'s, but {noise}: {_margin(difference)}."
+    return f"The best score is {name}'s, but {noise}: {_margin(difference, scale)}."
 
 
-def _margin(difference: PairedDifference) -> str:
+def _margin(difference: PairedDifference, scale: Scale) -> str:
     if difference.standard_error is None or difference.low is None or difference.high is None:
-        return f"{points(difference.mean)} points, without a measure of noise"
+        return f"{scale.margin(difference.mean)}, without a measure of noise"
+    error, seeds = scale.deviation(difference.standard_error), count(len(difference.seeds), "seed")
     return (
-        f"{points(difference.mean)} points against the best constant, standard error"
-        f" {100 * difference.standard_error:.2f} (paired over {count(len(difference.seeds), 'seed')}, 95 % interval"
-        f" {points(difference.low)} to {points(difference.high)})"
+        f"{scale.margin(difference.mean)} against the best constant, standard error {error} (paired over {seeds},"
+        f" 95 % interval {scale.interval(difference.low, difference.high)})"
     )
 
 

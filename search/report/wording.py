@@ -25,11 +25,6 @@ def points(difference: float | None, digits: int = 2) -> str:
     return f"±{text[1:]}" if float(text) == 0.0 else text.replace("-", "−")
 
 
-def spread(deviation: float | None, digits: int = 2) -> str:
-    """`± 0.40` in percentage points; empty where there is none."""
-    return "" if deviation is None or not math.isfinite(deviation) else f"± {100 * deviation:.{digits}f}"
-
-
 def number(value: Value | None) -> str:
     """A setting: a number in at most three significant digits, an option by its name."""
     if value is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -167,11 +168,12 @@ class Projection:
             run = self._search_run = self._create(search.name, start, tags)
         finished = sorted(search.finished, key=lambda trial: (milliseconds(trial.ended), trial.number))
         points = []
-        best = 0.0
+        best = -math.inf
         for count, trial in enumerate(finished, start=1):
-            best = max(best, trial.score or 0.0)
+            best = best if trial.score is None else max(best, trial.score)
             if count > run.logged.get("trials", 0):
-                points.append(Point(name="best_score", value=best, step=count, timestamp=milliseconds(trial.ended)))
+                value, moment = search.objective.value(best), milliseconds(trial.ended)
+                points.append(Point(name="best_score", value=value, step=count, timestamp=moment))
         if search.teacher_accuracy is not None and "teacher_accuracy" not in run.metrics:
             moment = milliseconds(search.created)
             points.append(Point(name="teacher_accuracy", value=search.teacher_accuracy, step=0, timestamp=moment))
@@ -208,7 +210,7 @@ class Projection:
         )
         last = {point.name.partition("/")[0]: point.step for point in points}  # points come in order of steps
         tags |= run.logged_with(**last)
-        points += [point for point in outcome_points(trial) if point.name not in run.metrics]
+        points += [point for point in outcome_points(trial, search.objective) if point.name not in run.metrics]
         self._log(run, points, wording.trial_parameters(search, trial), tags)
         if status in _ENDED:
             self._end(run, status, milliseconds(trial.ended) or None)

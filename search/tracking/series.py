@@ -12,6 +12,8 @@ from typing import TypeVar
 import numpy as np
 
 from search.records import TrialRecord
+from trainables.objective import Objective
+from trainables.records import EpochRecord
 
 MAX_POINTS = 100
 """A series has about as many points at most."""
@@ -20,6 +22,7 @@ _EPOCH_METRICS = {
     "epoch/validation_accuracy": "validation_accuracy",
     "epoch/validation_loss": "validation_loss",
     "epoch/agreement_with_teacher": "agreement",
+    "epoch/calibration_error": "calibration_error",
     "epoch/train_task_loss": "train_task_loss",
     "epoch/train_distill_loss": "train_distill_loss",
     "epoch/lambda": "weight",
@@ -80,10 +83,10 @@ def trial_points(
     ends = [begin + round(1000 * s) for s in itertools.accumulate(record.seconds for record in history.epochs)]
     times = dict(zip((record.epoch for record in history.epochs), ends, strict=True))
     points = [
-        _point(name, getattr(record, field), record.epoch, times[record.epoch])
+        _point(name, value, record.epoch, times[record.epoch])
         for record in thin(history.epochs, expected_epochs, complete=complete)
         if record.epoch > after_epoch
-        for name, field in _EPOCH_METRICS.items()
+        for name, value in _epoch_values(record).items()
     ]
     clock = ([0.0, *map(float, times)], [float(begin), *map(float, times.values())])
     points += [
@@ -95,12 +98,18 @@ def trial_points(
     return points
 
 
-def outcome_points(trial: TrialRecord) -> list[Point]:
-    """What one number says about a trial: its rule's complexity and, once finished, its score."""
+def _epoch_values(record: EpochRecord) -> dict[str, float]:
+    values = {name: getattr(record, field) for name, field in _EPOCH_METRICS.items()}
+    values |= {f"kpi/{name}": value for name, value in record.own_kpis.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def outcome_points(trial: TrialRecord, objective: Objective) -> list[Point]:
+    """What one number says about a trial: its rule's complexity and, once finished, the value of the objective."""
     values: dict[str, float | None] = {"complexity": trial.complexity}
     if trial.status == "finished":
         values |= {
-            "score": trial.history.score,
+            "score": None if trial.score is None else objective.value(trial.score),
             "score_std": trial.history.score_std,
             "training_seconds": trial.history.training_seconds,
         }

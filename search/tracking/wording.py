@@ -6,7 +6,8 @@ import collections
 from typing import Any
 
 from search.records import SearchRecord, TrialRecord
-from search.report.wording import number
+from search.report.wording import number, percent
+from search.scale import Scale
 
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
@@ -27,6 +28,8 @@ _SETTINGS = {
     "batch_size": "training.batch_size",
     "optimizer": "training.optimizer",
     "replicates": "replicates",
+    "objective": "objective",
+    "direction": "direction",
 }
 """Parameter's name in MLflow -> where the search file has it."""
 _VARIED = {"learning_rate": "training.learning_rate", "temperature": "temperature"}
@@ -78,7 +81,7 @@ def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[st
         "policy.family": trial.family,
         "policy.rule": trial.rule,
         "kd.baseline": "yes" if trial.baseline else "no",
-        NOTE: _trial_note(trial),
+        NOTE: _trial_note(trial, Scale(search.objective)),
     }
     if trial.status == "failed":
         tags["error"] = trial.error or "no message"
@@ -90,15 +93,16 @@ def search_tags(search: SearchRecord) -> dict[str, str]:
     return {ROLE: "search", NOTE: _cut(_search_note(search), _MAX_TAG)} | identity_tags(search)
 
 
-def _trial_note(trial: TrialRecord) -> str:
+def _trial_note(trial: TrialRecord, scale: Scale) -> str:
     lines = [f"**{trial.rule}**", ""]
     if trial.baseline:
         lines += ["One of the constant λ that every search tries, for comparison.", ""]
     if trial.score is not None:
         spread = trial.history.score_std
+        title = scale.on("validation")
         lines.append(
-            f"Validation accuracy {_percent(trial.score)}"
-            + (f" ± {_percent(spread)} over {len(trial.history.replicates)} seeds" if spread is not None else "")
+            f"{title[:1].upper() + title[1:] if scale.is_accuracy else title}: {scale.value(trial.score)}"
+            + (f" {scale.spread(spread)} over {len(trial.history.replicates)} seeds" if spread is not None else "")
             + f"; the rule needs {trial.complexity} number{'' if trial.complexity == 1 else 's'}."
         )
     elif trial.status == "failed":
@@ -107,22 +111,22 @@ def _trial_note(trial: TrialRecord) -> str:
 
 
 def _search_note(search: SearchRecord) -> str:
-    teacher = "" if search.teacher_accuracy is None else f" (validation accuracy {_percent(search.teacher_accuracy)})"
+    teacher = "" if search.teacher_accuracy is None else f" (validation accuracy {percent(search.teacher_accuracy)})"
     lines = [
         f"A search for the rule that sets λ, the weight of the distillation loss, while teacher"
         f" `{setting(search, 'teacher.model.name')}`{teacher} teaches student `{setting(search, 'student.name')}` on"
         f" `{setting(search, 'data.name')}`. Each run below is one student, trained under one rule.",
         "",
     ]
-    ranked = search.finished
+    ranked, scale = search.finished, Scale(search.objective)
     if not ranked:
         return "\n".join([*lines, "No trial has finished yet."])
     best = ranked[0]
     lines += [
-        f"Best{' so far' if search.status == 'running' else ''}: **{run_name(best)}**, {_percent(best.score or 0.0)}:"
+        f"Best{' so far' if search.status == 'running' else ''}: **{run_name(best)}**, {scale.value(best.score)}:"
         f" {_cut(best.rule, _MAX_RULE)}",
         "",
-        "| family | best score | ± | its rule | numbers in it | finished trials |",
+        f"| family | best {scale.title} | ± | its rule | numbers in it | finished trials |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     counts = collections.Counter(trial.family for trial in ranked)
@@ -130,22 +134,18 @@ def _search_note(search: SearchRecord) -> str:
     for trial in ranked:
         if trial.family not in seen:
             seen.add(trial.family)
-            spread = "–" if trial.history.score_std is None else _percent(trial.history.score_std)
+            spread = "–" if trial.history.score_std is None else scale.spread(trial.history.score_std)
             rule = _cut(trial.rule, _MAX_RULE).replace("|", "\\|")
             lines.append(
-                f"| {trial.family} | {_percent(trial.score or 0.0)} | {spread} | {rule} | {trial.complexity}"
+                f"| {trial.family} | {scale.value(trial.score)} | {spread} | {rule} | {trial.complexity}"
                 f" | {counts[trial.family]} |"
             )
     lines += [
         "",
-        "Scores are mean validation accuracies, and the best of many is flattered by having been picked; ± is the"
-        " standard deviation over seeds.",
+        f"`score` is the mean {scale.on('validation')}, and the best of many is flattered by having been picked; ± is"
+        f" the standard deviation over seeds{', in percentage points' if scale.is_accuracy else ''}.",
     ]
     return "\n".join(lines)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
 
 
 def _as_text(values: dict[str, Any]) -> dict[str, str]:

@@ -50,7 +50,7 @@ def test_the_board_counts_each_trial_once(board):
 
 def test_the_line_says_what_matters(board):
     line = board.line()
-    assert "3/8 trials done, 1 running, 1 failed, best so far 90.00% (norm_balance), about" in line
+    assert "3/8 trials done, 1 running, 1 failed, best so far 90.00 % (norm_balance), about" in line
 
 
 def test_the_time_left_follows_the_pace_of_this_run_alone(board, monkeypatch):
@@ -67,7 +67,7 @@ def test_the_table_holds_every_family_whole_at_80_columns(board):
     text = console.file.getvalue()
     assert "norm_balance" in text
     assert "1/4 (1 failed)" in text
-    assert "80.00%" in text
+    assert "80.00 %" in text
 
 
 def test_without_a_terminal_lines_are_plain_and_few():
@@ -84,4 +84,4 @@ def test_without_a_terminal_lines_are_plain_and_few():
     assert len(lines) < 10
     assert "\x1b" not in console.file.getvalue()
     assert "trial 3 (fixed) failed: boom" in lines
-    assert any("99.00%" in line for line in lines)
+    assert any("99.00 %" in line for line in lines)

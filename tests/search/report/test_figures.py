@@ -12,6 +12,8 @@ from search.report.figure_training import _get_accuracy_info, _get_trace_info
 from search.report.figures import figures
 from search.report.importance import importances
 from search.report.palette import family_colour
+from search.scale import Scale
+from trainables.objective import Objective
 
 
 @pytest.fixture(scope="module")
@@ -178,5 +180,5 @@ def test_jitter_spreads_within_bounds():
 
 
 def test_focus_of_equal_scores_is_a_range():
-    low, high = focus([0.5, 0.5], [0.5])
+    low, high = focus([0.5, 0.5], [0.5], Scale(Objective()))
     assert low < 0.5 < high

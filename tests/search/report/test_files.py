@@ -26,7 +26,9 @@ def test_a_policy_file_says_what_speaks_for_it(full_search, tmp_path):
     evidence = json.loads((tmp_path / "policy.json").read_text(encoding="utf-8"))["evidence"]
     best = full_search.finished[0]
     assert (evidence["search"], evidence["trial"]) == (full_search.name, best.number)
-    assert evidence["validation_accuracy"] == best.score
+    assert evidence["validation_accuracy"] == pytest.approx(best.score)
+    assert evidence["objective_value"] == best.score
+    assert (evidence["objective"], evidence["objective_direction"]) == ("accuracy", "maximize")
     low, high = evidence["lead_95_percent_interval"]
     assert low < evidence["lead_over_best_constant"] < high
     assert evidence["confirmed_on_test_set"] is False

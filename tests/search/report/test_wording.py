@@ -1,6 +1,6 @@
 import pytest
 
-from search.report.wording import count, duration, number, percent, points, spread
+from search.report.wording import count, duration, number, percent, points
 
 
 @pytest.mark.parametrize(
@@ -13,10 +13,6 @@ def test_points_are_signed(difference, text):
 @pytest.mark.parametrize(("score", "text"), [(0.86, "86.00 %"), (1.0, "100.00 %"), (None, "–"), (float("nan"), "–")])
 def test_percent(score, text):
     assert percent(score) == text
-
-
-def test_no_spread_is_empty():
-    assert (spread(None), spread(0.004)) == ("", "± 0.40")
 
 
 @pytest.mark.parametrize(
