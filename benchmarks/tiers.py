@@ -72,7 +72,7 @@ ROWS = (
 
 def guide(costs: dict[str, dict[str, step.Cost]], found: dict[str, dict[str, tracking.Agreement]]) -> Iterator[str]:
     """Markdown: one row for each way."""
-    places = [f"step of the {case.name.split(' ')[0]}" for case in _COLUMNS]
+    places = [f"cost: {case}" for case in _COLUMNS]
     yield (
         f"| settings | {' | '.join(places)} | every {step.EVERY}th step | follows `full`: cosine | norm ratio |"
         " norm ratio is `full`'s × | tells wrong teacher, labels | take it when |"
