@@ -70,9 +70,9 @@ class DivergenceAlarm:
             return None
         self._raised = True
         if self._best is None or not mixed_loss < math.inf:
-            return f"not finite for {_PATIENCE} readings; a lower learning rate may help"
+            return f"no finite loss in {_PATIENCE} readings; a lower learning rate may help"
         share, rise = self._mean.mean, self._mean.mean / max(self._best, 1e-12)
-        return f"{share:.2g} of what it was at first, and {rise:.3g} times its best; a lower learning rate may help"
+        return f"its loss is {share:.2g} times the first and {rise:.3g} times the best; a lower learning rate may help"
 
     def state_dict(self) -> State:
         """What the alarm remembers, as JSON numbers."""

@@ -155,6 +155,26 @@ def test_the_alarm_rings_once_in_a_training_that_diverges(caplog):
     assert all(verdict.decision.weight == 0.5 and not verdict.skip for verdict in verdicts)
 
 
+def test_the_alarm_rings_in_a_real_training_whose_learning_rate_is_far_too_high(digits):
+    images, labels, teacher = digits
+    torch.manual_seed(0)
+    student = torch.nn.Sequential(torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10))
+    optimizer = torch.optim.Adam(student.parameters(), lr=1e-2)
+    balancer = LossBalancer(create_policy("fixed", {"weight": 0.5}), student)
+    rung = []
+    for step in range(300):
+        optimizer.param_groups[0]["lr"] = 1e-2 if step < 150 else 1.0
+        chosen = torch.randint(len(labels), (32,))
+        optimizer.zero_grad()
+        done = balancer.backward_on_logits(student(images[chosen]), teacher[chosen], labels[chosen])
+        optimizer.step()
+        if done.intervention is not None:
+            rung.append((step, intervention_kind(done.intervention)))
+    ((step, kind),) = rung
+    assert 190 <= step <= 240
+    assert kind == Intervention.DIVERGENCE
+
+
 def test_state_goes_through_json_and_continues_exactly():
     def stream(guard, first, last):
         result = []

@@ -162,8 +162,10 @@ def test_trace_spans_the_training_and_is_bounded(settings, data):
 
 
 def test_decisions_of_every_seed_are_logged_when_they_change(settings, data):
-    training = settings.training.model_copy(update={"epochs": 30})
-    trial, _ = run(settings.model_copy(update={"training": training}), data)
+    policy = PolicySettings(
+        family="norm_ratio_threshold", parameters={"threshold": 1.2, "measure_every": 1, "smoothing": 0.0}
+    )
+    trial, _ = run(settings.model_copy(update={"policy": policy}), data)
     assert trial.history().decisions == len(trial.decisions)
     for seed in settings.seeds:
         entries = [entry for entry in trial.decisions if entry.seed == seed]
