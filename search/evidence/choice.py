@@ -29,7 +29,7 @@ class Choice(Settings):
 def choose(record: ConfirmationRecord, comparison: Comparison) -> Choice | None:
     """The simplest rule that will do; None if no rule beats the best constant.
 
-    Among rules of like complexity the one with the higher validation accuracy comes first, so that the test pictures
+    Among rules of like complexity the one with the higher validation score comes first, so that the test pictures
     choose nothing.
     """
     rows = [row for row in comparison.rows if row.claim is not None and row.claim.stands]

@@ -1,9 +1,9 @@
 """Every finalist against the best constant λ.
 
 Which constant is the best is itself uncertain. `baseline` is the one that the fresh seeds' validation pictures name:
-the choice leaves the test pictures untouched, so its test accuracy is as unbiased as a rule's. It may be the wrong one
-by a little, so a rule has to beat the constant with the highest test accuracy as well (`highest`), whose score is
-optimistic; that favours the constant. Training on the labels alone (λ = 0) and on the teacher alone (λ = 1) are
+the choice leaves the test pictures untouched, so its test score is as unbiased as a rule's. It may be the wrong one by
+a little, so a rule has to beat the constant with the highest test score as well (`highest`), which is an optimistic
+score; that favours the constant. Training on the labels alone (λ = 0) and on the teacher alone (λ = 1) are
 constants like the others.
 """
 
@@ -15,6 +15,7 @@ import statistics
 from search.confirmation import ConfirmationRecord, Finalist, Role
 from search.evidence.paired import PairedTest, holm, paired_test
 from search.evidence.power import LEVEL, detectable_effect, seeds_needed, shortfall
+from trainables.objective import ACCURACY
 from trainables.settings import Settings
 
 
@@ -30,7 +31,7 @@ class Claim(Settings):
     seeds_needed: int | None
     """To see a gain like the observed one over `hardest` with a power of 0.8; None if behind or above 1,000."""
     detectable: float | None
-    """The smallest gain over the baseline that this many seeds would have shown, with a power of 0.8, in accuracy."""
+    """The smallest gain over the baseline that this many seeds would have shown, with a power of 0.8."""
 
     @property
     def stands(self) -> bool:
@@ -39,7 +40,11 @@ class Claim(Settings):
 
 
 class FinalistRow(Settings):
-    """One finalist under the fresh seeds. Accuracies in [0, 1]; means over the seeds that have a finite score."""
+    """One finalist under the fresh seeds.
+
+    Scores are the record's: accuracies in [0, 1], or the user's KPI turned so that higher is better. Means are over the
+    seeds that have a finite score on both sets.
+    """
 
     key: str
     role: Role
@@ -53,13 +58,13 @@ class FinalistRow(Settings):
     """Trained, but without a finite score: such a finalist is neither baseline nor winner."""
     test: float | None
     spread: float | None
-    """Standard deviation (ddof 1) of the test accuracy; mostly the seeds' own, which pairing removes."""
+    """Standard deviation (ddof 1) of the test score; mostly the seeds' own, which pairing removes."""
     validation: float | None
     search_score: float | None
     optimism: float | None
     """`search_score` minus `validation`: what being the best of many trials added to it (the winner's curse)."""
     difference: PairedTest | None
-    """Test accuracy minus the baseline's; None for the baseline."""
+    """Test score minus the baseline's; None for the baseline."""
     claim: Claim | None
     """Of a rule, where there is a baseline."""
 
@@ -68,9 +73,9 @@ class Comparison(Settings):
     """All finalists, in the record's order."""
 
     baseline: str | None
-    """Key of the best constant by validation accuracy; None where no constant has all of its seeds."""
+    """Key of the best constant by validation score; None where no constant has all of its seeds."""
     highest: str | None
-    """Key of the constant with the highest test accuracy."""
+    """Key of the constant with the highest test score."""
     rules: int
     """How many are tested together."""
     rows: tuple[FinalistRow, ...]
@@ -114,36 +119,34 @@ def compare(record: ConfirmationRecord) -> Comparison:
 
 
 def difference(record: ConfirmationRecord, ours: str, theirs: str) -> PairedTest | None:
-    """The paired test of two finalists' test accuracies; None without a seed in common."""
+    """The paired test of two finalists' test scores; None without a seed in common."""
     return paired_test(record.scores(ours), record.scores(theirs), _resolution(record))
 
 
 def _resolution(record: ConfirmationRecord) -> float:
-    return 1.0 / record.test_size if record.test_size else 0.0
+    """One picture in accuracy; 0 where it is not known, or where the score is a KPI whose steps are not known."""
+    return 1.0 / record.test_size if record.test_size and record.objective.name == ACCURACY else 0.0
 
 
 def _row(record: ConfirmationRecord, finalist: Finalist) -> FinalistRow:
-    results = {result.seed: result for result in record.results if result.finalist == finalist.key}
-    finite = {
-        seed: result
-        for seed, result in results.items()
-        if math.isfinite(result.test.accuracy) and math.isfinite(result.validation.accuracy)
-    }
-    test = [result.test.accuracy for result in finite.values()]
-    validation = _mean([result.validation.accuracy for result in finite.values()])
+    test = record.scores(finalist.key)
+    validation = {r.seed: record.score(r, "validation") for r in record.results if r.finalist == finalist.key}
+    finite = sorted(seed for seed in test if math.isfinite(test[seed]) and math.isfinite(validation[seed]))
+    spread = statistics.stdev(test[seed] for seed in finite) if len(finite) > 1 else None
+    confirmed = _mean([validation[seed] for seed in finite])
     return FinalistRow(
         key=finalist.key,
         role=finalist.role,
         family=finalist.family,
         complexity=finalist.complexity,
-        seeds=tuple(sorted(finite)),
-        absent=tuple(seed for seed in record.seeds if seed not in results),
-        lost=tuple(sorted(results.keys() - finite.keys())),
-        test=_mean(test),
-        spread=statistics.stdev(test) if len(test) > 1 else None,
-        validation=validation,
+        seeds=tuple(finite),
+        absent=tuple(seed for seed in record.seeds if seed not in test),
+        lost=tuple(sorted(test.keys() - set(finite))),
+        test=_mean([test[seed] for seed in finite]),
+        spread=spread,
+        validation=confirmed,
         search_score=finalist.search_score,
-        optimism=None if validation is None or finalist.search_score is None else finalist.search_score - validation,
+        optimism=None if confirmed is None or finalist.search_score is None else finalist.search_score - confirmed,
         difference=None,
         claim=None,
     )

@@ -18,17 +18,17 @@ _ROUNDING = 1e-9
 
 
 class PairedTest(Settings):
-    """One finalist minus another, by seed, in accuracy.
+    """One finalist's score minus another's, by seed.
 
     All but `seeds` and `mean` are None where the noise is not known: with one seed, or where every difference is the
-    same and the size of the test set is not known.
+    same and the steps in which scores move are not known.
     """
 
     seeds: tuple[int, ...]
     """Those that both have a finite score for."""
     mean: float
     deviation: float | None
-    """Standard deviation (ddof 1) of the differences, at least one picture of the test set."""
+    """Standard deviation (ddof 1) of the differences, at least the step in which scores move."""
     low: float | None
     """Lower end of the mean's 95 % interval."""
     high: float | None
@@ -46,14 +46,14 @@ class PairedTest(Settings):
 
 
 def paired_test(ours: Mapping[int, float], theirs: Mapping[int, float], resolution: float = 0.0) -> PairedTest | None:
-    """Test the mean difference of two finalists' accuracies.
+    """Test the mean difference of two finalists' scores.
 
     Args:
-        ours: accuracy by seed.
+        ours: score by seed.
         theirs: the same of the other finalist.
-        resolution: one picture of the test set in accuracy, 1/size; 0 where the size is not known. Accuracies move
-            in such steps, so a few seeds may differ by exactly the same amount by chance; a deviation below one
-            picture is not taken for certainty but raised to it.
+        resolution: the step in which scores move, which for accuracies is one picture of the test set; 0 where it is
+            not known. A few seeds may differ by exactly the same number of pictures by chance, so a deviation below one
+            step is not taken for certainty but raised to it.
 
     Returns:
         None where no seed has a finite score of both.

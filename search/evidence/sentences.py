@@ -5,9 +5,10 @@ from __future__ import annotations
 from search.confirmation import ConfirmationRecord
 from search.evidence.choice import Choice
 from search.evidence.comparison import Claim, Comparison, FinalistRow, difference
-from search.evidence.naming import interval, p_text, sentence_case, title
+from search.evidence.naming import amount, interval, level, p_text, quantity, sentence_case, title
 from search.evidence.paired import PairedTest
-from search.wording import count, percent, points
+from search.wording import count
+from trainables.objective import ACCURACY
 
 
 def a_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str, choice: Choice) -> tuple[str, str]:
@@ -19,12 +20,12 @@ def a_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str, ch
     assert claim is not None
     headline = (
         f"{sentence_case(title(record, row.key))} beats the best constant {constant} by"
-        f" {_unsigned(gain.mean)} points of test accuracy."
+        f" {amount(record, gain.mean)} of test {quantity(record)}."
     )
+    reached = f"It reaches {level(record, row.test)}, the constant {level(record, comparison.of(baseline).test)}"
     parts = [
-        f"It reaches {percent(row.test)}, the constant {percent(comparison.of(baseline).test)}: {interval(gain)},"
-        f" paired over {count(len(gain.seeds), 'seed')}; {p_text(claim.p_corrected)} after Holm's correction for"
-        f" {count(comparison.rules, 'rule')}.",
+        f"{reached}: {interval(record, gain)}, paired over {count(len(gain.seeds), 'seed')};"
+        f" {p_text(claim.p_corrected)} after Holm's correction for {count(comparison.rules, 'rule')}.",
         _other_constant(record, claim, row, baseline),
         _other_rules(record, comparison, choice),
     ]
@@ -34,7 +35,7 @@ def a_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str, ch
 def no_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str) -> tuple[str, str]:
     """Headline and grounds where none does."""
     constant = title(record, baseline)
-    reached = f"The constant reaches {percent(comparison.of(baseline).test)} on the test pictures."
+    reached = f"The constant reaches {level(record, comparison.of(baseline).test)} on the test pictures."
     if not comparison.rules:
         return f"The best constant is {constant}; no rule was confirmed.", reached
     parts = [_would_have_been_seen(record, comparison), reached, _nearest(record, comparison, baseline)]
@@ -52,10 +53,11 @@ def teaching(record: ConfirmationRecord, comparison: Comparison, winner: str) ->
     gain = difference(record, winner, labels.key)
     if gain is None:
         return ""
-    told = f"Labels alone reach {percent(labels.test)}"
-    if record.teacher is not None:
-        told += f" and the teacher itself {percent(record.teacher.accuracy)}"
-    worth = f"what the teacher adds is {interval(gain)}"
+    told = f"Labels alone reach {level(record, labels.test)}"
+    itself = _teacher(record)
+    if itself is not None:
+        told += f" and the teacher itself {level(record, itself)}"
+    worth = f"what the teacher adds is {interval(record, gain)}"
     return f"{told}; {worth}." if _clear(gain) else f"{told}; {worth}, which cannot be told from noise."
 
 
@@ -66,33 +68,34 @@ def lost(record: ConfirmationRecord, comparison: Comparison) -> str:
     return f"Left out, for a training that gave no finite score: {'; '.join(told)}." if told else ""
 
 
-def optimism(comparison: Comparison) -> str:
+def optimism(record: ConfirmationRecord, comparison: Comparison) -> str:
     """What the search's own scores were worth."""
     mean = comparison.optimism
     if mean is None:
         return ""
-    if round(100.0 * mean, 2) <= 0.0:
-        return "On fresh seeds the finalists' validation accuracy is no lower than their search scores."
+    if mean <= 0.0:
+        return "On fresh seeds the finalists' validation scores are no worse than in the search."
     return (
-        f"The finalists' search scores were {_unsigned(mean)} points higher than their validation accuracy on fresh"
-        " seeds: the best of many trials is partly luck."
+        f"The finalists' search scores were better than their validation scores on fresh seeds by"
+        f" {amount(record, mean)}: the best of many trials is partly luck."
     )
 
 
 def scope(record: ConfirmationRecord) -> str:
     """What the interval is over, and what not."""
     pictures = "these test pictures" if not record.test_size else f"these {record.test_size:,} test pictures"
-    return f"The noise is that of the training seeds, on {pictures}; other data or another student may differ."
+    turned = " Gains are signed so that more is better." if record.objective.direction == "minimize" else ""
+    return f"The noise is that of the training seeds, on {pictures}; other data or another student may differ.{turned}"
 
 
 def _other_constant(record: ConfirmationRecord, claim: Claim, row: FinalistRow, baseline: str) -> str:
     if claim.hardest == baseline:
         return ""
     test = difference(record, row.key, claim.hardest)
+    if test is None:
+        return ""
     name = title(record, claim.hardest)
-    return (
-        "" if test is None else f"Against {name}, the constant with the highest test accuracy, it is {interval(test)}."
-    )
+    return f"Against {name}, the constant with the highest test score, it is {interval(record, test)}."
 
 
 def _other_rules(record: ConfirmationRecord, comparison: Comparison, choice: Choice) -> str:
@@ -104,18 +107,19 @@ def _other_rules(record: ConfirmationRecord, comparison: Comparison, choice: Cho
         if test is not None:
             parts.append(
                 f"{sentence_case(title(record, key))} is simpler and beats the constant too, but"
-                f" {title(record, better)} is ahead of it: {interval(test)}."
+                f" {title(record, better)} is ahead of it: {interval(record, test)}."
             )
-    top = max(choice.standing, key=lambda key: comparison.of(key).test or 0.0)
+    top = max((comparison.of(key) for key in choice.standing), key=lambda row: row.test or 0.0)
     rules = f"Of the {len(choice.standing)} rules that beat the constant"
-    ahead = difference(record, top, choice.winner) if top != choice.winner else None
-    if ahead is None:
-        parts.append(f"{rules} it has the highest test accuracy.")
-    else:
-        parts.append(
-            f"{rules}, {title(record, top)} has the highest test accuracy, but its lead over this simpler rule cannot"
-            f" be told from noise: {interval(ahead)}."
-        )
+    ahead = difference(record, top.key, choice.winner)
+    if top.key == choice.winner or ahead is None:
+        return _join([*parts, f"{rules} it has the highest test score."])
+    fewest = comparison.of(choice.winner).complexity
+    simpler = f", which needs {count(fewest, 'number')} to its {top.complexity}," if fewest < top.complexity else ""
+    parts.append(
+        f"{rules}, {title(record, top.key)} has the highest test score, but its lead over this one{simpler} cannot be"
+        f" told from noise: {interval(record, ahead)}."
+    )
     return _join(parts)
 
 
@@ -123,9 +127,7 @@ def _would_have_been_seen(record: ConfirmationRecord, comparison: Comparison) ->
     seeds = count(len(record.seeds), "seed")
     if comparison.detectable is None:
         return f"The noise between the {seeds} is not known, so nothing can be said of gains that were missed."
-    return (
-        f"With {seeds} a gain above {_unsigned(comparison.detectable)} points would have been seen four times in five."
-    )
+    return f"With {seeds} a gain above {amount(record, comparison.detectable)} would have been seen four times in five."
 
 
 def _nearest(record: ConfirmationRecord, comparison: Comparison, baseline: str) -> str:
@@ -136,7 +138,7 @@ def _nearest(record: ConfirmationRecord, comparison: Comparison, baseline: str) 
     gain, claim = row.difference, row.claim
     assert gain is not None  # as asked for above
     assert claim is not None
-    parts = [f"The nearest rule, {title(record, row.key)}, stands at {interval(gain)}."]
+    parts = [f"The nearest rule, {title(record, row.key)}, stands at {interval(record, gain)}."]
     if gain.low is not None and gain.low > 0.0 and claim.hardest == baseline:
         parts.append(
             f"Among {count(comparison.rules, 'rule')} such a lead is not rare by chance"
@@ -152,8 +154,12 @@ def _clear(test: PairedTest) -> bool:
     return test.low is not None and test.high is not None and (test.low > 0.0 or test.high < 0.0)
 
 
-def _unsigned(accuracy: float) -> str:
-    return points(accuracy).lstrip("+±−")
+def _teacher(record: ConfirmationRecord) -> float | None:
+    """The teacher's own score on the test pictures."""
+    if record.objective.name == ACCURACY:
+        return None if record.teacher is None else record.teacher.accuracy
+    value = record.teacher_kpis.get(record.objective.name)
+    return None if value is None else record.objective.score(value)
 
 
 def _join(parts: list[str]) -> str:

@@ -1,0 +1,87 @@
+"""Confirmations made up of test scores, for the tests of what is concluded from them."""
+
+from collections.abc import Mapping, Sequence
+
+from search.confirmation import ConfirmationRecord, Finalist, Role, SeedResult, SetScore
+from trainables.objective import Objective
+
+ROLES: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
+
+
+def rule(family: str, complexity: int = 2, search_score: float | None = None) -> Finalist:
+    return Finalist(
+        key=family,
+        role="rule",
+        family=family,
+        parameters={},
+        shared={"learning_rate": 0.01},
+        rule=family,
+        complexity=complexity,
+        trial=None if search_score is None else 1,
+        search_score=search_score,
+    )
+
+
+def constant(weight: float, learning_rate: float = 0.01, key: str = "", search_score: float | None = None) -> Finalist:
+    return Finalist(
+        key=key or f"fixed-{weight:g}",
+        role=ROLES.get(weight, "constant"),
+        family="fixed",
+        parameters={"weight": weight},
+        shared={"learning_rate": learning_rate},
+        rule=f"λ = {weight:g}",
+        complexity=1,
+        trial=None if search_score is None else 2,
+        search_score=search_score,
+    )
+
+
+def on_set(accuracy: float) -> SetScore:
+    return SetScore(accuracy=accuracy, loss=0.5, calibration_error=0.02, agreement=0.9)
+
+
+def confirmation(
+    scores: Sequence[tuple[Finalist, Sequence[float | None]]],
+    validation: Mapping[str, Sequence[float]] | None = None,
+    test_size: int | None = 10_000,
+    kpi: Objective | None = None,
+    teacher: float | None = None,
+) -> ConfirmationRecord:
+    """Test scores by finalist and seed; None where a seed is still to come. Validation scores are the same unless given.
+
+    With `kpi`, scores are values of the user's KPI and all accuracies are alike.
+    """
+    results = []
+    for finalist, tested in scores:
+        for seed, score in enumerate(tested):
+            if score is None:
+                continue
+            validated = (validation or {}).get(finalist.key, tested)[seed]
+            assert validated is not None
+            results.append(
+                SeedResult(
+                    finalist=finalist.key,
+                    seed=seed,
+                    validation=on_set(validated if kpi is None else 0.5),
+                    test=on_set(score if kpi is None else 0.5),
+                    seconds=1.0,
+                    own_kpis={} if kpi is None else {kpi.name: score},
+                    validation_kpis={} if kpi is None else {kpi.name: validated},
+                )
+            )
+    seeds = max(len(tested) for _, tested in scores)
+    return ConfirmationRecord(
+        search="made-up",
+        seeds=tuple(range(seeds)),
+        finalists=tuple(finalist for finalist, _ in scores),
+        results=tuple(results),
+        teacher=None if teacher is None else on_set(teacher),
+        objective=kpi or Objective(),
+        test_size=test_size,
+        complete=len(results) == seeds * len(scores),
+    )
+
+
+def around(mean: float, *points: float) -> list[float | None]:
+    """Scores at these distances from a mean, in points of accuracy."""
+    return [mean + point / 100.0 for point in points]
