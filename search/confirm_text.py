@@ -11,10 +11,10 @@ from rich.text import Text
 
 from search.confirm_store import Unit
 from search.confirmation import ConfirmationRecord
-from search.evidence import Comparison, FinalistRow, compare, judge_confirmation
+from search.evidence import Comparison, PairedTest, compare, judge_confirmation
 from search.evidence.naming import title
-from search.wording import count, number, percent, points
-from trainables.objective import ACCURACY
+from search.scale import Scale
+from search.wording import count
 
 _MOST_FAILED = 5
 
@@ -43,34 +43,20 @@ def render_confirmation(record: ConfirmationRecord, failed: Mapping[Unit, str]) 
 
 
 def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | None) -> Table:
+    scale = Scale(record.objective)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     table.add_column("finalist", no_wrap=True)
     for heading in ("validation", "test", "vs constant", "95 % interval"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in sorted(comparison.rows, key=lambda row: -(row.test if row.test is not None else float("-inf"))):
-        cells = title(record, row.key), _score(record, row.validation), _score(record, row.test), *_versus(record, row)
-        if row.key == comparison.baseline:
-            cells = (*cells[:3], "best constant", "")
+        versus = ("best constant", "") if row.key == comparison.baseline else _versus(scale, row.difference)
+        cells = title(record, row.key), scale.value(row.validation), scale.value(row.test), *versus
         table.add_row(*map(Text, cells), style="bold" if row.key == winner else "")
     return table
 
 
-def _versus(record: ConfirmationRecord, row: FinalistRow) -> tuple[str, str]:
-    test = row.difference
+def _versus(scale: Scale, test: PairedTest | None) -> tuple[str, str]:
     if test is None:
         return "–", "–"
-    interval = "–" if test.low is None else f"{_gain(record, test.low)} to {_gain(record, test.high)}"
-    return _gain(record, test.mean), interval
-
-
-def _score(record: ConfirmationRecord, score: float | None) -> str:
-    if record.objective.name == ACCURACY:
-        return percent(score)
-    return number(None if score is None else record.objective.value(score))
-
-
-def _gain(record: ConfirmationRecord, gain: float | None) -> str:
-    """In points of accuracy, or in the objective's own unit, where more is better."""
-    if record.objective.name == ACCURACY:
-        return points(gain)
-    return "–" if gain is None else f"{gain:+.3g}".replace("-", "−")
+    interval = "–" if test.low is None or test.high is None else scale.interval(test.low, test.high)
+    return scale.difference(test.mean), interval
