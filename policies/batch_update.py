@@ -28,7 +28,8 @@ class BatchUpdate(Update):
         self._late = plan.probe or self._measured_whole or (plan.several and bool(plan.reads) and decide_on == "update")
         wanted = Wanted(
             geometry="geometry" in plan.reads and not self._measured_whole,
-            losses=plan.checked or "losses" in plan.reads,
+            # The guard compares them at each measurement.
+            losses=plan.checked or bool(plan.reads & {"geometry", "losses"}),
             teacher="teacher" in plan.reads,
         )
         if self._late:

@@ -132,9 +132,7 @@ class Readings:
             named["own"] = self._block.geometry(self._factor)
         if not named:
             return {}, {}
-        device = next(iter(named.values())).device
-        values = torch.cat([value.detach().reshape(-1).to(device, torch.float64) for value in named.values()])
-        known = iter(self._ranks.average(values).tolist())
+        known = iter(self._on_host(list(named.values())))
         scalars: dict[str, float] = {}
         geometries: dict[str, Geometry] = {}
         for name, value in named.items():
@@ -145,6 +143,14 @@ class Readings:
         for name in {"confidence", "agreement"} & scalars.keys():
             scalars[name] /= self._share
         return scalars, geometries
+
+    def _on_host(self, values: list[Tensor]) -> list[float]:
+        if self._ranks.count == 1 and all(value.is_cpu for value in values):
+            return [number for value in values for number in (value.tolist() if value.ndim else [value.item()])]
+        device = values[0].device
+        together = torch.cat([value.detach().reshape(-1).to(device, torch.float64) for value in values])
+        numbers: list[float] = self._ranks.average(together).tolist()
+        return numbers
 
     def _sum(self, name: str, value: Tensor) -> None:
         self._sums[name] = self._sums[name] + value if name in self._sums else value

@@ -48,10 +48,13 @@ class SampleUpdate(Update):
         if self.verdict is None:
             self._readings.add(objective, share=1.0, factor=factor, last=True)
         if self.verdict is None or last:
+            if self.verdict is None and self.plan.checked:
+                losses = objective.task_losses, objective.distill_losses
+                more["mixed_loss"] = torch.lerp(*losses, weights.to(losses[0].dtype)).mean()
             known = self._observe(self._readings, weight=self._mean / self._share, **more)
             decision = Decision(known["weight"], reason=f"mean over {sum(map(len, self._given))} samples")
             if self.verdict is None:
-                self.verdict = self._review(decision)
+                self.verdict = self._review(decision, known.get("mixed_loss"))
             elif self.verdict.intervention is None:
                 self.verdict = self.verdict._replace(decision=decision)
         if last:

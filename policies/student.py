@@ -31,6 +31,10 @@ class Student:
         self._last_block = last_block
         self.has_block = last_block is not None or isinstance(student, nn.Module)
         """Whether it is known which parameters the last block has."""
+        self.inspected: tuple[Tensor, ...] = (
+            tuple(self._source.parameters()) if isinstance(self._source, nn.Module) else self._source
+        )
+        """All parameters, trained or not: listing a small student's takes as long as looking at its gradients."""
         if not self.parameters:
             raise PolicyError("`student` has no parameter that requires a gradient; unfreeze what is to be trained.")
         self.ranks = Ranks.of(self._source, process_group)

@@ -103,7 +103,7 @@ class Update(abc.ABC):
             for parameter in self._student.parameters:
                 parameter.grad = None
         elif self.plan.checked and self._guard is not None and not self.plan.scaled:
-            intervention = self._guard.inspect(self._student.parameters) or intervention
+            intervention = self._guard.inspect(self._student.inspected) or intervention
         task_loss, distill_loss = self._losses
         return Step(
             self.observation,
@@ -118,8 +118,10 @@ class Update(abc.ABC):
     @abc.abstractmethod
     def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None: ...
 
-    def _review(self, decision: Decision) -> Verdict:
-        verdict = Verdict(decision) if self._guard is None else self._guard.review(self.observation, decision)
+    def _review(self, decision: Decision, mixed_loss: float | None = None) -> Verdict:
+        verdict = Verdict(decision)
+        if self._guard is not None:
+            verdict = self._guard.review(self.observation, decision, mixed_loss)
         # With a gradient scaler the step is the scaler's to skip, and it insists on seeing why.
         return verdict._replace(skip=False) if self.plan.scaled else verdict
 

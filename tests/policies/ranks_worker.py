@@ -123,6 +123,19 @@ def broken(rank, **which):
     return {"weight": step.decision.weight, "gradients": [p.grad for p in model.parameters()]}
 
 
+def broken_shard(rank):
+    """A gradient that is not finite in a row that the first rank holds alone."""
+    mesh = init_device_mesh("cpu", (2,))
+    torch.manual_seed(0)
+    model = fully_shard(torch.nn.Linear(6, 4).double(), mesh=mesh)
+    x = torch.randn(5, 6).double()
+    logits = model(x)
+    logits.register_hook(lambda gradient: gradient.index_fill(1, torch.tensor([0]), torch.nan))
+    balancer = LossBalancer(create_policy(*FIXED), model)
+    balancer.backward_on_logits(logits, torch.randn(5, 4).double(), torch.zeros(5, dtype=torch.int64))
+    return {"gradients": [p.grad for p in model.parameters()], "skipped": balancer.guard.skipped}
+
+
 def refusals(rank):
     plain = small_student()
     static = ddp(static_graph=True)(small_student())
@@ -164,6 +177,7 @@ def everything(rank):
         results["sharded, accumulating", named(rule)] = train(rule, rank, sharded, micro_batches=2)
     results["broken task"] = broken(rank, task=torch.nan)
     results["broken losses"] = broken(rank, task=torch.nan, distill=torch.inf)
+    results["broken shard"] = broken_shard(rank)
     return results
 
 

@@ -283,3 +283,76 @@ def test_a_layer_unfrozen_later_is_trained_at_measured_steps_too(student, batch)
 def test_logits_of_another_shape_are_told(shapes):
     with pytest.raises(ValueError, match=r"\[samples, classes\]"):
         distillation_loss(torch.zeros(shapes[0]), torch.zeros(shapes[1]), 4.0)
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters"),
+    [
+        ("sample_norm_balance", {}),
+        ("norm_balance", {"tier": "logit"}),
+        ("norm_balance", {"pair": "halves"}),
+    ],
+)
+def test_a_rule_on_logits_refuses_two_losses_and_names_the_other_call(student, batch, family, parameters):
+    balancer = LossBalancer(create_policy(family, parameters), student)
+    with pytest.raises(PolicyError, match=f"{family}.*backward_on_logits"):
+        balancer.backward(*losses(student, batch))
+    assert balancer.step == 0
+
+
+def test_the_last_block_of_bare_parameters_has_to_be_named(student, batch):
+    policy = create_policy("norm_balance", {"tier": "last_block", "measure_every": 1})
+    with pytest.raises(PolicyError, match="last_block"):
+        LossBalancer(policy, list(student.parameters()))
+    balancer = LossBalancer(policy, list(student.parameters()), last_block=student.body)
+    step = balancer.backward(*losses(student, batch))
+    whole = LossBalancer(create_policy("fixed"), student.body).backward(*losses(student, batch), measure_now=True)
+    assert step.observation.geometry == pytest.approx(whole.geometry)
+
+
+@pytest.mark.parametrize("measure_every", [1, 2])
+def test_clipping_parameter_groups_and_a_projector_work_as_after_backward(student, batch, measure_every):
+    """λ of `norm_balance` is read off each step and put into an ordinary loss."""
+    x, labels, teacher = batch
+
+    def parts(model):
+        torch.manual_seed(2)
+        projector = torch.nn.Linear(5, 4).double()
+        optimizer = torch.optim.SGD(
+            [{"params": model.parameters(), "lr": 0.5}, {"params": projector.parameters(), "lr": 0.05}], momentum=0.9
+        )
+        return projector, optimizer, [*model.parameters(), *projector.parameters()]
+
+    def both(model, projector):
+        hidden = torch.tanh(model.body(x))
+        features = torch.cat([teacher, teacher[:, :1]], dim=1)
+        task = torch.nn.functional.cross_entropy(model.task_head(hidden), labels)
+        return task, (projector(hidden) - features).square().mean()
+
+    twin = copy.deepcopy(student)
+    mine, expected = parts(student), parts(twin)
+    policy = create_policy("norm_balance", {"measure_every": measure_every})
+    balancer = LossBalancer(policy, mine[2])
+    for _ in range(4):
+        for _, optimizer, _ in (mine, expected):
+            optimizer.zero_grad()
+        weight = balancer.backward(*both(student, mine[0])).decision.weight
+        task, distill = both(twin, expected[0])
+        (weight * distill + (1 - weight) * task).backward()
+        for _, optimizer, parameters in (mine, expected):
+            torch.nn.utils.clip_grad_norm_(parameters, 0.1)
+            optimizer.step()
+    torch.testing.assert_close(mine[2], expected[2])
+
+
+def test_an_optimiser_may_call_the_step_as_a_closure(student, batch):
+    balancer = LossBalancer(create_policy("norm_balance", {"measure_every": 2}), student)
+    optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
+
+    def closure():
+        optimizer.zero_grad()
+        return balancer.backward(*losses(student, batch)).task_loss
+
+    found = [float(optimizer.step(closure)) for _ in range(4)]
+    assert balancer.step == 4
+    assert found[-1] < found[0]

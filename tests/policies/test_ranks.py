@@ -111,6 +111,11 @@ def test_losses_that_are_broken_on_one_rank_skip_the_step_on_both(ranks):
         assert done["broken losses"]["gradients"] == [None] * 6
 
 
+def test_a_gradient_that_is_broken_on_one_rank_withdraws_the_step_on_both(ranks):
+    for done in ranks:
+        assert done["broken shard"] == {"gradients": [None, None], "skipped": 1}
+
+
 @pytest.mark.parametrize(
     ("case", "words"),
     [
