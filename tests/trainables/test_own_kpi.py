@@ -1,0 +1,67 @@
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from trainables.errors import ConfigError
+from trainables.own_kpi import OwnKPI
+
+
+def parse(body, name="mine"):
+    return OwnKPI.parse({"origin": f"own.py:{name}", "source": body})
+
+
+def test_a_kpi_is_named_like_its_function_and_travels_as_text():
+    kpi = parse("def mine(model, data, weight=2):\n    return weight * data")
+    assert kpi.name == "mine"
+    assert pickle.loads(pickle.dumps(kpi)).measure(None, 4) == 8.0
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "message"),
+    [
+        ("def mine(model, data):\n    return 1", "mien", r"own\.py has no function 'mien'.*mine.*Did you mean 'mine'"),
+        ("mine = 3", "mine", r"own\.py has no function 'mine'; functions in it: none"),
+        ("def mine(model):\n    return 1", "mine", r"must take two arguments, \(model, data\), but is mine\(model\)"),
+        ("def mine(model, data, third):\n    return 1", "mine", r"must take two arguments.*third"),
+        ("def accuracy(model, data):\n    return 1", "accuracy", r"name of its own, but 'accuracy' is one of accuracy"),
+        ("def mine(model, data)\n    return 1", "mine", r"own\.py, line 1, is no Python"),
+        ("import nowhere_to_be_found", "mine", r"own\.py, line 1 .*nowhere_to_be_found.*installed packages only"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_at_once(body, name, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(body, name)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return [1, 2]", r"must return one number, but returned \[1, 2\]"),
+        ("return None", r"must return one number, but returned None"),
+        ("return '0.5'", r"must return one number, but returned '0\.5'"),
+        ("return data.missing", r"failed, line 2 \(`return data\.missing`\): AttributeError"),
+    ],
+)
+def test_what_is_wrong_with_a_call_is_told(body, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(f"def mine(model, data):\n    {body}").measure(None, None)
+
+
+def test_numbers_of_every_kind_are_taken():
+    body = "import numpy, torch\ndef mine(model, data):\n    return data"
+    import numpy as np
+    import torch
+
+    kpi = parse(body)
+    values = [kpi.measure(None, value) for value in (1, True, np.float32(0.5), torch.tensor([0.25]), np.int64(3))]
+    assert values == [1.0, 1.0, 0.5, 0.25, 3.0]
+
+
+def test_settings_with_a_kpi_import_no_torch():
+    code = (
+        "import sys; from trainables.config import TrialSettings; from trainables.own_kpi import OwnKPI;"
+        "OwnKPI(origin='a.py:f', source='def f(model, data): return 1'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
