@@ -1,0 +1,101 @@
+"""A search for a KPI of which less is better, through ranking, verdict and every form of the report."""
+
+import json
+import re
+
+import pytest
+from rich.console import Console
+
+from search.report import render_table, report_json, write_report
+from search.report.ranking import compare_to_constant, rank_families
+from search.report.verdict import judge
+from search.tracking.series import outcome_points, trial_points
+from search.tracking.wording import search_tags, trial_tags
+from tests.search.report.conftest import CONFIG
+
+OBJECTIVE = {"objective": "regret", "direction": "minimize", "kpis": [{"origin": "own.py:regret", "source": "…"}]}
+
+
+@pytest.fixture
+def search(trial, make_search):
+    """Constants with an accuracy of 90 % and a regret of about 3; a rule with 80 % and about 2."""
+
+    def with_regret(made, *regrets):
+        history = made.history
+        replicates = tuple(
+            result.model_copy(update={"own_kpis": {"regret": regret}})
+            for result, regret in zip(history.replicates, regrets, strict=True)
+        )
+        epochs = tuple(epoch.model_copy(update={"own_kpis": {"regret": 9.0 / epoch.epoch}}) for epoch in history.epochs)
+        score = -sum(regrets) / len(regrets)
+        return made.model_copy(
+            update={"history": history.model_copy(update={"score": score, "replicates": replicates, "epochs": epochs})}
+        )
+
+    return make_search(
+        with_regret(trial(1, "fixed", (0.9, 0.9, 0.9), parameters={"weight": 0.9}, curves=True), 3.0, 3.1, 3.2),
+        with_regret(trial(2, "fixed", (0.9, 0.9, 0.9), parameters={"weight": 0.0}), 4.0, 4.1, 4.2),
+        with_regret(trial(3, "norm_balance", (0.8, 0.8, 0.8), curves=True), 2.0, 2.2, 2.1),
+        config={**CONFIG, **OBJECTIVE},
+    )
+
+
+def test_less_is_better(search):
+    assert [family.family for family in rank_families(search)] == ["norm_balance", "fixed"]
+    (difference,) = compare_to_constant(search).differences
+    assert difference.mean == pytest.approx(1.0)
+    assert difference.clearly_ahead
+
+
+def test_differences_that_are_all_equal_are_no_certainty(trial, make_search, search):
+    equal = search.trials[2].history.replicates
+    equal = tuple(r.model_copy(update={"own_kpis": {"regret": 2.0 + 0.1 * i}}) for i, r in enumerate(equal))
+    third = search.trials[2]
+    history = third.history.model_copy(update={"replicates": equal, "score": -2.1})
+    trials = (*search.trials[:2], third.model_copy(update={"history": history}))
+    (difference,) = compare_to_constant(search.model_copy(update={"trials": trials})).differences
+    assert difference.mean == pytest.approx(1.0)
+    assert difference.low is None
+    assert not difference.clearly_ahead
+
+
+def test_the_verdict_speaks_of_the_kpi(search):
+    text = judge(search).text
+    assert "Norm balance is ahead of the best constant λ = 0.9 by 1 in regret (less is better) on the" in text
+    assert not re.search(r"accuracy|points|%(?! interval)", text.replace("95 % interval", ""))
+
+
+def test_the_terminal_and_the_page_show_values_of_the_kpi(search, tmp_path):
+    console = Console(width=120, record=True, file=open(tmp_path / "out", "w"))  # noqa: SIM115
+    console.print(render_table(search, 120))
+    console.file.close()
+    table = console.export_text()
+    assert re.search(r"regret \(less is better\)\s+vs constant", table)
+    assert re.search(r"norm balance\s+2\.1 ± ", table)
+    page = write_report(search, tmp_path).read_text(encoding="utf-8")
+    assert "<strong>2.1</strong>" in page
+    assert ">regret (less is better)</th>" in page
+    assert "Teacher's accuracy" in page or "Teacher&#39;s accuracy" in page
+    assert "−2.1" not in page
+    assert "validation accuracy, %" in page  # of the curves along training, which are of accuracy
+    policy = json.loads((tmp_path / "policy.json").read_text(encoding="utf-8"))["evidence"]
+    assert (policy["objective"], policy["objective_value"]) == ("regret", pytest.approx(2.1))
+    assert policy["validation_accuracy"] == pytest.approx(0.8)
+
+
+def test_the_document_says_what_its_scores_are(search):
+    document = report_json(search)
+    assert document["objective"] == {"name": "regret", "direction": "minimize", "on": "validation", "score_sign": -1}
+    assert document["families"][0]["best"]["score"] == pytest.approx(-2.1)
+    assert document["trials"][2]["seeds"][0]["own_kpis"] == {"regret": 2.0}
+
+
+def test_mlflow_gets_values_of_the_kpi(search):
+    best = search.trials[2]
+    outcome = {point.name: point.value for point in outcome_points(best, search.objective)}
+    assert outcome["score"] == pytest.approx(2.1)
+    curve = [point.value for point in trial_points(best, expected_epochs=30) if point.name == "kpi/regret"]
+    assert curve == [9.0 / epoch for epoch in range(1, 31)]
+    note = trial_tags(search, best, "p")["mlflow.note.content"]
+    assert "regret (less is better) on the validation pictures: 2.1 ±" in note
+    assert "| norm_balance | 2.1 |" in search_tags(search)["mlflow.note.content"]
