@@ -51,25 +51,23 @@ def write_figure(source: Source) -> tuple[pathlib.Path, pathlib.Path]:
     Raises:
         SearchError: they cannot be written.
     """
+    drawn: dict[str, io.BytesIO] = {"png": io.BytesIO(), "svg": io.BytesIO()}
     with style():
         figure = _plot(_figure_info(source))
-        paths = (
-            source.figure.with_name(source.figure.name + ".png"),
-            source.figure.with_name(source.figure.name + ".svg"),
-        )
-        try:
-            source.figure.parent.mkdir(parents=True, exist_ok=True)
-            for path in paths:
-                out = io.BytesIO()
-                kind = path.suffix[1:]
-                figure.savefig(out, format=kind, dpi=_DOTS_AN_INCH, facecolor="white")
-                path.write_bytes(out.getvalue())
-        except OSError as error:
-            raise SearchError(
-                f"cannot write the figure {str(path)!r}: {error.strerror or error}; choose another folder with"
-                " --output, or copy the decision log to where you may write."
-            ) from error
-    return paths
+        for kind, out in drawn.items():
+            figure.savefig(out, format=kind, dpi=_DOTS_AN_INCH, facecolor="white")
+    folder, name = source.figure.parent, source.figure.name
+    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        png.write_bytes(drawn["png"].getvalue())
+        svg.write_bytes(drawn["svg"].getvalue())
+    except OSError as error:
+        raise SearchError(
+            f"cannot write the figure {str(source.figure)!r}: {error.strerror or error}; choose another folder with"
+            " --output, or copy the decision log to where you may write."
+        ) from error
+    return png, svg
 
 
 def _figure_info(source: Source) -> FigureInfo:
@@ -118,11 +116,10 @@ def _plot_weight(axes: Any, info: FigureInfo) -> None:
     if len(weights) > 1:
         axes.fill_between(grid, np.nanmin(weights, 0), np.nanmax(weights, 0), step="post", color=GRID, zorder=1)
     axes.step(grid, np.nanmean(weights, 0), where="post", color=INK, linewidth=1.4, zorder=3)
-    for entry in info.entries:
-        if entry.intervention is not None:
-            axes.plot([entry.step, entry.step + entry.repeats], [1.07, 1.07], color=_ALERT, linewidth=2.4)
-            axes.plot(entry.step, 1.07, marker="v", markersize=4, color=_ALERT, markeredgewidth=0)
-    intervened = any(entry.intervention is not None for entry in info.entries)
+    intervened = [entry for entry in info.entries if entry.intervention is not None]
+    starts = [entry.step for entry in intervened]
+    axes.hlines([1.07] * len(starts), starts, [e.step + e.repeats for e in intervened], color=_ALERT, linewidth=2.4)
+    axes.scatter(starts, [1.07] * len(starts), marker="v", s=14, color=_ALERT, linewidth=0)
     axes.set_ylim(-0.04, 1.14 if intervened else 1.04)
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
     words = "mean over the seeds, and their range" if len(weights) > 1 else ""

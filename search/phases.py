@@ -49,7 +49,7 @@ class Phase:
 def spans(log: StoredLog, seed: int) -> list[Span]:
     """The entries of a seed, each with the steps over which it holds."""
     entries = [entry for entry in log.entries if entry.seed == seed]
-    stops = [entry.step for entry in entries[1:]] + [log.context.steps]
+    stops = [*(entry.step for entry in entries[1:]), log.context.steps][: len(entries)]
     return [Span(entry.step, stop, entry) for entry, stop in zip(entries, stops, strict=True) if stop > entry.step]
 
 

@@ -83,7 +83,7 @@ class DecisionLog:
             self.dropped += 1
             return
         seen = step.observation
-        geometry = seen.geometry
+        geometry = seen.geometry or step.geometry
         self.entries.append(
             DecisionEntry(
                 seed=self._seed,

@@ -62,8 +62,9 @@ class DecisionEntry(NamedTuple):
 
     λ (`weight`), `scale`, `branch` and `reason` are those of the decision that was carried out; `intervention` is the
     guard's reason if it had one, and `repeats` at how many steps after this one it did the same again without a break.
-    Readings are those of the step's own batch, not smoothed: losses in nats, `confidence` and `agreement` the
-    teacher's, in [0, 1]; None where not known.
+    Readings are those of the step's own batch, not smoothed: the geometry where the rule measures it, or else that of
+    the whole student if it was recorded; losses in nats; `confidence` and `agreement` the teacher's, in [0, 1]. They
+    are None where not known.
     """
 
     seed: int

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from policies.balancer import LossBalancer, Step
+from policies.guard import Guard
 from policies.registry import create_policy
 from trainables.assets import Split, TrialAssets
 from trainables.augmentation import Augmentation
@@ -27,6 +28,8 @@ from trainables.evaluation import Evaluation, EvaluationSet, evaluate
 from trainables.models import create_model
 from trainables.normalization import as_tensor, normalise
 from trainables.optimization import create_optimizer, create_schedule
+
+_CHECK_EVERY_ON_GPU = 10
 
 
 class DeviceAssets:
@@ -116,6 +119,8 @@ class Replicate:
             self.student,
             total_steps=self.total_steps,
             temperature=settings.temperature,
+            # Each look waits for the device; on a CPU there is nothing to wait for.
+            guard=Guard(check_every=_CHECK_EVERY_ON_GPU if compute.device.type == "cuda" else 1),
         )
 
     def train_epoch(self, probes: frozenset[int]) -> Iterator[Step]:

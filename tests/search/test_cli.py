@@ -127,7 +127,7 @@ name = "mlp"
 
 
 def test_unknown_searches_are_answered_with_those_there_are(run, tmp_path):
-    for command in ("report", "status", "resume", "sync"):
+    for command in ("report", "status", "resume", "sync", "explain"):
         code, _, err = run(command, "nothing")
         assert code == 2, command
         assert "there is no search 'nothing'" in err
@@ -196,6 +196,19 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
 
     code, out, _ = run("report", "tiny", "--json")
     assert json.loads(out)["name"] == "tiny"
+
+    code, out, err = run("explain", "tiny")
+    assert code == 0, err
+    assert state["best_rule"] in out
+    png, svg = (tmp_path / path for path in out.splitlines()[-1].removeprefix("figure: ").split(", "))
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in svg.read_text()
+    code, out, _ = run("explain", "tiny/3", "--json")
+    assert json.loads(out)["title"] == "trial 3 of tiny"
+    for unknown in ("tiny/99", "tiny/x"):
+        code, _, err = run("explain", unknown)
+        assert code == 2
+        assert "its trials are 1 to 8" in err
 
     code, out, _ = run("sync", "tiny")
     assert code == 0
