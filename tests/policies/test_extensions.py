@@ -177,7 +177,7 @@ def test_a_changed_file_takes_the_place_of_its_earlier_version(tmp_path):
         (
             "rules.py:X",
             "import no_such_thing\n",
-            r"line 1 .*No module named 'no_such_thing'\. A rule's file travels alone",
+            r"line 1 .*No module named 'no_such_thing'\. The file travels alone",
         ),
         ("rules.py:X", "raise SystemExit(3)\n", r"rules\.py, line 1 .*failed.*SystemExit: 3"),
         ("rules.py:X", "#" * 30_001, r"must have at most 30,000 characters.*has 30,001"),
