@@ -31,20 +31,25 @@ class Student:
         self._last_block = last_block
         self.has_block = last_block is not None or isinstance(student, nn.Module)
         """Whether it is known which parameters the last block has."""
-        self.inspected: tuple[Tensor, ...] = (
-            tuple(self._source.parameters()) if isinstance(self._source, nn.Module) else self._source
-        )
-        """All parameters, trained or not: listing a small student's takes as long as looking at its gradients."""
         if not self.parameters:
             raise PolicyError("`student` has no parameter that requires a gradient; unfreeze what is to be trained.")
         self.ranks = Ranks.of(self._source, process_group)
         self._obstacle = _obstacle(self._source)
+        # A sharded student shows other tensors within a step than between two.
+        self._lasting = None if is_sharded(self._source) else self._all()
 
     @property
     def parameters(self) -> list[Tensor]:
         """What is trained now; layers may be frozen and unfrozen along the training."""
-        source = self._source.parameters() if isinstance(self._source, nn.Module) else self._source
-        return [parameter for parameter in source if parameter.requires_grad]
+        return [parameter for parameter in self._all() if parameter.requires_grad]
+
+    @property
+    def inspected(self) -> tuple[Tensor, ...]:
+        """All parameters, trained or not, that the student had at first.
+
+        They are listed once, since listing a small student's takes as long as looking at its gradients.
+        """
+        return self._all() if self._lasting is None else self._lasting
 
     @property
     def block(self) -> list[Tensor]:
@@ -71,6 +76,9 @@ class Student:
         """As `policies.two_passes.allow_two_passes`, if it is known which module is trained."""
         if isinstance(self._source, nn.Module):
             allow_two_passes(self._source)
+
+    def _all(self) -> tuple[Tensor, ...]:
+        return tuple(self._source.parameters()) if isinstance(self._source, nn.Module) else self._source
 
 
 def _obstacle(student: nn.Module | tuple[Tensor, ...]) -> str | None:

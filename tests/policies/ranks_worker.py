@@ -1,6 +1,7 @@
 """One of two processes that train together: `ranks_worker.py RANK FOLDER` writes what it did to FOLDER/RANK.pt."""
 
 import contextlib
+import datetime
 import pathlib
 import sys
 import traceback
@@ -184,7 +185,13 @@ def everything(rank):
 def main():
     rank, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{folder / 'meeting'}",
+        rank=rank,
+        world_size=2,
+        timeout=datetime.timedelta(minutes=2),  # of one message: a process whose peer has failed must end
+    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from policies import Geometry, LossBalancer, PolicyError, create_policy, distillation_loss
+from policies.guard import Guard
 
 
 class Student(torch.nn.Module):
@@ -356,3 +357,38 @@ def test_an_optimiser_may_call_the_step_as_a_closure(student, batch):
     found = [float(optimizer.step(closure)) for _ in range(4)]
     assert balancer.step == 4
     assert found[-1] < found[0]
+
+
+class Listening(Guard):
+    """Keeps what it is asked to review."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.heard = []
+
+    def review(self, observation, decision, mixed_loss=None):
+        self.heard.append((observation, mixed_loss))
+        return super().review(observation, decision, mixed_loss)
+
+
+def test_the_guard_is_told_the_loss_that_a_rule_on_samples_trains(student, batch):
+    x, labels, teacher = batch
+    guard = Listening()
+    balancer = LossBalancer(create_policy("sample_norm_balance"), student, guard=guard)
+    logits = student(x)[0]
+    step = balancer.backward_on_logits(logits, teacher, labels)
+    log_student, log_teacher = torch.log_softmax(logits / 4, 1), torch.log_softmax(teacher / 4, 1)
+    distill = 16 * (log_teacher.exp() * (log_teacher - log_student)).sum(1)
+    task = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    ((_, mixed_loss),) = guard.heard
+    assert mixed_loss == pytest.approx((step.weights * distill + (1 - step.weights) * task).mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("measure_now", [False, True])
+def test_the_guard_is_told_what_the_rule_reads_and_nothing_of_a_probe(student, batch, measure_now):
+    guard = Listening(check_every=100)
+    balancer = LossBalancer(create_policy("norm_balance", {"measure_every": 2}), student, guard=guard)
+    for _ in range(4):
+        balancer.backward(*losses(student, batch), measure_now=measure_now)
+    told = [(seen.geometry is not None, seen.task_loss is not None) for seen, _ in guard.heard]
+    assert told == [(True, True), (False, False), (True, True), (False, False)]
