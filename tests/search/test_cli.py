@@ -154,7 +154,15 @@ def test_policies_are_listed_for_people_and_programs(run):
 
 def test_recipes_are_listed_and_printed_as_a_start_for_ones_own(run, tmp_path):
     _, out, _ = run("recipes")
-    assert out.split() == ["cifar100-resnet56-resnet20", "digits-quick", "fashion-mnist"]
+    assert out.split() == [
+        "cifar100-resnet56-resnet20",
+        "digits-quick",
+        "fashion-mnist",
+        "unreliable-batches",
+        "unreliable-batches-digits",
+        "unreliable-samples",
+        "unreliable-samples-digits",
+    ]
     _, text, _ = run("recipes", "digits-quick")
     (tmp_path / "mine.toml").write_text(text)
     from search.config import load_config
