@@ -72,7 +72,8 @@ def settings_of(config: SearchConfig, earlier: ConfirmationRecord | None, **give
     """Settings where they are given (not None); the others as the confirmation began, or as the search file says."""
     values = config.confirm.model_dump()
     if earlier is not None:
-        values |= {key: earlier.settings[key] for key in _selecting(config.confirm)} | {"seeds": len(earlier.seeds)}
+        values |= {key: value for key, value in earlier.settings.items() if key in values}
+        values["seeds"] = len(earlier.seeds)
     return ConfirmationSettings.parse(values | {key: value for key, value in given.items() if value is not None})
 
 

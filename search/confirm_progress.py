@@ -28,7 +28,13 @@ class ConfirmationBoard:
         self.record = record
         self.done = Counter(result.finalist for result in record.results)
         self.earlier = self.done.total()
-        self.began = time.monotonic()
+        self.first: float | None = None
+        """When the first training of this run had ended; until then processes start, which says nothing of the pace."""
+
+    def count(self, finalist: str) -> None:
+        """A training of this run has ended."""
+        self.done[finalist] += 1
+        self.first = self.first or time.monotonic()
 
     @property
     def total(self) -> int:
@@ -36,11 +42,11 @@ class ConfirmationBoard:
         return len(self.record.finalists) * len(self.record.seeds)
 
     def seconds_left(self) -> float | None:
-        """Estimated from the pace since this run began; None before the first training has ended."""
-        done = self.done.total() - self.earlier
-        if done < 1:
+        """Estimated from the pace since the first training of this run; None before the second has ended."""
+        since_first = self.done.total() - self.earlier - 1
+        if self.first is None or since_first < 1:
             return None
-        return (time.monotonic() - self.began) / done * (self.total - self.done.total())
+        return (time.monotonic() - self.first) / since_first * (self.total - self.done.total())
 
     def table(self) -> Table:
         """One row a finalist."""
@@ -93,7 +99,7 @@ class ConfirmationProgress:
     def result(self, result: SeedResult) -> None:
         """Count a training."""
         if self._board is not None:
-            self._board.done[result.finalist] += 1
+            self._board.count(result.finalist)
 
     def tick(self) -> None:
         """Redraw."""

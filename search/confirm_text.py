@@ -45,7 +45,7 @@ def render_confirmation(record: ConfirmationRecord, failed: Mapping[Unit, str]) 
 def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | None) -> Table:
     scale = Scale(record.objective)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("finalist", no_wrap=True)
+    table.add_column("finalist")  # the one that wraps where the terminal is narrow
     for heading in ("validation", "test", "vs constant", "95 % interval"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in sorted(comparison.rows, key=lambda row: -(row.test if row.test is not None else float("-inf"))):
