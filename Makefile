@@ -24,6 +24,8 @@ test: $(READY)
 	@$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		$(shell $(PYTHON) -c 'import tomllib; print(*("\"" + r + "\"" for r in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["peers"]))')
 	@$(BIN)/python -m pytest
 
 lint: $(READY)
