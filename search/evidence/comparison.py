@@ -13,7 +13,7 @@ import math
 import statistics
 
 from search.confirmation import ConfirmationRecord, Finalist, Role
-from search.evidence.paired import PairedTest, holm, paired_test
+from search.evidence.paired import PairedTest, holm, paired_test, spread
 from search.evidence.power import LEVEL, detectable_effect, seeds_needed, shortfall
 from trainables.objective import ACCURACY
 from trainables.settings import Settings
@@ -27,7 +27,7 @@ class Claim(Settings):
     p_value: float
     """Against that constant: two-sided, and 1 where the rule is behind or its noise is not known."""
     p_corrected: float
-    """After Holm's correction for the number of rules."""
+    """After Holm's correction for the number of rules, times the number of looks."""
     seeds_needed: int | None
     """To see a gain like the observed one over `hardest` with a power of 0.8; None if behind or above 1,000."""
     detectable: float | None
@@ -78,6 +78,8 @@ class Comparison(Settings):
     """Key of the constant with the highest test score."""
     rules: int
     """How many are tested together."""
+    looks: int
+    """How often the results could be looked at: once, and once more each time that seeds were added."""
     rows: tuple[FinalistRow, ...]
 
     @property
@@ -105,17 +107,27 @@ def compare(record: ConfirmationRecord) -> Comparison:
     rows = {finalist.key: _row(record, finalist) for finalist in record.finalists}
     constants = [row for row in rows.values() if row.role != "rule" and row.seeds and not row.lost and not row.absent]
     rules = [row.key for row in rows.values() if row.role == "rule"]
+    looks = _looks(record)
     if not constants:
-        return Comparison(baseline=None, highest=None, rules=len(rules), rows=tuple(rows.values()))
+        return Comparison(baseline=None, highest=None, rules=len(rules), looks=looks, rows=tuple(rows.values()))
     baseline = max(constants, key=lambda row: row.validation or 0.0).key
     highest = max(constants, key=lambda row: row.test or 0.0).key
+    scores = {key: record.scores(key) for key in rows}
+    resolution = _resolution(record)
     for key in rows.keys() - {baseline}:
-        rows[key] = rows[key].model_copy(update={"difference": difference(record, key, baseline)})
-    claims = {key: _claim(record, rows[key], baseline, highest, len(rules)) for key in rules}
+        test = paired_test(scores[key], scores[baseline], resolution)
+        rows[key] = rows[key].model_copy(update={"difference": test})
+    claims = {}
+    for key in rules:
+        ahead = {baseline: rows[key].difference}
+        if highest != baseline:
+            ahead[highest] = paired_test(scores[key], scores[highest], resolution)
+        claims[key] = _claim(rows[key], ahead, len(rules) * looks)
     corrected = holm(claim.p_value for claim in claims.values())
-    for (key, claim), p_corrected in zip(claims.items(), corrected, strict=True):
+    for (key, claim), p_value in zip(claims.items(), corrected, strict=True):
+        p_corrected = min(1.0, p_value * looks)
         rows[key] = rows[key].model_copy(update={"claim": claim.model_copy(update={"p_corrected": p_corrected})})
-    return Comparison(baseline=baseline, highest=highest, rules=len(rules), rows=tuple(rows.values()))
+    return Comparison(baseline=baseline, highest=highest, rules=len(rules), looks=looks, rows=tuple(rows.values()))
 
 
 def difference(record: ConfirmationRecord, ours: str, theirs: str) -> PairedTest | None:
@@ -128,11 +140,15 @@ def _resolution(record: ConfirmationRecord) -> float:
     return 1.0 / record.test_size if record.test_size and record.objective.name == ACCURACY else 0.0
 
 
+def _looks(record: ConfirmationRecord) -> int:
+    """Whoever looks and then asks for more seeds has had a chance already, so the chances share the level."""
+    return max(1, len(record.settings.get("seeds_asked", ())))
+
+
 def _row(record: ConfirmationRecord, finalist: Finalist) -> FinalistRow:
     test = record.scores(finalist.key)
     validation = {r.seed: record.score(r, "validation") for r in record.results if r.finalist == finalist.key}
     finite = sorted(seed for seed in test if math.isfinite(test[seed]) and math.isfinite(validation[seed]))
-    spread = statistics.stdev(test[seed] for seed in finite) if len(finite) > 1 else None
     confirmed = _mean([validation[seed] for seed in finite])
     return FinalistRow(
         key=finalist.key,
@@ -143,7 +159,7 @@ def _row(record: ConfirmationRecord, finalist: Finalist) -> FinalistRow:
         absent=tuple(seed for seed in record.seeds if seed not in test),
         lost=tuple(sorted(test.keys() - set(finite))),
         test=_mean([test[seed] for seed in finite]),
-        spread=spread,
+        spread=spread([test[seed] for seed in finite]),
         validation=confirmed,
         search_score=finalist.search_score,
         optimism=None if confirmed is None or finalist.search_score is None else finalist.search_score - confirmed,
@@ -152,32 +168,36 @@ def _row(record: ConfirmationRecord, finalist: Finalist) -> FinalistRow:
     )
 
 
-def _claim(record: ConfirmationRecord, row: FinalistRow, baseline: str, highest: str, rules: int) -> Claim:
-    tests = {key: difference(record, row.key, key) for key in dict.fromkeys((baseline, highest))}
-    p_values = {key: 1.0 if test is None or test.p_ahead is None else test.p_ahead for key, test in tests.items()}
+def _claim(row: FinalistRow, ahead: dict[str, PairedTest | None], chances: int) -> Claim:
+    """What a rule can claim, before the correction.
+
+    Args:
+        row: the rule's.
+        ahead: the rule against the baseline, then against the highest constant if that is another.
+        chances: rules times looks, which share the level.
+    """
+    p_values = {key: 1.0 if test is None or test.p_ahead is None else test.p_ahead for key, test in ahead.items()}
     hardest = max(p_values, key=p_values.__getitem__)
-    test = tests[hardest]
-    whole = not row.lost and not row.absent
-    p_value = p_values[hardest] if whole else 1.0
-    needed = seeds_needed(test.effect_size, rules) if test is not None and test.effect_size is not None else None
+    test = ahead[hardest]
+    p_value = 1.0 if row.lost or row.absent else p_values[hardest]
     return Claim(
         hardest=hardest,
         p_value=p_value,
         p_corrected=p_value,
-        seeds_needed=needed,
-        detectable=_detectable(tests[baseline], tests[highest], rules),
+        seeds_needed=None if test is None or test.effect_size is None else seeds_needed(test.effect_size, chances),
+        detectable=_detectable(list(ahead.values()), chances),
     )
 
 
-def _detectable(to_baseline: PairedTest | None, to_highest: PairedTest | None, rules: int) -> float | None:
+def _detectable(ahead: list[PairedTest | None], chances: int) -> float | None:
     """A gain over the baseline that clears both constants; the higher one's lead over the baseline comes on top."""
     gains = []
-    for test in (to_baseline, to_highest):
-        if to_baseline is None or test is None or test.deviation is None:
+    for test in ahead:
+        if ahead[0] is None or test is None or test.deviation is None:
             return None
         seeds = len(test.seeds)
-        gain = detectable_effect(seeds, rules) * test.deviation / shortfall(seeds)
-        gains.append(gain + to_baseline.mean - test.mean)
+        gain = detectable_effect(seeds, chances) * test.deviation / shortfall(seeds)
+        gains.append(gain + ahead[0].mean - test.mean)
     return max(gains)
 
 

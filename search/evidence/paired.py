@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from trainables.settings import Settings
 
@@ -62,23 +62,30 @@ def paired_test(ours: Mapping[int, float], theirs: Mapping[int, float], resoluti
     if not seeds:
         return None
     differences = [ours[seed] - theirs[seed] for seed in seeds]
-    mean = statistics.fmean(differences)
-    deviation = max(statistics.stdev(differences), resolution) if len(seeds) > 1 else 0.0
+    mean, freedom = statistics.fmean(differences), len(seeds) - 1
+    deviation = max(spread(differences) or 0.0, resolution) if freedom else 0.0
     if deviation < _ROUNDING:
         return PairedTest(seeds=seeds, mean=mean, deviation=None, low=None, high=None, p_value=None, effect_size=None)
-    from scipy import stats
+    from scipy import special
 
-    freedom, error = len(seeds) - 1, deviation / math.sqrt(len(seeds))
-    half = float(stats.t.ppf((1.0 + CONFIDENCE) / 2.0, freedom)) * error
+    error = deviation / math.sqrt(len(seeds))
+    half = float(special.stdtrit(freedom, (1.0 + CONFIDENCE) / 2.0)) * error
     return PairedTest(
         seeds=seeds,
         mean=mean,
         deviation=deviation,
         low=mean - half,
         high=mean + half,
-        p_value=float(2.0 * stats.t.sf(abs(mean) / error, freedom)),
+        p_value=float(2.0 * special.stdtr(freedom, -abs(mean) / error)),
         effect_size=mean / deviation,
     )
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Standard deviation (ddof 1); None for fewer than two values."""
+    import numpy as np
+
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def holm(p_values: Iterable[float]) -> tuple[float, ...]:

@@ -22,26 +22,24 @@ MOST_SEEDS = 1_000
 
 
 @functools.cache
-def detectable_effect(seeds: int, rules: int) -> float:
+def detectable_effect(seeds: int, chances: int) -> float:
     """The smallest effect that `seeds` (at least 2) paired differences show with a power of 0.8.
 
     Args:
         seeds: paired differences.
-        rules: how many rules are tested together.
+        chances: how many tests share the level, which are the rules (times the looks).
     """
-    return float(_power().solve_power(nobs=seeds, alpha=_level(rules), power=POWER, alternative="larger"))
+    return float(_power().solve_power(nobs=seeds, alpha=_level(chances), power=POWER, alternative="larger"))
 
 
-@functools.lru_cache(maxsize=4096)
-def seeds_needed(effect: float, rules: int) -> int | None:
+def seeds_needed(effect: float, chances: int) -> int | None:
     """The smallest number of seeds that shows `effect` with a power of 0.8; None if that is above `MOST_SEEDS`.
 
     `effect` is mostly one that was observed, and as uncertain as that.
     """
     if effect <= 0.0:
         return None
-    counts = range(2, MOST_SEEDS + 1)
-    test, level = _power(), _level(rules)
+    counts, test, level = range(2, MOST_SEEDS + 1), _power(), _level(chances)
     place = bisect.bisect_left(
         counts, POWER, key=lambda seeds: float(test.power(effect, seeds, level, alternative="larger"))
     )
@@ -60,9 +58,9 @@ def shortfall(seeds: int) -> float:
     return math.sqrt(float(stats.chi2.median(seeds - 1)) / (seeds - 1))
 
 
-def _level(rules: int) -> float:
+def _level(chances: int) -> float:
     """One-sided, of the first and hardest step of Holm's procedure."""
-    return LEVEL / 2.0 / max(rules, 1)
+    return LEVEL / 2.0 / max(chances, 1)
 
 
 @functools.cache

@@ -81,6 +81,14 @@ def optimism(record: ConfirmationRecord, comparison: Comparison) -> str:
     )
 
 
+def looks(comparison: Comparison) -> str:
+    """What it cost to add seeds after a look at the results."""
+    if comparison.looks == 1:
+        return ""
+    times = count(comparison.looks - 1, "time")
+    return f"Seeds were added {times}; for these looks each corrected p is {comparison.looks} times as large."
+
+
 def scope(record: ConfirmationRecord) -> str:
     """What the interval is over, and what not."""
     pictures = "these test pictures" if not record.test_size else f"these {record.test_size:,} test pictures"

@@ -56,7 +56,12 @@ def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
         headline, grounds = sentences.no_rule(record, comparison, comparison.baseline)
     else:
         headline, grounds = sentences.a_rule(record, comparison, comparison.baseline, choice)
-    caveats = (sentences.lost(record, comparison), sentences.optimism(record, comparison), sentences.scope(record))
+    caveats = (
+        sentences.lost(record, comparison),
+        sentences.looks(comparison),
+        sentences.optimism(record, comparison),
+        sentences.scope(record),
+    )
     return ConfirmedVerdict(
         kind="constant" if choice is None else "rule",
         headline=headline,

@@ -47,7 +47,7 @@ def confirmation(
     kpi: Objective | None = None,
     teacher: float | None = None,
 ) -> ConfirmationRecord:
-    """Test scores by finalist and seed; None where a seed is still to come. Validation scores are the same unless given.
+    """Test scores by finalist and seed; None where a seed is still to come. Validation scores are alike unless given.
 
     With `kpi`, scores are values of the user's KPI and all accuracies are alike.
     """

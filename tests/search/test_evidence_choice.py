@@ -16,7 +16,9 @@ def chosen(record: ConfirmationRecord) -> Choice | None:
 
 
 def test_no_rule_is_chosen_where_none_beats_the_constant():
-    assert chosen(confirmation([CONSTANT, (rule("a"), around(0.80, *OTHER)), (rule("b"), around(0.79, *OTHER))])) is None
+    assert (
+        chosen(confirmation([CONSTANT, (rule("a"), around(0.80, *OTHER)), (rule("b"), around(0.79, *OTHER))])) is None
+    )
 
 
 def test_of_two_rules_within_the_noise_the_simpler_is_chosen():
@@ -64,7 +66,7 @@ def test_being_one_of_many_rules_does_not_make_the_simplest_look_outdone():
     """One of five is ahead by a difference that alone would be significant."""
     near = [
         (rule(f"tree_{n}", 6), around(0.82 + step / 100, *OTHER))
-        for n, step in enumerate((0.12, 0.0, 0.01, -0.01, 0.02))
+        for n, step in enumerate((0.15, 0.0, 0.01, -0.01, 0.02))
     ]
     record = confirmation([CONSTANT, *near, (rule("threshold", 3), around(0.82, *THIRD))])
     pair = confirmation([CONSTANT, near[0], (rule("threshold", 3), around(0.82, *THIRD))])

@@ -169,6 +169,18 @@ def test_a_kpi_of_which_less_is_better_is_compared_the_right_way_round():
     assert row.claim.stands
 
 
+def test_every_look_shares_the_level():
+    record = confirmation([(rule("a"), around(0.804, *SHIFTED)), (constant(0.5), around(0.80, *SEEDS))])
+    (once,) = [row.claim for row in compare(record).rows if row.claim is not None]
+    grown = compare(record.model_copy(update={"settings": {"seeds_asked": [3, 5]}}))
+    (twice,) = [row.claim for row in grown.rows if row.claim is not None]
+    assert grown.looks == 2
+    assert twice.p_value == once.p_value
+    assert twice.p_corrected == pytest.approx(2 * once.p_corrected)
+    assert once.detectable is not None
+    assert twice.detectable == pytest.approx(once.detectable * detectable_effect(5, 2) / detectable_effect(5, 1))
+
+
 def test_an_unknown_key_is_an_error():
     with pytest.raises(KeyError):
         compare(confirmation([(constant(0.5), [0.8, 0.81])])).of("nobody")
