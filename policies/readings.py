@@ -106,15 +106,15 @@ class Readings:
         if self._block is not None:
             self._block.add(objective, factor=share * factor, retain=True, last=last)
         if self._wanted.losses:
-            self._sum("task_loss", objective.task_loss * share)
-            self._sum("distill_loss", objective.distill_loss * share)
+            self._sum("task_loss", objective.task_loss, share)
+            self._sum("distill_loss", objective.distill_loss, share)
         if isinstance(objective, LogitPair):
             if self._at_logits:
-                self._sum("logits", objective.logit_geometry() * (share * share / self._ranks.count))
+                self._sum("logits", objective.logit_geometry(), share * share / self._ranks.count)
             if self._wanted.teacher:
                 confidence, agreement = objective.teacher_signals()
-                self._sum("confidence", confidence.mean() * share)
-                self._sum("agreement", agreement.mean() * share)
+                self._sum("confidence", confidence.mean(), share)
+                self._sum("agreement", agreement.mean(), share)
 
     def transfer(self, **more: Tensor) -> tuple[dict[str, float], dict[str, Geometry]]:
         """All sums' means over the ranks, on the host.
@@ -152,5 +152,7 @@ class Readings:
         numbers: list[float] = self._ranks.average(together).tolist()
         return numbers
 
-    def _sum(self, name: str, value: Tensor) -> None:
+    def _sum(self, name: str, value: Tensor, share: float) -> None:
+        if share != 1.0:  # next to a small student's step even a scalar's product takes time
+            value = value * share
         self._sums[name] = self._sums[name] + value if name in self._sums else value

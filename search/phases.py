@@ -32,7 +32,8 @@ class Span:
 class Phase:
     """The steps `first` to `last`: how many changes of branch they hold, the share of each branch, and λ.
 
-    `start` and `end` are λ at both ends; `low` and `high` its extremes; `mean` over the steps.
+    `start` and `end` are λ at both ends; `low` and `high` its extremes; `mean` over the steps. They leave out steps at
+    which the guard intervened, unless it did throughout.
     """
 
     first: int
@@ -98,7 +99,8 @@ def _phase(group: Sequence[Span]) -> Phase:
     for span in group:
         steps[span.entry.branch] += span.length
     total = steps.total()
-    weights = [span.entry.weight for span in group]
+    free = [span for span in group if span.entry.intervention is None] or group
+    weights = [span.entry.weight for span in free]
     return Phase(
         first=group[0].first,
         last=group[-1].stop - 1,
@@ -108,5 +110,5 @@ def _phase(group: Sequence[Span]) -> Phase:
         end=weights[-1],
         low=min(weights),
         high=max(weights),
-        mean=sum(span.entry.weight * span.length for span in group) / total,
+        mean=sum(span.entry.weight * span.length for span in free) / sum(span.length for span in free),
     )

@@ -114,7 +114,8 @@ def test_an_intervention_counts_all_its_steps_and_is_told_from_its_first():
     (found,) = explain(log, "t").interventions
     assert (found.steps, found.first_step, found.first_seed) == (5, 20, 1)
     assert "intervened at 5 steps, first at step 20 of seed 1: the task loss is not finite: λ = 1" in story(log)
-    assert explain(log, "t").branches[0].high == 0.5  # λ = 1 was the guard's, not the rule's
+    told = explain(log, "t")
+    assert told.branches[0].high == told.stories[0].phases[0].high == 0.5  # λ = 1 was the guard's, not the rule's
 
 
 def test_missing_entries_are_owned_up_to():
