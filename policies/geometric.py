@@ -44,7 +44,8 @@ class LocatedPolicy(MeasuringPolicy):
         return Measurement(self.tier, self.pair)  # type: ignore[arg-type]  # validated against the options
 
     def _measuring_in_words(self) -> str:
-        halves = ", on two halves of the batch" if self.pair == "halves" else ""
+        # At the logits samples share no coordinate, so halves change nothing there.
+        halves = ", on two halves of the batch" if self.pair == "halves" and self.tier != "logit" else ""
         return super()._measuring_in_words() + _WHERE[self.tier] + halves
 
 

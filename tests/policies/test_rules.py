@@ -101,3 +101,9 @@ def test_measuring_follows_the_period(family):
 @pytest.mark.parametrize("family", ["fixed", "linear_schedule", "cosine_schedule", "step_schedule"])
 def test_rules_on_the_clock_measure_nothing(family):
     assert not any(create_policy(family).measures_at(s) for s in range(100))
+
+
+def test_halves_are_told_of_where_they_make_a_difference():
+    told = {tier: create_policy("norm_balance", {"tier": tier, "pair": "halves"}).rule() for tier in ("full", "logit")}
+    assert "two halves" in told["full"]
+    assert "two halves" not in told["logit"]
