@@ -8,7 +8,7 @@ from typing import Any
 from policies.extensions import origin_of
 from policies.parameter import Parameter
 from policies.registry import FAMILIES
-from search.report.wording import number
+from search.wording import number
 
 
 def catalogue() -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from search.confirmation import ConfirmationRecord, SeedResult
 from search.progress import TerminalListener
-from search.report.wording import duration
+from search.wording import duration
 from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0

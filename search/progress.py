@@ -12,8 +12,8 @@ from rich.table import Table
 
 from search.config import SearchConfig
 from search.records import SearchRecord, TrialRecord
-from search.report.wording import duration, percent
 from search.scale import Scale
+from search.wording import duration, percent
 from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0

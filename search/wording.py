@@ -35,3 +35,16 @@ def number(value: Value | None) -> str:
 def count(amount: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the unit that people would say: `48 s`, `2 min 5 s`, `3 h 20 min`."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

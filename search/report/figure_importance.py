@@ -7,7 +7,7 @@ import dataclasses
 from search.report.drawing import Figure, new_figure, to_svg
 from search.report.importance import ROUGH_BELOW, Importance
 from search.report.palette import INK, MUTED, family_colour
-from search.report.wording import family_title
+from search.wording import family_title
 
 _BAR = 14
 _GROUP = 26

@@ -12,8 +12,8 @@ from search.records import SearchRecord, TrialRecord
 from search.report.drawing import Figure, focus, new_figure, plain_axis, score_axis, score_label, thinned, to_svg
 from search.report.palette import INK, LegendItem, css_colour, family_colour
 from search.report.ranking import best_trials
-from search.report.wording import family_title, number
 from search.scale import Scale
+from search.wording import family_title, number
 
 _MOST_POINTS = 200
 _ROW = 108

@@ -9,8 +9,8 @@ from search.records import SearchRecord
 from search.report.drawing import Figure, focus, jitter, new_figure, score_axis, score_label, thinned, to_svg
 from search.report.palette import GRID, INK, MUTED, family_colour
 from search.report.ranking import BestTrial, compare_to_constant, rank_families
-from search.report.wording import count, family_title, number
 from search.scale import Scale
+from search.wording import count, family_title, number
 
 _MOST_POINTS = 150
 _ROW = 34

@@ -11,7 +11,7 @@ from search.records import SearchRecord, TrialRecord
 from search.report.drawing import Figure, new_figure, percent_axis, plain_axis, thinned, to_svg
 from search.report.palette import GRID, INK, LegendItem, css_colour, family_colour
 from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant
-from search.report.wording import family_title, number, percent
+from search.wording import family_title, number, percent
 from trainables.records import TracePoint
 
 _MOST_POINTS = 200

@@ -21,8 +21,8 @@ from search.report.ranking import (
 )
 from search.report.settings_table import settings_rows, summary_rows
 from search.report.verdict import judge
-from search.report.wording import count, family_title, number, percent
 from search.scale import Scale
+from search.wording import count, family_title, number, percent
 
 if TYPE_CHECKING:
     import jinja2

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from search.records import SearchRecord
-from search.report.wording import count, duration, family_title, percent
 from search.scale import Scale
+from search.wording import count, duration, family_title, percent
 
 Row = tuple[str, str]
 

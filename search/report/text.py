@@ -10,8 +10,8 @@ from rich.text import Text
 from search.records import SearchRecord
 from search.report.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank, compare_to_constant, rank_families
 from search.report.verdict import judge
-from search.report.wording import count, family_title
 from search.scale import Scale
+from search.wording import count, family_title
 
 _WIDE = 100
 _MEDIUM = 72

@@ -14,8 +14,8 @@ from search.report.ranking import (
     compare_to_constant,
     rank_families,
 )
-from search.report.wording import count, family_title, number
 from search.scale import Scale
+from search.wording import count, family_title, number
 from trainables.settings import Settings
 
 VerdictKind = Literal["ahead", "not_ahead", "no_comparison", "nothing_finished"]

@@ -6,8 +6,8 @@ import collections
 from typing import Any
 
 from search.records import SearchRecord, TrialRecord
-from search.report.wording import number, percent
 from search.scale import Scale
+from search.wording import number, percent
 
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"

@@ -1,6 +1,6 @@
 import pytest
 
-from search.report.wording import count, duration, number, percent, points
+from search.wording import count, duration, number, percent, points
 
 
 @pytest.mark.parametrize(
