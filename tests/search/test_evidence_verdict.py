@@ -23,19 +23,19 @@ def test_a_rule_that_gains_is_named_with_its_gain_interval_and_corrected_p():
     )
     verdict = judge_confirmation(record)
     assert (verdict.kind, verdict.winner, verdict.baseline) == ("rule", "norm_balance", "fixed-0.9")
-    assert verdict.headline == "Norm balance beats the best constant λ = 0.9 by 1.99 points of test accuracy."
+    assert verdict.headline == "Norm balance beats the best constant λ = 0.9 by 2.00 points of test accuracy."
     gain = compare(record).of("norm_balance").difference
     assert gain is not None
     assert gain.low is not None
     assert gain.high is not None
     assert verdict.evidence.startswith(
-        f"It reaches 81.99 %, the constant 80.00 %: +1.99 points (95 % interval +{100 * gain.low:.2f} to"
+        f"It reaches 82.00 %, the constant 80.00 %: +2.00 points (95 % interval +{100 * gain.low:.2f} to"
         f" +{100 * gain.high:.2f}), paired over 10 seeds; p < 0.001 after Holm's correction for 2 rules."
     )
     assert (
-        "Labels alone reach 75.00 % and the teacher itself 93.00 %; what the teacher adds is +6.9" in verdict.evidence
+        "Labels alone reach 75.00 % and the teacher itself 93.00 %; what the teacher adds is +7.00 points" in verdict.evidence
     )
-    assert "search scores were better than their validation scores on fresh seeds by 1.01 points" in verdict.caveat
+    assert "search scores were better than their validation scores on fresh seeds by 1.00 points" in verdict.caveat
     assert "on these 10,000 test pictures" in verdict.caveat
     assert verdict.text == f"{verdict.headline} {verdict.evidence} {verdict.caveat}"
 
@@ -51,12 +51,12 @@ def test_without_a_gain_the_constant_is_named_with_the_gain_that_would_have_been
         f"With 10 seeds a gain above {100 * detectable:.2f} points would have been seen four times in five."
         in verdict.evidence
     )
-    assert "The nearest rule, norm balance, stands at +0.04 points (95 % interval −0." in verdict.evidence
+    assert "The nearest rule, norm balance, stands at +0.05 points (95 % interval −0." in verdict.evidence
     assert "if it is real, would take about" in verdict.evidence
 
 
 def test_a_lead_that_does_not_survive_the_correction_is_told_as_such():
-    lead = [(rule("a"), around(0.8012, *OTHER))]
+    lead = [(rule("a"), around(0.8009, *OTHER))]
     others = [(rule(f"b{n}"), around(0.80, *THIRD)) for n in range(9)]
     alone = judge_confirmation(confirmation([*lead, BEST]))
     among = judge_confirmation(confirmation([*lead, *others, BEST]))
@@ -72,7 +72,7 @@ def test_a_rule_that_is_behind_the_constant_with_the_highest_test_score_does_not
     )
     verdict = judge_confirmation(record)
     assert (verdict.kind, verdict.baseline) == ("constant", "fixed-0.9")
-    assert "Against λ = 0.5, the constant with the highest test score, it is −0.01 points" in verdict.evidence
+    assert "Against λ = 0.5, the constant with the highest test score, it is ±0.00 points" in verdict.evidence
 
 
 def test_the_simplest_of_several_is_named_beside_the_one_with_the_highest_score():
@@ -83,7 +83,7 @@ def test_the_simplest_of_several_is_named_beside_the_one_with_the_highest_score(
     assert verdict.winner == "threshold"
     assert (
         "Of the 2 rules that beat the constant, tree has the highest test score, but its lead over this one, which"
-        " needs 3 numbers to its 6, cannot be told from noise: +0.04 points"
+        " needs 3 numbers to its 6, cannot be told from noise: +0.05 points"
     ) in verdict.evidence
 
 
@@ -91,7 +91,7 @@ def test_a_simpler_rule_that_was_passed_over_is_named_with_the_reason():
     record = confirmation([(rule("tree", 6), around(0.83, *OTHER)), (rule("threshold", 3), around(0.82, *THIRD)), BEST])
     verdict = judge_confirmation(record)
     assert verdict.winner == "tree"
-    assert "Threshold is simpler and beats the constant too, but tree is ahead of it: +0.99 points" in verdict.evidence
+    assert "Threshold is simpler and beats the constant too, but tree is ahead of it: +1.00 points" in verdict.evidence
     assert "Of the 2 rules that beat the constant it has the highest test score." in verdict.evidence
 
 
@@ -126,7 +126,7 @@ def test_before_the_last_seed_no_winner_is_named():
 
 
 def test_seeds_added_after_a_look_ask_for_a_clearer_lead():
-    record = confirmation([(rule("a"), around(0.8012, *OTHER)), BEST])
+    record = confirmation([(rule("a"), around(0.8009, *OTHER)), BEST])
     once = judge_confirmation(record)
     again = judge_confirmation(record.model_copy(update={"settings": {"seeds_asked": [3, 5, 7, 8, 9, 10]}}))
     assert once.kind == "rule"
@@ -178,7 +178,7 @@ def test_a_kpi_of_the_users_own_is_named_and_written_in_its_own_values():
     verdict = judge_confirmation(record)
     assert verdict.headline == "A beats the best constant λ = 0.5 by 0.105 of test nll."
     assert "It reaches 0.302, the constant 0.407: +0.105 (95 % interval +0.0958 to +0.114)" in verdict.evidence
-    assert "Labels alone reach 0.507" in verdict.evidence
+    assert "Labels alone reach 0.508" in verdict.evidence
     assert "Gains are signed so that more is better." in verdict.caveat
 
 
