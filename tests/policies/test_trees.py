@@ -90,9 +90,9 @@ def test_only_what_the_live_questions_ask_is_needed_and_measured():
 
 
 def test_the_gradients_are_located_only_if_they_are_asked_about():
-    where = {"tier": "logit", "pair": "halves"}
-    assert tree(root="cosine", **where).measurement == Measurement("logit", "halves")
-    assert "at the logits, on two halves of the batch" in tree(root="cosine", **where).rule()
+    where = {"tier": "last_block", "pair": "halves"}
+    assert tree(root="cosine", **where).measurement == Measurement("last_block", "halves")
+    assert "in the last block, on two halves of the batch" in tree(root="cosine", **where).rule()
     assert tree(root="progress", **where).measurement == Measurement()
 
 
