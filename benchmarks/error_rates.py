@@ -4,11 +4,12 @@
 
 Accuracies are made of what a finalist is worth, what a seed does to all finalists alike, what it does to this one, and
 the step of one picture; one student's validation and test accuracy share part of its noise, and the validation pictures
-favour some finalists for good. Three questions:
+favour some finalists for good. Four questions:
 
 - nothing to find: rules exactly as good as the best constant. How often is a winner named?
 - a gain: one rule is ahead by what the verdict itself says would have been seen. How often is it found?
 - two good rules: is the simpler one named where they are equally good, and the better one where it is clearly better?
+- seeds added until a winner is named: how often is one, with nothing to find?
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ CURVES = {
     "near": (-0.2, -0.2, 0.0, -0.2, -0.2),
 }
 """What the constants of `CONSTANTS` are worth, in points below the best."""
+LOOKS = ((10,), (10, 20), (5, 10, 15, 20))
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -217,6 +219,30 @@ def tally(problem: Problem, simulations: int, seed: int) -> Tally:
     )
 
 
+def named_at_a_look(problem: Problem, looks: Sequence[int], simulations: int, seed: int) -> tuple[int, int]:
+    """How often a winner is named at one of several looks, each with more seeds, and how often it would be if looks
+    were free.
+    """
+    rng = np.random.default_rng(seed)
+    as_told, free = 0, 0
+    for _ in range(simulations):
+        whole = simulate(dataclasses.replace(problem, seeds=max(looks)), rng)
+        records = [
+            whole.model_copy(
+                update={
+                    "seeds": whole.seeds[:look],
+                    "results": tuple(result for result in whole.results if result.seed < look),
+                    "settings": {"seeds_asked": list(looks[: place + 1])},
+                }
+            )
+            for place, look in enumerate(looks)
+        ]
+        as_told += any(choose(record, compare(record)) for record in records)
+        unaware = [record.model_copy(update={"settings": {}}) for record in records]
+        free += any(choose(record, compare(record)) for record in unaware)
+    return as_told, free
+
+
 def _named(record: ConfirmationRecord, comparison: Comparison, constant: str | None) -> bool:
     """Whether a rule would be said to beat this one constant."""
     rules = [row for row in comparison.rows if row.role == "rule"]
@@ -255,7 +281,7 @@ def planted(idle: Iterable[tuple[Problem, Tally]]) -> list[Problem]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the three tables."""
+    """Print the four tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=2_000, help="confirmations of each problem (2,000)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="side by side (all cores)")
@@ -274,6 +300,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         gains = planted(idle)
         _print_found(run(gains))
         _print_simplest(run(two_good_rules(gains[0])))
+        grown = [pool.submit(named_at_a_look, Problem(), looks, options.simulations, 0) for looks in LOOKS]
+        _print_looks([job.result() for job in grown], options.simulations)
     print(f"\n{options.simulations:,} confirmations a row, {time.perf_counter() - began:.0f} s")
 
 
@@ -313,6 +341,13 @@ def _print_found(rows: list[tuple[Problem, Tally]]) -> None:
             f"{problem.title:<44} {problem.gains[1]:>6.2f} {found / result.count:>7.1%}"
             f" {(result.winners - found) / result.count:>16.1%} {result.overstated:>19.2f} {result.covered:>18.1%}"
         )
+
+
+def _print_looks(rows: list[tuple[int, int]], simulations: int) -> None:
+    print("\nNothing to find, seeds added until a winner is named (promised: at most 5 %)")
+    print(f"{'seeds at each look':<44}  verdict   if looks were free")
+    for looks, (as_told, free) in zip(LOOKS, rows, strict=True):
+        print(f"{', '.join(map(str, looks)):<44} {as_told / simulations:>8.1%} {free / simulations:>20.1%}")
 
 
 def _print_simplest(rows: list[tuple[Problem, Tally]]) -> None:
