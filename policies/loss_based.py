@@ -10,8 +10,9 @@ import dataclasses
 import math
 
 from policies.measuring import MeasuringPolicy
-from policies.parameter import choice, integer
+from policies.parameter import integer
 from policies.policy import Decision, Need, Observation
+from policies.scaled import PublishedScale
 
 # Losses beyond these say only "vanished" or "exploded"; the bound keeps exponentials of their logarithms finite.
 _SMALLEST, _LARGEST = 1e-12, 1e12
@@ -47,15 +48,8 @@ class LossPolicy(MeasuringPolicy):
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
-class ScaledLossPolicy(LossPolicy):
+class ScaledLossPolicy(LossPolicy, PublishedScale):
     """A rule on the losses whose published weights do not add up to a constant."""
-
-    scale: str = choice(
-        "unit",
-        options=("unit", "published"),
-        searched=False,
-        meaning="common factor s: 1, or the sum of the published weights, which also changes the step's length",
-    )
 
     def mix(self, log_distill: float, log_task: float, reason: str) -> Decision:
         """The decision for published weights, given as logarithms."""
@@ -63,6 +57,3 @@ class ScaledLossPolicy(LossPolicy):
         if self.scale == "unit":
             return Decision(weight, reason=reason)
         return Decision(weight, math.exp(log_distill) + math.exp(log_task), reason)
-
-    def _scale_in_words(self) -> str:
-        return ", at the length that the method was published with" if self.scale == "published" else ""

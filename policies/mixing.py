@@ -16,8 +16,8 @@ from typing import ClassVar
 
 from policies.geometric import GeometricPolicy, log_ratio
 from policies.geometry import Geometry
-from policies.parameter import choice
 from policies.policy import Decision
+from policies.scaled import PublishedScale
 
 # Loss ratios beyond this say only "one loss has vanished".
 _LARGEST_LOG_RATIO = math.log(1e12)
@@ -48,23 +48,13 @@ class ClosedFormPolicy(GeometricPolicy):
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
-class ScaledPolicy(ClosedFormPolicy):
+class ScaledPolicy(ClosedFormPolicy, PublishedScale):
     """A closed form whose published weights do not add up to 1."""
-
-    scale: str = choice(
-        "unit",
-        options=("unit", "published"),
-        searched=False,
-        meaning="common factor s: 1, or the sum of the published weights, which also changes the step's length",
-    )
 
     def mix(self, distill_weight: float, task_weight: float, reason: str, branch: int = 0) -> Decision:
         """The decision for published weights, which are not negative and not both zero."""
         total = distill_weight + task_weight
         return Decision(distill_weight / total, total if self.scale == "published" else 1.0, reason, branch)
-
-    def _scale_in_words(self) -> str:
-        return ", at the length that the method was published with" if self.scale == "published" else ""
 
 
 def pair_readings(geometry: Geometry) -> tuple[float, float]:
