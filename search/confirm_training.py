@@ -48,7 +48,7 @@ def train_finalist(finalist: Finalist, seed: int, base: TrialSettings, pictures:
     distillation = Distillation(settings_of(finalist, base, seed), data)
     for _ in distillation.records():
         pass
-    student = distillation.replicates[0].student
+    student, history = distillation.replicates[0].student, distillation.history()
     validation = evaluate(student, data.validation, base.own_kpis)
     test = evaluate(student, data.evaluation_set(pictures.test, pictures.test_targets), base.own_kpis)
     result = SeedResult(
@@ -56,9 +56,12 @@ def train_finalist(finalist: Finalist, seed: int, base: TrialSettings, pictures:
         seed=seed,
         validation=validation.scores,
         test=test.scores,
-        seconds=distillation.history().training_seconds,
+        seconds=history.training_seconds,
         own_kpis=test.own_kpis,
         validation_kpis=validation.own_kpis,
+        trace=history.trace,
+        interventions=history.interventions,
+        skipped_steps=history.skipped_steps,
     )
     stream = io.BytesIO()
     torch.save({name: value.cpu() for name, value in student.state_dict().items()}, stream)

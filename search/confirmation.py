@@ -12,6 +12,7 @@ import pydantic
 from policies.parameter import Value
 from trainables.figures import ModelFigures, SetScore
 from trainables.objective import ACCURACY, Objective
+from trainables.records import TracePoint
 from trainables.settings import Settings
 
 __all__ = [
@@ -74,6 +75,12 @@ class SeedResult(Settings):
     """The user's own KPIs, by name, on the test pictures."""
     validation_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The same on the validation pictures."""
+    trace: tuple[TracePoint, ...] = ()
+    """What the rule did along this training, at the steps that a trial is probed at."""
+    interventions: dict[str, int] = pydantic.Field(default_factory=dict)
+    """What the guard did: how often by kind."""
+    skipped_steps: int = 0
+    """Steps that the guard did not let the optimiser take."""
 
 
 class ConfirmationRecord(Settings):

@@ -200,18 +200,21 @@ class Distillation:
         return record
 
     def _trace_point(self, same: list[Step]) -> TracePoint:
-        """The mean over the replicates of one probed step; ratios average geometrically."""
+        """The mean over the replicates of one probed step, and how far they lie apart; ratios average geometrically."""
         geometries = [s.geometry for s in same if s.geometry is not None]
         logs = [log_ratio(g) for g in geometries]
+        weights, cosines = [s.decision.weight for s in same], [g.cosine for g in geometries]
         return TracePoint(
             step=same[0].step,
             epoch=same[0].step / self.replicates[0].steps_per_epoch,
-            weight=statistics.fmean(s.decision.weight for s in same),
+            weight=statistics.fmean(weights),
             scale=statistics.fmean(s.decision.scale for s in same),
-            cosine=statistics.fmean(g.cosine for g in geometries),
+            cosine=statistics.fmean(cosines),
             norm_ratio=math.exp(statistics.fmean(logs)),
             task_loss=statistics.fmean(float(s.task_loss) for s in same),
             distill_loss=statistics.fmean(float(s.distill_loss) for s in same),
+            weight_range=(min(weights), max(weights)),
+            cosine_range=(min(cosines), max(cosines)),
         )
 
     def _check_scores(self) -> None:

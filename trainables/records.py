@@ -55,6 +55,10 @@ class TracePoint(Settings):
     """Geometric mean over the replicates."""
     task_loss: float
     distill_loss: float
+    weight_range: tuple[float, float] | None = None
+    """Lowest and highest λ over the replicates; None in older histories, as is `cosine_range`."""
+    cosine_range: tuple[float, float] | None = None
+    """Lowest and highest cosine over the replicates."""
 
 
 class DecisionEntry(NamedTuple):

@@ -161,6 +161,18 @@ def test_trace_spans_the_training_and_is_bounded(settings, data):
     assert all(-1 <= p.cosine <= 1 and p.norm_ratio > 0 and math.isfinite(p.task_loss) for p in trace)
 
 
+def test_trace_tells_how_far_the_seeds_lie_apart(settings, data):
+    settings = settings.model_copy(update={"policy": PolicySettings(family="norm_balance")})
+    both = run(settings, data)[0].history().trace
+    single = [run(settings.model_copy(update={"seeds": (seed,)}), data)[0].history().trace for seed in settings.seeds]
+    for point, *alone in zip(both, *single, strict=True):
+        for read, ends in ((lambda p: p.weight, point.weight_range), (lambda p: p.cosine, point.cosine_range)):
+            values = [read(p) for p in alone]
+            assert ends == (min(values), max(values))
+            assert read(point) == pytest.approx(statistics.fmean(values))
+    assert any(point.cosine_range[0] < point.cosine_range[1] for point in both)
+
+
 def test_decisions_of_every_seed_are_logged_when_they_change(settings, data):
     policy = PolicySettings(
         family="norm_ratio_threshold", parameters={"threshold": 1.2, "measure_every": 1, "smoothing": 0.0}
