@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import NamedTuple
 
 import ray
@@ -45,6 +46,7 @@ def train_finalist(finalist: Finalist, seed: int, base: TrialSettings, pictures:
     torch.set_num_threads(base.device.threads or 1)
     compute = select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids()))
     data = DeviceAssets(pictures.assets, compute)
+    began = time.time()
     distillation = Distillation(settings_of(finalist, base, seed), data)
     for _ in distillation.records():
         pass
@@ -57,6 +59,7 @@ def train_finalist(finalist: Finalist, seed: int, base: TrialSettings, pictures:
         validation=validation.scores,
         test=test.scores,
         seconds=history.training_seconds,
+        began=began,
         own_kpis=test.own_kpis,
         validation_kpis=validation.own_kpis,
         trace=history.trace,

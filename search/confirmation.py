@@ -71,6 +71,8 @@ class SeedResult(Settings):
     test: SetScore
     seconds: float
     """Of training."""
+    began: float | None = None
+    """When it began, in seconds since 1970 (UTC)."""
     own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The user's own KPIs, by name, on the test pictures."""
     validation_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
