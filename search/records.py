@@ -8,14 +8,18 @@ from typing import Any, Literal
 import pydantic
 
 from policies.parameter import Value
-from trainables.objective import Objective
+from search.objectives import COSTS, Cost
+from trainables.objective import ACCURACY, Objective
 from trainables.records import TrialHistory
 from trainables.settings import Settings
 
 _OBJECTIVE = {"name": "objective", "direction": "direction"}
 """Field -> where the search file has it."""
 
-TrialStatus = Literal["pending", "running", "finished", "failed"]
+TrialStatus = Literal["pending", "running", "finished", "eliminated", "failed"]
+"""`eliminated`: it left the race over seeds before its last one, so it has no score. `search.racing` says why."""
+ENDED: tuple[TrialStatus, ...] = ("finished", "eliminated", "failed")
+"""Of trials that need no more work."""
 
 
 class TrialRecord(Settings):
@@ -42,13 +46,26 @@ class TrialRecord(Settings):
     error: str | None = None
     """The last line of what went wrong, for a failed trial."""
     history: TrialHistory = TrialHistory()
-    folder: str = ""
-    """Of its checkpoints, inside the search's folder."""
+    """Of all its seeds that have been trained to their end, or of its first ones while these are trained."""
+    opening: TrialHistory | None = None
+    """Of the first heat's seeds alone, which all trials have in common; None where that is `history`."""
+    folders: tuple[str, ...] = ()
+    """Of its checkpoints, inside the search's folder: one a heat."""
 
     @property
     def score(self) -> float | None:
         """Mean over the replicates of what is searched for, higher being better; None unless finished."""
         return self.history.score if self.status == "finished" else None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Those that were trained to their end."""
+        return tuple(replicate.seed for replicate in self.history.replicates)
+
+    @property
+    def partial_score(self) -> float | None:
+        """Mean over its seeds so far, of a trial without a score. Not to be compared where seeds are not the same."""
+        return None if self.status == "finished" else self.history.score
 
 
 class SearchRecord(Settings):
@@ -72,6 +89,23 @@ class SearchRecord(Settings):
         return Objective.parse(
             {name: self.config[key] for name, key in _OBJECTIVE.items() if self.config.get(key) is not None}
         )
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """What the search file weighs against the score: its `objectives` but for the score itself."""
+        asked = self.config.get("objectives") or ()
+        return tuple(cost for cost in COSTS if cost in asked)
+
+    @property
+    def resolution(self) -> float:
+        """One validation picture in accuracy; 0 if the settings do not tell, or something else is searched for.
+
+        Accuracies move in steps of one picture, so a few seeds can differ by exactly the same amount by chance; a
+        deviation below one picture must not be taken for certainty.
+        """
+        data = self.config.get("data")
+        size = data.get("validation_size") if isinstance(data, dict) and self.objective.name == ACCURACY else None
+        return 1.0 / size if isinstance(size, int) and size > 0 else 0.0
 
     @property
     def finished(self) -> tuple[TrialRecord, ...]:

@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+from search.pareto import fronts
 from search.records import SearchRecord, TrialRecord
 from search.report.importance import Importance, importances
 from search.report.ranking import compare_to_constant, rank_families
@@ -35,6 +36,7 @@ def report_json(search: SearchRecord, *, computed: tuple[Importance, ...] | None
         "confirmed_on_test_set": False,
         "families": [family.model_dump(mode="json") for family in rank_families(search)],
         "comparison_to_constant": _comparison(search),
+        "fronts": [front.model_dump(mode="json") for front in fronts(search)],
         "importances": [
             item.model_dump(mode="json") for item in (importances(search) if computed is None else computed)
         ],

@@ -6,6 +6,7 @@ from search.records import SearchRecord
 from search.report.drawing import Figure, style
 from search.report.figure_importance import importance_figure
 from search.report.figure_parameters import parameter_figures
+from search.report.figure_pareto import front_figures
 from search.report.figure_scores import scores_figure
 from search.report.figure_training import training_figures
 from search.report.importance import Importance
@@ -17,6 +18,7 @@ def figures(search: SearchRecord, importances: tuple[Importance, ...]) -> tuple[
         found = (
             scores_figure(search),
             *training_figures(search),
+            *front_figures(search),
             importance_figure(importances),
             *parameter_figures(search),
         )

@@ -11,7 +11,7 @@ import statistics
 
 from policies.parameter import Value
 from search.records import SearchRecord, TrialRecord
-from trainables.objective import ACCURACY, Objective
+from trainables.objective import Objective
 from trainables.settings import Settings
 
 CONSTANT_FAMILY = "fixed"
@@ -142,7 +142,7 @@ def compare_to_constant(search: SearchRecord) -> ConstantComparison:
     labels_alone = next(
         (t for t in search.finished if t.family == CONSTANT_FAMILY and t.parameters.get("weight") == 0.0), None
     )
-    objective, resolution = search.objective, _resolution(search)
+    objective, resolution = search.objective, search.resolution
     return ConstantComparison(
         constant=_best(constant, objective) if constant else None,
         labels_alone=_best(labels_alone, objective) if labels_alone else None,
@@ -189,14 +189,3 @@ def _paired(trial: TrialRecord, constant: TrialRecord, objective: Objective, res
     return PairedDifference(
         family=trial.family, number=trial.number, seeds=seeds, mean=mean, standard_error=error, low=low, high=high
     )
-
-
-def _resolution(search: SearchRecord) -> float:
-    """One validation picture in accuracy; 0 if the settings do not tell, or something else is searched for.
-
-    Accuracies move in steps of one picture, so a few seeds can differ by exactly the same amount by chance; a
-    deviation below one picture must not be taken for certainty.
-    """
-    data = search.config.get("data")
-    size = data.get("validation_size") if isinstance(data, dict) and search.objective.name == ACCURACY else None
-    return 1.0 / size if isinstance(size, int) and size > 0 else 0.0

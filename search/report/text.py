@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.records import SearchRecord
+from search.report.front_text import render_fronts
 from search.report.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank, compare_to_constant, rank_families
 from search.report.verdict import judge
 from search.scale import Scale
@@ -36,6 +37,7 @@ def render_table(search: SearchRecord, width: int) -> RenderableType:
         settings = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in best.shared.items())
         found = f"trial {best.number}" + (f", {settings}" if settings else "")
         parts += [Text(), Text(f"Best rule ({found}):"), Padding(Text(best.rule), (0, 0, 0, 2))]
+    parts += render_fronts(search, width)
     failed = [trial for trial in search.trials if trial.status == "failed"]
     if failed:
         parts += [Text(), Text(f"{count(len(failed), 'trial')} failed:")]

@@ -1,0 +1,63 @@
+"""What a better score costs, in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from search.objectives import COST_TITLES
+from search.pareto import Front, FrontPoint, fronts
+from search.records import SearchRecord
+from search.scale import Scale
+from search.wording import family_title
+
+_MEDIUM = 72
+
+
+def render_fronts(search: SearchRecord, width: int) -> list[RenderableType]:
+    """A table for each front, cheapest point first; nothing where no cost differs."""
+    parts: list[RenderableType] = []
+    for front in fronts(search):
+        scale = Scale(search.objective)
+        parts += [Text(), Text(_heading(front, scale), style="bold"), _table(front, scale, width)]
+    return parts
+
+
+def _heading(front: Front, scale: Scale) -> str:
+    costs = " and ".join(COST_TITLES[cost] for cost in front.costs)
+    if len(front.points) == 1:
+        return f"Of {scale.title} and {costs}, one trial is best in all:"
+    return f"The best {scale.title} for its {costs}:"
+
+
+def _table(front: Front, scale: Scale, width: int) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for cost in front.costs:
+        table.add_column("numbers" if cost == "complexity" else cost, justify="right", no_wrap=True)
+    table.add_column(Text(scale.title), justify="right", no_wrap=True)
+    stepwise = len(front.costs) == 1 and len(front.points) > 1
+    if stepwise:
+        table.add_column("gain", justify="right", no_wrap=True)
+    if stepwise and width >= _MEDIUM:
+        table.add_column("95 % interval", no_wrap=True)
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("family", no_wrap=True)
+    for point in front.points:
+        cells = [f"{point.costs[cost]:,}" for cost in front.costs]
+        cells.append(f"{scale.value(point.score)} {scale.spread(point.spread)}".rstrip())
+        if stepwise:
+            cells.append("" if point.gain is None else scale.difference(point.gain.mean))
+        if stepwise and width >= _MEDIUM:
+            cells.append(_interval(point, scale))
+        cells += [str(point.number), family_title(point.family)]
+        table.add_row(*(Text(cell) for cell in cells), style="bold" if point.knee else "")
+    return table
+
+
+def _interval(point: FrontPoint, scale: Scale) -> str:
+    if point.gain is None:
+        return ""
+    if point.gain.low is None or point.gain.high is None:
+        return "not known"
+    return scale.interval(point.gain.low, point.gain.high)

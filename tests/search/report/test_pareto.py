@@ -1,0 +1,148 @@
+import io
+import random
+
+import pytest
+from rich.console import Console
+
+from search.pareto import fronts
+from search.report.document import report_json
+from search.report.drawing import style
+from search.report.figure_pareto import _get_front_infos, front_figures, gains_in_words
+from search.report.front_text import render_fronts
+
+
+def of(search, *costs):
+    return next(front for front in fronts(search) if front.costs == costs)
+
+
+def by_complexity(trial, make_search, entries, **changes):
+    """A search of trials given as (complexity, scores by seed)."""
+    return make_search(
+        *(trial(n, "tree", scores, complexity=complexity) for n, (complexity, scores) in enumerate(entries, start=1)),
+        **changes,
+    )
+
+
+def dominated(entry, others):
+    complexity, score = entry
+    return any(c <= complexity and s >= score and (c, s) != (complexity, score) for c, s in others)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_front_is_what_no_trial_beats_in_both(trial, make_search, seed):
+    rng = random.Random(seed)
+    entries = [(rng.randint(1, 6), (rng.randint(50, 60) / 100,)) for _ in range(25)]
+    front = of(by_complexity(trial, make_search, entries), "complexity")
+    plain = [(complexity, score) for complexity, (score,) in entries]
+    expected = sorted({entry for entry in plain if not dominated(entry, plain)})
+    assert [(p.costs["complexity"], p.score) for p in front.points] == expected
+    assert front.dominated == len(entries) - len(expected)
+
+
+def test_of_trials_alike_in_all_the_earliest_is_on_the_front(trial, make_search):
+    search = by_complexity(trial, make_search, [(2, (0.7,)), (1, (0.6,)), (2, (0.7,)), (1, (0.6,))])
+    assert [point.number for point in of(search, "complexity").points] == [2, 1]
+
+
+def test_where_complexity_never_differs_there_is_no_front(trial, make_search):
+    assert fronts(by_complexity(trial, make_search, [(1, (0.7,)), (1, (0.8,))])) == ()
+    assert fronts(make_search()) == ()
+
+
+def test_unfinished_and_failed_trials_are_on_no_front(trial, make_search):
+    search = make_search(
+        trial(1, "fixed", (0.6,)),
+        trial(2, "tree", (0.7,), complexity=3),
+        trial(3, "tree", (0.9,), complexity=2, status="failed", error="boom"),
+        trial(4, "tree", (0.9,), complexity=2, status="running"),
+    )
+    assert [point.number for point in of(search, "complexity").points] == [1, 2]
+
+
+def test_a_step_of_the_front_is_paired_by_seed(trial, make_search):
+    # A seed moves both alike, so a gain that is small beside the spread is clear.
+    search = by_complexity(trial, make_search, [(1, (0.70, 0.75, 0.80)), (3, (0.712, 0.760, 0.811))])
+    first, second = of(search, "complexity").points
+    assert first.gain is None
+    assert second.gain.mean == pytest.approx(0.011)
+    assert 0.0 < second.gain.low < 0.011 < second.gain.high
+    assert second.spread > 0.04
+
+
+def test_a_step_that_the_seeds_explain_says_so(trial, make_search):
+    search = by_complexity(trial, make_search, [(1, (0.70, 0.75, 0.80)), (3, (0.76, 0.74, 0.80))])
+    assert of(search, "complexity").points[1].gain.low < 0.0
+
+
+def test_a_step_of_equal_pictures_is_as_uncertain_as_one_picture(trial, make_search):
+    one = 1 / 5000  # the example's validation set
+    search = by_complexity(trial, make_search, [(1, (0.70, 0.75)), (3, (0.70 + one, 0.75 + one))])
+    assert of(search, "complexity").points[1].gain.low < 0.0
+
+
+def test_the_knee_is_where_more_begins_to_buy_less(trial, make_search):
+    scores = {1: 0.60, 2: 0.70, 3: 0.79, 4: 0.80, 5: 0.805}
+    search = by_complexity(trial, make_search, [(c, (s,)) for c, s in scores.items()])
+    assert [p.costs["complexity"] for p in of(search, "complexity").points if p.knee] == [3]
+
+
+@pytest.mark.parametrize("scores", [{1: 0.6, 5: 0.8}, {1: 0.6, 3: 0.65, 5: 0.8}, {1: 0.6, 3: 0.7, 5: 0.8}])
+def test_a_front_without_a_bend_has_no_knee(trial, make_search, scores):
+    search = by_complexity(trial, make_search, [(c, (s,)) for c, s in scores.items()])
+    assert not any(p.knee for p in of(search, "complexity").points)
+
+
+def trading(trial, make_search):
+    """Two numbers gain clearly over one; the two more of a tree gain nothing that the seeds would not."""
+    return make_search(
+        trial(1, "fixed", (0.700, 0.750, 0.800)),
+        trial(2, "norm_balance", (0.722, 0.771, 0.823), complexity=2),
+        trial(3, "tree", (0.730, 0.760, 0.831), complexity=4),
+        trial(4, "tree", (0.60, 0.65, 0.70), complexity=4),
+    )
+
+
+def test_the_figure_tells_what_the_last_step_gains(trial, make_search):
+    with style():
+        (figure,) = front_figures(trading(trial, make_search))
+    assert figure.name == "front-complexity"
+    assert "From 2 to 4 numbers in the rule: +0.17 points" in figure.caption
+    assert "which seeds alone may explain" in figure.caption
+    assert {item.label for item in figure.legend} == {"fixed", "norm balance", "tree"}
+    assert figure.svg.startswith("<svg")
+
+
+def test_the_figure_holds_all_trials_and_marks_the_front(trial, make_search):
+    (info,) = _get_front_infos(trading(trial, make_search))
+    assert [point.number for point in info.front.points] == [1, 2, 3]
+    assert [(record.number, cost) for record, cost in info.dominated] == [(4, 4)]
+    first, second = gains_in_words(info.front, info.cost, info.scale)
+    assert first.startswith("From 1 to 2 numbers in the rule: +2.20 points (95 % interval")
+    assert "may explain" not in first
+    assert "may explain" in second
+
+
+def test_a_search_without_a_choice_of_costs_has_no_figure(trial, make_search):
+    with style():
+        assert front_figures(make_search(trial(1, "fixed", (0.7,)))) == ()
+
+
+def test_the_report_holds_the_front_as_numbers(trial, make_search):
+    (front,) = report_json(trading(trial, make_search))["fronts"]
+    assert front["costs"] == ["complexity"]
+    assert front["dominated"] == 1
+    assert [point["number"] for point in front["points"]] == [1, 2, 3]
+    assert front["points"][1]["gain"]["mean"] == pytest.approx(0.022)
+    assert front["points"][0]["gain"] is None
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_terminal_shows_the_front(trial, make_search, width):
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    for part in render_fronts(trading(trial, make_search), width):
+        console.print(part)
+    lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines() if line.strip()]
+    assert lines[0] == "The best accuracy for its numbers in the rule:"
+    assert [line.split()[0] for line in lines[2:]] == ["1", "2", "4"]
+    assert ("95 % interval" in lines[1]) == (width == 80)
+    assert lines[3].endswith("2 norm balance")
