@@ -27,6 +27,7 @@ from search.sharing import check_shared
 from search.store import SearchStore
 from search.termination import terminated_like_interrupted
 from search.trials import read_search
+from trainables.pictures import PictureFormat
 from trainables.teacher import TeacherProgress
 
 _RETRIES_ON_A_CLUSTER = 2
@@ -88,7 +89,7 @@ def confirm_search(
         plan = plan_confirmation(search, config, settings, kept.read())
         for remark in plan.remarks:
             listener.stage(remark)
-        if plan.record.complete and plan.record.student_figures is not None:
+        if plan.record.complete and plan.record.student_figures is not None and plan.record.pictures is not None:
             listener.stage("everything is confirmed already; --seeds asks for more")
             return Confirmed(plan.record, {}, interrupted=False)
         with _session(launch, listener):
@@ -129,7 +130,8 @@ def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Gr
             " begin anew."
         )
     settings = {**record.settings, _TEST_DIGEST: ground.test_digest}
-    return record.model_copy(update={"settings": settings, "test_size": len(ground.pictures.test)})
+    known = {"test_size": len(ground.pictures.test), "pictures": PictureFormat.of(ground.pictures.assets)}
+    return record.model_copy(update={"settings": settings, **known})
 
 
 def _train(

@@ -12,6 +12,7 @@ import pydantic
 from policies.parameter import Value
 from trainables.figures import ModelFigures, SetScore
 from trainables.objective import ACCURACY, Objective
+from trainables.pictures import PictureFormat
 from trainables.records import TracePoint
 from trainables.settings import Settings
 
@@ -104,6 +105,8 @@ class ConfirmationRecord(Settings):
     """All students of a search are built alike, so one speaks for all."""
     test_size: int | None = None
     """Pictures in the test set: accuracies move in steps of 1/`test_size`."""
+    pictures: PictureFormat | None = None
+    """What students read, so that a stored one can be used where the data are not; None in older confirmations."""
     settings: dict[str, Any] = pydantic.Field(default_factory=dict)
     """Whatever else the run was told, such as the number of seeds."""
     complete: bool = False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from trainables.assets import Dataset, TrialAssets
 from trainables.settings import Settings
+
+if TYPE_CHECKING:
+    from trainables.assets import Dataset, TrialAssets
 
 
 class PictureFormat(Settings):
