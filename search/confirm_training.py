@@ -32,8 +32,7 @@ def settings_of(finalist: Finalist, base: TrialSettings, seed: int) -> TrialSett
     Steps are probed as in a trial, since a probed step adds its gradients up in another order: under a seed of the
     search the student is that of the trial to the last bit, on a CPU.
     """
-    own = {f"{finalist.family}.{name}": value for name, value in finalist.parameters.items()}
-    trial = apply_suggestion(base, {"family": finalist.family, **own, **finalist.shared})
+    trial = apply_suggestion(base, finalist.suggestion)
     return trial.model_copy(update={"seeds": (seed,), "evaluations": 1})
 
 

@@ -60,6 +60,12 @@ class Finalist(Settings):
     search_score: float | None
     """That trial's score."""
 
+    @property
+    def suggestion(self) -> dict[str, Any]:
+        """As `trainables.suggestion` describes it."""
+        own = {f"{self.family}.{name}": value for name, value in self.parameters.items()}
+        return {"family": self.family, **own, **self.shared}
+
 
 class SeedResult(Settings):
     """One finalist under one fresh seed."""
