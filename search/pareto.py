@@ -13,7 +13,10 @@ from search.evidence.paired import PairedTest, paired_test
 from search.objectives import COSTS, Cost
 from search.quiet import quiet_optuna
 from search.records import SearchRecord, TrialRecord
+from trainables.objective import Direction
 from trainables.settings import Settings
+
+_LESS: Direction = "minimize"
 
 
 class FrontPoint(Settings):
@@ -54,6 +57,15 @@ def fronts(search: SearchRecord) -> tuple[Front, ...]:
     asked = [cost for cost in varied if cost in search.costs]
     sets = [(cost,) for cost in varied] + ([tuple(asked)] if len(asked) > 1 else [])
     return tuple(_front(search, costs) for costs in sets)
+
+
+def on_fronts(search: SearchRecord) -> dict[int, tuple[tuple[Cost, ...], ...]]:
+    """The fronts that each finished trial is on, told by their costs; by the trial's number."""
+    found: dict[int, list[tuple[Cost, ...]]] = {trial.number: [] for trial in search.finished}
+    for front in fronts(search):
+        for point in front.points:
+            found[point.number].append(front.costs)
+    return {number: tuple(costs) for number, costs in found.items()}
 
 
 def cost_of(trial: TrialRecord, cost: Cost) -> int | None:
@@ -106,7 +118,7 @@ def _undominated(values: Sequence[tuple[float, ...]]) -> list[int]:
     if not values:
         return []
     with quiet_optuna():
-        directions = ["maximize", *(["minimize"] * (len(values[0]) - 1))]
+        directions: list[Direction] = ["maximize", *(_LESS for _ in values[0][1:])]
         study = optuna.create_study(directions=directions, storage=optuna.storages.InMemoryStorage())
         study.add_trials([optuna.create_trial(values=list(point)) for point in values])
         first: dict[tuple[float, ...], int] = {}

@@ -89,8 +89,8 @@ def _plot_front(info: FrontInfo) -> Figure:
     axes.set_xlabel(COST_TITLES[info.cost])
     axes.set_ylabel(score_label(info.scale, short=True))
     hidden = sum((trial.score or 0.0) < low for trial, _ in info.dominated)
-    for (trial, cost), offset in zip(info.dominated, jitter(len(info.dominated)), strict=True):
-        _plot_dominated(axes, trial, cost, offset, log=log)
+    for (trial, value), offset in zip(info.dominated, jitter(len(info.dominated)), strict=True):
+        _plot_dominated(axes, trial, value, offset, log=log)
     # What can be had for a cost: the best score up to there.
     scores = [point.score for point in info.front.points]
     axes.step([*costs, axes.get_xlim()[1]], [*scores, scores[-1]], where="post", color=INK, linewidth=1.0, zorder=2)

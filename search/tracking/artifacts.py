@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 
+from search.pareto import on_fronts
 from search.records import SearchRecord, TrialRecord
 from trainables.records import DecisionEntry
 
@@ -32,12 +33,21 @@ def trial_files(trial: TrialRecord, decisions: Sequence[DecisionEntry] = ()) -> 
 
 
 def search_files(search: SearchRecord) -> dict[str, str]:
-    """Name -> text: the resolved search file, and its trials ranked."""
+    """Name -> text: the resolved search file, and its trials ranked, with the fronts that each is on."""
     rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(("rank", "trial", "family", "score", "score_std", "complexity", "rule"))
+    writer, on_front = csv.writer(rows, lineterminator="\n"), on_fronts(search)
+    writer.writerow(("rank", "trial", "family", "score", "score_std", "complexity", "front", "rule"))
     writer.writerows(
-        (rank, trial.number, trial.family, trial.score, trial.history.score_std, trial.complexity, trial.rule)
+        (
+            rank,
+            trial.number,
+            trial.family,
+            trial.score,
+            trial.history.score_std,
+            trial.complexity,
+            "; ".join(" and ".join(costs) for costs in on_front[trial.number]),
+            trial.rule,
+        )
         for rank, trial in enumerate(search.finished, start=1)
     )
     return {"search.json": json.dumps(search.config, indent=2, ensure_ascii=False), "ranking.csv": rows.getvalue()}

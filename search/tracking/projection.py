@@ -92,8 +92,9 @@ class Projection:
         with quiet():
             self._open(search)
             parent = self._write_search(search)
+            fronts = wording.front_tags(search)
             for trial in search.trials:
-                self._write_trial(search, trial, parent)
+                self._write_trial(search, trial, parent, fronts.get(trial.number, {}))
             known = {trial.trial_id for trial in search.trials}
             for trial_id, run in self._trial_runs.items():
                 if trial_id not in known and run.status not in _ENDED:
@@ -111,7 +112,7 @@ class Projection:
             parent = self._write_search(search)
             for trial in search.trials:
                 if trial.trial_id in changed:
-                    self._write_trial(search, trial, parent)
+                    self._write_trial(search, trial, parent, {})
 
     def forget(self) -> None:
         """Drop what is known of the store, because a call failed and may or may not have been carried out."""
@@ -190,12 +191,12 @@ class Projection:
         self._end(run, status, max(ends, default=None))
         self._store_files(run, {**search_files(search), **files})
 
-    def _write_trial(self, search: SearchRecord, trial: TrialRecord, parent: _Run) -> None:
+    def _write_trial(self, search: SearchRecord, trial: TrialRecord, parent: _Run, fronts: dict[str, str]) -> None:
         run = self._trial_runs.get(trial.trial_id)
         status = _run_status(search, trial)
         if run is None and trial.status == "pending" and not trial.history.epochs:
             return
-        tags = wording.trial_tags(search, trial, parent.run_id)
+        tags = wording.trial_tags(search, trial, parent.run_id) | fronts
         if run is None:
             start = milliseconds(trial.started) or _now()
             run = self._trial_runs[trial.trial_id] = self._create(wording.run_name(trial), start, tags)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from typing import Any
 
+from search.pareto import on_fronts
 from search.records import SearchRecord, TrialRecord
 from search.scale import Scale
 from search.wording import number, percent
@@ -15,6 +16,7 @@ TRIAL_ID = "tune.trial_id"
 SEARCH = "kd.search"
 CREATED = "kd.created"
 ROLE = "kd.role"
+FRONT = "kd.front"
 
 _MAX_TAG = 8000
 _MAX_PARAMETER = 6000
@@ -72,8 +74,18 @@ def run_name(trial: TrialRecord) -> str:
     return f"{trial.number:03d} {trial.family}{constant}{' (baseline)' if trial.baseline else ''}"
 
 
+def front_tags(search: SearchRecord) -> dict[int, dict[str, str]]:
+    """By trial number: on which fronts of score and cost a trial of an ended search is, `none` if on none."""
+    if search.status == "running":
+        return {}
+    return {
+        number: {FRONT: "; ".join(f"score and {' and '.join(costs)}" for costs in found) or "none"}
+        for number, found in on_fronts(search).items()
+    }
+
+
 def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[str, str]:
-    """All tags of a trial's run but those that count what is written."""
+    """All tags of a trial's run but `front_tags` and those that count what is written."""
     tags = {
         PARENT: parent,
         TRIAL_ID: trial.trial_id,

@@ -207,6 +207,24 @@ def test_a_second_projection_changes_nothing(uri: str) -> None:
     assert runs_of(uri, "twice")[1]["trial2"].data.tags["error"] == "ValueError: loss is not finite"
 
 
+def test_an_ended_search_tells_which_trials_are_on_the_front(uri: str) -> None:
+    simple = make_trial(1, complexity=1, history=make_history(score=0.8))
+    best, beaten = make_trial(2, history=make_history(score=0.9)), make_trial(3, history=make_history(score=0.7))
+    running = make_search("front", simple, status="running")
+    sync(running, uri, EXPERIMENT)
+    assert "kd.front" not in runs_of(uri, "front")[1]["trial1"].data.tags
+    sync(make_search("front", simple, best, beaten), uri, EXPERIMENT)
+    parent, trials = runs_of(uri, "front")
+    assert {name: run.data.tags["kd.front"] for name, run in trials.items()} == {
+        "trial1": "score and complexity",
+        "trial2": "score and complexity",
+        "trial3": "none",
+    }
+    table = pathlib.Path(open_client(uri).download_artifacts(parent.info.run_id, "ranking.csv"))
+    rows = csv.DictReader(io.StringIO(table.read_text(encoding="utf-8")))
+    assert {row["trial"]: row["front"] for row in rows} == {"1": "complexity", "2": "complexity", "3": ""}
+
+
 def test_a_stopped_search_goes_on_in_the_same_runs(uri: str) -> None:
     running = make_search("resumed", make_trial(1), make_trial(2, "running"), status="running")
     sync(running, uri, EXPERIMENT)
