@@ -1,10 +1,12 @@
 """What a training step costs under a rule, as a ratio to the same step at a constant λ without this package.
 
     make bench
+    python benchmarks/step.py --device cuda
 
-Steps of both kinds are timed in turn in one process (A B A C …), one thread, by the CPU time that they use, so that
-other programs on the machine disturb little. Medians over the rounds, with the middle half in brackets. A ratio of 5/3
-is the floor for two backward passes over one graph, 1 + 2/(3k) for one measurement in k steps.
+Steps of both kinds are timed in turn in one process (A B A C …): on a CPU one thread, by the CPU time that it uses, so
+that other programs on the machine disturb little; on a GPU by the clock, from idle device to idle device. Medians over
+the rounds, with the middle half in brackets. A ratio of 5/3 is the floor for two backward passes over one graph,
+1 + 2/(3k) for one measurement in k steps.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ from torch import Tensor, nn
 
 from policies import LossBalancer, create_policy, distillation_loss
 from policies.meter import last_block
-from trainables.config import ModelSettings, TrainingSettings
+from trainables.config import DeviceSettings, ModelSettings, TrainingSettings
+from trainables.device import Compute, select_compute
 from trainables.models import create_model
 from trainables.optimization import create_optimizer
 
 EVERY = 10
+_CPU = Compute(torch.device("cpu"), bfloat16=False)
 
 
 class Case(NamedTuple):
@@ -49,6 +53,11 @@ CASES = (
     Case("CNN (16, 32, 64), 28×28", _CNN, (1, 28, 28), 10, 64, 10),
     Case("CNN (16, 32, 64), 28×28", _CNN, (1, 28, 28), 10, 128, 10),
     Case("ResNet-20, 32×32", ModelSettings(name="resnet20"), (3, 32, 32), 100, 64, 10),
+)
+GPU_CASES = (
+    Case("CNN (16, 32, 64), 28×28", _CNN, (1, 28, 28), 10, 64, 50),
+    Case("ResNet-20, 32×32", ModelSettings(name="resnet20"), (3, 32, 32), 100, 128, 20),
+    Case("ResNet-18, 64×64", ModelSettings(name="torchvision/resnet18"), (3, 64, 64), 100, 256, 10),
 )
 
 Backward = Callable[[Tensor, Tensor, Tensor], object]
@@ -156,19 +165,21 @@ class Cost(NamedTuple):
         return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def stepper(case: Case, make: Callable[[nn.Module], Backward]) -> Callable[[], None]:
-    """A function that trains for one step."""
+def stepper(case: Case, make: Callable[[nn.Module], Backward], compute: Compute) -> Callable[[], None]:
+    """A function that trains for one step, in the precision that trials have there."""
     torch.manual_seed(0)
+    device = compute.device
     student = create_model(case.model, image_shape=case.shape, classes=case.classes)
-    student = student.to(memory_format=torch.channels_last)
+    student = student.to(device).to(memory_format=compute.memory_format)
     optimizer = create_optimizer(student.parameters(), TrainingSettings())
-    images = torch.randn(case.batch, *case.shape).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(case.classes, (case.batch,))
-    teacher = torch.randn(case.batch, case.classes)
+    images = torch.randn(case.batch, *case.shape, device=device).contiguous(memory_format=compute.memory_format)
+    labels = torch.randint(case.classes, (case.batch,), device=device)
+    teacher = torch.randn(case.batch, case.classes, device=device)
     backward = make(student)
 
     def step() -> None:
-        logits = student(images)
+        with compute.autocast():
+            logits = student(images)
         optimizer.zero_grad(set_to_none=True)
         backward(logits, teacher, labels)
         optimizer.step()
@@ -176,26 +187,34 @@ def stepper(case: Case, make: Callable[[nn.Module], Backward]) -> Callable[[], N
     return step
 
 
-def timed(step: Callable[[], None], count: int) -> float:
-    """CPU seconds of `count` steps."""
-    began = time.process_time()
+def timed(step: Callable[[], None], count: int, *, gpu: bool = False) -> float:
+    """Seconds of `count` steps: of the CPU, or from idle GPU to idle GPU."""
+    if not gpu:
+        began = time.process_time()
+        for _ in range(count):
+            step()
+        return time.process_time() - began
+    torch.cuda.synchronize()
+    began = time.perf_counter()
     for _ in range(count):
         step()
-    return time.process_time() - began
+    torch.cuda.synchronize()
+    return time.perf_counter() - began
 
 
-def costs(case: Case, kinds: Sequence[str], rounds: int) -> dict[str, Cost]:
+def costs(case: Case, kinds: Sequence[str], rounds: int, compute: Compute = _CPU) -> dict[str, Cost]:
     """Each kind's cost; the constant λ is timed before each of them anew."""
-    base = stepper(case, constant)
-    steps = {kind: stepper(case, KINDS[kind]) for kind in kinds}
+    gpu = compute.device.type == "cuda"
+    base = stepper(case, constant, compute)
+    steps = {kind: stepper(case, KINDS[kind], compute) for kind in kinds}
     for step in (base, *steps.values()):
-        timed(step, EVERY)
+        timed(step, EVERY, gpu=gpu)
     ratios: dict[str, list[float]] = {kind: [] for kind in kinds}
     seconds = []
     for _ in range(rounds):
         for kind, step in steps.items():
-            before = timed(base, case.steps)
-            ratios[kind].append(timed(step, case.steps) / before)
+            before = timed(base, case.steps, gpu=gpu)
+            ratios[kind].append(timed(step, case.steps, gpu=gpu) / before)
             seconds.append(before / case.steps)
     return {kind: Cost(found, statistics.median(seconds)) for kind, found in ratios.items()}
 
@@ -210,31 +229,35 @@ def table(measured: dict[str, dict[str, Cost]]) -> Iterator[str]:
         yield f"| {kind} | {' | '.join(str(found[kind]) for found in measured.values())} |"
 
 
-def conditions(rounds: int) -> str:
+def conditions(rounds: int, compute: Compute = _CPU) -> str:
     """When and on what this was measured."""
-    return (
-        f"{time.strftime('%Y-%m-%d')}, torch {torch.__version__}, one thread of {platform.machine()}, {rounds} rounds;"
-        " median and middle half"
-    )
+    where = compute.describe() if compute.device.type == "cuda" else f"one thread of {platform.machine()}"
+    return f"{time.strftime('%Y-%m-%d')}, torch {torch.__version__}, {where}, {rounds} rounds; median and middle half"
 
 
-def measure(rounds: int, kinds: Sequence[str] = tuple(KINDS)) -> dict[str, dict[str, Cost]]:
+def measure(rounds: int, kinds: Sequence[str] = tuple(KINDS), compute: Compute = _CPU) -> dict[str, dict[str, Cost]]:
     """All cases by name, with a word to the terminal after each."""
     torch.set_num_threads(1)
     measured: dict[str, dict[str, Cost]] = {}
-    for case in CASES:
-        found = measured[str(case)] = costs(case, kinds, rounds)
+    for case in CASES if compute.device.type == "cpu" else GPU_CASES:
+        found = measured[str(case)] = costs(case, kinds, rounds, compute)
         print(f"{case}:", ", ".join(f"{kind} {cost}" for kind, cost in found.items()), flush=True)
     return measured
 
 
 def main() -> None:
-    """Measure, print the table and write it to RESULTS.md."""
+    """Measure, print the table and, for the CPU, write it to RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9, help="timings of each kind")
-    rounds = parser.parse_args().rounds
-    rows = list(table(measure(rounds)))
-    print(*rows, sep="\n")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--without", action="append", default=[], help="a kind to leave out, by its name's beginning")
+    arguments = parser.parse_args()
+    rounds, compute = arguments.rounds, select_compute(DeviceSettings(device=arguments.device))
+    kinds = [kind for kind in KINDS if not kind.startswith(tuple(arguments.without))]
+    rows = list(table(measure(rounds, kinds, compute)))
+    print(conditions(rounds, compute), *rows, sep="\n")
+    if arguments.device != "cpu" or arguments.without:
+        return
     text = f"# Results\n\nWritten by `make bench` on {conditions(rounds)}.\n\n" + "\n".join(rows) + "\n"
     (pathlib.Path(__file__).parent / "RESULTS.md").write_text(text, encoding="utf-8")
 
