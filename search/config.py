@@ -17,6 +17,7 @@ from policies.registry import FAMILIES, policy_class
 from search.confirmation import ConfirmationSettings
 from search.domains import Domain, check_domain, contains, ends
 from search.errors import SearchError, nearest
+from search.racing import Heat, RacingSettings, heats_of
 from trainables.config import (
     AugmentationSettings,
     CorruptionSettings,
@@ -68,6 +69,18 @@ class ResourceSettings(Settings):
     max_concurrent: int | None = Field(None, ge=1)
 
 
+def _racing(value: Any) -> Any:
+    """`true` stands for a race as it is by default, `false` for none."""
+    if isinstance(value, bool):
+        return {} if value else None
+    if value is None or isinstance(value, dict | RacingSettings):
+        return value
+    raise ValueError("should be true, false or a table like { reduction = 3 }")
+
+
+Racing = Annotated[RacingSettings | None, pydantic.BeforeValidator(_racing)]
+
+
 class SearchConfig(Settings):
     """One search: a teacher, a student, a data set, the families of rules to try, and how often."""
 
@@ -85,6 +98,8 @@ class SearchConfig(Settings):
     """Constant λ that are always among the first trials; they count towards the trials of `fixed`."""
     replicates: int = Field(3, ge=1, le=1000)
     """Seeds a trial; their mean is its score."""
+    racing: Racing = None
+    """Whether policies must earn their seeds: true or false, or a table of how. See `search.racing`."""
     seed: int = Field(0, ge=0, le=2**31)
     data: DataSettings = DataSettings()
     teacher: TeacherSettings
@@ -229,6 +244,16 @@ class SearchConfig(Settings):
         """Trials of the whole search."""
         return len(self.families) * self.trials_per_family
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of a whole trial."""
+        return tuple(range(self.seed, self.seed + self.replicates))
+
+    @property
+    def heats(self) -> tuple[Heat, ...]:
+        """In which parts the seeds of a trial are trained, and how many policies of each family come to each."""
+        return heats_of(self.racing, seeds=self.seeds, trials=self.trials_per_family)
+
     def base_trial(self) -> TrialSettings:
         """What every trial has in common."""
         return TrialSettings(
@@ -240,7 +265,7 @@ class SearchConfig(Settings):
             own_kpis=self.kpis,
             objective=Objective(name=self.objective, direction=self.direction),
             temperature=self.temperature,
-            seeds=tuple(range(self.seed, self.seed + self.replicates)),
+            seeds=self.seeds,
             device=self.device.model_copy(
                 update={"threads": self.device.threads or max(1, int(self.resources.cpus_per_trial))}
             ),

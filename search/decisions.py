@@ -28,12 +28,27 @@ def decision_reader(store: SearchStore) -> Callable[[TrialRecord], Sequence[Deci
 
 
 def stored_decisions(store: SearchStore, trial: TrialRecord) -> StoredLog | None:
-    """The decision log in the trial's newest checkpoint that has one; None if none has.
+    """The decision log of a trial, with the entries of all its heats that have come as far; None if it has none.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: a file is damaged.
     """
-    folder = f"{store.folder}/{trial.folder}"
+    found = (_newest_log(store, f"{store.folder}/{folder}") for folder in trial.folders)
+    logs = [log for log in found if log is not None]
+    alike = [log for log in logs if log.context.steps == logs[0].context.steps]
+    return _joined(alike) if alike else None
+
+
+def _joined(logs: Sequence[StoredLog]) -> StoredLog:
+    context = logs[0].context._replace(
+        seeds=tuple(seed for log in logs for seed in log.context.seeds),
+        dropped=sum(log.context.dropped for log in logs),
+    )
+    return StoredLog(context, tuple(entry for log in logs for entry in log.entries))
+
+
+def _newest_log(store: SearchStore, folder: str) -> StoredLog | None:
+    """From the newest checkpoint in the folder that has one."""
     found = store.filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
     # While a trial runs, Tune may delete a checkpoint between the listing and the reading.
     for checkpoint in sorted((info.path for info in found if info.base_name.startswith("checkpoint_")), reverse=True):

@@ -7,7 +7,7 @@ import math
 import pathlib
 import pickle
 import statistics
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search.config import SearchConfig
+from search.racing import FamilyRace, Turn
 from search.space import SearchSpace, build_space
 
 METRIC = "score"
@@ -32,12 +33,19 @@ class _Round:
 
 
 @dataclasses.dataclass
-class _Asked:
-    """A suggested trial: where it is told, and which round it belongs to."""
+class _Policy:
+    """A policy that is tried: what was suggested, where its score is told, and which round it belongs to."""
 
-    family: str
+    suggestion: dict[str, Any]
     trial: optuna.Trial
     round: int
+
+
+class _Run(NamedTuple):
+    """One of Tune's trials: a heat, from 0, of the policy with this number, from 1."""
+
+    number: int
+    heat: int
 
 
 class FairSearch(Searcher):  # type: ignore[misc]
@@ -48,6 +56,10 @@ class FairSearch(Searcher):  # type: ignore[misc]
     good and bad ones: in a study over all families the trials of a weaker family would all be bad, and it would be
     searched at random. Learning rate and temperature are modelled by another TPE, on the
     rounds' median scores.
+
+    Where policies are raced (`search.racing`), each heat is a trial of Tune's. The studies are told the scores of the
+    first heat: they are all over the same seeds, so a policy's score does not depend on how far it got. Further heats
+    begin when all policies have been suggested, so they could not steer anything.
 
     The first round tries everybody's defaults; the first rounds of `fixed` are the known baselines.
 
@@ -60,16 +72,41 @@ class FairSearch(Searcher):  # type: ignore[misc]
         self._space: SearchSpace = build_space(config)
         self._families = config.families
         self._baselines = config.baselines
+        self._total = config.total_trials
+        self._heats = config.heats
+        self._races = {family: FamilyRace(self._heats, config.trials_per_family) for family in config.families}
         seeds = np.random.SeedSequence(config.seed).generate_state(len(config.families) + 1).tolist()
         self._rounds_study = _study(seeds[0])
         self._studies = {family: _study(seed) for family, seed in zip(config.families, seeds[1:], strict=True)}
         self._rounds: list[_Round] = []
-        self._asked: dict[str, _Asked] = {}
+        self._policies: list[_Policy] = []
+        self._runs: dict[str, _Run] = {}
         self._ended: set[str] = set()
 
-    def suggest(self, trial_id: str) -> dict[str, Any]:
-        """The next trial, as `trainables.suggestion` describes it."""
-        turn, place = divmod(len(self._asked), len(self._families))
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next policy's first heat, or else another heat of one that has earned it.
+
+        Returns:
+            As `trainables.suggestion` describes it, with the policy's number, from 1, as `trial`; None while heats must
+            be waited for, and `Searcher.FINISHED` when all is done.
+        """
+        if len(self._policies) < self._total:
+            return self._begin_heat(trial_id, self._new_policy(), 0)
+        turns = []
+        for race in self._races.values():
+            turn = race.promote()
+            if not isinstance(turn, Turn):
+                return self._begin_heat(trial_id, *turn)
+            turns.append(turn)
+        return None if Turn.WAIT in turns else str(Searcher.FINISHED)
+
+    def _begin_heat(self, trial_id: str, number: int, heat: int) -> dict[str, Any]:
+        self._runs[trial_id] = _Run(number, heat)
+        return {**self._policies[number - 1].suggestion, "trial": number, "seeds": list(self._heats[heat].seeds)}
+
+    def _new_policy(self) -> int:
+        """Suggest a policy; its number."""
+        turn, place = divmod(len(self._policies), len(self._families))
         if place == 0:
             self._begin_round(first=turn == 0)
         family = self._families[place]
@@ -83,30 +120,38 @@ class FairSearch(Searcher):  # type: ignore[misc]
         study = self._studies[family]
         study.enqueue_trial(given)
         trial = study.ask()
-        suggestion = {"family": family, **space.suggest(trial, family)}
-        self._asked[trial_id] = _Asked(family, trial, turn)
-        return suggestion
+        self._policies.append(_Policy({"family": family, **space.suggest(trial, family)}, trial, turn))
+        self._races[family].enter(len(self._policies))
+        return len(self._policies)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Intermediate scores are not told: no pruner looks at them."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tell the studies how a trial ended.
+        """Tell the race how a heat ended, and the studies if it was a policy's first.
 
         A score that is not finite counts as a failure: Optuna would otherwise keep the trial as running for ever. A
         trial that is not known (it was suggested after the last snapshot before a kill) is passed over.
         """
-        asked = self._asked.get(trial_id)
-        if asked is None or trial_id in self._ended:
+        run = self._runs.get(trial_id)
+        if run is None or trial_id in self._ended:
             return
         self._ended.add(trial_id)
         score = None if error else (result or {}).get(METRIC)
-        of_round = self._rounds[asked.round]
+        if score is not None and not math.isfinite(score):
+            score = None
+        policy = self._policies[run.number - 1]
+        self._races[policy.suggestion["family"]].end(run.number, score)
+        if run.heat == 0:
+            self._tell(policy, score)
+
+    def _tell(self, policy: _Policy, score: float | None) -> None:
+        study, of_round = self._studies[policy.suggestion["family"]], self._rounds[policy.round]
         of_round.ended += 1
-        if score is None or not math.isfinite(score):
-            self._studies[asked.family].tell(asked.trial, state=TrialState.FAIL)
+        if score is None:
+            study.tell(policy.trial, state=TrialState.FAIL)
         else:
-            self._studies[asked.family].tell(asked.trial, score)
+            study.tell(policy.trial, score)
             of_round.scores.append(score)
         if of_round.ended == len(self._families):
             if of_round.scores:

@@ -19,7 +19,7 @@ from search.finish import publish_report, report_files
 from search.launch import Launch
 from search.preparation import Prepared, prepare
 from search.raysession import check_resources, ray_session
-from search.records import SearchRecord, TrialRecord
+from search.records import ENDED, SearchRecord, TrialRecord
 from search.searcher import METRIC, FairSearch
 from search.sharing import check_shared
 from search.snapshots import SnapshotKeeper, put_back
@@ -109,13 +109,13 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
             listener.begin(search, config)
             try:
                 keeper = None if store.local_folder is None else SnapshotKeeper(store.local_folder)
-                watch = Watch(config, [listener.trial, projection.update], listener.tick, keeper)
+                watch = Watch(config, search.trials, [listener.trial, projection.update], listener.tick, keeper)
                 _fit(config, launch, store, prepared, watch)
                 watch.keep_snapshot()  # Tune's last one comes after the last step
             finally:
                 listener.end()
             search = read_search(store)
-            ended = sum(trial.status in ("finished", "failed") for trial in search.trials)
+            ended = sum(trial.status in ENDED for trial in search.trials)
             search = search.model_copy(update={"status": "finished" if ended == config.total_trials else "stopped"})
             store.write_header(search, launch)
             listener.stage("writing the report")
@@ -172,7 +172,7 @@ def _fit(config: SearchConfig, launch: Launch, store: SearchStore, prepared: Pre
                 metric=METRIC,
                 mode="max",
                 search_alg=FairSearch(config),
-                num_samples=config.total_trials,
+                num_samples=config.total_trials * len(config.heats),  # at most; the searcher tells when it is done
                 max_concurrent_trials=config.resources.max_concurrent,
                 reuse_actors=True,
                 trial_dirname_creator=_folder_name,
@@ -192,8 +192,7 @@ def _fit(config: SearchConfig, launch: Launch, store: SearchStore, prepared: Pre
 
 
 def _folder_name(trial: Any) -> str:
-    number = int(str(trial.experiment_tag).partition("_")[0])
-    return f"{number:04d}-{trial.config['family']}-{trial.trial_id}"
+    return f"{trial.config['trial']:04d}-{trial.config['family']}-{trial.trial_id}"
 
 
 class _Relay:

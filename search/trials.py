@@ -1,19 +1,27 @@
-"""Tune's trials as `TrialRecord`s: live ones in the driver, and stored ones from a search's folder."""
+"""Tune's trials as `TrialRecord`s: live ones in the driver, and stored ones from a search's folder.
+
+Where policies are raced over seeds, a trial of the search is several of Tune's, one a heat.
+"""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import datetime
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ray.tune.experiment import Trial
 
 from policies.registry import create_policy
 from search.config import SearchConfig
-from search.records import SearchRecord, TrialRecord, TrialStatus
+from search.racing import Standing, left_the_race
+from search.records import ENDED, SearchRecord, TrialRecord, TrialStatus
 from search.space import is_baseline
 from search.store import SearchStore
+from trainables.heats import join_heats
+from trainables.objective import Objective
 from trainables.records import TrialHistory
 from trainables.suggestion import SHARED, policy_parameters
 from trainables.trial import HISTORY_FILE
@@ -31,8 +39,7 @@ def read_search(store: SearchStore) -> SearchRecord:
     if not store.has_snapshot():
         return record
     config = store.config()
-    trials = [trial_record(trial, config) for trial in _stored_trials(store)]
-    return record.model_copy(update={"trials": tuple(sorted(trials, key=lambda t: t.number))})
+    return record.model_copy(update={"trials": trial_records(map(heat_record, _stored_trials(store)), config)})
 
 
 def _stored_trials(store: SearchStore) -> list[Trial]:
@@ -49,12 +56,23 @@ def _stored_trials(store: SearchStore) -> list[Trial]:
     return trials
 
 
-def trial_record(trial: Trial, config: SearchConfig, status: TrialStatus | None = None) -> TrialRecord:
+@dataclasses.dataclass(frozen=True)
+class HeatRecord:
+    """One of Tune's trials: part of the seeds of the policy with this number, all of them where nothing is raced."""
+
+    trial_id: str
+    number: int
+    suggestion: dict[str, Any]
+    status: TrialStatus
+    started: datetime.datetime | None
+    ended: datetime.datetime | None
+    error: str | None
+    history: TrialHistory
+    folder: str
+
+
+def heat_record(trial: Trial, status: TrialStatus | None = None) -> HeatRecord:
     """One of Tune's trials; its history comes from its last checkpoint, its status from Tune unless given."""
-    suggestion: dict[str, Any] = trial.config
-    family = str(suggestion["family"])
-    policy = create_policy(family, dict(policy_parameters(suggestion)))
-    number = trial_number(trial)
     history = _history(trial)
     status = status or _STATUS.get(trial.status, "pending")
     if status == "finished" and history.score is None:
@@ -63,8 +81,56 @@ def trial_record(trial: Trial, config: SearchConfig, status: TrialStatus | None 
     if status == "finished" and start:
         # A busy driver may note the start only when the trial in a reused process is well under way.
         start = min(start, last_result - history.training_seconds)
-    return TrialRecord(
+    return HeatRecord(
         trial_id=trial.trial_id,
+        number=int(trial.config["trial"]),
+        suggestion=trial.config,
+        status=status,
+        started=_moment(start),
+        ended=_moment(last_result) if status in ENDED else None,
+        error=_error(trial) if status == "failed" else None,
+        history=history,
+        folder=trial.storage.trial_dir_name or "",
+    )
+
+
+def trial_records(heats: Iterable[HeatRecord], config: SearchConfig) -> tuple[TrialRecord, ...]:
+    """The trials that these heats are part of, by number. Of a trial all heats must be there, and of a family all
+    trials, since who left the race is seen from who went on.
+    """
+    by_number: dict[int, list[HeatRecord]] = {}
+    for heat in heats:
+        by_number.setdefault(heat.number, []).append(heat)
+    for of_trial in by_number.values():
+        of_trial.sort(key=lambda heat: heat.suggestion["seeds"])
+    standings: dict[str, list[Standing]] = {}
+    for number, of_trial in by_number.items():
+        standings.setdefault(str(of_trial[0].suggestion["family"]), []).append(
+            Standing(
+                number,
+                heats_begun=len(of_trial),
+                heats_ended=sum(heat.status == "finished" for heat in of_trial),
+                failed=any(heat.status == "failed" for heat in of_trial),
+            )
+        )
+    out = {number for family in standings.values() for number in left_the_race(family, config.heats)}
+    objective = config.base_trial().objective
+    return tuple(_trial_record(by_number[n], config, objective, eliminated=n in out) for n in sorted(by_number))
+
+
+def _trial_record(
+    heats: Sequence[HeatRecord], config: SearchConfig, objective: Objective, *, eliminated: bool
+) -> TrialRecord:
+    first, last = heats[0], heats[-1]
+    suggestion, number = first.suggestion, first.number
+    family = str(suggestion["family"])
+    policy = create_policy(family, dict(policy_parameters(suggestion)))
+    histories = [heat.history for heat in heats if heat.status == "finished"]
+    status = last.status
+    if status == "finished" and len(heats) < len(config.heats):
+        status = "eliminated" if eliminated else "pending"
+    return TrialRecord(
+        trial_id=first.trial_id,
         number=number,
         status=status,
         family=family,
@@ -73,17 +139,13 @@ def trial_record(trial: Trial, config: SearchConfig, status: TrialStatus | None 
         rule=policy.rule(),
         complexity=policy.complexity,
         baseline=is_baseline(config, number, family),
-        started=_moment(start),
-        ended=_moment(last_result) if status in ("finished", "failed") else None,
-        error=_error(trial) if status == "failed" else None,
-        history=history,
-        folder=trial.storage.trial_dir_name or "",
+        started=first.started,
+        ended=last.ended if status in ENDED else None,
+        error=last.error,
+        history=join_heats(histories, objective) if histories else first.history,
+        opening=first.history if len(histories) > 1 else None,
+        folders=tuple(heat.folder for heat in heats),
     )
-
-
-def trial_number(trial: Trial) -> int:
-    """The trial's place in the order of suggestions, from 1; Tune's tag begins with it."""
-    return int(str(trial.experiment_tag).partition("_")[0])
 
 
 def _history(trial: Trial) -> TrialHistory:

@@ -1,7 +1,8 @@
 """From what a searcher suggests to the settings of one trial.
 
-A suggestion is a flat mapping: `family`, `<family>.<parameter>` for the policy, and `learning_rate` and
-`temperature`, which are searched alike for every family. What it does not name stays as the base settings say.
+A suggestion is a flat mapping: `family`, `<family>.<parameter>` for the policy, `learning_rate` and `temperature`,
+which are searched alike for every family, and `seeds`, those that this part of the trial trains. What it does not name
+stays as the base settings say.
 """
 
 from __future__ import annotations
@@ -39,5 +40,6 @@ def apply_suggestion(base: TrialSettings, suggestion: Mapping[str, Any]) -> Tria
             "training": training,
             "policy": PolicySettings(family=family, parameters=parameters),
             "temperature": float(suggestion.get("temperature", base.temperature)),
+            "seeds": tuple(suggestion.get("seeds", base.seeds)),
         }
     )

@@ -1,0 +1,245 @@
+"""Races over seeds, simulated on the stored tables of trials: what they cost and what they lose.
+
+    python benchmarks/racing.py
+    python benchmarks/racing.py --repetitions 2000 --table benchmarks/data/trials-digits-quick.csv
+
+A repetition draws a search from a table (`benchmarks/trial_table.py`): its rounds, the recipe's baselines always among
+them, and the seeds it trains under. All replicates, or one of the races, then name the best policy of each family by
+its validation score. These finalists are confirmed on the seeds that are left: the one with the highest validation
+score there is the winner, and its mean test accuracy there is what counts.
+
+    steps      training steps, as a share of all replicates'
+    winner     how often the confirmed winner is the very policy that all replicates lead to
+    not worse  the same, or one that a paired one-sided t-test on the fresh seeds does not call worse (5 %)
+    loss       mean test accuracy given up against all replicates, in points, with its 95 % interval over repetitions
+    families   the same for each family's finalist, averaged
+
+All schemes see the same searches. The repetitions draw from one table, so their interval does not cover what another
+table would change.
+
+`synchronous`: all of a family's policies run a heat; the best of them, by the mean over all seeds so far, run the next.
+`asynchronous`: as Tune's ASHAScheduler stops trials, one bracket a family: who reaches a rung goes on if it is among the
+best 1/reduction of those that have reached it so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import scipy.stats
+
+FOLDER = pathlib.Path(__file__).parent / "data"
+Array: TypeAlias = "np.ndarray"
+
+
+class Table(NamedTuple):
+    """Accuracies, [families, rounds, seeds]."""
+
+    name: str
+    families: list[str]
+    validation: Array
+    test: Array
+
+
+def read_table(path: pathlib.Path) -> Table:
+    """A table's whole rounds."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    rounds = len(rows) // len(families)
+    seeds = sum(name.startswith("validation_") for name in rows[0])
+    of = {(row["family"], int(row["round"])): row for row in rows}
+
+    def scores(kind: str) -> Array:
+        return np.array(
+            [[[float(of[f, r][f"{kind}_{s}"]) for s in range(seeds)] for r in range(rounds)] for f in families]
+        )
+
+    return Table(path.stem.removeprefix("trials-"), families, scores("validation"), scores("test"))
+
+
+Scheme: TypeAlias = "Callable[[Array], tuple[int, int]]"
+"""Validation scores of one family's policies, [policies, seeds] -> the place of the best, trainings spent."""
+
+
+def all_replicates(scores: Array) -> tuple[int, int]:
+    """What a search without a race does."""
+    return int(scores.mean(1).argmax()), scores.size
+
+
+def synchronous(seeds: tuple[int, ...], entrants: tuple[int, ...]) -> Scheme:
+    """Heats of `entrants` policies, after which each has been trained under `seeds` seeds."""
+
+    def race(scores: Array) -> tuple[int, int]:
+        alive, spent, before = np.arange(len(scores)), 0, 0
+        for upto, most in zip(seeds, entrants, strict=True):
+            order = np.argsort(-scores[alive, :before].mean(1), kind="stable") if before else np.arange(len(alive))
+            alive = alive[order][:most]
+            spent += len(alive) * (upto - before)
+            before = upto
+        return int(alive[scores[alive, :before].mean(1).argmax()]), spent
+
+    return race
+
+
+def asynchronous(seeds: tuple[int, ...], reduction: float) -> Scheme:
+    """Policies come one after the other, each going on at once or never."""
+
+    def race(scores: Array) -> tuple[int, int]:
+        reached: list[list[float]] = [[] for _ in seeds]
+        spent, full = 0, []
+        for place, row in enumerate(scores):
+            before = 0
+            for rung, upto in enumerate(seeds):
+                spent += upto - before
+                before = upto
+                score = float(row[:upto].mean())
+                cutoff = np.percentile(reached[rung], 100 * (1 - 1 / reduction)) if reached[rung] else -math.inf
+                reached[rung].append(score)
+                if upto == seeds[-1]:
+                    full.append((score, -place))
+                elif score < cutoff:
+                    break
+        return -max(full)[1], spent
+
+    return race
+
+
+class Case(NamedTuple):
+    """One scheme at one number of replicates."""
+
+    replicates: int
+    name: str
+    scheme: Scheme
+
+
+def cases(trials: int) -> Iterator[Case]:
+    """All that is compared, for families of so many trials."""
+    for replicates, ladders in {
+        3: ((1, 3),),
+        5: ((1, 5), (1, 2, 5), (1, 3, 5), (2, 5)),
+        10: ((1, 10), (1, 3, 10), (1, 2, 5, 10), (2, 10), (2, 5, 10)),
+    }.items():
+        for ladder in ladders:
+            for reduction in (2, 3, 4):
+                for rounding in (math.floor, math.ceil):
+                    entrants = tuple(max(1, rounding(trials / reduction**k)) for k in range(len(ladder)))
+                    # The last heat is one policy's where the reduction does not say otherwise.
+                    yield Case(
+                        replicates,
+                        f"synchronous, {words(ladder)} seeds, {words(entrants)} policies",
+                        synchronous(ladder, entrants),
+                    )
+                yield Case(
+                    replicates,
+                    f"asynchronous, {words(ladder)} seeds, reduction {reduction}",
+                    asynchronous(ladder, reduction),
+                )
+
+
+def words(numbers: tuple[int, ...]) -> str:
+    """`1, 3, 10`."""
+    return ", ".join(map(str, numbers))
+
+
+class Search(NamedTuple):
+    """A drawn search: rounds in the order of their suggestion, its seeds and the fresh ones."""
+
+    rounds: Array
+    seeds: Array
+    fresh: Array
+
+
+def draw(table: Table, trials: int, replicates: int, baselines: int, random: np.random.Generator) -> Search:
+    """The rounds with baselines first, then others at random."""
+    _, rounds, seeds = table.validation.shape
+    others = random.choice(np.arange(baselines, rounds), trials - baselines, replace=False)
+    order = random.permutation(seeds)
+    return Search(np.concatenate([np.arange(baselines), others]), order[:replicates], order[replicates:])
+
+
+class Outcome(NamedTuple):
+    """What a scheme led to: each family's finalist as a round, the winner's place among the families, its cost."""
+
+    finalists: tuple[int, ...]
+    winner: int
+    spent: int
+
+
+def outcome(table: Table, search: Search, scheme: Scheme) -> Outcome:
+    """Race each family, and confirm."""
+    raced = [scheme(table.validation[f][np.ix_(search.rounds, search.seeds)]) for f in range(len(table.families))]
+    finalists = tuple(int(search.rounds[place]) for place, _ in raced)
+    fresh = [table.validation[f, r, search.fresh].mean() for f, r in enumerate(finalists)]
+    return Outcome(finalists, int(np.argmax(fresh)), sum(spent for _, spent in raced))
+
+
+def compare(table: Table, case: Case, searches: list[Search]) -> str:
+    """One row."""
+    steps, same, kept, losses, family_losses = [], [], [], [], []
+    for search in searches:
+        full, raced = outcome(table, search, all_replicates), outcome(table, search, case.scheme)
+        steps.append(raced.spent / full.spent)
+
+        def test(family: int, place: int, fresh: Array = search.fresh) -> Array:
+            return table.test[family, place, fresh]
+
+        best = test(full.winner, full.finalists[full.winner])
+        ours = test(raced.winner, raced.finalists[raced.winner])
+        alike = (full.winner, full.finalists[full.winner]) == (raced.winner, raced.finalists[raced.winner])
+        difference = best - ours
+        worse = False
+        if not alike and len(difference) > 1:
+            error = difference.std(ddof=1) / math.sqrt(len(difference))
+            quantile = scipy.stats.t.ppf(0.95, len(difference) - 1)
+            worse = bool(difference.mean() > quantile * error)
+        same.append(alike)
+        kept.append(alike or not worse)
+        losses.append(100 * difference.mean())
+        family_losses.append(
+            np.mean(
+                [
+                    100 * (test(f, a) - test(f, b)).mean()
+                    for f, (a, b) in enumerate(zip(full.finalists, raced.finalists, strict=True))
+                ]
+            )
+        )
+    half = 1.96 * np.std(losses, ddof=1) / math.sqrt(len(losses))
+    return (
+        f"| {case.replicates} | {case.name} | {np.mean(steps):.0%} | {np.mean(same):.0%} | {np.mean(kept):.0%} |"
+        f" {np.mean(losses):+.2f} ± {half:.2f} | {np.mean(family_losses):+.2f} |"
+    )
+
+
+def main() -> None:
+    """Print a table of races for each table of trials."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=pathlib.Path, action="append", help="[all of benchmarks/data]")
+    parser.add_argument("--trials", type=int, default=8, help="policies a family")
+    parser.add_argument("--baselines", type=int, default=4, help="of them, rounds that are always drawn")
+    parser.add_argument("--repetitions", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    for path in arguments.table or sorted(FOLDER.glob("trials-*.csv")):
+        table = read_table(path)
+        families, rounds, seeds = table.validation.shape
+        print(f"\n{table.name}: {families} families, {rounds} policies each, {seeds} seeds\n")
+        print("| replicates | race | steps | winner | not worse | loss | families |")
+        print("| --- | --- | --- | --- | --- | --- | --- |")
+        for case in cases(arguments.trials):
+            random = np.random.default_rng(arguments.seed)  # the same searches for all
+            searches = [
+                draw(table, arguments.trials, case.replicates, arguments.baselines, random)
+                for _ in range(arguments.repetitions)
+            ]
+            print(compare(table, case, searches), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Racing over seeds: a policy starts with few seeds and earns more by being among the best of its family.
+
+The seeds of a trial are trained in heats. Every policy runs the first one; after each heat the best of each family, by
+their mean score over all seeds so far, run the next (synchronous successive halving, arXiv 1502.07943, with seeds as
+the resource). Only those that have run them all have a score. Imports no Ray and no Optuna.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import statistics
+from collections.abc import Iterable, Sequence
+
+from pydantic import Field
+
+from trainables.settings import Settings
+
+
+class RacingSettings(Settings):
+    """How a search races its policies over seeds."""
+
+    first: int = Field(1, ge=1)
+    """Seeds of the first heat, which every policy runs."""
+    reduction: int = Field(3, ge=2, le=100)
+    """Of each family the best one in so many goes on to the next heat, and has so many times the seeds after it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Heat:
+    """Part of a trial's seeds, trained together; how many policies of each family run it, and their seeds after it."""
+
+    seeds: tuple[int, ...]
+    entrants: int
+    seeds_after: int
+
+
+def heats_of(racing: RacingSettings | None, *, seeds: Sequence[int], trials: int) -> tuple[Heat, ...]:
+    """The heats of a search; one of all seeds where nothing is raced.
+
+    Heat k leaves first · reductionᵏ seeds behind. The last one trains all that are left, and a heat that would leave
+    fewer than it has trained to the next is joined with it.
+
+    Args:
+        racing: the search's settings.
+        seeds: of a whole trial.
+        trials: policies of each family.
+    """
+    ends = [len(seeds)]
+    if racing is not None:
+        ends, most = [racing.first], len(seeds)
+        while ends[-1] * racing.reduction < most:
+            ends.append(ends[-1] * racing.reduction)
+        if len(ends) > 1 and most - ends[-1] < ends[-1] - ends[-2]:
+            ends.pop()
+        ends = [*(end for end in ends if end < most), most]
+    reduction = 1 if racing is None else racing.reduction
+    starts = [0, *ends[:-1]]
+    return tuple(
+        Heat(tuple(seeds[start:end]), max(1, trials // reduction**number), end)
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+    )
+
+
+def planned_trainings(heats: Iterable[Heat]) -> int:
+    """Trainings, one a seed, of each family where no trial fails."""
+    return sum(len(heat.seeds) * heat.entrants for heat in heats)
+
+
+class Turn(enum.Enum):
+    """What a race says where it names no policy."""
+
+    WAIT = "wait"
+    """Heats that run must end first."""
+    OVER = "over"
+    """Nothing is left to run."""
+
+
+@dataclasses.dataclass
+class _Entry:
+    """One policy's way through the race: its heats begun, and the scores of those that ended well."""
+
+    number: int
+    begun: int = 1
+    scores: list[float] = dataclasses.field(default_factory=list)
+    failed: bool = False
+
+    @property
+    def running(self) -> bool:
+        return not self.failed and self.begun > len(self.scores)
+
+
+class FamilyRace:
+    """The race of one family. Picklable, since a search's snapshot holds it.
+
+    Args:
+        heats: of the search.
+        trials: policies that will run the first heat.
+    """
+
+    def __init__(self, heats: Sequence[Heat], trials: int) -> None:
+        self._heats = tuple(heats)
+        self._trials = trials
+        self._entries: dict[int, _Entry] = {}
+
+    def enter(self, number: int) -> None:
+        """A policy begins its first heat."""
+        self._entries[number] = _Entry(number)
+
+    def end(self, number: int, score: float | None) -> None:
+        """The heat that a policy is in has ended with a mean score over its seeds, or has failed (None)."""
+        entry = self._entries[number]
+        if score is None:
+            entry.failed = True
+        else:
+            entry.scores.append(score)
+
+    def promote(self) -> tuple[int, int] | Turn:
+        """Let the next policy begin another heat: its number, and which heat from 0.
+
+        A policy that fails in a later heat is replaced by the next best of those it had left behind, so that every
+        family has its share.
+        """
+        if len(self._entries) < self._trials:
+            return Turn.WAIT
+        for number in range(1, len(self._heats)):
+            pool = [entry for entry in self._entries.values() if len(entry.scores) >= number]
+            if any(entry.running and entry.begun <= number for entry in self._entries.values()):
+                return Turn.WAIT
+            sound = [e for e in pool if e.begun > number and not e.failed]
+            waiting = [e for e in pool if e.begun == number and not e.failed]
+            if waiting and len(sound) < self._heats[number].entrants:
+                best = max(waiting, key=lambda e: (self._mean(e, number), -e.number))
+                best.begun += 1
+                return best.number, number
+        return Turn.WAIT if any(e.running for e in self._entries.values()) else Turn.OVER
+
+    def _mean(self, entry: _Entry, heats: int) -> float:
+        """Over the seeds of the first heats."""
+        return statistics.fmean(entry.scores[:heats], weights=[float(len(heat.seeds)) for heat in self._heats[:heats]])
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """Where a policy stands, as its trial's storage tells it."""
+
+    number: int
+    heats_begun: int
+    heats_ended: int
+    failed: bool
+
+
+def left_the_race(family: Iterable[Standing], heats: Sequence[Heat]) -> set[int]:
+    """Who has no heat to come, by number: the next heat has all its entrants without them.
+
+    It follows from which heats were begun, not from scores, so it agrees with what the search has done.
+    """
+    standings = list(family)
+    out = set()
+    for standing in standings:
+        ended = standing.heats_ended
+        if standing.failed or standing.heats_begun > ended or not 0 < ended < len(heats):
+            continue
+        sound = sum(other.heats_begun > ended and not other.failed for other in standings)
+        if sound >= heats[ended].entrants:
+            out.add(standing.number)
+    return out
