@@ -150,13 +150,21 @@ class Replicate:
 
     def batches(self) -> Iterator[Batch]:
         """The batches of the epoch to come, in an order drawn from PyTorch's global generator."""
+        return self.batches_in(self._draw_order(), self.epoch)
+
+    def batches_in(self, order: Tensor, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch.
+
+        Args:
+            order: int64 [S·B], training pictures, S batches after one another.
+            epoch: from 0; decides the view and what is broken.
+        """
         data = self.data
-        view = self.epoch % self.augmentation.views
-        targets = data.targets[self.epoch % len(data.targets)]
-        order = torch.randperm(len(data))[: self.steps_per_epoch * self.batch_size]
+        view = epoch % self.augmentation.views
+        targets = data.targets[epoch % len(data.targets)]
         sources = [order, order, order]
         if self.corruption is not None:
-            sources[1:] = map(torch.from_numpy, self.corruption.sources(order.numpy(), self.epoch))
+            sources[1:] = map(torch.from_numpy, self.corruption.sources(order.numpy(), epoch))
         on_device = torch.stack(sources).to(data.compute.device)
         for pictures, label_sources, target_sources in on_device.view(3, -1, self.batch_size).unbind(1):
             images = self.augmentation.apply(data.images[pictures], pictures, view)
@@ -194,6 +202,15 @@ class Replicate:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.balancer.load_state_dict(state["balancer"])
+
+    def order_of(self, epoch: int) -> Tensor:
+        """The order of an epoch's pictures, past, present or to come, int64 [S·B]; no generator is moved by asking."""
+        with self._random(epoch + 1):
+            return self._draw_order()
+
+    def _draw_order(self) -> Tensor:
+        """From PyTorch's global generator; the first that an epoch draws."""
+        return torch.randperm(len(self.data))[: self.steps_per_epoch * self.batch_size]
 
     def _random(self, stream: int) -> _SeededRandom:
         return _SeededRandom(self.seed, stream, self.data.compute.device)

@@ -1,0 +1,133 @@
+"""What virtual steps at one place of a training tell, as plain data. No torch.
+
+W: the λ that are tried at each place.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from trainables.settings import Settings
+
+Loss = Literal["task", "distill", "mean"]
+"""The two losses as they are trained, label smoothing included, and the mean of both; in nats a picture."""
+LOSSES: tuple[Loss, ...] = ("task", "distill", "mean")
+
+StepKind = Literal["optimizer", "plain", "fixed_length"]
+"""`optimizer`: the training's own optimiser in its present state, momentum, preconditioning and weight decay included.
+`plain`: -η·u(λ), u(λ) = λ g_d + (1-λ) g_t of the batch. `fixed_length`: as `plain`, but equally long at every λ. η and
+the length are such that at λ = ½ all three are equally long."""
+STEP_KINDS: tuple[StepKind, ...] = ("optimizer", "plain", "fixed_length")
+
+_NUMBERS = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+
+
+class ProbeSettings(Settings):
+    """Where and how virtual steps are taken."""
+
+    probes: int = Field(20, ge=1, le=1000)
+    """Places along the training, evenly spread, as many as there are steps at most."""
+    weights: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=3)] = tuple(
+        i / 10 for i in range(11)
+    )
+    """The λ that are tried, ascending."""
+    horizons: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = (1, 5, 20)
+    """After how many steps at a λ, on the batches to come, the held-out losses are measured; ascending, 1 the first."""
+    pictures: int = Field(250, ge=10)
+    """Held-out pictures, drawn at random once for all seeds from the validation pictures; all if there are fewer."""
+
+    @pydantic.model_validator(mode="after")
+    def _ascending(self) -> ProbeSettings:
+        for name in ("weights", "horizons"):
+            values = getattr(self, name)
+            if list(values) != sorted(set(values)):
+                raise ValueError(f"`{name}` must ascend, but got {', '.join(map(str, values))}")
+        if self.horizons[:1] != (1,):
+            raise ValueError("`horizons` must begin with 1, the single step that the predictions are about")
+        return self
+
+
+class Response(Settings):
+    """How one loss changes on one set by a virtual step, by λ; and what was predicted. All tuples are [W], in nats.
+
+    g and H are the loss's gradient and Hessian on that set, Δ is the step. The losses are computed in double precision.
+    """
+
+    model_config = _NUMBERS
+
+    true: tuple[float, ...]
+    """L(θ+Δ) - L(θ)."""
+    first: tuple[float, ...]
+    """⟨g, Δ⟩."""
+    plain: tuple[float, ...]
+    """-η⟨g, u(λ)⟩: first order, as if the optimiser took plain steps."""
+    second: tuple[float | None, ...]
+    """⟨g, Δ⟩ + ½ ΔᵀHΔ. None for λ at which H was not asked: with `optimizer` only 0, the middle one and 1 are."""
+    halfway: tuple[float, ...] | None = None
+    """⟨g, Δ⟩ + 2·(L(θ+Δ/2) + L(θ-Δ/2) - 2L(θ)): second order, with the curvature met over half the step; it sees the
+    kinks of ReLU and of pooling, which H does not. With `optimizer` only."""
+    error: tuple[float, ...] | None = None
+    """Standard error of `true` over the pictures; held-out pictures only."""
+    gap_error: tuple[float, ...] | None = None
+    """Standard error of `true` minus its least value over λ; held-out pictures only."""
+
+
+class VirtualSteps(Settings):
+    """The steps of one kind at one place."""
+
+    model_config = _NUMBERS
+
+    lengths: tuple[float, ...]
+    """‖Δ‖, [W]."""
+    batch: dict[Loss, Response]
+    """On the training batch itself, with batch statistics and dropout as in training."""
+    held_out: dict[Loss, Response]
+    """On held-out pictures, in evaluation mode."""
+
+
+class Angle(Settings):
+    """The geometry of g_d and g_t on one set, over the whole student."""
+
+    model_config = _NUMBERS
+
+    cosine: float
+    norm_ratio: float
+    """‖g_d‖/‖g_t‖."""
+    task_norm: float
+
+
+class ProbeRecord(Settings):
+    """One place of one training, before its step `step`."""
+
+    model_config = _NUMBERS
+
+    seed: int
+    step: int
+    progress: float
+    """step/total steps, in [0, 1)."""
+    learning_rate: float
+    weight: float
+    """λ of the training's own step."""
+    batch: Angle
+    """What a rule sees."""
+    held_out: Angle
+    task_alignment: float
+    """cos between g_t on the batch and g_t on the held-out pictures."""
+    distill_alignment: float
+    """The same of g_d."""
+    cross_alignment: float
+    """cos between g_d on the batch and g_t on the held-out pictures."""
+    task_loss: float
+    """On the held-out pictures, as is `distill_loss`."""
+    distill_loss: float
+    plain_rate: float
+    """η of the plain steps."""
+    task_curvature: float
+    """η·g_tᵀH_t g_t/‖g_t‖² with the batch's g_t and the held-out H_t: at 1 a plain step along g_t reaches the least task
+    loss of that line, if it were a parabola."""
+    steps: dict[StepKind, VirtualSteps]
+    horizons: dict[int, dict[Loss, tuple[float, ...]]]
+    """Held-out change of the losses after so many steps of the optimiser at each λ, [W]; those that end in time."""
