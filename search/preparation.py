@@ -66,21 +66,30 @@ def prepare(
     Raises:
         KDPolicySearchError: something cannot be had or does not fit.
     """
-    listener.stage(f"loading {config.data.name}")
-    dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
-    # A student that does not fit the pictures must be told now, not by every trial; so must a KPI and a corruption.
-    student = create_model(config.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
-    try_out(config.kpis, student, dataset)
-    if config.corruption is not None:
-        Corruption(
-            config.corruption, pictures=len(dataset.train), batch_size=config.training.batch_size, seed=config.seed
-        )
+    dataset = load_checked(config, launch, listener)
     if torch.cuda.is_available() and config.resources.gpus_per_trial == 0:
         listener.stage("this machine has a GPU that trials will not use; --gpus-per-trial 0.25 packs four on it")
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
         ray_is_up.wait()
         return teach_in_cluster(config, dataset, launch, listener, gpus=config.resources.gpus_per_trial)
     return teach(config, dataset, launch, listener.teacher)
+
+
+def load_checked(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Dataset:
+    """The data. A student, KPI or corruption that does not fit them must be told now, not by every training.
+
+    Raises:
+        KDPolicySearchError: something cannot be had or does not fit.
+    """
+    listener.stage(f"loading {config.data.name}")
+    dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
+    student = create_model(config.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
+    try_out(config.kpis, student, dataset)
+    if config.corruption is not None:
+        Corruption(
+            config.corruption, pictures=len(dataset.train), batch_size=config.training.batch_size, seed=config.seed
+        )
+    return dataset
 
 
 def teach(
