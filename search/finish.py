@@ -15,10 +15,10 @@ def publish_report(search: SearchRecord, launch: Launch) -> pathlib.Path:
     return write_report(search, launch.output / search.name / "report")
 
 
-def report_files(folder: pathlib.Path) -> dict[str, str]:
-    """A report as MLflow keeps it with the search's run: path -> text."""
+def report_files(folder: pathlib.Path) -> dict[str, bytes]:
+    """A report as MLflow keeps it with the search's run: path -> content."""
     return {
-        f"report/{path.relative_to(folder).as_posix()}": path.read_text(encoding="utf-8")
+        f"report/{path.relative_to(folder).as_posix()}": path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }

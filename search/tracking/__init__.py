@@ -6,6 +6,7 @@ Importing this package imports no MLflow; that happens where a store is opened.
 from __future__ import annotations
 
 from search.tracking.check import check_tracking
+from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.live import LiveProjection
 from search.tracking.projection import Projection
 from search.tracking.synchronise import TrackingReport, sync
@@ -15,6 +16,7 @@ from search.tracking.uri import default_tracking_uri
 __all__ = [
     "LiveProjection",
     "Projection",
+    "TrackedConfirmation",
     "TrackingReport",
     "check_tracking",
     "default_tracking_uri",

@@ -1,4 +1,7 @@
-"""The files that MLflow keeps with a run, as text."""
+"""The files that MLflow keeps with a run.
+
+Tables are CSV, which MLflow's page shows as tables. `log_table` would not do: it appends to a table that is there.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +15,28 @@ from search.records import SearchRecord, TrialRecord
 from trainables.records import DecisionEntry
 
 
-def trial_files(trial: TrialRecord, decisions: Sequence[DecisionEntry] = ()) -> dict[str, str]:
-    """Name -> text: the policy, its decision log, and every number of the trial; only those there are.
+def trial_files(trial: TrialRecord, decisions: Sequence[DecisionEntry] = ()) -> dict[str, bytes]:
+    """Name -> content: the policy, its decision log, and every number of the trial; only those there are.
 
     The log is stored as Parquet with the trial, but here as CSV, which MLflow's page shows as a table.
     """
     history = trial.history
     files = {}
     if history.policy:
-        files["policy.json"] = json.dumps(history.policy, indent=2, ensure_ascii=False)
+        files["policy.json"] = json.dumps(history.policy, indent=2, ensure_ascii=False).encode()
     if decisions:
         rows = io.StringIO()
         writer = csv.writer(rows, lineterminator="\n")
         writer.writerow("lambda" if field == "weight" else field for field in DecisionEntry._fields)
         writer.writerows(decisions)
-        files["decisions.csv"] = rows.getvalue()
+        files["decisions.csv"] = rows.getvalue().encode()
     if history.epochs:
-        files["history.json"] = history.to_json()
+        files["history.json"] = history.to_json().encode()
     return files
 
 
-def search_files(search: SearchRecord) -> dict[str, str]:
-    """Name -> text: the resolved search file, and its trials ranked, with the fronts that each is on."""
+def search_files(search: SearchRecord) -> dict[str, bytes]:
+    """Name -> content: the resolved search file, and its trials ranked, with the fronts that each is on."""
     rows = io.StringIO()
     writer, on_front = csv.writer(rows, lineterminator="\n"), on_fronts(search)
     writer.writerow(("rank", "trial", "family", "score", "score_std", "complexity", "front", "rule"))
@@ -50,4 +53,5 @@ def search_files(search: SearchRecord) -> dict[str, str]:
         )
         for rank, trial in enumerate(search.finished, start=1)
     )
-    return {"search.json": json.dumps(search.config, indent=2, ensure_ascii=False), "ranking.csv": rows.getvalue()}
+    settings = json.dumps(search.config, indent=2, ensure_ascii=False)
+    return {"search.json": settings.encode(), "ranking.csv": rows.getvalue().encode()}

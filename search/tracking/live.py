@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from search.records import SearchRecord, TrialRecord
+from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.problems import explain
 from search.tracking.projection import Projection, ReadDecisions
 from search.tracking.synchronise import TrackingReport
@@ -31,6 +32,7 @@ class LiveProjection:
         uri: of the MLflow store.
         experiment: of MLflow, by name.
         read_decisions: as for `Projection`.
+        confirmation: as for `Projection`; an earlier run's.
         interval: least seconds between two rounds of writing.
     """
 
@@ -41,10 +43,11 @@ class LiveProjection:
         experiment: str,
         *,
         read_decisions: ReadDecisions | None = None,
+        confirmation: TrackedConfirmation | None = None,
         interval: float = 2.0,
     ) -> None:
-        self._projection = Projection(uri, experiment, read_decisions)
-        self._files: Mapping[str, str] | None = None
+        self._projection = Projection(uri, experiment, read_decisions, confirmation)
+        self._files: Mapping[str, bytes] | None = None
         self._uri = uri
         self._search = search
         self._interval = interval
@@ -82,13 +85,13 @@ class LiveProjection:
             self._wake.notify()
 
     def finish(
-        self, search: SearchRecord, files: Mapping[str, str] | None = None, timeout: float = _SECONDS_TO_FINISH
+        self, search: SearchRecord, files: Mapping[str, bytes] | None = None, timeout: float = _SECONDS_TO_FINISH
     ) -> TrackingReport:
         """Project the search's final state and end the thread.
 
         Args:
             search: all that is known now; it replaces what was given to `update`.
-            files: path -> text, kept with the search's own run.
+            files: path -> content, kept with the search's own run.
             timeout: seconds to wait; after them the report says that MLflow is incomplete, and `sync` can complete it.
         """
         with self._wake:
@@ -100,8 +103,8 @@ class LiveProjection:
             self._wake.notify()
         self._thread.join(timeout)
         return TrackingReport(
-            runs=len(self._projection.runs),
-            points=self._projection.points,
+            runs=len(self._projection.tally.runs),
+            points=self._projection.tally.points,
             seconds=self._seconds,
             complete=self._complete,
             error=self._error,
@@ -120,7 +123,7 @@ class LiveProjection:
                 search = self._search.model_copy(update={"trials": trials})
             succeeded = self._write(search, None if everything or closing else changed)
             if closing and (succeeded or time.monotonic() >= self._give_up_at):
-                self._complete = succeeded and self._projection.file_problem is None
+                self._complete = succeeded and self._projection.tally.problem is None
                 return
             everything = not succeeded
             self._sleep(self._interval if succeeded else pause, closing=closing)
@@ -139,7 +142,7 @@ class LiveProjection:
             return False
         finally:
             self._seconds += time.monotonic() - began
-        self._error = self._projection.file_problem or self._error
+        self._error = self._projection.tally.problem or self._error
         return True
 
     def _sleep(self, seconds: float, *, closing: bool) -> None:

@@ -83,14 +83,14 @@ def trial_points(
     ends = [begin + round(1000 * s) for s in itertools.accumulate(record.seconds for record in history.epochs)]
     times = dict(zip((record.epoch for record in history.epochs), ends, strict=True))
     points = [
-        _point(name, value, record.epoch, times[record.epoch])
+        finite_point(name, value, record.epoch, times[record.epoch])
         for record in thin(history.epochs, expected_epochs, complete=complete)
         if record.epoch > after_epoch
         for name, value in _epoch_values(record).items()
     ]
     clock = ([0.0, *map(float, times)], [float(begin), *map(float, times.values())])
     points += [
-        _point(name, getattr(record, field), record.step, round(float(np.interp(record.epoch, *clock))))
+        finite_point(name, getattr(record, field), record.step, round(float(np.interp(record.epoch, *clock))))
         for record in thin(history.trace, expected_steps, complete=complete)
         if record.step > after_step
         for name, field in _STEP_METRICS.items()
@@ -115,9 +115,10 @@ def outcome_points(trial: TrialRecord, objective: Objective) -> list[Point]:
         }
     last = trial.history.epochs[-1].epoch if trial.history.epochs else 0
     moment = milliseconds(trial.ended or trial.started)
-    return [_point(name, value, last, moment) for name, value in values.items() if value is not None]
+    return [finite_point(name, value, last, moment) for name, value in values.items() if value is not None]
 
 
-def _point(name: str, value: float, step: int, timestamp: int) -> Point:
+def finite_point(name: str, value: float, step: int, timestamp: int) -> Point:
+    """A point whose value is NaN where it is not finite."""
     # MLflow stores an infinity as 1.8e308, which no axis survives; a NaN is left out of its charts.
     return Point(name=name, value=value if math.isfinite(value) else math.nan, step=step, timestamp=timestamp)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from search.errors import KDPolicySearchError, TrackingError
 from search.records import SearchRecord
+from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.problems import explain
 from search.tracking.projection import Projection, ReadDecisions
 from search.tracking.uri import without_password
@@ -41,8 +42,9 @@ def sync(
     search: SearchRecord,
     uri: str,
     experiment: str,
-    files: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
     read_decisions: ReadDecisions | None = None,
+    confirmation: TrackedConfirmation | None = None,
 ) -> TrackingReport:
     """Bring MLflow up to date with a search; nothing doubles if it was up to date already.
 
@@ -50,14 +52,15 @@ def sync(
         search: all that is known of it.
         uri: of the MLflow store.
         experiment: of MLflow, by name.
-        files: path -> text, kept with the search's own run.
+        files: path -> content, kept with the search's own run.
         read_decisions: as for `Projection`.
+        confirmation: as for `Projection`.
 
     Raises:
         TrackingError: the store fails.
     """
     began = time.monotonic()
-    projection = Projection(uri, experiment, read_decisions)
+    projection = Projection(uri, experiment, read_decisions, confirmation)
     try:
         projection.write(search, files)
     except KDPolicySearchError:
@@ -68,9 +71,9 @@ def sync(
             " (What is stored of the search itself is unharmed; try again when MLflow is well.)"
         ) from error
     return TrackingReport(
-        runs=len(projection.runs),
-        points=projection.points,
+        runs=len(projection.tally.runs),
+        points=projection.tally.points,
         seconds=time.monotonic() - began,
-        complete=projection.file_problem is None,
-        error=projection.file_problem,
+        complete=projection.tally.problem is None,
+        error=projection.tally.problem,
     )

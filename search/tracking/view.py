@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 
+_PREFIX = "mlflow.sharedViewState."
 _COLUMNS = (
     "metrics.`score`",
     "metrics.`score_std`",
@@ -20,20 +21,47 @@ _COLUMNS = (
 )
 
 
-def view_tag(search: str) -> tuple[str, str]:
-    """Name and value of the experiment's tag that holds the view of this search: its trials, best first."""
+_CONFIRMED_COLUMNS = (
+    "metrics.`test_score`",
+    "metrics.`test_score_std`",
+    "metrics.`gain`",
+    "metrics.`gain_low`",
+    "metrics.`gain_high`",
+    "metrics.`p_corrected`",
+    "metrics.`complexity`",
+    "tags.`policy.rule`",
+)
+
+
+def view_tags(search: str, *, confirmed: bool = False) -> dict[str, str]:
+    """Names and values of the experiment's tags that hold the views of this search.
+
+    They are its trials by score and, if it is confirmed, its finalists by test score; best first.
+    """
+    tags = {f"{_PREFIX}{search}": _view(search, "trial", "score", _COLUMNS)}
+    if confirmed:
+        tags[f"{_PREFIX}{confirmed_view(search)}"] = _view(search, "finalist", "test_score", _CONFIRMED_COLUMNS)
+    return tags
+
+
+def confirmed_view(search: str) -> str:
+    """The name of the view of a search's finalists."""
+    return f"{search}-confirmed"
+
+
+def _view(search: str, role: str, metric: str, columns: tuple[str, ...]) -> str:
     state = {
-        "searchFilter": f"tags.`kd.search` = '{search}' and tags.`kd.role` = 'trial'",
-        "orderByKey": "metrics.`score`",
+        "searchFilter": f"tags.`kd.search` = '{search}' and tags.`kd.role` = '{role}'",
+        "orderByKey": f"metrics.`{metric}`",
         "orderByAsc": False,
-        "selectedColumns": _COLUMNS,
+        "selectedColumns": columns,
     }
-    return f"mlflow.sharedViewState.{search}", json.dumps(state)
+    return json.dumps(state)
 
 
-def runs_url(base: str, experiment_id: str, search: str | None = None) -> str:
-    """The table of runs in the page at `base` (`http://host:port`), with the view of a search if one is named."""
+def runs_url(base: str, experiment_id: str, view: str | None = None) -> str:
+    """The table of runs in the page at `base` (`http://host:port`), as a view shows it if one is named."""
     query = {"workflowType": "machine_learning"}  # else the page shows what it has for language models
-    if search is not None:
-        query["viewStateShareKey"] = search
+    if view is not None:
+        query["viewStateShareKey"] = view
     return f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs?{urllib.parse.urlencode(query)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from typing import Any
 
+from search.confirmation import Finalist
 from search.pareto import on_fronts
 from search.records import SearchRecord, TrialRecord
 from search.scale import Scale
@@ -60,11 +61,11 @@ def search_parameters(search: SearchRecord) -> dict[str, str]:
     return _as_text(values)
 
 
-def trial_parameters(search: SearchRecord, trial: TrialRecord) -> dict[str, str]:
+def run_parameters(search: SearchRecord, trained: TrialRecord | Finalist) -> dict[str, str]:
     """Everything that a newcomer may want to compare or filter by, flat."""
-    values = {name: setting(search, path) for name, path in (_SETTINGS | _VARIED).items()} | trial.shared
-    values["policy.family"] = trial.family
-    values |= {f"policy.{name}": value for name, value in trial.parameters.items()}
+    values = {name: setting(search, path) for name, path in (_SETTINGS | _VARIED).items()} | trained.shared
+    values["policy.family"] = trained.family
+    values |= {f"policy.{name}": value for name, value in trained.parameters.items()}
     return _as_text(values)
 
 
@@ -97,12 +98,23 @@ def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[st
     }
     if trial.status == "failed":
         tags["error"] = trial.error or "no message"
-    return {name: _cut(value, _MAX_TAG) for name, value in tags.items()} | identity_tags(search)
+    return cut_tags(tags) | identity_tags(search)
 
 
-def search_tags(search: SearchRecord) -> dict[str, str]:
-    """All tags of the search's own run but those that count what is written."""
-    return {ROLE: "search", NOTE: _cut(_search_note(search), _MAX_TAG)} | identity_tags(search)
+def search_tags(search: SearchRecord, confirmed: str = "") -> dict[str, str]:
+    """All tags of the search's own run but its confirmation's and those that count what is written.
+
+    Args:
+        search: finished or not.
+        confirmed: what a confirmation says, as Markdown; it comes first.
+    """
+    note = f"{confirmed}\n---\n\n{_search_note(search)}" if confirmed else _search_note(search)
+    return cut_tags({ROLE: "search", NOTE: note}) | identity_tags(search)
+
+
+def cut_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Tags no longer than MLflow takes."""
+    return {name: _cut(value, _MAX_TAG) for name, value in tags.items()}
 
 
 def _trial_note(trial: TrialRecord, scale: Scale) -> str:

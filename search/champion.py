@@ -1,0 +1,104 @@
+"""The champion of a confirmed search: the student to use, and what speaks for it. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from policies.document import policy_document
+from policies.registry import create_policy
+from search.config import SearchConfig
+from search.confirmation import ConfirmationRecord, Finalist, SeedResult
+from search.evidence import Comparison, ConfirmedVerdict, compare, judge_confirmation
+from search.evidence.naming import title
+from search.scale import Scale
+from trainables.config import ModelSettings
+from trainables.pictures import PictureFormat
+from trainables.settings import Settings
+from trainables.suggestion import apply_suggestion
+
+
+class Champion(Settings):
+    """One of the students of the finalist that the verdict names."""
+
+    search: str
+    title: str
+    """Of the finalist: a rule by its family, a constant by its λ."""
+    finalist: Finalist
+    result: SeedResult
+    """The student's own."""
+    verdict: ConfirmedVerdict
+    comparison: Comparison
+    scale: Scale
+    policy: dict[str, Any]
+    """The contents of its `policy.json`."""
+    student: ModelSettings
+    pictures: PictureFormat
+
+
+def choose_champion(record: ConfirmationRecord, config: SearchConfig) -> Champion | None:
+    """The finalist that the verdict names, by its student with the highest validation score.
+
+    The test pictures choose nothing, so the student's own test score is as honest as the finalist's mean. Ties go to
+    the smaller seed.
+
+    Args:
+        record: of a confirmation, finished or not.
+        config: of its search.
+
+    Returns:
+        None while no verdict names anybody, or where a confirmation of an older release does not tell what pictures its
+        students read.
+    """
+    verdict = judge_confirmation(record)
+    if verdict.winner is None or record.pictures is None:
+        return None
+    finalist = next(finalist for finalist in record.finalists if finalist.key == verdict.winner)
+    results = [result for result in record.results if result.finalist == verdict.winner]
+    best = max(results, key=lambda result: (_validation(record, result), -result.seed))
+    trial = apply_suggestion(config.base_trial(), finalist.suggestion)
+    comparison = compare(record)
+    return Champion(
+        search=record.search,
+        title=title(record, finalist.key),
+        finalist=finalist,
+        result=best,
+        verdict=verdict,
+        comparison=comparison,
+        scale=Scale(record.objective),
+        policy=policy_document(
+            create_policy(finalist.family, dict(finalist.parameters)),
+            temperature=trial.temperature,
+            training=trial.training.model_dump(mode="json"),
+            evidence=_evidence(record, verdict, comparison, finalist),
+        ),
+        student=trial.student,
+        pictures=record.pictures,
+    )
+
+
+def _validation(record: ConfirmationRecord, result: SeedResult) -> float:
+    score = record.score(result, "validation")
+    return score if math.isfinite(score) else -math.inf
+
+
+def _evidence(
+    record: ConfirmationRecord, verdict: ConfirmedVerdict, comparison: Comparison, finalist: Finalist
+) -> dict[str, Any]:
+    """Where the policy comes from and what speaks for it; for people to read."""
+    row, objective = comparison.of(finalist.key), record.objective
+    lead = row.difference
+    return {
+        "search": record.search,
+        "trial": finalist.trial,
+        "confirmed_on_test_set": True,
+        "verdict": verdict.text,
+        "seeds": list(row.seeds),
+        "objective": objective.name,
+        "objective_direction": objective.direction,
+        "test_value": None if row.test is None else objective.value(row.test),
+        "validation_value": None if row.validation is None else objective.value(row.validation),
+        "lead_over_best_constant": lead.mean if lead else None,
+        "lead_95_percent_interval": [lead.low, lead.high] if lead else None,
+        "p_corrected": row.claim.p_corrected if row.claim else None,
+    }

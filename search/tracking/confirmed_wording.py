@@ -1,0 +1,269 @@
+"""How a confirmation is named, tagged, counted and described in MLflow."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from search.confirmation import ConfirmationRecord, Finalist, SeedResult
+from search.evidence import Comparison, ConfirmedVerdict, FinalistRow
+from search.evidence.naming import finalist_of, title
+from search.records import SearchRecord
+from search.scale import Scale
+from search.tracking import wording
+from search.tracking.series import Point, finite_point
+from search.wording import count
+
+FINALIST = "kd.finalist"
+RESULTS = "kd.results"
+_VERDICT = "kd.verdict"
+
+
+def run_name(record: ConfirmationRecord, finalist: Finalist) -> str:
+    """Such as `confirmed norm balance` or `confirmed λ = 0.9`."""
+    return f"confirmed {title(record, finalist.key)}"
+
+
+def finalist_tags(
+    search: SearchRecord,
+    record: ConfirmationRecord,
+    comparison: Comparison,
+    verdict: ConfirmedVerdict,
+    finalist: Finalist,
+    parent: str,
+) -> dict[str, str]:
+    """All tags of a finalist's run but those that count what is written."""
+    tags = {
+        wording.PARENT: parent,
+        wording.ROLE: "finalist",
+        FINALIST: finalist.key,
+        "policy.family": finalist.family,
+        "policy.rule": finalist.rule,
+        "kd.finalist_role": finalist.role,
+        "kd.winner": "yes" if finalist.key == verdict.winner else "no",
+        "kd.best_constant": "yes" if finalist.key == comparison.baseline else "no",
+        wording.NOTE: _finalist_note(record, comparison, verdict, finalist),
+    }
+    return wording.cut_tags(tags) | wording.identity_tags(search)
+
+
+def confirmation_tags(record: ConfirmationRecord, verdict: ConfirmedVerdict) -> dict[str, str]:
+    """What the search's own run says of its confirmation; without scores until a verdict names a winner."""
+    if verdict.winner is None:
+        total = len(record.finalists) * len(record.seeds)
+        return {"kd.confirmation": f"{len(record.results):,} of {count(total, 'training')}"}
+    return wording.cut_tags(
+        {
+            "kd.confirmation": f"finished on {count(len(record.seeds), 'fresh seed')}",
+            _VERDICT: verdict.headline,
+            "kd.verdict_kind": verdict.kind,
+            "kd.winner": verdict.winner,
+        }
+    )
+
+
+def confirmation_note(record: ConfirmationRecord, comparison: Comparison, verdict: ConfirmedVerdict) -> str:
+    """The verdict and a row for each finalist, best first, as Markdown."""
+    lines = [f"**{verdict.headline}**", ""]
+    if verdict.evidence:
+        lines += [verdict.evidence, ""]
+    if verdict.winner is None:
+        return "\n".join(lines)
+    if verdict.caveat:
+        lines += [verdict.caveat, ""]
+    scale = Scale(record.objective)
+    unit = " (points)" if scale.is_accuracy else ""
+    lines += [
+        f"| finalist | {scale.on('validation')} | {scale.on('test')} | against the best constant{unit}"
+        " | 95 % interval | p after Holm |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in _ranked(comparison):
+        name = title(record, row.key)
+        lead, interval, p_value = _versus(scale, row)
+        lines.append(
+            f"| {f'**{name}**' if row.key == verdict.winner else name} | {scale.value(row.validation)}"
+            f" | {scale.value(row.test)} | {'best constant' if row.key == comparison.baseline else lead}"
+            f" | {interval} | {p_value} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def confirmation_files(
+    record: ConfirmationRecord, comparison: Comparison, verdict: ConfirmedVerdict
+) -> dict[str, bytes]:
+    """Path -> content: verdict, finalists and every seed, as MLflow's page can show them."""
+    if verdict.winner is None:
+        return {}
+    value = record.objective.value
+    finalists = [
+        (
+            place,
+            title(record, row.key),
+            row.role,
+            None if row.validation is None else value(row.validation),
+            None if row.test is None else value(row.test),
+            row.spread,
+            *(
+                (None, None, None)
+                if row.difference is None
+                else (row.difference.mean, row.difference.low, row.difference.high)
+            ),
+            row.claim.p_corrected if row.claim else None,
+            len(row.seeds),
+            row.complexity,
+            finalist_of(record, row.key).rule,
+        )
+        for place, row in enumerate(_ranked(comparison), start=1)
+    ]
+    own = sorted({name for result in record.results for name in result.own_kpis})
+    seeds = [
+        (
+            title(record, result.finalist),
+            result.seed,
+            *_set_figures(result),
+            *(result.own_kpis.get(name) for name in own),
+            result.seconds,
+        )
+        for result in record.results
+    ]
+    return {
+        "confirmation/verdict.md": confirmation_note(record, comparison, verdict).encode(),
+        "confirmation/finalists.csv": _csv(
+            "rank finalist role validation test test_std gain gain_low gain_high p_corrected seeds complexity rule",
+            finalists,
+        ),
+        "confirmation/seeds.csv": _csv(
+            "finalist seed validation_accuracy test_accuracy test_loss test_calibration_error test_agreement"
+            f" {' '.join(own)} training_seconds",
+            seeds,
+        ),
+    }
+
+
+def seed_points(results: Sequence[SeedResult]) -> list[Point]:
+    """Each training's figures, the seed along the axis of steps."""
+    points = []
+    for result in results:
+        validation, test, loss, error, agreement = _set_figures(result)
+        values = {
+            "seed/validation_accuracy": validation,
+            "seed/test_accuracy": test,
+            "seed/test_loss": loss,
+            "seed/test_calibration_error": error,
+            "seed/test_agreement_with_teacher": agreement,
+            "seed/training_seconds": result.seconds,
+            **{f"seed/{name}": value for name, value in result.own_kpis.items()},
+        }
+        points += [
+            finite_point(name, value, result.seed, moment_of(result))
+            for name, value in values.items()
+            if value is not None
+        ]
+    return points
+
+
+def finalist_points(record: ConfirmationRecord, row: FinalistRow, moment: int) -> list[Point]:
+    """What one number says about a finalist; the number of seeds is the step, so that more seeds add points."""
+    value = record.objective.value
+    values = {
+        "score": None if row.validation is None else value(row.validation),
+        "test_score": None if row.test is None else value(row.test),
+        "test_score_std": row.spread,
+        "complexity": row.complexity,
+        **_lead(row),
+    }
+    return _points(values, row, moment)
+
+
+def verdict_points(
+    record: ConfirmationRecord, comparison: Comparison, verdict: ConfirmedVerdict, moment: int
+) -> list[Point]:
+    """What one number says about a confirmation that has a winner."""
+    if verdict.winner is None or verdict.baseline is None:
+        return []
+    winner, constant, value = comparison.of(verdict.winner), comparison.of(verdict.baseline), record.objective.value
+    values = {
+        "confirmed/winner_test_score": None if winner.test is None else value(winner.test),
+        "confirmed/constant_test_score": None if constant.test is None else value(constant.test),
+        "confirmed/teacher_test_accuracy": None if record.teacher is None else record.teacher.accuracy,
+        "confirmed/detectable_gain": comparison.detectable,
+        "confirmed/seeds": len(record.seeds),
+        **{f"confirmed/{name}": number for name, number in _lead(winner).items()},
+    }
+    return _points(values, winner, moment)
+
+
+def moment_of(result: SeedResult) -> int:
+    """When a training had ended, in milliseconds since 1970; its seed, where that is not known."""
+    # Written again, a point must have the same time: MLflow takes it for the same point then.
+    return result.seed if result.began is None else round(1000 * (result.began + result.seconds))
+
+
+def fingerprint(results: Sequence[SeedResult]) -> str:
+    """Changes with any of the results."""
+    told = [(result.seed, result.began, *_set_figures(result)) for result in results]
+    return f"{len(results)} {zlib.crc32(json.dumps(told).encode()):08x}"
+
+
+def _lead(row: FinalistRow) -> dict[str, float | None]:
+    lead = row.difference
+    return {
+        "gain": lead.mean if lead else None,
+        "gain_low": lead.low if lead else None,
+        "gain_high": lead.high if lead else None,
+        "p_corrected": row.claim.p_corrected if row.claim else None,
+    }
+
+
+def _points(values: dict[str, float | None], row: FinalistRow, moment: int) -> list[Point]:
+    step = len(row.seeds) + len(row.lost)
+    return [finite_point(name, value, step, moment) for name, value in values.items() if value is not None]
+
+
+def _set_figures(result: SeedResult) -> tuple[float, float, float, float, float | None]:
+    test = result.test
+    return result.validation.accuracy, test.accuracy, test.loss, test.calibration_error, test.agreement
+
+
+def _ranked(comparison: Comparison) -> list[FinalistRow]:
+    return sorted(comparison.rows, key=lambda row: -(row.test if row.test is not None else float("-inf")))
+
+
+def _versus(scale: Scale, row: FinalistRow) -> tuple[str, str, str]:
+    test = row.difference
+    if test is None:
+        return "–", "–", "–"
+    interval = "–" if test.low is None or test.high is None else scale.interval(test.low, test.high)
+    return scale.difference(test.mean), interval, f"{row.claim.p_corrected:.2g}" if row.claim else "–"
+
+
+def _finalist_note(
+    record: ConfirmationRecord, comparison: Comparison, verdict: ConfirmedVerdict, finalist: Finalist
+) -> str:
+    row, scale = comparison.of(finalist.key), Scale(record.objective)
+    lead, interval, p_value = _versus(scale, row)
+    lines = [f"**{finalist.rule}**", ""]
+    if finalist.key == verdict.winner:
+        lines += [f"The verdict names this one: {verdict.headline}", ""]
+    told = f"On {count(len(row.seeds), 'fresh seed')}: {scale.on('test')} {scale.value(row.test)}"
+    if row.spread is not None:
+        told += f" {scale.spread(row.spread)}"
+    if finalist.key == comparison.baseline:
+        lines.append(f"{told}. It is the best constant.")
+    else:
+        unit = " points" if scale.is_accuracy else ""
+        lines.append(f"{told}, {lead}{unit} against the best constant (95 % interval {interval}; p = {p_value}).")
+    return "\n".join(lines)
+
+
+def _csv(columns: str, rows: Sequence[Sequence[Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns.split())
+    writer.writerows(rows)
+    return text.getvalue().encode()

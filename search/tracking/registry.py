@@ -1,0 +1,250 @@
+"""The champion's student in MLflow's model registry, as a version of the model that is named like the search."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+import tempfile
+import warnings
+from typing import Any
+
+from search.champion import Champion
+from search.champion_card import ALIAS, card, evidence_files
+from search.errors import TrackingError
+from search.records import SearchRecord
+from search.tracking import wording
+from search.tracking.confirmed import TrackedConfirmation
+from search.tracking.confirmed_wording import moment_of
+from search.tracking.runs import Run, RunWriter, checksum_of, written
+
+_MODEL = "student"
+_EVIDENCE = "evidence"
+_STUDENT = "kd.student"
+_FILES = "kd.evidence"
+_VERSIONS = "mlflow.modelVersions"  # by which MLflow's page links a model to its versions; its server sets it, too
+_PICTURES = 2  # of the example; one would make torch.export fix the size of the batch
+_MISSING = "RESOURCE_DOES_NOT_EXIST"
+
+
+class Registry:
+    """Registers champions; registering one again changes nothing.
+
+    A student is one training of a confirmation. One that is new gets a new version; the alias `champion` goes to the
+    version of the student that was registered last.
+
+    Args:
+        writer: of the experiment that holds the finalists' runs.
+    """
+
+    def __init__(self, writer: RunWriter) -> None:
+        self.writer = writer
+        self.client = writer.client
+
+    def register(self, search: SearchRecord, confirmation: TrackedConfirmation, run: Run) -> None:
+        """Make the registry say who the champion is.
+
+        Args:
+            search: as projected.
+            confirmation: with its champion.
+            run: the finalist's, which produced the student.
+
+        Raises:
+            TrackingError: the name is taken by a model that is no search's.
+            Exception: whatever MLflow raises if a store fails; then register again.
+        """
+        champion = confirmation.champion
+        if champion is None or confirmation.read_student is None:
+            return
+        self._own_name(search)
+        student = _student_id(search, champion)
+        versions = self.client.search_model_versions(f"name = '{search.name}'", max_results=1000)
+        ours = [version for version in versions if version.tags.get(_STUDENT) == student]
+        if ours:
+            version = min(ours, key=lambda found: int(found.version))
+            model_id = version.tags["kd.model"]
+        else:
+            model_id = self._model(champion, student, run, confirmation.read_student(champion))
+            version = self._version(search, student, model_id, run)
+        self._describe(search, champion, version, model_id)
+        self._promote(search, version)
+
+    def _own_name(self, search: SearchRecord) -> None:
+        """Make sure that there is a registered model of the search's name, and that it is a search's."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = self.client.get_registered_model(search.name)
+        except MlflowException as error:
+            if error.error_code != _MISSING:
+                raise
+            about = f"Students of the search {search.name!r} that confirmations named; the latest is the `{ALIAS}`."
+            self.client.create_registered_model(search.name, tags={wording.SEARCH: search.name}, description=about)
+            return
+        if found.tags.get(wording.SEARCH) != search.name:
+            raise TrackingError(
+                f"MLflow's model registry has a model {search.name!r} that is no search's, so the champion is not"
+                f" registered. Rename that model, or give it the tag `{wording.SEARCH}` = `{search.name}` to share it."
+            )
+
+    def _model(self, champion: Champion, student: str, run: Run, weights: bytes) -> str:
+        """The id of the logged model that holds the student; one that was left half-written is replaced."""
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
+
+        found = self.client.search_logged_models([self.writer.experiment_id], f"tags.`{_STUDENT}` = '{student}'")
+        ready = None
+        for model in found:
+            if model.status == LoggedModelStatus.READY and ready is None:
+                ready = model
+            else:
+                self.client.delete_logged_model(model.model_id)
+        if ready is not None:
+            return str(ready.model_id)
+        model = self.client.create_logged_model(
+            self.writer.experiment_id,
+            name=_MODEL,
+            source_run_id=run.run_id,
+            tags={_STUDENT: student, wording.SEARCH: champion.search},
+            params=_parameters(champion),
+        )
+        with tempfile.TemporaryDirectory(prefix="kd-search-") as folder:
+            path = pathlib.Path(folder, "model")
+            try:
+                _save(champion, weights, path, model, run)
+            except Exception as error:  # of torch.export, which does not know every network
+                raise TrackingError(
+                    f"the champion's student ({champion.student.name}) is not registered, since it cannot be exported:"
+                    f" {' '.join(str(error).split())[:300]}"
+                ) from error
+            self.client.log_model_artifacts(model.model_id, str(path))
+        self.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        self.client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=champion.result.seed)])
+        metrics = [
+            Metric(name, value, moment_of(champion.result), champion.result.seed, model_id=model.model_id)
+            for name, value in _metrics(champion).items()
+        ]
+        self.client.log_batch(run.run_id, metrics=metrics)
+        self.writer.tally.runs.add(run.run_id)
+        return str(model.model_id)
+
+    def _version(self, search: SearchRecord, student: str, model_id: str, run: Run) -> Any:
+        location = self.client.get_logged_model(model_id).artifact_location
+        version = self.client.create_model_version(
+            search.name,
+            # Not `models:/<id>`: an SQLite store would look that up in the process's own default store.
+            source=location,
+            run_id=run.run_id,
+            model_id=model_id,
+            tags={_STUDENT: student, "kd.model": model_id},
+        )
+        self.client.set_logged_model_tags(
+            model_id, {_VERSIONS: json.dumps([{"name": search.name, "version": str(version.version)}])}
+        )
+        return version
+
+    def _describe(self, search: SearchRecord, champion: Champion, version: Any, model_id: str) -> None:
+        """Tags, description and files, which more seeds may change for the same student."""
+        number, tags = str(version.version), _tags(search, champion)
+        for name, value in tags.items():
+            if version.tags.get(name) != value:
+                self.client.set_model_version_tag(search.name, number, name, value)
+        text = card(champion)
+        if version.description != text:
+            self.client.update_model_version(search.name, number, text)
+        files = evidence_files(champion)
+        if version.tags.get(_FILES) != str(checksum_of(files)):
+            with written(files) as folder:
+                self.client.log_model_artifacts(model_id, str(folder), _EVIDENCE)
+            self.client.set_model_version_tag(search.name, number, _FILES, str(checksum_of(files)))
+
+    def _promote(self, search: SearchRecord, version: Any) -> None:
+        """Give the version the alias, unless a later search of the same name has it."""
+        number = str(version.version)
+        holder = str(self.client.get_registered_model(search.name).aliases.get(ALIAS, ""))
+        if holder == number:
+            return
+        if holder:
+            created = self.client.get_model_version(search.name, holder).tags.get(wording.CREATED, "")
+            if created > wording.identity_tags(search)[wording.CREATED]:
+                return
+        self.client.set_registered_model_alias(search.name, ALIAS, number)
+
+
+def _student_id(search: SearchRecord, champion: Champion) -> str:
+    """Of this one training: its search, its finalist, its seed, and when it was and what came of it."""
+    result = champion.result.model_dump(mode="json", include={"finalist", "seed", "began", "validation", "test"})
+    told = json.dumps([wording.identity_tags(search), result], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _save(champion: Champion, weights: bytes, path: pathlib.Path, model: Any, run: Run) -> None:
+    """Write the student as an MLflow model that runs no code when it is loaded, and needs none of this project's."""
+    import numpy as np
+    import torch
+
+    from trainables.classifier import restore_classifier
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what MLflow's and torch.export's own imports warn of
+        import mlflow.pytorch
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types import Schema, TensorSpec
+
+        pictures = champion.pictures
+        # Noise, and no picture of the user's, which may not be for everybody who sees the registry.
+        example = np.random.default_rng(0).integers(0, 256, (_PICTURES, *pictures.shape), dtype=np.uint8)
+        mlflow.pytorch.save_model(
+            restore_classifier(champion.student, pictures, weights),
+            path,
+            mlflow_model=Model(
+                artifact_path=model.artifact_location,
+                run_id=run.run_id,
+                model_id=model.model_id,
+                model_uuid=model.model_id,
+            ),
+            serialization_format="pt2",
+            signature=ModelSignature(
+                Schema([TensorSpec(np.dtype(np.uint8), (-1, *pictures.shape), "pictures")]),
+                Schema([TensorSpec(np.dtype(np.float32), (-1, len(pictures.classes)))]),
+            ),
+            input_example=example,
+            pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}"],
+            metadata={"classes": list(pictures.classes), "mean": list(pictures.mean), "std": list(pictures.std)},
+        )
+
+
+def _parameters(champion: Champion) -> dict[str, str]:
+    values: dict[str, object] = {"student": champion.student.name, "policy.family": champion.finalist.family}
+    values |= {f"policy.{name}": value for name, value in champion.finalist.parameters.items()}
+    values |= champion.finalist.shared | {"seed": champion.result.seed}
+    return {name: str(value) for name, value in values.items()}
+
+
+def _metrics(champion: Champion) -> dict[str, float]:
+    result = champion.result
+    values = {
+        "model/validation_accuracy": result.validation.accuracy,
+        "model/test_accuracy": result.test.accuracy,
+        "model/test_loss": result.test.loss,
+        "model/test_calibration_error": result.test.calibration_error,
+        **{f"model/{name}": value for name, value in result.own_kpis.items()},
+    }
+    if result.test.agreement is not None:
+        values["model/test_agreement_with_teacher"] = result.test.agreement
+    return values
+
+
+def _tags(search: SearchRecord, champion: Champion) -> dict[str, str]:
+    row = champion.comparison.of(champion.finalist.key)
+    tags = {
+        "kd.winner": champion.finalist.key,
+        "kd.winner_is": "a rule" if champion.verdict.kind == "rule" else "the best constant λ",
+        "kd.verdict": champion.verdict.headline,
+        "kd.seed": str(champion.result.seed),
+        "kd.seeds": str(len(row.seeds)),
+        "kd.test": champion.scale.value(row.test),
+        "policy.family": champion.finalist.family,
+        "policy.rule": champion.finalist.rule,
+        "kd.reads": "pictures as stored, uint8 in 0..255; the normalisation is part of the model",
+    }
+    return wording.cut_tags(tags) | wording.identity_tags(search)

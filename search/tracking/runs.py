@@ -1,0 +1,159 @@
+"""Runs in MLflow, written so that writing again changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from search.tracking.series import Point
+
+ENDED = ("FINISHED", "FAILED", "KILLED")
+_METRICS_A_CALL = 900  # MLflow takes 1000 metrics, parameters and tags together; larger calls cost less a point
+_LOGGED = "kd.logged"
+_CREATOR = {"mlflow.user": "kd-search", "mlflow.source.name": "kd-search", "mlflow.source.type": "LOCAL"}
+
+
+@dataclasses.dataclass
+class Run:
+    """What a run in MLflow is known to hold."""
+
+    run_id: str
+    status: str
+    tags: dict[str, str]
+    parameters: set[str]
+    metrics: set[str]
+
+    @classmethod
+    def found(cls, found: Any) -> Run:
+        """As MLflow's client tells it."""
+        return cls(
+            run_id=found.info.run_id,
+            status=found.info.status,
+            tags=dict(found.data.tags),
+            parameters=set(found.data.params),
+            metrics=set(found.data.metrics),
+        )
+
+    @property
+    def logged(self) -> dict[str, int]:
+        """How far the run's points go (last epoch, step, trial, seeds), and its files' checksum."""
+        counts: dict[str, int] = json.loads(self.tags.get(_LOGGED, "{}"))
+        return counts
+
+    def logged_with(self, **counts: int) -> dict[str, str]:
+        """The tag that says so after more was written."""
+        return {_LOGGED: json.dumps(self.logged | counts, sort_keys=True)}
+
+
+@dataclasses.dataclass
+class Tally:
+    """What was written: the ids of runs created or changed, metric points sent, and a problem that is not fatal."""
+
+    runs: set[str] = dataclasses.field(default_factory=set)
+    points: int = 0
+    problem: str | None = None
+
+
+class RunWriter:
+    """Writes runs of one experiment; what a run is known to hold is not sent again.
+
+    Args:
+        client: MLflow's.
+        experiment_id: where runs are created.
+        tally: counts what is written.
+    """
+
+    def __init__(self, client: Any, experiment_id: str, tally: Tally) -> None:
+        self.client = client
+        self.experiment_id = experiment_id
+        self.tally = tally
+
+    def create(self, name: str, start: int, tags: Mapping[str, str]) -> Run:
+        """A new run that began at `start`, in milliseconds since 1970; 0 for now."""
+        created = self.client.create_run(
+            self.experiment_id, start_time=start or round(time.time() * 1000), run_name=name, tags={**_CREATOR, **tags}
+        )
+        self.tally.runs.add(created.info.run_id)
+        return Run.found(created)
+
+    def delete(self, run: Run) -> None:
+        """Take a run away; MLflow keeps it among its deleted ones."""
+        self.client.delete_run(run.run_id)
+        self.tally.runs.add(run.run_id)
+
+    def log(self, run: Run, points: list[Point], parameters: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Send what the run lacks. Tags go last: they say what the run holds by then."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        new_parameters = [Param(name, value) for name, value in parameters.items() if name not in run.parameters]
+        new_tags = [RunTag(name, value) for name, value in tags.items() if run.tags.get(name) != value]
+        if not (points or new_parameters or new_tags):
+            return
+        metrics = [Metric(point.name, point.value, point.timestamp, point.step) for point in points]
+        while len(metrics) > _METRICS_A_CALL:
+            self.client.log_batch(run.run_id, metrics=metrics[:_METRICS_A_CALL])
+            del metrics[:_METRICS_A_CALL]
+        self.client.log_batch(run.run_id, metrics=metrics, params=new_parameters, tags=new_tags)
+        self.tally.runs.add(run.run_id)
+        self.tally.points += len(points)
+        run.parameters.update(parameters)
+        run.metrics.update(point.name for point in points)
+        run.tags.update(tags)
+
+    def restart(self, run: Run, status: str = "RUNNING") -> None:
+        """Let a run go on, or wait."""
+        if run.status != status:
+            self.client.update_run(run.run_id, status=status)
+            run.status = status
+            self.tally.runs.add(run.run_id)
+
+    def end(self, run: Run, status: str, moment: int | None) -> None:
+        """End a run at a moment, in milliseconds since 1970; None for now."""
+        if run.status != status:
+            self.client.set_terminated(run.run_id, status, moment)
+            run.status = status
+            self.tally.runs.add(run.run_id)
+
+    def store_files(self, run: Run, files: Mapping[str, bytes]) -> None:
+        """Upload files, path -> content, unless the run has just these.
+
+        A store of files may fail where the runs' own does not; then the tally says so.
+        """
+        checksum = checksum_of(files)
+        if not files or run.logged.get("files") == checksum:
+            return
+        try:
+            with written(files) as folder:
+                self.client.log_artifacts(run.run_id, str(folder))
+        except Exception as error:  # of whatever library speaks to the store: S3, a server's proxy, a folder …
+            why = " ".join(str(error).split())[:300]
+            self.tally.problem = f"files of run {run.run_id} could not be stored: {why}"
+            return
+        self.log(run, [], {}, run.logged_with(files=checksum))
+
+
+def checksum_of(files: Mapping[str, bytes]) -> int:
+    """Changes with any path or content."""
+    checksum = 0
+    for name, content in sorted(files.items()):
+        checksum = zlib.crc32(content, zlib.crc32(f"{name}\0{len(content)}\0".encode(), checksum))
+    return checksum
+
+
+@contextlib.contextmanager
+def written(files: Mapping[str, bytes]) -> Iterator[pathlib.Path]:
+    """A folder that holds these files within the block."""
+    with tempfile.TemporaryDirectory(prefix="kd-search-") as name:
+        folder = pathlib.Path(name)
+        for path, content in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        yield folder
