@@ -11,9 +11,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from search.config import SearchConfig
-from search.records import SearchRecord, TrialRecord
+from search.racing import planned_trainings, race_in_words
+from search.records import ENDED, SearchRecord, TrialRecord
 from search.scale import Scale
-from search.wording import duration, percent
+from search.wording import count, duration, percent
 from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
@@ -25,8 +26,9 @@ class Board:
     def __init__(self, search: SearchRecord, config: SearchConfig) -> None:
         self.config = config
         self.scale = Scale(search.objective)
-        self.trials = {t.trial_id: t for t in search.trials if t.status in ("finished", "failed")}
-        self.earlier = len(self.trials)
+        self.trials = {t.trial_id: t for t in search.trials if t.status in ENDED or t.seeds}
+        self.trainings = len(config.families) * planned_trainings(config.heats)
+        self.earlier = self._trained
         self.began = time.monotonic()
 
     def update(self, record: TrialRecord) -> None:
@@ -40,19 +42,30 @@ class Board:
     @property
     def ended(self) -> int:
         """Trials that need no more work."""
-        return self.count("finished") + self.count("failed")
+        return sum(self.count(status) for status in ENDED)
+
+    @property
+    def _trained(self) -> int:
+        """Trainings, one a seed, that need not be done any more; a failed trial's are among them."""
+        least = {"finished": self.config.replicates, "failed": len(self.config.heats[0].seeds)}
+        return sum(max(len(trial.seeds), least.get(trial.status, 0)) for trial in self.trials.values())
 
     def best(self, family: str | None = None) -> TrialRecord | None:
         """The finished trial with the highest score, of one family or of all."""
         scored = [t for t in self.trials.values() if t.score is not None and family in (None, t.family)]
         return max(scored, key=lambda t: (t.score or 0.0, -t.complexity, -t.number), default=None)
 
+    def leader(self, family: str) -> TrialRecord | None:
+        """While none of a family's trials has a score: who leads its race, most seeds first."""
+        racing = [t for t in self.trials.values() if t.family == family and t.partial_score is not None]
+        return max(racing, key=lambda t: (len(t.seeds), t.partial_score or 0.0, -t.number), default=None)
+
     def seconds_left(self) -> float | None:
-        """Estimated from the pace since this run began; None before the first trial has ended."""
-        done = self.ended - self.earlier
+        """Estimated from the pace since this run began; None before the first heat has ended."""
+        done = self._trained - self.earlier
         if done < 1:
             return None
-        return (time.monotonic() - self.began) / done * (self.config.total_trials - self.ended)
+        return (time.monotonic() - self.began) / done * max(0, self.trainings - self._trained)
 
     def table(self) -> Table:
         """One row a family."""
@@ -67,22 +80,39 @@ class Board:
         for family in self.config.families:
             scores = [t.score for t in self.trials.values() if t.family == family and t.score is not None]
             best = self.best(family)
-            failed = self.count("failed", family)
             table.add_row(
                 family,
-                f"{len(scores)}/{self.config.trials_per_family}" + (f" ({failed} failed)" if failed else ""),
+                self._progress(family),
                 self.scale.value(statistics.median(scores)) if scores else "–",
-                self.scale.value(best.score) if best else "–",
+                self.scale.value(best.score) if best else self._leading(self.leader(family)),
                 best.rule if best else "",
                 style="bold green" if best and leader and best.trial_id == leader.trial_id else "",
             )
         return table
+
+    def _progress(self, family: str) -> str:
+        """`3/8`, or `2/8 (5 left, 1 failed)`."""
+        parts = [
+            f"{number} {word}"
+            for status, word in (("eliminated", "left"), ("failed", "failed"))
+            if (number := self.count(status, family))
+        ]
+        done = f"{self.count('finished', family)}/{self.config.trials_per_family}"
+        return f"{done} ({', '.join(parts)})" if parts else done
+
+    def _leading(self, leader: TrialRecord | None) -> str:
+        """A score over some of the seeds says so."""
+        if leader is None:
+            return "–"
+        return f"{self.scale.value(leader.partial_score)} ({count(len(leader.seeds), 'seed')})"
 
     def line(self) -> str:
         """The state in one line."""
         left = self.seconds_left()
         best = self.best()
         parts = [f"{self.ended}/{self.config.total_trials} trials done", f"{self.count('running')} running"]
+        if out := self.count("eliminated"):
+            parts.append(f"{out} left the race")
         if failed := self.count("failed"):
             parts.append(f"{failed} failed")
         if best and best.score is not None:
@@ -138,6 +168,8 @@ class TerminalListener:
         self.board = Board(search, config)
         self.stage(f"teacher's accuracy on the validation pictures: {percent(search.teacher_accuracy)}")
         self.stage(f"{config.total_trials} trials of {config.replicates} seed(s), {self.board.ended} already done")
+        if len(config.heats) > 1:
+            self.stage(race_in_words(config.heats, config.trials_per_family))
         if self.console.is_terminal:
             self.live = Live(console=self.console, refresh_per_second=4, transient=True)
             self.live.start()

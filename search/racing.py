@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
+from search.wording import count
 from trainables.settings import Settings
 
 
@@ -65,6 +66,17 @@ def heats_of(racing: RacingSettings | None, *, seeds: Sequence[int], trials: int
 def planned_trainings(heats: Iterable[Heat]) -> int:
     """Trainings, one a seed, of each family where no trial fails."""
     return sum(len(heat.seeds) * heat.entrants for heat in heats)
+
+
+def race_in_words(heats: Sequence[Heat], trials: int) -> str:
+    """`racing over seeds: of each family 8 policies train 1 seed, 2 of them all 3; …`, for a race of several heats."""
+    steps = [f"{heat.entrants} of them {heat.seeds_after}" for heat in heats[1:-1]]
+    steps.append(f"{heats[-1].entrants} of them all {heats[-1].seeds_after}")
+    share = planned_trainings(heats) / (trials * heats[-1].seeds_after)
+    return (
+        f"racing over seeds: of each family {trials} policies train {count(heats[0].seeds_after, 'seed')},"
+        f" {', '.join(steps)}; {share:.0%} of the trainings"
+    )
 
 
 class Turn(enum.Enum):

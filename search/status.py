@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from search.config import SearchConfig
 from search.confirm_store import read_confirmation, units_of
 from search.launch import Launch
+from search.records import ENDED, TrialRecord
 from search.store import SearchStore
 from search.trials import read_search
 
@@ -44,15 +46,17 @@ def _stored(store: SearchStore) -> dict[str, Any]:
     record = read_search(store)
     config = store.config()
     best = record.finished[0] if record.finished else None
-    begun = sum(trial.status == "pending" and trial.started is not None for trial in record.trials)
+    begun = sum(trial.status == "pending" and _in_a_heat(trial, config) for trial in record.trials)
     # Tune's snapshots call a trial that runs one that waits.
     running = begun if record.status == "running" and store.is_running() is not False else 0
-    ended = {state: sum(trial.status == state for trial in record.trials) for state in ("finished", "failed")}
+    ended = {state: sum(trial.status == state for trial in record.trials) for state in ENDED}
     return {
         "name": store.name,
         "status": "interrupted" if record.status == "running" and store.is_running() is False else record.status,
         "trials": config.total_trials,
-        **ended,
+        "finished": ended["finished"],
+        "left_the_race": ended["eliminated"] if len(config.heats) > 1 else None,
+        "failed": ended["failed"],
         "running": running,
         "pending": config.total_trials - sum(ended.values()) - running,
         "best_score": best.score if best else None,
@@ -62,6 +66,12 @@ def _stored(store: SearchStore) -> dict[str, Any]:
         "storage": store.uri,
         "tracking_uri": header["tracking_uri"],
     }
+
+
+def _in_a_heat(trial: TrialRecord, config: SearchConfig) -> bool:
+    """Whether one of its heats has begun and not ended."""
+    ended = sum(len(trial.seeds) >= heat.seeds_after for heat in config.heats)
+    return trial.started is not None and len(trial.folders) > ended
 
 
 def _confirmation(store: SearchStore) -> str | None:
