@@ -171,14 +171,17 @@ def confirm(
     from search.confirm_store import read_confirmation
     from search.reachable import check_cluster, in_ray_job
     from search.store import SearchStore
+    from search.tracking import check_tracking
 
     launch = _launch(places, address)
     store = SearchStore(launch.storage, name)
+    launch = _tracked_as_before(launch, store, places)
     config = store.config()
     names = None if families is None else [family.strip() for family in families.split(",")]
     given = {"seeds": seeds, "families": names, "more_constants": more_constants}
     settings = settings_of(config, read_confirmation(store), **given)
     check_config(config, launch)
+    check_tracking(launch.tracking_uri)
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
     _confirm(name, launch, settings)
@@ -251,11 +254,9 @@ def status(name: str, address: str | None, as_json: bool, **places: Any) -> None
 @_places
 def sync(name: str, **places: Any) -> None:
     """Write a search to MLflow again, e.g. after an outage or to another server; nothing doubles."""
-    from search.decisions import decision_reader
-    from search.finish import publish_report, report_files
+    from search.finish import project, publish_champion, publish_report
     from search.store import SearchStore
     from search.tracking import check_tracking
-    from search.tracking import sync as sync_search
 
     launch = _launch(places)
     store = SearchStore(launch.storage, name)
@@ -263,8 +264,8 @@ def sync(name: str, **places: Any) -> None:
     check_tracking(launch.tracking_uri)
     record = _read(name, launch)
     page = publish_report(record, launch)
-    files = report_files(page.parent)
-    click.echo(sync_search(record, launch.tracking_uri, launch.experiment, files, decision_reader(store)))
+    publish_champion(store, launch)
+    click.echo(project(record, store, launch, page))
 
 
 @cli.command()
@@ -500,12 +501,35 @@ def _confirm(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
     console = Console(highlight=False)
     confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings)
     console.print(render_confirmation(confirmed.record, confirmed.failed))
+    _publish_confirmation(name, launch)
     if confirmed.interrupted:
         click.echo(f"the confirmation was interrupted; go on with: kd-search confirm {name}")
         sys.exit(130)
     if confirmed.failed:
         click.echo(f"try those that failed again with: kd-search confirm {name}")
         sys.exit(1)
+
+
+def _publish_confirmation(name: str, launch: Launch) -> None:
+    """Report, champion and MLflow; that MLflow fails is told, and `sync` makes up for it."""
+    from search.errors import TrackingError
+    from search.finish import project, publish_champion, publish_report
+    from search.store import SearchStore
+
+    store = SearchStore(launch.storage, name)
+    record = _read(name, launch)
+    page = publish_report(record, launch)
+    click.echo(f"report: {page}")
+    champion = publish_champion(store, launch)
+    if champion is not None:
+        click.echo(f"champion: {champion}")
+    try:
+        tracked = project(record, store, launch, page)
+        problem = None if tracked.complete else str(tracked)
+    except TrackingError as error:
+        problem = str(error)
+    if problem is not None:
+        click.echo(f"{problem}\ncomplete it with: kd-search sync {name}", err=True)
 
 
 def _read(name: str, launch: Launch) -> SearchRecord:

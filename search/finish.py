@@ -1,11 +1,17 @@
-"""The report of a search, on disk."""
+"""What is left to do when a search or its confirmation has ended: report, champion, MLflow."""
 
 from __future__ import annotations
 
 import pathlib
 
+from search.champion import Champion, choose_champion
+from search.champion_files import FOLDER, student_reader, write_champion
+from search.confirm_store import read_confirmation
+from search.decisions import decision_reader
 from search.launch import Launch
 from search.records import SearchRecord
+from search.store import SearchStore
+from search.tracking import TrackedConfirmation, TrackingReport, sync
 
 
 def publish_report(search: SearchRecord, launch: Launch) -> pathlib.Path:
@@ -22,3 +28,57 @@ def report_files(folder: pathlib.Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def publish_champion(store: SearchStore, launch: Launch) -> pathlib.Path | None:
+    """Write the champion's student, policy and verdict under `<output>/<name>/champion`.
+
+    Returns:
+        The folder; None while a confirmation names no champion.
+
+    Raises:
+        SearchError: the student cannot be read, or a file cannot be written.
+    """
+    champion = _champion(store)
+    if champion is None:
+        return None
+    return write_champion(champion, student_reader(store), launch.output / store.name / FOLDER)
+
+
+def tracked_confirmation(store: SearchStore) -> TrackedConfirmation | None:
+    """What MLflow is to know of a search's confirmation; None if none has begun.
+
+    Raises:
+        SearchError: a file of it is damaged.
+    """
+    record = read_confirmation(store)
+    if record is None:
+        return None
+    return TrackedConfirmation(record=record, champion=_champion(store), read_student=student_reader(store))
+
+
+def project(search: SearchRecord, store: SearchStore, launch: Launch, page: pathlib.Path) -> TrackingReport:
+    """Bring MLflow up to date with a search, its report and its confirmation.
+
+    Args:
+        search: as it is stored.
+        store: where.
+        launch: its places.
+        page: of its report.
+
+    Raises:
+        TrackingError: the store fails.
+    """
+    return sync(
+        search,
+        launch.tracking_uri,
+        launch.experiment,
+        report_files(page.parent),
+        decision_reader(store),
+        tracked_confirmation(store),
+    )
+
+
+def _champion(store: SearchStore) -> Champion | None:
+    record = read_confirmation(store)
+    return None if record is None else choose_champion(record, store.config())

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from ray import tune
 
 from search.config import SearchConfig
+from search.confirm_store import read_confirmation
 from search.decisions import decision_reader
 from search.errors import SearchError
 from search.finish import publish_report, report_files
@@ -25,7 +26,7 @@ from search.sharing import check_shared
 from search.snapshots import SnapshotKeeper, put_back
 from search.store import SearchStore
 from search.termination import terminated_like_interrupted
-from search.tracking import LiveProjection
+from search.tracking import LiveProjection, TrackedConfirmation
 from search.trials import read_search
 from search.watch import Watch
 from trainables.teacher import TeacherProgress
@@ -104,7 +105,11 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
         search = search.model_copy(update={"status": "running"})
         store.write_header(search, launch)
         with LiveProjection(
-            search, launch.tracking_uri, launch.experiment, read_decisions=decision_reader(store)
+            search,
+            launch.tracking_uri,
+            launch.experiment,
+            read_decisions=decision_reader(store),
+            confirmation=_confirmation(store),
         ) as projection:
             listener.begin(search, config)
             try:
@@ -125,6 +130,12 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
             if not tracked.complete:
                 listener.stage(f"{tracked}; complete it with: kd-search sync {config.name}")
     return Outcome(search, page)
+
+
+def _confirmation(store: SearchStore) -> TrackedConfirmation | None:
+    """That of an earlier run, which MLflow shows already; its champion is left as it is."""
+    record = read_confirmation(store)
+    return None if record is None else TrackedConfirmation(record=record)
 
 
 def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import zlib
 from collections.abc import Sequence
-from typing import Any
 
 from search.confirmation import ConfirmationRecord, Finalist, SeedResult
 from search.evidence import Comparison, ConfirmedVerdict, FinalistRow
-from search.evidence.naming import finalist_of, title
+from search.evidence.naming import title
 from search.records import SearchRecord
 from search.scale import Scale
 from search.tracking import wording
@@ -96,53 +93,10 @@ def confirmation_note(record: ConfirmationRecord, comparison: Comparison, verdic
 def confirmation_files(
     record: ConfirmationRecord, comparison: Comparison, verdict: ConfirmedVerdict
 ) -> dict[str, bytes]:
-    """Path -> content: verdict, finalists and every seed, as MLflow's page can show them."""
+    """Path -> content: the verdict as MLflow's page shows it. Tables and figures are the report's."""
     if verdict.winner is None:
         return {}
-    value = record.objective.value
-    finalists = [
-        (
-            place,
-            title(record, row.key),
-            row.role,
-            None if row.validation is None else value(row.validation),
-            None if row.test is None else value(row.test),
-            row.spread,
-            *(
-                (None, None, None)
-                if row.difference is None
-                else (row.difference.mean, row.difference.low, row.difference.high)
-            ),
-            row.claim.p_corrected if row.claim else None,
-            len(row.seeds),
-            row.complexity,
-            finalist_of(record, row.key).rule,
-        )
-        for place, row in enumerate(_ranked(comparison), start=1)
-    ]
-    own = sorted({name for result in record.results for name in result.own_kpis})
-    seeds = [
-        (
-            title(record, result.finalist),
-            result.seed,
-            *_set_figures(result),
-            *(result.own_kpis.get(name) for name in own),
-            result.seconds,
-        )
-        for result in record.results
-    ]
-    return {
-        "confirmation/verdict.md": confirmation_note(record, comparison, verdict).encode(),
-        "confirmation/finalists.csv": _csv(
-            "rank finalist role validation test test_std gain gain_low gain_high p_corrected seeds complexity rule",
-            finalists,
-        ),
-        "confirmation/seeds.csv": _csv(
-            "finalist seed validation_accuracy test_accuracy test_loss test_calibration_error test_agreement"
-            f" {' '.join(own)} training_seconds",
-            seeds,
-        ),
-    }
+    return {"verdict.md": confirmation_note(record, comparison, verdict).encode()}
 
 
 def seed_points(results: Sequence[SeedResult]) -> list[Point]:
@@ -259,11 +213,3 @@ def _finalist_note(
         unit = " points" if scale.is_accuracy else ""
         lines.append(f"{told}, {lead}{unit} against the best constant (95 % interval {interval}; p = {p_value}).")
     return "\n".join(lines)
-
-
-def _csv(columns: str, rows: Sequence[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns.split())
-    writer.writerows(rows)
-    return text.getvalue().encode()
