@@ -111,8 +111,11 @@ def _retried(home: TrialRecord, rules: Sequence[TrialRecord], weights: Sequence[
 
 
 def _rivals(search: SearchRecord, config: SearchConfig) -> list[float]:
-    """The best constant weights of the search, best first, no two of them close; without trials, its baselines."""
-    tried = [_weight(trial) for trial in search.finished if trial.family == _CONSTANT]
+    """The best constant weights of the search, best first, no two of them close; without trials, its baselines.
+
+    Those that left a race over seeds come after those that have a score.
+    """
+    tried = [_weight(trial) for trial in search.raced if trial.family == _CONSTANT]
     rivals: list[float] = []
     for weight in tried or config.baselines:
         if len(rivals) < _RIVALS and all(abs(weight - other) >= _APART for other in rivals):

@@ -79,6 +79,11 @@ def race_in_words(heats: Sequence[Heat], trials: int) -> str:
     )
 
 
+def left_after(seeds: int, all_seeds: int) -> str:
+    """`left the race after 1 of 3 seeds`."""
+    return f"left the race after {seeds:,} of {count(all_seeds, 'seed')}"
+
+
 class Turn(enum.Enum):
     """What a race says where it names no policy."""
 

@@ -112,3 +112,10 @@ class SearchRecord(Settings):
         """Finished trials with a score, best first; ties go to the simpler rule, then to the earlier trial."""
         done = [t for t in self.trials if t.score is not None]
         return tuple(sorted(done, key=lambda t: (-(t.score or 0.0), t.complexity, t.number)))
+
+    @property
+    def raced(self) -> tuple[TrialRecord, ...]:
+        """As `finished`, followed by those that left the race over seeds: who got further first, then by score."""
+        left = [t for t in self.trials if t.status == "eliminated"]
+        left.sort(key=lambda t: (-len(t.seeds), -(t.partial_score or 0.0), t.complexity, t.number))
+        return (*self.finished, *left)

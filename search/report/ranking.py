@@ -56,6 +56,8 @@ class FamilyRank(Settings):
     median: float | None
     """Of the finished trials' scores."""
     finished: int
+    eliminated: int
+    """Left the race over seeds, so without a score."""
     failed: int
     unfinished: int
 
@@ -128,6 +130,7 @@ def rank_families(search: SearchRecord) -> tuple[FamilyRank, ...]:
             best=_best(best[family], search.objective) if family in best else None,
             median=statistics.median(scores[family]) if family in scores else None,
             finished=len(scores.get(family, ())),
+            eliminated=count(family, "eliminated"),
             failed=count(family, "failed"),
             unfinished=count(family, "pending", "running"),
         )

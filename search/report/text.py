@@ -7,9 +7,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from search.confirm_text import render_confirmation
 from search.records import SearchRecord
+from search.report.answer import answer
 from search.report.front_text import render_fronts
 from search.report.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank, compare_to_constant, rank_families
+from search.report.recommended import recommend, settings_in_words
+from search.report.source import ReportSource
 from search.report.verdict import judge
 from search.scale import Scale
 from search.wording import count, family_title
@@ -17,6 +21,26 @@ from search.wording import count, family_title
 _WIDE = 100
 _MEDIUM = 72
 _MOST_FAILED = 5
+
+
+def render_report(source: ReportSource, width: int) -> RenderableType:
+    """The confirmation, if one has begun, with what to train with; then the search.
+
+    Args:
+        source: what is known.
+        width: of the terminal, in columns.
+    """
+    if source.confirmation is None or source.confirmed is None:
+        remark = answer(source)
+        parts = [Text(), Text(remark.remedy), Text(f"  {remark.command}", style="bold")] if remark.command else []
+        return Group(render_table(source.search, width), *parts)
+    recommended = recommend(source)
+    parts = [render_confirmation(source.confirmation, {})]
+    if recommended is not None:
+        found = settings_in_words(recommended)
+        heading = f"Train with {recommended.title}" + (f" ({found}):" if found else ":")
+        parts += [Text(), Text(heading), Padding(Text(recommended.rule), (0, 0, 0, 2))]
+    return Group(*parts, Text(), Text("The search that led to it:"), Text(), render_table(source.search, width))
 
 
 def render_table(search: SearchRecord, width: int) -> RenderableType:
@@ -60,7 +84,10 @@ def _families_table(
     if width >= _WIDE:
         table.add_column("median", justify="right", no_wrap=True)
         table.add_column("numbers", justify="right", no_wrap=True)
-    table.add_column("trials", justify="right", no_wrap=True)
+    raced = any(family.eliminated for family in families)
+    table.add_column("all seeds" if raced else "trials", justify="right", no_wrap=True)
+    if raced:
+        table.add_column("left the race", justify="right", no_wrap=True)
     table.add_column("failed", justify="right", no_wrap=True)
     for family in families:
         best = family.best
@@ -70,7 +97,7 @@ def _families_table(
             cells.append(_versus(family, comparison, scale))
         if width >= _WIDE:
             cells += [scale.value(family.median), str(best.complexity) if best else "–"]
-        cells += [str(family.finished), str(family.failed)]
+        cells += [str(family.finished), *([str(family.eliminated)] if raced else []), str(family.failed)]
         # Text, not markup: a name is data.
         table.add_row(*(Text(cell) for cell in cells), style="bold" if family.rank == 1 else "")
     return table

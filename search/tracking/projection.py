@@ -238,8 +238,10 @@ class Projection:
 
 
 def _run_status(search: SearchRecord, trial: TrialRecord) -> str:
-    if trial.status in ("finished", "failed"):
-        return trial.status.upper()
+    if trial.status in ("finished", "eliminated"):
+        return "FINISHED"
+    if trial.status == "failed":
+        return "FAILED"
     if search.status != "running":
         return "KILLED"
     return "RUNNING" if trial.status == "running" else "SCHEDULED"

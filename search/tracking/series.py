@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from search.records import TrialRecord
+from search.records import ENDED, TrialRecord
 from trainables.objective import Objective
 from trainables.records import EpochRecord
 
@@ -75,10 +75,11 @@ def trial_points(
     """The points of a trial beyond `after_epoch` and `after_step`.
 
     A point's time follows from the trial's own clock, not from the moment of writing: MLflow takes a point that it has
-    already as the same one.
+    already as the same one. Of a trial that is raced over seeds the curves are those of the first heat: these seeds are
+    common to all trials, and a point that is written cannot be changed when more seeds come.
     """
-    history = trial.history
-    complete = trial.status in ("finished", "failed")
+    history = trial.opening or trial.history
+    complete = trial.status in ENDED
     begin = milliseconds(trial.started)
     ends = [begin + round(1000 * s) for s in itertools.accumulate(record.seconds for record in history.epochs)]
     times = dict(zip((record.epoch for record in history.epochs), ends, strict=True))
@@ -105,8 +106,19 @@ def _epoch_values(record: EpochRecord) -> dict[str, float]:
 
 
 def outcome_points(trial: TrialRecord, objective: Objective) -> list[Point]:
-    """What one number says about a trial: its rule's complexity and, once finished, the value of the objective."""
+    """What one number says about a trial: its rule's complexity and, once finished, the value of the objective.
+
+    Over fewer seeds than a whole trial's that value is called `partial_score`, so that no chart or table takes it for a
+    `score`.
+    """
     values: dict[str, float | None] = {"complexity": trial.complexity}
+    if trial.status == "eliminated":
+        values |= {
+            "partial_score": None if trial.partial_score is None else objective.value(trial.partial_score),
+            "training_seconds": trial.history.training_seconds,
+        }
+    if trial.status in ENDED and trial.seeds:
+        values["seeds"] = len(trial.seeds)
     if trial.status == "finished":
         values |= {
             "score": None if trial.score is None else objective.value(trial.score),

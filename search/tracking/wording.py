@@ -7,9 +7,10 @@ from typing import Any
 
 from search.confirmation import Finalist
 from search.pareto import on_fronts
+from search.racing import left_after
 from search.records import SearchRecord, TrialRecord
 from search.scale import Scale
-from search.wording import number, percent
+from search.wording import count, number, percent
 
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
@@ -17,6 +18,7 @@ TRIAL_ID = "tune.trial_id"
 SEARCH = "kd.search"
 CREATED = "kd.created"
 ROLE = "kd.role"
+RACE = "kd.race"
 FRONT = "kd.front"
 
 _MAX_TAG = 8000
@@ -98,6 +100,8 @@ def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[st
     }
     if trial.status == "failed":
         tags["error"] = trial.error or "no message"
+    if trial.status == "eliminated":
+        tags[RACE] = left_after(len(trial.seeds), int(setting(search, "replicates") or 0))
     return cut_tags(tags) | identity_tags(search)
 
 
@@ -128,6 +132,12 @@ def _trial_note(trial: TrialRecord, scale: Scale) -> str:
             f"{title[:1].upper() + title[1:] if scale.is_accuracy else title}: {scale.value(trial.score)}"
             + (f" {scale.spread(spread)} over {len(trial.history.replicates)} seeds" if spread is not None else "")
             + f"; the rule needs {trial.complexity} number{'' if trial.complexity == 1 else 's'}."
+        )
+    elif trial.status == "eliminated":
+        seeds = count(len(trial.seeds), "seed")
+        lines.append(
+            f"It left the race over seeds after {seeds}, at {scale.value(trial.partial_score)}: others of its family"
+            " were better on the same seeds. A score over fewer seeds is not ranked."
         )
     elif trial.status == "failed":
         lines.append(f"Failed: {trial.error or 'no message'}")
