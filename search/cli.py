@@ -193,16 +193,16 @@ def confirm(
 @_places
 def report(name: str, as_json: bool, **places: Any) -> None:
     """Show which rule won, and write the search's HTML page."""
-    from search.finish import publish_report
+    from search.finish import publish_report, report_source
 
     launch = _launch(places)
     record = _read(name, launch)
     if as_json:
         from search.report import report_json
 
-        click.echo(json.dumps(report_json(record), indent=2))
+        click.echo(json.dumps(report_json(report_source(record, launch)), indent=2))
         return
-    _show(record, publish_report(record, launch))
+    _show(record, launch, publish_report(record, launch))
 
 
 @cli.command()
@@ -485,7 +485,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
         outcome = resume_search(config.name, launch, listener)
     else:
         outcome = run_search(config, launch, listener)
-    _show(outcome.search, outcome.page)
+    _show(outcome.search, launch, outcome.page)
     if outcome.search.status == "stopped":
         click.echo(f"the search was interrupted; go on with: kd-search resume {config.name}")
         sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
@@ -539,11 +539,12 @@ def _read(name: str, launch: Launch) -> SearchRecord:
     return read_search(SearchStore(launch.storage, name))
 
 
-def _show(record: SearchRecord, page: pathlib.Path) -> None:
+def _show(record: SearchRecord, launch: Launch, page: pathlib.Path) -> None:
     from rich.console import Console
 
-    from search.report import render_table
+    from search.finish import report_source
+    from search.report import render_report
 
     console = Console(highlight=False)
-    console.print(render_table(record, console.width))
+    console.print(render_report(report_source(record, launch), console.width))
     click.echo(f"report: {page}")

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
+from typing import TYPE_CHECKING
 
 from search.champion import Champion, choose_champion
 from search.champion_files import FOLDER, student_reader, write_champion
 from search.confirm_store import read_confirmation
-from search.decisions import decision_reader
+from search.decisions import decision_reader, stored_decisions
 from search.launch import Launch
 from search.records import SearchRecord
 from search.store import SearchStore
 from search.tracking import TrackedConfirmation, TrackingReport, sync
 
+if TYPE_CHECKING:
+    from search.report import ReportSource
+
 
 def publish_report(search: SearchRecord, launch: Launch) -> pathlib.Path:
-    """Write page, numbers and policies under `<output>/<name>/report` and return the page's path."""
+    """Write page, figures, numbers and policies under `<output>/<name>/report` and return the page's path.
+
+    Raises:
+        SearchError: the confirmation is damaged, or a file cannot be written.
+    """
     from search.report import write_report
 
-    return write_report(search, launch.output / search.name / "report")
+    return write_report(report_source(search, launch), launch.output / search.name / "report")
+
+
+def report_source(search: SearchRecord, launch: Launch) -> ReportSource:
+    """A search with what is stored beside it: its confirmation and its decision logs.
+
+    Raises:
+        SearchError: the confirmation is damaged.
+    """
+    from search.report import ReportSource
+
+    store = SearchStore(launch.storage, search.name)
+    return ReportSource(
+        search=search,
+        confirmation=read_confirmation(store) if store.exists() else None,
+        decisions=functools.partial(stored_decisions, store),
+    )
 
 
 def report_files(folder: pathlib.Path) -> dict[str, bytes]:

@@ -48,3 +48,8 @@ def duration(seconds: float | None) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def sentence_case(text: str) -> str:
+    """The first letter capital, unless it is Greek: λ stays λ."""
+    return text if text.startswith("λ") else text[:1].upper() + text[1:]

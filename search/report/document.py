@@ -6,25 +6,38 @@ import json
 import math
 from typing import Any
 
+from search.confirmation import ConfirmationRecord
 from search.pareto import fronts
 from search.records import SearchRecord, TrialRecord
+from search.report.answer import answer
+from search.report.cost import costs
+from search.report.finalist_table import ranked_finalists
+from search.report.gains import gains
+from search.report.guard_table import guard_table
 from search.report.importance import Importance, importances
+from search.report.kpi_table import kpi_table
 from search.report.ranking import compare_to_constant, rank_families
+from search.report.recommended import recommend
+from search.report.source import ReportSource
 from search.report.verdict import judge
+from trainables.settings import Settings
 
 FORMAT = "kd-search-report"
-VERSION = 1
+VERSION = 2
 
 
-def report_json(search: SearchRecord, *, computed: tuple[Importance, ...] | None = None) -> dict[str, Any]:
+def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None = None) -> dict[str, Any]:
     """Every number of the report, as plain JSON values; what is not finite is null.
 
+    `verdict` is the confirmation's once there is one, `search_verdict` always the search's own.
+
     Args:
-        search: the search.
-        computed: its importances, if they are at hand; they are what costs most here.
+        source: what the report is made from.
+        computed: the search's importances, if they are at hand; they are what costs most here.
     """
+    search = source.search
     places = {trial.number: place for place, trial in enumerate(search.finished, start=1)}
-    verdict = judge(search)
+    first, searched = answer(source), judge(search)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -32,8 +45,15 @@ def report_json(search: SearchRecord, *, computed: tuple[Importance, ...] | None
         "status": search.status,
         "created": search.created.isoformat() if search.created else None,
         "objective": _objective(search),
-        "verdict": {**verdict.model_dump(mode="json"), "text": verdict.text},
-        "confirmed_on_test_set": False,
+        "verdict": {**first.model_dump(mode="json"), "text": first.text},
+        "search_verdict": {**searched.model_dump(mode="json"), "text": searched.text},
+        "confirmed_on_test_set": first.confirmed,
+        "recommended": _recommended(source),
+        "gains": [gain.model_dump(mode="json") for gain in gains(source)],
+        "kpis": _dumped(kpi_table(source)),
+        "costs": [cost.model_dump(mode="json") for cost in costs(source)],
+        "guard": _dumped(guard_table(source)),
+        "confirmation": _confirmation(source),
         "families": [family.model_dump(mode="json") for family in rank_families(search)],
         "comparison_to_constant": _comparison(search),
         "fronts": [front.model_dump(mode="json") for front in fronts(search)],
@@ -46,6 +66,49 @@ def report_json(search: SearchRecord, *, computed: tuple[Importance, ...] | None
     }
     plain: dict[str, Any] = _plain(document)
     return plain
+
+
+def _recommended(source: ReportSource) -> dict[str, Any] | None:
+    found = recommend(source)
+    return None if found is None else found.model_dump(mode="json", exclude={"document"})
+
+
+def _confirmation(source: ReportSource) -> dict[str, Any] | None:
+    """As far as it is; comparisons and finalists only once all of it is there."""
+    record, verdict, confirmed = source.confirmation, source.verdict, source.confirmed
+    if record is None or verdict is None:
+        return None
+    return {
+        "complete": record.complete,
+        "seeds": record.seeds,
+        "trainings": len(record.results),
+        "test_size": record.test_size,
+        "verdict": {**verdict.model_dump(mode="json"), "text": verdict.text},
+        "comparison": _dumped(confirmed.comparison) if confirmed else None,
+        "finalists": [row.model_dump(mode="json") for row in ranked_finalists(confirmed)] if confirmed else [],
+        "scores": {f.key: _by_seed(record, f.key) for f in record.finalists} if confirmed else {},
+        "teacher": _dumped(record.teacher),
+        "teacher_kpis": record.teacher_kpis,
+        "teacher_figures": _dumped(record.teacher_figures),
+        "student_figures": _dumped(record.student_figures),
+    }
+
+
+def _by_seed(record: ConfirmationRecord, key: str) -> dict[str, dict[str, Any]]:
+    """Scores by seed on both sets."""
+    return {
+        str(result.seed): {
+            "test": record.score(result),
+            "validation": record.score(result, "validation"),
+            "own_kpis": result.own_kpis,
+        }
+        for result in record.results
+        if result.finalist == key
+    }
+
+
+def _dumped(value: Settings | None) -> dict[str, Any] | None:
+    return None if value is None else value.model_dump(mode="python")
 
 
 def _objective(search: SearchRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From matplotlib's objects to SVG that can stand in a page: small, themed, without an id twice.
+"""From matplotlib's objects to SVG that can stand in a page (small, themed, without an id twice) and to files.
 
 Matplotlib is imported here, on first use, and nowhere else: the command line must not pay for it at start. Figures are
 320 units wide, so that 9-unit text is readable on a phone, where the page shows them about 330 pixels wide.
@@ -12,27 +12,65 @@ import html
 import io
 import itertools
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from search.report.palette import GRID, INK, MUTED, LegendItem, themed
+from search.report.palette import GRID, INK, MUTED, LegendItem, plain_colour, themed
+from search.report.tables import Table
 from search.scale import Scale
 
 WIDTH = 320
 _UNITS_PER_INCH = 72
+_DOTS_AN_INCH = 200
+_NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
+"""So that the same figure is the same text."""
+_TITLE_LETTERS, _TITLE_LINE = 52, 13
+_LETTER, _LEGEND_LINE = 4.9, 14
 
 T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A drawn figure. `title` is the question that it answers; `caption` tells how to read it."""
+    """A drawn figure.
+
+    `title` is the question that it answers, `finding` what it shows here, `caption` how to read it. `svg` is for the
+    page, which adds title and legend; `files` are whole ones by suffix (`svg`, `png`), `table` the numbers behind it.
+    """
 
     name: str
     title: str
     caption: str
     svg: str
+    finding: str = ""
     legend: tuple[LegendItem, ...] = ()
+    table: Table = dataclasses.field(default_factory=Table)
+    files: dict[str, bytes] = dataclasses.field(default_factory=dict)
+
+
+def finish(
+    figure: Any,
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    finding: str = "",
+    legend: tuple[LegendItem, ...] = (),
+    table: Table | None = None,
+) -> Figure:
+    """What is drawn, for the page and as files; to be called inside `style`, once for a matplotlib figure."""
+    description = f"{title} {finding}".strip()
+    return Figure(
+        name=name,
+        title=title,
+        caption=caption,
+        svg=to_svg(figure, name, description),
+        finding=finding,
+        legend=legend,
+        table=table or Table(),
+        files=_files(figure, title, legend),
+    )
 
 
 @contextlib.contextmanager
@@ -112,8 +150,7 @@ def new_figure(
 def to_svg(figure: Any, name: str, description: str) -> str:
     """The figure as an SVG element for a page that holds others too. Same figure, same text."""
     out = io.BytesIO()
-    nothing = {"Creator": None, "Date": None, "Format": None, "Type": None}
-    figure.savefig(out, format="svg", transparent=True, metadata=nothing)
+    figure.savefig(out, format="svg", transparent=True, metadata=_NO_METADATA)
     svg = out.getvalue().decode("utf-8")
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
@@ -132,6 +169,55 @@ def to_svg(figure: Any, name: str, description: str) -> str:
     return themed(opening + svg[svg.index(">") + 1 :]).strip()
 
 
+def _files(figure: Any, title: str, legend: tuple[LegendItem, ...]) -> dict[str, bytes]:
+    """The figure with its title and legend, which the page writes itself, as SVG and PNG on white."""
+    from matplotlib.transforms import Bbox
+
+    width, height = figure.get_size_inches()
+    inch = 1 / _UNITS_PER_INCH
+    lines = textwrap.wrap(title, _TITLE_LETTERS)
+    for place, line in enumerate(reversed(lines)):
+        figure.text(8 / WIDTH, 1 + (6 + _TITLE_LINE * place) * inch / height, line, weight="bold")
+    above = (_TITLE_LINE * len(lines) + 8) * inch
+    below = _draw_legend(figure, legend) * inch + 0.08
+    box = Bbox([[0, -below], [width, height + above]])
+    files = {}
+    for kind, metadata in (("svg", _NO_METADATA), ("png", {"Software": None})):
+        out = io.BytesIO()
+        figure.savefig(out, format=kind, dpi=_DOTS_AN_INCH, facecolor="white", bbox_inches=box, metadata=metadata)
+        files[kind] = out.getvalue()
+    files["svg"] = re.sub(
+        rb"font-family: 'DejaVu Sans'", b"font-family: 'DejaVu Sans', Verdana, sans-serif", files["svg"]
+    )
+    return files
+
+
+def _draw_legend(figure: Any, legend: tuple[LegendItem, ...]) -> float:
+    """Items below the figure, as many side by side as fit; the height that they take, in units."""
+    from matplotlib.lines import Line2D
+
+    height = figure.get_size_inches()[1] * _UNITS_PER_INCH
+    x, y = 8.0, 0.0
+    for place, item in enumerate(legend):
+        across = 24 + _LETTER * len(item.label)
+        if place == 0 or x + across > WIDTH:
+            x, y = 8.0, y + _LEGEND_LINE
+        at = [x + 7] if item.dot else [x, x + 14]
+        line = Line2D(
+            [value / WIDTH for value in at],
+            [(5 - y) / height] * len(at),
+            color=plain_colour(item.colour),
+            linestyle=(0, (3, 1.6)) if item.dashed else "-",
+            marker="o" if item.dot else "",
+            markersize=5,
+            transform=figure.transFigure,
+        )
+        figure.add_artist(line)
+        figure.text((x + 18) / WIDTH, (5 - y) / height, item.label, fontsize=8, va="center")
+        x += across
+    return y
+
+
 def percent_axis(axis: Any, low: float, high: float, *, ticks: int = 5) -> None:
     """Accuracies in [0, 1] shown in percent, from `low` to `high`, with round ticks."""
     _round_axis(axis, low, high, lambda value: 100 * value, ticks)
@@ -143,6 +229,12 @@ def score_axis(axis: Any, low: float, high: float, scale: Scale, *, ticks: int =
         percent_axis(axis, low, high, ticks=ticks)
     else:
         _round_axis(axis, low, high, scale.objective.value, ticks)
+
+
+def difference_axis(axis: Any, low: float, high: float, scale: Scale, *, ticks: int = 5) -> None:
+    """Differences of scores from `low` to `high`: of accuracies in points, of a KPI as they are."""
+    factor = 100.0 if scale.is_accuracy else 1.0
+    _round_axis(axis, low, high, lambda value: factor * value, ticks)
 
 
 def score_label(scale: Scale, *, short: bool = False) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 from policies.parameter import Value
 from policies.registry import FAMILIES
 from search.records import SearchRecord, TrialRecord
-from search.report.drawing import Figure, focus, new_figure, plain_axis, score_axis, score_label, thinned, to_svg
+from search.report.drawing import Figure, finish, focus, new_figure, plain_axis, score_axis, score_label, thinned
 from search.report.palette import INK, LegendItem, css_colour, family_colour
 from search.report.ranking import best_trials
+from search.report.tables import Table
 from search.scale import Scale
 from search.wording import family_title, number
 
@@ -47,10 +48,16 @@ class ParametersInfo:
     scale: Scale
 
 
-def parameter_figures(search: SearchRecord) -> tuple[Figure, ...]:
-    """The shared settings first, then each family, best first. To be called inside `drawing.style`."""
-    infos = (_get_shared_info(search), *(_get_family_info(search, family) for family in best_trials(search)))
-    return tuple(_plot_parameters(info, place) for place, info in enumerate(infos) if info is not None)
+def shared_figure(search: SearchRecord) -> Figure | None:
+    """What is searched alike for all families; None where nothing is. To be called inside `drawing.style`."""
+    info = _get_shared_info(search)
+    return _plot_parameters(info, 0) if info else None
+
+
+def family_figures(search: SearchRecord) -> tuple[Figure, ...]:
+    """A figure for each family that has something to tune, best family first. To be called inside `drawing.style`."""
+    infos = (_get_family_info(search, family) for family in best_trials(search))
+    return tuple(_plot_parameters(info, place) for place, info in enumerate(infos, start=1) if info is not None)
 
 
 def _get_shared_info(search: SearchRecord) -> ParametersInfo | None:
@@ -130,10 +137,39 @@ def _plot_parameters(info: ParametersInfo, place: int) -> Figure:
             panel_axes.set_ylabel(score_label(info.scale, short=True))
         else:
             panel_axes.tick_params(labelleft=False)
-    name = f"parameters{place}"
+    family = info.family if info.family and info.family.isidentifier() else str(place)
+    name = "parameters" if info.family is None else f"parameters-{family}"
     title = f"Which values suit {'every rule' if info.family is None else family_title(info.family)}?"
-    svg = to_svg(figure, name, title)
-    return Figure(name=name, title=title, caption=_caption(info), svg=svg, legend=_legend(info))
+    return finish(
+        figure,
+        name=name,
+        title=title,
+        caption=_caption(info),
+        finding=_finding(info),
+        legend=_legend(info),
+        table=_table(info),
+    )
+
+
+def _finding(info: ParametersInfo) -> str:
+    """Where the best trial lies."""
+    told = [f"{panel.name.replace('_', ' ')} {_shown(panel, panel.values[0])}" for panel in info.panels]
+    return f"The best trial has {', '.join(told)}."
+
+
+def _shown(panel: Panel, value: float) -> str:
+    return panel.options[int(value)].replace("_", " ") if panel.options else number(value).replace("-", "−")
+
+
+def _table(info: ParametersInfo) -> Table:
+    return Table(
+        ("parameter", "value", "score", "family"),
+        tuple(
+            (panel.name, panel.options[int(value)] if panel.options else value, score, family)
+            for panel in info.panels
+            for value, score, family in zip(panel.values, panel.scores, panel.families, strict=True)
+        ),
+    )
 
 
 def _plot_panel(axes: Any, panel: Panel, limits: tuple[float, float], scale: Scale) -> None:

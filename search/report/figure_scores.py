@@ -6,11 +6,12 @@ import dataclasses
 from typing import Any
 
 from search.records import SearchRecord
-from search.report.drawing import Figure, focus, jitter, new_figure, score_axis, score_label, thinned, to_svg
+from search.report.drawing import Figure, finish, focus, jitter, new_figure, score_axis, score_label, thinned
 from search.report.palette import GRID, INK, MUTED, family_colour
 from search.report.ranking import BestTrial, compare_to_constant, rank_families
+from search.report.tables import Table
 from search.scale import Scale
-from search.wording import count, family_title, number
+from search.wording import count, family_title, number, sentence_case
 
 _MOST_POINTS = 150
 _ROW = 34
@@ -111,8 +112,25 @@ def _plot_scores(info: ScoresInfo) -> Figure:
         caption += f" Dotted: λ = 0, the labels alone ({info.scale.value(info.labels_alone.score)})."
     if hidden:
         caption += f" {count(hidden, 'trial')} further left {'is' if hidden == 1 else 'are'} not shown."
-    title = "Which family of rules scores best?"
-    return Figure(name="scores", title=title, caption=caption, svg=to_svg(figure, "scores", title))
+    return finish(
+        figure,
+        name="scores",
+        title="Which family of rules scored best in the search?",
+        caption=caption,
+        finding=_finding(info),
+        table=Table(
+            ("family", "rank_in_family", "score"),
+            tuple((row.family, rank, score) for row in info.rows for rank, score in enumerate(row.scores, start=1)),
+        ),
+    )
+
+
+def _finding(info: ScoresInfo) -> str:
+    first, last = info.rows[0], info.rows[-1]
+    text = f"{sentence_case(family_title(first.family))} comes first with {info.scale.value(first.best.score)}"
+    if last is first:
+        return f"{text}."
+    return f"{text}, {family_title(last.family)} last with {info.scale.value(last.best.score)}."
 
 
 def _plot_row(axes: Any, place: int, row: ScoreRow, low: float, scale: Scale) -> None:

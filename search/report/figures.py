@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
-from search.records import SearchRecord
+import dataclasses
+
 from search.report.drawing import Figure, style
+from search.report.figure_accuracy import accuracy_figure
+from search.report.figure_forest import forest_figure
 from search.report.figure_importance import importance_figure
-from search.report.figure_parameters import parameter_figures
+from search.report.figure_optimism import optimism_figure
+from search.report.figure_parallel import parallel_figure
+from search.report.figure_parameters import family_figures, shared_figure
 from search.report.figure_pareto import front_figures
 from search.report.figure_scores import scores_figure
-from search.report.figure_training import training_figures
+from search.report.figure_traces import trace_figures
 from search.report.importance import Importance
+from search.report.source import Confirmed, ReportSource
+from search.report.traces import trace_bands
 
 
-def figures(search: SearchRecord, importances: tuple[Importance, ...]) -> tuple[Figure, ...]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FigureGroup:
+    """Figures under one heading; a folded group is shown when asked for, and not printed."""
+
+    title: str
+    figures: tuple[Figure, ...]
+    folded: bool = False
+
+
+def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> tuple[FigureGroup, ...]:
     """What there is something to show for; none while no trial has finished."""
+    search, confirmed = source.search, source.confirmed
     with style():
-        found = (
-            scores_figure(search),
-            *training_figures(search),
-            *front_figures(search),
-            importance_figure(importances),
-            *parameter_figures(search),
+        groups = (
+            _group("The answer in figures", *(_answer_figures(confirmed) if confirmed else ())),
+            _group("What the rules do along training", *trace_figures(trace_bands(source))),
+            _group(
+                "The search in figures",
+                scores_figure(search),
+                accuracy_figure(search),
+                *front_figures(search),
+                importance_figure(importances),
+                parallel_figure(search),
+                shared_figure(search),
+            ),
+            _group("The settings of each family", *family_figures(search), folded=True),
         )
-    return tuple(figure for figure in found if figure is not None)
+    return tuple(group for group in groups if group.figures)
+
+
+def _answer_figures(confirmed: Confirmed) -> tuple[Figure | None, ...]:
+    return forest_figure(confirmed), optimism_figure(confirmed)
+
+
+def _group(title: str, *drawn: Figure | None, folded: bool = False) -> FigureGroup:
+    return FigureGroup(title=title, figures=tuple(figure for figure in drawn if figure is not None), folded=folded)

@@ -1,4 +1,4 @@
-"""A search's report as files: the page, its numbers, and the policies to use."""
+"""A search's report as files: the page, its figures, its numbers, and the policies to use."""
 
 from __future__ import annotations
 
@@ -6,19 +6,32 @@ import datetime
 import json
 import os
 import pathlib
-import statistics
 import tempfile
 
 from policies.registry import FAMILIES
 from search.errors import SearchError
-from search.records import SearchRecord, TrialRecord
+from search.report.cost import cost_table, costs
 from search.report.document import report_json, report_text
+from search.report.figures import FigureGroup
+from search.report.finalist_table import finalist_numbers, ranked_finalists, seed_numbers
+from search.report.gains import Gain, gains
+from search.report.guard_table import guard_numbers, guard_table
 from search.report.importance import importances
-from search.report.ranking import best_trials, compare_to_constant
+from search.report.kpi_table import kpi_numbers, kpi_table
+from search.report.recommended import best_of_families, recommend
+from search.report.source import ReportSource
+from search.report.tables import Table
+
+FIGURES, DATA = "figures", "data"
+_OWN = {FIGURES: (".png", ".svg"), DATA: (".csv",)}
+"""What lies in these folders is the report's; files of an earlier one that this one has not are removed."""
 
 
-def write_report(search: SearchRecord, folder: pathlib.Path) -> pathlib.Path:
-    """Write `report.html`, `report.json`, `policy.json` (the best trial's) and `policies/<family>.json`.
+def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
+    """Write the report.
+
+    `report.html` and `report.json`; `figures/<name>.png` and `.svg`, and `data/<name>.csv` with the numbers behind each
+    and behind the tables; `policy.json` (what the verdict recommends) and `policies/<family>.json`.
 
     Each file is replaced as a whole, so a reader never sees half of one. A report of an unfinished search is written
     over by the next.
@@ -29,54 +42,74 @@ def write_report(search: SearchRecord, folder: pathlib.Path) -> pathlib.Path:
     Raises:
         SearchError: a file cannot be written.
     """
+    from search.report.figures import figure_groups
     from search.report.page import render_html
 
-    computed = importances(search)
-    best = best_trials(search)
-    contents: dict[str, str] = {}
-    for place, (family, trial) in enumerate(best.items()):
-        # The family becomes a file name, so only a known one is written.
-        if trial.history.policy and family in FAMILIES:
-            document = {**trial.history.policy, "evidence": _evidence(search, trial)}
-            text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-            contents[f"policies/{family}.json"] = text
-            if place == 0:
-                contents["policy.json"] = text
-    contents["report.json"] = report_text(report_json(search, computed=computed))
+    computed = importances(source.search)
+    groups = figure_groups(source, computed)
+    contents: dict[str, bytes] = {}
+    for name, document in _policies(source).items():
+        contents[name] = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    contents |= _drawn(groups)
+    contents |= {f"{DATA}/{name}.csv": table.to_csv().encode() for name, table in tables(source).items() if table}
+    contents["report.json"] = report_text(report_json(source, computed=computed)).encode()
     created = datetime.datetime.now(datetime.UTC)
-    contents["report.html"] = render_html(search, created=created, computed=computed)
-    for name, text in contents.items():
-        _replace(folder / name, text)
+    contents["report.html"] = render_html(source, groups, created=created).encode()
+    for name, content in contents.items():
+        _replace(folder / name, content)
+    _remove_others(folder, set(contents))
     return folder / "report.html"
 
 
-def _evidence(search: SearchRecord, trial: TrialRecord) -> dict[str, object]:
-    """Where a policy comes from and what speaks for it; for people to read."""
-    difference, objective = compare_to_constant(search).of(trial.family), search.objective
-    accuracies = [replicate.validation_accuracy for replicate in trial.history.replicates]
-    score = trial.history.score
-    return {
-        "search": search.name,
-        "trial": trial.number,
-        "validation_accuracy": statistics.fmean(accuracies) if accuracies else None,
-        "objective": objective.name,
-        "objective_direction": objective.direction,
-        "objective_value": None if score is None else objective.value(score),
-        "seeds": [replicate.seed for replicate in trial.history.replicates],
-        "lead_over_best_constant": difference.mean if difference else None,
-        "lead_95_percent_interval": [difference.low, difference.high] if difference else None,
-        "confirmed_on_test_set": False,
+def tables(source: ReportSource) -> dict[str, Table]:
+    """Name -> numbers, of the page's tables; those behind figures are the figures' own."""
+    kpis, confirmed = kpi_table(source), source.confirmed
+    found = {
+        "gains": _gain_numbers(gains(source)),
+        "kpis": kpi_numbers(kpis) if kpis else Table(),
+        "costs": cost_table(costs(source)),
+        "guard": guard_numbers(guard_table(source)),
     }
+    if confirmed is not None:
+        found["finalists"] = finalist_numbers(ranked_finalists(confirmed))
+        found["finalists-by-seed"] = seed_numbers(confirmed)
+    return found
 
 
-def _replace(path: pathlib.Path, text: str) -> None:
+def _gain_numbers(found: tuple[Gain, ...]) -> Table:
+    return Table(
+        tuple(Gain.model_fields), tuple(tuple(getattr(gain, name) for name in Gain.model_fields) for gain in found)
+    )
+
+
+def _policies(source: ReportSource) -> dict[str, dict[str, object]]:
+    """File -> contents. A family becomes a file name, so only a known one is written."""
+    found, recommended = {}, recommend(source)
+    for family, policy in best_of_families(source).items():
+        if policy.document and family in FAMILIES:
+            found[f"policies/{family}.json"] = policy.document
+    if recommended is not None and recommended.document and recommended.family in FAMILIES:
+        found["policy.json"] = recommended.document
+    return found
+
+
+def _drawn(groups: tuple[FigureGroup, ...]) -> dict[str, bytes]:
+    contents: dict[str, bytes] = {}
+    for figure in (figure for group in groups for figure in group.figures):
+        contents |= {f"{FIGURES}/{figure.name}.{suffix}": content for suffix, content in figure.files.items()}
+        if figure.table:
+            contents[f"{DATA}/{figure.name}.csv"] = figure.table.to_csv().encode()
+    return contents
+
+
+def _replace(path: pathlib.Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = pathlib.Path(name)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
             temporary.chmod(0o644)
             temporary.replace(path)
         finally:
@@ -86,3 +119,10 @@ def _replace(path: pathlib.Path, text: str) -> None:
             f"cannot write the report's file {str(path)!r}: {error.strerror or error};"
             " choose a folder that can be written."
         ) from error
+
+
+def _remove_others(folder: pathlib.Path, kept: set[str]) -> None:
+    for place, suffixes in _OWN.items():
+        for path in (folder / place).glob("*"):
+            if path.suffix in suffixes and f"{place}/{path.name}" not in kept:
+                path.unlink(missing_ok=True)

@@ -8,21 +8,22 @@ import functools
 import importlib.resources
 from typing import TYPE_CHECKING
 
-from search.records import SearchRecord, TrialRecord
-from search.report.figures import figures
-from search.report.importance import Importance, importances
+from search.evidence.naming import title
+from search.report.answer import answer
+from search.report.cost import costs
+from search.report.figures import FigureGroup
+from search.report.finalist_table import ranked_finalists
+from search.report.gains import Gain, gains
+from search.report.guard_table import guard_table
+from search.report.kpi_table import kpi_table, shown, shown_spread
 from search.report.palette import css_colour, family_colour
-from search.report.ranking import (
-    CONSTANT_FAMILY,
-    ConstantComparison,
-    FamilyRank,
-    compare_to_constant,
-    rank_families,
-)
+from search.report.ranking import CONSTANT_FAMILY, compare_to_constant, rank_families
+from search.report.recommended import recommend, settings_in_words
 from search.report.settings_table import settings_rows, summary_rows
+from search.report.source import Confirmed, ReportSource
 from search.report.verdict import judge
 from search.scale import Scale
-from search.wording import count, family_title, number, percent
+from search.wording import count, duration, family_title, number, percent, sentence_case
 
 if TYPE_CHECKING:
     import jinja2
@@ -37,38 +38,44 @@ class Tile:
     label: str
     value: str
     note: str = ""
+    first: bool = False
 
 
 def render_html(
-    search: SearchRecord,
-    *,
-    created: datetime.datetime | None = None,
-    computed: tuple[Importance, ...] | None = None,
+    source: ReportSource, groups: tuple[FigureGroup, ...], *, created: datetime.datetime | None = None
 ) -> str:
     """The page.
 
     Args:
-        search: the search, finished or not.
+        source: what it is made from; the search may be unfinished.
+        groups: its figures.
         created: when the report is made, shown at its foot.
-        computed: the search's importances, if they are at hand.
     """
-    scale = Scale(search.objective)
-    families = rank_families(search)
-    comparison = compare_to_constant(search)
+    search, confirmed, scale = source.search, source.confirmed, source.scale
     trials = search.finished
-    winner = trials[0] if trials else None
+    found = gains(source)
+    recommended = recommend(source)
     text: str = _template().render(
         style=_resource("style.css"),
         search=search,
-        verdict=judge(search),
+        answer=answer(source),
         scale=scale,
         heading="Accuracy" if scale.is_accuracy else scale.title,
-        tiles=_tiles(search, families, comparison, scale),
-        winner=winner,
-        winner_settings=_winner_settings(winner),
-        families=families,
-        comparison=comparison,
-        figures=figures(search, importances(search) if computed is None else computed),
+        tiles=_tiles(source, found[0] if found else None),
+        recommended=recommended,
+        recommended_settings=settings_in_words(recommended) if recommended else "",
+        gains=found,
+        kpis=kpi_table(source),
+        costs=costs(source),
+        guard=guard_table(source),
+        confirmed=confirmed,
+        finalists=ranked_finalists(confirmed) if confirmed else (),
+        detectable=confirmed.comparison.detectable if confirmed else None,
+        optimism=confirmed.comparison.optimism if confirmed else None,
+        search_verdict=judge(search),
+        families=rank_families(search),
+        comparison=compare_to_constant(search),
+        figure_groups=groups,
         trials=trials[:_MOST_TRIALS],
         left_out=max(0, len(trials) - _MOST_TRIALS),
         shared=list(dict.fromkeys(name for trial in trials for name in trial.shared)),
@@ -80,31 +87,63 @@ def render_html(
     return text
 
 
-def _tiles(
-    search: SearchRecord, families: tuple[FamilyRank, ...], comparison: ConstantComparison, scale: Scale
-) -> tuple[Tile, ...]:
+def _tiles(source: ReportSource, gain: Gain | None) -> tuple[Tile, ...]:
+    tiles, confirmed = [], source.confirmed
+    if gain is not None:
+        who = "The winner" if confirmed and confirmed.winner != confirmed.baseline else "The best rule"
+        if confirmed and confirmed.winner == confirmed.baseline:
+            who = "The nearest rule"
+        interval = "noise not known"
+        if gain.low is not None and gain.high is not None:
+            interval = f"95 % interval {source.scale.interval(gain.low, gain.high)}"
+        tiles.append(
+            Tile(
+                label=f"{who} against the best constant",
+                value=source.scale.margin(gain.mean),
+                note=f"{gain.ours}; {interval}",
+                first=True,
+            )
+        )
+    return (*tiles, *(_confirmed_tiles(confirmed) if confirmed else _search_tiles(source)))
+
+
+def _confirmed_tiles(confirmed: Confirmed) -> list[Tile]:
+    record, scale = confirmed.record, Scale(confirmed.record.objective)
+    named = [("Best constant", confirmed.baseline), ("Labels alone", confirmed.labels_alone)]
+    if confirmed.winner != confirmed.baseline:
+        named.insert(0, ("Winner", confirmed.winner))
+    tiles = [
+        Tile(label=label, value=scale.value(confirmed.comparison.of(key).test, 1), note=title(record, key))
+        for label, key in named
+        if key is not None
+    ]
+    if record.teacher is not None:
+        figures = record.teacher_figures
+        tiles.append(_teacher_tile(scale, record.teacher.accuracy, figures.parameters if figures else None))
+    return tiles
+
+
+def _search_tiles(source: ReportSource) -> list[Tile]:
+    search, scale = source.search, source.scale
+    families, comparison = rank_families(search), compare_to_constant(search)
     best = families[0].best if families else None
     tiles = []
-    if best is not None:
+    if best is not None and families[0].family != CONSTANT_FAMILY:
         tiles.append(Tile(label="Best rule", value=scale.value(best.score, 1), note=family_title(families[0].family)))
     if comparison.constant is not None:
         weight = number(comparison.constant.parameters.get("weight"))
         tiles.append(Tile(label="Best constant", value=scale.value(comparison.constant.score, 1), note=f"λ = {weight}"))
     if comparison.labels_alone is not None:
         score = scale.value(comparison.labels_alone.score, 1)
-        tiles.append(Tile(label="Labels alone", value=score, note="λ = 0, no teacher"))
+        tiles.append(Tile(label="Labels alone", value=score, note="λ = 0"))
     if best is not None and search.teacher_accuracy is not None:
-        size = search.teacher_parameters
-        note = f"{size:,} parameters" if size else ""
-        label = "Teacher" if scale.is_accuracy else "Teacher's accuracy"
-        tiles.append(Tile(label=label, value=percent(search.teacher_accuracy, 1), note=note))
-    return tuple(tiles)
+        tiles.append(_teacher_tile(scale, search.teacher_accuracy, search.teacher_parameters))
+    return tiles
 
 
-def _winner_settings(winner: TrialRecord | None) -> str:
-    if winner is None:
-        return ""
-    return ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in winner.shared.items())
+def _teacher_tile(scale: Scale, accuracy: float, parameters: int | None) -> Tile:
+    label = "Teacher" if scale.is_accuracy else "Teacher's accuracy"
+    return Tile(label=label, value=percent(accuracy, 1), note=f"{parameters:,} parameters" if parameters else "")
 
 
 @functools.cache
@@ -115,12 +154,9 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        number=number,
-        title=family_title,
-        colour=_colour,
-        unbroken=_unbroken,
+        number=number, title=family_title, colour=_colour, unbroken=_unbroken, duration=duration, sentence=sentence_case
     )
-    environment.globals.update(constant_family=CONSTANT_FAMILY, count=count)
+    environment.globals.update(constant_family=CONSTANT_FAMILY, count=count, shown=shown, shown_spread=shown_spread)
     return environment.from_string(_resource("templates/report.html.j2"))
 
 

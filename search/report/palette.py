@@ -15,6 +15,8 @@ from policies.registry import FAMILIES
 INK = "#1b1f24"
 MUTED = "#667085"
 GRID = "#e4e7ec"
+PAGE = "#ffffff"
+"""What is behind a figure."""
 
 _KNOWN = {
     "fixed": 0,
@@ -39,7 +41,13 @@ _COLOURS = (
     "#7f3b2f",
 )
 _GOLDEN_RATIO = 0.618034
-_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", **{colour: f"c{i}" for i, colour in enumerate(_COLOURS)}}
+_VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "grid",
+    PAGE: "page",
+    **{colour: f"c{i}" for i, colour in enumerate(_COLOURS)},
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,6 +80,13 @@ def _spare_colour(place: int) -> str:
 def css_colour(colour: str) -> str:
     """The colour as a CSS variable, which a dark page sets otherwise; the colour itself is the fallback."""
     return f"var(--{_VARIABLES[colour]}, {colour})" if colour in _VARIABLES else colour
+
+
+def plain_colour(css: str) -> str:
+    """The `#rrggbb` of what `css_colour` returned."""
+    found = re.search(r"#[0-9a-f]{6}\b", css)
+    assert found is not None  # `css_colour` always writes one
+    return found.group()
 
 
 def themed(svg: str) -> str:

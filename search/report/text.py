@@ -32,10 +32,12 @@ def render_report(source: ReportSource, width: int) -> RenderableType:
     """
     if source.confirmation is None or source.confirmed is None:
         remark = answer(source)
-        parts = [Text(), Text(remark.remedy), Text(f"  {remark.command}", style="bold")] if remark.command else []
-        return Group(render_table(source.search, width), *parts)
+        table = render_table(source.search, width)
+        if not remark.command:
+            return table
+        return Group(table, Text(), Text(remark.remedy), Text(f"  {remark.command}", style="bold"))
     recommended = recommend(source)
-    parts = [render_confirmation(source.confirmation, {})]
+    parts: list[RenderableType] = [render_confirmation(source.confirmation, {})]
     if recommended is not None:
         found = settings_in_words(recommended)
         heading = f"Train with {recommended.title}" + (f" ({found}):" if found else ":")

@@ -15,7 +15,7 @@ from search.report.ranking import (
     rank_families,
 )
 from search.scale import Scale
-from search.wording import count, family_title, number
+from search.wording import count, family_title, number, sentence_case
 from trainables.settings import Settings
 
 VerdictKind = Literal["ahead", "not_ahead", "no_comparison", "nothing_finished"]
@@ -80,7 +80,7 @@ def _answer(
 
 def _lead(difference: PairedDifference, constant: BestTrial, scale: Scale) -> str:
     return (
-        f"{_sentence_case(family_title(difference.family))} is ahead of the best constant {_weight(constant)} by"
+        f"{sentence_case(family_title(difference.family))} is ahead of the best constant {_weight(constant)} by"
         f" {scale.size(difference.mean)} {'of' if scale.is_accuracy else 'in'} {scale.on('validation')}."
     )
 
@@ -148,7 +148,3 @@ def _nothing(search: SearchRecord) -> str:
     if failed:
         return f"No trial has finished and {count(failed, 'trial')} failed, so there is nothing to rank."
     return "No trial has finished, so there is nothing to rank."
-
-
-def _sentence_case(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -1,0 +1,77 @@
+"""What a report says first: the confirmation's verdict, or the search's and how to have it confirmed."""
+
+from __future__ import annotations
+
+from search.report.source import ReportSource
+from search.report.verdict import judge
+from search.wording import count
+from trainables.settings import Settings
+
+
+class Answer(Settings):
+    """`headline` answers, `evidence` says how far it holds, `caveat` what it does not say, `remedy` what would help."""
+
+    confirmed: bool
+    """Whether it was found on fresh seeds and the test pictures."""
+    kind: str
+    """Of `search.evidence.ConfirmedVerdict` if confirmed, else of `search.report.verdict.Verdict`."""
+    headline: str
+    evidence: str
+    caveat: str
+    remedy: str
+    """Empty for a confirmed answer."""
+    command: str
+    """To be typed; empty for a confirmed answer, and while there is nothing to confirm."""
+
+    @property
+    def text(self) -> str:
+        """All but the remedy, as one paragraph."""
+        return " ".join(part for part in (self.headline, self.evidence, self.caveat) if part)
+
+    @property
+    def basis(self) -> str:
+        """In two or three words, for a badge."""
+        return "confirmed" if self.confirmed else "not confirmed"
+
+
+def answer(source: ReportSource) -> Answer:
+    """The report's first words."""
+    confirmed = source.confirmed
+    if confirmed is not None:
+        verdict = confirmed.verdict
+        return Answer(
+            confirmed=True,
+            kind=verdict.kind,
+            headline=verdict.headline,
+            evidence=verdict.evidence,
+            caveat=verdict.caveat,
+            remedy="",
+            command="",
+        )
+    search, found = source.search, judge(source.search)
+    remedy = command = ""
+    if source.verdict is not None:
+        remedy = f"{source.verdict.headline} {source.verdict.evidence}"
+        command = f"kd-search confirm {search.name}"
+    elif search.finished and search.status == "finished":
+        remedy = (
+            "A score that is the best of many is partly luck. A confirmation trains the finalists again on fresh seeds"
+            " and judges them on the test pictures:"
+        )
+        command = f"kd-search confirm {search.name}"
+    elif search.status == "stopped":
+        remedy = f"The search was stopped with {_unfinished(source)} to go; go on with it, then have it confirmed:"
+        command = f"kd-search resume {search.name}"
+    return Answer(
+        confirmed=False,
+        kind=found.kind,
+        headline=found.headline,
+        evidence=found.evidence,
+        caveat=found.caveat,
+        remedy=remedy,
+        command=command,
+    )
+
+
+def _unfinished(source: ReportSource) -> str:
+    return count(sum(trial.status in ("pending", "running") for trial in source.search.trials), "trial")

@@ -1,0 +1,130 @@
+"""What the recommended rule gains, and over whom."""
+
+from __future__ import annotations
+
+from search.evidence import PairedTest, paired_test
+from search.evidence.comparison import difference
+from search.evidence.naming import p_text, title
+from search.report.ranking import BestTrial, compare_to_constant, rank_families
+from search.report.source import Confirmed, ReportSource
+from search.wording import count, family_title, number
+from trainables.settings import Settings
+
+
+class Gain(Settings):
+    """One paired difference of scores; positive where `ours` is ahead."""
+
+    ours: str
+    theirs: str
+    mean: float
+    low: float | None
+    """Of the 95 % interval; None where the noise is not known. So is `high`."""
+    high: float | None
+    seeds: int
+    where: str
+    """On which pictures and seeds."""
+    note: str = ""
+    confirmed: bool
+
+
+def gains(source: ReportSource) -> tuple[Gain, ...]:
+    """The first one is what the report is about; there may be none."""
+    confirmed = source.confirmed
+    return _confirmed_gains(source, confirmed) if confirmed else _searched_gains(source)
+
+
+def _confirmed_gains(source: ReportSource, confirmed: Confirmed) -> tuple[Gain, ...]:
+    comparison = confirmed.comparison
+    found: list[Gain | None] = []
+    rival, baseline, highest = confirmed.rival, confirmed.baseline, comparison.highest
+    if rival is not None:
+        claim = comparison.of(rival).claim
+        note = f"{p_text(claim.p_corrected)} after Holm's correction" if claim else ""
+        found.append(_between(confirmed, rival, baseline, note))
+        if highest is not None and highest != baseline:
+            found.append(_between(confirmed, rival, highest, "the constant with the highest test score"))
+    if confirmed.labels_alone not in (None, confirmed.winner):
+        found.append(_between(confirmed, confirmed.winner, confirmed.labels_alone or "", "what the teacher adds"))
+    if rival is not None:
+        found.append(_promised(source, comparison.of(rival).family))
+    return tuple(gain for gain in found if gain is not None)
+
+
+def _between(confirmed: Confirmed, ours: str, theirs: str, note: str) -> Gain | None:
+    record = confirmed.record
+    test = difference(record, ours, theirs)
+    where = f"test pictures, {count(len(record.seeds), 'fresh seed')}"
+    if test is None:
+        return None
+    return _gain(title(record, ours), title(record, theirs), test, where, note, confirmed=True)
+
+
+def _promised(source: ReportSource, family: str) -> Gain | None:
+    """What the search had said of the same rule, against the constant that was its best."""
+    comparison = compare_to_constant(source.search)
+    promised, constant = comparison.of(family), comparison.constant
+    if promised is None or constant is None:
+        return None
+    return Gain(
+        ours=family_title(family),
+        theirs=f"λ = {number(constant.parameters.get('weight'))}",
+        mean=promised.mean,
+        low=promised.low,
+        high=promised.high,
+        seeds=len(promised.seeds),
+        where=f"in the search: validation pictures, {count(len(promised.seeds), 'seed')}",
+        note="what the search had promised; the best of many trials is partly luck",
+        confirmed=False,
+    )
+
+
+def _searched_gains(source: ReportSource) -> tuple[Gain, ...]:
+    comparison = compare_to_constant(source.search)
+    constant, alone, found = comparison.constant, comparison.labels_alone, []
+    if constant is not None and comparison.differences:
+        first = comparison.differences[0]
+        found.append(
+            Gain(
+                ours=family_title(first.family),
+                theirs=f"λ = {number(constant.parameters.get('weight'))}",
+                mean=first.mean,
+                low=first.low,
+                high=first.high,
+                seeds=len(first.seeds),
+                where=f"validation pictures, {count(len(first.seeds), 'seed')}",
+                note="each the best of several trials, so optimistic",
+                confirmed=False,
+            )
+        )
+    families = rank_families(source.search)
+    best = families[0].best if families else None
+    if best is not None and alone is not None and best.number != alone.number:
+        test = paired_test(_scores(best), _scores(alone), source.search.resolution)
+        if test is not None:
+            where = f"validation pictures, {count(len(test.seeds), 'seed')}"
+            name = _name(families[0].family, best)
+            found.append(_gain(name, "λ = 0, the labels alone", test, where, "what the teacher adds", confirmed=False))
+    return tuple(found)
+
+
+def _name(family: str, best: BestTrial) -> str:
+    weight = best.parameters.get("weight")
+    return f"λ = {number(weight)}" if family == "fixed" else family_title(family)
+
+
+def _scores(best: BestTrial) -> dict[int, float]:
+    return {seed.seed: seed.score for seed in best.seeds}
+
+
+def _gain(ours: str, theirs: str, test: PairedTest, where: str, note: str, *, confirmed: bool) -> Gain:
+    return Gain(
+        ours=ours,
+        theirs=theirs,
+        mean=test.mean,
+        low=test.low,
+        high=test.high,
+        seeds=len(test.seeds),
+        where=where,
+        note=note,
+        confirmed=confirmed,
+    )

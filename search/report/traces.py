@@ -1,0 +1,148 @@
+"""What rules did along training, over the seeds: of the confirmed trainings where there are some, else of trials."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from search.confirmation import ConfirmationRecord
+from search.evidence.naming import title
+from search.report.ranking import CONSTANT_FAMILY, best_trials
+from search.report.source import Confirmed, ReportSource
+from search.report.tables import Table
+from search.wording import family_title, number
+from trainables.records import TracePoint
+
+_COLUMNS = (
+    "who", "step", "epoch", "lambda_mean", "lambda_low", "lambda_high",
+    "cosine_mean", "cosine_low", "cosine_high", "norm_ratio",
+)  # fmt: skip
+
+
+class BandPoint(NamedTuple):
+    """One probed step: mean, lowest and highest over the seeds; the norm ratio is a geometric mean."""
+
+    step: int
+    epoch: float
+    weight: float
+    weight_low: float
+    weight_high: float
+    cosine: float
+    cosine_low: float
+    cosine_high: float
+    norm_ratio: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TraceBand:
+    """One rule or constant along training. `shown` says whether it belongs in figures that hold only a few."""
+
+    label: str
+    family: str
+    seeds: int
+    points: tuple[BandPoint, ...]
+    constant: bool
+    shown: bool
+
+
+def trace_bands(source: ReportSource) -> tuple[TraceBand, ...]:
+    """The winner first, then the other rules, best first, and the best constant; those that kept a trace."""
+    confirmed = source.confirmed
+    if confirmed is not None and any(result.trace for result in confirmed.record.results):
+        bands = _of_finalists(confirmed)
+    else:
+        bands = _of_trials(source)
+    return tuple(band for band in bands if band.points)
+
+
+def trace_table(bands: Sequence[TraceBand]) -> Table:
+    """All bands, step by step."""
+    return Table(_COLUMNS, tuple((band.label, *point) for band in bands for point in band.points))
+
+
+def _of_finalists(confirmed: Confirmed) -> list[TraceBand]:
+    record = confirmed.record
+    rules = sorted(
+        (row for row in confirmed.comparison.rows if row.role == "rule"),
+        key=lambda row: (row.key != confirmed.winner, -(row.test or 0.0)),
+    )
+    keys = [row.key for row in rules]
+    keys.insert(0 if confirmed.winner == confirmed.baseline else len(keys), confirmed.baseline)
+    few = {confirmed.baseline, confirmed.rival}
+    return [
+        _band(
+            f"best constant, {title(record, key)}" if key == confirmed.baseline else title(record, key),
+            next(finalist.family for finalist in record.finalists if finalist.key == key),
+            _by_step(record, key),
+            shown=key in few,
+        )
+        for key in keys
+    ]
+
+
+def _by_step(record: ConfirmationRecord, key: str) -> list[list[TracePoint]]:
+    """The seeds' points of each step that all of them have."""
+    traces = [result.trace for result in record.results if result.finalist == key and result.trace]
+    grouped: dict[int, list[TracePoint]] = defaultdict(list)
+    for trace in traces:
+        for point in trace:
+            grouped[point.step].append(point)
+    return [points for _, points in sorted(grouped.items()) if len(points) == len(traces)]
+
+
+def _band(label: str, family: str, steps: list[list[TracePoint]], *, shown: bool) -> TraceBand:
+    return TraceBand(
+        label=label,
+        family=family,
+        seeds=len(steps[0]) if steps else 0,
+        points=tuple(_over_seeds(points) for points in steps),
+        constant=family == CONSTANT_FAMILY,
+        shown=shown,
+    )
+
+
+def _over_seeds(points: list[TracePoint]) -> BandPoint:
+    weights, cosines = [point.weight for point in points], [point.cosine for point in points]
+    ratios = [point.norm_ratio for point in points]
+    return BandPoint(
+        step=points[0].step,
+        epoch=points[0].epoch,
+        weight=statistics.fmean(weights),
+        weight_low=min(weights),
+        weight_high=max(weights),
+        cosine=statistics.fmean(cosines),
+        cosine_low=min(cosines),
+        cosine_high=max(cosines),
+        norm_ratio=math.exp(statistics.fmean(map(math.log, ratios))) if min(ratios) > 0 else math.nan,
+    )
+
+
+def _of_trials(source: ReportSource) -> list[TraceBand]:
+    best = best_trials(source.search)
+    first_rule = next((family for family in best if family != CONSTANT_FAMILY), None)
+    bands = []
+    for family, trial in best.items():
+        constant = family == CONSTANT_FAMILY
+        label = f"best constant, λ = {number(trial.parameters.get('weight'))}" if constant else family_title(family)
+        bands.append(
+            TraceBand(
+                label=label,
+                family=family,
+                seeds=len(trial.history.replicates),
+                points=tuple(map(_of_trial, trial.history.trace)),
+                constant=constant,
+                shown=constant or family == first_rule,
+            )
+        )
+    return bands
+
+
+def _of_trial(point: TracePoint) -> BandPoint:
+    weights = point.weight_range or (point.weight, point.weight)
+    cosines = point.cosine_range or (point.cosine, point.cosine)
+    ratio = point.norm_ratio if point.norm_ratio > 0 else math.nan
+    return BandPoint(point.step, point.epoch, point.weight, *weights, point.cosine, *cosines, ratio)
