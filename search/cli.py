@@ -232,6 +232,59 @@ def explain(trial: str, as_json: bool, **places: Any) -> None:
 
 
 @cli.command()
+@click.argument("source", default="digits-quick")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting of a file or recipe.")
+@click.option("--policy", "policy_file", metavar="POLICY.json", help="The rule in training [the search's best, or λ].")
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1, 1000), help="Trainings.")
+@click.option("--probes", default=20, show_default=True, help="Places along each at which every λ is tried.")
+@click.option("--pictures", default=500, show_default=True, help="Held-out pictures to measure the losses on.")
+@click.option("--horizons", default="1,5,20", show_default=True, help="After how many steps of a λ they are measured.")
+@_places
+def analyze(
+    source: str,
+    overrides: tuple[str, ...],
+    policy_file: str | None,
+    seeds: int,
+    probes: int,
+    pictures: int,
+    horizons: str,
+    **places: Any,
+) -> None:
+    """Try every λ for a step, at places along a training, and compare with what theory says.
+
+    SOURCE is a finished search's name (its best rule's training), a search file (.toml) or a recipe's name (its set-up
+    under the first of its `baselines`).
+    """
+    from rich.console import Console
+
+    from search.analysis import analysis_text, judge_analysis
+    from search.analysis.settings import probe_settings
+    from search.analysis.subject import find_subject
+    from search.checks import check_config
+
+    launch = _launch(places)
+    probing = probe_settings(probes=probes, pictures=pictures, horizons=horizons)
+    subject = find_subject(source, launch, overrides=overrides, policy_file=policy_file)
+    check_config(subject.config, launch)
+    from search.analysis.files import write_analysis
+    from search.analysis.progress import AnalysisProgress
+    from search.analysis.run import analyze as look_into
+
+    listener = AnalysisProgress(Console(highlight=False))
+    listener.stage(subject.words)
+    try:
+        record = look_into(subject, launch, listener, seeds=seeds, probing=probing)
+    except KeyboardInterrupt:
+        raise click.Abort from None  # nothing is written before all is known
+    finally:
+        listener.end()
+    findings = judge_analysis(record)
+    folder = write_analysis(record, findings, launch.output / record.name / "analysis")
+    click.echo(analysis_text(record, findings, brief=True))
+    click.echo(f"analysis: {folder}")
+
+
+@cli.command()
 @click.argument("name")
 @click.option("--address", help="The dashboard of the cluster that runs it: http://host:8265.")
 @click.option("--json", "as_json", is_flag=True, help="Numbers for programs.")

@@ -36,7 +36,7 @@ class ProbeSettings(Settings):
     """The λ that are tried, ascending."""
     horizons: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = (1, 5, 20)
     """After how many steps at a λ, on the batches to come, the held-out losses are measured; ascending, 1 the first."""
-    pictures: int = Field(250, ge=10)
+    pictures: int = Field(500, ge=10)
     """Held-out pictures, drawn at random once for all seeds from the validation pictures; all if there are fewer."""
 
     @pydantic.model_validator(mode="after")
@@ -126,8 +126,7 @@ class ProbeRecord(Settings):
     plain_rate: float
     """η of the plain steps."""
     task_curvature: float
-    """η·g_tᵀH_t g_t/‖g_t‖² with the batch's g_t and the held-out H_t: at 1 a plain step along g_t reaches the least task
-    loss of that line, if it were a parabola."""
+    """η·g_tᵀH_t g_t/‖g_t‖² with the batch's g_t and the held-out H_t, the maps' ηκ."""
     steps: dict[StepKind, VirtualSteps]
     horizons: dict[int, dict[Loss, tuple[float, ...]]]
     """Held-out change of the losses after so many steps of the optimiser at each λ, [W]; those that end in time."""

@@ -13,7 +13,7 @@ import copy
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -141,10 +141,11 @@ class Surface:
                 (gradient,) = torch.autograd.grad(losses.sum() / self._count, at, create_graph=True)
                 for row, direction in zip(bent, unit, strict=True):
                     row += torch.autograd.grad(gradient @ direction, at, retain_graph=True)[0]
-        return total * scales[:, None]
+        total *= scales[:, None]
+        return total
 
     def _named(self, point: Tensor) -> dict[str, Tensor]:
-        pieces = point.split([shape.numel() for shape in self._shapes])
+        pieces = torch.split(point, [shape.numel() for shape in self._shapes])
         return {n: piece.view(shape) for n, piece, shape in zip(self._names, pieces, self._shapes, strict=True)}
 
     def _pair(
@@ -152,7 +153,7 @@ class Surface:
     ) -> tuple[Tensor, Tensor]:
         """The losses of each picture, [N] and [N], with a graph."""
         images, labels, teacher = batch
-        logits = functional_call(module, parameters, (images,))
+        logits: Tensor = functional_call(module, parameters, (images,))
         task = nn.functional.cross_entropy(logits, labels, reduction="none", label_smoothing=self._smoothing)
         warm = self._temperature
         surprise = nn.functional.kl_div(
@@ -174,7 +175,7 @@ class _fixed_mask:  # noqa: N801 - used as a context, like a function
         self._fork.__enter__()
         torch.manual_seed(_MASK_SEED)
 
-    def __exit__(self, *problem: object) -> None:
+    def __exit__(self, *problem: Any) -> None:
         self._fork.__exit__(*problem)
 
 
@@ -317,7 +318,8 @@ class Prober:
         self, point: Tensor, ahead: list[Batch], held_out: _Sight, horizons: Sequence[int]
     ) -> tuple[Tensor, dict[int, dict[Loss, tuple[float, ...]]]]:
         """Where one step of the optimiser leads at each λ, [W, P], and the held-out changes at the horizons."""
-        moved, changes = [], {horizon: [] for horizon in horizons}
+        moved: list[Tensor] = []
+        changes: dict[int, list[list[float]]] = {horizon: [] for horizon in horizons}
         for weight in self.settings.weights:
             self._twin.reset()
             for count, batch in enumerate(ahead, start=1):
@@ -437,4 +439,3 @@ def _error(values: Tensor) -> Tensor:
 
 def _floats(values: Tensor) -> tuple[float, ...]:
     return tuple(values.tolist())
-

@@ -1,0 +1,208 @@
+"""How well the expansions predict what a step does, where they break down, and what choosing λ by them is worth.
+
+P: probes; W: λ that were tried.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from search.analysis.expansion import best_weight
+from search.analysis.record import AnalysisRecord
+from search.analysis.tables import Changes, Floats, Numbers, changes, lowest, places
+from trainables.probes import Loss, StepKind
+
+Rows = npt.NDArray[np.intp]
+
+_RESAMPLES = 1000
+_LEVEL = 0.95
+
+
+class Fit(Numbers):
+    """How well one prediction meets the true changes of one loss on one set.
+
+    Intervals are 95 % percentile bootstraps over the probes. NaN where there is nothing to tell, as R² of one λ.
+    """
+
+    prediction: str
+    loss: Loss
+    where: str
+    kind: StepKind
+    part: str = "all"
+    """`all`, or one third of the probes: by progress, step length or angle."""
+    probes: int
+    r2: float
+    """1 - Σ(true - predicted)²/Σ(true - mean)² over probes and λ: is the size of the change right?"""
+    r2_low: float
+    r2_high: float
+    r2_between: float
+    """Median over the probes of the R² within one, each centred on its own mean over λ: is the difference between λ
+    right? It is what a choice of λ hangs on."""
+    missed: float
+    """Of what λ can do to the loss at a probe, from the best to the worst of those tried, the share that is given up by
+    the λ that the prediction calls best; mean over the probes. 0 is perfect."""
+
+
+class Choice(Numbers):
+    """What a way of choosing λ gives up in one step, as `Fit.missed`; with the interval of the mean over the probes."""
+
+    name: str
+    missed: float
+    low: float
+    high: float
+
+
+def fit(found: Changes, prediction: str, loss: Loss, where: str, kind: StepKind, part: str = "all") -> Fit:
+    """How well a prediction meets the true changes."""
+    true, predicted = found.true, found.predictions[prediction]
+    columns = np.isfinite(predicted).any(0)  # `second` is not known at every λ
+    known = np.isfinite(true).all(1) & np.isfinite(predicted[:, columns]).all(1)
+    true, predicted = true[known][:, columns], predicted[known][:, columns]
+    errors = ((true - predicted) ** 2).sum(1)
+    sums, squares, tried = true.sum(1), (true**2).sum(1), true.shape[1]
+    low, high = _bootstrap(len(true), lambda rows: _r2(errors[rows], sums[rows], squares[rows], tried))
+    return Fit(
+        prediction=prediction,
+        loss=loss,
+        where=where,
+        kind=kind,
+        part=part,
+        probes=len(true),
+        r2=float(_r2(errors, sums, squares, tried)),
+        r2_low=low,
+        r2_high=high,
+        r2_between=_median(r2_between(true, predicted)),
+        missed=_mean(missed(true, predicted.argmin(1))) if len(true) else np.nan,
+    )
+
+
+def r2_between(true: Floats, predicted: Floats) -> Floats:
+    """R² of each probe's own differences between λ, [P]; NaN where λ makes no difference."""
+    true, predicted = (x - x.mean(1, keepdims=True) for x in (true, predicted))
+    total = (true**2).sum(1)
+    left = ((true - predicted) ** 2).sum(1)
+    share = np.divide(left, total, out=np.full(len(true), np.nan), where=total > 0.0)
+    found: Floats = 1.0 - share
+    return found
+
+
+def missed(true: Floats, chosen: Rows) -> Floats:
+    """The share given up at each probe by the λ number `chosen`, [P]; NaN where λ makes no difference."""
+    low, high = true.min(1), true.max(1)
+    got = true[np.arange(len(true)), chosen]
+    share: Floats = np.divide(got - low, high - low, out=np.full(len(true), np.nan), where=high > low)
+    return share
+
+
+def all_fits(record: AnalysisRecord) -> tuple[Fit, ...]:
+    """Of both losses: on the batch and on held-out pictures, under each kind of step, every expansion there is."""
+    found = []
+    for loss in _BOTH:
+        for where, kind in (
+            ("held_out", "optimizer"),
+            ("batch", "optimizer"),
+            ("held_out", "plain"),
+            ("batch", "plain"),
+        ):
+            table = changes(record, loss, where, kind)  # type: ignore[arg-type]  # the kinds' names
+            found += [fit(table, name, loss, where, kind) for name in table.predictions]  # type: ignore[arg-type]
+    return tuple(found)
+
+
+def breakdown(record: AnalysisRecord) -> tuple[Fit, ...]:
+    """The optimiser's steps on held-out pictures, by thirds of progress, step length and angle."""
+    found = []
+    for loss in _BOTH:
+        table = changes(record, loss)
+        for part, rows in thirds(record):
+            some = Changes(true=table.true[rows], predictions={n: p[rows] for n, p in table.predictions.items()})
+            found += [fit(some, name, loss, "held_out", "optimizer", part) for name in table.predictions]
+    return tuple(found)
+
+
+def thirds(record: AnalysisRecord) -> Iterator[tuple[str, Rows]]:
+    """(name, rows) of the probes' thirds."""
+    where = places(record)
+    for words, values in (
+        (("early", "middle", "late"), where.progress),
+        (("short steps", "middling steps", "long steps"), where.length),
+        (("large angle", "middling angle", "small angle"), where.cosine),
+    ):
+        order = np.argsort(values, kind="stable")
+        for name, rows in zip(words, np.array_split(order, 3), strict=True):
+            if len(rows):
+                yield name, np.sort(rows)
+
+
+MAPS: dict[str, Callable[[Floats, Floats, Loss], Floats]] = {
+    "map: plain step": lambda rho, r, loss: best_weight(rho, r, loss, "plain"),
+    "map: curved, ηκ = 4": lambda rho, r, loss: best_weight(rho, r, loss, "curved", step=4.0),
+    "map: fixed length, a quarter signal": lambda rho, r, loss: best_weight(rho, r, loss, "fixed_length", signal=0.25),
+}
+"""Ways to choose λ from the batch's angle and norm ratio alone."""
+
+
+def choices(record: AnalysisRecord, loss: Loss) -> tuple[Choice, ...]:
+    """What constants, the maps, the rule that trained and the expansions give up in one step of the optimiser."""
+    table, where, lam = changes(record, loss), places(record), np.array(record.weights)
+    ways: dict[str, Floats] = {f"λ = {x:g}": np.full(len(where.seed), x) for x in (0.0, 0.5, 0.9, 1.0)}
+    ways["the rule in training"] = where.weight
+    ratio = np.exp(np.clip(where.log_ratio, -30.0, 30.0))
+    known = np.isfinite(where.cosine) & np.isfinite(ratio)
+    for name, of in MAPS.items():
+        ways[name] = np.full(len(known), 0.5)
+        ways[name][known] = of(where.cosine[known], ratio[known], loss)
+    for name, words in (("from_batch", "first order, batch's gradient"), ("first", "first order, held-out gradient")):
+        ways[words] = lowest(lam, table.predictions[name])
+    found = []
+    for name, weights in ways.items():
+        usable = np.isfinite(table.true).all(1) & np.isfinite(weights)
+        chosen = np.abs(weights[usable, None] - lam).argmin(1)
+        shares = missed(table.true[usable], chosen)
+        shares = shares[np.isfinite(shares)]
+        low, high = _bootstrap(len(shares), functools.partial(_means, shares))
+        found.append(Choice(name=name, missed=_mean(shares), low=low, high=high))
+    return tuple(found)
+
+
+_BOTH: tuple[Loss, ...] = ("task", "distill")
+
+
+def _r2(errors: Floats, sums: Floats, squares: Floats, columns: int) -> Floats:
+    """Pooled R² from each probe's sums, over the last dimension."""
+    count = errors.shape[-1] * columns
+    total = squares.sum(-1) - sums.sum(-1) ** 2 / max(count, 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(1.0 - errors.sum(-1) / total)
+
+
+def _bootstrap(count: int, statistic: Callable[[Rows], Floats]) -> tuple[float, float]:
+    """The percentile interval of a statistic over probes drawn with replacement; `statistic` takes rows [R, P]."""
+    if count < 2:
+        return np.nan, np.nan
+    rows = np.random.default_rng(0).integers(0, count, (_RESAMPLES, count))
+    drawn = statistic(rows)
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return np.nan, np.nan
+    low, high = np.quantile(drawn, [(1.0 - _LEVEL) / 2.0, (1.0 + _LEVEL) / 2.0])
+    return float(low), float(high)
+
+
+def _median(values: Floats) -> float:
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else np.nan
+
+
+def _means(values: Floats, rows: Rows) -> Floats:
+    means: Floats = values[rows].mean(-1)
+    return means
+
+
+def _mean(values: Floats) -> float:
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else np.nan

@@ -1,0 +1,170 @@
+"""How well the expansions predict, and what choosing λ by them is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from search.analysis.accuracy import missed
+from search.analysis.figure_style import SERIES, WEIGHT_LEGEND, above, weight_colours
+from search.analysis.findings import Findings, later_changes
+from search.analysis.record import AnalysisRecord
+from search.analysis.tables import changes
+from search.analysis.wording import LOSS_NAMES, PREDICTION_NAMES, r2
+from search.report.drawing import Figure, finish, new_figure, plain_axis, thinned
+from search.report.palette import GRID, INK, MUTED, LegendItem
+from search.report.tables import Table
+from trainables.probes import Loss
+
+_BOTH: tuple[Loss, ...] = ("task", "distill")
+_GOALS: tuple[Loss, ...] = ("task", "mean")
+_SHOWN = {"from_batch": "batch's gradient", "first": "first order", "halfway": "second, halfway"}
+_OF_PARTS = ("from_batch", "first", "second", "halfway")
+_MOST_DOTS = 150
+_ROW = 15
+
+
+def prediction_figure(record: AnalysisRecord, findings: Findings) -> Figure:
+    """Predicted against true changes. To be called inside `drawing.style`."""
+    figure, axes = new_figure(250, rows=2, columns=3, left=42, right=8, bottom=34, top=20, gap=(12, 32))
+    panels, rows = iter(axes), []
+    fits = {(f.loss, f.prediction): f for f in findings.fits if (f.where, f.kind) == ("held_out", "optimizer")}
+    for loss in _BOTH:
+        table = changes(record, loss)
+        low, high = float(np.nanmin(table.true)), float(np.nanmax(table.true))
+        margin = 0.08 * (high - low) or 1.0
+        for column, (name, words) in enumerate(_SHOWN.items()):
+            panel: Any = next(panels)
+            predicted = table.predictions[name]
+            of = np.broadcast_to(np.array(record.weights), predicted.shape)
+            dots = thinned([*zip(predicted.flat, table.true.flat, of.flat, strict=True)], _MOST_DOTS)
+            dots = [dot for dot in dots if all(map(np.isfinite, dot))]
+            rows += [(loss, name, float(x), float(y), float(w)) for x, y, w in dots]
+            panel.axline((0, 0), slope=1, color=MUTED, linewidth=0.8)
+            if dots:
+                x, y, weights = zip(*dots, strict=True)
+                panel.scatter(x, y, c=weights, cmap=weight_colours(), vmin=0, vmax=1, s=6, linewidth=0.2, edgecolor=INK)
+            panel.set_xlim(low - margin, high + margin)
+            panel.set_ylim(low - margin, high + margin)
+            plain_axis(panel.xaxis, ticks=2)
+            plain_axis(panel.yaxis, ticks=3)
+            if column:
+                panel.tick_params(labelleft=False)
+            fit = fits[loss, name]
+            above(panel, f"{words}\nR² {r2(fit.r2)}, between {r2(fit.r2_between)}", colour=INK, size=7)
+        axes[3 * _BOTH.index(loss)].set_ylabel(f"{'task' if loss == 'task' else 'distillation'} loss, true", fontsize=8)
+    axes[4].set_xlabel("predicted change, nats")
+    return finish(
+        figure,
+        name="prediction",
+        title="Does the expansion predict what a step does to held-out pictures?",
+        caption=(
+            "Steps of the training's own optimiser at each λ (colour); on the line, prediction and truth agree."
+            " “Batch's gradient” is all that a rule can know. “Between” is R² between the λ of one probe (median):"
+            " whether the prediction can tell which λ is better. “Halfway” takes the curvature met over half the step."
+        ),
+        legend=WEIGHT_LEGEND,
+        table=Table(("loss", "prediction", "predicted", "true", "weight"), tuple(rows)),
+    )
+
+
+def breakdown_figure(findings: Findings) -> Figure:
+    """What the λ of each expansion gives up, by thirds of the probes. To be called inside `drawing.style`."""
+    parts = list(dict.fromkeys(fit.part for fit in findings.parts))
+    figure, axes = new_figure(len(parts) * _ROW + 60, columns=2, left=82, right=10, bottom=34, top=18, gap=(14, 0))
+    for place, (loss, panel) in enumerate(zip(_BOTH, axes, strict=True)):
+        _dots_axes(panel, parts if place == 0 else [""] * len(parts))
+        for number_, name in enumerate(_OF_PARTS):
+            own = {fit.part: fit.missed for fit in findings.parts if (fit.loss, fit.prediction) == (loss, name)}
+            heights = [row + 0.13 * (number_ - 1.5) for row in range(len(parts))]
+            panel.plot([own[part] for part in parts], heights, "o", color=SERIES[number_], markersize=4)
+        for row in range(3, len(parts), 3):
+            panel.axhline(row - 0.5, color=GRID, linewidth=0.8)
+        above(panel, LOSS_NAMES[loss], colour=INK)
+    figure.text(0.6, 0.01, "given up, % of what λ can do", ha="center", fontsize=8.5, color=MUTED)
+    rows = [(f.loss, f.part, f.prediction, f.probes, f.r2, f.r2_between, f.missed) for f in findings.parts]
+    return finish(
+        figure,
+        name="breakdown",
+        title="Where does the expansion break down?",
+        caption=(
+            "Optimiser's steps on held-out pictures, by thirds of the probes. At each probe the λ that a prediction"
+            " calls best is compared with the best and the worst of those tried: 0 % is the best, 100 % the worst."
+        ),
+        legend=tuple(
+            LegendItem(label=PREDICTION_NAMES[name], colour=colour, dot=True)
+            for name, colour in zip(_OF_PARTS, SERIES, strict=False)
+        ),
+        table=Table(("loss", "part", "prediction", "probes", "r2", "r2_between", "given_up"), tuple(rows)),
+    )
+
+
+def choices_figure(findings: Findings) -> Figure:
+    """What constants, maps and expansions give up. To be called inside `drawing.style`."""
+    names = [choice.name for choice in findings.choices["task"]]
+    figure, axes = new_figure(len(names) * _ROW + 60, columns=2, left=142, right=10, bottom=34, top=18, gap=(12, 0))
+    rows = []
+    for place, (loss, panel) in enumerate(zip(_GOALS, axes, strict=True)):
+        _dots_axes(panel, names if place == 0 else [""] * len(names), size=7.2)
+        for row, choice in enumerate(findings.choices[loss]):
+            panel.plot([choice.low, choice.high], [row, row], color=SERIES[0], linewidth=1.4)
+            panel.plot(choice.missed, row, "o", color=SERIES[0], markersize=4.5)
+            rows.append((loss, choice.name, choice.missed, choice.low, choice.high))
+        above(panel, "task loss" if loss == "task" else "mean of both", colour=INK)
+    figure.text(0.7, 0.01, "given up, % of what λ can do", ha="center", fontsize=8.5, color=MUTED)
+    return finish(
+        figure,
+        name="choices",
+        title="What does a way of choosing λ give up in one step?",
+        caption=(
+            "0 %: the λ that was best for the held-out loss at that probe; 100 %: the worst. Mean over the probes and"
+            " its 95 % interval. Maps know the batch's angle and norm ratio alone. The held-out gradient is known to no"
+            " rule; it shows what is lost to the batch's noise."
+        ),
+        table=Table(("loss", "way", "given_up", "low", "high"), tuple(rows)),
+    )
+
+
+def horizons_figure(record: AnalysisRecord) -> Figure:
+    """What each λ gives up after one step and after more of them. To be called inside `drawing.style`."""
+    figure, axes = new_figure(170, columns=2, left=36, right=8, bottom=34, top=18, gap=(16, 0))
+    horizons, lam, rows = record.settings.horizons, np.array(record.weights), []
+    for place, (loss, panel) in enumerate(zip(_GOALS, axes, strict=True)):
+        for series, steps in enumerate(horizons):
+            true = later_changes(record, loss, steps)
+            true = true[np.isfinite(true).all(1)]
+            if not len(true):
+                continue
+            curve = [float(np.nanmean(missed(true, np.full(len(true), at)))) for at in range(len(lam))]
+            panel.plot(lam, curve, color=SERIES[series % len(SERIES)])
+            rows += [(loss, steps, float(x), y) for x, y in zip(lam, curve, strict=True)]
+        panel.set_ylim(0, 1)
+        panel.set_yticks([0, 0.5, 1], ["0", "50", "100"] if place == 0 else [""] * 3)
+        plain_axis(panel.xaxis, ticks=4)
+        panel.set_xlabel("λ")
+        above(panel, LOSS_NAMES[loss], colour=INK)
+    axes[0].set_ylabel("given up, %", labelpad=2)
+    return finish(
+        figure,
+        name="horizons",
+        title="Is the λ of one step also the one for many?",
+        caption=(
+            "Each λ kept for so many steps on the batches to come. Mean over the probes of what it gives up: 0 % is the"
+            " best λ of that probe and horizon, 100 % the worst. A flat line says that no single λ is best."
+        ),
+        legend=tuple(
+            LegendItem(label="1 step" if k == 1 else f"{k} steps", colour=SERIES[i % len(SERIES)])
+            for i, k in enumerate(horizons)
+        ),
+        table=Table(("loss", "steps", "weight", "given_up"), tuple(rows)),
+    )
+
+
+def _dots_axes(panel: Any, labels: list[str], *, size: float = 8.0) -> None:
+    panel.set_xlim(-0.03, 1.03)
+    panel.set_ylim(len(labels) - 0.5, -0.5)
+    panel.set_xticks([0, 0.5, 1], ["0", "50", "100"])
+    panel.set_yticks(range(len(labels)), labels, fontsize=size, color=INK)
+    panel.grid(axis="y", visible=False)
+    panel.axvline(0, color=INK, linewidth=0.8)

@@ -1,0 +1,24 @@
+"""All figures of an analysis, in the order in which they tell its story."""
+
+from __future__ import annotations
+
+from search.analysis.figure_accuracy import breakdown_figure, choices_figure, horizons_figure, prediction_figure
+from search.analysis.figure_best import plane_figure, readings_figure
+from search.analysis.figure_maps import maps_figure
+from search.analysis.findings import Findings
+from search.analysis.record import AnalysisRecord
+from search.report.drawing import Figure, style
+
+
+def analysis_figures(record: AnalysisRecord, findings: Findings) -> tuple[Figure, ...]:
+    """Seven figures, each for the report's page and as files; takes some seconds."""
+    with style():
+        return (
+            maps_figure(record, findings),
+            plane_figure(record),
+            readings_figure(record, findings),
+            prediction_figure(record, findings),
+            breakdown_figure(findings),
+            choices_figure(findings),
+            horizons_figure(record),
+        )

@@ -1,0 +1,117 @@
+"""What an analysis says, as figures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from search.analysis.accuracy import Choice, Fit, all_fits, breakdown, choices
+from search.analysis.claims import BestWeight, Claim, along_training, best_weights, judge_claims, where_best
+from search.analysis.record import AnalysisRecord
+from search.analysis.tables import Floats, Numbers, changes, lowest
+from trainables.probes import Loss
+
+
+class Horizon(Numbers):
+    """The best λ for a held-out loss where λ is kept for some steps."""
+
+    loss: Loss
+    steps: int
+    probes: int
+    """Those that have so many steps before them."""
+    mean: float
+    """Best λ, over the probes."""
+    agreement: float
+    """Spearman's rank correlation over the probes with the best λ for one step; NaN where one does not move."""
+    along: dict[str, float]
+    """As `BestWeight.along`."""
+
+
+class Stake(Numbers):
+    """What choosing λ anew at every probe could gain in single steps, at most."""
+
+    loss: Loss
+    constant: float
+    """The λ of those tried under which the falls of all probes add up to most."""
+    lost: float
+    """The share of the fall under the best λ of each probe that this constant gives up; NaN where the loss does not
+    fall. Too high, since the best of several noisy numbers flatters."""
+
+
+class Findings(Numbers):
+    """All that is computed from an analysis."""
+
+    best: tuple[BestWeight, ...]
+    claims: tuple[Claim, ...]
+    fits: tuple[Fit, ...]
+    parts: tuple[Fit, ...]
+    choices: dict[Loss, tuple[Choice, ...]]
+    stakes: tuple[Stake, ...]
+    horizons: tuple[Horizon, ...]
+    curvature: float
+    """Median over the probes of `ProbeRecord.task_curvature`: the ηκ of the maps."""
+    signal: float
+    """Median of the squared cosine between the batch's and the held-out task gradient: the maps' `signal`."""
+
+
+_GOALS: tuple[Loss, ...] = ("task", "mean")
+"""What the claims are about: the held-out task loss, and the mean of both losses."""
+
+
+def judge_analysis(record: AnalysisRecord) -> Findings:
+    """All figures of an analysis; takes a second or two."""
+    return Findings(
+        best=tuple(where_best(record, loss) for loss in ("task", "distill", "mean")),
+        claims=tuple(claim for loss in _GOALS for claim in judge_claims(record, loss)),
+        fits=all_fits(record),
+        parts=breakdown(record),
+        choices={loss: choices(record, loss) for loss in _GOALS},
+        stakes=tuple(_stake(record, loss) for loss in _GOALS),
+        horizons=tuple(found for loss in _GOALS for found in _horizons(record, loss)),
+        curvature=_median([probe.task_curvature for probe in record.probes]),
+        signal=_median([probe.task_alignment**2 for probe in record.probes]),
+    )
+
+
+def later_changes(record: AnalysisRecord, loss: Loss, steps: int) -> Floats:
+    """Held-out changes after so many steps, [P, W]; NaN for probes too near to the end."""
+    missing = (math.nan,) * len(record.weights)
+    return np.array([p.horizons[steps][loss] if steps in p.horizons else missing for p in record.probes], float)
+
+
+def _stake(record: AnalysisRecord, loss: Loss) -> Stake:
+    true = changes(record, loss).true
+    true = true[np.isfinite(true).all(1)]
+    sums, best = true.sum(0), float(true.min(1).sum()) if len(true) else math.nan
+    lost = 1.0 - float(sums.min()) / best if best < 0.0 else math.nan
+    return Stake(loss=loss, constant=record.weights[int(sums.argmin())], lost=lost)
+
+
+def _horizons(record: AnalysisRecord, loss: Loss) -> list[Horizon]:
+    from scipy import stats
+
+    now, found = best_weights(record, loss), []
+    for steps in record.settings.horizons:
+        then = lowest(record.weights, later_changes(record, loss, steps))
+        both = np.isfinite(now) & np.isfinite(then)
+        if not both.any():
+            continue
+        moving = min(np.ptp(now[both]), np.ptp(then[both])) > 0.0
+        agreement = float(stats.spearmanr(now[both], then[both]).statistic) if moving else math.nan
+        found.append(
+            Horizon(
+                loss=loss,
+                steps=steps,
+                probes=int(both.sum()),
+                mean=float(then[both].mean()),
+                agreement=agreement,
+                along=along_training(record, then),
+            )
+        )
+    return found
+
+
+def _median(values: list[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.median(finite)) if finite else math.nan

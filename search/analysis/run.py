@@ -1,0 +1,76 @@
+"""Trains students and looks, at places along each training, at what another λ would have done."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import torch
+
+from policies.registry import create_policy
+from search.analysis.record import AnalysisRecord
+from search.analysis.subject import Subject
+from search.errors import SearchError
+from search.launch import Launch
+from search.preparation import PreparationListener, load_checked, teach
+from trainables.device import select_compute
+from trainables.probes import ProbeRecord, ProbeSettings
+from trainables.probing import probe_training
+from trainables.replicate import DeviceAssets
+
+
+class AnalysisListener(PreparationListener, Protocol):
+    """Who follows an analysis."""
+
+    def probe(self, probe: ProbeRecord, done: int, total: int) -> None:
+        """A place has been looked at; `total` may turn out lower where a training has few steps."""
+
+
+def analyze(
+    subject: Subject, launch: Launch, listener: AnalysisListener, *, seeds: int, probing: ProbeSettings
+) -> AnalysisRecord:
+    """The analysis of a training, under the search's seeds and those that follow; in this process, without Ray.
+
+    Raises:
+        SearchError: the search stood on other data or another teacher.
+        KDPolicySearchError: data, teacher or device cannot be had.
+    """
+    config, trial = subject.config, subject.trial
+    torch.set_num_threads(trial.device.threads or 1)
+    compute = select_compute(trial.device)  # before anything is loaded
+    dataset = load_checked(config, launch, listener)
+    prepared = teach(config, dataset, launch, listener.teacher)
+    if subject.foundation not in (None, prepared.foundation):
+        raise SearchError(
+            f"the search {config.name!r} ran on other data or with another teacher than are found now, so its rule"
+            " cannot be analysed on these. Bring back the pictures, checkpoint or cache that it ran with."
+        )
+    data = DeviceAssets(prepared.assets, compute)
+    chosen = tuple(range(config.seed, config.seed + seeds))
+    total, probes, began = seeds * probing.probes, list[ProbeRecord](), time.monotonic()
+    listener.stage(f"training under {seeds} seeds, with {probing.probes} probes along each")
+    for seed in chosen:
+        for probe in probe_training(trial, seed, data, probing):
+            probes.append(probe)
+            listener.probe(probe, len(probes), total)
+    policy = create_policy(trial.policy.family, dict(trial.policy.parameters))
+    steps = len(dataset.train) // min(trial.training.batch_size, len(dataset.train)) * trial.training.epochs
+    return AnalysisRecord(
+        name=config.name,
+        trial=subject.number,
+        family=policy.family,
+        parameters=policy.values(),
+        rule=policy.rule(),
+        seeds=chosen,
+        total_steps=steps,
+        temperature=trial.temperature,
+        learning_rate=trial.training.learning_rate,
+        optimizer=trial.training.optimizer,
+        student=trial.student.name,
+        dataset=dataset.name,
+        device=compute.describe(),
+        held_out=min(probing.pictures, len(dataset.validation)),
+        settings=probing,
+        seconds=time.monotonic() - began,
+        probes=tuple(probes),
+    )

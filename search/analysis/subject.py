@@ -1,0 +1,113 @@
+"""What is to be analysed: a finished search's best rule, or the set-up of a file or recipe under a constant."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from policies.document import read_document
+from policies.errors import nearest
+from policies.registry import create_policy
+from search.config import SearchConfig, load_config
+from search.errors import SearchError
+from search.launch import Launch
+from search.recipes import recipe_names
+from search.store import SearchStore, searches_in
+from search.trials import read_search
+from trainables.config import PolicySettings, TrialSettings
+from trainables.suggestion import apply_suggestion
+
+_USUAL_WEIGHT = 0.9
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A training to look into."""
+
+    config: SearchConfig
+    trial: TrialSettings
+    """Policy, learning rate and temperature of the training; its seeds are not looked at."""
+    number: int | None = None
+    """Of the search's trial that this is."""
+    foundation: str | None = None
+    """Of that search, as `search.preparation.Prepared`'s."""
+    words: str = ""
+    """What it is, for people."""
+
+
+def find_subject(
+    source: str, launch: Launch, *, overrides: Sequence[str] = (), policy_file: str | None = None
+) -> Subject:
+    """The training that `source` and the options name.
+
+    Args:
+        source: a search file (.toml), the name of a search that has finished, or a recipe's. A search comes before the
+            recipe that it was made from.
+        launch: where searches are kept.
+        overrides: `key.path=value`, of a file or recipe.
+        policy_file: a `policy.json`, whose rule and temperature are taken instead of the search's or the constant.
+
+    Raises:
+        KDPolicySearchError: there is no such thing, the search has not finished, or a setting is invalid.
+    """
+    path = pathlib.Path(source)
+    store = None if path.suffix == ".toml" or path.is_file() or "/" in source else SearchStore(launch.storage, source)
+    if store is not None and store.exists():
+        subject = _of_search(store, overrides)
+    else:
+        if store is not None and source not in recipe_names():
+            known = searches_in(launch.storage)
+            raise SearchError(
+                f"there is no search {source!r} in {launch.storage!r} and no recipe of that name; searches:"
+                f" {', '.join(known) or 'none'}; recipes: {', '.join(recipe_names())}."
+                f"{nearest(source, [*known, *recipe_names()])}"
+            )
+        subject = _of_file(source, overrides)
+    return subject if policy_file is None else _with_policy(subject, policy_file)
+
+
+def _of_search(store: SearchStore, overrides: Sequence[str]) -> Subject:
+    if overrides:
+        raise SearchError(
+            f"`--set` changes a file or a recipe, but {store.name!r} is a search in {store.storage!r} that has its"
+            " settings already. Leave it out, or give another `--output`, where the recipe of that name is meant."
+        )
+    search = read_search(store)
+    if search.status != "finished" or not search.finished:
+        raise SearchError(
+            f"the search {store.name!r} must have finished with a result before its best rule is analysed, but it is"
+            f" {search.status}; go on with it: kd-search resume {store.name}"
+        )
+    config, best = store.config(), search.finished[0]
+    own = {f"{best.family}.{name}": value for name, value in best.parameters.items()}
+    return Subject(
+        config=config,
+        trial=apply_suggestion(config.base_trial(), {"family": best.family, **own, **best.shared}),
+        number=best.number,
+        foundation=search.foundation,
+        words=f"the best trial of the search {store.name}, number {best.number}",
+    )
+
+
+def _of_file(source: str, overrides: Sequence[str]) -> Subject:
+    config = load_config(source, overrides)
+    weight = next(iter(config.baselines), _USUAL_WEIGHT)
+    policy = PolicySettings(family="fixed", parameters={"weight": weight})
+    trial = config.base_trial().model_copy(update={"policy": policy})
+    return Subject(config=config, trial=trial, words=f"the set-up of {source} under a constant λ = {weight:g}")
+
+
+def _with_policy(subject: Subject, path: str) -> Subject:
+    document = read_document(path)
+    policy = create_policy(document["family"], document["parameters"])
+    update = {
+        "policy": PolicySettings(family=policy.family, parameters=policy.values()),
+        "temperature": float(document["temperature"]),
+    }
+    return dataclasses.replace(
+        subject,
+        trial=subject.trial.model_copy(update=update),
+        number=None,
+        words=f"the set-up of {subject.config.name} under the rule of {path}",
+    )

@@ -1,0 +1,97 @@
+"""An analysis's probes as arrays. P: probes; W: λ that were tried."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pydantic
+
+from search.analysis.record import AnalysisRecord
+from trainables.probes import Loss, StepKind
+from trainables.settings import Settings
+
+Floats = npt.NDArray[np.float64]
+
+
+class Numbers(Settings):
+    """The base of what is computed from an analysis: frozen, and with NaN where there is nothing to tell."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Changes:
+    """One loss on one set under one kind of step: true changes and predictions, [P, W], NaN where not known."""
+
+    true: Floats
+    predictions: dict[str, Floats]
+
+
+def changes(record: AnalysisRecord, loss: Loss, where: str = "held_out", kind: StepKind = "optimizer") -> Changes:
+    """The changes of a loss on the set `where`, `held_out` or `batch`.
+
+    Beside the expansions of `trainables.probes.Response` there is, for held-out pictures, `from_batch`: what a rule
+    could know, ⟨g, Δ⟩ with the gradient of the training batch.
+    """
+    responses = [getattr(probe.steps[kind], where)[loss] for probe in record.probes]
+    predictions = {
+        name: np.array([getattr(response, name) for response in responses], float)
+        for name in ("plain", "first", "second", "halfway")
+        if getattr(responses[0], name) is not None
+    }
+    if where == "held_out":
+        predictions["from_batch"] = np.array([probe.steps[kind].batch[loss].first for probe in record.probes], float)
+    return Changes(true=np.array([response.true for response in responses], float), predictions=predictions)
+
+
+def lowest(weights: npt.ArrayLike, values: Floats) -> Floats:
+    """The λ of the least value of each row of `values` [..., W], between grid points by a parabola through three.
+
+    NaN for rows with a value that is not finite; ½ for rows without a difference.
+    """
+    lam = np.asarray(weights, float)
+    rows = values.reshape(-1, values.shape[-1])
+    found = np.full(len(rows), np.nan)
+    for place, row in enumerate(rows):
+        if not np.isfinite(row).all():
+            continue
+        at = int(row.argmin())
+        found[place] = lam[at] if np.ptp(row) > 0.0 else 0.5
+        if 0 < at < len(lam) - 1:
+            x, y = lam[at - 1 : at + 2], row[at - 1 : at + 2]
+            bend, slope, _ = np.polyfit(x - x[1], y - y[1], 2)
+            if bend > 0.0:
+                found[place] = np.clip(x[1] - 0.5 * slope / bend, x[0], x[2])
+    return found.reshape(values.shape[:-1])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where the probes lie: all [P]."""
+
+    seed: npt.NDArray[np.int64]
+    step: npt.NDArray[np.int64]
+    progress: Floats
+    cosine: Floats
+    log_ratio: Floats
+    weight: Floats
+    length: Floats
+    """‖Δ‖ of the optimiser's step at λ = ½."""
+
+
+def places(record: AnalysisRecord) -> Places:
+    """The probes' seeds, steps and geometries, those of the training batch, which a rule sees."""
+    probes = record.probes
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.log(np.array([probe.batch.norm_ratio for probe in probes], float))
+    return Places(
+        seed=np.array([probe.seed for probe in probes]),
+        step=np.array([probe.step for probe in probes]),
+        progress=np.array([probe.progress for probe in probes], float),
+        cosine=np.array([probe.batch.cosine for probe in probes], float),
+        log_ratio=ratios,
+        weight=np.array([probe.weight for probe in probes], float),
+        length=np.array([probe.steps["optimizer"].lengths[len(record.weights) // 2] for probe in probes], float),
+    )
