@@ -25,7 +25,8 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
         KDPolicySearchError: data, models or checkpoint are missing or unknown.
     """
     check_own_policies(config)
-    check_model(config.student)
+    for student in config.students.values():
+        check_model(student)
     check_teacher(config.teacher)
     check_dataset(config.data, launch.data_root)
 

@@ -17,6 +17,7 @@ from policies.registry import FAMILIES, policy_class
 from search.confirmation import ConfirmationSettings
 from search.domains import Domain, check_domain, contains, ends
 from search.errors import SearchError, nearest
+from search.objectives import Cost
 from search.racing import Heat, RacingSettings, heats_of
 from trainables.config import (
     AugmentationSettings,
@@ -33,6 +34,7 @@ from trainables.objective import ACCURACY, Direction, Objective
 from trainables.own_kpi import OwnKPI
 from trainables.own_policy import OwnPolicy
 from trainables.settings import Settings
+from trainables.suggestion import BASE_STUDENT
 
 DEFAULT_FAMILIES = (
     "fixed",
@@ -45,10 +47,12 @@ DEFAULT_FAMILIES = (
 
 
 class SpaceSettings(Settings):
-    """What is searched. Learning rate and temperature, if they are, are searched alike for every family."""
+    """What is searched. Students, learning rate and temperature, if they are, are searched alike for every family."""
 
     learning_rate: Domain | None = None
     temperature: Domain | None = None
+    students: dict[str, ModelSettings] = Field(default_factory=dict)
+    """`students.<name>`: further students, each searched as closely as `student`, whose name here is `base`."""
     policies: dict[str, dict[str, Domain]] = Field(default_factory=dict)
     """`policies.<family>.<parameter>`: overrides of a family's own search ranges."""
 
@@ -59,6 +63,20 @@ class SpaceSettings(Settings):
             if isinstance(end, str) or end <= 0:
                 raise ConfigError(f"must be made of positive numbers, but got {end!r}.")
         return domain
+
+    @pydantic.field_validator("students")
+    @classmethod
+    def _students_have_names(cls, students: dict[str, ModelSettings]) -> dict[str, ModelSettings]:
+        for name in students:
+            if name == BASE_STUDENT:
+                raise ConfigError(
+                    f"must not name a student {BASE_STUDENT!r}, which is what `student` is called; rename it."
+                )
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", name):
+                raise ConfigError(
+                    f"must name students with letters, digits, '_' and '-', 40 at most, but got {name!r}; rename it."
+                )
+        return students
 
 
 class ResourceSettings(Settings):
@@ -92,8 +110,12 @@ class SearchConfig(Settings):
     objective: str = ACCURACY
     """What is searched for, on the validation pictures: `accuracy` or one of `kpis`, by its function's name."""
     direction: Direction = "maximize"
+    costs: tuple[Cost, ...] = ()
+    """What a better score may cost: `complexity` of the rule, which the search then also looks for little of;
+    `parameters` and `flops` of the student, where `space.students` gives a choice. See `search.pareto`."""
     families: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_FAMILIES
     trials_per_family: int = Field(8, ge=1)
+    """With each student, where several are searched."""
     baselines: tuple[float, ...] = (0.9, 0.5, 1.0, 0.0)
     """Constant λ that are always among the first trials; they count towards the trials of `fixed`."""
     replicates: int = Field(3, ge=1, le=1000)
@@ -163,6 +185,13 @@ class SearchConfig(Settings):
             )
         return direction
 
+    @pydantic.field_validator("costs")
+    @classmethod
+    def _costs_differ(cls, costs: tuple[Cost, ...]) -> tuple[Cost, ...]:
+        if len(set(costs)) != len(costs):
+            raise ValueError("costs must differ from one another")
+        return costs
+
     @pydantic.field_validator("families")
     @classmethod
     def _families_exist(cls, families: tuple[str, ...], info: pydantic.ValidationInfo) -> tuple[str, ...]:
@@ -230,6 +259,31 @@ class SearchConfig(Settings):
         return self
 
     @pydantic.model_validator(mode="after")
+    def _students_differ(self) -> SearchConfig:
+        known: dict[str, str] = {}
+        for name, student in self.students.items():
+            twin = known.setdefault(student.model_dump_json(), name)
+            if twin != name:
+                raise ValueError(f"`space.students.{name}` is the same student as {twin!r}; change or remove it")
+        costs = [cost for cost in self.costs if cost != "complexity"]
+        if costs and len(self.students) < 2:
+            raise ValueError(
+                f"`costs` names {costs[0]!r}, which is the same for every trial of one student; add others under"
+                " `space.students`, or remove it"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _confirmed_student_is_searched(self) -> SearchConfig:
+        student = self.confirm.student
+        if student is not None and student not in self.students:
+            raise ValueError(
+                f"`confirm.student` must be one of {', '.join(self.students)}, but got {student!r}"
+                f"{nearest(student, self.students)}"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _confirmed_families_are_searched(self) -> SearchConfig:
         for family in self.confirm.families or ():
             if family not in self.families:
@@ -242,7 +296,12 @@ class SearchConfig(Settings):
     @property
     def total_trials(self) -> int:
         """Trials of the whole search."""
-        return len(self.families) * self.trials_per_family
+        return len(self.families) * self.trials_per_family * len(self.students)
+
+    @property
+    def students(self) -> dict[str, ModelSettings]:
+        """All students by name: `student` as `base`, then `space.students`."""
+        return {BASE_STUDENT: self.student, **self.space.students}
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -258,6 +317,7 @@ class SearchConfig(Settings):
         """What every trial has in common."""
         return TrialSettings(
             student=self.student,
+            students=self.space.students,
             training=self.training,
             augmentation=self.augmentation,
             corruption=self.corruption,

@@ -33,7 +33,8 @@ def teacher_on_test(record: ConfirmationRecord, ground: Ground, config: SearchCo
 def with_figures(record: ConfirmationRecord, ground: Ground, config: SearchConfig) -> ConfirmationRecord:
     """With what teacher and student cost, measured on this machine; takes some seconds."""
     assets = ground.pictures.assets
-    student = create_model(config.student, image_shape=assets.image_shape, classes=len(assets.classes))
+    settings = config.students[record.finalists[0].student]
+    student = create_model(settings, image_shape=assets.image_shape, classes=len(assets.classes))
     return record.model_copy(
         update={
             "teacher_figures": measure_figures(ground.teacher, assets.image_shape),

@@ -15,6 +15,7 @@ from trainables.objective import ACCURACY, Objective
 from trainables.pictures import PictureFormat
 from trainables.records import TracePoint
 from trainables.settings import Settings
+from trainables.suggestion import BASE_STUDENT
 
 __all__ = [
     "ConfirmationRecord",
@@ -34,6 +35,8 @@ class ConfirmationSettings(Settings):
     """Fresh ones, the same for every finalist. One alone could not tell a lead from noise."""
     families: tuple[str, ...] | None = None
     """Whose best rule is confirmed; every family of the search when not given. Constants are confirmed in any case."""
+    student: str | None = None
+    """Whose finalists are confirmed, where the search has several students; that of the best trial when not given."""
     more_constants: int = pydantic.Field(4, ge=0, le=100)
     """The most constants to retry at the learning rate and temperature of the best rules."""
 
@@ -53,6 +56,8 @@ class Finalist(Settings):
     """The policy's, without its family's prefix; all of them."""
     shared: dict[str, float | int]
     """`learning_rate` and `temperature`, where they were searched."""
+    student: str = BASE_STUDENT
+    """By its name in the search."""
     rule: str
     complexity: int
     trial: int | None
@@ -64,7 +69,7 @@ class Finalist(Settings):
     def suggestion(self) -> dict[str, Any]:
         """As `trainables.suggestion` describes it."""
         own = {f"{self.family}.{name}": value for name, value in self.parameters.items()}
-        return {"family": self.family, **own, **self.shared}
+        return {"family": self.family, "student": self.student, **own, **self.shared}
 
 
 class SeedResult(Settings):
@@ -108,7 +113,7 @@ class ConfirmationRecord(Settings):
     """What the search looked for; it decides here, too."""
     teacher_figures: ModelFigures | None = None
     student_figures: ModelFigures | None = None
-    """All students of a search are built alike, so one speaks for all."""
+    """All finalists have the same student, so one speaks for all."""
     test_size: int | None = None
     """Pictures in the test set: accuracies move in steps of 1/`test_size`."""
     pictures: PictureFormat | None = None

@@ -83,8 +83,9 @@ def load_checked(config: SearchConfig, launch: Launch, listener: PreparationList
     """
     listener.stage(f"loading {config.data.name}")
     dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
-    student = create_model(config.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
-    try_out(config.kpis, student, dataset)
+    for settings in config.students.values():
+        student = create_model(settings, image_shape=dataset.image_shape, classes=len(dataset.classes))
+        try_out(config.kpis, student, dataset)
     if config.corruption is not None:
         Corruption(
             config.corruption, pictures=len(dataset.train), batch_size=config.training.batch_size, seed=config.seed

@@ -27,7 +27,8 @@ class Board:
         self.config = config
         self.scale = Scale(search.objective)
         self.trials = {t.trial_id: t for t in search.trials if t.status in ENDED or t.seeds}
-        self.trainings = len(config.families) * planned_trainings(config.heats)
+        races = len(config.families) * len(config.students)
+        self.trainings = races * planned_trainings(config.heats)
         self.earlier = self._trained
         self.began = time.monotonic()
 
@@ -97,7 +98,7 @@ class Board:
             for status, word in (("eliminated", "left"), ("failed", "failed"))
             if (number := self.count(status, family))
         ]
-        done = f"{self.count('finished', family)}/{self.config.trials_per_family}"
+        done = f"{self.count('finished', family)}/{self.config.trials_per_family * len(self.config.students)}"
         return f"{done} ({', '.join(parts)})" if parts else done
 
     def _leading(self, leader: TrialRecord | None) -> str:

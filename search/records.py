@@ -12,6 +12,7 @@ from search.objectives import COSTS, Cost
 from trainables.objective import ACCURACY, Objective
 from trainables.records import TrialHistory
 from trainables.settings import Settings
+from trainables.suggestion import BASE_STUDENT
 
 _OBJECTIVE = {"name": "objective", "direction": "direction"}
 """Field -> where the search file has it."""
@@ -36,6 +37,8 @@ class TrialRecord(Settings):
     """The policy's parameters, without its family's prefix; all of them, also those not searched."""
     shared: dict[str, float | int]
     """What is searched alike for every family: `learning_rate`, `temperature`."""
+    student: str = BASE_STUDENT
+    """By its name in the search."""
     rule: str
     """The policy's rule in words."""
     complexity: int
@@ -89,6 +92,22 @@ class SearchRecord(Settings):
         return Objective.parse(
             {name: self.config[key] for name, key in _OBJECTIVE.items() if self.config.get(key) is not None}
         )
+
+    @property
+    def students(self) -> tuple[str, ...]:
+        """Names of the students that have trials, in the order in which they were first tried."""
+        return tuple(dict.fromkeys(trial.student for trial in self.trials))
+
+    def of_student(self, name: str | None = None) -> SearchRecord:
+        """The search as if it had had this student alone; that of the best trial when not named.
+
+        A rule is compared with constants under the same student, so whatever ranks rules looks at one student's trials.
+        """
+        if name is None:
+            if len(self.students) < 2:
+                return self
+            name = (*self.finished, *self.trials)[0].student
+        return self.model_copy(update={"trials": tuple(trial for trial in self.trials if trial.student == name)})
 
     @property
     def costs(self) -> tuple[Cost, ...]:

@@ -7,6 +7,7 @@ import math
 import pathlib
 import pickle
 import statistics
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,18 +15,32 @@ import optuna
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from policies.registry import create_policy
 from search.config import SearchConfig
 from search.racing import FamilyRace, Turn
 from search.space import SearchSpace, build_space
+from trainables.objective import Direction
+from trainables.suggestion import policy_parameters
 
 METRIC = "score"
 _RANDOM_TRIALS = 4  # of a study, before TPE has enough to model
 
 
 @dataclasses.dataclass
-class _Round:
-    """One pass over all families at one learning rate and temperature."""
+class _Course:
+    """The search with one student: a study of what rounds share, and a study and a race for each family."""
 
+    student: str
+    rounds: optuna.Study
+    families: dict[str, optuna.Study]
+    races: dict[str, FamilyRace]
+
+
+@dataclasses.dataclass
+class _Round:
+    """One pass over all families with one student, at one learning rate and temperature."""
+
+    course: _Course
     trial: optuna.Trial
     shared: dict[str, Any]
     scores: list[float] = dataclasses.field(default_factory=list)
@@ -38,7 +53,7 @@ class _Policy:
 
     suggestion: dict[str, Any]
     trial: optuna.Trial
-    round: int
+    round: _Round
 
 
 class _Run(NamedTuple):
@@ -49,7 +64,7 @@ class _Run(NamedTuple):
 
 
 class FairSearch(Searcher):  # type: ignore[misc]
-    """Tries every family once a round, all of a round at the same learning rate and temperature.
+    """Tries every family once a round, all of a round with the same student, learning rate and temperature.
 
     So no family has more tries than another, and none owes its lead to a luckier learning rate. Each family's own
     parameters are modelled by a TPE of its own (arXiv 2304.11127, multivariate), which splits that family's trials into
@@ -57,11 +72,15 @@ class FairSearch(Searcher):  # type: ignore[misc]
     searched at random. Learning rate and temperature are modelled by another TPE, on the
     rounds' median scores.
 
+    Where there are several students, rounds take them in turn, and each has studies of its own: the trials of a smaller
+    student would all be bad ones in a study of both. Where the rule's complexity counts (`costs`), the families'
+    studies have two objectives, and a trial is good if few others beat it in both.
+
     Where policies are raced (`search.racing`), each heat is a trial of Tune's. The studies are told the scores of the
     first heat: they are all over the same seeds, so a policy's score does not depend on how far it got. Further heats
     begin when all policies have been suggested, so they could not steer anything.
 
-    The first round tries everybody's defaults; the first rounds of `fixed` are the known baselines.
+    Each student's first round tries everybody's defaults; its first rounds of `fixed` are the known baselines.
 
     The studies live in memory and are pickled into Tune's snapshots, whose truth they share.
     """
@@ -74,10 +93,19 @@ class FairSearch(Searcher):  # type: ignore[misc]
         self._baselines = config.baselines
         self._total = config.total_trials
         self._heats = config.heats
-        self._races = {family: FamilyRace(self._heats, config.trials_per_family) for family in config.families}
-        seeds = np.random.SeedSequence(config.seed).generate_state(len(config.families) + 1).tolist()
-        self._rounds_study = _study(seeds[0])
-        self._studies = {family: _study(seed) for family, seed in zip(config.families, seeds[1:], strict=True)}
+        self._weighs_complexity = "complexity" in config.costs
+        studies = len(config.students) * (len(config.families) + 1)
+        seeds = iter(np.random.SeedSequence(config.seed).generate_state(studies).tolist())
+        directions: list[Direction] = ["maximize", "minimize"] if self._weighs_complexity else ["maximize"]
+        self._courses = [
+            _Course(
+                student=student,
+                rounds=_study(next(seeds), ["maximize"]),
+                families={family: _study(next(seeds), directions) for family in config.families},
+                races={family: FamilyRace(self._heats, config.trials_per_family) for family in config.families},
+            )
+            for student in config.students
+        ]
         self._rounds: list[_Round] = []
         self._policies: list[_Policy] = []
         self._runs: dict[str, _Run] = {}
@@ -93,7 +121,7 @@ class FairSearch(Searcher):  # type: ignore[misc]
         if len(self._policies) < self._total:
             return self._begin_heat(trial_id, self._new_policy(), 0)
         turns = []
-        for race in self._races.values():
+        for race in (race for course in self._courses for race in course.races.values()):
             turn = race.promote()
             if not isinstance(turn, Turn):
                 return self._begin_heat(trial_id, *turn)
@@ -106,22 +134,24 @@ class FairSearch(Searcher):  # type: ignore[misc]
 
     def _new_policy(self) -> int:
         """Suggest a policy; its number."""
-        turn, place = divmod(len(self._policies), len(self._families))
+        number, place = divmod(len(self._policies), len(self._families))
+        turn, place_of_student = divmod(number, len(self._courses))
         if place == 0:
-            self._begin_round(first=turn == 0)
-        family = self._families[place]
-        space, shared = self._space, self._rounds[turn].shared
+            self._begin_round(self._courses[place_of_student], first=turn == 0)
+        family, of_round = self._families[place], self._rounds[-1]
+        course, space, shared = of_round.course, self._space, of_round.shared
         if turn == 0:
             given = space.start(family)
         else:
             given = {name: value for name, value in shared.items() if space.shared[name].varies}
         if family == "fixed" and turn < len(self._baselines):
             given |= {"fixed.weight": self._baselines[turn]}
-        study = self._studies[family]
+        study = course.families[family]
         study.enqueue_trial(given)
         trial = study.ask()
-        self._policies.append(_Policy({"family": family, **space.suggest(trial, family)}, trial, turn))
-        self._races[family].enter(len(self._policies))
+        suggestion = {"family": family, "student": course.student, **space.suggest(trial, family)}
+        self._policies.append(_Policy(suggestion, trial, of_round))
+        course.races[family].enter(len(self._policies))
         return len(self._policies)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -141,23 +171,24 @@ class FairSearch(Searcher):  # type: ignore[misc]
         if score is not None and not math.isfinite(score):
             score = None
         policy = self._policies[run.number - 1]
-        self._races[policy.suggestion["family"]].end(run.number, score)
+        policy.round.course.races[policy.suggestion["family"]].end(run.number, score)
         if run.heat == 0:
             self._tell(policy, score)
 
     def _tell(self, policy: _Policy, score: float | None) -> None:
-        study, of_round = self._studies[policy.suggestion["family"]], self._rounds[policy.round]
+        of_round, suggestion = policy.round, policy.suggestion
+        study, rounds = of_round.course.families[suggestion["family"]], of_round.course.rounds
         of_round.ended += 1
         if score is None:
             study.tell(policy.trial, state=TrialState.FAIL)
         else:
-            study.tell(policy.trial, score)
+            study.tell(policy.trial, [score, _complexity(suggestion)] if self._weighs_complexity else score)
             of_round.scores.append(score)
         if of_round.ended == len(self._families):
             if of_round.scores:
-                self._rounds_study.tell(of_round.trial, statistics.median(of_round.scores))
+                rounds.tell(of_round.trial, statistics.median(of_round.scores))
             else:
-                self._rounds_study.tell(of_round.trial, state=TrialState.FAIL)
+                rounds.tell(of_round.trial, state=TrialState.FAIL)
 
     def save(self, checkpoint_path: str) -> None:
         """Called by Tune for each snapshot."""
@@ -167,15 +198,19 @@ class FairSearch(Searcher):  # type: ignore[misc]
         """Called by Tune when it restores from a snapshot."""
         self.__dict__.update(pickle.loads(pathlib.Path(checkpoint_path).read_bytes()))
 
-    def _begin_round(self, *, first: bool) -> None:
+    def _begin_round(self, course: _Course, *, first: bool) -> None:
         if first:
-            self._rounds_study.enqueue_trial(self._space.start_shared())
-        trial = self._rounds_study.ask()
-        self._rounds.append(_Round(trial, self._space.suggest_shared(trial)))
+            course.rounds.enqueue_trial(self._space.start_shared())
+        trial = course.rounds.ask()
+        self._rounds.append(_Round(course, trial, self._space.suggest_shared(trial)))
 
 
-def _study(seed: int) -> optuna.Study:
+def _complexity(suggestion: dict[str, Any]) -> float:
+    return float(create_policy(suggestion["family"], dict(policy_parameters(suggestion))).complexity)
+
+
+def _study(seed: int, directions: Sequence[Direction]) -> optuna.Study:
     sampler = optuna.samplers.TPESampler(
         seed=seed, multivariate=True, constant_liar=True, n_startup_trials=_RANDOM_TRIALS
     )
-    return optuna.create_study(direction="maximize", sampler=sampler)
+    return optuna.create_study(directions=directions, sampler=sampler)

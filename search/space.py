@@ -116,7 +116,7 @@ def build_space(config: SearchConfig) -> SearchSpace:
 
 def is_baseline(config: SearchConfig, number: int, family: str) -> bool:
     """Whether the trial with this number (from 1) is one of the known constants."""
-    turn = (number - 1) // len(config.families)
+    turn = (number - 1) // len(config.families) // len(config.students)
     return family == "fixed" and turn < len(config.baselines)
 
 

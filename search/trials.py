@@ -23,7 +23,7 @@ from search.store import SearchStore
 from trainables.heats import join_heats
 from trainables.objective import Objective
 from trainables.records import TrialHistory
-from trainables.suggestion import SHARED, policy_parameters
+from trainables.suggestion import BASE_STUDENT, SHARED, policy_parameters
 from trainables.trial import HISTORY_FILE
 
 _STATUS: dict[str, TrialStatus] = {"TERMINATED": "finished", "ERROR": "failed", "RUNNING": "running"}
@@ -96,16 +96,18 @@ def heat_record(trial: Trial, status: TrialStatus | None = None) -> HeatRecord:
 
 def trial_records(heats: Iterable[HeatRecord], config: SearchConfig) -> tuple[TrialRecord, ...]:
     """The trials that these heats are part of, by number. Of a trial all heats must be there, and of a family all
-    trials, since who left the race is seen from who went on.
+    trials with the same student, since who left the race is seen from who went on.
     """
     by_number: dict[int, list[HeatRecord]] = {}
     for heat in heats:
         by_number.setdefault(heat.number, []).append(heat)
     for of_trial in by_number.values():
         of_trial.sort(key=lambda heat: heat.suggestion["seeds"])
-    standings: dict[str, list[Standing]] = {}
+    standings: dict[tuple[str, str], list[Standing]] = {}
     for number, of_trial in by_number.items():
-        standings.setdefault(str(of_trial[0].suggestion["family"]), []).append(
+        suggestion = of_trial[0].suggestion
+        race = str(suggestion.get("student", BASE_STUDENT)), str(suggestion["family"])
+        standings.setdefault(race, []).append(
             Standing(
                 number,
                 heats_begun=len(of_trial),
@@ -113,7 +115,7 @@ def trial_records(heats: Iterable[HeatRecord], config: SearchConfig) -> tuple[Tr
                 failed=any(heat.status == "failed" for heat in of_trial),
             )
         )
-    out = {number for family in standings.values() for number in left_the_race(family, config.heats)}
+    out = {number for race in standings.values() for number in left_the_race(race, config.heats)}
     objective = config.base_trial().objective
     return tuple(_trial_record(by_number[n], config, objective, eliminated=n in out) for n in sorted(by_number))
 
@@ -136,6 +138,7 @@ def _trial_record(
         family=family,
         parameters=policy.values(),
         shared={name: suggestion[name] for name in SHARED if name in suggestion},
+        student=str(suggestion.get("student", BASE_STUDENT)),
         rule=policy.rule(),
         complexity=policy.complexity,
         baseline=is_baseline(config, number, family),

@@ -153,6 +153,8 @@ class TrialSettings(Settings):
     """One trial: one student, trained under one policy, once per seed in `seeds`."""
 
     student: ModelSettings
+    students: dict[str, ModelSettings] = Field(default_factory=dict)
+    """By name, those that a suggestion may put in the place of `student`."""
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     corruption: CorruptionSettings | None = None

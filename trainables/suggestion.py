@@ -1,8 +1,8 @@
 """From what a searcher suggests to the settings of one trial.
 
-A suggestion is a flat mapping: `family`, `<family>.<parameter>` for the policy, `learning_rate` and `temperature`,
-which are searched alike for every family, and `seeds`, those that this part of the trial trains. What it does not name
-stays as the base settings say.
+A suggestion is a flat mapping: `family`, `<family>.<parameter>` for the policy, `learning_rate`, `temperature` and
+`student` (`base` or a name in `TrialSettings.students`), which are searched alike for every family, and `seeds`, those
+that this part of the trial trains. What it does not name stays as the base settings say.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from policies.registry import create_policy
 from trainables.config import PolicySettings, TrialSettings
 
 SHARED = ("learning_rate", "temperature")
+BASE_STUDENT = "base"
+"""The name of the base settings' own student."""
 
 
 def policy_parameters(suggestion: Mapping[str, Any]) -> dict[str, Value]:
@@ -29,7 +31,7 @@ def apply_suggestion(base: TrialSettings, suggestion: Mapping[str, Any]) -> Tria
     Raises:
         PolicyError: an unknown family or parameter, or an invalid value.
     """
-    family = str(suggestion["family"])
+    family, student = str(suggestion["family"]), str(suggestion.get("student", BASE_STUDENT))
     parameters = policy_parameters(suggestion)
     create_policy(family, dict(parameters))
     training = base.training
@@ -37,6 +39,7 @@ def apply_suggestion(base: TrialSettings, suggestion: Mapping[str, Any]) -> Tria
         training = training.model_copy(update={"learning_rate": float(suggestion["learning_rate"])})
     return base.model_copy(
         update={
+            "student": base.student if student == BASE_STUDENT else base.students[student],
             "training": training,
             "policy": PolicySettings(family=family, parameters=parameters),
             "temperature": float(suggestion.get("temperature", base.temperature)),

@@ -192,7 +192,7 @@ def test_a_score_that_is_no_number_fails_the_trial_in_the_study():
         searcher.on_trial_complete(str(number), {"score": score, "training_iteration": 1})
     searcher.suggest("2")
     searcher.on_trial_complete("2", None, error=True)
-    states = [study.trials[0].state.name for study in list(searcher._studies.values())[:3]]
+    states = [study.trials[0].state.name for study in list(searcher._courses[0].families.values())[:3]]
     assert states == ["FAIL", "COMPLETE", "FAIL"]
 
 
@@ -206,7 +206,7 @@ def test_a_restored_searcher_passes_over_trials_it_does_not_know(tmp_path):
     again.on_trial_complete("unknown", {"score": 1.0})
     again.on_trial_complete("known", {"score": 0.7, "training_iteration": 3})
     again.on_trial_complete("known", {"score": 0.7, "training_iteration": 3})
-    assert [t.value for t in again._studies["fixed"].trials if t.state.name == "COMPLETE"] == [0.7]
+    assert [t.value for t in again._courses[0].families["fixed"].trials if t.state.name == "COMPLETE"] == [0.7]
 
 
 def test_a_restored_searcher_suggests_what_it_would_have_suggested(tmp_path):

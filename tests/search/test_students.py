@@ -1,0 +1,111 @@
+"""Several students in one search: each is searched as closely as the other, and no rule is compared across them."""
+
+import pytest
+
+from policies.registry import create_policy
+from search.config import load_config
+from search.searcher import FairSearch
+from trainables.config import TrialSettings
+from trainables.errors import ConfigError
+from trainables.suggestion import apply_suggestion, policy_parameters
+
+WIDE = 'space.students.wide={name="mlp", options={hidden=[64]}}'
+FAMILIES = 'families=["fixed", "norm_balance"]'
+
+
+def two_students(*overrides):
+    return load_config("digits-quick", [WIDE, FAMILIES, *overrides])
+
+
+def suggestions_of(config, score):
+    searcher = FairSearch(config)
+    suggestions = []
+    for number in range(config.total_trials):
+        suggestion = searcher.suggest(str(number))
+        suggestions.append(suggestion)
+        searcher.on_trial_complete(str(number), {"score": score(suggestion), "training_iteration": 1})
+    return suggestions
+
+
+def test_rounds_take_the_students_in_turn():
+    config = two_students()
+    suggestions = suggestions_of(config, lambda s: -s["learning_rate"])
+    assert len(suggestions) == config.total_trials == 2 * 2 * 8
+    rounds = [suggestions[i : i + 2] for i in range(0, len(suggestions), 2)]
+    assert [{s["student"] for s in r} for r in rounds] == [{"base"}, {"wide"}] * 8
+    for r in rounds:
+        assert [s["family"] for s in r] == ["fixed", "norm_balance"]
+        assert len({(s["learning_rate"], s["temperature"]) for s in r}) == 1
+
+
+def test_the_known_constants_are_tried_with_each_student():
+    suggestions = suggestions_of(two_students(), lambda s: -s["learning_rate"])
+    for student in ("base", "wide"):
+        weights = [s["fixed.weight"] for s in suggestions if (s["family"], s["student"]) == ("fixed", student)]
+        assert weights[:4] == [0.9, 0.5, 1.0, 0.0]
+        assert len(weights) == 8
+
+
+def test_a_weaker_student_is_searched_as_closely_as_a_stronger_one():
+    # The best constant and the best learning rate are other ones for the student that is always behind.
+    def score(suggestion):
+        wide = suggestion["student"] == "wide"
+        best_weight, best_rate = (0.8, 0.003) if wide else (0.2, 0.03)
+        lead = 1.0 if wide else 0.0
+        return (
+            lead
+            - (suggestion.get("fixed.weight", 0.5) - best_weight) ** 2
+            - abs(suggestion["learning_rate"] - best_rate)
+        )
+
+    suggestions = suggestions_of(two_students("trials_per_family=30"), score)
+    for student, best_weight, best_rate in (("base", 0.2, 0.03), ("wide", 0.8, 0.003)):
+        late = [s for s in suggestions if (s["family"], s["student"]) == ("fixed", student)][-12:]
+        assert sum(abs(s["fixed.weight"] - best_weight) < 0.15 for s in late) >= 8
+        assert sum(abs(s["learning_rate"] - best_rate) < 0.01 for s in late) >= 8
+
+
+def test_a_single_student_is_the_base():
+    config = load_config("digits-quick", [FAMILIES])
+    alone = suggestions_of(config, lambda s: -s["learning_rate"])
+    assert {s["student"] for s in alone} == {"base"}
+
+
+def test_with_complexity_as_a_cost_small_trees_are_tried_more_often():
+    def score(suggestion):
+        return 0.01 * suggestion["tree.low_low"] if suggestion["family"] == "tree" else 0.0
+
+    def late_complexity(*overrides):
+        config = load_config("digits-quick", ['families=["tree"]', "trials_per_family=60", *overrides])
+        found = [s for s in suggestions_of(config, score) if s["family"] == "tree"][-30:]
+        return sum(create_policy("tree", policy_parameters(s)).complexity for s in found) / len(found)
+
+    assert late_complexity('costs=["complexity"]') < late_complexity() - 0.5
+
+
+def test_a_suggestion_names_the_student():
+    base: TrialSettings = two_students().base_trial()
+    assert apply_suggestion(base, {"family": "fixed", "student": "wide"}).student.options == {"hidden": [64]}
+    assert apply_suggestion(base, {"family": "fixed", "student": "base"}).student == base.student
+    assert apply_suggestion(base, {"family": "fixed"}).student == base.student
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ('space.students.base={name="mlp"}', "rename"),
+        ('space.students."a b"={name="mlp"}', "letters"),
+        ('space.students.twin={name="mlp", options={hidden=[32]}}', "the same student as 'base'"),
+        ('costs=["flops"]', "add others under `space.students`"),
+        ('costs=["complexity", "complexity"]', "differ"),
+        ('costs=["speed"]', "complexity"),
+        ('confirm.student="wide"', "must be one of base"),
+    ],
+)
+def test_a_mistake_about_students_and_costs_is_told(override, told):
+    with pytest.raises(ConfigError, match=told):
+        load_config("digits-quick", [override])
+
+
+def test_costs_of_students_need_a_choice_of_students():
+    assert two_students('costs=["complexity", "flops"]').costs == ("complexity", "flops")
