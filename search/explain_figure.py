@@ -7,17 +7,20 @@ import io
 import math
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from search.errors import SearchError
-from search.explain_source import Source
 from search.phases import Span, spans
 from search.report.drawing import new_figure, plain_axis, style, thinned
 from search.report.palette import GRID, INK, MUTED
+from trainables.decision_log import StoredLog
 from trainables.records import DecisionEntry, TracePoint
+
+if TYPE_CHECKING:
+    from search.explain_source import Source
 
 _BRANCHES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
 _ALERT = "#d55e00"
@@ -53,7 +56,7 @@ def write_figure(source: Source) -> tuple[pathlib.Path, pathlib.Path]:
     """
     drawn: dict[str, io.BytesIO] = {"png": io.BytesIO(), "svg": io.BytesIO()}
     with style():
-        figure = _plot(_figure_info(source))
+        figure = plot_decisions(source.log, source.title, source.history.trace if source.history else ())
         for kind, out in drawn.items():
             figure.savefig(out, format=kind, dpi=_DOTS_AN_INCH, facecolor="white")
     folder, name = source.figure.parent, source.figure.name
@@ -70,8 +73,18 @@ def write_figure(source: Source) -> tuple[pathlib.Path, pathlib.Path]:
     return png, svg
 
 
-def _figure_info(source: Source) -> FigureInfo:
-    log = source.log
+def plot_decisions(log: StoredLog, title: str, trace: tuple[TracePoint, ...]) -> Any:
+    """A decision log as a matplotlib figure. To be called inside `drawing.style`.
+
+    Args:
+        log: of one trial.
+        title: written above it.
+        trace: of the same trial; empty where it is not known.
+    """
+    return _plot(_figure_info(log, title, trace))
+
+
+def _figure_info(log: StoredLog, title: str, trace: tuple[TracePoint, ...]) -> FigureInfo:
     by_seed = {seed: tuple(spans(log, seed)) for seed in log.context.seeds}
     steps = log.context.steps
     grid = np.unique(np.linspace(0, max(steps - 1, 0), min(_GRID_POINTS, max(steps, 1))).round())
@@ -80,12 +93,12 @@ def _figure_info(source: Source) -> FigureInfo:
         for span in of_seed:
             row[(grid >= span.first) & (grid < span.stop)] = span.entry.weight
     return FigureInfo(
-        title=source.title,
+        title=title,
         grid=grid,
         weights=weights,
         spans=by_seed,
         entries=log.entries,
-        trace=source.history.trace if source.history else (),
+        trace=trace,
     )
 
 

@@ -36,6 +36,7 @@ def report_source(search: SearchRecord, launch: Launch) -> ReportSource:
     Raises:
         SearchError: the confirmation is damaged.
     """
+    from search.analysis.record import read_analysis
     from search.report import ReportSource
 
     store = SearchStore(launch.storage, search.name)
@@ -43,6 +44,7 @@ def report_source(search: SearchRecord, launch: Launch) -> ReportSource:
         search=search,
         confirmation=read_confirmation(store) if store.exists() else None,
         decisions=functools.partial(stored_decisions, store),
+        analysis=read_analysis(launch.output / search.name / "analysis"),
     )
 
 

@@ -48,7 +48,7 @@ def answer(source: ReportSource) -> Answer:
             remedy="",
             command="",
         )
-    search, found = source.search, judge(source.search)
+    search, found = source.search, judge(source.judged)
     remedy = command = ""
     if source.verdict is not None:
         remedy = f"{source.verdict.headline} {source.verdict.evidence}"

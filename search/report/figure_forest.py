@@ -100,8 +100,8 @@ def _plot_forest(confirmed: Confirmed, info: ForestInfo) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.grid(axis="y", visible=False)
     difference_axis(axes.xaxis, low, high, info.scale)
-    unit = ", points" if info.scale.is_accuracy else ", more is better"
-    axes.set_xlabel(f"{info.scale.objective.name} on the test pictures against {info.constant}{unit}")
+    unit = "points" if info.scale.is_accuracy else "more is better"
+    axes.set_xlabel(f"difference of test {info.scale.objective.name}, {unit}")
     _strokes(axes, 0.0, len(info.rows), "-")
     _above(axes, 0.0, "best constant", info.limits)
     if info.threshold is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from search.report.drawing import Figure, new_figure, to_svg
+from search.report.drawing import Figure, finish, new_figure
 from search.report.importance import ROUGH_BELOW, Importance
 from search.report.palette import INK, MUTED, family_colour
+from search.report.tables import Table
 from search.wording import family_title
 
 _BAR = 14
@@ -62,8 +63,31 @@ def _plot_importance(groups: tuple[Group, ...], importances: tuple[Importance, .
             axes.annotate(value, (share, at), xytext=(4, 0), textcoords="offset points", color=INK, **label)
             at += _BAR
     title = "Which settings move the score most?"
-    svg = to_svg(figure, "importance", title)
-    return Figure(name="importance", title=title, caption=_caption(importances), svg=svg)
+    return finish(
+        figure,
+        name="importance",
+        title=title,
+        caption=_caption(importances),
+        finding=_finding(groups),
+        table=_table(importances),
+    )
+
+
+def _finding(groups: tuple[Group, ...]) -> str:
+    first = groups[0]
+    name, share = first.bars[0]
+    return f"Of {first.title}, {name} comes first with {100 * share:.0f} % of the explained variance."
+
+
+def _table(importances: tuple[Importance, ...]) -> Table:
+    return Table(
+        ("family", "trials", "setting", "share"),
+        tuple(
+            (item.family or "all", item.trials, share.name, share.share)
+            for item in importances
+            for share in item.shares or ()
+        ),
+    )
 
 
 def _caption(importances: tuple[Importance, ...]) -> str:

@@ -21,7 +21,7 @@ _MOST_AXES = 6
 _MOST_FAMILIES = 8
 _ROW, _GAP = 78, 40
 _SHARED = ("learning_rate", "temperature")
-_BEST, _BETTER, _WORSE = "#d55e00", "#56b4e9", "#e4e7ec"
+_BEST, _BETTER, _WORSE = "#d55e00", "#56b4e9", MUTED
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,8 @@ def _plot_row(axes: Any, row: ParallelRow, scale: Scale) -> None:
         places = [coordinate.place(values[coordinate.name]) for coordinate in row.coordinates]
         places.append(0.5 if high == low else (scores[rank] - low) / (high - low))
         colour = _BEST if rank < best else _BETTER if rank < len(scores) / 2 else _WORSE
-        axes.plot(range(last + 1), places, color=colour, linewidth=1.8 if rank < best else 0.9, zorder=3)
+        faint = 0.4 if colour == _WORSE else 1.0
+        axes.plot(range(last + 1), places, color=colour, alpha=faint, linewidth=1.8 if rank < best else 0.9, zorder=3)
     axes.set_xlim(0, last)
     axes.set_ylim(-0.04, 1.04)
     axes.set_axis_off()

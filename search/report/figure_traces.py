@@ -105,7 +105,9 @@ def _plot_cosine(bands: tuple[TraceBand, ...]) -> Figure:
             "1: the same direction; 0: at right angles; below 0: what helps one harms the other."
             f" {_how_averaged(bands)}"
         ),
-        finding=_tidy(f"Under {bands[0].label} the cosine is {begin:.2f} at the start and {end:.2f} at the end."),
+        finding=_tidy(
+            f"Under {bands[0].label} the cosine is {begin:.2f} over the first tenth and {end:.2f} over the last."
+        ),
         legend=_legend(bands),
         table=trace_table(bands),
     )
@@ -125,8 +127,8 @@ def _plot_norm_ratio(bands: tuple[TraceBand, ...]) -> Figure:
         title="Whose gradient is longer, the teacher's or the labels'?",
         caption="Length of the teacher's gradient over the labels', logarithmic; above 1 the teacher pulls harder.",
         finding=_tidy(
-            f"Under {bands[0].label} the teacher's gradient is {number(begin)} times as long as the labels' at the"
-            f" start and {number(end)} times at the end."
+            f"Under {bands[0].label} the teacher's gradient is {number(begin)} times as long as the labels' over the"
+            f" first tenth and {number(end)} times over the last."
         ),
         legend=_legend(bands),
         table=trace_table(bands),

@@ -6,6 +6,7 @@ import dataclasses
 
 from search.report.drawing import Figure, style
 from search.report.figure_accuracy import accuracy_figure
+from search.report.figure_decisions import decisions_figure
 from search.report.figure_forest import forest_figure
 from search.report.figure_importance import importance_figure
 from search.report.figure_optimism import optimism_figure
@@ -30,20 +31,21 @@ class FigureGroup:
 
 def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> tuple[FigureGroup, ...]:
     """What there is something to show for; none while no trial has finished."""
-    search, confirmed = source.search, source.confirmed
+    search, confirmed = source.judged, source.confirmed
     with style():
         groups = (
             _group("The answer in figures", *(_answer_figures(confirmed) if confirmed else ())),
-            _group("What the rules do along training", *trace_figures(trace_bands(source))),
+            _group("What the rules do along training", *trace_figures(trace_bands(source)), decisions_figure(source)),
             _group(
                 "The search in figures",
                 scores_figure(search),
                 accuracy_figure(search),
-                *front_figures(search),
+                *front_figures(source.search),
                 importance_figure(importances),
                 parallel_figure(search),
                 shared_figure(search),
             ),
+            _group("What theory and virtual steps say of λ", *_analysis(source)),
             _group("The settings of each family", *family_figures(search), folded=True),
         )
     return tuple(group for group in groups if group.figures)
@@ -51,6 +53,16 @@ def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> 
 
 def _answer_figures(confirmed: Confirmed) -> tuple[Figure | None, ...]:
     return forest_figure(confirmed), optimism_figure(confirmed)
+
+
+def _analysis(source: ReportSource) -> tuple[Figure, ...]:
+    if source.analysis is None:
+        return ()
+    from search.analysis import judge_analysis
+    from search.analysis.figures import analysis_figures
+
+    drawn = analysis_figures(source.analysis, judge_analysis(source.analysis))
+    return tuple(dataclasses.replace(figure, name=f"analysis-{figure.name}") for figure in drawn)
 
 
 def _group(title: str, *drawn: Figure | None, folded: bool = False) -> FigureGroup:

@@ -61,7 +61,7 @@ def _between(confirmed: Confirmed, ours: str, theirs: str, note: str) -> Gain | 
 
 def _promised(source: ReportSource, family: str) -> Gain | None:
     """What the search had said of the same rule, against the constant that was its best."""
-    comparison = compare_to_constant(source.search)
+    comparison = compare_to_constant(source.judged)
     promised, constant = comparison.of(family), comparison.constant
     if promised is None or constant is None:
         return None
@@ -79,7 +79,7 @@ def _promised(source: ReportSource, family: str) -> Gain | None:
 
 
 def _searched_gains(source: ReportSource) -> tuple[Gain, ...]:
-    comparison = compare_to_constant(source.search)
+    comparison = compare_to_constant(source.judged)
     constant, alone, found = comparison.constant, comparison.labels_alone, []
     if constant is not None and comparison.differences:
         first = comparison.differences[0]
@@ -96,7 +96,7 @@ def _searched_gains(source: ReportSource) -> tuple[Gain, ...]:
                 confirmed=False,
             )
         )
-    families = rank_families(source.search)
+    families = rank_families(source.judged)
     best = families[0].best if families else None
     if best is not None and alone is not None and best.number != alone.number:
         test = paired_test(_scores(best), _scores(alone), source.search.resolution)

@@ -65,8 +65,8 @@ def kpi_table(source: ReportSource) -> KPITable | None:
     """The table, or None while no trial has finished."""
     confirmed = source.confirmed
     if confirmed is not None:
-        return _of_confirmation(source.search, confirmed)
-    return _of_search(source.search) if source.search.finished else None
+        return _of_confirmation(source.judged, confirmed)
+    return _of_search(source.judged) if source.judged.finished else None
 
 
 def kpi_numbers(table: KPITable) -> Table:

@@ -72,9 +72,9 @@ def render_html(
         finalists=ranked_finalists(confirmed) if confirmed else (),
         detectable=confirmed.comparison.detectable if confirmed else None,
         optimism=confirmed.comparison.optimism if confirmed else None,
-        search_verdict=judge(search),
-        families=rank_families(search),
-        comparison=compare_to_constant(search),
+        search_verdict=judge(source.judged),
+        families=rank_families(source.judged),
+        comparison=compare_to_constant(source.judged),
         figure_groups=groups,
         trials=trials[:_MOST_TRIALS],
         left_out=max(0, len(trials) - _MOST_TRIALS),
@@ -125,7 +125,7 @@ def _confirmed_tiles(confirmed: Confirmed) -> list[Tile]:
 
 def _search_tiles(source: ReportSource) -> list[Tile]:
     search, scale = source.search, source.scale
-    families, comparison = rank_families(search), compare_to_constant(search)
+    families, comparison = rank_families(source.judged), compare_to_constant(source.judged)
     best = families[0].best if families else None
     tiles = []
     if best is not None and families[0].family != CONSTANT_FAMILY:

@@ -20,6 +20,7 @@ from search.report.source import Confirmed, ReportSource
 from search.wording import family_title, number
 from trainables.objective import Objective
 from trainables.settings import Settings
+from trainables.suggestion import BASE_STUDENT
 
 _UNKNOWN_TEMPERATURE = 1.0
 
@@ -34,6 +35,8 @@ class Recommended(Settings):
     parameters: dict[str, Value]
     shared: dict[str, float | int]
     """Learning rate and temperature, where they were searched."""
+    student: str
+    """By its name in the search."""
     trial: int | None
     """None for a constant that only the confirmation has tried."""
     confirmed: bool
@@ -46,13 +49,14 @@ def recommend(source: ReportSource) -> Recommended | None:
     confirmed = source.confirmed
     if confirmed is not None:
         return _of_finalist(source, confirmed, confirmed.winner)
-    best = source.search.finished
-    return _of_trial(source.search, best[0]) if best else None
+    best = source.judged.finished
+    return _of_trial(source.judged, best[0]) if best else None
 
 
 def best_of_families(source: ReportSource) -> dict[str, Recommended]:
     """Each family's best rule; the finalists' with what the confirmation says of them, the best constant included."""
-    found = {family: _of_trial(source.search, trial) for family, trial in best_trials(source.search).items()}
+    search = source.judged
+    found = {family: _of_trial(search, trial) for family, trial in best_trials(search).items()}
     confirmed = source.confirmed
     if confirmed is not None:
         rules = [finalist for finalist in confirmed.record.finalists if finalist.role == "rule"]
@@ -62,10 +66,11 @@ def best_of_families(source: ReportSource) -> dict[str, Recommended]:
 
 
 def settings_in_words(recommended: Recommended) -> str:
-    """`trial 12, learning rate 0.0138`."""
+    """`trial 12, learning rate 0.0138`; the student too, unless it is the search file's own."""
     shared = [f"{name.replace('_', ' ')} {number(value)}" for name, value in recommended.shared.items()]
     trial = [] if recommended.trial is None else [f"trial {recommended.trial}"]
-    return ", ".join([*trial, *shared])
+    student = [] if recommended.student == BASE_STUDENT else [f"student {recommended.student}"]
+    return ", ".join([*trial, *student, *shared])
 
 
 def _of_trial(search: SearchRecord, trial: TrialRecord) -> Recommended:
@@ -77,6 +82,7 @@ def _of_trial(search: SearchRecord, trial: TrialRecord) -> Recommended:
         complexity=trial.complexity,
         parameters=trial.parameters,
         shared=trial.shared,
+        student=trial.student,
         trial=trial.number,
         confirmed=False,
         document={**trial.history.policy, "evidence": _searched(search, trial)} if trial.history.policy else {},
@@ -93,6 +99,7 @@ def _of_finalist(source: ReportSource, confirmed: Confirmed, key: str) -> Recomm
         complexity=finalist.complexity,
         parameters=finalist.parameters,
         shared=finalist.shared,
+        student=finalist.student,
         trial=finalist.trial,
         confirmed=True,
         document={**document, "evidence": _confirmed(confirmed, finalist)} if document else {},

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from search.confirmation import ConfirmationRecord
 from search.evidence import Comparison, ConfirmedVerdict, compare, judge_confirmation
 from search.records import SearchRecord, TrialRecord
 from search.scale import Scale
 from trainables.decision_log import StoredLog
+
+if TYPE_CHECKING:
+    from search.analysis.record import AnalysisRecord
 
 
 def _no_log(_: TrialRecord) -> StoredLog | None:
@@ -23,16 +26,22 @@ class ReportSource:
     """A search and what came after it.
 
     Args:
-        search: finished or not.
+        search: finished or not, with the trials of all students.
         confirmation: finished or not; None if none has begun.
         decisions: gives a trial's decision log; None where it has none.
-        analysis: the folder of what `kd-search analyze` left; None where there is none.
+        analysis: what `kd-search analyze` left; None where there is nothing.
     """
 
     search: SearchRecord
     confirmation: ConfirmationRecord | None = None
     decisions: Callable[[TrialRecord], StoredLog | None] = _no_log
-    analysis: pathlib.Path | None = None
+    analysis: AnalysisRecord | None = None
+
+    @functools.cached_property
+    def judged(self) -> SearchRecord:
+        """The trials of the student that is confirmed, or of the best trial's: rules are compared under one student."""
+        finalists = self.confirmation.finalists if self.confirmation else ()
+        return self.search.of_student(finalists[0].student if finalists else None)
 
     @functools.cached_property
     def scale(self) -> Scale:

@@ -122,8 +122,11 @@ def _over_seeds(points: list[TracePoint]) -> BandPoint:
 
 
 def _of_trials(source: ReportSource) -> list[TraceBand]:
-    best = best_trials(source.search)
+    best, confirmed = best_trials(source.judged), source.confirmed
     first_rule = next((family for family in best if family != CONSTANT_FAMILY), None)
+    if confirmed is not None and confirmed.rival is not None:
+        first_rule = confirmed.comparison.of(confirmed.rival).family
+        best = dict(sorted(best.items(), key=lambda item: item[0] != first_rule))
     bands = []
     for family, trial in best.items():
         constant = family == CONSTANT_FAMILY
