@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
+from trainables.errors import ConfigError
 from trainables.settings import Settings
 
 Loss = Literal["task", "distill", "mean"]
@@ -39,15 +40,22 @@ class ProbeSettings(Settings):
     pictures: int = Field(500, ge=10)
     """Held-out pictures, drawn at random once for all seeds from the validation pictures; all if there are fewer."""
 
-    @pydantic.model_validator(mode="after")
-    def _ascending(self) -> ProbeSettings:
-        for name in ("weights", "horizons"):
-            values = getattr(self, name)
-            if list(values) != sorted(set(values)):
-                raise ValueError(f"`{name}` must ascend, but got {', '.join(map(str, values))}")
-        if self.horizons[:1] != (1,):
-            raise ValueError("`horizons` must begin with 1, the single step that the predictions are about")
-        return self
+    @pydantic.field_validator("weights", "horizons")
+    @classmethod
+    def _ascending(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if list(values) != sorted(set(values)):
+            raise ConfigError(f"must ascend, but got {', '.join(map(str, values))}.")
+        return values
+
+    @pydantic.field_validator("horizons")
+    @classmethod
+    def _from_one(cls, horizons: tuple[int, ...]) -> tuple[int, ...]:
+        if horizons[:1] != (1,):
+            raise ConfigError(
+                "must begin with 1, the single step that the predictions are about, but got"
+                f" {', '.join(map(str, horizons))}."
+            )
+        return horizons
 
 
 class Response(Settings):

@@ -14,7 +14,6 @@ from search.errors import SearchError
 from search.launch import Launch
 from search.recipes import recipe_names
 from search.store import SearchStore, searches_in
-from search.trials import read_search
 from trainables.config import PolicySettings, TrialSettings
 from trainables.suggestion import apply_suggestion
 
@@ -73,6 +72,8 @@ def _of_search(store: SearchStore, overrides: Sequence[str]) -> Subject:
             f"`--set` changes a file or a recipe, but {store.name!r} is a search in {store.storage!r} that has its"
             " settings already. Leave it out, or give another `--output`, where the recipe of that name is meant."
         )
+    from search.trials import read_search
+
     search = read_search(store)
     if search.status != "finished" or not search.finished:
         raise SearchError(
@@ -83,7 +84,9 @@ def _of_search(store: SearchStore, overrides: Sequence[str]) -> Subject:
     own = {f"{best.family}.{name}": value for name, value in best.parameters.items()}
     return Subject(
         config=config,
-        trial=apply_suggestion(config.base_trial(), {"family": best.family, **own, **best.shared}),
+        trial=apply_suggestion(
+            config.base_trial(), {"family": best.family, "student": best.student, **own, **best.shared}
+        ),
         number=best.number,
         foundation=search.foundation,
         words=f"the best trial of the search {store.name}, number {best.number}",
