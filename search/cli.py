@@ -151,6 +151,7 @@ def resume(name: str, address: str | None, **places: Any) -> None:
 @click.argument("name")
 @click.option("--seeds", type=int, help="Fresh seeds a finalist; more than before adds the new ones.")
 @click.option("--families", help="Whose best rules to confirm, e.g. tree,norm_balance [all].")
+@click.option("--student", help="Whose rules to confirm, where the search has several [the best trial's].")
 @click.option("--more-constants", type=int, help="The most constants to retry with the best rules' settings.")
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
 @_places
@@ -158,6 +159,7 @@ def confirm(
     name: str,
     seeds: int | None,
     families: str | None,
+    student: str | None,
     more_constants: int | None,
     address: str | None,
     **places: Any,
@@ -178,7 +180,7 @@ def confirm(
     launch = _tracked_as_before(launch, store, places)
     config = store.config()
     names = None if families is None else [family.strip() for family in families.split(",")]
-    given = {"seeds": seeds, "families": names, "more_constants": more_constants}
+    given = {"seeds": seeds, "families": names, "student": student, "more_constants": more_constants}
     settings = settings_of(config, read_confirmation(store), **given)
     check_config(config, launch)
     check_tracking(launch.tracking_uri)

@@ -43,6 +43,8 @@ def plan_confirmation(
         )
     selection = choose_finalists(search, config, settings)
     remarks = [f"{family} is left out: {reason}" for family, reason in selection.left_out.items()]
+    if len(config.students) > 1:
+        remarks.append(f"confirmed is the student {selection.finalists[0].student!r}, of {', '.join(config.students)}")
     if earlier is None:
         record = ConfirmationRecord(
             search=search.name,

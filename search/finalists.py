@@ -31,7 +31,7 @@ class Selection:
 
 
 def choose_finalists(search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings) -> Selection:
-    """The finalists of a finished search.
+    """The finalists of a finished search: of one student's trials, `settings.student`'s or else the best trial's.
 
     1. Of each family its best trial, with that trial's own learning rate and temperature.
     2. The best constant: the best trial of `fixed`.
@@ -45,6 +45,11 @@ def choose_finalists(search: SearchRecord, config: SearchConfig, settings: Confi
     Raises:
         SearchError: no trial has finished, or a family is asked for that the search did not try.
     """
+    if settings.student is not None and settings.student not in config.students:
+        raise SearchError(
+            f"`--student` must name a student of the search {search.name!r} ({', '.join(config.students)}), but"
+            f" {settings.student!r} is none.{nearest(settings.student, config.students)}"
+        )
     asked = config.families if settings.families is None else settings.families
     for family in asked:
         if family not in config.families:
@@ -52,9 +57,11 @@ def choose_finalists(search: SearchRecord, config: SearchConfig, settings: Confi
                 f"`--families` must name families of the search {search.name!r} ({', '.join(config.families)}), but"
                 f" {family!r} is none.{nearest(family, config.families)}"
             )
+    search = search.of_student(settings.student)
     if not search.finished:
+        with_student = "" if settings.student is None else f" with the student {settings.student!r}"
         raise SearchError(
-            f"no trial of the search {search.name!r} has finished, so there is nothing to confirm;"
+            f"no trial of the search {search.name!r}{with_student} has finished, so there is nothing to confirm;"
             f" `kd-search report {search.name}` tells what went wrong."
         )
     best: dict[str, TrialRecord] = {}
@@ -134,6 +141,7 @@ def _rule(trial: TrialRecord) -> Finalist:
         family=trial.family,
         parameters=trial.parameters,
         shared=trial.shared,
+        student=trial.student,
         rule=trial.rule,
         complexity=trial.complexity,
         trial=trial.number,
@@ -157,6 +165,7 @@ def _constant(search: SearchRecord, candidate: _Candidate) -> Finalist:
         family=_CONSTANT,
         parameters=policy.values(),
         shared=dict(candidate.shared),
+        student=search.finished[0].student,
         rule=policy.rule(),
         complexity=policy.complexity,
         trial=trial.number if trial else None,

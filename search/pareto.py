@@ -24,6 +24,8 @@ class FrontPoint(Settings):
 
     number: int
     family: str
+    student: str
+    """By its name in the search."""
     rule: str
     score: float
     """Mean over the seeds, higher being better."""
@@ -51,11 +53,13 @@ class Front(Settings):
 def fronts(search: SearchRecord) -> tuple[Front, ...]:
     """The front of the score and each cost that differs between the finished trials, in the order of `COSTS`.
 
-    Where the search file names several of these costs among its `objectives`, their common front comes last.
+    The rule's complexity always has one, and of the student's costs those that the search file names as `costs`, or
+    else its parameters. Where the file names several, their common front comes last.
     """
-    varied = [cost for cost in COSTS if _varies(search, cost)]
-    asked = [cost for cost in varied if cost in search.costs]
-    sets = [(cost,) for cost in varied] + ([tuple(asked)] if len(asked) > 1 else [])
+    asked = tuple(cost for cost in search.costs if _varies(search, cost))
+    of_student: tuple[Cost, ...] = tuple(cost for cost in asked if cost != "complexity") or ("parameters",)
+    shown = [cost for cost in COSTS if cost in ("complexity", *of_student) and _varies(search, cost)]
+    sets: list[tuple[Cost, ...]] = [(cost,) for cost in shown] + ([asked] if len(asked) > 1 else [])
     return tuple(_front(search, costs) for costs in sets)
 
 
@@ -68,21 +72,23 @@ def on_fronts(search: SearchRecord) -> dict[int, tuple[tuple[Cost, ...], ...]]:
     return {number: tuple(costs) for number, costs in found.items()}
 
 
-def cost_of(trial: TrialRecord, cost: Cost) -> int | None:
+def cost_of(search: SearchRecord, trial: TrialRecord, cost: Cost) -> int | None:
     """What a trial's rule or student costs; None where it is not known."""
-    values = {"complexity": trial.complexity, "parameters": trial.history.parameters or None, "flops": None}
-    return values[cost]
+    if cost == "complexity":
+        return trial.complexity
+    size = next((size for size in search.student_sizes if size.name == trial.student), None)
+    return None if size is None else getattr(size, cost)
 
 
 def _varies(search: SearchRecord, cost: Cost) -> bool:
-    return len({cost_of(trial, cost) for trial in search.finished} - {None}) > 1
+    return len({cost_of(search, trial, cost) for trial in search.finished} - {None}) > 1
 
 
 def _front(search: SearchRecord, costs: tuple[Cost, ...]) -> Front:
     known = [
         (trial, values)
         for trial in sorted(search.finished, key=lambda trial: trial.number)
-        if None not in (values := tuple(cost_of(trial, cost) for cost in costs))
+        if None not in (values := tuple(cost_of(search, trial, cost) for cost in costs))
     ]
     places = _undominated([(trial.score or 0.0, *(float(v or 0) for v in values)) for trial, values in known])
     on_front = sorted((known[place] for place in places), key=lambda entry: entry[1])
@@ -90,6 +96,7 @@ def _front(search: SearchRecord, costs: tuple[Cost, ...]) -> Front:
         FrontPoint(
             number=trial.number,
             family=trial.family,
+            student=trial.student,
             rule=trial.rule,
             score=trial.score or 0.0,
             spread=trial.history.score_std,

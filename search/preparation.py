@@ -16,11 +16,13 @@ import torch
 from policies.errors import KDPolicySearchError
 from search.config import SearchConfig
 from search.launch import Launch
+from search.records import StudentSize
 from trainables.assets import Dataset, TrialAssets
 from trainables.corruption import Corruption
 from trainables.datasets import dataset_fingerprint, load_dataset
 from trainables.device import select_compute
 from trainables.evaluation import try_out
+from trainables.kpi import count_flops
 from trainables.models import create_model
 from trainables.targets import compute_assets
 from trainables.teacher import Teacher, TeacherProgress, prepare_teacher
@@ -47,6 +49,8 @@ class Prepared:
     foundation: str
     """Changes with the data, their corruption and the teacher: a search resumed on others would compare what cannot be
     compared."""
+    student_sizes: tuple[StudentSize, ...] = ()
+    """Where there are several students."""
 
 
 def prepare(
@@ -71,8 +75,27 @@ def prepare(
         listener.stage("this machine has a GPU that trials will not use; --gpus-per-trial 0.25 packs four on it")
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
         ray_is_up.wait()
-        return teach_in_cluster(config, dataset, launch, listener, gpus=config.resources.gpus_per_trial)
-    return teach(config, dataset, launch, listener.teacher)
+        prepared = teach_in_cluster(config, dataset, launch, listener, gpus=config.resources.gpus_per_trial)
+    else:
+        prepared = teach(config, dataset, launch, listener.teacher)
+    return dataclasses.replace(prepared, student_sizes=_sizes(config, dataset))
+
+
+def _sizes(config: SearchConfig, dataset: Dataset) -> tuple[StudentSize, ...]:
+    """Nothing for a single student: counting FLOPs the first time takes a second or two of imports."""
+    if len(config.students) < 2:
+        return ()
+    sizes = []
+    for name, settings in config.students.items():
+        student = create_model(settings, image_shape=dataset.image_shape, classes=len(dataset.classes)).eval()
+        sizes.append(
+            StudentSize(
+                name=name,
+                parameters=sum(parameter.numel() for parameter in student.parameters() if parameter.requires_grad),
+                flops=count_flops(student, dataset.image_shape),
+            )
+        )
+    return tuple(sizes)
 
 
 def load_checked(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Dataset:

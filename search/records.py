@@ -71,6 +71,16 @@ class TrialRecord(Settings):
         return None if self.status == "finished" else self.history.score
 
 
+class StudentSize(Settings):
+    """What one of several students costs."""
+
+    name: str
+    parameters: int
+    """Trainable ones."""
+    flops: int
+    """Of one picture; see `trainables.figures.ModelFigures`."""
+
+
 class SearchRecord(Settings):
     """One search: its settings, what it stands on, and its trials."""
 
@@ -80,6 +90,8 @@ class SearchRecord(Settings):
     teacher_accuracy: float | None = None
     """On the validation pictures."""
     teacher_parameters: int | None = None
+    student_sizes: tuple[StudentSize, ...] = ()
+    """Of all students, where several are searched; in the order of the search file."""
     foundation: str = ""
     """Changes with the data and the teacher."""
     created: datetime.datetime | None = None
@@ -111,8 +123,8 @@ class SearchRecord(Settings):
 
     @property
     def costs(self) -> tuple[Cost, ...]:
-        """What the search file weighs against the score: its `objectives` but for the score itself."""
-        asked = self.config.get("objectives") or ()
+        """What a better score may cost, as the search file has it."""
+        asked = self.config.get("costs") or ()
         return tuple(cost for cost in COSTS if cost in asked)
 
     @property

@@ -25,7 +25,16 @@ from search.tracking.uri import without_password
 
 SEARCH_FILE = "search.json"
 _FORMAT = 1
-_HEADER = ("name", "config", "teacher_accuracy", "teacher_parameters", "foundation", "created", "status")
+_HEADER = (
+    "name",
+    "config",
+    "teacher_accuracy",
+    "teacher_parameters",
+    "student_sizes",
+    "foundation",
+    "created",
+    "status",
+)
 
 
 class SearchStore:

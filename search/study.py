@@ -156,6 +156,7 @@ def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
         config=config.model_dump(mode="json"),
         teacher_accuracy=prepared.assets.teacher_accuracy,
         teacher_parameters=prepared.teacher_parameters,
+        student_sizes=prepared.student_sizes,
         foundation=prepared.foundation,
         created=datetime.datetime.now(datetime.UTC),
     )

@@ -19,6 +19,7 @@ from search.report.kpi_table import kpi_table
 from search.report.ranking import compare_to_constant, rank_families
 from search.report.recommended import recommend
 from search.report.source import ReportSource
+from search.report.student_table import student_table
 from search.report.verdict import judge
 from trainables.settings import Settings
 
@@ -35,9 +36,9 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         source: what the report is made from.
         computed: the search's importances, if they are at hand; they are what costs most here.
     """
-    search = source.search
+    search, judged = source.search, source.judged
     places = {trial.number: place for place, trial in enumerate(search.finished, start=1)}
-    first, searched = answer(source), judge(search)
+    first, searched = answer(source), judge(judged)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -54,13 +55,15 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         "costs": [cost.model_dump(mode="json") for cost in costs(source)],
         "guard": _dumped(guard_table(source)),
         "confirmation": _confirmation(source),
-        "families": [family.model_dump(mode="json") for family in rank_families(search)],
-        "comparison_to_constant": _comparison(search),
-        "fronts": [front.model_dump(mode="json") for front in fronts(search)],
+        "families": [family.model_dump(mode="json") for family in rank_families(judged)],
+        "comparison_to_constant": _comparison(judged),
+        "student": judged.trials[0].student if judged.trials else None,
+        "students": [row.model_dump(mode="json") for row in student_table(source)],
+        "fronts": [front.model_dump(mode="json") for front in fronts(source.search)],
         "importances": [
             item.model_dump(mode="json") for item in (importances(search) if computed is None else computed)
         ],
-        "trials": [_trial(trial, places.get(trial.number)) for trial in search.trials],
+        "trials": [_trial(trial, places.get(trial.number)) for trial in source.search.trials],
         "teacher": {"validation_accuracy": search.teacher_accuracy, "parameters": search.teacher_parameters},
         "config": search.config,
     }
@@ -135,6 +138,7 @@ def _trial(trial: TrialRecord, place: int | None) -> dict[str, Any]:
         "trial_id": trial.trial_id,
         "status": trial.status,
         "family": trial.family,
+        "student": trial.student,
         "baseline": trial.baseline,
         "rule": trial.rule,
         "complexity": trial.complexity,

@@ -11,6 +11,7 @@ from search.pareto import Front, FrontPoint, cost_of, fronts
 from search.records import SearchRecord, TrialRecord
 from search.report.drawing import (
     Figure,
+    finish,
     focus,
     jitter,
     new_figure,
@@ -18,10 +19,10 @@ from search.report.drawing import (
     score_axis,
     score_label,
     thinned,
-    to_svg,
 )
 from search.report.palette import INK, LegendItem, css_colour, family_colour
 from search.report.ranking import CONSTANT_FAMILY
+from search.report.tables import Table
 from search.scale import Scale
 from search.wording import count, family_title, number
 
@@ -54,7 +55,7 @@ def _info(search: SearchRecord, front: Front, cost: Cost) -> FrontInfo:
     rest = [
         (trial, value)
         for trial in search.finished
-        if trial.number not in on_front and (value := cost_of(trial, cost)) is not None
+        if trial.number not in on_front and (value := cost_of(search, trial, cost)) is not None
     ]
     ends = [p.score + sign * (p.spread or 0.0) for p in front.points for sign in (-1, 1)]
     scale = Scale(search.objective)
@@ -98,8 +99,30 @@ def _plot_front(info: FrontInfo) -> Figure:
         _plot_point(axes, point, cost)
     title = _title(info.cost)
     name = f"front-{info.cost}"
-    svg = to_svg(figure, name, title)
-    return Figure(name=name, title=title, caption=_caption(info, hidden), svg=svg, legend=_legend(info))
+    return finish(
+        figure,
+        name=name,
+        title=title,
+        caption=_caption(info, hidden),
+        finding=_finding(info),
+        legend=_legend(info),
+        table=_table(info),
+    )
+
+
+def _finding(info: FrontInfo) -> str:
+    """What the last step along the front gains."""
+    told = gains_in_words(info.front, info.cost, info.scale)[-1:]
+    return told[0] if told else "One trial is best in both."
+
+
+def _table(info: FrontInfo) -> Table:
+    points = [(p.number, p.family, p.costs[info.cost], p.score, p.spread, True, p.knee) for p in info.front.points]
+    rest = [
+        (trial.number, trial.family, cost, trial.score, trial.history.score_std, False, False)
+        for trial, cost in info.dominated
+    ]
+    return Table(("trial", "family", info.cost, "score", "standard_deviation", "on_front", "knee"), (*points, *rest))
 
 
 def _plot_dominated(axes: Any, trial: TrialRecord, cost: int, offset: float, *, log: bool) -> None:
@@ -140,7 +163,6 @@ def _caption(info: FrontInfo, hidden: int) -> str:
     )
     if any(point.knee for point in info.front.points):
         text += " The ring marks the knee, after which more buys less."
-    text += "".join(f" {sentence}" for sentence in gains_in_words(info.front, info.cost, info.scale)[-1:])
     if hidden:
         text += f" {count(hidden, 'trial')} further down {'is' if hidden == 1 else 'are'} not shown."
     return text

@@ -1,4 +1,4 @@
-"""What a better score costs, in a terminal."""
+"""What a better score costs, and several students side by side, in a terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from rich.text import Text
 from search.objectives import COST_TITLES
 from search.pareto import Front, FrontPoint, fronts
 from search.records import SearchRecord
+from search.report.source import ReportSource
+from search.report.student_table import StudentRow, student_table
 from search.scale import Scale
 from search.wording import family_title
 
@@ -22,6 +24,38 @@ def render_fronts(search: SearchRecord, width: int) -> list[RenderableType]:
         scale = Scale(search.objective)
         parts += [Text(), Text(_heading(front, scale), style="bold"), _table(front, scale, width)]
     return parts
+
+
+def render_students(source: ReportSource, width: int) -> list[RenderableType]:
+    """A row for each student; nothing where there is one only."""
+    rows, scale = student_table(source), source.scale
+    if not rows:
+        return []
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("student", no_wrap=True)
+    table.add_column("parameters", justify="right", no_wrap=True)
+    if width >= _MEDIUM:
+        table.add_column("FLOPs", justify="right", no_wrap=True)
+    table.add_column(Text(f"best {scale.title}"), justify="right", no_wrap=True)
+    table.add_column("best constant", justify="right", no_wrap=True)
+    if width >= _MEDIUM:
+        table.add_column("best rule vs constant", justify="right", no_wrap=True)
+    for row in rows:
+        sizes = ["–", "–"] if row.size is None else [f"{row.size.parameters:,}", f"{row.size.flops:,}"]
+        cells = [row.name, *sizes[: 2 if width >= _MEDIUM else 1]]
+        cells += [scale.value(found.score) if found else "–" for found in (row.best, row.constant)]
+        if width >= _MEDIUM:
+            cells.append(_difference(row, scale))
+        # Text, not markup: a name is data.
+        about = bool(source.search.trials) and row.name == source.search.trials[0].student
+        table.add_row(*(Text(cell) for cell in cells), style="bold" if about else "")
+    return [Text(), Text("Students, each with its own rules and constants (the above is about the bold one):"), table]
+
+
+def _difference(row: StudentRow, scale: Scale) -> str:
+    if row.difference is None:
+        return "–"
+    return f"{scale.difference(row.difference.mean)} {scale.spread(row.difference.standard_error)}".rstrip()
 
 
 def _heading(front: Front, scale: Scale) -> str:
@@ -42,6 +76,9 @@ def _table(front: Front, scale: Scale, width: int) -> Table:
     if stepwise and width >= _MEDIUM:
         table.add_column("95 % interval", no_wrap=True)
     table.add_column("trial", justify="right", no_wrap=True)
+    several = len({point.student for point in front.points}) > 1
+    if several:
+        table.add_column("student", no_wrap=True)
     table.add_column("family", no_wrap=True)
     for point in front.points:
         cells = [f"{point.costs[cost]:,}" for cost in front.costs]
@@ -50,7 +87,7 @@ def _table(front: Front, scale: Scale, width: int) -> Table:
             cells.append("" if point.gain is None else scale.difference(point.gain.mean))
         if stepwise and width >= _MEDIUM:
             cells.append(_interval(point, scale))
-        cells += [str(point.number), family_title(point.family)]
+        cells += [str(point.number), *([point.student] if several else []), family_title(point.family)]
         table.add_row(*(Text(cell) for cell in cells), style="bold" if point.knee else "")
     return table
 

@@ -8,6 +8,7 @@ from typing import Any
 from search.records import SearchRecord
 from search.scale import Scale
 from search.wording import count, duration, family_title, percent
+from trainables.suggestion import BASE_STUDENT
 
 Row = tuple[str, str]
 
@@ -81,11 +82,17 @@ def _teacher(search: SearchRecord) -> str:
 
 
 def _student(search: SearchRecord) -> str:
+    several = search.student_sizes
+    if several:
+        return ", ".join(f"{s.name} ({_model(search, s.name)}, {s.parameters:,} parameters)" for s in several)
     sizes = {trial.history.parameters for trial in search.trials if trial.history.parameters}
-    parts = [str(_get(search.config, "student", "name") or "")]
-    if sizes:
-        parts.append(f"{max(sizes):,} parameters")
+    parts = [_model(search, BASE_STUDENT), f"{max(sizes):,} parameters" if sizes else ""]
     return ", ".join(part for part in parts if part)
+
+
+def _model(search: SearchRecord, student: str) -> str:
+    path = ("student",) if student == BASE_STUDENT else ("space", "students", student)
+    return str(_get(search.config, *path, "name") or "")
 
 
 def _objective(search: SearchRecord) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 from search.confirm_text import render_confirmation
 from search.records import SearchRecord
 from search.report.answer import answer
-from search.report.front_text import render_fronts
+from search.report.front_text import render_fronts, render_students
 from search.report.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank, compare_to_constant, rank_families
 from search.report.recommended import recommend, settings_in_words
 from search.report.source import ReportSource
@@ -32,7 +32,7 @@ def render_report(source: ReportSource, width: int) -> RenderableType:
     """
     if source.confirmation is None or source.confirmed is None:
         remark = answer(source)
-        table = render_table(source.search, width)
+        table = Group(render_table(source.judged, width), *_students_and_fronts(source, width))
         if not remark.command:
             return table
         return Group(table, Text(), Text(remark.remedy), Text(f"  {remark.command}", style="bold"))
@@ -42,7 +42,12 @@ def render_report(source: ReportSource, width: int) -> RenderableType:
         found = settings_in_words(recommended)
         heading = f"Train with {recommended.title}" + (f" ({found}):" if found else ":")
         parts += [Text(), Text(heading), Padding(Text(recommended.rule), (0, 0, 0, 2))]
-    return Group(*parts, Text(), Text("The search that led to it:"), Text(), render_table(source.search, width))
+    parts += [Text(), Text("The search that led to it:"), Text(), render_table(source.judged, width)]
+    return Group(*parts, *_students_and_fronts(source, width))
+
+
+def _students_and_fronts(source: ReportSource, width: int) -> list[RenderableType]:
+    return [*render_students(source, width), *render_fronts(source.search, width)]
 
 
 def render_table(search: SearchRecord, width: int) -> RenderableType:
@@ -63,7 +68,6 @@ def render_table(search: SearchRecord, width: int) -> RenderableType:
         settings = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in best.shared.items())
         found = f"trial {best.number}" + (f", {settings}" if settings else "")
         parts += [Text(), Text(f"Best rule ({found}):"), Padding(Text(best.rule), (0, 0, 0, 2))]
-    parts += render_fronts(search, width)
     failed = [trial for trial in search.trials if trial.status == "failed"]
     if failed:
         parts += [Text(), Text(f"{count(len(failed), 'trial')} failed:")]

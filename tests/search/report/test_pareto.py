@@ -5,10 +5,14 @@ import pytest
 from rich.console import Console
 
 from search.pareto import fronts
+from search.records import StudentSize
 from search.report.document import report_json
 from search.report.drawing import style
 from search.report.figure_pareto import _get_front_infos, front_figures, gains_in_words
-from search.report.front_text import render_fronts
+from search.report.front_text import render_fronts, render_students
+from search.report.ranking import compare_to_constant
+from search.report.source import ReportSource
+from search.report.student_table import student_table
 
 
 def of(search, *costs):
@@ -106,8 +110,8 @@ def test_the_figure_tells_what_the_last_step_gains(trial, make_search):
     with style():
         (figure,) = front_figures(trading(trial, make_search))
     assert figure.name == "front-complexity"
-    assert "From 2 to 4 numbers in the rule: +0.17 points" in figure.caption
-    assert "which seeds alone may explain" in figure.caption
+    assert "From 2 to 4 numbers in the rule: +0.17 points" in figure.finding
+    assert "which seeds alone may explain" in figure.finding
     assert {item.label for item in figure.legend} == {"fixed", "norm balance", "tree"}
     assert figure.svg.startswith("<svg")
 
@@ -128,7 +132,7 @@ def test_a_search_without_a_choice_of_costs_has_no_figure(trial, make_search):
 
 
 def test_the_report_holds_the_front_as_numbers(trial, make_search):
-    (front,) = report_json(trading(trial, make_search))["fronts"]
+    (front,) = report_json(ReportSource(search=trading(trial, make_search)))["fronts"]
     assert front["costs"] == ["complexity"]
     assert front["dominated"] == 1
     assert [point["number"] for point in front["points"]] == [1, 2, 3]
@@ -146,3 +150,63 @@ def test_the_terminal_shows_the_front(trial, make_search, width):
     assert [line.split()[0] for line in lines[2:]] == ["1", "2", "4"]
     assert ("95 % interval" in lines[1]) == (width == 80)
     assert lines[3].endswith("2 norm balance")
+
+
+SIZES = (
+    StudentSize(name="base", parameters=24_000, flops=48_000),
+    StudentSize(name="wide", parameters=90_000, flops=9_000),
+)
+
+
+def with_students(trial, make_search, *, costs=()):
+    """The wide student is better; with it a rule beats the best constant, with the base one none does."""
+    base = [trial(1, "fixed", (0.70, 0.72)), trial(2, "tree", (0.69, 0.71), complexity=4)]
+    wide = [trial(3, "fixed", (0.80, 0.82)), trial(4, "tree", (0.85, 0.87), complexity=4)]
+    wide = [record.model_copy(update={"student": "wide"}) for record in wide]
+    search = make_search(*base, *wide, student_sizes=SIZES)
+    return search.model_copy(update={"config": {**search.config, "costs": costs}})
+
+
+def test_the_front_of_student_size_is_over_all_students(trial, make_search):
+    search = with_students(trial, make_search)
+    assert [front.costs for front in fronts(search)] == [("complexity",), ("parameters",)]
+    assert [(p.student, p.number) for p in of(search, "parameters").points] == [("base", 1), ("wide", 4)]
+
+
+def test_the_search_file_says_which_cost_of_a_student_counts(trial, make_search):
+    search = with_students(trial, make_search, costs=("complexity", "flops"))
+    assert [front.costs for front in fronts(search)] == [("complexity",), ("flops",), ("complexity", "flops")]
+    # The wide student needs fewer FLOPs and is better, so of the base student nothing is left.
+    assert [p.number for p in of(search, "flops").points] == [4]
+    assert [p.number for p in of(search, "complexity", "flops").points] == [3, 4]
+    assert all(point.gain is None for point in of(search, "complexity", "flops").points)
+
+
+def test_each_student_has_its_own_best_constant(trial, make_search):
+    base, wide = student_table(ReportSource(search=with_students(trial, make_search)))
+    assert (base.name, base.family, base.constant.number, base.difference.number) == ("base", "fixed", 1, 2)
+    assert base.difference.mean == pytest.approx(-0.01)
+    assert (wide.name, wide.family, wide.constant.number, wide.difference.number) == ("wide", "tree", 3, 4)
+    assert wide.difference.mean == pytest.approx(0.05)
+    assert wide.size == SIZES[1]
+
+
+def test_a_single_student_needs_no_table(trial, make_search):
+    assert student_table(ReportSource(search=trading(trial, make_search))) == ()
+
+
+def test_the_terminal_shows_the_students(trial, make_search):
+    console = Console(width=100, file=io.StringIO(), color_system=None)
+    for part in render_students(ReportSource(search=with_students(trial, make_search)), 100):
+        console.print(part)
+    rows = [" ".join(line.split()) for line in console.file.getvalue().splitlines()[3:]]
+    assert rows == [
+        "base 24,000 48,000 71.00 % 71.00 % −1.00 ± 0.00",
+        "wide 90,000 9,000 86.00 % 81.00 % +5.00 ± 0.00",
+    ]
+
+
+def test_rules_are_ranked_under_the_best_trials_student_alone(trial, make_search):
+    search = with_students(trial, make_search)
+    assert {record.student for record in search.of_student().trials} == {"wide"}
+    assert compare_to_constant(search.of_student("base")).constant.number == 1

@@ -1,0 +1,44 @@
+"""Several students side by side: what each costs, its best rule, and its own best constant."""
+
+from __future__ import annotations
+
+from search.records import SearchRecord, StudentSize
+from search.report.ranking import BestTrial, PairedDifference, compare_to_constant, rank_families
+from search.report.source import ReportSource
+from trainables.settings import Settings
+
+
+class StudentRow(Settings):
+    """One student. Scores are the search's own, on the validation pictures."""
+
+    name: str
+    size: StudentSize | None
+    """None where it is not known."""
+    family: str | None
+    """Of the best trial."""
+    best: BestTrial | None
+    """None while no trial has finished."""
+    constant: BestTrial | None
+    difference: PairedDifference | None
+    """The best rule that is no constant, minus the best constant, with this student."""
+
+
+def student_table(source: ReportSource) -> tuple[StudentRow, ...]:
+    """A row for each student, in the order of the search file; none where there is one student only."""
+    search = source.search
+    sizes = {size.name: size for size in search.student_sizes}
+    names = list(dict.fromkeys([*sizes, *search.students]))
+    return tuple(_row(search.of_student(name), name, sizes.get(name)) for name in names) if len(names) > 1 else ()
+
+
+def _row(search: SearchRecord, name: str, size: StudentSize | None) -> StudentRow:
+    first = next((family for family in rank_families(search) if family.best is not None), None)
+    comparison = compare_to_constant(search)
+    return StudentRow(
+        name=name,
+        size=size,
+        family=first.family if first else None,
+        best=first.best if first else None,
+        constant=comparison.constant,
+        difference=next(iter(comparison.differences), None),
+    )
