@@ -1,14 +1,15 @@
-"""Which settings moved the score most, as bars."""
+"""Which settings moved the score most, as bars with the intervals of a bootstrap."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from search.report.drawing import Figure, finish, new_figure
-from search.report.importance import ROUGH_BELOW, Importance
+from search.report.importance import INTERVAL_TRIALS, RESAMPLES, SURE, Importance, Share, setting_title
 from search.report.palette import INK, MUTED, family_colour
 from search.report.tables import Table
-from search.wording import family_title
+from search.wording import count, family_title
 
 _BAR = 14
 _GROUP = 26
@@ -20,8 +21,12 @@ class Group:
     """One block of bars: a family's settings and their shares in [0, 1], largest first."""
 
     title: str
+    note: str
+    """How sure the order is."""
     family: str | None
-    bars: tuple[tuple[str, float], ...]
+    clear: bool
+    """Whether the first bar stands out."""
+    bars: tuple[Share, ...]
 
 
 def importance_figure(importances: tuple[Importance, ...]) -> Figure | None:
@@ -34,12 +39,20 @@ def _get_importance_info(importances: tuple[Importance, ...]) -> tuple[Group, ..
     return tuple(
         Group(
             title="all trials together" if item.family is None else family_title(item.family),
+            note=_note(item),
             family=item.family,
-            bars=tuple((share.name.replace("_", " "), share.share) for share in item.shares[:_MOST_BARS]),
+            clear=item.clear,
+            bars=item.shares[:_MOST_BARS],
         )
         for item in importances
         if item.shares
     )
+
+
+def _note(item: Importance) -> str:
+    if item.first_in is None:
+        return f"{count(item.trials, 'trial')}: too few to be sure"
+    return "one stands out" if item.clear else "cannot be told apart"
 
 
 def _plot_importance(groups: tuple[Group, ...], importances: tuple[Importance, ...]) -> Figure:
@@ -51,16 +64,19 @@ def _plot_importance(groups: tuple[Group, ...], importances: tuple[Importance, .
     at = 0.0
     label = {"fontsize": 8.5, "va": "center"}
     for group in groups:
-        colour = INK if group.family is None else family_colour(group.family)
         axes.annotate(
             group.title, (0, at + 14), xytext=(-94, 0), textcoords="offset points", color=INK, weight="bold", **label
         )
+        axes.annotate(
+            group.note, (1, at + 14), xytext=(32, 0), textcoords="offset points", color=MUTED, ha="right", **label
+        )
         at += _GROUP
-        for name, share in group.bars:
-            axes.barh(at, share, height=_BAR - 4.5, color=colour)
-            axes.annotate(name, (0, at), xytext=(-5, 0), textcoords="offset points", ha="right", color=MUTED, **label)
-            value = f"{100 * share:.0f} %"
-            axes.annotate(value, (share, at), xytext=(4, 0), textcoords="offset points", color=INK, **label)
+        for share in group.bars:
+            axes.annotate(
+                setting_title(share.name), (0, at), xytext=(-5, 0), textcoords="offset points", ha="right",
+                color=MUTED, **label,
+            )  # fmt: skip
+            _plot_bar(axes, at, share, INK if group.family is None else family_colour(group.family), clear=group.clear)
             at += _BAR
     title = "Which settings move the score most?"
     return finish(
@@ -68,22 +84,29 @@ def _plot_importance(groups: tuple[Group, ...], importances: tuple[Importance, .
         name="importance",
         title=title,
         caption=_caption(importances),
-        finding=_finding(groups),
+        finding=next(item.sentence for item in importances if item.shares),
         table=_table(importances),
     )
 
 
-def _finding(groups: tuple[Group, ...]) -> str:
-    first = groups[0]
-    name, share = first.bars[0]
-    return f"Of {first.title}, {name} comes first with {100 * share:.0f} % of the explained variance."
+def _plot_bar(axes: Any, at: float, share: Share, colour: str, *, clear: bool) -> None:
+    axes.barh(at, share.share, height=_BAR - 4.5, color=colour, alpha=1.0 if clear else 0.45)
+    end = share.share
+    if share.low is not None and share.high is not None:
+        axes.plot([share.low, share.high], [at, at], color=INK, linewidth=1.0, solid_capstyle="butt")
+        axes.vlines([share.low, share.high], at - 2.5, at + 2.5, color=INK, linewidth=1.0)
+        end = max(end, share.high)
+    axes.annotate(
+        f"{100 * share.share:.0f} %", (end, at), xytext=(4, 0), textcoords="offset points", color=INK,
+        fontsize=8.5, va="center",
+    )  # fmt: skip
 
 
 def _table(importances: tuple[Importance, ...]) -> Table:
     return Table(
-        ("family", "trials", "setting", "share"),
+        ("family", "trials", "setting", "share", "low", "high", "first_in"),
         tuple(
-            (item.family or "all", item.trials, share.name, share.share)
+            (item.family or "all", item.trials, share.name, share.share, share.low, share.high, item.first_in)
             for item in importances
             for share in item.shares or ()
         ),
@@ -91,8 +114,14 @@ def _table(importances: tuple[Importance, ...]) -> Table:
 
 
 def _caption(importances: tuple[Importance, ...]) -> str:
+    shown = [item for item in importances if item.shares]
     text = "Shares of the score's explained variance (functional ANOVA); each block adds up to 100 %."
-    if any(item.shares and item.rough for item in importances):
-        text += f" Blocks of fewer than {ROUGH_BELOW} trials are rough: only a large difference means anything."
+    if any(item.first_in is not None for item in shown):
+        text += (
+            f" Whiskers: 95 % of {RESAMPLES} bootstraps of the trials. Bars are in full colour where the same setting"
+            f" is the first in at least {100 * SURE:.0f} % of these."
+        )
+    if any(item.first_in is None for item in shown):
+        text += f" Blocks of fewer than {INTERVAL_TRIALS} trials have no intervals: only a hint."
     left_out = [f"{family_title(i.family)} ({i.reason})" for i in importances if i.shares is None and i.family]
     return f"{text} Left out: {'; '.join(left_out)}." if left_out else text

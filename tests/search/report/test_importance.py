@@ -3,7 +3,9 @@ import random
 import optuna
 import pytest
 
-from search.report.importance import MINIMUM_TRIALS, importances
+from search.report.drawing import style
+from search.report.figure_importance import importance_figure
+from search.report.importance import INTERVAL_TRIALS, MINIMUM_TRIALS, importances
 
 
 def planted(trial, make_search, effect, count=16, family="norm_ratio_threshold", seed=3):
@@ -114,3 +116,81 @@ def test_optuna_stays_as_talkative_as_it_was(full_search, capsys):
     importances(full_search)
     assert optuna.logging.get_verbosity() == before
     assert capsys.readouterr().err == ""
+
+
+def test_what_matters_is_named_with_an_interval(trial, make_search):
+    item = of_family(planted(trial, make_search, lambda parameters, _: 0.7 + 0.1 * parameters["above"], count=24))
+    first = item.shares[0]
+    assert item.clear
+    assert 0.0 < first.low < first.share < first.high <= 1.0
+    assert first.low > item.shares[1].share
+    assert item.sentence.startswith("Within norm ratio threshold, above mattered most (share 0.")
+    assert "95 % interval" in item.sentence
+
+
+def test_among_settings_without_an_effect_none_is_named(trial, make_search):
+    searches = [planted(trial, make_search, lambda *_: 0.7, count=16, seed=seed) for seed in range(5)]
+    items = [of_family(search) for search in searches]
+    assert sum(item.clear for item in items) <= 1  # promised are 5 % at most
+    assert all(item.clear or "cannot be told apart" in item.sentence for item in items)
+
+
+def test_two_settings_that_matter_alike_are_not_told_apart(trial, make_search):
+    item = of_family(planted(trial, make_search, lambda p, _: 0.7 + 0.1 * p["above"] + 0.1 * p["below"], count=24))
+    assert not item.clear
+    assert {share.name for share in item.shares[:2]} == {"above", "below"}
+
+
+def test_few_trials_have_shares_but_no_interval(trial, make_search):
+    search = planted(trial, make_search, lambda parameters, _: parameters["above"], count=INTERVAL_TRIALS - 1)
+    item = of_family(search)
+    assert item.shares[0].name == "above"
+    assert {(share.low, share.high) for share in item.shares} == {(None, None)}
+    assert (item.first_in, item.clear) == (None, False)
+    assert "too few to tell how sure" in item.sentence
+
+
+def test_a_setting_on_a_log_scale_is_weighed_as_it_was_drawn(trial, make_search):
+    # Half of all draws lie below 1.4, but only a fifteenth of the range from 0.1 to 20 does.
+    item = of_family(planted(trial, make_search, lambda p, _: 0.8 if p["threshold"] < 1.4 else 0.6, count=24))
+    assert item.shares[0].name == "threshold"
+    assert item.shares[0].share > 0.9
+
+
+def test_the_student_is_one_of_the_settings(trial, make_search):
+    rng = random.Random(0)
+    trials = [
+        trial(n, "fixed", (0.7 + 0.1 * (n % 2) + rng.gauss(0, 0.005),), learning_rate=rng.uniform(0.01, 0.02))
+        for n in range(1, 25)
+    ]
+    trials = [t.model_copy(update={"student": "wide"}) if t.number % 2 else t for t in trials]
+    together = importances(make_search(*trials))[0]
+    assert together.shares[0].name == "student"
+    assert together.clear
+
+
+def test_in_a_race_all_trials_count_by_their_first_heat(trial, make_search):
+    search = planted(trial, make_search, lambda parameters, _: 0.7 + 0.1 * parameters["above"], count=24)
+    # Only three ran further seeds, and with these their scores mean something else.
+    raced = [
+        t.model_copy(update={"opening": t.history, "history": t.history.model_copy(update={"score": 0.0})})
+        if t.number <= 3
+        else t.model_copy(update={"status": "eliminated"})
+        for t in search.trials
+    ]
+    assert of_family(make_search(*raced)) == of_family(search)
+
+
+def test_the_figure_says_how_sure_each_block_is(trial, make_search):
+    sure = planted(trial, make_search, lambda parameters, _: 0.7 + 0.1 * parameters["above"], count=24)
+    with style():
+        figure = importance_figure(importances(sure))
+    assert "one stands out" in figure.svg
+    assert "Whiskers" in figure.caption
+    assert figure.finding.startswith("Within norm ratio threshold, above mattered most")
+    assert figure.table.columns[3:] == ("share", "low", "high", "first_in")
+    few = planted(trial, make_search, lambda parameters, _: parameters["above"], count=INTERVAL_TRIALS - 1)
+    with style():
+        figure = importance_figure(importances(few))
+    assert "too few to be sure" in figure.svg
+    assert "Whiskers" not in figure.caption
