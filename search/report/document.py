@@ -61,7 +61,8 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         "students": [row.model_dump(mode="json") for row in student_table(source)],
         "fronts": [front.model_dump(mode="json") for front in fronts(source.search)],
         "importances": [
-            item.model_dump(mode="json") for item in (importances(search) if computed is None else computed)
+            {**item.model_dump(mode="json"), "clear": item.clear, "text": item.sentence}
+            for item in (importances(search) if computed is None else computed)
         ],
         "trials": [_trial(trial, places.get(trial.number)) for trial in source.search.trials],
         "teacher": {"validation_accuracy": search.teacher_accuracy, "parameters": search.teacher_parameters},

@@ -7,7 +7,8 @@ at its default quantile in 1 of 3. All is seeded, so a report says the same each
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -98,9 +99,13 @@ def importances(search: SearchRecord) -> tuple[Importance, ...]:
     families = list(dict.fromkeys(trial.family for trial in search.raced))
     # In their own order, which does not hang on the scores: so the resamples do not.
     scored = sorted((trial for trial in search.raced if _score(trial) is not None), key=lambda trial: trial.number)
-    together = _importance(None, scored, [{"family": t.family, **_shared(t)} for t in scored])
-    single = (_family_importance(family, [t for t in scored if t.family == family]) for family in families)
-    return (together, *single)
+    return (
+        _of_trials(None, scored, lambda trial: {"family": trial.family, **_shared(trial)}),
+        *(
+            _of_trials(family, [t for t in scored if t.family == family], lambda t: {**_shared(t), **t.parameters})
+            for family in families
+        ),
+    )
 
 
 def _score(trial: TrialRecord) -> float | None:
@@ -111,27 +116,33 @@ def _shared(trial: TrialRecord) -> dict[str, Value]:
     return {"student": trial.student, **trial.shared}
 
 
-def _family_importance(family: str, trials: Sequence[TrialRecord]) -> Importance:
-    return _importance(family, trials, [{**_shared(t), **t.parameters} for t in trials])
-
-
-def _importance(
-    family: str | None, trials: Sequence[TrialRecord], settings: Sequence[Mapping[str, Value]]
+def _of_trials(
+    family: str | None, trials: Sequence[TrialRecord], settings: Callable[[TrialRecord], dict[str, Value]]
 ) -> Importance:
-    def without(reason: str) -> Importance:
-        return Importance(family=family, trials=len(trials), shares=None, reason=reason)
+    told = tuple(tuple(settings(trial).items()) for trial in trials)
+    return _importance(family, told, tuple(_score(trial) or 0.0 for trial in trials))
 
-    if len(trials) < MINIMUM_TRIALS:
-        return without(f"needs {MINIMUM_TRIALS} finished trials, has {len(trials)}")
+
+@functools.lru_cache(maxsize=256)  # page, numbers and terminal ask for the same, and it takes a second
+def _importance(
+    family: str | None, told: tuple[tuple[tuple[str, Value], ...], ...], scores: tuple[float, ...]
+) -> Importance:
+    """Of trials with these settings and scores."""
+    settings = [dict(trial) for trial in told]
+
+    def without(reason: str) -> Importance:
+        return Importance(family=family, trials=len(scores), shares=None, reason=reason)
+
+    if len(scores) < MINIMUM_TRIALS:
+        return without(f"needs {MINIMUM_TRIALS} finished trials, has {len(scores)}")
     common = set.intersection(*(set(values) for values in settings))
     varied = [n for n in settings[0] if n in common and len({values[n] for values in settings}) > 1]
     if len(varied) < 2:
         return without("fewer than two settings were varied")
-    scores = [_score(trial) or 0.0 for trial in trials]
     if max(scores) == min(scores):
         return without("all scores are equal")
     axes = {name: _axis(family, name, [values[name] for values in settings]) for name in varied}
-    resampled = len(trials) >= INTERVAL_TRIALS
+    resampled = len(scores) >= INTERVAL_TRIALS
     rows = (
         bootstrap_shares(axes, scores, resamples=RESAMPLES) if resampled else fanova_shares(axes, scores, trees=_TREES)
     )
@@ -143,7 +154,7 @@ def _importance(
     order = np.argsort(-means, kind="stable")
     return Importance(
         family=family,
-        trials=len(trials),
+        trials=len(scores),
         shares=tuple(
             Share(
                 name=varied[place],

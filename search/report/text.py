@@ -11,6 +11,7 @@ from search.confirm_text import render_confirmation
 from search.records import SearchRecord
 from search.report.answer import answer
 from search.report.front_text import render_fronts, render_students
+from search.report.importance import importances
 from search.report.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank, compare_to_constant, rank_families
 from search.report.recommended import recommend, settings_in_words
 from search.report.source import ReportSource
@@ -47,7 +48,13 @@ def render_report(source: ReportSource, width: int) -> RenderableType:
 
 
 def _students_and_fronts(source: ReportSource, width: int) -> list[RenderableType]:
-    return [*render_students(source, width), *render_fronts(source.search, width)]
+    return [*render_students(source, width), *render_fronts(source.search, width), *_importances(source)]
+
+
+def _importances(source: ReportSource) -> list[RenderableType]:
+    """What is known of all trials together, and of the families in which one setting stands out."""
+    found = [item for item in importances(source.search) if item.clear or (item.family is None and item.shares)]
+    return [Text(), *(Text(item.sentence) for item in found)] if found else []
 
 
 def render_table(search: SearchRecord, width: int) -> RenderableType:
