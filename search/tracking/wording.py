@@ -11,6 +11,7 @@ from search.racing import left_after
 from search.records import SearchRecord, TrialRecord
 from search.scale import Scale
 from search.wording import count, number, percent
+from trainables.suggestion import BASE_STUDENT
 
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
@@ -68,13 +69,28 @@ def run_parameters(search: SearchRecord, trained: TrialRecord | Finalist) -> dic
     values = {name: setting(search, path) for name, path in (_SETTINGS | _VARIED).items()} | trained.shared
     values["policy.family"] = trained.family
     values |= {f"policy.{name}": value for name, value in trained.parameters.items()}
-    return _as_text(values)
+    return _as_text(values | _student_parameters(search, trained.student))
+
+
+def _student_parameters(search: SearchRecord, student: str) -> dict[str, Any]:
+    """Which of several students it is, and what that one costs; nothing where there is one only."""
+    size = next((size for size in search.student_sizes if size.name == student), None)
+    if size is None:
+        return {}
+    path = "student.name" if student == BASE_STUDENT else f"space.students.{student}.name"
+    return {
+        "student": setting(search, path),
+        "student.name": student,
+        "student.parameters": size.parameters,
+        "student.flops": size.flops,
+    }
 
 
 def run_name(trial: TrialRecord) -> str:
     """Such as `007 cosine_threshold`, or `001 fixed λ=0.9 (baseline)`: what the legend of a chart shows."""
     constant = f" λ={number(trial.parameters['weight'])}" if set(trial.parameters) == {"weight"} else ""
-    return f"{trial.number:03d} {trial.family}{constant}{' (baseline)' if trial.baseline else ''}"
+    remarks = [*(["baseline"] if trial.baseline else []), *([] if trial.student == BASE_STUDENT else [trial.student])]
+    return f"{trial.number:03d} {trial.family}{constant}" + (f" ({', '.join(remarks)})" if remarks else "")
 
 
 def front_tags(search: SearchRecord) -> dict[int, dict[str, str]]:
@@ -152,7 +168,10 @@ def _search_note(search: SearchRecord) -> str:
         f" `{setting(search, 'data.name')}`. Each run below is one student, trained under one rule.",
         "",
     ]
-    ranked, scale = search.finished, Scale(search.objective)
+    ranked, scale = search.of_student().finished, Scale(search.objective)
+    if len(search.student_sizes) > 1:
+        names = ", ".join(f"`{size.name}` ({size.parameters:,} parameters)" for size in search.student_sizes)
+        lines += [f"Students: {names}. Below are the trials with the best trial's student.", ""]
     if not ranked:
         return "\n".join([*lines, "No trial has finished yet."])
     best = ranked[0]

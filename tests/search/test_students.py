@@ -4,7 +4,9 @@ import pytest
 
 from policies.registry import create_policy
 from search.config import load_config
+from search.records import SearchRecord, StudentSize, TrialRecord
 from search.searcher import FairSearch
+from search.tracking.wording import run_name, run_parameters, search_tags
 from trainables.config import TrialSettings
 from trainables.errors import ConfigError
 from trainables.suggestion import apply_suggestion, policy_parameters
@@ -109,3 +111,30 @@ def test_a_mistake_about_students_and_costs_is_told(override, told):
 
 def test_costs_of_students_need_a_choice_of_students():
     assert two_students('costs=["complexity", "flops"]').costs == ("complexity", "flops")
+
+
+def test_mlflow_tells_the_student_of_each_run():
+    trial = TrialRecord(
+        trial_id="t1",
+        number=7,
+        status="pending",
+        family="norm_balance",
+        parameters={"balance": 1.0},
+        shared={},
+        student="wide",
+        rule="a rule",
+        complexity=2,
+    )
+    sizes = StudentSize(name="base", parameters=10, flops=20), StudentSize(name="wide", parameters=30, flops=60)
+    search = SearchRecord(
+        name="two", config=two_students().model_dump(mode="json"), student_sizes=sizes, trials=(trial,)
+    )
+    found = run_parameters(search, trial)
+    assert {name: value for name, value in found.items() if name.startswith("student")} == {
+        "student": "mlp",
+        "student.name": "wide",
+        "student.parameters": "30",
+        "student.flops": "60",
+    }
+    assert run_name(trial) == "007 norm_balance (wide)"
+    assert "`wide` (30 parameters)" in search_tags(search)["mlflow.note.content"]
