@@ -1,0 +1,60 @@
+"""Whether a search that also weighs complexity finds simpler trees, and what that costs in score.
+
+    python benchmarks/complexity.py --searches 12
+
+A made-up score of trees: one of their λ matters, in a parabola, with noise of deviation 0.02; questions gain nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+
+import numpy as np
+
+from policies.registry import create_policy
+from search.config import load_config
+from search.searcher import FairSearch
+from trainables.suggestion import policy_parameters
+
+_ALIKE = 0.03
+"""Scores this close to the best are as good, with this noise."""
+
+
+def search(costs: str, trials: int, seed: int) -> list[tuple[float, int]]:
+    """Score and complexity of each trial of one family."""
+    config = load_config("digits-quick", ['families=["tree"]', f"trials_per_family={trials}", f"seed={seed}", costs])
+    searcher, noise, found = FairSearch(config), np.random.default_rng(seed), []
+    for number in range(trials):
+        suggestion = searcher.suggest(str(number))
+        assert isinstance(suggestion, dict)
+        score = -((suggestion["tree.low_low"] - 0.7) ** 2) + 0.02 * float(noise.standard_normal())
+        searcher.on_trial_complete(str(number), {"score": score})
+        found.append((score, create_policy("tree", policy_parameters(suggestion)).complexity))
+    return found
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--searches", type=int, default=12)
+    searches = parser.parse_args().searches
+    print("| trials | costs | numbers in the later half | best score | fewest numbers of those as good |")
+    print("| --- | --- | --- | --- | --- |")
+    for trials in (8, 16, 40):
+        for costs in ("costs=[]", 'costs=["complexity"]'):
+            found = [search(costs, trials, seed) for seed in range(searches)]
+            later = statistics.fmean(numbers for trial in found for _, numbers in trial[trials // 2 :])
+            tops = [max(score for score, _ in trial) for trial in found]
+            fewest = [
+                min(numbers for score, numbers in trial if score >= top - _ALIKE)
+                for trial, top in zip(found, tops, strict=True)
+            ]
+            print(
+                f"| {trials} | {costs.removeprefix('costs=')} | {later:.1f} | {statistics.fmean(tops):.3f} |"
+                f" {statistics.fmean(fewest):.1f} |"
+            )
+
+
+if __name__ == "__main__":
+    main()
