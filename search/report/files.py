@@ -7,12 +7,12 @@ import json
 import os
 import pathlib
 import tempfile
+from typing import TYPE_CHECKING
 
 from policies.registry import FAMILIES
 from search.errors import SearchError
 from search.report.cost import cost_table, costs
 from search.report.document import report_json, report_text
-from search.report.figures import FigureGroup
 from search.report.finalist_table import finalist_numbers, ranked_finalists, seed_numbers
 from search.report.gains import Gain, gains
 from search.report.guard_table import guard_numbers, guard_table
@@ -21,6 +21,9 @@ from search.report.kpi_table import kpi_numbers, kpi_table
 from search.report.recommended import best_of_families, recommend
 from search.report.source import ReportSource
 from search.report.tables import Table
+
+if TYPE_CHECKING:
+    from search.report.figures import FigureGroup
 
 FIGURES, DATA = "figures", "data"
 _OWN = {FIGURES: (".png", ".svg"), DATA: (".csv",)}

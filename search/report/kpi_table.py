@@ -11,6 +11,8 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 
+import pydantic
+
 from search.confirmation import ConfirmationRecord, SeedResult
 from search.evidence.naming import title
 from search.records import SearchRecord, TrialRecord
@@ -22,11 +24,14 @@ from trainables.figures import ModelFigures
 from trainables.records import ReplicateResult
 from trainables.settings import Settings
 
+_AGREEMENT = "agreement"
 _DEVICES = {"cpu": "CPU, one thread", "cpu_threads": "CPU, all threads", "cuda": "GPU"}
 
 
 class KPIValue(Settings):
     """A mean over the seeds, and its standard deviation where there are several; `mean` is None if not measured."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
 
     mean: float | None
     spread: float | None = None
@@ -72,9 +77,9 @@ def kpi_table(source: ReportSource) -> KPITable | None:
 def kpi_numbers(table: KPITable) -> Table:
     """A line for every figure of everybody."""
     return Table(
-        ("kpi", "unit", "who", "mean", "standard_deviation"),
+        ("kpi", "unit", "column", "who", "mean", "standard_deviation"),
         tuple(
-            (row.name, row.unit, column.who, value.mean, value.spread)
+            (row.name, row.unit, column.label, column.who, value.mean, value.spread)
             for row in table.rows
             for column, value in zip(table.columns, row.values, strict=True)
         ),
@@ -130,7 +135,7 @@ _QUALITY = (
         "calibration_error", "Calibration error (ECE)", "%",
         lambda r: r.test.calibration_error, lambda r: r.calibration_error,
     ),
-    _Quality("agreement", "Agreement with the teacher", "%", lambda r: r.test.agreement, lambda r: r.agreement),
+    _Quality(_AGREEMENT, "Agreement with the teacher", "%", lambda r: r.test.agreement, lambda r: r.agreement),
     _Quality("loss", "Cross entropy", "nats", lambda r: r.test.loss, lambda r: r.validation_loss),
 )  # fmt: skip
 
@@ -166,7 +171,8 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
 
 
 def _teacher_and(quality: _Quality, record: ConfirmationRecord, students: list[list[float | None]]) -> KPIRow:
-    teacher = None if record.teacher is None else getattr(record.teacher, quality.name)
+    known = record.teacher is not None and quality.name != _AGREEMENT  # the teacher agrees with itself
+    teacher = getattr(record.teacher, quality.name) if known else None
     return KPIRow(
         name=quality.name,
         label=quality.label,

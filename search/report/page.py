@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from search.evidence.naming import title
 from search.report.answer import answer
 from search.report.cost import costs
-from search.report.figures import FigureGroup
 from search.report.finalist_table import ranked_finalists
 from search.report.gains import Gain, gains
 from search.report.guard_table import guard_table
@@ -28,6 +27,8 @@ from search.wording import count, duration, family_title, number, percent, sente
 if TYPE_CHECKING:
     import jinja2
 
+    from search.report.figures import FigureGroup
+
 _MOST_TRIALS = 300
 
 
@@ -42,7 +43,7 @@ class Tile:
 
 
 def render_html(
-    source: ReportSource, groups: tuple[FigureGroup, ...], *, created: datetime.datetime | None = None
+    source: ReportSource, groups: tuple[FigureGroup, ...] = (), *, created: datetime.datetime | None = None
 ) -> str:
     """The page.
 

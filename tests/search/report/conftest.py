@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import pathlib
 import random
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,12 @@ from policies.document import policy_document
 from policies.geometry import Geometry
 from policies.policy import Observation, Policy
 from policies.registry import create_policy
+from search.confirmation import ConfirmationRecord, Finalist
 from search.records import SearchRecord, TrialRecord
+from search.report.files import write_report
+from search.report.source import ReportSource
+from tests.search.evidence_record import confirmation, constant, rule
+from trainables.figures import ModelFigures
 from trainables.records import EpochRecord, ReplicateResult, TracePoint, TrialHistory
 
 FAMILIES = ("fixed", "cosine_schedule", "step_schedule", "cosine_threshold", "norm_ratio_threshold", "norm_balance")
@@ -194,6 +200,81 @@ def _trace(policy: Policy, number: int) -> tuple[TracePoint, ...]:
     return tuple(points)
 
 
+SEEDS = 10
+FIGURES = ModelFigures(
+    parameters=24_000,
+    flops=1_250_000,
+    file_bytes=98_000,
+    latency={"cpu": {"p50_ms": 0.2, "p95_ms": 0.31, "pictures_per_second": 41_237.0, "batch": 64.0, "runs": 900.0}},
+    device_names={"cpu": "Some Processor, 1 thread"},
+)
+
+
+def build_confirmation(
+    search: SearchRecord, gain: float, *, complete: bool = True, noise: float = 0.0015
+) -> ConfirmationRecord:
+    """The best rules of three families and four constants on fresh seeds; `norm_ratio_threshold` is ahead by `gain`.
+
+    The best constant, λ = 0.45, is one that the search has not tried. Every seed has a trace whose λ and cosine are its
+    own.
+    """
+    rng = random.Random(7)
+    common = [rng.gauss(0, 0.004) for _ in range(SEEDS)]
+
+    def scores(mean: float, *, last: bool = True) -> list[float | None]:
+        found: list[float | None] = [mean + shared + rng.gauss(0, noise) for shared in common]
+        return found if last else [*found[:-1], None]
+
+    entries = [
+        (of_trial(search, "norm_ratio_threshold"), scores(0.84 + gain, last=complete)),
+        (of_trial(search, "norm_balance"), scores(0.836)),
+        (of_trial(search, "cosine_threshold"), scores(0.835)),
+        (constant(0.45), scores(0.84)),
+        (constant(0.9), scores(0.835)),
+        (constant(0.0), scores(0.81)),
+        (constant(1.0), scores(0.82)),
+    ]
+    record = confirmation(entries, teacher=0.924)
+    results = tuple(
+        result.model_copy(update={"trace": _seed_trace(result.seed), "seconds": 2.0, "began": 1_000.0 + 1.5 * place})
+        for place, result in enumerate(record.results)
+    )
+    teacher = FIGURES.model_copy(update={"parameters": 308_000, "flops": 12_500_000})
+    return record.model_copy(
+        update={
+            "search": search.name,
+            "results": results,
+            "teacher_figures": teacher,
+            "student_figures": FIGURES,
+            "settings": {"seeds_asked": [SEEDS]},
+        }
+    )
+
+
+def of_trial(search: SearchRecord, family: str) -> Finalist:
+    """The best trial of a family as a finalist."""
+    trial = next(trial for trial in search.finished if trial.family == family)
+    return rule(family, trial.complexity, trial.score).model_copy(
+        update={"parameters": trial.parameters, "shared": trial.shared, "rule": trial.rule, "trial": trial.number}
+    )
+
+
+def _seed_trace(seed: int) -> tuple[TracePoint, ...]:
+    return tuple(
+        TracePoint(
+            step=20 * place,
+            epoch=float(place),
+            weight=0.5 + 0.01 * seed,
+            scale=1.0,
+            cosine=0.3 - 0.02 * place + 0.01 * seed,
+            norm_ratio=2.0,
+            task_loss=1.0,
+            distill_loss=1.0,
+        )
+        for place in range(12)
+    )
+
+
 @pytest.fixture
 def trial() -> MakeTrial:
     return build_trial
@@ -207,3 +288,35 @@ def make_search() -> MakeSearch:
 @pytest.fixture(scope="session")
 def full_search() -> SearchRecord:
     return build_full_search()
+
+
+@pytest.fixture(scope="session")
+def searched(full_search) -> ReportSource:
+    """A search that is not confirmed."""
+    return ReportSource(search=full_search)
+
+
+@pytest.fixture(scope="session")
+def with_winner(full_search) -> ReportSource:
+    """A confirmation with a planted gain of two points."""
+    return ReportSource(search=full_search, confirmation=build_confirmation(full_search, 0.02))
+
+
+@pytest.fixture(scope="session")
+def without_winner(full_search) -> ReportSource:
+    """A confirmation in which no rule is better than the best constant."""
+    return ReportSource(search=full_search, confirmation=build_confirmation(full_search, 0.0))
+
+
+@pytest.fixture(scope="session")
+def begun(full_search) -> ReportSource:
+    """A confirmation that lacks one training."""
+    return ReportSource(search=full_search, confirmation=build_confirmation(full_search, 0.02, complete=False))
+
+
+@pytest.fixture(scope="session")
+def written(searched, with_winner, without_winner, tmp_path_factory) -> dict[str, pathlib.Path]:
+    """The folders of three reports; writing one takes seconds."""
+    folder = tmp_path_factory.mktemp("reports")
+    sources = {"searched": searched, "with_winner": with_winner, "without_winner": without_winner}
+    return {name: write_report(source, folder / name / "report").parent for name, source in sources.items()}

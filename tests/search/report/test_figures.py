@@ -1,3 +1,4 @@
+import html
 import math
 import re
 
@@ -5,20 +6,33 @@ import pytest
 
 from policies.registry import FAMILIES
 from search.report.drawing import focus, jitter, new_figure, style, thinned, to_svg
+from search.report.figure_accuracy import _get_accuracy_info
+from search.report.figure_decisions import decisions_figure
+from search.report.figure_forest import _get_forest_info, forest_figure
 from search.report.figure_importance import _get_importance_info
+from search.report.figure_optimism import _get_optimism_info
+from search.report.figure_parallel import _get_parallel_info
 from search.report.figure_parameters import _get_family_info, _get_shared_info
 from search.report.figure_scores import _get_scores_info
-from search.report.figure_training import _get_accuracy_info, _get_trace_info
-from search.report.figures import figures
+from search.report.figure_traces import trace_figures
+from search.report.figures import figure_groups
 from search.report.importance import importances
 from search.report.palette import family_colour
+from search.report.source import ReportSource
+from search.report.traces import trace_bands
 from search.scale import Scale
+from trainables.decision_log import LogContext, StoredLog
 from trainables.objective import Objective
+from trainables.records import DecisionEntry
+
+
+def figures(source, importances=()):
+    return tuple(figure for group in figure_groups(source, importances) for figure in group.figures)
 
 
 @pytest.fixture(scope="module")
-def drawn(full_search):
-    return figures(full_search, importances(full_search))
+def drawn(with_winner):
+    return figures(with_winner, importances(with_winner.search))
 
 
 def test_scores_info_holds_every_finished_trial_and_the_references(full_search):
@@ -35,17 +49,118 @@ def test_a_trial_that_learned_nothing_does_not_set_the_axis(trial, make_search):
     assert 0.7 < info.limits[0] < 0.801
 
 
-def test_trace_info_follows_the_best_trial_of_each_family(full_search):
-    curves = _get_trace_info(full_search, lambda point: point.weight)
-    assert [curve.family for curve in curves] == list(dict.fromkeys(t.family for t in full_search.finished))
+def test_bands_of_a_search_follow_the_best_trial_of_each_family(searched):
+    bands, best = trace_bands(searched), searched.search.finished
+    assert [band.family for band in bands] == list(dict.fromkeys(t.family for t in best))
+    assert [point.weight for point in bands[0].points] == [point.weight for point in best[0].history.trace]
+    assert sum(band.shown for band in bands) == 2  # the best rule and the best constant
+
+
+def test_bands_of_a_search_have_the_range_that_the_trace_tells(full_search):
     best = full_search.finished[0]
-    assert curves[0].y == tuple(point.weight for point in best.history.trace)
-    assert curves[0].x[0] == 0.0
+    point = best.history.trace[0].model_copy(update={"weight_range": (0.1, 0.9), "cosine_range": (-0.2, 0.4)})
+    history = best.history.model_copy(update={"trace": (point,)})
+    trials = tuple(t.model_copy(update={"history": history}) if t is best else t for t in full_search.trials)
+    band, *_ = trace_bands(ReportSource(search=full_search.model_copy(update={"trials": trials})))
+    (told,) = band.points
+    assert (told.weight_low, told.weight_high, told.cosine_low, told.cosine_high) == (0.1, 0.9, -0.2, 0.4)
 
 
-def test_points_that_are_not_finite_are_left_out(full_search):
-    (first, *_) = _get_trace_info(full_search, lambda point: math.nan if point.step == 0 else point.cosine)
-    assert len(first.x) == len(full_search.finished[0].history.trace) - 1
+def test_bands_of_a_confirmation_are_over_its_seeds(with_winner, without_winner):
+    bands = trace_bands(with_winner)
+    assert bands[0].label == "norm ratio threshold"
+    assert bands[-1].label == "best constant, λ = 0.45"
+    assert trace_bands(without_winner)[0].label == "best constant, λ = 0.45"
+    for band in bands:
+        assert (band.seeds, len(band.points)) == (10, 12)
+        for place, point in enumerate(band.points):
+            assert (point.step, point.norm_ratio) == (20 * place, pytest.approx(2.0))
+            assert (point.weight_low, point.weight_high) == (pytest.approx(0.5), pytest.approx(0.59))
+            assert point.weight == pytest.approx(0.545)
+            assert (point.cosine_low, point.cosine_high) == (
+                pytest.approx(0.3 - 0.02 * place),
+                pytest.approx(0.39 - 0.02 * place),
+            )
+
+
+def test_a_step_that_one_seed_lacks_is_left_out_of_the_band(with_winner):
+    record = with_winner.confirmation
+    first, *others = record.results
+    short = first.model_copy(update={"trace": first.trace[:-1]})
+    record = record.model_copy(update={"results": (short, *others)})
+    band = trace_bands(ReportSource(search=with_winner.search, confirmation=record))[0]
+    assert len(band.points) == 11
+
+
+def test_the_forest_holds_every_finalist_but_the_constant_and_who_stands(with_winner, without_winner):
+    info = _get_forest_info(with_winner.confirmed)
+    assert {row.key for row in info.rows} == {f.key for f in with_winner.confirmation.finalists} - {"fixed-0.45"}
+    assert [row.key for row in info.rows if row.stands] == ["norm_ratio_threshold"]
+    assert info.threshold == with_winner.comparison.detectable
+    assert info.limits[0] < 0.0 < info.rows[0].test.high < info.limits[1]
+    assert not any(row.stands for row in _get_forest_info(without_winner.confirmed).rows)
+
+
+def test_a_finalist_far_behind_does_not_set_the_axis_of_the_forest(without_winner):
+    info = _get_forest_info(without_winner.confirmed)
+    behind = next(row for row in info.rows if row.key == "fixed-0")
+    assert behind.test.high < info.limits[0]
+
+
+def test_optimism_is_told_of_those_that_the_search_had_tried(with_winner):
+    info = _get_optimism_info(with_winner.confirmed)
+    assert [row.searched for row in info.rows] == sorted((row.searched for row in info.rows), reverse=True)
+    assert len(info.rows) == 3
+    assert info.mean == with_winner.comparison.optimism
+
+
+def test_parallel_axes_run_over_what_was_tried(full_search):
+    info = _get_parallel_info(full_search)
+    row = next(row for row in info.rows if row.family == "norm_ratio_threshold")
+    assert [axis.name for axis in row.coordinates] == [
+        "smoothing", "threshold", "above", "below", "learning_rate", "temperature",
+    ]  # fmt: skip
+    tried = [trial.shared["learning_rate"] for trial in row.trials]
+    axis = next(axis for axis in row.coordinates if axis.name == "learning_rate")
+    assert (axis.low, axis.high, axis.log) == (min(tried), max(tried), True)
+    assert [axis.place(value) for value in (min(tried), max(tried))] == [0.0, 1.0]
+    assert axis.place(math.sqrt(min(tried) * max(tried))) == pytest.approx(0.5)
+
+
+def decisions(entries, steps=100):
+    context = LogContext(policy={"family": "cosine_threshold", "rule": "…"}, seeds=(0,), steps=steps, total_steps=steps)
+    return StoredLog(context, tuple(entries))
+
+
+def entry(step, weight, branch, **changes):
+    values = {"seed": 0, "step": step, "epoch": step / 10, "weight": weight, "scale": 1.0, "branch": branch}
+    return DecisionEntry(**values, reason="…", **changes)
+
+
+def test_decisions_are_those_of_the_winner_with_what_the_guard_did(with_winner):
+    asked = []
+
+    def read(trial):
+        asked.append(trial.number)
+        guard = {"intervention": "a gradient is not finite: the step is skipped", "repeats": 4}
+        return decisions([entry(0, 0.9, 0), entry(60, 0.1, 1), entry(80, 0.1, 1, **guard)])
+
+    source = ReportSource(search=with_winner.search, confirmation=with_winner.confirmation, decisions=read)
+    with style():
+        figure = decisions_figure(source)
+    assert asked == [with_winner.confirmation.finalists[0].trial]
+    assert figure.finding == (
+        "Norm ratio threshold changed its branch 1 times a seed. Of the steps, 60 % with λ from 0.9 to 0.9, 40 % with λ"
+        " from 0.1 to 0.1. The guard stepped in at 5 steps."
+    )
+    assert [row[1] for row in figure.table.rows] == [0, 60, 80]
+
+
+def test_a_rule_that_never_moved_is_called_a_constant(searched):
+    source = ReportSource(search=searched.search, decisions=lambda _: decisions([entry(0, 0.9, 0)]))
+    with style():
+        figure = decisions_figure(source)
+    assert "on this training it was a constant" in figure.finding
 
 
 def test_accuracy_info_adds_the_labels_alone_and_marks_the_constant(full_search):
@@ -89,7 +204,7 @@ def test_a_choice_has_a_panel_with_its_options_as_places(trial, make_search):
 
 def test_the_figure_of_a_choice_names_its_options(trial, make_search):
     search = by_tier(trial, make_search)
-    figure = next(f for f in figures(search, importances(search)) if "norm balance" in f.title)
+    figure = next(f for f in figures(ReportSource(search=search)) if "norm balance" in f.title)
     assert all(f">{option}</text>" in figure.svg for option in ("full", "last block", "logit"))
     assert "pair = same" in figure.caption
 
@@ -108,11 +223,28 @@ def test_importance_info_has_a_block_for_each_family_that_could_be_told(full_sea
 
 
 def test_every_figure_asks_a_question_and_describes_itself(drawn):
-    assert len(drawn) == 13
+    assert len({figure.name for figure in drawn}) == len(drawn) == 17
     for figure in drawn:
         assert figure.title.endswith("?")
-        assert f'aria-label="{figure.title}"'.replace("'", "&#x27;") in figure.svg
+        assert figure.finding
+        description = html.escape(f"{figure.title} {figure.finding}", quote=True)
+        assert f'aria-label="{description}"' in figure.svg
         assert figure.caption
+        assert set(figure.files) == {"svg", "png"}
+        assert figure.table
+        assert all(len(row) == len(figure.table.columns) for row in figure.table.rows)
+
+
+def test_findings_say_what_was_planted(with_winner, without_winner, drawn):
+    told = {figure.name: figure.finding for figure in drawn}
+    assert told["forest"].startswith(
+        "Norm ratio threshold beats λ = 0.45 beyond the noise; the highest stands at +1.99"
+    )
+    assert told["weights"].startswith("Norm ratio threshold takes λ from 0.55 at the start to 0.55 at the end")
+    assert "times as long as the labels' over the" in told["ratio"]
+    with style():
+        nothing = forest_figure(without_winner.confirmed)
+    assert nothing.finding.startswith("No rule beats λ = 0.45 beyond the noise; the nearest, ")
 
 
 def test_ids_of_all_figures_differ_and_every_reference_has_one(drawn):
@@ -123,8 +255,11 @@ def test_ids_of_all_figures_differ_and_every_reference_has_one(drawn):
     assert set(references) <= set(ids)
 
 
-def test_drawing_twice_gives_the_same_text(full_search, drawn):
-    assert figures(full_search, importances(full_search)) == drawn
+def test_drawing_twice_gives_the_same_files(with_winner, drawn):
+    with style():
+        again = (forest_figure(with_winner.confirmed), *trace_figures(trace_bands(with_winner)))
+    first = {figure.name: figure for figure in drawn}
+    assert all(figure == first[figure.name] for figure in again)
 
 
 def test_colours_follow_the_page_and_keep_a_fallback(drawn):
@@ -152,12 +287,16 @@ def test_a_family_name_is_never_a_formula_or_markup():
 
 def test_no_finished_trial_means_no_figure(trial, make_search):
     search = make_search(trial(1, "fixed", status="failed"))
-    assert figures(search, importances(search)) == ()
+    assert figures(ReportSource(search=search)) == ()
 
 
 def test_trials_without_series_still_give_the_figures_of_scores(trial, make_search):
     search = make_search(trial(1, "fixed", (0.8,)), trial(2, "norm_balance", (0.9,), learning_rate=0.1))
-    assert [figure.name for figure in figures(search, importances(search))] == ["scores", "parameters0"]
+    assert [figure.name for figure in figures(ReportSource(search=search))] == [
+        "scores",
+        "front-complexity",
+        "parameters",
+    ]
 
 
 def test_each_family_has_a_colour_of_its_own():

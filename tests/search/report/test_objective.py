@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from search.report import render_table, report_json, write_report
+from search.report import ReportSource, render_table, report_json, write_report
 from search.report.ranking import compare_to_constant, rank_families
 from search.report.verdict import judge
 from search.tracking.series import outcome_points, trial_points
@@ -72,7 +72,7 @@ def test_the_terminal_and_the_page_show_values_of_the_kpi(search, tmp_path):
     table = console.export_text()
     assert re.search(r"regret \(less is better\)\s+vs constant", table)
     assert re.search(r"norm balance\s+2\.1 ± ", table)
-    page = write_report(search, tmp_path).read_text(encoding="utf-8")
+    page = write_report(ReportSource(search=search), tmp_path).read_text(encoding="utf-8")
     assert "<strong>2.1</strong>" in page
     assert ">regret (less is better)</th>" in page
     assert "Teacher's accuracy" in page or "Teacher&#39;s accuracy" in page
@@ -84,7 +84,7 @@ def test_the_terminal_and_the_page_show_values_of_the_kpi(search, tmp_path):
 
 
 def test_the_document_says_what_its_scores_are(search):
-    document = report_json(search)
+    document = report_json(ReportSource(search=search))
     assert document["objective"] == {"name": "regret", "direction": "minimize", "on": "validation", "score_sign": -1}
     assert document["families"][0]["best"]["score"] == pytest.approx(-2.1)
     assert document["trials"][2]["seeds"][0]["own_kpis"] == {"regret": 2.0}

@@ -1,12 +1,20 @@
 import datetime
+import html
 import html.parser
+import itertools
+import re
+import shutil
+import subprocess
 
 import pytest
 
+from search.report.figures import figure_groups
 from search.report.page import render_html
+from search.report.source import ReportSource
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 class Reader(html.parser.HTMLParser):
@@ -44,9 +52,22 @@ def read(text):
     return reader
 
 
-@pytest.fixture(scope="module")
-def page(full_search):
-    return render_html(full_search, created=datetime.datetime(2025, 5, 1, 12, 0, tzinfo=datetime.UTC))
+def words(page):
+    return " ".join(" ".join(read(page).text).split()).replace("\u00a0", " ")
+
+
+def render(search, **changes):
+    source = ReportSource(search=search)
+    return render_html(source, figure_groups(source, ()), **changes)
+
+
+def page_of(folder):
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(params=["searched", "with_winner", "without_winner"])
+def page(written, request):
+    return page_of(written[request.param])
 
 
 def test_the_page_needs_nothing_from_outside(page):
@@ -74,24 +95,64 @@ def test_the_page_stays_small(page):
     assert len(page.encode()) < 1_000_000
 
 
-def test_the_verdict_comes_first_then_rule_ranking_figures_trials_settings_limits(page):
-    marks = [
-        "<h1>",
-        "The best rule, and how to use it",
-        "The families, ranked",
-        ">Figures<",
-        "Every finished trial",
-        "Failed trials",
-        "What the search stood on",
-        "How far to trust this",
-    ]
+def test_headings_go_down_one_level_at_a_time(page):
+    levels = [int(tag[1]) for tag in read(page).tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_every_picture_says_what_it_shows(page):
+    labels = re.findall(r'<svg class="plot" role="img" aria-label="([^"]+)"', page)
+    assert len(labels) == page.count("<figure ") > 5
+    for label in map(html.unescape, labels):
+        question, finding = label.split("? ", 1)
+        assert question
+        assert finding.rstrip(".)")
+
+
+def test_tables_that_are_stacked_on_a_phone_name_their_cells(page):
+    (kpis,) = re.findall(r'<table class="stack kpis">.*?</table>', page, flags=re.DOTALL)
+    assert kpis.count("<td") == kpis.count('data-label="') > 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "marks"),
+    [
+        (
+            "searched",
+            (
+                "not confirmed", "<h1>", "kd-search confirm example", "The best rule so far", "by the search",
+                "side by side", "What the answer cost", "What the rules do along training", "The search in figures",
+                "The settings of each family", "The search: families", "Every finished trial", "Failed trials",
+                "What the search stood on", "Method, and how far",
+            ),
+        ),
+        (
+            "with_winner",
+            (
+                "confirmed on the test set", "<h1>", "What to train with: the winner", "What the rule gains",
+                "side by side", "What the answer cost", "The answer in figures", "What the rules do along training",
+                "The search in figures", "The confirmed finalists", "The search: families", "Method, and how far",
+            ),
+        ),
+        (
+            "without_winner",
+            (
+                "confirmed on the test set", "<h1>No rule beats", "What to train with: the constant",
+                "What a rule would gain", "The answer in figures", "The confirmed finalists",
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_the_answer_comes_first_then_rule_gain_kpis_cost_figures_tables_and_limits(written, kind, marks):
+    page = page_of(written[kind])
     places = [page.index(mark) for mark in marks]
     assert places == sorted(places)
 
 
-def test_the_page_shows_the_numbers_of_the_search(page, full_search):
-    text = " ".join(" ".join(read(page).text).split())
-    best = full_search.finished[0]
+def test_the_page_shows_the_numbers_of_the_search(full_search, written):
+    text, best = words(page_of(written["searched"])), full_search.finished[0]
     assert best.rule in text
     assert f"{100 * best.score:.2f} %" in text
     assert "not confirmed on the test set" in text
@@ -100,9 +161,32 @@ def test_the_page_shows_the_numbers_of_the_search(page, full_search):
     assert "fashion-mnist: 2,000 training pictures, 5,000 validation pictures" in text
     assert "92.40 % on the validation pictures" in text
     assert "3 (0, 1, 2), the same for every trial" in text
-    assert "Made 2025-05-01 12:00 UTC" in text
+    assert "FLOPs a picture not measured not measured not measured not measured" in text
+    assert "Size and speed are measured by kd-search confirm example" in text
     for finished in full_search.finished:
         assert finished.rule in text
+
+
+def test_the_page_shows_the_numbers_of_the_confirmation(with_winner, written):
+    text, scale = words(page_of(written["with_winner"])), with_winner.scale
+    row = with_winner.comparison.of("norm_ratio_threshold")
+    assert f"The winner against the best constant {scale.margin(row.difference.mean)}" in text
+    assert scale.interval(row.difference.low, row.difference.high) in text
+    assert with_winner.verdict.evidence in text
+    assert with_winner.verdict.caveat in text
+    assert "p < 0.001 after Holm's correction" in text
+    assert "File size 98 kB 98 kB 98 kB 98 kB" in text
+    assert "Search 141 and 1 failed trial" in text
+    assert "Confirmation 70 15,470 2 min 20 s" in text
+    assert "The winner's curse" in text
+    assert "not confirmed" not in text
+    for row in with_winner.comparison.rows:
+        assert scale.value(row.test) in text
+
+
+def test_when_the_report_was_made_is_told(trial, make_search):
+    made = datetime.datetime(2025, 5, 1, 12, 0, tzinfo=datetime.UTC)
+    assert "Made 2025-05-01 12:00 UTC" in render(make_search(trial(1)), created=made)
 
 
 def test_hostile_names_are_only_text(trial, make_search):
@@ -110,7 +194,7 @@ def test_hostile_names_are_only_text(trial, make_search):
         update={"family": HOSTILE, "shared": {HOSTILE: 1.0}}
     )
     failed = trial(2, "norm_balance", status="failed", error=HOSTILE)
-    page = render_html(make_search(bad, failed, name=HOSTILE, config={HOSTILE: {HOSTILE: HOSTILE}}))
+    page = render(make_search(bad, failed, name=HOSTILE, config={HOSTILE: {HOSTILE: HOSTILE}}))
     reader = read(page)
     assert not {"script", "img"} & set(reader.tags)
     assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
@@ -120,29 +204,66 @@ def test_hostile_names_are_only_text(trial, make_search):
 @pytest.mark.parametrize("statuses", [(), ("pending",), ("running", "failed"), ("failed",)])
 def test_a_search_without_a_finished_trial_has_a_page(trial, make_search, statuses):
     trials = [trial(n, "fixed", status=s, error=None) for n, s in enumerate(statuses, start=1)]
-    page = render_html(make_search(*trials, status="running", teacher_accuracy=None, created=None, config={}))
-    text = " ".join(read(page).text)
+    page = render(make_search(*trials, status="running", teacher_accuracy=None, created=None, config={}))
+    text = words(page)
     assert "there is nothing to rank" in text
     assert "still running" in text
     assert "from_file" not in text
 
 
 def test_trials_without_series_have_a_page(trial, make_search):
-    page = render_html(make_search(trial(1, "fixed", (0.8, 0.9)), trial(2, "norm_balance", (0.7,), seeds=(5,))))
-    assert "Which family of rules scores best?" in page
-    assert "What does each best rule do" not in page
+    page = render(make_search(trial(1, "fixed", (0.8, 0.9)), trial(2, "norm_balance", (0.7,), seeds=(5,))))
+    assert "Which family of rules scored best in the search?" in page
+    assert "What does each rule do with" not in page
     read(page)
 
 
 def test_an_unfinished_search_is_marked(trial, make_search):
-    page = render_html(
-        make_search(trial(1, "fixed", (0.8, 0.9)), trial(2, "fixed", status="pending"), status="stopped")
-    )
+    page = render(make_search(trial(1, "fixed", (0.8, 0.9)), trial(2, "fixed", status="pending"), status="stopped"))
     assert "stopped early" in page
+    assert "kd-search resume example" in page
+
+
+def test_an_unfinished_confirmation_is_told(begun):
+    text = words(render_html(begun))
+    assert "not confirmed" in text
+    assert "1 of 70 trainings are still to come" in text
+    assert "The confirmed finalists" not in text
+
+
+def test_what_the_guard_did_is_told_where_it_did_something(trial, make_search):
+    quiet = trial(1, "fixed", (0.8, 0.9))
+    assert "What the guard did" not in render(make_search(quiet))
+    history = quiet.history.model_copy(update={"interventions": {"a gradient is not finite": 3}, "skipped_steps": 3})
+    text = words(render(make_search(quiet.model_copy(update={"history": history}))))
+    assert "fixed a gradient is not finite 3 1" in text
+    assert "kept the optimiser from 3 steps" in text
 
 
 def test_a_long_search_lists_its_best_trials_and_counts_the_rest(trial, make_search):
     trials = [trial(n, "fixed", (0.5 + n / 10_000,), parameters={"weight": n / 400}) for n in range(1, 351)]
-    page = render_html(make_search(*trials))
+    page = render_html(ReportSource(search=make_search(*trials)))
     assert "50 more trials with lower scores" in page
     assert page.count('class="num place"') == 300 + 1
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize("kind", ["searched", "with_winner"])
+def test_nothing_is_wider_than_a_phone(written, kind, tmp_path):
+    # The measuring page opens every fold first, and reads the width within a frame of 360 pixels.
+    opened = page_of(written[kind]).replace("<details>", "<details open>")
+    measure = (
+        "const d = this.contentDocument.documentElement;"
+        "document.title = [d.clientWidth, d.scrollWidth, d.scrollHeight > 3000].join()"
+    )
+    frame = (
+        f'<iframe style="width:360px;height:740px;border:0" onload="{measure}" srcdoc="{html.escape(opened)}"></iframe>'
+    )
+    wrapper = tmp_path / "frame.html"
+    wrapper.write_text(f"<!DOCTYPE html><meta charset='utf-8'><title></title>{frame}", encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
+    done = subprocess.run([*command, wrapper.as_uri()], capture_output=True, text=True, check=True, timeout=120)
+    (title,) = re.findall("<title>(.*?)</title>", done.stdout)[:1]
+    width, scrolled, long = title.split(",")
+    assert long == "true"
+    assert int(scrolled) <= int(width) <= 360
