@@ -6,9 +6,11 @@ within a seed is free of what the seed itself does to the score. The test is Stu
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from trainables.settings import Settings
 
@@ -95,4 +97,18 @@ def holm(p_values: Iterable[float]) -> tuple[float, ...]:
         return ()
     from statsmodels.stats.multitest import multipletests
 
-    return tuple(float(p) for p in multipletests(values, method="holm")[1])
+    with _quick_collections():
+        return tuple(float(p) for p in multipletests(values, method="holm")[1])
+
+
+@contextlib.contextmanager
+def _quick_collections() -> Iterator[None]:
+    """Within the block a garbage collection, such as statsmodels runs at every call, has next to nothing to look at."""
+    if gc.get_freeze_count():
+        yield  # somebody else has seen to it
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 from search.champion import Champion
 from search.confirmation import ConfirmationRecord, Finalist, SeedResult
-from search.evidence import compare, judge_confirmation
+from search.evidence import Comparison, ConfirmedVerdict, compare, judge_confirmation
 from search.records import SearchRecord
 from search.tracking import confirmed_wording as told
 from search.tracking import wording
@@ -28,6 +29,16 @@ class TrackedConfirmation:
     champion: Champion | None = None
     read_student: Callable[[Champion], bytes] | None = None
 
+    @functools.cached_property
+    def verdict(self) -> ConfirmedVerdict:
+        """The record's."""
+        return judge_confirmation(self.record) if self.champion is None else self.champion.verdict
+
+    @functools.cached_property
+    def comparison(self) -> Comparison:
+        """The record's."""
+        return compare(self.record) if self.champion is None else self.champion.comparison
+
 
 class FinalistRuns:
     """Writes the runs of a finished confirmation's finalists.
@@ -44,9 +55,9 @@ class FinalistRuns:
         self.writer = writer
         self.known = known
 
-    def write(self, search: SearchRecord, record: ConfirmationRecord, parent: Run) -> None:
+    def write(self, search: SearchRecord, confirmation: TrackedConfirmation, parent: Run) -> None:
         """Bring the finalists' runs and the search's own up to date."""
-        verdict, comparison = judge_confirmation(record), compare(record)
+        record, verdict, comparison = confirmation.record, confirmation.verdict, confirmation.comparison
         if not record.complete or verdict.winner is None:
             return
         for key in self.known.keys() - {finalist.key for finalist in record.finalists}:

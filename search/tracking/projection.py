@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from search.errors import KDPolicySearchError
-from search.evidence import compare, judge_confirmation
 from search.records import SearchRecord, TrialRecord
 from search.tracking import wording
 from search.tracking.artifacts import search_files, trial_files
@@ -82,7 +81,7 @@ class Projection:
                 if trial_id not in known and run.status not in ENDED:
                     writer.end(run, "KILLED", None)
             if self._confirmation is not None:
-                FinalistRuns(writer, self._finalist_runs).write(search, self._confirmation.record, parent)
+                FinalistRuns(writer, self._finalist_runs).write(search, self._confirmation, parent)
             self._end_search(writer, search, parent, files or {})
             self._register(writer, search)
 
@@ -167,10 +166,9 @@ class Projection:
     def _search_tags(self, search: SearchRecord) -> dict[str, str]:
         if self._confirmation is None:
             return wording.search_tags(search)
-        record = self._confirmation.record
-        verdict, comparison = judge_confirmation(record), compare(record)
-        tags = wording.search_tags(search, confirmation_note(record, comparison, verdict))
-        return tags | confirmation_tags(record, verdict)
+        record, verdict = self._confirmation.record, self._confirmation.verdict
+        note = confirmation_note(record, self._confirmation.comparison, verdict)
+        return wording.search_tags(search, note) | confirmation_tags(record, verdict)
 
     def _end_search(self, writer: RunWriter, search: SearchRecord, run: Run, files: Mapping[str, bytes]) -> None:
         status = {"running": "RUNNING", "finished": "FINISHED", "stopped": "KILLED"}[search.status]
@@ -179,10 +177,8 @@ class Projection:
             return
         ends = [milliseconds(trial.ended) for trial in search.trials if trial.ended is not None]
         writer.end(run, status, max(ends, default=None))
-        confirmed = {}
-        if self._confirmation is not None:
-            record = self._confirmation.record
-            confirmed = confirmation_files(record, compare(record), judge_confirmation(record))
+        told = self._confirmation
+        confirmed = {} if told is None else confirmation_files(told.record, told.comparison, told.verdict)
         writer.store_files(run, {**search_files(search), **confirmed, **files})
 
     def _write_trial(

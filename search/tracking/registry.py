@@ -65,6 +65,7 @@ class Registry:
             model_id = version.tags["kd.model"]
         else:
             model_id = self._model(champion, student, run, confirmation.read_student(champion))
+            self._link(champion, model_id, run)
             version = self._version(search, student, model_id, run)
         self._describe(search, champion, version, model_id)
         self._promote(search, version)
@@ -89,7 +90,7 @@ class Registry:
 
     def _model(self, champion: Champion, student: str, run: Run, weights: bytes) -> str:
         """The id of the logged model that holds the student; one that was left half-written is replaced."""
-        from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
+        from mlflow.entities import LoggedModelStatus
 
         found = self.client.search_logged_models([self.writer.experiment_id], f"tags.`{_STUDENT}` = '{student}'")
         ready = None
@@ -118,18 +119,24 @@ class Registry:
                 ) from error
             self.client.log_model_artifacts(model.model_id, str(path))
         self.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-        self.client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=champion.result.seed)])
-        metrics = [
-            Metric(name, value, moment_of(champion.result), champion.result.seed, model_id=model.model_id)
-            for name, value in _metrics(champion).items()
-        ]
-        self.client.log_batch(run.run_id, metrics=metrics)
-        self.writer.tally.runs.add(run.run_id)
         return str(model.model_id)
+
+    def _link(self, champion: Champion, model_id: str, run: Run) -> None:
+        """Make the run say that the model is its, and what the model is worth; nothing if it does."""
+        from mlflow.entities import LoggedModelOutput, Metric
+
+        outputs = self.client.get_run(run.run_id).outputs
+        if outputs and any(output.model_id == model_id for output in outputs.model_outputs):
+            return
+        step, moment = champion.result.seed, moment_of(champion.result)
+        metrics = [Metric(name, value, moment, step, model_id=model_id) for name, value in _metrics(champion).items()]
+        self.client.log_batch(run.run_id, metrics=metrics)
+        self.client.log_outputs(run.run_id, [LoggedModelOutput(model_id, step=step)])
+        self.writer.tally.runs.add(run.run_id)
 
     def _version(self, search: SearchRecord, student: str, model_id: str, run: Run) -> Any:
         location = self.client.get_logged_model(model_id).artifact_location
-        version = self.client.create_model_version(
+        return self.client.create_model_version(
             search.name,
             # Not `models:/<id>`: an SQLite store would look that up in the process's own default store.
             source=location,
@@ -137,10 +144,6 @@ class Registry:
             model_id=model_id,
             tags={_STUDENT: student, "kd.model": model_id},
         )
-        self.client.set_logged_model_tags(
-            model_id, {_VERSIONS: json.dumps([{"name": search.name, "version": str(version.version)}])}
-        )
-        return version
 
     def _describe(self, search: SearchRecord, champion: Champion, version: Any, model_id: str) -> None:
         """Tags, description and files, which more seeds may change for the same student."""
@@ -155,6 +158,8 @@ class Registry:
         if version.tags.get(_FILES) != str(checksum_of(files)):
             with written(files) as folder:
                 self.client.log_model_artifacts(model_id, str(folder), _EVIDENCE)
+            versions = json.dumps([{"name": search.name, "version": number}])
+            self.client.set_logged_model_tags(model_id, {_VERSIONS: versions})
             self.client.set_model_version_tag(search.name, number, _FILES, str(checksum_of(files)))
 
     def _promote(self, search: SearchRecord, version: Any) -> None:
@@ -204,7 +209,7 @@ def _save(champion: Champion, weights: bytes, path: pathlib.Path, model: Any, ru
             ),
             serialization_format="pt2",
             signature=ModelSignature(
-                Schema([TensorSpec(np.dtype(np.uint8), (-1, *pictures.shape), "pictures")]),
+                Schema([TensorSpec(np.dtype(np.uint8), (-1, *pictures.shape))]),
                 Schema([TensorSpec(np.dtype(np.float32), (-1, len(pictures.classes)))]),
             ),
             input_example=example,

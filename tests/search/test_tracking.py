@@ -8,105 +8,24 @@ import datetime
 import io
 import json
 import math
-import os
 import pathlib
-import signal
-import socket
-import subprocess
 import threading
 import time
-import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from search.errors import TrackingError
-from search.records import SearchRecord, TrialRecord, TrialStatus
-from search.tracking import LiveProjection, Projection, experiment_url, sync, ui_command, ui_environment
+from search.records import TrialRecord
+from search.tracking import LiveProjection, Projection, experiment_url, sync
 from search.tracking.series import MAX_POINTS, thin, trial_points
 from search.tracking.store import open_client
 from search.tracking.wording import run_name, search_tags, trial_tags
-from trainables.records import DecisionEntry, EpochRecord, ReplicateResult, TracePoint, TrialHistory
+from tests.search.tracking_record import EXPERIMENT, START, free_port, make_history, make_search, make_trial, served
+from trainables.records import DecisionEntry, TrialHistory
 
 # sqlalchemy 2.1 deprecates a loader that MLflow 3.17's models name; told once, when MLflow's SQL store is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
-
-EXPERIMENT = "kd-policy-search"
-START = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
-EPOCHS = 6
-STEPS_AN_EPOCH = 4
-
-
-def make_history(epochs: int = EPOCHS, score: float | None = 0.9, loss: float = 0.5) -> TrialHistory:
-    return TrialHistory(
-        score=score,
-        score_std=None if score is None else 0.01,
-        epochs=tuple(
-            EpochRecord(
-                epoch=epoch,
-                train_task_loss=loss,
-                train_distill_loss=1.0,
-                validation_loss=0.4,
-                validation_accuracy=0.1 * epoch,
-                agreement=0.8,
-                weight=0.5,
-                seconds=2.0,
-            )
-            for epoch in range(1, epochs + 1)
-        ),
-        trace=tuple(
-            TracePoint(
-                step=step,
-                epoch=step / STEPS_AN_EPOCH,
-                weight=0.5,
-                scale=1.0,
-                cosine=0.3,
-                norm_ratio=2.0,
-                task_loss=0.5,
-                distill_loss=1.0,
-            )
-            for step in range(0, epochs * STEPS_AN_EPOCH, 2)
-        ),
-        decisions=1,
-        replicates=(ReplicateResult(seed=0, validation_accuracy=0.9, validation_loss=0.4, agreement=0.8),) * 2,
-        policy={"format": "kd-policy", "version": 1, "family": "cosine_threshold"},
-    )
-
-
-def make_trial(number: int, status: TrialStatus = "finished", **changes: Any) -> TrialRecord:
-    values: dict[str, Any] = {
-        "trial_id": f"trial{number}",
-        "number": number,
-        "status": status,
-        "family": "cosine_threshold",
-        "parameters": {"threshold": 0.3, "above": 0.9, "below": 0.5},
-        "shared": {"learning_rate": 0.02, "temperature": 8.0},
-        "rule": "λ = 0.9 while the gradients' cosine is above 0.3, else 0.5.",
-        "complexity": 5,
-        "started": START + datetime.timedelta(seconds=10 * number),
-        "ended": START + datetime.timedelta(seconds=10 * number + 9) if status in ("finished", "failed") else None,
-        "history": make_history() if status == "finished" else make_history(2, None),
-    }
-    return TrialRecord(**(values | changes))
-
-
-def make_search(name: str, *trials: TrialRecord, **changes: Any) -> SearchRecord:
-    config = {
-        "name": name,
-        "families": ["fixed", "cosine_threshold"],
-        "trials_per_family": 2,
-        "replicates": 2,
-        "evaluations": EPOCHS,
-        "trace_points": EPOCHS * STEPS_AN_EPOCH,
-        "temperature": 4.0,
-        "data": {"name": "digits", "train_size": 100},
-        "teacher": {"model": {"name": "cnn"}},
-        "student": {"name": "mlp"},
-        "training": {"epochs": EPOCHS, "batch_size": 32, "optimizer": "adamw", "learning_rate": 0.01},
-    }
-    values: dict[str, Any] = {"name": name, "config": config, "created": START, "status": "finished", "trials": trials}
-    return SearchRecord(**(values | changes))
 
 
 @pytest.fixture(scope="module")
@@ -383,36 +302,8 @@ def test_a_store_that_hangs_costs_the_search_nothing(monkeypatch: pytest.MonkeyP
     assert "not up to date" in str(report)
 
 
-@contextlib.contextmanager
-def served(uri: str, port: int, folder: pathlib.Path) -> Iterator[None]:
-    command = ui_command(uri, "127.0.0.1", port)
-    command += ["--artifacts-destination", str(folder)]
-    with subprocess.Popen(
-        command,
-        env=ui_environment(),
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as server:
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                assert server.poll() is None
-                assert time.monotonic() < deadline
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
-                    break
-                time.sleep(0.1)
-            yield
-        finally:
-            os.killpg(server.pid, signal.SIGKILL)  # the server's own session: itself and its worker
-
-
 def test_nothing_is_lost_or_doubled_when_the_server_fails(uri: str, tmp_path: pathlib.Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = f"http://127.0.0.1:{port}"
     final = make_search("outage", *(make_trial(number) for number in range(1, 5)))
     with LiveProjection(make_search("outage", status="running"), server, "served", interval=0.05) as live:
