@@ -14,7 +14,7 @@ from search.report.student_table import StudentRow, student_table
 from search.scale import Scale
 from search.wording import family_title
 
-_MEDIUM = 72
+_MEDIUM, _WIDE = 72, 90
 
 
 def render_fronts(search: SearchRecord, width: int) -> list[RenderableType]:
@@ -62,7 +62,7 @@ def _heading(front: Front, scale: Scale) -> str:
     costs = " and ".join(COST_TITLES[cost] for cost in front.costs)
     if len(front.points) == 1:
         return f"Of {scale.title} and {costs}, one trial is best in all:"
-    return f"The best {scale.title} for its {costs}:"
+    return f"The best {scale.title} for the {costs}:"
 
 
 def _table(front: Front, scale: Scale, width: int) -> Table:
@@ -71,12 +71,13 @@ def _table(front: Front, scale: Scale, width: int) -> Table:
         table.add_column("numbers" if cost == "complexity" else cost, justify="right", no_wrap=True)
     table.add_column(Text(scale.title), justify="right", no_wrap=True)
     stepwise = len(front.costs) == 1 and len(front.points) > 1
+    several = len({point.student for point in front.points}) > 1
+    with_interval = stepwise and width >= (_WIDE if several else _MEDIUM)
     if stepwise:
         table.add_column("gain", justify="right", no_wrap=True)
-    if stepwise and width >= _MEDIUM:
+    if with_interval:
         table.add_column("95 % interval", no_wrap=True)
     table.add_column("trial", justify="right", no_wrap=True)
-    several = len({point.student for point in front.points}) > 1
     if several:
         table.add_column("student", no_wrap=True)
     table.add_column("family", no_wrap=True)
@@ -85,7 +86,7 @@ def _table(front: Front, scale: Scale, width: int) -> Table:
         cells.append(f"{scale.value(point.score)} {scale.spread(point.spread)}".rstrip())
         if stepwise:
             cells.append("" if point.gain is None else scale.difference(point.gain.mean))
-        if stepwise and width >= _MEDIUM:
+        if with_interval:
             cells.append(_interval(point, scale))
         cells += [str(point.number), *([point.student] if several else []), family_title(point.family)]
         table.add_row(*(Text(cell) for cell in cells), style="bold" if point.knee else "")

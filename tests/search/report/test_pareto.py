@@ -146,7 +146,7 @@ def test_the_terminal_shows_the_front(trial, make_search, width):
     for part in render_fronts(trading(trial, make_search), width):
         console.print(part)
     lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines() if line.strip()]
-    assert lines[0] == "The best accuracy for its numbers in the rule:"
+    assert lines[0] == "The best accuracy for the numbers in the rule:"
     assert [line.split()[0] for line in lines[2:]] == ["1", "2", "4"]
     assert ("95 % interval" in lines[1]) == (width == 80)
     assert lines[3].endswith("2 norm balance")
