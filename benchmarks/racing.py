@@ -4,22 +4,23 @@
     python benchmarks/racing.py --repetitions 2000 --table benchmarks/data/trials-digits-quick.csv
 
 A repetition draws a search from a table (`benchmarks/trial_table.py`): its rounds, the recipe's baselines always among
-them, and the seeds it trains under. All replicates, or one of the races, then name the best policy of each family by
-its validation score. These finalists are confirmed on the seeds that are left: the one with the highest validation
-score there is the winner, and its mean test accuracy there is what counts.
+them, and the seeds it trains under. Each scheme then names the best policy of each family by its validation score.
+These finalists are confirmed on seeds that no scheme has seen: the one with the highest validation score there is the
+winner, and its mean test accuracy there is what counts. Reference: all policies under 5 seeds, or 10.
 
-    steps      training steps, as a share of all replicates'
-    winner     how often the confirmed winner is the very policy that all replicates lead to
+    trainings  of a family, one a seed
+    steps      training steps, as a share of the reference's
+    winner     how often the confirmed winner is the very policy that the reference leads to
     not worse  the same, or one that a paired one-sided t-test on the fresh seeds does not call worse (5 %)
-    loss       mean test accuracy given up against all replicates, in points, with its 95 % interval over repetitions
+    loss       mean test accuracy given up against the reference, in points, with its 95 % interval over repetitions
     families   the same for each family's finalist, averaged
 
 All schemes see the same searches. The repetitions draw from one table, so their interval does not cover what another
-table would change.
+table would change. `the same again` is the reference under other seeds: how far it agrees with itself.
 
 `synchronous`: all of a family's policies run a heat; the best of them, by the mean over all seeds so far, run the next.
-`asynchronous`: as Tune's ASHAScheduler stops trials, one bracket a family: who reaches a rung goes on if it is among the
-best 1/reduction of those that have reached it so far.
+`asynchronous`: as Tune's ASHAScheduler stops trials, one bracket a family: who reaches a rung goes on if it is among
+the best 1/reduction of those that have reached it so far.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import scipy.stats
 
-FOLDER = pathlib.Path(__file__).parent / "data"
+TABLES = [
+    pathlib.Path(__file__).parent / "data" / f"trials-{recipe}.csv"
+    for recipe in ("digits-quick", "unreliable-batches-digits")
+]
 Array: TypeAlias = "np.ndarray"
 
 
@@ -68,9 +72,18 @@ Scheme: TypeAlias = "Callable[[Array], tuple[int, int]]"
 """Validation scores of one family's policies, [policies, seeds] -> the place of the best, trainings spent."""
 
 
-def all_replicates(scores: Array) -> tuple[int, int]:
-    """What a search without a race does."""
-    return int(scores.mean(1).argmax()), scores.size
+def all_alike(seeds: int) -> Scheme:
+    """No race: every policy is trained under so many seeds."""
+
+    def scheme(scores: Array) -> tuple[int, int]:
+        return int(scores[:, :seeds].mean(1).argmax()), seeds * len(scores)
+
+    return scheme
+
+
+def the_same_again(seeds: int) -> Scheme:
+    """As `all_alike`, under the seeds after those."""
+    return lambda scores: (int(scores[:, seeds : 2 * seeds].mean(1).argmax()), seeds * len(scores))
 
 
 def synchronous(seeds: tuple[int, ...], entrants: tuple[int, ...]) -> Scheme:
@@ -112,35 +125,34 @@ def asynchronous(seeds: tuple[int, ...], reduction: float) -> Scheme:
 
 
 class Case(NamedTuple):
-    """One scheme at one number of replicates."""
+    """A scheme, and the seeds that it needs."""
 
-    replicates: int
     name: str
     scheme: Scheme
+    seeds: int
 
 
-def cases(trials: int) -> Iterator[Case]:
-    """All that is compared, for families of so many trials."""
-    for replicates, ladders in {
-        3: ((1, 3),),
-        5: ((1, 5), (1, 2, 5), (1, 3, 5), (2, 5)),
-        10: ((1, 10), (1, 3, 10), (1, 2, 5, 10), (2, 10), (2, 5, 10)),
-    }.items():
-        for ladder in ladders:
-            for reduction in (2, 3, 4):
-                for rounding in (math.floor, math.ceil):
-                    entrants = tuple(max(1, rounding(trials / reduction**k)) for k in range(len(ladder)))
-                    # The last heat is one policy's where the reduction does not say otherwise.
-                    yield Case(
-                        replicates,
-                        f"synchronous, {words(ladder)} seeds, {words(entrants)} policies",
-                        synchronous(ladder, entrants),
-                    )
-                yield Case(
-                    replicates,
-                    f"asynchronous, {words(ladder)} seeds, reduction {reduction}",
-                    asynchronous(ladder, reduction),
-                )
+def cases(most: int, trials: int) -> Iterator[Case]:
+    """All that is compared where the reference has `most` seeds, for families of so many trials."""
+    yield Case("the same again", the_same_again(most), 2 * most)
+    for seeds in (1, 2, 3, 4, 5, 10):
+        if seeds < most:
+            yield Case(f"no race, {seeds} seeds", all_alike(seeds), seeds)
+    for ladder in {
+        5: ((1, 3), (1, 5), (1, 2, 5), (1, 3, 5), (2, 5)),
+        10: ((1, 10), (1, 3, 10), (1, 2, 5, 10), (2, 10)),
+    }[most]:
+        entrants = {
+            tuple(max(1, rounding(trials / reduction**k)) for k in range(len(ladder)))
+            for reduction in (2, 3, 4)
+            for rounding in (math.floor, math.ceil)
+        }
+        for policies in sorted(entrants, reverse=True):
+            name = f"synchronous, {words(ladder)} seeds, {words(policies)} policies"
+            yield Case(name, synchronous(ladder, policies), ladder[-1])
+        for reduction in (2, 4):
+            name = f"asynchronous, {words(ladder)} seeds, reduction {reduction}"
+            yield Case(name, asynchronous(ladder, reduction), ladder[-1])
 
 
 def words(numbers: tuple[int, ...]) -> str:
@@ -156,12 +168,12 @@ class Search(NamedTuple):
     fresh: Array
 
 
-def draw(table: Table, trials: int, replicates: int, baselines: int, random: np.random.Generator) -> Search:
+def draw(table: Table, trials: int, most: int, baselines: int, random: np.random.Generator) -> Search:
     """The rounds with baselines first, then others at random."""
     _, rounds, seeds = table.validation.shape
     others = random.choice(np.arange(baselines, rounds), trials - baselines, replace=False)
     order = random.permutation(seeds)
-    return Search(np.concatenate([np.arange(baselines), others]), order[:replicates], order[replicates:])
+    return Search(np.concatenate([np.arange(baselines), others]), order[:most], order[most:])
 
 
 class Outcome(NamedTuple):
@@ -180,65 +192,75 @@ def outcome(table: Table, search: Search, scheme: Scheme) -> Outcome:
     return Outcome(finalists, int(np.argmax(fresh)), sum(spent for _, spent in raced))
 
 
-def compare(table: Table, case: Case, searches: list[Search]) -> str:
+def compare(table: Table, case: Case, most: int, searches: list[Search]) -> str:
     """One row."""
-    steps, same, kept, losses, family_losses = [], [], [], [], []
+    spent, same, kept, losses, family_losses = [], [], [], [], []
     for search in searches:
-        full, raced = outcome(table, search, all_replicates), outcome(table, search, case.scheme)
-        steps.append(raced.spent / full.spent)
-
-        def test(family: int, place: int, fresh: Array = search.fresh) -> Array:
-            return table.test[family, place, fresh]
-
-        best = test(full.winner, full.finalists[full.winner])
-        ours = test(raced.winner, raced.finalists[raced.winner])
-        alike = (full.winner, full.finalists[full.winner]) == (raced.winner, raced.finalists[raced.winner])
-        difference = best - ours
-        worse = False
-        if not alike and len(difference) > 1:
-            error = difference.std(ddof=1) / math.sqrt(len(difference))
-            quantile = scipy.stats.t.ppf(0.95, len(difference) - 1)
-            worse = bool(difference.mean() > quantile * error)
+        seen = search
+        if case.seeds > most:  # the reference again: fewer seeds are left as fresh ones
+            more = case.seeds - most
+            seen = Search(search.rounds, np.concatenate([search.seeds, search.fresh[:more]]), search.fresh[more:])
+        full, raced = outcome(table, seen, all_alike(most)), outcome(table, seen, case.scheme)
+        spent.append(raced.spent / len(table.families))
+        difference = tested(table, seen, full, full.winner) - tested(table, seen, raced, raced.winner)
+        alike = full.finalists[full.winner] == raced.finalists[raced.winner] and full.winner == raced.winner
         same.append(alike)
-        kept.append(alike or not worse)
+        kept.append(alike or not called_worse(difference))
         losses.append(100 * difference.mean())
         family_losses.append(
-            np.mean(
+            100
+            * np.mean(
                 [
-                    100 * (test(f, a) - test(f, b)).mean()
-                    for f, (a, b) in enumerate(zip(full.finalists, raced.finalists, strict=True))
+                    (tested(table, seen, full, f) - tested(table, seen, raced, f)).mean()
+                    for f in range(len(table.families))
                 ]
             )
         )
     half = 1.96 * np.std(losses, ddof=1) / math.sqrt(len(losses))
+    trials = len(searches[0].rounds)
     return (
-        f"| {case.replicates} | {case.name} | {np.mean(steps):.0%} | {np.mean(same):.0%} | {np.mean(kept):.0%} |"
-        f" {np.mean(losses):+.2f} ± {half:.2f} | {np.mean(family_losses):+.2f} |"
+        f"| {case.name} | {np.mean(spent):.0f} | {np.mean(spent) / most / trials:.0%} | {np.mean(same):.0%} |"
+        f" {np.mean(kept):.0%} | {np.mean(losses):+.2f} ± {half:.2f} | {np.mean(family_losses):+.2f} |"
     )
+
+
+def tested(table: Table, search: Search, of: Outcome, family: int) -> Array:
+    """Test accuracies of a family's finalist under the fresh seeds."""
+    scores: Array = table.test[family, of.finalists[family], search.fresh]
+    return scores
+
+
+def called_worse(difference: Array) -> bool:
+    """Whether a paired one-sided t-test says that the reference is ahead."""
+    error = difference.std(ddof=1) / math.sqrt(len(difference))
+    return bool(difference.mean() > scipy.stats.t.ppf(0.95, len(difference) - 1) * error)
 
 
 def main() -> None:
     """Print a table of races for each table of trials."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", type=pathlib.Path, action="append", help="[all of benchmarks/data]")
+    parser.add_argument("--table", type=pathlib.Path, action="append", help="[those of two recipes]")
     parser.add_argument("--trials", type=int, default=8, help="policies a family")
     parser.add_argument("--baselines", type=int, default=4, help="of them, rounds that are always drawn")
     parser.add_argument("--repetitions", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    for path in arguments.table or sorted(FOLDER.glob("trials-*.csv")):
+    for path in arguments.table or TABLES:
         table = read_table(path)
         families, rounds, seeds = table.validation.shape
-        print(f"\n{table.name}: {families} families, {rounds} policies each, {seeds} seeds\n")
-        print("| replicates | race | steps | winner | not worse | loss | families |")
-        print("| --- | --- | --- | --- | --- | --- | --- |")
-        for case in cases(arguments.trials):
+        for most in (5, 10):
+            if seeds < most + 2:
+                continue
             random = np.random.default_rng(arguments.seed)  # the same searches for all
             searches = [
-                draw(table, arguments.trials, case.replicates, arguments.baselines, random)
-                for _ in range(arguments.repetitions)
+                draw(table, arguments.trials, most, arguments.baselines, random) for _ in range(arguments.repetitions)
             ]
-            print(compare(table, case, searches), flush=True)
+            print(f"\n{table.name}: {families} families, {rounds} policies each, {seeds} seeds\n")
+            print(f"| against all under {most} seeds | trainings | steps | winner | not worse | loss | families |")
+            print("| --- | --- | --- | --- | --- | --- | --- |")
+            for case in cases(most, arguments.trials):
+                if seeds >= case.seeds + 2:
+                    print(compare(table, case, most, searches), flush=True)
 
 
 if __name__ == "__main__":

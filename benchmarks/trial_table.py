@@ -2,6 +2,7 @@
 
     python benchmarks/trial_table.py digits-quick
     python benchmarks/trial_table.py unreliable-batches-digits --rounds 40 --seeds 12
+    python benchmarks/trial_table.py digits-quick --skip 20 --rounds 80 --seeds 2 --name digits-quick-wide
     python benchmarks/trial_table.py fashion-mnist --rounds 16 --seeds 8   # hours
 
 A round is one policy of every family at one learning rate and temperature, as in a search, but drawn at random: the
@@ -123,6 +124,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", help="a recipe's name or a search file")
     parser.add_argument("--rounds", type=int, default=40, help="policies a family")
+    parser.add_argument("--skip", type=int, default=0, help="rounds, of these, that are left out at the beginning")
+    parser.add_argument("--name", help="of the table [the recipe's]")
     parser.add_argument("--seeds", type=int, default=12, help="trainings a policy")
     parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
@@ -131,12 +134,13 @@ def main() -> None:
     arguments = parser.parse_args()
 
     config = load_config(arguments.recipe, [*arguments.set, f"replicates={arguments.seeds}", "evaluations=1"])
-    path = FOLDER / f"trials-{config.name}.csv"
+    path = FOLDER / f"trials-{arguments.name or config.name}.csv"
     there: set[tuple[str, int]] = set()
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:
             there = {(row["family"], int(row["round"])) for row in csv.DictReader(file)}
-    wanted = [e for e in entries(config, arguments.rounds) if (e.family, e.round) not in there]
+    asked = entries(config, arguments.rounds)[arguments.skip * len(config.families) :]
+    wanted = [entry for entry in asked if (entry.family, entry.round) not in there]
     torch.set_num_threads(1)
     assets, test = prepare(config, arguments.cache, with_test=True)
     assert test is not None

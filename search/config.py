@@ -93,7 +93,7 @@ def _racing(value: Any) -> Any:
         return {} if value else None
     if value is None or isinstance(value, dict | RacingSettings):
         return value
-    raise ValueError("should be true, false or a table like { reduction = 3 }")
+    raise ValueError("should be true, false or a table like { heats = 3 }")
 
 
 Racing = Annotated[RacingSettings | None, pydantic.BeforeValidator(_racing)]

@@ -23,8 +23,10 @@ class RacingSettings(Settings):
 
     first: int = Field(1, ge=1)
     """Seeds of the first heat, which every policy runs."""
-    reduction: int = Field(3, ge=2, le=100)
-    """Of each family the best one in so many goes on to the next heat, and has so many times the seeds after it."""
+    heats: int = Field(3, ge=2, le=10)
+    """Fewer where there are not as many seeds to earn."""
+    reduction: float = Field(2.0, gt=1, le=100)
+    """Of each family the best one in so many goes on to the next heat."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,29 +39,23 @@ class Heat:
 
 
 def heats_of(racing: RacingSettings | None, *, seeds: Sequence[int], trials: int) -> tuple[Heat, ...]:
-    """The heats of a search; one of all seeds where nothing is raced.
+    """The heats of a search; one of all seeds where nothing is raced, or nothing is left to earn.
 
-    Heat k leaves first · reductionᵏ seeds behind. The last one trains all that are left, and a heat that would leave
-    fewer than it has trained to the next is joined with it.
+    Seeds grow from heat to heat by the same factor, as whole numbers allow: 1, 2, 5 or 1, 3, 10.
 
     Args:
         racing: the search's settings.
         seeds: of a whole trial.
         trials: policies of each family.
     """
-    ends = [len(seeds)]
-    if racing is not None:
-        ends, most = [racing.first], len(seeds)
-        while ends[-1] * racing.reduction < most:
-            ends.append(ends[-1] * racing.reduction)
-        if len(ends) > 1 and most - ends[-1] < ends[-1] - ends[-2]:
-            ends.pop()
-        ends = [*(end for end in ends if end < most), most]
-    reduction = 1 if racing is None else racing.reduction
-    starts = [0, *ends[:-1]]
+    most, ends, reduction = len(seeds), [len(seeds)], 1.0
+    if racing is not None and racing.first < most:
+        growth, reduction = most / racing.first, racing.reduction
+        steps = (round(racing.first * growth ** (heat / (racing.heats - 1))) for heat in range(racing.heats))
+        ends = list(dict.fromkeys(steps))
     return tuple(
-        Heat(tuple(seeds[start:end]), max(1, trials // reduction**number), end)
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+        Heat(tuple(seeds[start:end]), max(1, int(trials / reduction**number)), end)
+        for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True))
     )
 
 

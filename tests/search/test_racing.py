@@ -57,7 +57,20 @@ def play(race, score, numbers, heats):
     return ran
 
 
-HEATS = heats_of(RacingSettings(reduction=2), seeds=range(8), trials=8)
+@pytest.mark.parametrize(
+    ("replicates", "expected"),
+    [
+        (2, [(1, 8), (2, 4)]),
+        (3, [(1, 8), (2, 4), (3, 2)]),
+        (5, [(1, 8), (2, 4), (5, 2)]),
+        (10, [(1, 8), (3, 4), (10, 2)]),
+    ],
+)
+def test_seeds_grow_by_the_same_factor_and_policies_are_halved(replicates, expected):
+    assert ladder(RacingSettings(), replicates) == expected
+
+
+HEATS = heats_of(RacingSettings(heats=4), seeds=range(8), trials=8)
 
 
 def test_the_best_so_far_go_on():
@@ -118,7 +131,7 @@ def test_a_family_of_failures_is_over():
 
 
 def test_who_left_is_seen_from_who_went_on():
-    heats = heats_of(RacingSettings(reduction=2), seeds=range(4), trials=4)  # 4, 2, 1
+    heats = heats_of(RacingSettings(), seeds=range(4), trials=4)  # 4, 2, 1
     going_on = [Standing(1, 2, 1, False), Standing(2, 1, 1, False), Standing(3, 1, 1, False), Standing(4, 1, 1, False)]
     assert left_the_race(going_on, heats) == set()  # one of two places is still open
     going_on[1] = Standing(2, 2, 1, False)
@@ -128,7 +141,7 @@ def test_who_left_is_seen_from_who_went_on():
     assert left_the_race([Standing(1, 3, 3, False), Standing(2, 2, 2, False)], heats) == {2}
 
 
-CONFIG = load_config("digits-quick", ["racing.reduction=3", "replicates=5"])
+CONFIG = load_config("digits-quick", ["racing=true", "replicates=5"])
 
 
 def run_search(config, score, order=None):
@@ -181,12 +194,21 @@ def test_a_planted_best_policy_of_each_family_wins_at_less_than_half_the_trainin
     noise, seed_effect = random.Random(2), [random.Random(3).gauss(0, 1) for _ in range(5)]
     best = {CONFIG.families[place]: 6 * 5 + place + 1 for place in range(len(CONFIG.families))}
 
+    scores = {}
+
     def score(s):
         own = 1.0 if s["trial"] == best[s["family"]] else 0.5
-        return statistics.fmean(own + seed_effect[seed] + noise.gauss(0, 0.1) for seed in s["seeds"])
+        by_seed = [own + seed_effect[seed] + noise.gauss(0, 0.1) for seed in s["seeds"]]
+        scores.setdefault(s["trial"], []).extend(by_seed)
+        return statistics.fmean(by_seed)
 
     heats = run_search(CONFIG, score)
-    assert {family: n for family, n, seeds in heats if seeds == CONFIG.heats[-1].seeds} == best
+    winners = {}
+    for family, number, seeds in heats:
+        if seeds == CONFIG.heats[-1].seeds:
+            assert len(scores[number]) == 5
+            winners[family] = max(winners.get(family, number), number, key=lambda n: sum(scores[n]))
+    assert winners == best
     assert sum(len(seeds) for _, _, seeds in heats) < 0.5 * CONFIG.total_trials * CONFIG.replicates
 
 
@@ -233,8 +255,8 @@ def test_a_race_in_words():
 def test_a_search_file_turns_racing_on_and_off():
     assert load_config("digits-quick", ["racing=true"]).racing == RacingSettings()
     assert load_config("digits-quick", ["racing=false"]).racing is None
-    assert load_config("digits-quick", ["racing={reduction = 4, first = 2}"]).racing == RacingSettings(
-        first=2, reduction=4
+    assert load_config("digits-quick", ["racing={heats = 2, reduction = 4}"]).racing == RacingSettings(
+        heats=2, reduction=4
     )
     config = load_config("digits-quick", ["racing.reduction=4"])
     assert type(config).parse(config.model_dump(mode="json")) == config
@@ -243,10 +265,11 @@ def test_a_search_file_turns_racing_on_and_off():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("racing=3", r"`racing` should be true, false or a table like \{ reduction = 3 \}, but got 3"),
-        ("racing.reduction=1", "`racing.reduction` should be greater than or equal to 2, but got 1"),
+        ("racing=3", r"`racing` should be true, false or a table like \{ heats = 3 \}, but got 3"),
+        ("racing.reduction=1", "`racing.reduction` should be greater than 1, but got 1"),
+        ("racing.heats=1", "`racing.heats` should be greater than or equal to 2, but got 1"),
         ("racing.first=0", "`racing.first` should be greater than or equal to 1, but got 0"),
-        ("racing.reductoin=3", "`racing.reductoin` is not a known setting; known here: first, reduction"),
+        ("racing.reductoin=3", "`racing.reductoin` is not a known setting; known here: first, heats, reduction"),
     ],
 )
 def test_a_mistake_in_racing_is_told(setting, message):
