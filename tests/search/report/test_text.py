@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from search.report.text import render_table
+from search.report.text import render_report, render_table
 
 
 def shown(search, width):
@@ -47,3 +47,26 @@ def test_many_failures_are_counted_not_listed(trial, make_search):
 
 def test_nothing_at_all_is_a_sentence(make_search):
     assert shown(make_search(), 80).strip() == "No trial has finished, so there is nothing to rank."
+
+
+def reported(source, width=100):
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(render_report(source, width))
+    return " ".join(console.file.getvalue().split())
+
+
+def test_a_confirmed_answer_comes_before_the_search_and_says_what_to_train_with(with_winner, without_winner):
+    text = reported(with_winner)
+    places = [text.index(part) for part in (with_winner.verdict.headline, "Train with", "The search that led to it:")]
+    assert places == sorted(places)
+    winner = with_winner.confirmation.finalists[0]
+    assert f"Train with norm ratio threshold (trial {winner.trial}, learning rate" in text
+    assert " ".join(winner.rule.split()) in text
+    assert "Train with λ = 0.45 (learning rate 0.01):" in reported(without_winner)
+
+
+def test_without_a_confirmation_the_command_is_told(searched, begun):
+    assert reported(searched).endswith("kd-search confirm example")
+    text = reported(begun)
+    assert "1 of 70 trainings are still to come" in text
+    assert "beats the best constant" not in text
