@@ -13,9 +13,7 @@ from search.store import SearchStore
 from search.trials import read_search
 from trainables.decision_log import DECISIONS_FILE, StoredLog, read_decisions
 from trainables.errors import DataError
-from trainables.records import TrialHistory
-
-_HISTORY_FILE = "history.json"
+from trainables.records import HISTORY_FILE, TrialHistory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +65,7 @@ def find_source(run: str, launch: Launch) -> Source:
 
 
 def _of_file(path: pathlib.Path) -> Source:
-    history = path.with_name(_HISTORY_FILE)
+    history = path.with_name(HISTORY_FILE)
     try:
         known = TrialHistory.from_json(history.read_text(encoding="utf-8")) if history.is_file() else None
     except (OSError, ValueError) as error:

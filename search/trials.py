@@ -22,9 +22,8 @@ from search.space import is_baseline
 from search.store import SearchStore
 from trainables.heats import join_heats
 from trainables.objective import Objective
-from trainables.records import TrialHistory
+from trainables.records import HISTORY_FILE, TrialHistory
 from trainables.suggestion import BASE_STUDENT, SHARED, policy_parameters
-from trainables.trial import HISTORY_FILE
 
 _STATUS: dict[str, TrialStatus] = {"TERMINATED": "finished", "ERROR": "failed", "RUNNING": "running"}
 

@@ -12,6 +12,9 @@ import pydantic
 
 from trainables.settings import Settings
 
+HISTORY_FILE = "history.json"
+"""A `TrialHistory`, in each of a trial's checkpoints."""
+
 
 class EpochRecord(Settings):
     """One evaluation, after epoch `epoch`, averaged over the replicates.

@@ -22,12 +22,11 @@ from trainables.config import TrialSettings
 from trainables.decision_log import DECISIONS_FILE, write_decisions
 from trainables.device import select_compute
 from trainables.loop import Distillation
-from trainables.records import EpochRecord
+from trainables.records import HISTORY_FILE, EpochRecord
 from trainables.replicate import DeviceAssets
 from trainables.suggestion import apply_suggestion
 
 STATE_FILE = "state.pt"
-HISTORY_FILE = "history.json"
 POLICY_FILE = "policy.json"
 STUDENT_FILE = "student.pt"
 """The trained student's `state_dict` for each seed, as {seed: state}."""

@@ -103,14 +103,21 @@ def test_a_folder_that_cannot_be_written_is_named(trial, make_search, tmp_path):
         write_report(ReportSource(search=make_search(trial(1, "fixed", (0.8,)))), tmp_path / "file")
 
 
-def test_importing_the_report_costs_none_of_the_heavy_libraries():
-    code = (
-        "import sys, search.report;"
-        "heavy = {'torch', 'ray', 'mlflow', 'matplotlib', 'optuna', 'sklearn', 'jinja2', 'numpy', 'scipy'};"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
+def loaded(imports, libraries):
+    """Which of the libraries are loaded in a new process that has imported these modules."""
     import search
 
+    code = f"import sys, {imports}; print(sorted({set(libraries)!r} & set(sys.modules)))"
     root = str(next(iter(search.__path__))) + "/.."
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()
+
+
+def test_importing_the_report_costs_none_of_the_heavy_libraries():
+    heavy = ("torch", "ray", "mlflow", "matplotlib", "optuna", "sklearn", "jinja2", "scipy", "statsmodels")
+    assert loaded("search.report", heavy) == "[]"
+
+
+def test_a_stored_search_is_read_and_reported_without_torch():
+    modules = "search.trials, search.finish, search.report.page, search.report.figures, search.analysis.figures"
+    assert loaded(modules, ("torch", "mlflow")) == "[]"
