@@ -76,12 +76,14 @@ def fit(found: Changes, prediction: str, loss: Loss, where: str, kind: StepKind,
         r2_low=low,
         r2_high=high,
         r2_between=_median(r2_between(true, predicted)),
-        missed=_mean(missed(true, predicted.argmin(1))) if len(true) else np.nan,
+        missed=finite_mean(missed(true, predicted.argmin(1))) if len(true) else np.nan,
     )
 
 
 def r2_between(true: Floats, predicted: Floats) -> Floats:
     """R² of each probe's own differences between λ, [P]; NaN where λ makes no difference."""
+    if true.size == 0:
+        return np.full(len(true), np.nan)
     true, predicted = (x - x.mean(1, keepdims=True) for x in (true, predicted))
     total = (true**2).sum(1)
     left = ((true - predicted) ** 2).sum(1)
@@ -138,12 +140,26 @@ def thirds(record: AnalysisRecord) -> Iterator[tuple[str, Rows]]:
                 yield name, np.sort(rows)
 
 
-MAPS: dict[str, Callable[[Floats, Floats, Loss], Floats]] = {
-    "map: plain step": lambda rho, r, loss: best_weight(rho, r, loss, "plain"),
-    "map: curved, ηκ = 4": lambda rho, r, loss: best_weight(rho, r, loss, "curved", step=4.0),
-    "map: fixed length, a quarter signal": lambda rho, r, loss: best_weight(rho, r, loss, "fixed_length", signal=0.25),
-}
-"""Ways to choose λ from the batch's angle and norm ratio alone."""
+def curvature(record: AnalysisRecord) -> float:
+    """Median over the probes of `ProbeRecord.task_curvature`: the ηκ of the maps."""
+    return _median(np.array([probe.task_curvature for probe in record.probes], float))
+
+
+def signal(record: AnalysisRecord) -> float:
+    """Median of the squared cosine between the batch's and the held-out task gradient: the maps' `signal`."""
+    return _median(np.array([probe.task_alignment**2 for probe in record.probes], float))
+
+
+def _maps(record: AnalysisRecord, cosines: Floats, ratios: Floats, loss: Loss) -> dict[str, Floats]:
+    """λ from the batch's angle and norm ratio alone, by each kind of step; curvature and signal as measured."""
+    step, share = curvature(record), signal(record)
+    step = step if step > 1e-9 else 1e-9  # a loss that bends down, or is not known: as plain
+    share = share if np.isfinite(share) else 1.0
+    return {
+        "map: plain step": best_weight(cosines, ratios, loss, "plain"),
+        "map: curved, ηκ as measured": best_weight(cosines, ratios, loss, "curved", step=step),
+        "map: fixed length, signal as measured": best_weight(cosines, ratios, loss, "fixed_length", signal=share),
+    }
 
 
 def choices(record: AnalysisRecord, loss: Loss) -> tuple[Choice, ...]:
@@ -153,9 +169,9 @@ def choices(record: AnalysisRecord, loss: Loss) -> tuple[Choice, ...]:
     ways["the rule in training"] = where.weight
     ratio = np.exp(np.clip(where.log_ratio, -30.0, 30.0))
     known = np.isfinite(where.cosine) & np.isfinite(ratio)
-    for name, of in MAPS.items():
+    for name, weights in _maps(record, where.cosine[known], ratio[known], loss).items():
         ways[name] = np.full(len(known), 0.5)
-        ways[name][known] = of(where.cosine[known], ratio[known], loss)
+        ways[name][known] = weights
     for name, words in (("from_batch", "first order, batch's gradient"), ("first", "first order, held-out gradient")):
         ways[words] = lowest(lam, table.predictions[name])
     found = []
@@ -165,7 +181,7 @@ def choices(record: AnalysisRecord, loss: Loss) -> tuple[Choice, ...]:
         shares = missed(table.true[usable], chosen)
         shares = shares[np.isfinite(shares)]
         low, high = _bootstrap(len(shares), functools.partial(_means, shares))
-        found.append(Choice(name=name, missed=_mean(shares), low=low, high=high))
+        found.append(Choice(name=name, missed=finite_mean(shares), low=low, high=high))
     return tuple(found)
 
 
@@ -203,6 +219,7 @@ def _means(values: Floats, rows: Rows) -> Floats:
     return means
 
 
-def _mean(values: Floats) -> float:
+def finite_mean(values: Floats) -> float:
+    """Mean of what is finite; NaN where nothing is."""
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else np.nan

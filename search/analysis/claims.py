@@ -142,20 +142,13 @@ def judge(
     seed: npt.NDArray[np.int64],
 ) -> tuple[Claim, ...]:
     """As `judge_claims`, from the probes' best λ, readings, steps and seeds, all [P]."""
-    known = np.isfinite(best) & np.isfinite(cosine) & np.isfinite(log_ratio)
-    best, cosine, log_ratio = (values[known] for values in (best, cosine, log_ratio))
-    step, seed = step[known], seed[known]
-    order = np.argsort(cosine, kind="stable")
-    large_angle = np.zeros(len(order))
-    large_angle[order[: len(order) // 3]] = 1.0
-    tried = {
-        "similar": (cosine, log_ratio, True),
-        "large_angle": (large_angle, log_ratio, False),
-        "longer": (log_ratio, cosine, True),
-    }
+    best, cosine, log_ratio = _panels(step, seed, best, cosine, log_ratio)
+    large_angle = np.zeros(cosine.size)
+    large_angle[np.argsort(cosine, axis=None, kind="stable")[: cosine.size // 3]] = 1.0
     tests: dict[ClaimName, tuple[Effect | None, float, str]] = {
-        name: _effect(best, reading, other, step, seed, scaled=scaled)  # type: ignore[misc]  # the claims' names
-        for name, (reading, other, scaled) in tried.items()
+        "similar": _effect(best, cosine, log_ratio, scaled=True),
+        "large_angle": _effect(best, large_angle.reshape(cosine.shape), log_ratio, scaled=False),
+        "longer": _effect(best, log_ratio, cosine, scaled=True),
     }
     p_values = [1.0 if effect is None else effect.p_value for effect, _, _ in tests.values()]
     return tuple(
@@ -172,6 +165,20 @@ def judge(
     )
 
 
+def _panels(step: npt.NDArray[np.int64], seed: npt.NDArray[np.int64], *values: Floats) -> list[Floats]:
+    """The values as [seeds, steps], without seeds that are not finite at half of the steps and then without steps at
+    which any seed is not.
+    """
+    seeds, steps = np.unique(seed), np.unique(step)
+    whole = [np.full((len(seeds), len(steps)), np.nan) for _ in values]
+    for panel, column in zip(whole, values, strict=True):
+        panel[np.searchsorted(seeds, seed), np.searchsorted(steps, step)] = column
+    known = np.isfinite(np.stack(whole)).all(axis=0)
+    rows = known.mean(axis=1) > 0.5
+    columns = known[rows].all(axis=0)
+    return [panel[rows][:, columns] for panel in whole]
+
+
 def _answer(effect: Effect | None, p_corrected: float, sign: int) -> Answer:
     if effect is None:
         return "cannot be told"
@@ -182,61 +189,57 @@ def _answer(effect: Effect | None, p_corrected: float, sign: int) -> Answer:
     return "not supported" if favourable < MARGIN else "cannot be told"
 
 
-def _effect(
-    best: Floats,
-    reading: Floats,
-    other: Floats,
-    step: npt.NDArray[np.int64],
-    seed: npt.NDArray[np.int64],
-    *,
-    scaled: bool,
-) -> tuple[Effect | None, float, str]:
-    """(effect, reach, why there is none)."""
-    seeds = np.unique(seed)
-    if len(seeds) < _FEWEST_SEEDS:
+def _effect(best: Floats, reading: Floats, other: Floats, *, scaled: bool) -> tuple[Effect | None, float, str]:
+    """(effect, reach, why there is none), from [seeds, steps]."""
+    seeds = len(best)
+    if seeds < _FEWEST_SEEDS:
         return None, 0.0, f"it takes {_FEWEST_SEEDS} seeds at least"
-    if np.ptp(best) < _STILL:
-        return None, 0.0, f"the best λ is {best[0]:.2g} at every probe"
-    whole = _slope(best, reading, other, step, seed)
+    if best.size == 0 or np.ptp(best) < _STILL:
+        flat = f"the best λ is {best.flat[0]:.2g} at every probe" if best.size else "no step is known under every seed"
+        return None, 0.0, flat
+    whole = _slope(best, reading, other)
     if whole is None:
         return None, 0.0, "at a given step the seeds do not differ enough"
     value, reach = whole
-    unit = reach if scaled else 1.0
-    left = [_slope(*(x[seed != out] for x in (best, reading, other, step, seed))) for out in seeds]
+    left = [_slope(*(np.delete(panel, out, axis=0) for panel in (best, reading, other))) for out in range(seeds)]
     slopes = np.array([one[0] for one in left if one is not None])
-    if len(slopes) < len(seeds):
+    if len(slopes) < seeds:
         return None, 0.0, "without one of the seeds the others do not differ enough"
-    count = len(seeds)
-    error = math.sqrt((count - 1) / count * float(((slopes - value) ** 2).sum()))
-    if error * unit < _STILL:
-        # A relation without noise; rounding is all that is left of its error.
-        error = _STILL / unit
+    unit = reach if scaled else 1.0
+    # Of a relation without noise only rounding is left.
+    error = max(math.sqrt((seeds - 1) / seeds * float(((slopes - value) ** 2).sum())), _STILL / unit)
+    half = _student(seeds) * error
     from scipy import special
 
-    half = _student(count) * error
     effect = Effect(
         value=value * unit,
         low=(value - half) * unit,
         high=(value + half) * unit,
-        p_value=float(2.0 * special.stdtr(count - 1, -abs(value) / error)),
+        p_value=float(2.0 * special.stdtr(seeds - 1, -abs(value) / error)),
     )
     return effect, reach if scaled else 0.0, ""
 
 
-def _slope(
-    best: Floats, reading: Floats, other: Floats, step: npt.NDArray[np.int64], seed: npt.NDArray[np.int64]
-) -> tuple[float, float] | None:
+def _slope(best: Floats, reading: Floats, other: Floats) -> tuple[float, float] | None:
     """(slope of `best` on `reading`, two standard deviations of `reading`), what step, seed and `other` tell taken out.
 
     By Frisch, Waugh and Lovell both are first rid of all the rest. None where nothing is left of the reading.
     """
-    levels = np.concatenate([np.unique(step)[:, None] == step, np.unique(seed)[:, None] == seed]).astype(float).T
-    rest = np.column_stack([levels, other])
-    outcome, left = (x - rest @ np.linalg.lstsq(rest, x, rcond=None)[0] for x in (best, reading))
-    freedom = len(best) - np.linalg.matrix_rank(rest)
-    if freedom < 2 or left.std() < _STILL:
+    outcome, left, rest = (_levelled(panel) for panel in (best, reading, other))
+    size = float((rest**2).sum())
+    if size > _STILL**2 * rest.size:
+        outcome, left = (panel - rest * float((rest * panel).sum()) / size for panel in (outcome, left))
+    freedom = (best.shape[0] - 1) * (best.shape[1] - 1) - 1
+    size = float((left**2).sum())
+    if freedom < 2 or size < _STILL**2 * left.size:
         return None
-    return float(left @ outcome / (left @ left)), 2.0 * math.sqrt(float(left @ left) / freedom)
+    return float((left * outcome).sum()) / size, 2.0 * math.sqrt(size / freedom)
+
+
+def _levelled(panel: Floats) -> Floats:
+    """[seeds, steps] without each seed's and each step's own level."""
+    found: Floats = panel - panel.mean(axis=0) - panel.mean(axis=1, keepdims=True) + panel.mean()
+    return found
 
 
 def _student(count: int) -> float:

@@ -22,6 +22,7 @@ Pictures that both losses share make that too good: see `ProbeRecord.cross_align
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -32,7 +33,7 @@ Goal = Literal["task", "distill", "mean", "mixed"]
 Step = Literal["plain", "curved", "fixed_length"]
 
 _SHARES: dict[str, float] = {"task": 0.0, "distill": 1.0, "mean": 0.5}
-_GRID = np.linspace(0.0, 1.0, 1001)
+_GRID = np.linspace(0.0, 1.0, 401)
 
 
 def fall(
@@ -79,11 +80,15 @@ def best_weight(
 ) -> Floats:
     """The λ in [0, 1] of the largest `fall`; ½ where every λ is as good. Arguments as for `fall`.
 
-    Closed forms, but for `mixed`, of which the best of 1001 λ is taken.
+    Closed forms, but for `mixed` at a fixed length, where the best of 401 λ is taken.
     """
     a, b, c = _products(cosine, norm_ratio)
     if goal == "mixed":
-        return _best_on_grid(cosine, norm_ratio, how, step, signal)
+
+        def own(weight: Floats) -> Floats:
+            return fall(weight, cosine, norm_ratio, "mixed", how, step=step, signal=signal)
+
+        return _highest_of_grid(own) if how == "fixed_length" else _highest_of_parabola(own)
     on_distill, on_task = _pulls(_SHARES[goal], a, b, c, signal)
     if how == "plain":
         return _end(_unrounded(on_distill - on_task, a + b))
@@ -127,10 +132,22 @@ def _end(gain: Floats) -> Floats:
     return found
 
 
-def _best_on_grid(cosine: npt.ArrayLike, norm_ratio: npt.ArrayLike, how: Step, step: float, signal: float) -> Floats:
-    rho, r = np.broadcast_arrays(np.asarray(cosine, float), np.asarray(norm_ratio, float))
-    falls = fall(_GRID, rho[..., None], r[..., None], "mixed", how, step=step, signal=signal)
-    high = falls.max(axis=-1, keepdims=True)
-    ties = falls >= high - 1e-12 * (1.0 + np.abs(high))
+def _highest_of_parabola(falls: Callable[[Floats], Floats]) -> Floats:
+    """Where a function of λ whose second derivative does not change is highest in [0, 1]; ½ where both ends are."""
+    start, middle, end = (falls(np.asarray(weight)) for weight in (0.0, 0.5, 1.0))
+    size = np.abs(start) + np.abs(middle) + np.abs(end)
+    bend = np.asarray(_unrounded(2.0 * (start + end - 2.0 * middle), size))
+    slope = end - start - bend
+    hill = bend < 0.0
+    top = np.clip(np.divide(-slope, 2.0 * bend, out=np.full_like(bend, 0.5), where=hill), 0.0, 1.0)
+    found: Floats = np.where(hill, top, _end(_unrounded(end - start, size)))
+    return found
+
+
+def _highest_of_grid(falls: Callable[[Floats], Floats]) -> Floats:
+    """Where a function of λ is highest on a grid; the mean of where it is, if there are several."""
+    heights = np.stack([falls(np.asarray(weight)) for weight in _GRID], axis=-1)
+    high = heights.max(axis=-1, keepdims=True)
+    ties = heights >= high - 1e-12 * (1.0 + np.abs(high))
     found: Floats = np.where(ties, _GRID, 0.0).sum(-1) / ties.sum(-1)
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from search.analysis.accuracy import missed
+from search.analysis.accuracy import finite_mean, missed
 from search.analysis.figure_style import SERIES, WEIGHT_LEGEND, above, weight_colours
 from search.analysis.findings import Findings, later_changes
 from search.analysis.record import AnalysisRecord
@@ -32,7 +32,8 @@ def prediction_figure(record: AnalysisRecord, findings: Findings) -> Figure:
     fits = {(f.loss, f.prediction): f for f in findings.fits if (f.where, f.kind) == ("held_out", "optimizer")}
     for loss in _BOTH:
         table = changes(record, loss)
-        low, high = float(np.nanmin(table.true)), float(np.nanmax(table.true))
+        finite = table.true[np.isfinite(table.true)]
+        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
         margin = 0.08 * (high - low) or 1.0
         for column, (name, words) in enumerate(_SHOWN.items()):
             panel: Any = next(panels)
@@ -136,7 +137,7 @@ def horizons_figure(record: AnalysisRecord) -> Figure:
             true = true[np.isfinite(true).all(1)]
             if not len(true):
                 continue
-            curve = [float(np.nanmean(missed(true, np.full(len(true), at)))) for at in range(len(lam))]
+            curve = [finite_mean(missed(true, np.full(len(true), at))) for at in range(len(lam))]
             panel.plot(lam, curve, color=SERIES[series % len(SERIES)])
             rows += [(loss, steps, float(x), y) for x, y in zip(lam, curve, strict=True)]
         panel.set_ylim(0, 1)

@@ -22,7 +22,7 @@ WEIGHT_LEGEND = (
     LegendItem(label="λ = ½", colour="#c3c9d2", dot=True),
     LegendItem(label="λ = 1, teacher", colour=TEACHER, dot=True),
 )
-CELLS = 81
+CELLS = 61
 _DECADES = (10.0, 100.0, 1000.0, 10_000.0)
 _INSIDE = 0.95
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from search.analysis.accuracy import Choice, Fit, all_fits, breakdown, choices
+from search.analysis.accuracy import Choice, Fit, all_fits, breakdown, choices, curvature, signal
 from search.analysis.claims import BestWeight, Claim, along_training, best_weights, judge_claims, where_best
 from search.analysis.record import AnalysisRecord
 from search.analysis.tables import Floats, Numbers, changes, lowest
@@ -50,9 +50,9 @@ class Findings(Numbers):
     stakes: tuple[Stake, ...]
     horizons: tuple[Horizon, ...]
     curvature: float
-    """Median over the probes of `ProbeRecord.task_curvature`: the ηκ of the maps."""
+    """As `accuracy.curvature` has it: the ηκ of the maps, as measured."""
     signal: float
-    """Median of the squared cosine between the batch's and the held-out task gradient: the maps' `signal`."""
+    """As `accuracy.signal` has it."""
 
 
 _GOALS: tuple[Loss, ...] = ("task", "mean")
@@ -69,8 +69,8 @@ def judge_analysis(record: AnalysisRecord) -> Findings:
         choices={loss: choices(record, loss) for loss in _GOALS},
         stakes=tuple(_stake(record, loss) for loss in _GOALS),
         horizons=tuple(found for loss in _GOALS for found in _horizons(record, loss)),
-        curvature=_median([probe.task_curvature for probe in record.probes]),
-        signal=_median([probe.task_alignment**2 for probe in record.probes]),
+        curvature=curvature(record),
+        signal=signal(record),
     )
 
 
@@ -110,8 +110,3 @@ def _horizons(record: AnalysisRecord, loss: Loss) -> list[Horizon]:
             )
         )
     return found
-
-
-def _median(values: list[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return float(np.median(finite)) if finite else math.nan
