@@ -97,6 +97,9 @@ def _plot_front(info: FrontInfo) -> Figure:
     axes.step([*costs, axes.get_xlim()[1]], [*scores, scores[-1]], where="post", color=INK, linewidth=1.0, zorder=2)
     for point, cost in zip(info.front.points, costs, strict=True):
         _plot_point(axes, point, cost)
+        if log:
+            beside = {"xytext": (0, -15), "textcoords": "offset points", "ha": "center", "fontsize": 8.5}
+            axes.annotate(point.student, (cost, point.score), color=INK, zorder=6, **beside)
     title = _title(info.cost)
     name = f"front-{info.cost}"
     return finish(
