@@ -182,12 +182,15 @@ def _name_axis(axes: Any, at: int, coordinate: Coordinate) -> None:
     if coordinate.options:
         ends = (coordinate.options[0], coordinate.options[-1])
     for value, y in zip(ends, (0.0, 1.0), strict=True):
-        shown = number(value).replace("_", " ").replace("-", "−")
         axes.annotate(
-            shown, (at, y), xytext=(2, 2 if y == 0 else -8), textcoords="offset points",
+            _shown(value), (at, y), xytext=(2, 2 if y == 0 else -8), textcoords="offset points",
             fontsize=6.5, color=MUTED, ha="left", zorder=5,
             bbox={"boxstyle": "square,pad=0.05", "facecolor": PAGE, "edgecolor": "none", "alpha": 0.75},
         )  # fmt: skip
+
+
+def _shown(value: Value) -> str:
+    return number(value).replace("_", " ").replace("-", "−")
 
 
 def _finding(row: ParallelRow) -> str:
@@ -195,14 +198,14 @@ def _finding(row: ParallelRow) -> str:
     best = row.trials[: max(1, round(len(row.trials) / 10))]
     if len(best) < 2:
         values = settings_of(row.trials[0])
-        told = ", ".join(f"{c.name.replace('_', ' ')} {number(values[c.name])}" for c in row.coordinates)
+        told = ", ".join(f"{c.name.replace('_', ' ')} {_shown(values[c.name])}" for c in row.coordinates)
         return f"The best trial of {family_title(row.family)} has {told}."
     parts = []
     for coordinate in row.coordinates:
         if not coordinate.options:
             values_of = [float(settings_of(trial)[coordinate.name]) for trial in best]
             name = coordinate.name.replace("_", " ")
-            parts.append(f"{name} {number(min(values_of))} to {number(max(values_of))}")
+            parts.append(f"{name} {_shown(min(values_of))} to {_shown(max(values_of))}")
     return f"The best tenth of {family_title(row.family)}: {', '.join(parts)}." if parts else ""
 
 
