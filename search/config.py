@@ -6,7 +6,7 @@ import pathlib
 import re
 import tomllib
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -99,6 +99,9 @@ def _racing(value: Any) -> Any:
 Racing = Annotated[RacingSettings | None, pydantic.BeforeValidator(_racing)]
 
 
+SamplerName = Literal["tpe", "gp", "qmc", "random"]
+
+
 class SearchConfig(Settings):
     """One search: a teacher, a student, a data set, the families of rules to try, and how often."""
 
@@ -122,6 +125,9 @@ class SearchConfig(Settings):
     """Seeds a trial; their mean is its score."""
     racing: Racing = None
     """Whether policies must earn their seeds: true or false, or a table of how. See `search.racing`."""
+    sampler: SamplerName = "tpe"
+    """How Optuna proposes what is tried next: tree-structured Parzen estimators, Gaussian processes, a Sobol sequence,
+    or at random."""
     seed: int = Field(0, ge=0, le=2**31)
     data: DataSettings = DataSettings()
     teacher: TeacherSettings

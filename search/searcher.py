@@ -18,12 +18,12 @@ from ray.tune.search import Searcher
 from policies.registry import create_policy
 from search.config import SearchConfig
 from search.racing import FamilyRace, Turn
+from search.samplers import create_sampler
 from search.space import SearchSpace, build_space
 from trainables.objective import Direction
 from trainables.suggestion import policy_parameters
 
 METRIC = "score"
-_RANDOM_TRIALS = 4  # of a study, before TPE has enough to model
 
 
 @dataclasses.dataclass
@@ -100,8 +100,8 @@ class FairSearch(Searcher):  # type: ignore[misc]
         self._courses = [
             _Course(
                 student=student,
-                rounds=_study(next(seeds), ["maximize"]),
-                families={family: _study(next(seeds), directions) for family in config.families},
+                rounds=_study(config.sampler, next(seeds), ["maximize"]),
+                families={family: _study(config.sampler, next(seeds), directions) for family in config.families},
                 races={family: FamilyRace(self._heats, config.trials_per_family) for family in config.families},
             )
             for student in config.students
@@ -209,8 +209,5 @@ def _complexity(suggestion: dict[str, Any]) -> float:
     return float(create_policy(suggestion["family"], dict(policy_parameters(suggestion))).complexity)
 
 
-def _study(seed: int, directions: Sequence[Direction]) -> optuna.Study:
-    sampler = optuna.samplers.TPESampler(
-        seed=seed, multivariate=True, constant_liar=True, n_startup_trials=_RANDOM_TRIALS
-    )
-    return optuna.create_study(directions=directions, sampler=sampler)
+def _study(sampler: str, seed: int, directions: Sequence[Direction]) -> optuna.Study:
+    return optuna.create_study(directions=directions, sampler=create_sampler(sampler, seed))
