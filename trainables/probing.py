@@ -292,7 +292,7 @@ class Prober:
             plain_rate=rate,
             task_curvature=_ratio(rate * float(task @ bent[True].products[0, -1]), task_sq),
             steps=kinds,
-            horizons=later,
+            horizons={1: {loss: kinds["optimizer"].held_out[loss].true for loss in LOSSES}, **later},
         )
 
     def _sight(self, point: Tensor, pictures: Sequence[tuple[Tensor, Tensor, Tensor]], *, held_out: bool) -> _Sight:
@@ -317,9 +317,10 @@ class Prober:
     def _tried(
         self, point: Tensor, ahead: list[Batch], held_out: _Sight, horizons: Sequence[int]
     ) -> tuple[Tensor, dict[int, dict[Loss, tuple[float, ...]]]]:
-        """Where one step of the optimiser leads at each λ, [W, P], and the held-out changes at the horizons."""
+        """Where one step of the optimiser leads at each λ, [W, P], and the held-out changes at later horizons."""
         moved: list[Tensor] = []
-        changes: dict[int, list[list[float]]] = {horizon: [] for horizon in horizons}
+        # After the first step they are measured with all else that is told of it.
+        changes: dict[int, list[list[float]]] = {horizon: [] for horizon in horizons if horizon > 1}
         for weight in self.settings.weights:
             self._twin.reset()
             for count, batch in enumerate(ahead, start=1):
