@@ -20,6 +20,7 @@ from search.report.ranking import CONSTANT_FAMILY, compare_to_constant, rank_fam
 from search.report.recommended import recommend, settings_in_words
 from search.report.settings_table import settings_rows, summary_rows
 from search.report.source import Confirmed, ReportSource
+from search.report.student_table import student_table
 from search.report.verdict import judge
 from search.scale import Scale
 from search.wording import count, duration, family_title, number, percent, sentence_case
@@ -75,6 +76,8 @@ def render_html(
         optimism=confirmed.comparison.optimism if confirmed else None,
         search_verdict=judge(source.judged),
         families=rank_families(source.judged),
+        students=student_table(source),
+        judged_student=source.judged.trials[0].student if source.judged.trials else "",
         comparison=compare_to_constant(source.judged),
         figure_groups=groups,
         trials=trials[:_MOST_TRIALS],

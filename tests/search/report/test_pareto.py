@@ -10,6 +10,7 @@ from search.report.document import report_json
 from search.report.drawing import style
 from search.report.figure_pareto import _get_front_infos, front_figures, gains_in_words
 from search.report.front_text import render_fronts, render_students
+from search.report.page import render_html
 from search.report.ranking import compare_to_constant
 from search.report.source import ReportSource
 from search.report.student_table import student_table
@@ -210,3 +211,11 @@ def test_rules_are_ranked_under_the_best_trials_student_alone(trial, make_search
     search = with_students(trial, make_search)
     assert {record.student for record in search.of_student().trials} == {"wide"}
     assert compare_to_constant(search.of_student("base")).constant.number == 1
+
+
+def test_the_page_has_a_row_for_each_student(trial, make_search):
+    page = render_html(ReportSource(search=with_students(trial, make_search)), ())
+    section = page[page.index("The students") : page.index("The ranking above is that of wide")]
+    assert section.count("<tr>") == 3
+    assert "90,000" in section
+    assert "The students" not in render_html(ReportSource(search=trading(trial, make_search)), ())
