@@ -10,7 +10,7 @@ from search.confirmation import Role
 from search.evidence import PairedTest
 from search.evidence.naming import title
 from search.report.drawing import Figure, difference_axis, finish, new_figure
-from search.report.palette import GRID, INK, MUTED, PAGE, family_colour
+from search.report.palette import GRID, INK, MUTED, PAGE, LegendItem, css_colour, family_colour
 from search.report.source import Confirmed
 from search.report.tables import Table
 from search.scale import Scale
@@ -114,6 +114,7 @@ def _plot_forest(confirmed: Confirmed, info: ForestInfo) -> Figure:
         title="Does a rule beat the best constant λ?",
         caption=_caption(confirmed, info),
         finding=_finding(info),
+        legend=_legend(info),
         table=_table(confirmed),
     )
 
@@ -156,6 +157,13 @@ def _figures(test: PairedTest, scale: Scale) -> str:
     return mean if test.low is None or test.high is None else f"{mean} ({scale.interval(test.low, test.high)})"
 
 
+def _legend(info: ForestInfo) -> tuple[LegendItem, ...]:
+    if info.threshold is None:
+        return ()
+    label = f"smallest gain that would have been seen ({info.scale.margin(info.threshold)})"
+    return (LegendItem(label=label, colour=css_colour(INK), dashed=True),)
+
+
 def _finding(info: ForestInfo) -> str:
     winners = [row for row in info.rows if row.stands]
     if winners:
@@ -179,8 +187,6 @@ def _caption(confirmed: Confirmed, info: ForestInfo) -> str:
         f"Mean difference to the best constant over {seeds}, paired by seed, with its 95 % interval. Filled: beats the"
         " constants after Holm's correction for the number of rules."
     )
-    if info.threshold is not None:
-        text += f" Dotted: {info.scale.margin(info.threshold)}, the smallest gain that these seeds would have shown."
     if any(_ends(row.test)[0] < info.limits[0] for row in info.rows):
         text += " An arrow: the interval goes on to the left."
     return text
