@@ -26,7 +26,7 @@ INTERVAL_TRIALS = 12
 RESAMPLES = 100
 SURE = 0.9
 """A setting is called the most important if it is so in this share of the resamples. Where nothing has an effect that
-happened in at most 3.5 % of the simulated searches; `benchmarks/importances.py`."""
+happened in at most 3.5 % of simulated searches (docs/importance.md, docs/LOG.md)."""
 _CONFIDENCE = 0.95
 _TREES = 32
 _SHARED_LOG = ("learning_rate", "temperature")
