@@ -8,7 +8,7 @@ from typing import Any
 
 from search.confirmation import ConfirmationRecord
 from search.pareto import fronts
-from search.records import SearchRecord, TrialRecord
+from search.records import ENDED, SearchRecord, TrialRecord
 from search.report.answer import answer
 from search.report.cost import costs
 from search.report.finalist_table import ranked_finalists
@@ -147,7 +147,8 @@ def _trial(trial: TrialRecord, place: int | None) -> dict[str, Any]:
         "shared": trial.shared,
         "score": trial.score,
         "spread": trial.history.score_std if trial.score is not None else None,
-        "seeds": [r.model_dump(mode="python") for r in trial.history.replicates] if trial.score is not None else [],
+        "partial_score": trial.partial_score if trial.status == "eliminated" else None,
+        "seeds": [r.model_dump(mode="python") for r in trial.history.replicates] if trial.status in ENDED else [],
         "training_seconds": trial.history.training_seconds,
         "error": trial.error,
     }

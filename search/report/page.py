@@ -83,6 +83,7 @@ def render_html(
         trials=trials[:_MOST_TRIALS],
         left_out=max(0, len(trials) - _MOST_TRIALS),
         shared=list(dict.fromkeys(name for trial in trials for name in trial.shared)),
+        eliminated=[trial for trial in search.raced if trial.status == "eliminated"],
         failed=[trial for trial in search.trials if trial.status == "failed"],
         summary=summary_rows(search),
         settings=settings_rows(search.config),

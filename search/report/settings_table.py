@@ -114,6 +114,8 @@ def _seeds(search: SearchRecord) -> str:
     if not seeds:
         return ""
     shown = ", ".join(str(seed) for seed in seeds[:10]) + (", …" if len(seeds) > 10 else "")
+    if any(trial.status == "eliminated" for trial in search.trials):
+        return f"{len(seeds)} ({shown}), of which each trial had the first ones; more had to be earned"
     return f"{len(seeds)} ({shown}), the same for every trial"
 
 
@@ -126,6 +128,8 @@ def _families(search: SearchRecord) -> list[str]:
 def _trials(search: SearchRecord) -> str:
     statuses = [trial.status for trial in search.trials]
     parts = [f"{statuses.count('finished'):,} finished"]
+    if "eliminated" in statuses:
+        parts.append(f"{statuses.count('eliminated'):,} left the race over seeds")
     if "failed" in statuses:
         parts.append(f"{statuses.count('failed'):,} failed")
     unfinished = statuses.count("pending") + statuses.count("running")

@@ -122,8 +122,11 @@ def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...]) -> str:
     size = data.get("validation_size") if isinstance(data, dict) else None
     pictures = f"{size:,} validation pictures" if isinstance(size, int) else "validation pictures"
     finished = sum(f.finished for f in families)
+    raced = finished + sum(f.eliminated for f in families)
     best_of = f"the best of {count(finished, 'finished trial')}" if finished > 1 else "one finished trial"
-    optimistic = ", so it is optimistic" if finished > 1 else ""
+    if raced > finished:
+        best_of = f"the best of {raced:,} trials, {finished:,} of which came to their last seed,"
+    optimistic = ", so it is optimistic" if raced > 1 else ""
     parts = (
         f"This is a search score: {best_of} on the {pictures}{optimistic}. It is not confirmed on the test set.",
         _progress(search),

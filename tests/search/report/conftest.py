@@ -61,7 +61,7 @@ def build_trial(
     policy = create_policy(family, parameters)
     mean = sum(scores) / len(scores)
     std = math.sqrt(sum((s - mean) ** 2 for s in scores) / (len(scores) - 1)) if len(scores) > 1 else None
-    done = status == "finished"
+    done = status in ("finished", "eliminated")
     history = TrialHistory(
         score=mean if done else None,
         score_std=std if done else None,
