@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from search.confirmation import ConfirmationRecord, Finalist
 from search.evidence.paired import PairedTest
-from search.wording import family_title, number, percent, points
-from trainables.objective import ACCURACY
+from search.scale import Scale
+from search.wording import family_title, number
 
 _SHARED = {"learning_rate": "learning rate", "temperature": "temperature"}
 
@@ -45,42 +45,9 @@ def p_text(p_value: float) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
 
 
-def quantity(record: ConfirmationRecord) -> str:
-    """What is compared: accuracy, or the name of the user's KPI."""
-    return record.objective.name
-
-
-def level(record: ConfirmationRecord, score: float | None) -> str:
-    """A score as the quantity that it stands for: `86.00 %`, or the KPI's own value."""
-    if record.objective.name == ACCURACY:
-        return percent(score)
-    return number(None if score is None else record.objective.value(score))
-
-
-def gain(record: ConfirmationRecord, difference: float | None) -> str:
-    """A difference of scores, signed, where more is better: `+1.20` points of accuracy, or in the KPI's own unit."""
-    if record.objective.name == ACCURACY:
-        return points(difference)
-    return "–" if difference is None else f"{difference:+.3g}".replace("-", "−")
-
-
-def amount(record: ConfirmationRecord, difference: float) -> str:
-    """The size of a difference with its unit: `1.20 points`; a KPI's unit is not known."""
-    return gain(record, difference).lstrip("+±−") + _unit(record)
-
-
-def interval(record: ConfirmationRecord, test: PairedTest) -> str:
+def with_interval(record: ConfirmationRecord, test: PairedTest) -> str:
     """`+1.20 points (95 % interval +0.80 to +1.60)`."""
-    lead = gain(record, test.mean) + _unit(record)
-    if test.low is None:
-        return f"{lead} (noise not known)"
-    return f"{lead} (95 % interval {gain(record, test.low)} to {gain(record, test.high)})"
-
-
-def _unit(record: ConfirmationRecord) -> str:
-    return " points" if record.objective.name == ACCURACY else ""
-
-
-def sentence_case(text: str) -> str:
-    """The first letter capital, unless it is Greek: λ stays λ."""
-    return text if text.startswith("λ") else text[:1].upper() + text[1:]
+    scale = Scale(record.objective)
+    if test.low is None or test.high is None:
+        return f"{scale.margin(test.mean)} (noise not known)"
+    return f"{scale.margin(test.mean)} (95 % interval {scale.interval(test.low, test.high)})"

@@ -5,14 +5,16 @@ from __future__ import annotations
 from search.confirmation import ConfirmationRecord
 from search.evidence.choice import Choice
 from search.evidence.comparison import Claim, Comparison, FinalistRow, difference
-from search.evidence.naming import amount, interval, level, p_text, quantity, sentence_case, title
+from search.evidence.naming import p_text, title, with_interval
 from search.evidence.paired import PairedTest
-from search.wording import count
+from search.scale import Scale
+from search.wording import count, sentence_case
 from trainables.objective import ACCURACY
 
 
 def a_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str, choice: Choice) -> tuple[str, str]:
     """Headline and grounds where a rule beats the best constant."""
+    scale = Scale(record.objective)
     row = comparison.of(choice.winner)
     constant = title(record, baseline)
     gain, claim = row.difference, row.claim
@@ -20,11 +22,11 @@ def a_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str, ch
     assert claim is not None
     headline = (
         f"{sentence_case(title(record, row.key))} beats the best constant {constant} by"
-        f" {amount(record, gain.mean)} of test {quantity(record)}."
+        f" {scale.size(gain.mean)} of test {record.objective.name}."
     )
-    reached = f"It reaches {level(record, row.test)}, the constant {level(record, comparison.of(baseline).test)}"
+    reached = f"It reaches {scale.value(row.test)}, the constant {scale.value(comparison.of(baseline).test)}"
     parts = [
-        f"{reached}: {interval(record, gain)}, paired over {count(len(gain.seeds), 'seed')};"
+        f"{reached}: {with_interval(record, gain)}, paired over {count(len(gain.seeds), 'seed')};"
         f" {p_text(claim.p_corrected)} after Holm's correction for {count(comparison.rules, 'rule')}.",
         _other_constant(record, claim, row, baseline),
         _other_rules(record, comparison, choice),
@@ -34,8 +36,9 @@ def a_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str, ch
 
 def no_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str) -> tuple[str, str]:
     """Headline and grounds where none does."""
+    scale = Scale(record.objective)
     constant = title(record, baseline)
-    reached = f"The constant reaches {level(record, comparison.of(baseline).test)} on the test pictures."
+    reached = f"The constant reaches {scale.value(comparison.of(baseline).test)} on the test pictures."
     if not comparison.rules:
         return f"The best constant is {constant}; no rule was confirmed.", reached
     parts = [_would_have_been_seen(record, comparison), reached, _nearest(record, comparison, baseline)]
@@ -44,6 +47,7 @@ def no_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str) -
 
 def teaching(record: ConfirmationRecord, comparison: Comparison, winner: str) -> str:
     """How much the teacher helped at all, by what labels alone reach."""
+    scale = Scale(record.objective)
     alone = [row for row in comparison.rows if row.role == "labels_alone" and row.seeds and not row.lost]
     if not alone:
         return ""
@@ -53,11 +57,11 @@ def teaching(record: ConfirmationRecord, comparison: Comparison, winner: str) ->
     gain = difference(record, winner, labels.key)
     if gain is None:
         return ""
-    told = f"Labels alone reach {level(record, labels.test)}"
+    told = f"Labels alone reach {scale.value(labels.test)}"
     itself = _teacher(record)
     if itself is not None:
-        told += f" and the teacher itself {level(record, itself)}"
-    worth = f"what the teacher adds is {interval(record, gain)}"
+        told += f" and the teacher itself {scale.value(itself)}"
+    worth = f"what the teacher adds is {with_interval(record, gain)}"
     return f"{told}; {worth}." if _clear(gain) else f"{told}; {worth}, which cannot be told from noise."
 
 
@@ -70,6 +74,7 @@ def lost(record: ConfirmationRecord, comparison: Comparison) -> str:
 
 def optimism(record: ConfirmationRecord, comparison: Comparison) -> str:
     """What the search's own scores were worth."""
+    scale = Scale(record.objective)
     mean = comparison.optimism
     if mean is None:
         return ""
@@ -77,7 +82,7 @@ def optimism(record: ConfirmationRecord, comparison: Comparison) -> str:
         return "On fresh seeds the finalists' validation scores are no worse than in the search."
     return (
         f"The finalists' search scores were better than their validation scores on fresh seeds by"
-        f" {amount(record, mean)}: the best of many trials is partly luck."
+        f" {scale.size(mean)}: the best of many trials is partly luck."
     )
 
 
@@ -103,7 +108,7 @@ def _other_constant(record: ConfirmationRecord, claim: Claim, row: FinalistRow, 
     if test is None:
         return ""
     name = title(record, claim.hardest)
-    return f"Against {name}, the constant with the highest test score, it is {interval(record, test)}."
+    return f"Against {name}, the constant with the highest test score, it is {with_interval(record, test)}."
 
 
 def _other_rules(record: ConfirmationRecord, comparison: Comparison, choice: Choice) -> str:
@@ -115,7 +120,7 @@ def _other_rules(record: ConfirmationRecord, comparison: Comparison, choice: Cho
         if test is not None:
             parts.append(
                 f"{sentence_case(title(record, key))} is simpler and beats the constant too, but"
-                f" {title(record, better)} is ahead of it: {interval(record, test)}."
+                f" {title(record, better)} is ahead of it: {with_interval(record, test)}."
             )
     top = max((comparison.of(key) for key in choice.standing), key=lambda row: row.test or 0.0)
     rules = f"Of the {len(choice.standing)} rules that beat the constant"
@@ -126,16 +131,17 @@ def _other_rules(record: ConfirmationRecord, comparison: Comparison, choice: Cho
     simpler = f", which needs {count(fewest, 'number')} to its {top.complexity}," if fewest < top.complexity else ""
     parts.append(
         f"{rules}, {title(record, top.key)} has the highest test score, but its lead over this one{simpler} cannot be"
-        f" told from noise: {interval(record, ahead)}."
+        f" told from noise: {with_interval(record, ahead)}."
     )
     return _join(parts)
 
 
 def _would_have_been_seen(record: ConfirmationRecord, comparison: Comparison) -> str:
+    scale = Scale(record.objective)
     seeds = count(len(record.seeds), "seed")
     if comparison.detectable is None:
         return f"The noise between the {seeds} is not known, so nothing can be said of gains that were missed."
-    return f"With {seeds} a gain above {amount(record, comparison.detectable)} would have been seen four times in five."
+    return f"With {seeds} a gain above {scale.size(comparison.detectable)} would have been seen four times in five."
 
 
 def _nearest(record: ConfirmationRecord, comparison: Comparison, baseline: str) -> str:
@@ -146,7 +152,7 @@ def _nearest(record: ConfirmationRecord, comparison: Comparison, baseline: str) 
     gain, claim = row.difference, row.claim
     assert gain is not None  # as asked for above
     assert claim is not None
-    parts = [f"The nearest rule, {title(record, row.key)}, stands at {interval(record, gain)}."]
+    parts = [f"The nearest rule, {title(record, row.key)}, stands at {with_interval(record, gain)}."]
     if gain.low is not None and gain.low > 0.0 and claim.hardest == baseline:
         parts.append(
             f"Among {count(comparison.rules, 'rule')} such a lead is not rare by chance"
