@@ -6,6 +6,7 @@ import abc
 import dataclasses
 import math
 
+from policies.errors import PolicyError
 from policies.geometry import Geometry
 from policies.measuring import MeasuringPolicy
 from policies.parameter import choice
@@ -39,13 +40,21 @@ class LocatedPolicy(MeasuringPolicy):
         meaning="whether both losses are measured on the same samples",
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tier == "logit" and self.pair == "halves":
+            raise PolicyError(
+                f"`{self.family}.pair` must be 'same' where `tier` is 'logit', but got 'halves': at the logits no two"
+                " samples share a coordinate, so halves would change nothing. Leave `pair` out, or measure at another"
+                " tier."
+            )
+
     @property
     def measurement(self) -> Measurement:
         return Measurement(self.tier, self.pair)  # type: ignore[arg-type]  # validated against the options
 
     def _measuring_in_words(self) -> str:
-        # At the logits samples share no coordinate, so halves change nothing there.
-        halves = ", on two halves of the batch" if self.pair == "halves" and self.tier != "logit" else ""
+        halves = ", on two halves of the batch" if self.pair == "halves" else ""
         return super()._measuring_in_words() + _WHERE[self.tier] + halves
 
 

@@ -15,7 +15,7 @@ from policies.aliases import ALIASES, meaning
 from policies.own_file import read_source
 from policies.registry import FAMILIES, policy_class
 from search.confirmation import ConfirmationSettings
-from search.domains import Domain, check_domain, contains, ends
+from search.domains import Domain, check_domain, check_options, contains, ends
 from search.errors import SearchError, nearest
 from search.objectives import Cost
 from search.racing import Heat, RacingSettings, heats_of
@@ -249,6 +249,7 @@ class SearchConfig(Settings):
             owner.check_names(domains)
             for name, domain in domains.items():
                 check_domain(domain, owner.parameters()[name], f"space.policies.{family}", name)
+            check_options(owner, domains, f"space.policies.{family}")
             if family not in self.families:
                 raise ValueError(
                     f"`space.policies.{family}` has no effect, since {family!r} is not among `families`:"

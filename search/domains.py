@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
 import pydantic
@@ -9,6 +11,7 @@ from pydantic import Discriminator, Field, Tag
 
 from policies.errors import PolicyError
 from policies.parameter import Parameter, Value
+from policies.policy import Policy
 from trainables.settings import Settings
 
 
@@ -88,3 +91,21 @@ def check_domain(domain: Domain, parameter: Parameter, owner: str, name: str) ->
         )
     for end in ends(domain):
         parameter.validate(owner, name, end)
+
+
+def check_options(rule: type[Policy], domains: Mapping[str, Domain], owner: str) -> None:
+    """Make sure that a rule takes any two options together that a search could give it.
+
+    Raises:
+        PolicyError: it refuses some; the message names `owner` and both.
+    """
+    options = {name: ends(domain) for name, domain in domains.items() if rule.parameters()[name].kind == "choice"}
+    for first, second in itertools.combinations(options, 2):
+        for pair in itertools.product(options[first], options[second]):
+            try:
+                rule.from_parameters(dict(zip((first, second), pair, strict=True)))
+            except PolicyError as error:
+                raise PolicyError(
+                    f"`{owner}` lets a search choose {first} = {pair[0]!r} together with {second} = {pair[1]!r}, which"
+                    f" is refused: {error}"
+                ) from error

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from policies import Geometry, Observation, create_policy
+from policies.errors import PolicyError
 
 
 def at(progress=0.0, geometry=None):
@@ -103,7 +104,9 @@ def test_rules_on_the_clock_measure_nothing(family):
     assert not any(create_policy(family).measures_at(s) for s in range(100))
 
 
-def test_halves_are_told_of_where_they_make_a_difference():
-    told = {tier: create_policy("norm_balance", {"tier": tier, "pair": "halves"}).rule() for tier in ("full", "logit")}
-    assert "two halves" in told["full"]
-    assert "two halves" not in told["logit"]
+def test_halves_are_told_of_and_refused_where_they_make_no_difference():
+    halves = {"pair": "halves"}
+    assert "two halves" in create_policy("norm_balance", halves).rule()
+    assert "two halves" in create_policy("norm_balance", {"tier": "last_block", **halves}).rule()
+    with pytest.raises(PolicyError, match="`norm_balance.pair` must be 'same' where `tier` is 'logit', but got 'halv"):
+        create_policy("norm_balance", {"tier": "logit", **halves})

@@ -197,7 +197,8 @@ def drawn(family):
         "integer": lambda p: st.integers(1, 3),
         "choice": lambda p: st.sampled_from(p.options),
     }
-    return st.fixed_dictionaries({name: kinds[p.kind](p) for name, p in FAMILIES[family].parameters().items()})
+    parameters = st.fixed_dictionaries({name: kinds[p.kind](p) for name, p in FAMILIES[family].parameters().items()})
+    return parameters.filter(lambda p: (p.get("tier"), p.get("pair")) != ("logit", "halves"))  # refused together
 
 
 @st.composite

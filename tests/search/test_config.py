@@ -90,6 +90,16 @@ def test_a_mistake_is_named_with_rule_value_and_remedy(override, message):
         parse_config(MINIMAL, [override])
 
 
+def test_options_that_a_rule_refuses_together_are_not_searched():
+    tier = 'space.policies.norm_balance.tier={choices=["full", "logit"]}'
+    parse_config(MINIMAL, [tier, 'space.policies.norm_balance.pair="same"'])
+    told = "space.policies.norm_balance.*tier = 'logit' together with pair = 'halves'.*halves would change nothing"
+    with pytest.raises(KDPolicySearchError, match=told):
+        parse_config(MINIMAL, [tier, 'space.policies.norm_balance.pair={choices=["same", "halves"]}'])
+    with pytest.raises(KDPolicySearchError, match=told):
+        parse_config(MINIMAL, ["space.policies.norm_balance.tier=logit", "space.policies.norm_balance.pair=halves"])
+
+
 def test_overrides_reach_nested_settings_with_their_types():
     config = parse_config(MINIMAL, ["training.epochs=7", "training.optimizer=sgd", "space.temperature=3.0"])
     assert (config.training.epochs, config.training.optimizer, config.space.temperature) == (7, "sgd", 3.0)
