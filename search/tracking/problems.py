@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.parse
+
 from search.tracking.uri import is_server
 
 REMEDY = "a store is written `sqlite:///folder/mlflow.db` (a file) or `http://host:5000` (an MLflow server)"
@@ -19,6 +21,9 @@ def explain(uri: str, error: Exception) -> str:
         return "nothing listens there. Start it with `mlflow server`, or mend the host and port."
     if "resolve" in str(error) or "Name or service not known" in str(error):
         return "there is no such host. Mend the address."
+    if "Invalid Host header" in text:
+        host = urllib.parse.urlsplit(uri).netloc.rpartition("@")[2]
+        return f"the server refuses to be called {host!r}; add that to its `mlflow server --allowed-hosts …`."
     if "error code 401" in text or "error code 403" in text:
         return "it refuses the user; give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or _TOKEN."
     if "error code 404" in text or "error code 405" in text or "JSON" in text:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from policies.intervention import Intervention
 from search.records import ENDED, TrialRecord
 from trainables.objective import Objective
 from trainables.records import EpochRecord
@@ -119,6 +120,8 @@ def outcome_points(trial: TrialRecord, objective: Objective) -> list[Point]:
         }
     if trial.status in ENDED and trial.seeds:
         values["seeds"] = len(trial.seeds)
+    if trial.status in ENDED:
+        values |= _guarded(trial)
     if trial.status == "finished":
         values |= {
             "score": None if trial.score is None else objective.value(trial.score),
@@ -128,6 +131,17 @@ def outcome_points(trial: TrialRecord, objective: Objective) -> list[Point]:
     last = trial.history.epochs[-1].epoch if trial.history.epochs else 0
     moment = milliseconds(trial.ended or trial.started)
     return [finite_point(name, value, last, moment) for name, value in values.items() if value is not None]
+
+
+def _guarded(trial: TrialRecord) -> dict[str, int]:
+    """What the guard did, over all seeds: steps skipped, interventions in all and of each kind that occurred."""
+    done = trial.history.interventions
+    kinds = {kind.value: kind.name.lower() for kind in Intervention}
+    return {
+        "guard/skipped_steps": trial.history.skipped_steps,
+        "guard/interventions": sum(done.values()),
+        **{f"guard/{kinds[kind]}": times for kind, times in done.items() if kind in kinds},
+    }
 
 
 def finite_point(name: str, value: float, step: int, timestamp: int) -> Point:

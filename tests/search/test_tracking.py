@@ -18,10 +18,11 @@ import pytest
 from search.errors import TrackingError
 from search.records import TrialRecord
 from search.tracking import LiveProjection, Projection, experiment_url, sync
-from search.tracking.series import MAX_POINTS, thin, trial_points
+from search.tracking.series import MAX_POINTS, outcome_points, thin, trial_points
 from search.tracking.store import open_client
 from search.tracking.wording import run_name, search_tags, trial_tags
 from tests.search.tracking_record import EXPERIMENT, START, free_port, make_history, make_search, make_trial, served
+from trainables.objective import Objective
 from trainables.records import DecisionEntry, TrialHistory
 
 # sqlalchemy 2.1 deprecates a loader that MLflow 3.17's models name; told once, when MLflow's SQL store is imported.
@@ -245,6 +246,16 @@ def test_points_are_dated_by_the_trials_own_clock() -> None:
     begin = 1000 * (START.timestamp() + 10)
     assert points["epoch/lambda", 3] == begin + 6000
     assert points["step/lambda", 6] == begin + 3000  # the middle of the second epoch
+
+
+def test_what_the_guard_did_is_counted_by_kind() -> None:
+    guarded = {"λ would move too fast": 3, "a gradient is not finite": 2}
+    history = make_history().model_copy(update={"interventions": guarded, "skipped_steps": 2})
+    points = {point.name: point.value for point in outcome_points(make_trial(1, history=history), Objective())}
+    told = {name: value for name, value in points.items() if name.startswith("guard/")}
+    assert told == {"guard/interventions": 5, "guard/skipped_steps": 2, "guard/rate": 3, "guard/gradient": 2}
+    calm = {point.name: point.value for point in outcome_points(make_trial(1), Objective())}
+    assert (calm["guard/interventions"], calm["guard/skipped_steps"]) == (0, 0)
 
 
 def test_names_tell_policies_apart() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import pathlib
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -64,6 +66,38 @@ def test_a_server_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) 
         silent.listen()
         with pytest.raises(TrackingError, match="did not answer"):
             check_tracking(f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            b"Invalid Host header - possible DNS rebinding attack detected",
+            "refuses to be called '127.0.0.1:.*allowed-hos",
+        ),
+        (b"Permission denied", "MLFLOW_TRACKING_USERNAME"),
+    ],
+)
+def test_a_refused_name_is_told_apart_from_a_refused_user(body: bytes, told: str) -> None:
+    class Refusing(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(403)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(TrackingError, match=told):
+                check_tracking(f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
 
 
 def test_the_default_store_keeps_its_files_beside_it(tmp_path: pathlib.Path) -> None:
