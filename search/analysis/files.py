@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import tempfile
 
+from search.analysis.figures import analysis_figures
 from search.analysis.findings import Findings
 from search.analysis.record import RECORD_FILE, TABLE_FILE, AnalysisRecord, record_csv, record_json
 from search.analysis.wording import analysis_text
@@ -24,8 +25,6 @@ def write_analysis(record: AnalysisRecord, findings: Findings, folder: pathlib.P
     Raises:
         SearchError: it cannot be written.
     """
-    from search.analysis.figures import analysis_figures
-
     contents: dict[str, bytes] = {
         RECORD_FILE: record_json(record).encode(),
         TABLE_FILE: record_csv(record).encode(),

@@ -50,7 +50,7 @@ def planted():
 @pytest.fixture
 def undrawn(monkeypatch):
     """Figures take seconds, and what becomes of files is no matter of theirs."""
-    monkeypatch.setattr("search.analysis.figures.analysis_figures", lambda *_: ())
+    monkeypatch.setattr("search.analysis.files.analysis_figures", lambda *_: ())
 
 
 def test_a_recipe_is_trained_probed_and_told(run, tmp_path):
