@@ -183,7 +183,8 @@ def confirm(
     given = {"seeds": seeds, "families": names, "student": student, "more_constants": more_constants}
     settings = settings_of(config, read_confirmation(store), **given)
     check_config(config, launch)
-    check_tracking(launch.tracking_uri)
+    if places["tracking_uri"]:  # the search's own store may be away: what it lacks is told at the end
+        check_tracking(launch.tracking_uri)
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
     _confirm(name, launch, settings)

@@ -13,12 +13,13 @@ from search.tracking.store import open_client, quiet
 from search.tracking.uri import sqlite_path, without_password
 
 _SECONDS = 4.0
+_SECONDS_FOR_A_FILE = 60.0  # it does not hang as a network does, but a busy machine may be slow to open it
 _SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
 _SQLITE_HEADER = b"SQLite format 3\x00"
 
 
 def check_tracking(uri: str) -> None:
-    """Make sure that a search can write to this store; takes at most about 5 s.
+    """Make sure that a search can write to this store; takes at most about 5 s, longer for a file on a busy machine.
 
     A new SQLite file is not created: that takes seconds, and happens beside the search.
 
@@ -75,6 +76,7 @@ def _connect(uri: str) -> None:
     with quiet():
         import mlflow  # noqa: F401 - a slow import must not count as a slow store
     problems: list[Exception] = []
+    limit = _SECONDS if sqlite_path(uri) is None else _SECONDS_FOR_A_FILE
 
     def ask() -> None:
         with quiet():
@@ -85,10 +87,10 @@ def _connect(uri: str) -> None:
 
     thread = threading.Thread(target=ask, name="mlflow-check", daemon=True)
     thread.start()
-    thread.join(_SECONDS)
+    thread.join(limit)
     if thread.is_alive():
         raise TrackingError(
-            f"the MLflow store {without_password(uri)!r} did not answer within {_SECONDS:.0f} s; {REMEDY}."
+            f"the MLflow store {without_password(uri)!r} did not answer within {limit:.0f} s; {REMEDY}."
         )
     if problems:
         raise TrackingError(

@@ -177,7 +177,7 @@ def test_a_kpi_of_the_users_own_is_named_and_written_in_its_own_values():
     verdict = judge_confirmation(record)
     assert verdict.headline == "A beats the best constant λ = 0.5 by 0.105 of test nll."
     assert "It reaches 0.3025, the constant 0.4075: +0.105 (95 % interval +0.0958 to +0.114)" in verdict.evidence
-    assert "Labels alone reach 0.508" in verdict.evidence
+    assert "Labels alone reach 0.5075" in verdict.evidence
     assert "Gains are signed so that more is better." in verdict.caveat
 
 
