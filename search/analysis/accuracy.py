@@ -150,8 +150,10 @@ def signal(record: AnalysisRecord) -> float:
     return _median(np.array([probe.task_alignment**2 for probe in record.probes], float))
 
 
-def _maps(record: AnalysisRecord, cosines: Floats, ratios: Floats, loss: Loss) -> dict[str, Floats]:
-    """λ from the batch's angle and norm ratio alone, by each kind of step; curvature and signal as measured."""
+def _from_geometry(record: AnalysisRecord, cosines: Floats, ratios: Floats, loss: Loss) -> dict[str, Floats]:
+    """λ from the batch's angle and norm ratio alone: by the maps, with curvature and signal as measured, and by the
+    two simplest rules.
+    """
     step, share = curvature(record), signal(record)
     step = step if step > 1e-9 else 1e-9  # a loss that bends down, or is not known: as plain
     share = share if np.isfinite(share) else 1.0
@@ -159,17 +161,19 @@ def _maps(record: AnalysisRecord, cosines: Floats, ratios: Floats, loss: Loss) -
         "map: plain step": best_weight(cosines, ratios, loss, "plain"),
         "map: curved, ηκ as measured": best_weight(cosines, ratios, loss, "curved", step=step),
         "map: fixed length, signal as measured": best_weight(cosines, ratios, loss, "fixed_length", signal=share),
+        "rule: λ = 1 where cosine > 0, else 0": (cosines > 0.0).astype(float),
+        "rule: norm balance, λ = 1/(1 + r)": 1.0 / (1.0 + ratios),
     }
 
 
 def choices(record: AnalysisRecord, loss: Loss) -> tuple[Choice, ...]:
-    """What constants, the maps, the rule that trained and the expansions give up in one step of the optimiser."""
+    """What constants, the maps, rules and the expansions give up in one step of the optimiser."""
     table, where, lam = changes(record, loss), places(record), np.array(record.weights)
     ways: dict[str, Floats] = {f"λ = {x:g}": np.full(len(where.seed), x) for x in (0.0, 0.5, 0.9, 1.0)}
     ways["the rule in training"] = where.weight
     ratio = np.exp(np.clip(where.log_ratio, -30.0, 30.0))
     known = np.isfinite(where.cosine) & np.isfinite(ratio)
-    for name, weights in _maps(record, where.cosine[known], ratio[known], loss).items():
+    for name, weights in _from_geometry(record, where.cosine[known], ratio[known], loss).items():
         ways[name] = np.full(len(known), 0.5)
         ways[name][known] = weights
     for name, words in (("from_batch", "first order, batch's gradient"), ("first", "first order, held-out gradient")):

@@ -104,7 +104,7 @@ def breakdown_figure(findings: Findings) -> Figure:
 def choices_figure(findings: Findings) -> Figure:
     """What constants, maps and expansions give up. To be called inside `drawing.style`."""
     names = [choice.name for choice in findings.choices["task"]]
-    figure, axes = new_figure(len(names) * _ROW + 60, columns=2, left=142, right=10, bottom=34, top=18, gap=(12, 0))
+    figure, axes = new_figure(len(names) * _ROW + 60, columns=2, left=160, right=10, bottom=34, top=18, gap=(12, 0))
     rows = []
     for place, (loss, panel) in enumerate(zip(_GOALS, axes, strict=True)):
         _dots_axes(panel, names if place == 0 else [""] * len(names), size=7.2)
@@ -120,8 +120,8 @@ def choices_figure(findings: Findings) -> Figure:
         title="What does a way of choosing λ give up in one step?",
         caption=(
             "0 %: the λ that was best for the held-out loss at that probe; 100 %: the worst. Mean over the probes and"
-            " its 95 % interval. Maps know the batch's angle and norm ratio alone. The held-out gradient is known to no"
-            " rule; it shows what is lost to the batch's noise."
+            " its 95 % interval. Maps and rules know the batch's angle and norm ratio alone. The held-out gradient is"
+            " known to no rule; it shows what is lost to the batch's noise."
         ),
         table=Table(("loss", "way", "given_up", "low", "high"), tuple(rows)),
     )
