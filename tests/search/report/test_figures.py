@@ -21,6 +21,7 @@ from search.report.palette import family_colour
 from search.report.source import ReportSource
 from search.report.traces import trace_bands
 from search.scale import Scale
+from tests.search.analysis_record import planted_record
 from trainables.decision_log import LogContext, StoredLog
 from trainables.objective import Objective
 from trainables.records import DecisionEntry
@@ -321,3 +322,12 @@ def test_jitter_spreads_within_bounds():
 def test_focus_of_equal_scores_is_a_range():
     low, high = focus([0.5, 0.5], [0.5], Scale(Objective()))
     assert low < 0.5 < high
+
+
+def test_an_analysis_has_a_group_of_its_own_and_names_of_its_own(trial, make_search):
+    record = planted_record(lambda cosine, ratio, progress: 0.5 + 0.4 * cosine, seeds=3, probes=9)
+    source = ReportSource(search=make_search(trial(1, "fixed", (0.8,))), analysis=record)
+    (group,) = (group for group in figure_groups(source, ()) if group.title.startswith("What theory"))
+    assert len(group.figures) == 7
+    assert all(figure.name.startswith("analysis-") for figure in group.figures)
+    assert all('href="data:image/png;base64,' in f.svg for f in group.figures if "<image" in f.svg)
