@@ -139,7 +139,7 @@ def cases(most: int, trials: int) -> Iterator[Case]:
         if seeds < most:
             yield Case(f"no race, {seeds} seeds", all_alike(seeds), seeds)
     for ladder in {
-        5: ((1, 3), (1, 5), (1, 2, 5), (1, 3, 5), (2, 5)),
+        5: ((1, 3), (1, 2, 3), (1, 5), (1, 2, 5), (1, 3, 5), (2, 5)),
         10: ((1, 10), (1, 3, 10), (1, 2, 5, 10), (2, 10)),
     }[most]:
         entrants = {
