@@ -1,6 +1,6 @@
 """Samplers compared on surrogates of the stored tables of trials, at the budgets that users have.
 
-    python benchmarks/samplers.py --repetitions 60
+    python benchmarks/samplers.py --repetitions 50
     python benchmarks/samplers.py --samplers gp --trials 16 --families norm_ratio_threshold,norm_balance
 
 A table holds random policies only, so it cannot be asked at new points. Of each family a random forest (scikit-learn's
@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--samplers", default="tpe,random,qmc,cma_es", help="separated by commas")
     parser.add_argument("--families", help="separated by commas [the recipe's]")
     parser.add_argument("--trials", type=int, default=max(BUDGETS), help="policies a family at most")
-    parser.add_argument("--repetitions", type=int, default=60)
+    parser.add_argument("--repetitions", type=int, default=50)
     arguments = parser.parse_args()
     search.samplers.SAMPLERS["cma_es"] = _cma_es
     warnings.simplefilter("ignore")
