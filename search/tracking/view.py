@@ -28,7 +28,6 @@ _CONFIRMED_COLUMNS = (
     "metrics.`gain_low`",
     "metrics.`gain_high`",
     "metrics.`p_corrected`",
-    "metrics.`complexity`",
     "tags.`policy.rule`",
 )
 
