@@ -4,7 +4,11 @@ The best λ of a probe is the one whose step lets a held-out loss fall furthest.
 moves and the norm ratio moves, so that any two of them go together; time alone may be why. Claims are therefore judged
 between seeds at the same step, where the batch makes the difference:
 
-    best λ = step's own level + seed's own level + α·cosine + β·log norm ratio + noise.
+    best λ = step's own level + seed's own level + α·reading + noise.
+
+The reading is the cosine, the log norm ratio, or whether the angle is large. What a rule that looks at that reading
+alone could use is α; `beside` is the same with the other reading held fixed, which may be quite another number where
+the two go together.
 
 Standard errors are jackknifed over seeds (each seed left out in turn; CR3 of MacKinnon, Nielsen and Webb 2023,
 doi 10.1016/j.jeconom.2022.04.001), with Student's t of one degree of freedom fewer than seeds: what the probes of one
@@ -14,7 +18,7 @@ training share, whatever it is, is no evidence. p-values are Holm-corrected over
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,13 +49,17 @@ class Effect(Numbers):
     high: float
     p_value: float
 
+    def times(self, unit: float) -> Effect:
+        """The effect of that many units of the reading."""
+        return Effect(value=unit * self.value, low=unit * self.low, high=unit * self.high, p_value=self.p_value)
+
 
 class Claim(Numbers):
     """One claim about one loss.
 
     `similar`: a larger cosine goes with a larger best λ. `large_angle`: the third of the probes with the largest angle
-    has a smaller best λ than the others. `longer`: a longer distillation gradient goes with a smaller best λ. Each with
-    the other reading (norm ratio or cosine), the step and the seed held fixed.
+    has a smaller best λ than the others. `longer`: a longer distillation gradient goes with a smaller best λ. Each at
+    the same step, and beside what is a seed's own.
     """
 
     name: ClaimName
@@ -60,7 +68,9 @@ class Claim(Numbers):
     """Of `similar` and `longer`: how the best λ differs between probes that lie two standard deviations of the reading
     apart. Of `large_angle`: by how much the third differs. None where something does not move."""
     reach: float
-    """Those two standard deviations, given step, seed and the other reading; 0 for `large_angle`."""
+    """Those two standard deviations, step and seed taken out; 0 for `large_angle`."""
+    beside: Effect | None = None
+    """As `effect`, between the same readings, with the other reading (log norm ratio or cosine) held fixed too."""
     p_corrected: float
     answer: Answer
     reason: str = ""
@@ -145,24 +155,32 @@ def judge(
     best, cosine, log_ratio = _panels(step, seed, best, cosine, log_ratio)
     large_angle = np.zeros(cosine.size)
     large_angle[np.argsort(cosine, axis=None, kind="stable")[: cosine.size // 3]] = 1.0
-    tests: dict[ClaimName, tuple[Effect | None, float, str]] = {
-        "similar": _effect(best, cosine, log_ratio, scaled=True),
-        "large_angle": _effect(best, large_angle.reshape(cosine.shape), log_ratio, scaled=False),
-        "longer": _effect(best, log_ratio, cosine, scaled=True),
+    readings: dict[ClaimName, tuple[Floats, Floats]] = {
+        "similar": (cosine, log_ratio),
+        "large_angle": (large_angle.reshape(cosine.shape), log_ratio),
+        "longer": (log_ratio, cosine),
     }
-    p_values = [1.0 if effect is None else effect.p_value for effect, _, _ in tests.values()]
-    return tuple(
-        Claim(
-            name=name,
-            loss=loss,
-            effect=effect,
-            reach=reach,
-            p_corrected=p,
-            answer=_answer(effect, p, _SIGN[name]),
-            reason=reason,
+    nothing = np.zeros_like(best)
+    tests = {name: _effect(best, reading, nothing) for name, (reading, _) in readings.items()}
+    found = []
+    for (name, (effect, spread, reason)), p in zip(
+        tests.items(), holm(1.0 if test.effect is None else test.effect.p_value for test in tests.values()), strict=True
+    ):
+        unit = 1.0 if name == "large_angle" else spread
+        beside = _effect(best, *readings[name]).effect
+        found.append(
+            Claim(
+                name=name,
+                loss=loss,
+                effect=None if effect is None else effect.times(unit),
+                reach=0.0 if name == "large_angle" else spread,
+                beside=None if beside is None else beside.times(unit),
+                p_corrected=p,
+                answer=_answer(None if effect is None else effect.times(unit), p, _SIGN[name]),
+                reason=reason,
+            )
         )
-        for (name, (effect, reach, reason)), p in zip(tests.items(), holm(p_values), strict=True)
-    )
+    return tuple(found)
 
 
 def _panels(step: npt.NDArray[np.int64], seed: npt.NDArray[np.int64], *values: Floats) -> list[Floats]:
@@ -189,35 +207,42 @@ def _answer(effect: Effect | None, p_corrected: float, sign: int) -> Answer:
     return "not supported" if favourable < MARGIN else "cannot be told"
 
 
-def _effect(best: Floats, reading: Floats, other: Floats, *, scaled: bool) -> tuple[Effect | None, float, str]:
-    """(effect, reach, why there is none), from [seeds, steps]."""
+class _Test(NamedTuple):
+    """The effect of one unit of a reading, two standard deviations of the reading, and why there is no effect."""
+
+    effect: Effect | None
+    spread: float = 0.0
+    reason: str = ""
+
+
+def _effect(best: Floats, reading: Floats, other: Floats) -> _Test:
+    """Of a reading, beside `other`, all [seeds, steps]."""
     seeds = len(best)
     if seeds < _FEWEST_SEEDS:
-        return None, 0.0, f"it takes {_FEWEST_SEEDS} seeds at least"
+        return _Test(None, reason=f"it takes {_FEWEST_SEEDS} seeds at least")
     if best.size == 0 or np.ptp(best) < _STILL:
         flat = f"the best λ is {best.flat[0]:.2g} at every probe" if best.size else "no step is known under every seed"
-        return None, 0.0, flat
+        return _Test(None, reason=flat)
     whole = _slope(best, reading, other)
     if whole is None:
-        return None, 0.0, "at a given step the seeds do not differ enough"
-    value, reach = whole
+        return _Test(None, reason="at a given step the seeds do not differ enough")
+    value, spread = whole
     left = [_slope(*(np.delete(panel, out, axis=0) for panel in (best, reading, other))) for out in range(seeds)]
     slopes = np.array([one[0] for one in left if one is not None])
     if len(slopes) < seeds:
-        return None, 0.0, "without one of the seeds the others do not differ enough"
-    unit = reach if scaled else 1.0
+        return _Test(None, reason="without one of the seeds the others do not differ enough")
     # Of a relation without noise only rounding is left.
-    error = max(math.sqrt((seeds - 1) / seeds * float(((slopes - value) ** 2).sum())), _STILL / unit)
+    error = max(math.sqrt((seeds - 1) / seeds * float(((slopes - value) ** 2).sum())), _STILL / spread)
     half = _student(seeds) * error
     from scipy import special
 
     effect = Effect(
-        value=value * unit,
-        low=(value - half) * unit,
-        high=(value + half) * unit,
+        value=value,
+        low=value - half,
+        high=value + half,
         p_value=float(2.0 * special.stdtr(seeds - 1, -abs(value) / error)),
     )
-    return effect, reach if scaled else 0.0, ""
+    return _Test(effect, spread)
 
 
 def _slope(best: Floats, reading: Floats, other: Floats) -> tuple[float, float] | None:
@@ -227,9 +252,10 @@ def _slope(best: Floats, reading: Floats, other: Floats) -> tuple[float, float] 
     """
     outcome, left, rest = (_levelled(panel) for panel in (best, reading, other))
     size = float((rest**2).sum())
+    freedom = (best.shape[0] - 1) * (best.shape[1] - 1)
     if size > _STILL**2 * rest.size:
+        freedom -= 1
         outcome, left = (panel - rest * float((rest * panel).sum()) / size for panel in (outcome, left))
-    freedom = (best.shape[0] - 1) * (best.shape[1] - 1) - 1
     size = float((left**2).sum())
     if freedom < 2 or size < _STILL**2 * left.size:
         return None

@@ -94,7 +94,7 @@ def _stake_lines(stakes: Iterable[Stake]) -> list[str]:
 
 
 def _claim_lines(record: AnalysisRecord, claims: Iterable[Claim]) -> list[str]:
-    lines = ["What the literature claims, at the same step of the training and with the other reading held fixed"]
+    lines = ["What the literature claims, between seeds at the same step of the training"]
     lines += [
         f"  {LOSS_NAMES[claim.loss]}: “{CLAIM_NAMES[claim.name]}” {_verdict(claim)}. {evidence(claim)}"
         for claim in claims
@@ -121,6 +121,12 @@ def evidence(claim: Claim) -> str:
     )
     if claim.answer == "not supported":
         text += f" What speaks for the claim is less than {MARGIN:g}, at most."
+    if claim.beside is not None:
+        other = "cosine" if claim.name == "longer" else "norm ratio"
+        text += (
+            f" With the {other} held fixed: {_signed(claim.beside.value)}"
+            f" ({_signed(claim.beside.low)} to {_signed(claim.beside.high)})."
+        )
     return text
 
 

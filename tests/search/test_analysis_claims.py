@@ -34,6 +34,17 @@ def test_a_norm_ratio_is_not_taken_for_an_angle():
     assert found["similar"] in ("not supported", "cannot be told")
 
 
+def test_where_angle_and_norm_ratio_go_together_both_numbers_are_told():
+    draws = np.random.default_rng(0)
+    step, seed = np.tile(np.arange(15), 8), np.repeat(np.arange(8), 15)
+    ratio = draws.normal(size=120)
+    cosine = 0.3 * ratio + 0.1 * draws.normal(size=120)
+    similar, _, longer = judge("task", 0.5 - 0.2 * ratio + 0.05 * draws.normal(size=120), cosine, ratio, step, seed)
+    assert (similar.answer, longer.answer) == ("opposite", "supported")  # a rule on the cosine alone could use that
+    assert similar.beside.low < 0.0 < similar.beside.high
+    assert longer.beside.value == pytest.approx(longer.effect.value, abs=0.1)
+
+
 def test_what_does_not_move_is_told_so():
     claims = judge_claims(planted_record(lambda *_: 1.0), "task")
     assert {claim.answer for claim in claims} == {"cannot be told"}
