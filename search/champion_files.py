@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
-import tempfile
 from collections.abc import Callable
 
 from search.champion import Champion
 from search.champion_card import STUDENT_FILE, VERDICT_FILE, evidence_files
 from search.confirm_store import ConfirmationStore, Unit
 from search.errors import SearchError
+from search.files import replace_file
 from search.store import SearchStore
 
 FOLDER = "champion"
@@ -59,7 +58,7 @@ def write_champion(champion: Champion, read_student: Callable[[Champion], bytes]
     classifier = restore_classifier(champion.student, champion.pictures, read_student(champion))
     verdict = evidence.pop(VERDICT_FILE)
     for name, content in {STUDENT_FILE: classifier_bytes(classifier), **evidence, VERDICT_FILE: verdict}.items():
-        _replace(folder / name, content)
+        replace_file(folder / name, content, what="the champion's")
     return folder
 
 
@@ -70,22 +69,3 @@ def _holds(folder: pathlib.Path, files: dict[str, bytes]) -> bool:
         )
     except OSError:
         return False
-
-
-def _replace(path: pathlib.Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = pathlib.Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise SearchError(
-            f"cannot write the champion's file {str(path)!r}: {error.strerror or error}; choose a folder that can be"
-            " written with `--output`."
-        ) from error

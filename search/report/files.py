@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import pathlib
-import tempfile
 from typing import TYPE_CHECKING
 
 from policies.registry import FAMILIES
-from search.errors import SearchError
+from search.files import replace_file
 from search.report.cost import cost_table, costs
 from search.report.document import report_json, report_text
 from search.report.finalist_table import finalist_numbers, ranked_finalists, seed_numbers
@@ -59,7 +57,7 @@ def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
     created = datetime.datetime.now(datetime.UTC)
     contents["report.html"] = render_html(source, groups, created=created).encode()
     for name, content in contents.items():
-        _replace(folder / name, content)
+        replace_file(folder / name, content, what="the report's")
     _remove_others(folder, set(contents))
     return folder / "report.html"
 
@@ -103,25 +101,6 @@ def _drawn(groups: tuple[FigureGroup, ...]) -> dict[str, bytes]:
         if figure.table:
             contents[f"{DATA}/{figure.name}.csv"] = figure.table.to_csv().encode()
     return contents
-
-
-def _replace(path: pathlib.Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = pathlib.Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise SearchError(
-            f"cannot write the report's file {str(path)!r}: {error.strerror or error};"
-            " choose a folder that can be written."
-        ) from error
 
 
 def _remove_others(folder: pathlib.Path, kept: set[str]) -> None:
