@@ -77,7 +77,7 @@ def card(champion: Champion) -> str:
         f" [N, {len(pictures.classes)}]. The normalisation (pixel − mean) / std, by channel, is part of it: mean"
         f" {means}, std {deviations}. Classes, in the order of the logits: {_classes(pictures.classes)}.",
         "",
-        "From this file:",
+        f"From `{STUDENT_FILE}` in the search's folder `champion`:",
         "",
         "```python",
         "from trainables.classifier import load_classifier",

@@ -34,8 +34,10 @@ from search.confirmation import ConfirmationRecord, ConfirmationSettings, Finali
 from search.raysession import ray_session
 from search.store import SearchStore
 from search.study import run_search
+from search.tracking.store import open_client
 from tests.search.tiny import QuietListener, tiny_config
 from trainables.assets import TrialAssets
+from trainables.classifier import load_classifier
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.evaluation import evaluate
@@ -315,6 +317,19 @@ def test_the_command_line_confirms_and_says_what_came_out(done, launch, monkeypa
     assert code == 0
     assert "everything is confirmed already" in out
     assert "best constant" in out
+    champion = launch.output / "tiny" / "champion"
+    assert f"champion: {champion}" in out
+    verdict = json.loads((champion / "verdict.json").read_text(encoding="utf-8"))
+    seed, key = verdict["seed"], verdict["finalist"]["key"]
+    (result,) = [r for r in done[0].results if (r.finalist, r.seed) == (key, seed)]
+    data = load_dataset(CONFIG.data, default_root=launch.data_root)
+    with torch.no_grad():
+        logits = load_classifier(champion / "student.pt")(torch.from_numpy(data.test.images))
+    right = logits.argmax(1) == torch.from_numpy(data.test.labels)
+    assert right.double().mean().item() == pytest.approx(result.test.accuracy)
+    assert command(monkeypatch, capsys, "sync", "tiny", *places)[0] == 0
+    runs = open_client(launch.tracking_uri).search_runs(["1"], "tags.`kd.role` = 'finalist'")
+    assert {run.data.tags["kd.finalist"] for run in runs} == {f.key for f in done[0].finalists}
     assert "λ = 0" in out
     code, out, _ = command(monkeypatch, capsys, "status", "tiny", *places)
     total = len(done[0].results)
