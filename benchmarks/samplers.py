@@ -33,6 +33,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 
 import search.samplers
+from policies.registry import policy_class
 from search.config import SearchConfig, load_config
 from search.searcher import FairSearch
 from search.space import Suggests, build_space
@@ -79,11 +80,10 @@ class Surrogate:
 
     def __init__(self, rows: list[Row]) -> None:
         points = [row.point for row in rows]
-        # What is the same everywhere says nothing; options are numbered in the order of their names.
+        # What is the same everywhere says nothing; options are numbered as they are declared.
         self.names = [name for name in points[0] if len({str(p[name]) for p in points}) > 1]
-        self.options = {
-            name: sorted({str(p[name]) for p in points}) for name in self.names if isinstance(points[0][name], str)
-        }
+        declared = policy_class(rows[0].family).parameters()
+        self.options = {name: declared[name].options for name in self.names if isinstance(points[0][name], str)}
         inputs = self.encode(points)
         self.means = np.array([row.scores.mean() for row in rows])
         weights = [len(row.scores) for row in rows]
