@@ -83,7 +83,7 @@ class BestWeight(Numbers):
     loss: Loss
     mean: float
     low: float
-    """Of the mean's 95 % interval over the seeds; NaN with one seed."""
+    """Of the mean's 95 % interval over the seeds, within [0, 1]; NaN with one seed."""
     high: float
     at_zero: float
     """Share of the probes at which it is the lowest of those tried."""
@@ -121,8 +121,8 @@ def where_best(record: AnalysisRecord, loss: Loss) -> BestWeight:
     return BestWeight(
         loss=loss,
         mean=mean,
-        low=mean - spread,
-        high=mean + spread,
+        low=max(mean - spread, 0.0),
+        high=min(mean + spread, 1.0),
         at_zero=_share(best[known] <= lam[0]),
         at_one=_share(best[known] >= lam[-1]),
         clear=_share(gaps > 3.0 * errors[rows, worst]),
