@@ -116,14 +116,18 @@ def part_of(samples: SampleObservation, part: slice) -> SampleObservation:
 
 
 def settings(policy: type[Policy]) -> list[dict[str, Value]]:
-    """Defaults, both ends of what is searched, each option, and a few draws; the same each time."""
+    """Defaults, both ends of what is searched, each option, and a few draws; the same each time.
+
+    Options that are not searched are tried alone: no search puts two of them together, and a rule may refuse that.
+    """
     declared = policy.parameters()
+    varied = {name: p for name, p in declared.items() if p.kind != "choice" or p.searched}
     drawn: list[dict[str, Value]] = [{}]
-    drawn += [{name: _searched(parameter, end) for name, parameter in declared.items()} for end in (0.0, 1.0)]
+    drawn += [{name: _searched(parameter, end) for name, parameter in varied.items()} for end in (0.0, 1.0)]
     drawn += [{name: option} for name, parameter in declared.items() for option in parameter.options]
     generator = random.Random(0)
     for _ in range(_DRAWS):
-        drawn.append({name: _searched(parameter, generator.random()) for name, parameter in declared.items()})
+        drawn.append({name: _searched(parameter, generator.random()) for name, parameter in varied.items()})
     return drawn
 
 

@@ -53,4 +53,8 @@ def test_every_command_of_the_readme_exists():
 
 def test_every_page_that_the_readme_links_is_there():
     for link in re.findall(r"\]\(([^)h][^)]*)\)", README.read_text(encoding="utf-8")):
-        assert (README.parent / link).exists(), link
+        page, _, heading = link.partition("#")
+        assert (README.parent / page).exists(), link
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", (README.parent / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert heading in {text.lower().replace(" ", "-") for text in headings}, link
