@@ -172,9 +172,9 @@ def source_of(log, tmp_path, trace=()):
     return Source(title="$x$ trial", log=log, history=TrialHistory(trace=trace), figure=tmp_path / "new" / "figure")
 
 
-def test_a_figure_shows_λ_of_every_seed_at_every_step(tmp_path):
+def test_a_figure_shows_λ_of_every_seed_at_every_step():
     log = log_of(entry(0, 0), entry(100, 1), entry(0, 1, seed=7), seeds=(0, 7))
-    info = _figure_info(source_of(log, tmp_path))
+    info = _figure_info(log, "a trial", ())
     assert list(info.grid) == list(range(STEPS))
     assert list(info.weights[0]) == [0.5] * 100 + [0.9] * 300
     assert list(info.weights[1]) == [0.9] * 400
