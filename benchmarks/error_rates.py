@@ -18,7 +18,6 @@ import argparse
 import concurrent.futures
 import dataclasses
 import functools
-import gc
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -306,13 +305,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _warm_up() -> None:
-    """Import what judging imports, then take it out of the garbage collector's sight.
-
-    statsmodels collects garbage at each correction, which costs more than everything else here.
-    """
+    """Import what judging imports."""
     for rules in (5, 12):
         tally(Problem(rules=rules), 20, seed=0)
-    gc.freeze()
 
 
 def two_good_rules(planted_problem: Problem) -> list[Problem]:

@@ -103,10 +103,10 @@ def holm(p_values: Iterable[float]) -> tuple[float, ...]:
 
 @contextlib.contextmanager
 def _quick_collections() -> Iterator[None]:
-    """Within the block a garbage collection, such as statsmodels runs at every call, has next to nothing to look at."""
-    if gc.get_freeze_count():
-        yield  # somebody else has seen to it
-        return
+    """Within the block a garbage collection, such as statsmodels runs at every call, has next to nothing to look at.
+
+    Both calls only join lists. Whoever had frozen objects before finds them thawed; to ask first would count them all.
+    """
     gc.freeze()
     try:
         yield

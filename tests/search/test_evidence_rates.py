@@ -1,22 +1,11 @@
 """A verdict is wrong no more often than it says: a short form of benchmarks/error_rates.py."""
 
-import gc
-
 import pytest
 from scipy import stats
 
 from benchmarks.error_rates import Problem, Tally, tally
 
 SIMULATIONS = 120
-
-
-@pytest.fixture(scope="module", autouse=True)
-def frozen():
-    """Holm's correction in statsmodels collects garbage at every call, which takes long where a session holds much."""
-    tally(Problem(), 1, seed=0)  # imports what judging imports
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def at_most(share: float) -> int:
