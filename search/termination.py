@@ -14,15 +14,23 @@ def terminated_like_interrupted() -> Iterator[None]:
     """Within the block, SIGTERM (what `ray job stop` sends) saves the work as Ctrl-C does.
 
     Enter it after Ray has started, which sets a handler of its own. After it both signals do what they did before:
-    Tune leaves a handler of SIGINT behind that would swallow the next Ctrl-C.
+    Tune leaves a handler of SIGINT behind that would swallow the next Ctrl-C. SIGTERM works also where SIGINT is
+    ignored, as it is in what a script's shell runs in the background.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     interrupted = signal.getsignal(signal.SIGINT)
-    terminated = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    terminated = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, terminated)
         signal.signal(signal.SIGINT, interrupted)
+
+
+def _interrupt(*_: object) -> None:
+    if callable(signal.getsignal(signal.SIGINT)):
+        os.kill(os.getpid(), signal.SIGINT)  # Tune's own handler, or Python's
+    else:
+        raise KeyboardInterrupt
