@@ -10,7 +10,7 @@ from policies.registry import create_policy
 from search.config import SearchConfig
 from search.confirmation import ConfirmationRecord, Finalist, SeedResult
 from search.evidence import Comparison, ConfirmedVerdict, compare, judge_confirmation
-from search.evidence.naming import title
+from search.evidence.naming import finalist_of, title
 from search.scale import Scale
 from trainables.config import ModelSettings
 from trainables.pictures import PictureFormat
@@ -53,7 +53,7 @@ def choose_champion(record: ConfirmationRecord, config: SearchConfig) -> Champio
     verdict = judge_confirmation(record)
     if verdict.winner is None or record.pictures is None:
         return None
-    finalist = next(finalist for finalist in record.finalists if finalist.key == verdict.winner)
+    finalist = finalist_of(record, verdict.winner)
     results = [result for result in record.results if result.finalist == verdict.winner]
     best = max(results, key=lambda result: (_validation(record, result), -result.seed))
     trial = apply_suggestion(config.base_trial(), finalist.suggestion)

@@ -223,6 +223,14 @@ def percent_axis(axis: Any, low: float, high: float, *, ticks: int = 5) -> None:
     _round_axis(axis, low, high, lambda value: 100 * value, ticks)
 
 
+def lines_downwards(axes: Any, count: int) -> None:
+    """Make room for so many lines, the first on top, at 0, 1, …; without a vertical axis, since each has its label."""
+    axes.set_ylim(count - 0.45, -0.55)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="y", visible=False)
+
+
 def score_axis(axis: Any, low: float, high: float, scale: Scale, *, ticks: int = 5) -> None:
     """Scores from `low` to `high` shown as the values that they stand for; better ones are further out."""
     if scale.is_accuracy:

@@ -9,9 +9,9 @@ from typing import Any
 from search.records import SearchRecord, TrialRecord
 from search.report.drawing import Figure, finish, new_figure, percent_axis, plain_axis, thinned
 from search.report.palette import INK, LegendItem, css_colour, family_colour
-from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant
+from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant, rule_title
 from search.report.tables import Table
-from search.wording import family_title, number, percent
+from search.wording import percent
 
 _MOST_POINTS = 200
 _MOST_CURVES = 8
@@ -49,9 +49,8 @@ def _get_accuracy_info(search: SearchRecord) -> AccuracyInfo | None:
     for place, (family, trial) in enumerate(best.items()):
         constant = family == CONSTANT_FAMILY
         if place < _MOST_CURVES or constant:
-            weight = number(trial.parameters.get("weight"))
-            label = f"best constant, λ = {weight}" if constant else family_title(family)
-            curves.append(_curve(label, trial, family, dashed=constant))
+            name = rule_title(family, trial.parameters)
+            curves.append(_curve(f"best constant, {name}" if constant else name, trial, family, dashed=constant))
     labels_alone = compare_to_constant(search).labels_alone
     if labels_alone is not None and labels_alone.number not in {trial.number for trial in best.values()}:
         trial = next(t for t in search.trials if t.trial_id == labels_alone.trial_id)

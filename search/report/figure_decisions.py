@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search.evidence.naming import finalist_of
 from search.explain import Explanation, explain
 from search.explain_figure import plot_decisions
 from search.records import TrialRecord
@@ -40,8 +41,7 @@ def _trial(source: ReportSource) -> TrialRecord | None:
     confirmed = source.confirmed
     if confirmed is None:
         return next((trial for trial in source.judged.finished if trial.family != CONSTANT_FAMILY), None)
-    finalist = next((f for f in confirmed.record.finalists if f.key == confirmed.rival), None)
-    number = None if finalist is None else finalist.trial
+    number = None if confirmed.rival is None else finalist_of(confirmed.record, confirmed.rival).trial
     return next((trial for trial in source.search.trials if trial.number == number), None)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from search.confirmation import Role
 from search.evidence import PairedTest
 from search.evidence.naming import title
-from search.report.drawing import Figure, difference_axis, finish, new_figure
+from search.report.drawing import Figure, difference_axis, finish, lines_downwards, new_figure
 from search.report.palette import GRID, INK, MUTED, PAGE, LegendItem, css_colour, family_colour
 from search.report.source import Confirmed
 from search.report.tables import Table
@@ -95,10 +95,7 @@ def _ends(test: PairedTest) -> tuple[float, float]:
 def _plot_forest(confirmed: Confirmed, info: ForestInfo) -> Figure:
     low, high = info.limits
     figure, (axes,) = new_figure(len(info.rows) * _ROW + 56, left=8, right=8, bottom=34, top=22)
-    axes.set_ylim(len(info.rows) - 0.45, -0.55)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="y", visible=False)
+    lines_downwards(axes, len(info.rows))
     difference_axis(axes.xaxis, low, high, info.scale)
     unit = "points" if info.scale.is_accuracy else "more is better"
     axes.set_xlabel(f"difference of test {info.scale.objective.name}, {unit}")

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from search.evidence.naming import title
-from search.report.drawing import Figure, finish, new_figure, score_axis, score_label
+from search.report.drawing import Figure, finish, lines_downwards, new_figure, score_axis, score_label
 from search.report.palette import GRID, INK, MUTED, LegendItem, css_colour, family_colour
 from search.report.source import Confirmed
 from search.report.tables import Table
@@ -67,10 +67,7 @@ def _get_optimism_info(confirmed: Confirmed) -> OptimismInfo | None:
 def _plot_optimism(info: OptimismInfo) -> Figure:
     low, high = info.limits
     figure, (axes,) = new_figure(len(info.rows) * _ROW + 40, left=8, right=8, bottom=34, top=6)
-    axes.set_ylim(len(info.rows) - 0.45, -0.55)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="y", visible=False)
+    lines_downwards(axes, len(info.rows))
     score_axis(axes.xaxis, low, high, info.scale)
     axes.set_xlabel(score_label(info.scale))
     for place, row in enumerate(info.rows):

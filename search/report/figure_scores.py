@@ -6,12 +6,22 @@ import dataclasses
 from typing import Any
 
 from search.records import SearchRecord
-from search.report.drawing import Figure, finish, focus, jitter, new_figure, score_axis, score_label, thinned
+from search.report.drawing import (
+    Figure,
+    finish,
+    focus,
+    jitter,
+    lines_downwards,
+    new_figure,
+    score_axis,
+    score_label,
+    thinned,
+)
 from search.report.palette import GRID, INK, MUTED, family_colour
-from search.report.ranking import BestTrial, compare_to_constant, rank_families
+from search.report.ranking import CONSTANT_FAMILY, BestTrial, compare_to_constant, rank_families, rule_title
 from search.report.tables import Table
 from search.scale import Scale
-from search.wording import count, family_title, number, sentence_case
+from search.wording import count, family_title, sentence_case
 
 _MOST_POINTS = 150
 _ROW = 34
@@ -74,10 +84,7 @@ def _get_scores_info(search: SearchRecord) -> ScoresInfo | None:
 def _plot_scores(info: ScoresInfo) -> Figure:
     low, high = info.limits
     figure, (axes,) = new_figure(len(info.rows) * _ROW + 52, left=8, right=8, bottom=34, top=18)
-    axes.set_ylim(len(info.rows) - 0.45, -0.55)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="y", visible=False)
+    lines_downwards(axes, len(info.rows))
     score_axis(axes.xaxis, low, high, info.scale)
     axes.set_xlabel(score_label(info.scale))
     hidden = 0
@@ -95,7 +102,7 @@ def _plot_scores(info: ScoresInfo) -> Figure:
     if info.constant is not None:
         left_half = info.constant.score < (low + high) / 2
         axes.annotate(
-            f"best constant, λ = {number(info.constant.parameters.get('weight'))}",
+            f"best constant, {rule_title(CONSTANT_FAMILY, info.constant.parameters)}",
             (info.constant.score, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(0, 4),

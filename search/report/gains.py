@@ -5,9 +5,16 @@ from __future__ import annotations
 from search.evidence import PairedTest, paired_test
 from search.evidence.comparison import difference
 from search.evidence.naming import p_text, title
-from search.report.ranking import BestTrial, compare_to_constant, rank_families
+from search.report.ranking import (
+    CONSTANT_FAMILY,
+    BestTrial,
+    PairedDifference,
+    compare_to_constant,
+    rank_families,
+    rule_title,
+)
 from search.report.source import Confirmed, ReportSource
-from search.wording import count, family_title, number
+from search.wording import count, family_title
 from trainables.settings import Settings
 
 
@@ -65,17 +72,10 @@ def _promised(source: ReportSource, family: str) -> Gain | None:
     promised, constant = comparison.of(family), comparison.constant
     if promised is None or constant is None:
         return None
-    return Gain(
-        ours=family_title(family),
-        theirs=f"λ = {number(constant.parameters.get('weight'))}",
-        mean=promised.mean,
-        low=promised.low,
-        high=promised.high,
-        seeds=len(promised.seeds),
-        where=f"in the search: validation pictures, {count(len(promised.seeds), 'seed')}",
-        note="what the search had promised; the best of many trials is partly luck",
-        confirmed=False,
-    )
+    theirs = rule_title(CONSTANT_FAMILY, constant.parameters)
+    where = f"in the search: validation pictures, {count(len(promised.seeds), 'seed')}"
+    note = "what the search had promised; the best of many trials is partly luck"
+    return _gain(family_title(family), theirs, promised, where, note, confirmed=False)
 
 
 def _searched_gains(source: ReportSource) -> tuple[Gain, ...]:
@@ -83,40 +83,28 @@ def _searched_gains(source: ReportSource) -> tuple[Gain, ...]:
     constant, alone, found = comparison.constant, comparison.labels_alone, []
     if constant is not None and comparison.differences:
         first = comparison.differences[0]
-        found.append(
-            Gain(
-                ours=family_title(first.family),
-                theirs=f"λ = {number(constant.parameters.get('weight'))}",
-                mean=first.mean,
-                low=first.low,
-                high=first.high,
-                seeds=len(first.seeds),
-                where=f"validation pictures, {count(len(first.seeds), 'seed')}",
-                note="each the best of several trials, so optimistic",
-                confirmed=False,
-            )
-        )
+        theirs = rule_title(CONSTANT_FAMILY, constant.parameters)
+        where = f"validation pictures, {count(len(first.seeds), 'seed')}"
+        note = "each the best of several trials, so optimistic"
+        found.append(_gain(family_title(first.family), theirs, first, where, note, confirmed=False))
     families = rank_families(source.judged)
     best = families[0].best if families else None
     if best is not None and alone is not None and best.number != alone.number:
         test = paired_test(_scores(best), _scores(alone), source.search.resolution)
         if test is not None:
             where = f"validation pictures, {count(len(test.seeds), 'seed')}"
-            name = _name(families[0].family, best)
+            name = rule_title(families[0].family, best.parameters)
             found.append(_gain(name, "λ = 0, the labels alone", test, where, "what the teacher adds", confirmed=False))
     return tuple(found)
-
-
-def _name(family: str, best: BestTrial) -> str:
-    weight = best.parameters.get("weight")
-    return f"λ = {number(weight)}" if family == "fixed" else family_title(family)
 
 
 def _scores(best: BestTrial) -> dict[int, float]:
     return {seed.seed: seed.score for seed in best.seeds}
 
 
-def _gain(ours: str, theirs: str, test: PairedTest, where: str, note: str, *, confirmed: bool) -> Gain:
+def _gain(
+    ours: str, theirs: str, test: PairedTest | PairedDifference, where: str, note: str, *, confirmed: bool
+) -> Gain:
     return Gain(
         ours=ours,
         theirs=theirs,

@@ -16,10 +16,9 @@ import pydantic
 from search.confirmation import ConfirmationRecord, SeedResult
 from search.evidence.naming import title
 from search.records import SearchRecord, TrialRecord
-from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant
+from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant, rule_title
 from search.report.source import Confirmed, ReportSource
 from search.report.tables import Table
-from search.wording import family_title, number
 from trainables.figures import ModelFigures
 from trainables.records import ReplicateResult
 from trainables.settings import Settings
@@ -194,7 +193,10 @@ def _of_search(search: SearchRecord) -> KPITable:
     first = search.finished[0].number
     columns = (
         KPIColumn(label="Teacher", who=_teacher_name(search), chosen=False),
-        *(KPIColumn(label=label, who=_who(trial), chosen=trial.number == first) for label, trial in picked.values()),
+        *(
+            KPIColumn(label=label, who=rule_title(trial.family, trial.parameters), chosen=trial.number == first)
+            for label, trial in picked.values()
+        ),
     )
     students = [trial.history.replicates for _, trial in picked.values()]
     rows = []
@@ -285,9 +287,3 @@ def _teacher_name(search: SearchRecord) -> str:
     teacher = search.config.get("teacher")
     model = teacher.get("model") if isinstance(teacher, dict) else None
     return str(model.get("name") or "") if isinstance(model, dict) else ""
-
-
-def _who(trial: TrialRecord) -> str:
-    if trial.family == CONSTANT_FAMILY:
-        return f"λ = {number(trial.parameters.get('weight'))}"
-    return family_title(trial.family)

@@ -16,7 +16,7 @@ from search.report.gains import Gain, gains
 from search.report.guard_table import guard_table
 from search.report.kpi_table import kpi_table, shown, shown_spread
 from search.report.palette import css_colour, family_colour
-from search.report.ranking import CONSTANT_FAMILY, compare_to_constant, rank_families
+from search.report.ranking import CONSTANT_FAMILY, compare_to_constant, rank_families, rule_title
 from search.report.recommended import recommend, settings_in_words
 from search.report.settings_table import settings_rows, summary_rows
 from search.report.source import Confirmed, ReportSource
@@ -136,8 +136,8 @@ def _search_tiles(source: ReportSource) -> list[Tile]:
     if best is not None and families[0].family != CONSTANT_FAMILY:
         tiles.append(Tile(label="Best rule", value=scale.value(best.score, 1), note=family_title(families[0].family)))
     if comparison.constant is not None:
-        weight = number(comparison.constant.parameters.get("weight"))
-        tiles.append(Tile(label="Best constant", value=scale.value(comparison.constant.score, 1), note=f"λ = {weight}"))
+        name = rule_title(CONSTANT_FAMILY, comparison.constant.parameters)
+        tiles.append(Tile(label="Best constant", value=scale.value(comparison.constant.score, 1), note=name))
     if comparison.labels_alone is not None:
         score = scale.value(comparison.labels_alone.score, 1)
         tiles.append(Tile(label="Labels alone", value=score, note="λ = 0"))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Mapping
 
 from policies.parameter import Value
 from search.records import SearchRecord, TrialRecord
+from search.wording import family_title, number
 from trainables.objective import Objective
 from trainables.settings import Settings
 
@@ -102,6 +104,11 @@ class ConstantComparison(Settings):
     def of(self, family: str) -> PairedDifference | None:
         """The difference of one family, if it has one."""
         return next((d for d in self.differences if d.family == family), None)
+
+
+def rule_title(family: str, parameters: Mapping[str, Value]) -> str:
+    """A rule by its family, a constant by its λ: `norm balance`, `λ = 0.9`."""
+    return f"λ = {number(parameters.get('weight'))}" if family == CONSTANT_FAMILY else family_title(family)
 
 
 def best_trials(search: SearchRecord) -> dict[str, TrialRecord]:

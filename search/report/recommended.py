@@ -13,11 +13,11 @@ from policies.document import policy_document
 from policies.parameter import Value
 from policies.registry import FAMILIES, create_policy
 from search.confirmation import Finalist
-from search.evidence.naming import title
+from search.evidence.naming import finalist_of, title
 from search.records import SearchRecord, TrialRecord
-from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant
+from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant, rule_title
 from search.report.source import Confirmed, ReportSource
-from search.wording import family_title, number
+from search.wording import number
 from trainables.objective import Objective
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
@@ -74,9 +74,8 @@ def settings_in_words(recommended: Recommended) -> str:
 
 
 def _of_trial(search: SearchRecord, trial: TrialRecord) -> Recommended:
-    constant = trial.family == CONSTANT_FAMILY
     return Recommended(
-        title=f"λ = {number(trial.parameters.get('weight'))}" if constant else family_title(trial.family),
+        title=rule_title(trial.family, trial.parameters),
         family=trial.family,
         rule=trial.rule,
         complexity=trial.complexity,
@@ -90,7 +89,7 @@ def _of_trial(search: SearchRecord, trial: TrialRecord) -> Recommended:
 
 
 def _of_finalist(source: ReportSource, confirmed: Confirmed, key: str) -> Recommended:
-    finalist = next(finalist for finalist in confirmed.record.finalists if finalist.key == key)
+    finalist = finalist_of(confirmed.record, key)
     document = _document(source.search, finalist)
     return Recommended(
         title=title(confirmed.record, key),

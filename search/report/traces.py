@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from search.confirmation import ConfirmationRecord
-from search.evidence.naming import title
-from search.report.ranking import CONSTANT_FAMILY, best_trials
+from search.evidence.naming import finalist_of, title
+from search.report.ranking import CONSTANT_FAMILY, best_trials, rule_title
 from search.report.source import Confirmed, ReportSource
 from search.report.tables import Table
-from search.wording import family_title, number
 from trainables.records import TracePoint
 
 _COLUMNS = (
@@ -76,7 +75,7 @@ def _of_finalists(confirmed: Confirmed) -> list[TraceBand]:
     return [
         _band(
             f"best constant, {title(record, key)}" if key == confirmed.baseline else title(record, key),
-            next(finalist.family for finalist in record.finalists if finalist.key == key),
+            finalist_of(record, key).family,
             _by_step(record, key),
             shown=key in few,
         )
@@ -130,10 +129,10 @@ def _of_trials(source: ReportSource) -> list[TraceBand]:
     bands = []
     for family, trial in best.items():
         constant = family == CONSTANT_FAMILY
-        label = f"best constant, λ = {number(trial.parameters.get('weight'))}" if constant else family_title(family)
+        name = rule_title(family, trial.parameters)
         bands.append(
             TraceBand(
-                label=label,
+                label=f"best constant, {name}" if constant else name,
                 family=family,
                 seeds=len(trial.history.replicates),
                 points=tuple(map(_of_trial, trial.history.trace)),

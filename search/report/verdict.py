@@ -13,9 +13,10 @@ from search.report.ranking import (
     PairedDifference,
     compare_to_constant,
     rank_families,
+    rule_title,
 )
 from search.scale import Scale
-from search.wording import count, family_title, number, sentence_case
+from search.wording import count, family_title, sentence_case
 from trainables.settings import Settings
 
 VerdictKind = Literal["ahead", "not_ahead", "no_comparison", "nothing_finished"]
@@ -47,7 +48,7 @@ def judge(search: SearchRecord) -> Verdict:
 
 
 def _weight(constant: BestTrial) -> str:
-    return f"λ = {number(constant.parameters.get('weight'))}"
+    return rule_title(CONSTANT_FAMILY, constant.parameters)
 
 
 def _answer(
