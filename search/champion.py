@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from policies.document import policy_document
-from policies.registry import create_policy
 from search.config import SearchConfig
 from search.confirmation import ConfirmationRecord, Finalist, SeedResult
 from search.evidence import Comparison, ConfirmedVerdict, compare, judge_confirmation
 from search.evidence.naming import finalist_of, title
+from search.evidence.policy import finalist_document
 from search.scale import Scale
 from trainables.config import ModelSettings
 from trainables.pictures import PictureFormat
@@ -56,7 +55,6 @@ def choose_champion(record: ConfirmationRecord, config: SearchConfig) -> Champio
     finalist = finalist_of(record, verdict.winner)
     results = [result for result in record.results if result.finalist == verdict.winner]
     best = max(results, key=lambda result: (_validation(record, result), -result.seed))
-    trial = apply_suggestion(config.base_trial(), finalist.suggestion)
     comparison = compare(record)
     return Champion(
         search=record.search,
@@ -66,13 +64,8 @@ def choose_champion(record: ConfirmationRecord, config: SearchConfig) -> Champio
         verdict=verdict,
         comparison=comparison,
         scale=Scale(record.objective),
-        policy=policy_document(
-            create_policy(finalist.family, dict(finalist.parameters)),
-            temperature=trial.temperature,
-            training=trial.training.model_dump(mode="json"),
-            evidence=_evidence(record, verdict, comparison, finalist),
-        ),
-        student=trial.student,
+        policy=finalist_document(record, comparison, verdict, finalist, config.model_dump(mode="json")),
+        student=apply_suggestion(config.base_trial(), finalist.suggestion).student,
         pictures=record.pictures,
     )
 
@@ -80,25 +73,3 @@ def choose_champion(record: ConfirmationRecord, config: SearchConfig) -> Champio
 def _validation(record: ConfirmationRecord, result: SeedResult) -> float:
     score = record.score(result, "validation")
     return score if math.isfinite(score) else -math.inf
-
-
-def _evidence(
-    record: ConfirmationRecord, verdict: ConfirmedVerdict, comparison: Comparison, finalist: Finalist
-) -> dict[str, Any]:
-    """Where the policy comes from and what speaks for it; for people to read."""
-    row, objective = comparison.of(finalist.key), record.objective
-    lead = row.difference
-    return {
-        "search": record.search,
-        "trial": finalist.trial,
-        "confirmed_on_test_set": True,
-        "verdict": verdict.text,
-        "seeds": list(row.seeds),
-        "objective": objective.name,
-        "objective_direction": objective.direction,
-        "test_value": None if row.test is None else objective.value(row.test),
-        "validation_value": None if row.validation is None else objective.value(row.validation),
-        "lead_over_best_constant": lead.mean if lead else None,
-        "lead_95_percent_interval": [lead.low, lead.high] if lead else None,
-        "p_corrected": row.claim.p_corrected if row.claim else None,
-    }

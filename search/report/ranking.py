@@ -11,19 +11,13 @@ import statistics
 from collections.abc import Mapping
 
 from policies.parameter import Value
+from search.evidence.paired import paired_test, spread
 from search.records import SearchRecord, TrialRecord
 from search.wording import family_title, number
 from trainables.objective import Objective
 from trainables.settings import Settings
 
 CONSTANT_FAMILY = "fixed"
-
-# Student's t at 97.5 % for 1, 2, … degrees of freedom; beyond ten the last, slightly cautious value stands.
-_STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-
-
-_ROUNDING = 1e-9
-"""Noise below this is what subtracting floats leaves behind."""
 
 
 class SeedScore(Settings):
@@ -186,16 +180,14 @@ def _by_seed(trial: TrialRecord, objective: Objective) -> dict[int, float]:
 def _paired(trial: TrialRecord, constant: TrialRecord, objective: Objective, resolution: float) -> PairedDifference:
     ours, theirs = _by_seed(trial, objective), _by_seed(constant, objective)
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
-    differences = [ours[seed] - theirs[seed] for seed in seeds]
-    mean = statistics.fmean(differences) if seeds else (trial.score or 0.0) - (constant.score or 0.0)
-    error = low = high = None
-    if len(seeds) >= 2:
-        deviation = statistics.stdev(differences)
-        error = deviation / math.sqrt(len(seeds))
-        quantile = _STUDENT_T[min(len(seeds) - 1, len(_STUDENT_T)) - 1]
-        half = quantile * max(deviation, resolution) / math.sqrt(len(seeds))
-        if half > _ROUNDING:
-            low, high = mean - half, mean + half
+    test = paired_test(ours, theirs, resolution)
+    deviation = spread([ours[seed] - theirs[seed] for seed in seeds])
     return PairedDifference(
-        family=trial.family, number=trial.number, seeds=seeds, mean=mean, standard_error=error, low=low, high=high
+        family=trial.family,
+        number=trial.number,
+        seeds=seeds,
+        mean=test.mean if test else (trial.score or 0.0) - (constant.score or 0.0),
+        standard_error=None if deviation is None else deviation / math.sqrt(len(seeds)),
+        low=test.low if test else None,
+        high=test.high if test else None,
     )

@@ -9,20 +9,15 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from policies.document import policy_document
 from policies.parameter import Value
-from policies.registry import FAMILIES, create_policy
-from search.confirmation import Finalist
 from search.evidence.naming import finalist_of, title
+from search.evidence.policy import finalist_document, objective_value
 from search.records import SearchRecord, TrialRecord
 from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant, rule_title
 from search.report.source import Confirmed, ReportSource
 from search.wording import number
-from trainables.objective import Objective
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
-
-_UNKNOWN_TEMPERATURE = 1.0
 
 
 class Recommended(Settings):
@@ -90,7 +85,6 @@ def _of_trial(search: SearchRecord, trial: TrialRecord) -> Recommended:
 
 def _of_finalist(source: ReportSource, confirmed: Confirmed, key: str) -> Recommended:
     finalist = finalist_of(confirmed.record, key)
-    document = _document(source.search, finalist)
     return Recommended(
         title=title(confirmed.record, key),
         family=finalist.family,
@@ -101,20 +95,10 @@ def _of_finalist(source: ReportSource, confirmed: Confirmed, key: str) -> Recomm
         student=finalist.student,
         trial=finalist.trial,
         confirmed=True,
-        document={**document, "evidence": _confirmed(confirmed, finalist)} if document else {},
+        document=finalist_document(
+            confirmed.record, confirmed.comparison, confirmed.verdict, finalist, source.search.config
+        ),
     )
-
-
-def _document(search: SearchRecord, finalist: Finalist) -> dict[str, Any]:
-    """Made from the search's settings, since a constant may be one that no trial has tried."""
-    if finalist.family not in FAMILIES:
-        return {}
-    training = dict(search.config.get("training") or {})
-    if "learning_rate" in finalist.shared:
-        training["learning_rate"] = finalist.shared["learning_rate"]
-    temperature = finalist.shared.get("temperature", search.config.get("temperature", _UNKNOWN_TEMPERATURE))
-    policy = create_policy(finalist.family, dict(finalist.parameters))
-    return policy_document(policy, temperature=float(temperature), training=training)
 
 
 def _searched(search: SearchRecord, trial: TrialRecord) -> dict[str, Any]:
@@ -123,44 +107,10 @@ def _searched(search: SearchRecord, trial: TrialRecord) -> dict[str, Any]:
     return {
         "search": search.name,
         "trial": trial.number,
-        **_objective(search.objective, trial.history.score, "validation"),
+        **objective_value(search.objective, trial.history.score, "validation"),
         "validation_accuracy": statistics.fmean(accuracies) if accuracies else None,
         "seeds": [replicate.seed for replicate in trial.history.replicates],
         "lead_over_best_constant": difference.mean if difference else None,
         "lead_95_percent_interval": [difference.low, difference.high] if difference else None,
         "confirmed_on_test_set": False,
     }
-
-
-def _confirmed(confirmed: Confirmed, finalist: Finalist) -> dict[str, Any]:
-    record, row = confirmed.record, confirmed.comparison.of(finalist.key)
-    results = [result for result in record.results if result.finalist == finalist.key]
-    return {
-        "search": record.search,
-        "trial": finalist.trial,
-        **_objective(record.objective, row.test, "test"),
-        "test_accuracy": _mean([result.test.accuracy for result in results]),
-        "validation_accuracy": _mean([result.validation.accuracy for result in results]),
-        "seeds": list(record.seeds),
-        "best_constant": title(record, confirmed.baseline),
-        "lead_over_best_constant": row.difference.mean if row.difference else None,
-        "lead_95_percent_interval": [row.difference.low, row.difference.high] if row.difference else None,
-        "p_corrected": row.claim.p_corrected if row.claim else None,
-        "beats_best_constant": row.claim.stands if row.claim else None,
-        "chosen_by_verdict": finalist.key == confirmed.winner,
-        "verdict": confirmed.verdict.headline,
-        "confirmed_on_test_set": True,
-    }
-
-
-def _objective(objective: Objective, score: float | None, pictures: str) -> dict[str, Any]:
-    return {
-        "objective": objective.name,
-        "objective_direction": objective.direction,
-        "objective_value": None if score is None else objective.value(score),
-        "objective_on": pictures,
-    }
-
-
-def _mean(values: list[float]) -> float | None:
-    return statistics.fmean(values) if values else None

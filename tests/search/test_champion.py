@@ -71,7 +71,7 @@ def test_a_kpi_that_was_searched_for_chooses_in_its_own_direction():
     record = confirmation(scores, kpi=Objective(name="bytes", direction="minimize"), test_size=None)
     champion = choose_champion(record.model_copy(update={"pictures": PICTURES}), CONFIG)
     assert (champion.finalist.key, champion.result.seed) == ("norm_balance", 2)
-    assert champion.policy["evidence"]["test_value"] == pytest.approx(5.0)
+    assert champion.policy["evidence"]["objective_value"] == pytest.approx(5.0)
 
 
 def test_an_unfinished_confirmation_has_none():

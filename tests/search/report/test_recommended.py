@@ -41,7 +41,7 @@ def test_a_confirmed_winner_is_what_to_train_with(with_winner, written):
     assert told["seeds"] == list(record.seeds)
     assert told["lead_over_best_constant"] == row.difference.mean
     assert told["best_constant"] == "λ = 0.45"
-    assert told["verdict"] == with_winner.verdict.headline
+    assert told["verdict"] == with_winner.verdict.text
 
 
 def test_where_no_rule_wins_it_is_the_constant_even_one_that_no_trial_has_tried(without_winner, written):
