@@ -15,6 +15,7 @@ from trainables.config import TrialSettings
 from trainables.device import select_compute
 from trainables.evaluation import evaluate
 from trainables.loop import Distillation
+from trainables.memory import keep_freed_memory
 from trainables.replicate import DeviceAssets
 from trainables.suggestion import apply_suggestion
 
@@ -42,6 +43,7 @@ def train_finalist(finalist: Finalist, seed: int, base: TrialSettings, pictures:
     Raises:
         ConfigError: a GPU is asked for where there is none, or a KPI of the user's own fails.
     """
+    keep_freed_memory()
     torch.set_num_threads(base.device.threads or 1)
     compute = select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids()))
     data = DeviceAssets(pictures.assets, compute)

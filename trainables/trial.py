@@ -22,6 +22,7 @@ from trainables.config import TrialSettings
 from trainables.decision_log import DECISIONS_FILE, write_decisions
 from trainables.device import select_compute
 from trainables.loop import Distillation
+from trainables.memory import keep_freed_memory
 from trainables.records import HISTORY_FILE, EpochRecord
 from trainables.replicate import DeviceAssets
 from trainables.suggestion import apply_suggestion
@@ -58,6 +59,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
             report_seconds: least time between two reports.
             checkpoint_seconds: most time between two checkpoints.
         """
+        keep_freed_memory()
         torch.set_num_threads(base.device.threads or 1)
         self._last_checkpoint = time.monotonic()
         self._base = base

@@ -1,0 +1,41 @@
+"""In processes of their own, since the setting stays."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from trainables import memory
+
+PAGE_FAULTS = """
+import resource, sys, torch
+from trainables.memory import keep_freed_memory
+if sys.argv[1] == "kept":
+    assert keep_freed_memory()
+def step():
+    parts = [torch.ones(1_000_000) for _ in range(3)]  # 4 MB each
+    return sum(float(part[0]) for part in parts)
+for _ in range(3):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(kind: str) -> int:
+    done = subprocess.run([sys.executable, "-c", PAGE_FAULTS, kind], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not GNU's")
+def test_memory_that_is_freed_is_used_again():
+    """Two processes import torch, seconds each on a busy machine."""
+    assert page_faults("kept") < 100 < page_faults("as it is")
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _name: object())
+    assert not memory.keep_freed_memory()
