@@ -285,10 +285,16 @@ class LossBalancer:
         self.step += 1
         return update.finish()
 
-    def _begin(self, probe: bool, *, several: bool) -> Update:
+    def plan(self, *, probe: bool, several: bool = False) -> Plan:
+        """How the update to come is carried out.
+
+        Args:
+            probe: whether the whole student's geometry is wanted for the record.
+            several: whether it has further micro-batches than its first.
+        """
         policy, step = self.policy, self.step
         reads = policy.needs if isinstance(policy, BatchPolicy) and policy.measures_at(step) else frozenset()
-        plan = Plan(
+        return Plan(
             step=step,
             progress=min(1.0, step / self.total_steps) if self.total_steps else 0.0,
             reads=reads - {"progress"},
@@ -297,6 +303,9 @@ class LossBalancer:
             several=several,
             scaled=self._scaler is not None and self._scaler.is_enabled(),
         )
+
+    def _begin(self, probe: bool, *, several: bool) -> Update:
+        policy, plan = self.policy, self.plan(probe=probe, several=several)
         if isinstance(policy, SamplePolicy):
             return SampleUpdate(policy, plan, self._student, self.guard)
         assert isinstance(policy, BatchPolicy)
