@@ -120,6 +120,10 @@ class FamilyRace:
         """A policy begins its first heat."""
         self._entries[number] = _Entry(number)
 
+    def begin(self, number: int, heat: int) -> None:
+        """A policy begins a further heat, from 1."""
+        self._entries[number].begun = heat + 1
+
     def end(self, number: int, score: float | None) -> None:
         """The heat that a policy is in has ended with a mean score over its seeds, or has failed (None)."""
         entry = self._entries[number]
@@ -144,7 +148,7 @@ class FamilyRace:
             waiting = [e for e in pool if e.begun == number and not e.failed]
             if waiting and len(sound) < self._heats[number].entrants:
                 best = max(waiting, key=lambda e: (self._mean(e, number), -e.number))
-                best.begun += 1
+                self.begin(best.number, number)
                 return best.number, number
         return Turn.WAIT if any(e.running for e in self._entries.values()) else Turn.OVER
 
@@ -169,12 +173,13 @@ def left_the_race(family: Iterable[Standing], heats: Sequence[Heat]) -> set[int]
     It follows from which heats were begun, not from scores, so it agrees with what the search has done.
     """
     standings = list(family)
-    out = set()
-    for standing in standings:
-        ended = standing.heats_ended
-        if standing.failed or standing.heats_begun > ended or not 0 < ended < len(heats):
-            continue
-        sound = sum(other.heats_begun > ended and not other.failed for other in standings)
-        if sound >= heats[ended].entrants:
-            out.add(standing.number)
-    return out
+    sound = [s.heats_begun for s in standings if not s.failed]
+    full = [sum(begun > heat for begun in sound) >= heats[heat].entrants for heat in range(len(heats))]
+    return {
+        standing.number
+        for standing in standings
+        if not standing.failed
+        and standing.heats_begun <= standing.heats_ended
+        and 0 < standing.heats_ended < len(heats)
+        and full[standing.heats_ended]
+    }

@@ -19,8 +19,7 @@ from search.shipping import code_folders
 # Tune's own switches, which it reads from the environment only.
 _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our history files say what result.json would say again
-    "TUNE_GLOBAL_CHECKPOINT_S": "2",  # besides the snapshot that every trial's own checkpoint brings
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # those snapshots are wanted
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # a long trial's checkpoints may ask for one
     "RAY_AIR_NEW_OUTPUT": "0",  # its boxes come even at verbosity 0; our own table says more
     "RAY_USAGE_STATS_ENABLED": "0",
 }

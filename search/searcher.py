@@ -7,7 +7,7 @@ import math
 import pathlib
 import pickle
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,6 +92,7 @@ class FairSearch(Searcher):  # type: ignore[misc]
         self._families = config.families
         self._baselines = config.baselines
         self._total = config.total_trials
+        self._most_at_once = config.resources.max_concurrent
         self._heats = config.heats
         self._weighs_complexity = "complexity" in config.costs
         studies = len(config.students) * (len(config.families) + 1)
@@ -108,6 +109,8 @@ class FairSearch(Searcher):  # type: ignore[misc]
         ]
         self._rounds: list[_Round] = []
         self._policies: list[_Policy] = []
+        self._lost: list[int] = []
+        """Policies by number whose trial was lost before it began."""
         self._runs: dict[str, _Run] = {}
         self._ended: set[str] = set()
 
@@ -116,8 +119,12 @@ class FairSearch(Searcher):  # type: ignore[misc]
 
         Returns:
             As `trainables.suggestion` describes it, with the policy's number, from 1, as `trial`; None while heats must
-            be waited for, and `Searcher.FINISHED` when all is done.
+            be waited for or as many as may run at once do, and `Searcher.FINISHED` when all is done.
         """
+        if self._most_at_once is not None and len(self._runs) - len(self._ended) >= self._most_at_once:
+            return None
+        if self._lost:
+            return self._begin_heat(trial_id, self._lost.pop(0), 0)
         if len(self._policies) < self._total:
             return self._begin_heat(trial_id, self._new_policy(), 0)
         turns = []
@@ -132,19 +139,42 @@ class FairSearch(Searcher):  # type: ignore[misc]
         self._runs[trial_id] = _Run(number, heat)
         return {**self._policies[number - 1].suggestion, "trial": number, "seeds": list(self._heats[heat].seeds)}
 
-    def _new_policy(self) -> int:
-        """Suggest a policy; its number."""
+    def recall(self, trial_id: str, suggestion: Mapping[str, Any]) -> None:
+        """Take in what was suggested after the snapshot that this searcher was restored from.
+
+        Args:
+            trial_id: Tune's.
+            suggestion: as `suggest` gave it. What lies before it and is lost will be suggested anew.
+        """
+        number, seeds = int(suggestion["trial"]), list(suggestion["seeds"])
+        heat = next(i for i, heat in enumerate(self._heats) if list(heat.seeds) == seeds)
+        if heat > 0:
+            self._policies[number - 1].round.course.races[suggestion["family"]].begin(number, heat)
+        else:
+            while len(self._policies) < number - 1:
+                self._lost.append(self._new_policy())
+            self._new_policy(suggestion)
+        self._runs[trial_id] = _Run(number, heat)
+
+    def knows(self, trial_id: str) -> bool:
+        """Whether one of Tune's trials was suggested by this searcher."""
+        return trial_id in self._runs
+
+    def _new_policy(self, known: Mapping[str, Any] | None = None) -> int:
+        """Suggest a policy, or the one that is `known` to have been suggested; its number."""
         number, place = divmod(len(self._policies), len(self._families))
         turn, place_of_student = divmod(number, len(self._courses))
         if place == 0:
-            self._begin_round(self._courses[place_of_student], first=turn == 0)
+            self._begin_round(self._courses[place_of_student], first=turn == 0, known=known)
         family, of_round = self._families[place], self._rounds[-1]
         course, space, shared = of_round.course, self._space, of_round.shared
-        if turn == 0:
+        if known is not None:
+            given = {name: known[name] for name, variable in space.variables(family).items() if variable.varies}
+        elif turn == 0:
             given = space.start(family)
         else:
             given = {name: value for name, value in shared.items() if space.shared[name].varies}
-        if family == "fixed" and turn < len(self._baselines):
+        if known is None and family == "fixed" and turn < len(self._baselines):
             given |= {"fixed.weight": self._baselines[turn]}
         study = course.families[family]
         study.enqueue_trial(given)
@@ -192,14 +222,25 @@ class FairSearch(Searcher):  # type: ignore[misc]
 
     def save(self, checkpoint_path: str) -> None:
         """Called by Tune for each snapshot."""
-        pathlib.Path(checkpoint_path).write_bytes(pickle.dumps(self.__dict__))
+        pathlib.Path(checkpoint_path).write_bytes(self.dump())
 
     def restore(self, checkpoint_path: str) -> None:
         """Called by Tune when it restores from a snapshot."""
-        self.__dict__.update(pickle.loads(pathlib.Path(checkpoint_path).read_bytes()))
+        self.load(pathlib.Path(checkpoint_path).read_bytes())
 
-    def _begin_round(self, course: _Course, *, first: bool) -> None:
-        if first:
+    def dump(self) -> bytes:
+        """All that this searcher knows."""
+        return pickle.dumps(self.__dict__)
+
+    def load(self, state: bytes) -> None:
+        """Go on from what `dump` gave."""
+        self.__dict__.update(pickle.loads(state))
+
+    def _begin_round(self, course: _Course, *, first: bool, known: Mapping[str, Any] | None) -> None:
+        if known is not None:
+            shared = self._space.shared.items()
+            course.rounds.enqueue_trial({name: known[name] for name, variable in shared if variable.varies})
+        elif first:
             course.rounds.enqueue_trial(self._space.start_shared())
         trial = course.rounds.ask()
         self._rounds.append(_Round(course, trial, self._space.suggest_shared(trial)))

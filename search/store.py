@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,8 @@ from search.snapshots import latest_state
 from search.tracking.uri import without_password
 
 SEARCH_FILE = "search.json"
+_SNAPSHOT = "experiment_state-"
+_TRIAL_FOLDER = re.compile(r"\d{4,}-")
 _FORMAT = 1
 _HEADER = (
     "name",
@@ -111,7 +114,7 @@ class SearchStore:
 
     def has_snapshot(self) -> bool:
         """Whether Tune has saved anything to resume from."""
-        return self._newest_snapshot() is not None
+        return any(name.startswith(_SNAPSHOT) for name in self._names(self.folder))
 
     def read_snapshot(self) -> str:
         """The newest state of the trials, as Tune's JSON.
@@ -121,24 +124,29 @@ class SearchStore:
         """
         if self.local_folder is not None and (state := latest_state(self.local_folder)) is not None:
             return state.read_text(encoding="utf-8")
-        newest = self._newest_snapshot()
-        if newest is None:
-            raise SearchError(f"the search {self.name!r} has saved no trials yet.")
-        return self.read_text(f"{self.folder}/{newest}")
+        return self.read_text(self.newest(_SNAPSHOT))
 
-    def _newest_snapshot(self) -> str | None:
-        names = [name for name in self._names(self.folder) if name.startswith("experiment_state-")]
-        return max(names, default=None)
+    def newest(self, prefix: str) -> str:
+        """The path of the newest of Tune's own files of a kind.
+
+        Raises:
+            SearchError: there is none.
+        """
+        name = max((name for name in self._names(self.folder) if name.startswith(prefix)), default=None)
+        if name is None:
+            raise SearchError(f"the search {self.name!r} has saved no trials yet.")
+        return f"{self.folder}/{name}"
+
+    def trial_folders(self) -> list[str]:
+        """The names of the folders that Tune's trials have begun, in the order of their numbers."""
+        return sorted(name for name in self._names(self.folder) if _TRIAL_FOLDER.match(name))
 
     def write_header(self, record: SearchRecord, launch: Launch) -> None:
         """Say what the search is and where it is tracked, replacing what was said before."""
         header = record.model_dump(mode="json", include=set(_HEADER))
         header.update(format=_FORMAT, tracking_uri=without_password(launch.tracking_uri), experiment=launch.experiment)
         self.filesystem.create_dir(self.folder, recursive=True)
-        temporary = f"{self.folder}/.{SEARCH_FILE}.tmp"
-        with self.filesystem.open_output_stream(temporary) as stream:
-            stream.write(json.dumps(header, indent=2, ensure_ascii=False).encode())
-        self.filesystem.move(temporary, f"{self.folder}/{SEARCH_FILE}")
+        self.replace(f"{self.folder}/{SEARCH_FILE}", json.dumps(header, indent=2, ensure_ascii=False).encode())
 
     def read_header(self) -> dict[str, Any]:
         """What `write_header` wrote.
@@ -174,8 +182,20 @@ class SearchStore:
 
     def read_text(self, path: str) -> str:
         """A file of the storage's file system."""
+        return self.read_bytes(path).decode()
+
+    def read_bytes(self, path: str) -> bytes:
+        """A file of the storage's file system."""
         with self.filesystem.open_input_stream(path) as stream:
-            return bytes(stream.readall()).decode()
+            return bytes(stream.readall())
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Write a file of the storage's file system as a whole."""
+        folder, _, name = path.rpartition("/")
+        temporary = f"{folder}/.{name}.tmp"
+        with self.filesystem.open_output_stream(temporary) as stream:
+            stream.write(content)
+        self.filesystem.move(temporary, path)
 
     def _kind(self, name: str) -> pyarrow.fs.FileType:
         return self.filesystem.get_file_info(f"{self.folder}/{name}").type

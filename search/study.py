@@ -21,9 +21,10 @@ from search.launch import Launch
 from search.preparation import Prepared, prepare
 from search.raysession import check_resources, ray_session
 from search.records import ENDED, SearchRecord, TrialRecord
+from search.recovery import recover
 from search.searcher import METRIC, FairSearch
 from search.sharing import check_shared
-from search.snapshots import SnapshotKeeper, put_back
+from search.snapshots import SnapshotKeeper
 from search.store import SearchStore
 from search.termination import terminated_like_interrupted
 from search.tracking import LiveProjection, TrackedConfirmation
@@ -174,8 +175,7 @@ def _fit(config: SearchConfig, launch: Launch, store: SearchStore, prepared: Pre
         {"cpu": config.resources.cpus_per_trial, "gpu": config.resources.gpus_per_trial},
     )
     if store.has_snapshot():
-        if store.local_folder is not None:
-            put_back(store.local_folder)
+        recover(store, config)
         tuner = tune.Tuner.restore(store.uri, trainable=trainable, resume_unfinished=True)
     else:
         tuner = tune.Tuner(
@@ -185,7 +185,6 @@ def _fit(config: SearchConfig, launch: Launch, store: SearchStore, prepared: Pre
                 mode="max",
                 search_alg=FairSearch(config),
                 num_samples=config.total_trials * len(config.heats),  # at most; the searcher tells when it is done
-                max_concurrent_trials=config.resources.max_concurrent,
                 reuse_actors=True,
                 trial_dirname_creator=_folder_name,
             ),
@@ -194,7 +193,8 @@ def _fit(config: SearchConfig, launch: Launch, store: SearchStore, prepared: Pre
                 storage_path=launch.storage_path,
                 callbacks=[watch],
                 verbose=0,
-                checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_at_end=True),
+                # With one to keep, every checkpoint would bring a snapshot of the whole search.
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=True),
                 # On a cluster a node may be lost, and its trials go on elsewhere; on one machine a failure is the
                 # trial's own and would only be repeated.
                 failure_config=tune.FailureConfig(max_failures=0 if launch.address is None else 2),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from search.racing import Standing, left_the_race
 from search.records import ENDED, SearchRecord, TrialRecord, TrialStatus
 from search.space import is_baseline
 from search.store import SearchStore
+from search.trial_files import trial_states
 from trainables.heats import join_heats
 from trainables.objective import Objective
 from trainables.records import HISTORY_FILE, TrialHistory
@@ -29,7 +29,7 @@ _STATUS: dict[str, TrialStatus] = {"TERMINATED": "finished", "ERROR": "failed", 
 
 
 def read_search(store: SearchStore) -> SearchRecord:
-    """A search with its trials, as Tune's last snapshot has them.
+    """A search with its trials, as Tune's last snapshot and the trials' own files have them.
 
     Raises:
         SearchError: there is no such search, or its header is damaged.
@@ -42,11 +42,11 @@ def read_search(store: SearchStore) -> SearchRecord:
 
 
 def _stored_trials(store: SearchStore) -> list[Trial]:
-    """Tune's trials from the newest snapshot, pointing at the folder where it lies now."""
+    """Tune's trials as they were last noted, pointing at the folder where it lies now."""
     trials = []
-    for state, metadata in json.loads(store.read_snapshot())["trial_data"]:
-        trial = Trial.from_json_state(state, stub=True)
-        trial.restore_run_metadata(metadata)
+    for stored in trial_states(store):
+        trial = Trial.from_json_state(stored.state, stub=True)
+        trial.restore_run_metadata(stored.metadata)
         storage = copy.copy(trial.storage)
         storage.storage_filesystem = store.filesystem
         storage.storage_fs_path, _, storage.experiment_dir_name = store.folder.rpartition("/")
@@ -97,26 +97,61 @@ def trial_records(heats: Iterable[HeatRecord], config: SearchConfig) -> tuple[Tr
     """The trials that these heats are part of, by number. Of a trial all heats must be there, and of a family all
     trials with the same student, since who left the race is seen from who went on.
     """
-    by_number: dict[int, list[HeatRecord]] = {}
+    book = TrialBook(config)
     for heat in heats:
-        by_number.setdefault(heat.number, []).append(heat)
-    for of_trial in by_number.values():
-        of_trial.sort(key=lambda heat: heat.suggestion["seeds"])
-    standings: dict[tuple[str, str], list[Standing]] = {}
-    for number, of_trial in by_number.items():
-        suggestion = of_trial[0].suggestion
-        race = str(suggestion.get("student", BASE_STUDENT)), str(suggestion["family"])
-        standings.setdefault(race, []).append(
-            Standing(
-                number,
-                heats_begun=len(of_trial),
-                heats_ended=sum(heat.status == "finished" for heat in of_trial),
-                failed=any(heat.status == "failed" for heat in of_trial),
-            )
+        book.note(heat)
+    return book.records()
+
+
+class TrialBook:
+    """Trials heat by heat, as they come.
+
+    Args:
+        config: of their search.
+    """
+
+    def __init__(self, config: SearchConfig) -> None:
+        self._config = config
+        self._objective = config.base_trial().objective
+        self._heats: dict[int, list[HeatRecord]] = {}
+        self._races: dict[tuple[str, str], dict[int, Standing]] = {}
+        self._out: dict[tuple[str, str], set[int]] = {}
+
+    def note(self, heat: HeatRecord) -> None:
+        """Take in a heat, or what has become of it."""
+        of_trial = [other for other in self._heats.get(heat.number, ()) if other.trial_id != heat.trial_id]
+        of_trial = sorted([*of_trial, heat], key=lambda other: other.suggestion["seeds"])
+        self._heats[heat.number] = of_trial
+        self._races.setdefault(_race_of(heat), {})[heat.number] = Standing(
+            heat.number,
+            heats_begun=len(of_trial),
+            heats_ended=sum(heat.status == "finished" for heat in of_trial),
+            failed=any(heat.status == "failed" for heat in of_trial),
         )
-    out = {number for race in standings.values() for number in left_the_race(race, config.heats)}
-    objective = config.base_trial().objective
-    return tuple(_trial_record(by_number[n], config, objective, eliminated=n in out) for n in sorted(by_number))
+
+    def changed(self, heat: HeatRecord) -> list[TrialRecord]:
+        """Take in a heat: its trial's record, and those of the trials that leave the race or come back by it."""
+        self.note(heat)
+        race = _race_of(heat)
+        before, now = self._out.get(race, set()), self._left(race)
+        self._out[race] = now
+        return [self._record(number, now) for number in sorted({heat.number} | (before ^ now))]
+
+    def records(self) -> tuple[TrialRecord, ...]:
+        """All trials, by number."""
+        out = {number for race in self._races for number in self._left(race)}
+        return tuple(self._record(number, out) for number in sorted(self._heats))
+
+    def _left(self, race: tuple[str, str]) -> set[int]:
+        return left_the_race(self._races[race].values(), self._config.heats)
+
+    def _record(self, number: int, out: set[int]) -> TrialRecord:
+        return _trial_record(self._heats[number], self._config, self._objective, eliminated=number in out)
+
+
+def _race_of(heat: HeatRecord) -> tuple[str, str]:
+    """Student and family."""
+    return str(heat.suggestion.get("student", BASE_STUDENT)), str(heat.suggestion["family"])
 
 
 def _trial_record(

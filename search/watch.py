@@ -13,7 +13,8 @@ from ray import tune
 from search.config import SearchConfig
 from search.records import TrialRecord, TrialStatus
 from search.snapshots import SnapshotKeeper
-from search.trials import HeatRecord, heat_record, trial_records
+from search.trial_files import drop_older_checkpoints, note_trial
+from search.trials import TrialBook, heat_record
 
 TrialListener = Callable[[TrialRecord], None]
 
@@ -44,7 +45,13 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self._listeners = listeners
         self._tick = tick
         self._last_tick = 0.0
-        self._heats: dict[str, HeatRecord] = {}
+        self._book = TrialBook(config)
+        self._known: set[str] = set()
+        """Tune's trials that are in the book."""
+        self._noted: set[str] = set()
+        """Those that have a file in their folder."""
+        self._ended: list[Any] = []
+        """Those that ended in this step of Tune's loop, but have not noted it."""
         self._told: dict[str, TrialStatus] = {trial.trial_id: trial.status for trial in earlier}
         Watch._current = self
 
@@ -61,14 +68,17 @@ class Watch(tune.Callback):  # type: ignore[misc]
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         # Also called for a trial that is stopped with the whole search.
         if (trial.last_result or {}).get("done"):
+            self._ended.append(trial)
             self._tell(trials, trial, "finished")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
+        self._ended.append(trial)
         self._tell(trials, trial, "failed")
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
         if trials:
             self._staging = pathlib.Path(trials[0].storage.experiment_driver_staging_path)
+        self._note(trials)
         self.keep_snapshot()
         now = time.monotonic()
         if now - self._last_tick >= 0.25:
@@ -80,16 +90,33 @@ class Watch(tune.Callback):  # type: ignore[misc]
         if self._keeper is not None and self._staging is not None:
             self._keeper.keep(self._staging)
 
+    def _note(self, trials: list[Any]) -> None:
+        """Let the new trials and those that ended say so in their folders: Tune's last snapshot may be seconds old."""
+        new = []
+        if len(trials) > len(self._noted):
+            new = [t for t in trials if t.trial_id not in self._noted and t.storage.trial_dir_name]
+        ended, self._ended = self._ended, []
+        for trial in [*new, *ended]:
+            self._noted.add(trial.trial_id)
+            if trial.is_finished() and trial not in ended:
+                continue  # in an earlier run of the search
+            try:
+                note_trial(trial)
+                if trial in ended:
+                    drop_older_checkpoints(trial)
+            except OSError as error:
+                _log.warning("trial %s could not be noted: %s", trial.trial_id, error)
+
     def _tell(self, trials: list[Any], trial: Any, status: TrialStatus) -> None:
         """Pass on what changed; the status is what the event says, since Tune sets its own only afterwards."""
         try:
-            heat = self._heats[trial.trial_id] = heat_record(trial, status)
-            for other in trials:  # those that an earlier run of the search left
-                if other.trial_id not in self._heats:
-                    self._heats[other.trial_id] = heat_record(other)
-            family = heat.suggestion["family"]
-            heats = (other for other in self._heats.values() if other.suggestion["family"] == family)
-            records = trial_records(heats, self._config)
+            heat = heat_record(trial, status)
+            if len(self._known) < len(trials):
+                for other in trials:  # new ones, and those that an earlier run of the search left
+                    if other.trial_id not in self._known:
+                        self._book.note(heat_record(other))
+                        self._known.add(other.trial_id)
+            records = self._book.changed(heat)
         except (OSError, ValueError) as error:
             # The storage hiccuped. What is shown live may lack this; the search goes on, and reads it again at its end.
             _log.warning("trial %s could not be read: %s", trial.trial_id, error)

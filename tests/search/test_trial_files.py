@@ -1,0 +1,178 @@
+"""Trials that a snapshot does not know of yet, or knows as running, and the searcher that is told of them."""
+
+import json
+import pathlib
+import shutil
+
+import pytest
+from ray.train._internal.storage import StorageContext
+from ray.tune import PlacementGroupFactory
+from ray.tune.experiment import Trial
+from ray.tune.registry import register_trainable
+
+from search.config import load_config
+from search.errors import SearchError
+from search.recovery import recover
+from search.searcher import FairSearch
+from search.store import SearchStore
+from search.trial_files import TRIAL_FILE, TrialState, drop_older_checkpoints, note_trial, trial_states
+
+CONFIG = load_config(
+    "digits-quick", ['families=["fixed", "norm_balance"]', "trials_per_family=6", "replicates=3", "racing=true"]
+)
+SESSION = "2026-01-01_00-00-00"
+
+
+class Driver:
+    """What Tune and the watch do to a search's folder, without processes."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder, self.searcher, self.trials = folder, FairSearch(CONFIG), {}
+        register_trainable("nothing", lambda config: None)
+
+    def begin(self, count: int = 1) -> list[str]:
+        begun = []
+        for _ in range(count):
+            trial_id = f"{len(self.trials):08x}"
+            suggestion = self.searcher.suggest(trial_id)
+            trial = Trial(
+                "nothing",
+                config=suggestion,
+                trial_id=trial_id,
+                storage=StorageContext(storage_path=str(self.folder), experiment_dir_name="race"),
+            )
+            trial.placement_group_factory = PlacementGroupFactory([{"CPU": 1}])
+            folder = f"{suggestion['trial']:04d}-{suggestion['family']}-{trial_id}"
+            trial.relative_logdir = trial.storage.trial_dir_name = folder
+            self.trials[trial_id] = trial
+            note_trial(trial)
+            begun.append(trial_id)
+        return begun
+
+    def end(self, trial_id: str, score: float | None) -> None:
+        trial = self.trials[trial_id]
+        self.searcher.on_trial_complete(trial_id, None if score is None else {"score": score}, error=score is None)
+        trial.set_status(Trial.ERROR if score is None else Trial.TERMINATED)
+        if score is not None:
+            trial.update_last_result({"score": score, "training_iteration": 1, "done": True})
+        note_trial(trial)
+
+    def snapshot(self) -> None:
+        states = [trial.get_json_state() for trial in self.trials.values()]
+        folder = self.folder / "race"
+        (folder / f"experiment_state-{SESSION}.json").write_text(json.dumps({"trial_data": states, "runner_data": {}}))
+        (folder / f"searcher-state-{SESSION}.pkl").write_bytes(self.searcher.dump())
+
+    def recovered(self) -> tuple[SearchStore, FairSearch]:
+        store = SearchStore(str(self.folder), "race")
+        recover(store, CONFIG)
+        searcher = FairSearch(CONFIG)
+        searcher.load((self.folder / "race" / f"searcher-state-{SESSION}.pkl").read_bytes())
+        return store, searcher
+
+
+@pytest.fixture
+def driver(tmp_path):
+    return Driver(tmp_path)
+
+
+def statuses(store):
+    return {state.trial_id: json.loads(state.state)["status"] for state in trial_states(store)}
+
+
+def test_what_happened_after_the_snapshot_is_not_lost(driver):
+    first, second, third = driver.begin(3)
+    driver.end(first, 0.5)
+    driver.snapshot()
+    driver.end(second, 0.6)
+    fourth, fifth = driver.begin(2)
+    driver.end(fifth, None)
+
+    store, searcher = driver.recovered()
+    assert statuses(store) == {
+        first: "TERMINATED",
+        second: "TERMINATED",
+        third: "PENDING",
+        fourth: "PENDING",
+        fifth: "ERROR",
+    }
+    # Tune reads its own file, the searcher is the one that knew all.
+    stored = json.loads((driver.folder / "race" / f"experiment_state-{SESSION}.json").read_text())["trial_data"]
+    assert [TrialState(*pair).trial_id for pair in stored] == [first, second, third, fourth, fifth]
+    assert searcher.suggest("next")["trial"] == 6
+    told = [
+        [(trial.params, trial.value, trial.state) for trial in course.families[family].trials]
+        for s in (searcher, driver.searcher)
+        for course in s._courses
+        for family in CONFIG.families
+    ]
+    assert told[:2] == [[*trials[:2], *told[i][2:]] for i, trials in enumerate(told[2:])]
+
+
+def test_a_race_goes_on_where_it_was(driver):
+    """Heats that were earned after the snapshot are not given away twice."""
+    numbers = driver.begin(12)
+    driver.snapshot()
+    for place, trial_id in enumerate(numbers):
+        driver.end(trial_id, 0.5 + 0.01 * place)
+    second_heat = driver.begin(3)
+    driver.end(second_heat[0], 0.7)
+
+    _, searcher = driver.recovered()
+    given = {driver.trials[trial_id].config["trial"] for trial_id in second_heat}
+    expected = driver.searcher
+    for name in ("next", "last"):
+        mine, theirs = searcher.suggest(name), expected.suggest(name)
+        assert mine == theirs
+        assert mine is None or mine["trial"] not in given
+
+
+def test_a_suggestion_that_is_recalled_is_the_one_that_was_made(driver):
+    driver.begin(2)
+    driver.snapshot()
+    later = driver.begin(6)
+    _, searcher = driver.recovered()
+    for trial_id in later:
+        number = driver.trials[trial_id].config["trial"]
+        assert searcher._policies[number - 1].suggestion == driver.searcher._policies[number - 1].suggestion
+    assert all(searcher.knows(trial_id) for trial_id in later)
+
+
+def test_recovering_twice_changes_nothing(driver):
+    driver.begin(2)
+    driver.snapshot()
+    driver.end(driver.begin()[0], 0.5)
+    store, _ = driver.recovered()
+    once = statuses(store)
+    again, searcher = driver.recovered()
+    assert statuses(again) == once
+    assert searcher.suggest("next")["trial"] == 4
+
+
+def test_a_damaged_file_says_what_to_do_and_what_is_lost_is_suggested_anew(driver):
+    driver.begin()
+    driver.snapshot()
+    (lost,), (kept,) = driver.begin(), driver.begin()
+    path = next((driver.folder / "race").glob(f"*-{lost}")) / TRIAL_FILE
+    path.write_text("{")
+    with pytest.raises(SearchError, match=f"{path}.*damaged.*Delete its folder"):
+        driver.recovered()
+    shutil.rmtree(path.parent)
+    store, searcher = driver.recovered()
+    assert lost not in statuses(store)
+    assert searcher.knows(kept)
+    assert [searcher.suggest(name)["trial"] for name in ("next", "last")] == [2, 4]
+
+
+def test_of_an_ended_trial_only_the_last_checkpoint_stays(driver):
+    (trial_id,) = driver.begin()
+    folder = next((driver.folder / "race").glob(f"*-{trial_id}"))
+    for name in ("checkpoint_000001", "checkpoint_000002"):
+        (folder / name).mkdir()
+
+    class Stored:
+        storage = driver.trials[trial_id].storage
+        checkpoint = type("Checkpoint", (), {"path": str(folder / "checkpoint_000002")})()
+
+    drop_older_checkpoints(Stored)
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint_000002", TRIAL_FILE]
