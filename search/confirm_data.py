@@ -16,7 +16,7 @@ from search.config import SearchConfig
 from search.launch import Launch
 from search.preparation import PreparationListener, foundation_of, in_cluster
 from trainables.assets import Dataset, Split, TrialAssets
-from trainables.datasets import load_dataset
+from trainables.datasets import add_images, load_dataset
 from trainables.device import select_compute
 from trainables.targets import compute_assets, compute_logits
 from trainables.teacher import TeacherProgress, prepare_teacher
@@ -85,6 +85,6 @@ def _ground(
 
 def _digest(split: Split) -> str:
     digest = hashlib.sha256(f"{split.images.shape}".encode())
-    for array in (split.images, split.labels):
-        digest.update(np.ascontiguousarray(array).data)
+    add_images(digest, split.images)
+    digest.update(np.ascontiguousarray(split.labels).data)
     return digest.hexdigest()

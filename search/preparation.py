@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
 import torch
 
 from policies.errors import KDPolicySearchError
@@ -19,7 +18,7 @@ from search.launch import Launch
 from search.records import StudentSize
 from trainables.assets import Dataset, TrialAssets
 from trainables.corruption import Corruption
-from trainables.datasets import dataset_fingerprint, load_dataset
+from trainables.datasets import add_images, dataset_fingerprint, load_dataset
 from trainables.device import select_compute
 from trainables.evaluation import try_out
 from trainables.kpi import count_flops
@@ -133,7 +132,7 @@ def teach(
 def foundation_of(config: SearchConfig, dataset: Dataset, teacher: Teacher) -> str:
     """A digest of all that trials share, in hexadecimal; see `Prepared.foundation`."""
     foundation = hashlib.sha256(f"{teacher.key} {dataset_fingerprint(dataset)} ".encode())
-    foundation.update(np.ascontiguousarray(dataset.train.images).data)
+    add_images(foundation, dataset.train.images)
     if config.corruption is not None:
         foundation.update(config.corruption.model_dump_json().encode())
     return foundation.hexdigest()

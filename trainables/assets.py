@@ -3,7 +3,8 @@
 N: training pictures; V: views of each (1 without augmentation); M: validation pictures; C: classes; K: channels;
 H, W: height and width in pixels.
 
-Arrays are NumPy so that Ray's object store can hand them to every trial of a node without a copy.
+Arrays are NumPy so that Ray's object store can hand them to every trial of a node without a copy. Pictures too many for
+memory stay in a file that trials map instead.
 """
 
 from __future__ import annotations
@@ -13,20 +14,30 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from trainables.mapped_images import MappedImages
+
+Images = npt.NDArray[np.uint8] | MappedImages
+"""Pictures as stored, uint8 [N, K, H, W], in memory or in a file. Both give an array for a slice or for indices."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
     """Pictures as stored, uint8 [N, K, H, W], and labels, int64 [N] in [0, C)."""
 
-    images: npt.NDArray[np.uint8]
+    images: Images
     labels: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, indices: npt.NDArray[np.int64]) -> Split:
-        """The pictures at `indices`, in that order."""
-        return Split(images=self.images[indices], labels=self.labels[indices])
+        """The pictures at `indices`, in that order; those in a file stay there."""
+        images = self.images.select(indices) if isinstance(self.images, MappedImages) else self.images[indices]
+        return Split(images=images, labels=self.labels[indices])
+
+    def in_memory(self) -> Split:
+        """The same pictures, all read; itself if they are in memory."""
+        return Split(images=self.images[:], labels=self.labels) if isinstance(self.images, MappedImages) else self
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -28,12 +28,13 @@ from trainables.evaluation import Evaluation, EvaluationSet, evaluate
 from trainables.models import create_model
 from trainables.normalization import as_tensor, normalise
 from trainables.optimization import create_optimizer, create_schedule
+from trainables.streamed_images import gather, on_device
 
 _CHECK_EVERY_ON_GPU = 10
 
 
 class DeviceAssets:
-    """A trial's shared data as tensors on its device. On a CPU nothing is copied."""
+    """A trial's shared data on its device. On a CPU nothing is copied, and pictures in a file stay there anywhere."""
 
     def __init__(self, assets: TrialAssets, compute: Compute) -> None:
         def tensor(array: np.ndarray[Any, Any]) -> Tensor:
@@ -42,7 +43,7 @@ class DeviceAssets:
         self.compute = compute
         self.image_shape = assets.image_shape
         self.classes = len(assets.classes)
-        self.images = tensor(assets.train.images)
+        self.images = on_device(assets.train.images, compute.device)
         self.labels = tensor(assets.train.labels)
         self.targets = tensor(assets.train_targets)
         self.mean = tensor(assets.mean)
@@ -57,7 +58,7 @@ class DeviceAssets:
     def evaluation_set(self, split: Split, teacher_logits: np.ndarray[Any, Any]) -> EvaluationSet:
         """A set of pictures to judge networks on, with the teacher's logits on them, [N, C], on this device."""
         return EvaluationSet(
-            images=as_tensor(split.images).to(self.compute.device),
+            images=on_device(split.images, self.compute.device),
             labels=as_tensor(split.labels).to(self.compute.device),
             teacher_logits=as_tensor(teacher_logits).to(self.compute.device),
             classes=self._class_names,
@@ -159,15 +160,36 @@ class Replicate:
             order: int64 [S·B], training pictures, S batches after one another.
             epoch: from 0; decides the view and what is broken.
         """
-        data = self.data
-        view = epoch % self.augmentation.views
-        targets = data.targets[epoch % len(data.targets)]
+        return self.batches_of(self.sources(order, epoch), epoch)
+
+    def sources(self, order: Tensor, epoch: int) -> Tensor:
+        """Which pictures the batches of an epoch are made of: int64 [3, S, B] on the CPU.
+
+        Args:
+            order: as for `batches_in`.
+            epoch: likewise.
+
+        Returns:
+            The training pictures that images, labels and targets are taken from.
+        """
         sources = [order, order, order]
         if self.corruption is not None:
             sources[1:] = map(torch.from_numpy, self.corruption.sources(order.numpy(), epoch))
-        on_device = torch.stack(sources).to(data.compute.device)
-        for pictures, label_sources, target_sources in on_device.view(3, -1, self.batch_size).unbind(1):
-            images = self.augmentation.apply(data.images[pictures], pictures, view)
+        return torch.stack(sources).view(3, -1, self.batch_size)
+
+    def batches_of(self, sources: Tensor, epoch: int) -> Iterator[Batch]:
+        """Batches of any size.
+
+        Args:
+            sources: as `sources` gives them, of one replicate or of several next to one another.
+            epoch: from 0; decides the view.
+        """
+        data = self.data
+        view = epoch % self.augmentation.views
+        targets = data.targets[epoch % len(data.targets)]
+        for here, there in zip(sources[0], sources.to(data.compute.device).unbind(1), strict=True):
+            pictures, label_sources, target_sources = there
+            images = self.augmentation.apply(gather(data.images, here, pictures), pictures, view)
             yield Batch(
                 images=data.prepare(images),
                 labels=data.labels[label_sources],

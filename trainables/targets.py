@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from trainables.assets import Dataset, TrialAssets
+from trainables.assets import Dataset, Images, TrialAssets
 from trainables.augmentation import Augmentation
 from trainables.config import AugmentationSettings
 from trainables.errors import ModelError
@@ -60,7 +60,7 @@ def compute_assets(
 
 def compute_logits(
     module: nn.Module,
-    images: npt.NDArray[np.uint8],
+    images: Images,
     dataset: Dataset,
     device: torch.device,
     views: Augmentation | None = None,

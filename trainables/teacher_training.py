@@ -1,4 +1,4 @@
-"""Trains a teacher on pictures in memory, and keeps it in a file."""
+"""Trains a teacher, and keeps it in a file."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from trainables.errors import CheckpointError, ModelError
 from trainables.models import create_model
 from trainables.normalization import as_tensor, normalise
 from trainables.optimization import create_optimizer, create_schedule
+from trainables.streamed_images import gather, on_device
 from trainables.teacher import TeacherProgress
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _train(
     assert training is not None
     device = compute.device
     module.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    images, labels = as_tensor(dataset.pool.images).to(device), as_tensor(dataset.pool.labels).to(device)
+    images, labels = on_device(dataset.pool.images, device), as_tensor(dataset.pool.labels).to(device)
     mean, std = as_tensor(dataset.mean).to(device), as_tensor(dataset.std).to(device)
     views = Augmentation(settings.augmentation, len(images), mean=dataset.mean, device=device)
     batches = math.ceil(len(images) / training.batch_size)
@@ -79,10 +80,12 @@ def _train(
     clock = _Clock(training.epochs, listen)
     for epoch in range(training.epochs):
         totals = torch.zeros(3, device=device)  # loss, hits and pictures of this epoch
-        shuffled = torch.randperm(len(images), generator=order).to(device)
+        shuffled = torch.randperm(len(images), generator=order)
+        there = shuffled.to(device)
         # Parts that differ by one picture at most: a remainder of one would break batch normalisation.
-        for number, indices in enumerate(shuffled.tensor_split(batches), start=1):
-            batch = views.apply(images[indices], indices, epoch % views.views)
+        parts = zip(shuffled.tensor_split(batches), there.tensor_split(batches), strict=True)
+        for number, (here, indices) in enumerate(parts, start=1):
+            batch = views.apply(gather(images, here, indices), indices, epoch % views.views)
             inputs = normalise(batch, mean, std).contiguous(memory_format=torch.channels_last)
             with compute.autocast():
                 logits = module(inputs)

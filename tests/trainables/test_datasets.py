@@ -318,10 +318,15 @@ class TestCIFAR:
             load_dataset(DataSettings(name="cifar10", root=str(tmp_path), validation_size=50), default_root=tmp_path)
 
 
+def apart(folder: Path) -> Path:
+    """A place for decoded pictures, which must not lie among the pictures."""
+    return folder.with_name(f"{folder.name}-data")
+
+
 class TestImageFolder:
     def test_a_test_set_is_split_off_where_there_is_none(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)
-        dataset = load_dataset(pictures_settings(tmp_path), default_root=tmp_path)
+        dataset = load_dataset(pictures_settings(tmp_path), default_root=apart(tmp_path))
         assert [len(s) for s in (dataset.pool, dataset.validation, dataset.test)] == [12, 4, 4]
         assert dataset.classes == ("cat", "dog")
         assert dataset.image_shape == (3, 64, 64)
@@ -330,14 +335,14 @@ class TestImageFolder:
         for name, count in (("train", 10), ("val", 3), ("test", 5)):
             write_pictures(tmp_path / name, count=count)
         settings = pictures_settings(tmp_path, image_size=8, channels=1, validation_size=500)
-        check_dataset(settings, tmp_path)
-        dataset = load_dataset(settings, default_root=tmp_path)
+        check_dataset(settings, apart(tmp_path))
+        dataset = load_dataset(settings, default_root=apart(tmp_path))
         assert [len(s) for s in (dataset.pool, dataset.validation, dataset.test)] == [20, 6, 10]
         assert dataset.image_shape == (1, 8, 8)
 
     def test_a_class_may_be_called_train(self, tmp_path: Path) -> None:
         write_pictures(tmp_path, classes=("car", "train"))
-        assert load_dataset(pictures_settings(tmp_path), default_root=tmp_path).classes == ("car", "train")
+        assert load_dataset(pictures_settings(tmp_path), default_root=apart(tmp_path)).classes == ("car", "train")
 
     def test_the_middle_of_the_scaled_picture_is_kept(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)
@@ -345,7 +350,7 @@ class TestImageFolder:
         pixels[:, 10:20] = (10, 20, 30)  # the middle third, which is what a square keeps
         for path in tmp_path.rglob("*.png"):
             Image.fromarray(pixels).save(path)
-        dataset = load_dataset(pictures_settings(tmp_path, image_size=10), default_root=tmp_path)
+        dataset = load_dataset(pictures_settings(tmp_path, image_size=10), default_root=apart(tmp_path))
         np.testing.assert_array_equal(dataset.pool.images[0].transpose(1, 2, 0), pixels[:, 10:20])
 
     def test_pictures_of_every_kind_become_one_kind(self, tmp_path: Path) -> None:
@@ -359,7 +364,7 @@ class TestImageFolder:
         palette.save(folder / "palette.png", transparency=bytes(256))
         palette.save(folder / "animated.gif")
         settings = pictures_settings(tmp_path, image_size=8, validation_size=2, test_size=2)
-        dataset = load_dataset(settings, default_root=tmp_path)
+        dataset = load_dataset(settings, default_root=apart(tmp_path))
         every = np.concatenate([dataset.pool.images, dataset.validation.images, dataset.test.images])
         assert (np.abs(every.astype(int) - 200) <= 2).all(axis=(1, 2, 3)).sum() == 5
 
@@ -371,7 +376,7 @@ class TestImageFolder:
         exif[0x0112] = 3  # upside down
         for path in tmp_path.rglob("*.png"):
             Image.fromarray(pixels).save(path, exif=exif)
-        dataset = load_dataset(pictures_settings(tmp_path, image_size=8, channels=1), default_root=tmp_path)
+        dataset = load_dataset(pictures_settings(tmp_path, image_size=8, channels=1), default_root=apart(tmp_path))
         np.testing.assert_array_equal(dataset.pool.images[0, 0], pixels[::-1])
 
     def test_hidden_and_other_files_are_passed_over(self, tmp_path: Path) -> None:
@@ -379,15 +384,15 @@ class TestImageFolder:
         (tmp_path / "cat" / "notes.txt").write_text("no picture")
         (tmp_path / "cat" / "._0.png").write_bytes(b"no picture")
         (tmp_path / ".cache").mkdir()
-        assert len(load_dataset(pictures_settings(tmp_path), default_root=tmp_path).pool) == 12
+        assert len(load_dataset(pictures_settings(tmp_path), default_root=apart(tmp_path)).pool) == 12
 
     def test_an_unreadable_picture_is_named(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)
         whole = (tmp_path / "dog" / "3.png").read_bytes()
         (tmp_path / "dog" / "3.png").write_bytes(whole[: len(whole) // 2])
-        check_dataset(pictures_settings(tmp_path), tmp_path)
+        check_dataset(pictures_settings(tmp_path), apart(tmp_path))
         with pytest.raises(DataError, match=r"the picture '.*dog/3\.png' cannot be read .*replace it or remove it"):
-            load_dataset(pictures_settings(tmp_path), default_root=tmp_path)
+            load_dataset(pictures_settings(tmp_path), default_root=apart(tmp_path))
 
     @pytest.mark.parametrize(
         ("classes", "message"),
@@ -396,35 +401,35 @@ class TestImageFolder:
     def test_too_few_classes_are_an_error(self, tmp_path: Path, classes: tuple[str, ...], message: str) -> None:
         write_pictures(tmp_path, classes=classes)
         with pytest.raises(DataError, match=message):
-            check_dataset(pictures_settings(tmp_path), tmp_path)
+            check_dataset(pictures_settings(tmp_path), apart(tmp_path))
 
     def test_an_empty_class_is_named(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)
         (tmp_path / "fish").mkdir()
         with pytest.raises(DataError, match=r"class folder '.*fish' holds no picture"):
-            check_dataset(pictures_settings(tmp_path), tmp_path)
+            check_dataset(pictures_settings(tmp_path), apart(tmp_path))
 
     def test_a_missing_root_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"`root` must be a folder of pictures.*nowhere"):
-            check_dataset(pictures_settings(tmp_path / "nowhere"), tmp_path)
+            check_dataset(pictures_settings(tmp_path / "nowhere"), apart(tmp_path))
 
     def test_different_classes_in_train_and_test_are_named(self, tmp_path: Path) -> None:
         write_pictures(tmp_path / "train")
         write_pictures(tmp_path / "test", classes=("cat", "dogs"))
         with pytest.raises(DataError, match=r"only one of them has 'dog', 'dogs'"):
-            check_dataset(pictures_settings(tmp_path), tmp_path)
+            check_dataset(pictures_settings(tmp_path), apart(tmp_path))
 
     def test_too_few_pictures_for_the_default_validation_size_are_told(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)
         with pytest.raises(DataError, match=r"`validation_size` must be at most 16 .* but got 500; lower it"):
-            check_dataset(DataSettings(name="image-folder", root=str(tmp_path)), tmp_path)
+            check_dataset(DataSettings(name="image-folder", root=str(tmp_path)), apart(tmp_path))
 
     def test_a_class_of_one_picture_is_named(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)
         for index in range(1, 10):
             (tmp_path / "dog" / f"{index}.png").unlink()
         with pytest.raises(DataError, match=r"class 'dog' has 1 training pictures, but at least 2"):
-            load_dataset(pictures_settings(tmp_path, validation_size=2), default_root=tmp_path)
+            load_dataset(pictures_settings(tmp_path, validation_size=2), default_root=apart(tmp_path))
 
     def test_a_rare_class_absent_from_the_training_set_is_named(self, tmp_path: Path) -> None:
         write_pictures(tmp_path, count=40)
@@ -432,7 +437,7 @@ class TestImageFolder:
             (tmp_path / "dog" / f"{index}.png").unlink()
         settings = pictures_settings(tmp_path, validation_size=4, test_size=8, train_size=3)
         with pytest.raises(DataError, match=r"the 3 training pictures hold none of class 'dog'"):
-            load_dataset(settings, default_root=tmp_path)
+            load_dataset(settings, default_root=apart(tmp_path))
 
 
 def test_checking_a_data_set_loads_no_heavy_package() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from trainables.assets import Split
 from trainables.config import DataSettings
-from trainables.datasets.source import Counts, Pictures, Progress, Source
+from trainables.datasets.source import Counts, Pictures, Places, Progress, Source
 from trainables.errors import DataError
 
 _SHAPE = (3, 32, 32)
@@ -75,12 +75,14 @@ _CIFAR100 = _Variant(
 
 
 def _source(variant: _Variant) -> Source:
-    def look(settings: DataSettings, root: Path) -> Counts:
+    def look(settings: DataSettings, places: Places) -> Counts:
+        root = places.root
         if _find(variant, root) is None and not settings.download:
             raise DataError(f"{variant.title} is not here and `download` is false. {_remedy(variant, root)}")
         return Counts(classes=variant.classes, training=50_000, test=10_000)
 
-    def read(settings: DataSettings, root: Path, progress: Progress) -> Pictures:
+    def read(settings: DataSettings, places: Places, progress: Progress) -> Pictures:
+        root = places.root
         folder = _find(variant, root)
         if folder is None and settings.download:
             progress(f"Downloading {variant.title} (170 MB) to {root}")

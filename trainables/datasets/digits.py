@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from trainables.assets import Split
 from trainables.config import DataSettings
-from trainables.datasets.source import Counts, Pictures, Progress, Source
+from trainables.datasets.source import Counts, Pictures, Places, Progress, Source
 
 _TEST_SIZE = 497  # leaves 1,300: 500 to validate and 800 to train
 _LEVELS = 15  # stored levels are 0..16; times 15 they fill 0..240 of a byte
 
 
-def _look(_settings: DataSettings, _root: Path) -> Counts:
+def _look(_settings: DataSettings, _places: Places) -> Counts:
     return Counts(classes=10, training=1797, default_test_size=_TEST_SIZE)
 
 
-def _read(_settings: DataSettings, _root: Path, _progress: Progress) -> Pictures:
+def _read(_settings: DataSettings, _places: Places, _progress: Progress) -> Pictures:
     from sklearn.datasets import load_digits  # here: it costs a second to import
 
     digits = load_digits()

@@ -13,7 +13,7 @@ import numpy as np
 from trainables.assets import Split
 from trainables.config import DataSettings
 from trainables.datasets.idx import read_idx
-from trainables.datasets.source import Counts, Pictures, Progress, Source
+from trainables.datasets.source import Counts, Pictures, Places, Progress, Source
 from trainables.errors import DataError
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -22,13 +22,15 @@ _CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Sh
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
-def _look(settings: DataSettings, root: Path) -> Counts:
+def _look(settings: DataSettings, places: Places) -> Counts:
+    root = places.root
     if _find(root) is None and not settings.download:
         raise DataError(f"Fashion-MNIST is not here and `download` is false. {_remedy(root)}")
     return Counts(classes=len(_CLASSES), training=60_000, test=10_000)
 
 
-def _read(settings: DataSettings, root: Path, progress: Progress) -> Pictures:
+def _read(settings: DataSettings, places: Places, progress: Progress) -> Pictures:
+    root = places.root
     if _find(root) is None and settings.download:
         progress(f"Downloading Fashion-MNIST (31 MB) to {root}")
         _download(root)

@@ -7,32 +7,29 @@ root/train/<class>/*.jpg                  and, if there are any, root/test and r
 from __future__ import annotations
 
 import os
-import struct
-import zlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from trainables.assets import Split
 from trainables.config import DataSettings
-from trainables.datasets.source import Counts, Pictures, Progress, Source
+from trainables.datasets.picture_cache import decoded_images
+from trainables.datasets.source import Counts, Pictures, Places, Progress, Source
 from trainables.errors import DataError
 
 _SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"))
 _DEFAULT_SIZE = 64
 _DEFAULT_CHANNELS = 3
 _TEST_SHARE = 5  # one picture in five is split off where there is no test folder
-_REPORT_EVERY = 1000
 
-_Files = dict[str, list[Path]]
-"""Pictures by class, both sorted."""
+_Files = dict[str, list[str]]
+"""Pictures by class, both sorted; as `root` names them, with `/` between folders."""
 
 
-def _look(_settings: DataSettings, root: Path) -> Counts:
-    sets = _find_sets(root)
+def _look(_settings: DataSettings, places: Places) -> Counts:
+    _check_apart(places)
+    sets = _find_sets(places.root)
     return Counts(
         classes=len(sets["train"]),
         training=_size(sets["train"]),
@@ -42,11 +39,22 @@ def _look(_settings: DataSettings, root: Path) -> Counts:
     )
 
 
-def _read(settings: DataSettings, root: Path, progress: Progress) -> Pictures:
-    sets = _find_sets(root)
-    size = settings.image_size or _DEFAULT_SIZE
-    channels = settings.channels or _DEFAULT_CHANNELS
-    splits = {name: _decode_all(files, size, channels, progress) for name, files in sets.items()}
+def _read(settings: DataSettings, places: Places, progress: Progress) -> Pictures:
+    _check_apart(places)
+    sets = _find_sets(places.root)
+    images = decoded_images(
+        [name for files in sets.values() for names in files.values() for name in names],
+        root=places.root,
+        size=settings.image_size or _DEFAULT_SIZE,
+        channels=settings.channels or _DEFAULT_CHANNELS,
+        cache=places.decoded,
+        progress=progress,
+    )
+    splits, begin = {}, 0
+    for name, files in sets.items():
+        labels = np.repeat(np.arange(len(files), dtype=np.int64), [len(names) for names in files.values()])
+        splits[name] = Split(images=images.select(np.arange(begin, begin + len(labels))), labels=labels)
+        begin += len(labels)
     return Pictures(
         classes=tuple(sets["train"]),
         training=splits["train"],
@@ -56,19 +64,28 @@ def _read(settings: DataSettings, root: Path, progress: Progress) -> Pictures:
     )
 
 
+def _check_apart(places: Places) -> None:
+    if places.decoded.resolve().is_relative_to(places.root.resolve()):
+        raise DataError(
+            f"decoded pictures are kept in {str(places.decoded)!r}, which must not lie in `root` ="
+            f" {str(places.root)!r}, as nothing is written there; name another place with --data-root or"
+            " KD_SEARCH_DATA, or give the pictures a folder of their own."
+        )
+
+
 def _find_sets(root: Path) -> dict[str, _Files]:
     """The pictures of `train` and, where there are such folders, of `validation` and `test`."""
     if not root.is_dir():
         raise DataError(f"`root` must be a folder of pictures, but there is no folder {str(root)!r}; correct the path.")
     folders = {folder.name: folder for folder in _folders(root)}
     if "train" not in folders or not _folders(folders["train"]):  # `train` may be the class of railway pictures
-        return {"train": _find_classes(root)}
-    found = {"train": _find_classes(folders["train"])}
+        return {"train": _find_classes(root, root)}
+    found = {"train": _find_classes(root, folders["train"])}
     for name, spellings in (("validation", ("validation", "val")), ("test", ("test",))):
         folder = next((folders[spelling] for spelling in spellings if spelling in folders), None)
         if folder is None:
             continue
-        found[name] = _find_classes(folder)
+        found[name] = _find_classes(root, folder)
         if different := sorted(set(found["train"]) ^ set(found[name])):
             raise DataError(
                 f"{str(folders['train'])!r} and {str(folder)!r} must have folders for the same classes, but only one of"
@@ -77,8 +94,8 @@ def _find_sets(root: Path) -> dict[str, _Files]:
     return found
 
 
-def _find_classes(folder: Path) -> _Files:
-    classes = {inner.name: _pictures(inner) for inner in _folders(folder)}
+def _find_classes(root: Path, folder: Path) -> _Files:
+    classes = {inner.name: _pictures(root, inner) for inner in _folders(folder)}
     if len(classes) < 2:
         raise DataError(
             f"{str(folder)!r} must hold at least 2 folders of pictures, one a class, but holds {len(classes)};"
@@ -97,67 +114,35 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+def _pictures(root: Path, folder: Path) -> list[str]:
+    names = _walk(str(folder), folder.relative_to(root).as_posix())
+    return sorted(names, key=lambda name: name.split("/"))
+
+
+def _walk(folder: str, prefix: str) -> Iterator[str]:
+    """Strings and the directory's own entries, because there may be a million pictures."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = f"{prefix}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(entry.path, name)
+                elif _is_picture(entry.name) and entry.is_file():
+                    yield name
+    except OSError as error:
+        raise DataError(f"the folder of pictures {folder!r} cannot be read ({error.strerror or error}).") from error
+
+
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in _SUFFIXES and not name.startswith(".")
 
 
 def _size(files: _Files) -> int:
-    return sum(len(paths) for paths in files.values())
+    return sum(len(names) for names in files.values())
 
 
 def _default_test_size(files: _Files) -> int:
     return max(_size(files) // _TEST_SHARE, len(files))
-
-
-def _decode_all(files: _Files, size: int, channels: int, progress: Progress) -> Split:
-    paths: Sequence[Path] = [path for inner in files.values() for path in inner]
-    labels = np.repeat(np.arange(len(files), dtype=np.int64), [len(inner) for inner in files.values()])
-    images = np.empty((len(paths), channels, size, size), dtype=np.uint8)
-    # Threads, because Pillow lets go of the interpreter while it decodes and scales.
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        try:
-            for index, image in enumerate(pool.map(lambda path: _decode(path, size, channels), paths)):
-                images[index] = image
-                if (index + 1) % _REPORT_EVERY == 0:
-                    progress(f"Decoded {index + 1} of {len(paths)} pictures")
-        except DataError:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return Split(images=images, labels=labels)
-
-
-def _decode(path: Path, size: int, channels: int) -> npt.NDArray[np.uint8]:
-    """One picture, [K, size, size]: its shorter side scaled to `size`, then the middle cut out.
-
-    Raises:
-        DataError: the file is no readable picture.
-    """
-    from PIL import Image, ImageOps
-
-    mode = "L" if channels == 1 else "RGB"
-    try:
-        with Image.open(path) as picture:
-            picture.draft(mode, (size, size))  # lets a JPEG be decoded at a fraction of its size
-            upright = ImageOps.exif_transpose(picture)
-            if upright.mode.startswith("I;16"):
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            elif upright.mode in ("I", "F"):
-                raise DataError(f"{str(path)!r} has 32 bits a pixel, but 8 or 16 are read; convert it.")
-            elif "transparency" in upright.info:
-                upright = upright.convert("RGBA")
-            square = ImageOps.fit(upright.convert(mode), (size, size), method=Image.Resampling.BILINEAR)
-            pixels: npt.NDArray[np.uint8] = np.asarray(square, dtype=np.uint8)
-    except (
-        OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError
-    ) as error:  # fmt: skip
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"the picture {str(path)!r} cannot be read ({error}); replace it or remove it.") from error
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
 SOURCE = Source(look=_look, read=_read)

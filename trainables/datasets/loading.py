@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from trainables.assets import Dataset, Split
+from trainables.assets import Dataset, Images, Split
 from trainables.config import DataSettings
 from trainables.datasets import cifar, digits, fashion_mnist, image_folder
-from trainables.datasets.source import Progress, Source
+from trainables.datasets.source import Places, Progress, Source
 from trainables.datasets.split import check_sizes, split_pictures
+from trainables.mapped_images import MappedImages
 
 SOURCES: dict[str, Source] = {
     "digits": digits.SOURCE,
@@ -21,6 +23,9 @@ SOURCES: dict[str, Source] = {
     "image-folder": image_folder.SOURCE,
 }
 
+IN_MEMORY = 2**30
+"""Bytes of pictures that are read into memory; more of them stay in their file."""
+_DECODED = "decoded"
 _CHUNK = 4096  # pictures at a time: bincount makes eight bytes of every pixel
 
 
@@ -35,25 +40,33 @@ def check_dataset(settings: DataSettings, default_root: Path) -> None:
         DataError: files are missing and may not be downloaded, a picture folder has a wrong layout, or the sizes do
             not fit.
     """
-    counts = SOURCES[settings.name].look(settings, _root(settings, default_root))
+    counts = SOURCES[settings.name].look(settings, _places(settings, default_root))
     check_sizes(settings, counts)
 
 
 def load_dataset(settings: DataSettings, *, default_root: Path, progress: Progress | None = None) -> Dataset:
-    """Read the pictures into memory and split them; equal settings and files give equal arrays.
+    """Read the pictures and split them; equal settings and files give equal pictures.
+
+    They are in memory, but for those of an image folder that would take more than `IN_MEMORY`: these stay in the file
+    that they were decoded to.
 
     Args:
         settings: which pictures, and how many in each set.
         default_root: the folder of data sets to use where `settings.root` is None. Downloads go there or to
-            `settings.root`; nothing else is written.
+            `settings.root`; what is decoded from an image folder is kept in its subfolder `decoded`. Nothing else is
+            written.
         progress: called with a line of text when a download or a long decoding begins or advances.
 
     Raises:
         DataError: the pictures cannot be found, downloaded or read, or the sizes do not fit.
     """
-    pictures = SOURCES[settings.name].read(settings, _root(settings, default_root), progress or _ignore)
+    pictures = SOURCES[settings.name].read(settings, _places(settings, default_root), progress or _ignore)
     pool, train, validation, test = split_pictures(pictures, settings)
     mean, std = channel_statistics(pool)
+    if sum(split.images.nbytes for split in (pool, validation, test)) <= IN_MEMORY:
+        whole = train is pool
+        pool, validation, test = pool.in_memory(), validation.in_memory(), test.in_memory()
+        train = pool if whole else train.in_memory()
     return Dataset(
         name=settings.name,
         classes=pictures.classes,
@@ -71,22 +84,35 @@ def channel_statistics(split: Split) -> tuple[npt.NDArray[np.float32], npt.NDArr
 
     A constant channel gets the deviation 1, so that normalising never divides by zero.
     """
-    channels = split.images.shape[1]
-    histogram = np.zeros((channels, 256), dtype=np.int64)
-    for start in range(0, len(split), _CHUNK):
-        chunk = split.images[start : start + _CHUNK]
-        for channel in range(channels):
-            histogram[channel] += np.bincount(chunk[:, channel].ravel(), minlength=256)
-    share = histogram / histogram.sum(axis=1, keepdims=True)
+    sums = _channel_sums(split.images)
+    pixels = math.prod(split.images.shape) // len(sums)
+    # In whole numbers, as E[x²] - E[x]² in floats loses digits.
+    variance = [(pixels * squares - total * total) / pixels**2 for total, squares in sums]
+    mean = np.array([total / pixels for total, _ in sums], dtype=np.float32)
+    std = np.sqrt(variance).astype(np.float32)
+    return mean, np.where(std > 0, std, np.float32(1.0))
+
+
+def _channel_sums(images: Images) -> list[list[int]]:
+    """Of each channel's pixels and of their squares, [K][2]."""
+    if isinstance(images, MappedImages):
+        known: list[list[int]] = images.records()["sums"].sum(axis=0).tolist()
+        return known
+    histogram = np.zeros((images.shape[1], 256), dtype=np.int64)
+    for start in range(0, len(images), _CHUNK):
+        chunk = images[start : start + _CHUNK]
+        for channel, counts in enumerate(histogram):
+            counts += np.bincount(chunk[:, channel].ravel(), minlength=256)
     levels = np.arange(256)
-    mean = share @ levels
-    variance = (share * (levels - mean[:, None]) ** 2).sum(axis=1)
-    std = np.sqrt(variance)
-    return mean.astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32)
+    found: list[list[int]] = np.stack([histogram @ levels, histogram @ levels**2], axis=1).tolist()
+    return found
 
 
-def _root(settings: DataSettings, default_root: Path) -> Path:
-    return default_root if settings.root is None else Path(settings.root).expanduser()
+def _places(settings: DataSettings, default_root: Path) -> Places:
+    return Places(
+        root=default_root if settings.root is None else Path(settings.root).expanduser(),
+        decoded=default_root / _DECODED,
+    )
 
 
 def _ignore(_: str) -> None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from trainables.assets import Split
 from trainables.config import DataSettings
 
 Progress: TypeAlias = Callable[[str], None]
 """Called with one line of text when something slow begins or advances."""
+
+
+class Places(NamedTuple):
+    """Where files are sought and downloads go, and where decoded pictures are kept."""
+
+    root: Path
+    decoded: Path
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,10 +62,9 @@ class Pictures:
 class Source:
     """One source of pictures.
 
-    `look(settings, root)` raises DataError for what can be seen to be wrong without decoding a picture, and tells the
-    sizes. `read(settings, root, progress)` reads, and downloads where the settings allow it. `root` is where files
-    are sought and downloads go.
+    `look(settings, places)` raises DataError for what can be seen to be wrong without decoding a picture, and tells the
+    sizes. `read(settings, places, progress)` reads, and downloads where the settings allow it.
     """
 
-    look: Callable[[DataSettings, Path], Counts]
-    read: Callable[[DataSettings, Path, Progress], Pictures]
+    look: Callable[[DataSettings, Places], Counts]
+    read: Callable[[DataSettings, Places, Progress], Pictures]
