@@ -35,15 +35,15 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
     """A split read as `torchvision.datasets.FashionMNIST` reads it: a PIL picture, then the transforms."""
 
     def __init__(self, split: Split, transform: Callable[[Image.Image], Tensor]) -> None:
-        self.images = split.images.squeeze(1) if split.images.shape[1] == 1 else split.images.transpose(0, 2, 3, 1)
-        self.labels = split.labels
-        self.transform = transform
+        self.images, self.labels, self.transform = split.images, split.labels, transform
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
+        image = self.images[index]
+        picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+        return self.transform(picture), int(self.labels[index])
 
 
 def transform(dataset: Dataset, augmentation: AugmentationSettings | None = None) -> Callable[[Image.Image], Tensor]:
@@ -115,6 +115,12 @@ def create_optimizer(student: nn.Module, training: TrainingSettings) -> torch.op
     return kind(student.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
 
 
+def create_student(settings: TrialSettings, dataset: Dataset, seed: int) -> nn.Module:
+    """A new student; PyTorch's global generator goes on from the seed."""
+    torch.manual_seed(seed)
+    return create_model(settings.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
+
+
 @dataclasses.dataclass(frozen=True)
 class Epoch:
     """What an evaluation found after so many epochs."""
@@ -123,6 +129,13 @@ class Epoch:
     accuracy: float
     loss: float
     """Mean of the trained loss over the last batch."""
+
+
+def evaluated_epochs(settings: TrialSettings) -> frozenset[int]:
+    """After which epochs, counted from 1, this package evaluates."""
+    epochs = settings.training.epochs
+    shares = min(settings.evaluations, epochs)
+    return frozenset(math.ceil((i + 1) * epochs / shares) for i in range(shares))
 
 
 def distil(
@@ -152,16 +165,14 @@ def distil(
     training = settings.training
     if training.schedule != "one_cycle":
         raise ValueError(f"the plain loop has the schedule 'one_cycle' only, but got {training.schedule!r}.")
-    torch.manual_seed(seed)
-    student = create_model(settings.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
+    student = create_student(settings, dataset, seed)
     parameters = list(student.parameters())
     batches, validation = loaders(dataset, training.batch_size, settings.augmentation, workers=workers)
     optimizer = create_optimizer(student, training)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, training.learning_rate, total_steps=training.epochs * len(batches), cycle_momentum=False
     )
-    shares = min(settings.evaluations, training.epochs)
-    evaluated = {math.ceil((i + 1) * training.epochs / shares) for i in range(shares)}
+    evaluated = evaluated_epochs(settings)
     found = math.nan
     for epoch in range(1, training.epochs + 1):
         student.train()
