@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from policies.objective import Factor, Gradients, LogitPair, Objective
 from policies.policy import Measurement
 
+_HALF = (torch.float16, torch.bfloat16)
+
 
 def last_block(student: nn.Module, *, layers: int = 1) -> list[Tensor]:
     """The trainable parameters of a student's last layers that have trainable weights, and of what lies after them.
@@ -66,9 +68,18 @@ def geometry_tensor(distill: Gradients, task: Gradients, shared_noise: Tensor | 
     Raises:
         RuntimeError: the parameters lie on several devices.
     """
+    # One kernel for all norms, and one transfer of all numbers to double precision.
     distill, task = _widened(distill), _widened(task)
-    inner = inner_product(distill, task)
-    values = torch.stack([_square_sum(distill).to(inner.device), _square_sum(task).to(inner.device), inner])
+    present = [g for g in (*distill, *task) if g is not None]
+    if not present:
+        return torch.zeros(3, dtype=torch.float64)
+    norms = iter(torch._foreach_norm(present))
+    zero = present[0].new_zeros(())
+    rows = [zero if g is None else next(norms) for g in (*distill, *task)]
+    rows += [zero if d is None or t is None else _dot(d, t) for d, t in zip(distill, task, strict=True)]
+    values = torch.stack(rows).double().view(3, -1)
+    values[:2].square_()
+    values = values.sum(1)
     if shared_noise is not None:
         values[2] -= shared_noise
     return values
@@ -80,7 +91,7 @@ def inner_product(distill: Gradients, task: Gradients) -> Tensor:
     if not both:
         device = next((g.device for g in (*distill, *task) if g is not None), None)
         return torch.zeros((), dtype=torch.float64, device=device)
-    return torch.stack([torch.dot(d.flatten(), t.flatten()) for d, t in both]).double().sum()
+    return torch.stack([_dot(d, t) for d, t in both]).double().sum()
 
 
 def accumulate(
@@ -143,12 +154,11 @@ def _scaled(gradients: Gradients, weight: float) -> list[Tensor | None]:
     return [None if g is None else next(scaled) for g in gradients]
 
 
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    return torch.dot(one.flatten(), other.flatten())
+
+
 def _widened(gradients: Gradients) -> Gradients:
-    return tuple(g.float() if g is not None and g.dtype in (torch.float16, torch.bfloat16) else g for g in gradients)
-
-
-def _square_sum(gradients: Gradients) -> Tensor:
-    present = [g for g in gradients if g is not None]
-    if not present:
-        return torch.zeros((), dtype=torch.float64)
-    return torch.stack(torch._foreach_norm(present)).double().square().sum()
+    if all(g is None or g.dtype not in _HALF for g in gradients):
+        return gradients
+    return tuple(g.float() if g is not None and g.dtype in _HALF else g for g in gradients)

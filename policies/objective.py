@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from policies.errors import PolicyError
 from policies.sample import SampleObservation
@@ -130,7 +130,10 @@ class LogitPair(Objective):
     @functools.cached_property
     def task_losses(self) -> Tensor:
         """[N], in nats."""
-        losses = self._at_labels(self._log_student).neg()
+        if self._labels.ndim == 1:
+            losses = nn.functional.nll_loss(self._log_student, self._labels, reduction="none")
+        else:
+            losses = (self._log_student * self._labels).sum(1).neg_()
         if self._smoothing == 0.0:
             return losses
         return torch.lerp(losses, self._log_student.mean(1).neg(), self._smoothing)
@@ -148,8 +151,7 @@ class LogitPair(Objective):
         if self._labels.ndim == 2:
             gradients.sub_(self._labels, alpha=1.0 - self._smoothing)
         else:
-            index = self._labels[:, None]
-            gradients.scatter_add_(1, index, gradients.new_full((1, 1), self._smoothing - 1.0).expand_as(index))
+            gradients.scatter_(1, self._labels[:, None], self._smoothing - 1.0, reduce="add")
         return gradients if self._smoothing == 0.0 else gradients.sub_(self._smoothing / gradients.shape[1])
 
     @functools.cached_property
@@ -188,13 +190,17 @@ class LogitPair(Objective):
         return (first[1], first[0]), (second[1], second[0])
 
     def backward(self, distill_weight: float, task_weight: float, *, factor: Factor = 1.0) -> None:
+        # Weights take the mean's 1/N in, and the factor where it is on the host: next to a small student's step each
+        # operation counts.
+        share, rest = _on_host(factor, 1.0 / len(self._logits))
+        distill_weight, task_weight = distill_weight * share, task_weight * share
         if distill_weight == 0.0:
             mixed = self.task_gradients * task_weight
         elif task_weight == 0.0:
             mixed = self.distill_gradients * distill_weight
         else:
             mixed = torch.add(distill_weight * self.distill_gradients, self.task_gradients, alpha=task_weight)
-        self._push_back(mixed, factor)
+        self._push_back(mixed, rest)
 
     def backward_weighted(self, weights: Tensor, *, factor: Factor = 1.0) -> None:
         """One backward pass of the mean over the samples of λ_n·L_distill,n + (1 - λ_n)·L_task,n.
@@ -204,7 +210,8 @@ class LogitPair(Objective):
             factor: multiplies the loss first, as loss scaling does.
         """
         weights = weights.detach()[:, None].to(self.task_gradients.dtype)
-        self._push_back(torch.lerp(self.task_gradients, self.distill_gradients, weights), factor)
+        share, rest = _on_host(factor, 1.0 / len(self._logits))
+        self._push_back(torch.lerp(self.task_gradients, self.distill_gradients, weights).mul_(share), rest)
 
     def logit_geometry(self) -> Tensor:
         """The geometry of both losses' gradients in the batch's logits: a double tensor [3], ordered as `Geometry`.
@@ -244,8 +251,7 @@ class LogitPair(Objective):
         return values.gather(1, self._labels[:, None]).squeeze(1)
 
     def _push_back(self, logit_gradients: Tensor, factor: Factor) -> None:
-        mean = logit_gradients.mul_(factor / len(logit_gradients))
-        torch.autograd.backward(self._logits, mean.to(self._logits.dtype))
+        torch.autograd.backward(self._logits, _times(logit_gradients, factor).to(self._logits.dtype))
 
     def _pull_back(
         self, parameters: Sequence[Tensor], logit_gradients: Tensor, factor: Factor, *, retain: bool
@@ -261,6 +267,11 @@ class LogitPair(Objective):
 
 def _times(loss: Tensor, factor: Factor) -> Tensor:
     return loss if isinstance(factor, float) and factor == 1.0 else loss * factor
+
+
+def _on_host(factor: Factor, share: float) -> tuple[float, Factor]:
+    """The product of both as a number on the host, and what is left of it on the device."""
+    return (share * factor, 1.0) if isinstance(factor, float) else (share, factor)
 
 
 def _wide(logits: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor
 
 from policies.geometry import Geometry
@@ -67,7 +66,7 @@ class Update(abc.ABC):
         self.plan = plan
         self._student = student
         self._guard = guard
-        self._losses: Tensor | None = None
+        self._losses: tuple[Tensor, Tensor] | None = None
         self._share = 0.0
         self._pair: PairSum | None = None
         self.observation = Observation(step=plan.step, progress=plan.progress)
@@ -89,8 +88,12 @@ class Update(abc.ABC):
             factor: what a gradient scaler multiplies the losses by.
             last: whether the optimiser's step follows.
         """
-        losses = torch.stack([objective.task_loss, objective.distill_loss]) * share
-        self._losses = losses if self._losses is None else self._losses + losses
+        task_loss, distill_loss = objective.task_loss, objective.distill_loss
+        if share != 1.0:
+            task_loss, distill_loss = task_loss * share, distill_loss * share
+        if self._losses is not None:
+            task_loss, distill_loss = self._losses[0] + task_loss, self._losses[1] + distill_loss
+        self._losses = task_loss, distill_loss
         self._share += share
         self._add(objective, share=share, factor=factor, last=last)
 
