@@ -55,19 +55,23 @@ class EvaluationSet:
         return len(self.labels)
 
     def __iter__(self) -> Iterator[Tensor]:
-        for start in range(0, len(self), _BATCH):
-            part = self.images[start : start + _BATCH]
+        size = _BATCH_ON_CPU if self.compute.device.type == "cpu" else _BATCH
+        for start in range(0, len(self), size):
+            part = self.images[start : start + size]
             yield normalise(part, self.mean, self.std).contiguous(memory_format=self.compute.memory_format)
 
     def logits(self, model: nn.Module) -> Tensor:
         """What a model in evaluation mode says of the pictures, float32 [N, C], without gradients."""
-        parts = []
+        # In one piece from the start: small pieces, kept while large blocks come and go, split the memory up.
+        logits = torch.empty(len(self), len(self.classes), device=self.labels.device)
         with torch.no_grad():
             model = folded(model)
+            begin = 0
             for images in self:
                 with self.compute.autocast():
-                    parts.append(model(images).float())
-        return torch.cat(parts)
+                    logits[begin : begin + len(images)] = model(images)
+                begin += len(images)
+        return logits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
