@@ -41,7 +41,7 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = self.images[index]
+        image = self.images[index : index + 1][0]
         picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
         return self.transform(picture), int(self.labels[index])
 

@@ -68,7 +68,7 @@ def _ground(
     compute = select_compute(config.device)
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
     pictures = Pictures(
-        assets=compute_assets(dataset, teacher, config.augmentation, compute.device),
+        assets=compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache),
         test=dataset.test,
         test_targets=compute_logits(teacher.module, dataset.test.images, dataset, compute.device),
     )

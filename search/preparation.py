@@ -121,7 +121,7 @@ def teach(
     """The teacher and its outputs, computed in this process."""
     compute = select_compute(config.device)
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
-    assets = compute_assets(dataset, teacher, config.augmentation, compute.device)
+    assets = compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache)
     prepared = Prepared(assets, teacher.parameters, foundation_of(config, dataset, teacher))
     del teacher
     if compute.device.type == "cuda":

@@ -71,8 +71,8 @@ class TrialAssets:
 
     train: Split
     validation: Split
-    train_targets: npt.NDArray[np.float32]
-    """The teacher's logits on every view of the training pictures, [V, N, C]."""
+    train_targets: npt.NDArray[np.float32] | npt.NDArray[np.float16]
+    """The teacher's logits on every view of the training pictures, [V, N, C]; float16 only where they are many."""
     validation_targets: npt.NDArray[np.float32]
     """The teacher's logits on the validation pictures, [M, C]."""
     mean: npt.NDArray[np.float32]

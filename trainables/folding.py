@@ -23,7 +23,7 @@ def folded(model: nn.Module) -> nn.Module:
     for part in list(model.modules()):
         for index in _foldable(part):
             assert isinstance(part, nn.Sequential)  # nothing else has any
-            part[index] = fuse_conv_bn_eval(part[index], part[index + 1])  # type: ignore[type-var]
+            part[index] = fuse_conv_bn_eval(part[index], part[index + 1])  # type: ignore[type-var, arg-type]
             part[index + 1] = nn.Identity()
     return model
 

@@ -5,12 +5,13 @@ N: training pictures; V: views of each; M: validation pictures; C: classes; K: c
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trainables.assets import Dataset, Images, TrialAssets
 from trainables.augmentation import Augmentation
@@ -18,6 +19,7 @@ from trainables.config import AugmentationSettings
 from trainables.errors import ModelError
 from trainables.evaluation import score_logits
 from trainables.normalization import as_tensor, normalise
+from trainables.target_cache import TargetCache, targets
 
 if TYPE_CHECKING:
     from trainables.teacher import Teacher
@@ -26,26 +28,39 @@ _BATCH = 256
 
 
 def compute_assets(
-    dataset: Dataset, teacher: Teacher, augmentation: AugmentationSettings, device: torch.device
+    dataset: Dataset,
+    teacher: Teacher,
+    augmentation: AugmentationSettings,
+    device: torch.device,
+    cache: Path | None = None,
 ) -> TrialAssets:
     """What trials read: the pictures, and the teacher's logits on every view of them, [V, N, C], and on [M, C].
 
-    `augmentation` is the students'. The logits take 4·V·N·C bytes.
+    The logits of the views are float16 where they are many; see `trainables.target_cache`.
+
+    Args:
+        dataset: pictures.
+        teacher: who is asked.
+        augmentation: the students'.
+        device: where the teacher answers.
+        cache: folder in which the outputs are kept and looked for; None to ask the teacher in any case.
 
     Raises:
         ModelError: the teacher gives logits that are not finite.
     """
-    views = Augmentation(augmentation, len(dataset.train), mean=dataset.mean, device=device)
-    train_targets = np.stack(
-        [compute_logits(teacher.module, dataset.train.images, dataset, device, views, v) for v in range(views.views)]
+    train, validation = dataset.train.images, dataset.validation.images
+    kept = None if cache is None else TargetCache(folder=cache, teacher=teacher.key, device=device.type)
+    views = Augmentation(augmentation, len(train), mean=dataset.mean, device=device)
+    train_targets = targets(
+        None if kept is None else kept.path(dataset, train, augmentation),
+        (views.views, len(train), len(dataset.classes)),
+        lambda view: _finite(compute_logits(teacher.module, train, dataset, device, views, view)),
     )
-    validation_targets = compute_logits(teacher.module, dataset.validation.images, dataset, device)
-    for targets in (train_targets, validation_targets):
-        if not np.isfinite(targets).all():
-            raise ModelError(
-                "the teacher's outputs must be finite, but some are infinite or NaN; train it with a lower"
-                " `learning_rate`, or check its checkpoint."
-            )
+    (validation_targets,) = targets(
+        None if kept is None else kept.path(dataset, validation, None),
+        (1, len(validation), len(dataset.classes)),
+        lambda _view: _finite(compute_logits(teacher.module, validation, dataset, device)),
+    ).astype(np.float32)
     return TrialAssets(
         train=dataset.train,
         validation=dataset.validation,
@@ -72,15 +87,25 @@ def compute_logits(
     """
     module.to(device)
     mean, std = as_tensor(dataset.mean).to(device), as_tensor(dataset.std).to(device)
-    parts: list[Tensor] = []
     with torch.inference_mode():
+        # In one piece from the start: small pieces, kept while large blocks come and go, split the memory up.
+        logits = torch.empty(len(images), len(dataset.classes), device=device)
         for start in range(0, len(images), _BATCH):
             batch = as_tensor(images[start : start + _BATCH]).to(device)
             if views is not None:
                 batch = views.apply(batch, torch.arange(start, start + len(batch), device=device), view)
             inputs = normalise(batch, mean, std).contiguous(memory_format=torch.channels_last)
-            parts.append(module(inputs).float())
-    logits: npt.NDArray[np.float32] = torch.cat(parts).cpu().numpy()
+            logits[start : start + len(batch)] = module(inputs)
+    answers: npt.NDArray[np.float32] = logits.cpu().numpy()
+    return answers
+
+
+def _finite(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    if not np.isfinite(logits).all():
+        raise ModelError(
+            "the teacher's outputs must be finite, but some are infinite or NaN; train it with a lower"
+            " `learning_rate`, or check its checkpoint."
+        )
     return logits
 
 
