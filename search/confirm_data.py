@@ -15,9 +15,11 @@ from torch import nn
 from search.config import SearchConfig
 from search.launch import Launch
 from search.preparation import PreparationListener, foundation_of, in_cluster
+from search.sharing import check_pictures_shared
 from trainables.assets import Dataset, Split, TrialAssets
 from trainables.datasets import add_images, load_dataset
 from trainables.device import select_compute
+from trainables.mapped_images import MappedImages
 from trainables.targets import compute_assets, compute_logits
 from trainables.teacher import TeacherProgress, prepare_teacher
 
@@ -48,14 +50,16 @@ class Ground:
 def prepare_ground(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Ground:
     """Load the data and get the teacher and its outputs, the search's own, and those on the test pictures too.
 
-    Where trainings use GPUs and this process sees none, the teacher's work is done in a Ray task that has one, so Ray
-    must be up.
+    Ray must be up. Where trainings use GPUs and this process sees none, the teacher's work is done in a task that has
+    one.
 
     Raises:
         KDPolicySearchError: something cannot be had or does not fit.
     """
     listener.stage(f"loading {config.data.name}")
     dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
+    if isinstance(dataset.train.images, MappedImages):
+        check_pictures_shared(dataset.train.images)
     work = functools.partial(_ground, config, dataset, launch)
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
         return in_cluster(work, listener, gpus=config.resources.gpus_per_trial)

@@ -16,12 +16,14 @@ from policies.errors import KDPolicySearchError
 from search.config import SearchConfig
 from search.launch import Launch
 from search.records import StudentSize
+from search.sharing import check_pictures_shared
 from trainables.assets import Dataset, TrialAssets
 from trainables.corruption import Corruption
 from trainables.datasets import add_images, dataset_fingerprint, load_dataset
 from trainables.device import select_compute
 from trainables.evaluation import try_out
 from trainables.kpi import count_flops
+from trainables.mapped_images import MappedImages
 from trainables.models import create_model
 from trainables.targets import compute_assets
 from trainables.teacher import Teacher, TeacherProgress, prepare_teacher
@@ -70,6 +72,9 @@ def prepare(
         KDPolicySearchError: something cannot be had or does not fit.
     """
     dataset = load_checked(config, launch, listener)
+    if launch.address is not None and isinstance(dataset.train.images, MappedImages):
+        ray_is_up.wait()
+        check_pictures_shared(dataset.train.images)
     if torch.cuda.is_available() and config.resources.gpus_per_trial == 0:
         listener.stage("this machine has a GPU that trials will not use; --gpus-per-trial 0.25 packs four on it")
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():

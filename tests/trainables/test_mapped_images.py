@@ -1,6 +1,5 @@
 """Pictures that stay in a file: the same training as from memory, and no memory taken."""
 
-import dataclasses
 import os
 import pickle
 import subprocess
@@ -209,7 +208,8 @@ folder = pathlib.Path(sys.argv[2])
 def decoding(mapped):
     if mapped:
         loading.IN_MEMORY = 0
-    data = DataSettings(name="image-folder", root=str(folder / "pictures"), image_size=512, channels=1, validation_size=50)
+    root = str(folder / "pictures")
+    data = DataSettings(name="image-folder", root=root, image_size=512, channels=1, validation_size=50)
     dataset_fingerprint(load_dataset(data, default_root=folder))
 
 def training(mapped, count=40_000):
@@ -251,9 +251,10 @@ except (MemoryError, RuntimeError) as error:
 
 
 class TestDataLargerThanTheMemoryAllowed:
-    """The limit, half of the pictures' size, is on private memory; files that are mapped do not count, as the system can
-    drop their pages. In memory the same fails, so the limit works. Seconds, as the pictures must outweigh what the work
-    on a batch needs.
+    """The limit, half of the pictures' size, is on private memory; files that are mapped do not count.
+
+    The system can drop their pages. In memory the same fails, so the limit works. It takes seconds, as the pictures must
+    outweigh what the work on a batch needs.
     """
 
     def exit_code(self, what: str, folder: Path, where: str, most: int) -> int:

@@ -66,6 +66,10 @@ def expected(root: Path, channels: int = 3) -> np.ndarray:
     return np.stack([decode(str(root / name), SIZE, channels) for name in every(root)])
 
 
+def blacken_end(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9] + bytes(9))
+
+
 def entries(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.iterdir() if path.is_dir())
 
@@ -137,9 +141,7 @@ class TestChanges:
 
     def test_an_older_picture_that_is_damaged_is_decoded_anew(self, root, cache, decoded_names):
         images_of(root, cache)
-        with next(cache.glob(f"*/{IMAGES_FILE}")).open("r+b") as file:
-            file.seek(-SIZE * SIZE * 3, os.SEEK_END)
-            file.write(bytes(10))
+        blacken_end(next(cache.glob(f"*/{IMAGES_FILE}")))
         (root / "00.png").unlink()
         del decoded_names[:]
         np.testing.assert_array_equal(images_of(root, cache)[:], expected(root))
@@ -224,9 +226,9 @@ class TestDamage:
             (lambda entry: (entry / RECORDS_FILE).unlink(), "No such file"),
             (lambda entry: (entry / RECORDS_FILE).write_bytes(b"nonsense"), "magic"),
             (lambda entry: (entry / "about.json").write_text("{}"), "format"),
-            (lambda entry: (entry / IMAGES_FILE).write_bytes((entry / IMAGES_FILE).read_bytes()[:-9] + bytes(9)), "pixels"),
+            (lambda entry: blacken_end(entry / IMAGES_FILE), "pixels"),
         ],
-    )  # fmt: skip
+    )
     def test_a_damaged_entry_is_told_and_made_anew(self, root, cache, harm, message):
         images_of(root, cache)
         harm(cache / entries(cache)[0])
