@@ -196,10 +196,10 @@ def confirm(
 @_places
 def report(name: str, as_json: bool, **places: Any) -> None:
     """Show which rule won, and write the search's HTML page."""
-    from search.finish import publish_report, report_source
-
     launch = _launch(places)
     record = _read(name, launch)
+    from search.finish import publish_report, report_source
+
     if as_json:
         from search.report import report_json
 
@@ -590,9 +590,12 @@ def _publish_confirmation(name: str, launch: Launch) -> None:
 
 def _read(name: str, launch: Launch) -> SearchRecord:
     from search.store import SearchStore
-    from search.trials import read_search
 
-    return read_search(SearchStore(launch.storage, name))
+    store = SearchStore(launch.storage, name)
+    store.read_header()
+    from search.trials import read_search  # takes Tune, which a name that is not known need not wait for
+
+    return read_search(store)
 
 
 def _show(record: SearchRecord, launch: Launch, page: pathlib.Path) -> None:

@@ -46,7 +46,7 @@ def ray_session(address: str | None) -> Iterator[None]:
         if "RAY_AUTH_MODE" not in os.environ:
             # Ray then asks for a token of its own accord, and would write one into the home folder if there were none.
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        _start(quiet)
     else:
         # A job's own runtime environment holds the code already.
         ship = None if in_ray_job() else {"py_modules": code_folders()}
@@ -60,6 +60,23 @@ def ray_session(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _start(quiet: dict[str, Any]) -> None:
+    """A Ray of our own. Its processes have some seconds to come up, which on a busy machine may take two tries."""
+    for last in (False, True):
+        try:
+            ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+            if last:
+                raise ClusterError(
+                    "Ray's processes did not come up within half a minute, twice: this machine is too busy. Try again"
+                    " when it is less so, or join a running cluster with `--address`."
+                ) from error
+        else:
+            return
 
 
 def check_resources(config: SearchConfig) -> None:

@@ -9,7 +9,6 @@ from search.confirm_store import read_confirmation, units_of
 from search.launch import Launch
 from search.records import ENDED, TrialRecord
 from search.store import SearchStore
-from search.trials import read_search
 
 _UNFINISHED = {True: "running", False: "interrupted", None: "unfinished"}
 
@@ -43,6 +42,8 @@ def search_status(name: str, launch: Launch, address: str | None) -> dict[str, A
 
 def _stored(store: SearchStore) -> dict[str, Any]:
     header = store.read_header()
+    from search.trials import read_search  # takes Tune, which a name that is not known need not wait for
+
     record = read_search(store)
     config = store.config()
     best = record.finished[0] if record.finished else None

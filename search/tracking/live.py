@@ -111,11 +111,13 @@ class LiveProjection:
         )
 
     def _run(self) -> None:
-        everything = True
+        everything, failed = True, False
         pause = _FIRST_PAUSE
         while True:
             with self._wake:
-                if not everything:
+                # Nothing is written before the first trial runs: to make a new store takes seconds of CPU that the
+                # driver and its first workers need.
+                if not failed:
                     self._wake.wait_for(lambda: self._changed or self._closing)
                 closing = self._closing
                 changed, self._changed = self._changed, set()
@@ -125,7 +127,7 @@ class LiveProjection:
             if closing and (succeeded or time.monotonic() >= self._give_up_at):
                 self._complete = succeeded and self._projection.tally.problem is None
                 return
-            everything = not succeeded
+            everything = failed = not succeeded
             self._sleep(self._interval if succeeded else pause, closing=closing)
             pause = _FIRST_PAUSE if succeeded or closing else min(2 * pause, _LONGEST_PAUSE)
 

@@ -170,7 +170,17 @@ def test_recipes_are_listed_and_printed_as_a_start_for_ones_own(run, tmp_path):
     assert load_config("mine.toml") == load_config("digits-quick")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["policies"], ["recipes"], ["run", "digits-quick", "--set", "x=1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["policies"],
+        ["recipes"],
+        ["run", "digits-quick", "--set", "x=1"],
+        ["status", "unknown"],
+        ["report", "unknown"],
+    ],
+)
 def test_help_listing_and_mistakes_import_nothing_heavy(arguments):
     code = f"""
 import sys

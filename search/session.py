@@ -1,0 +1,92 @@
+"""A Ray session and what a search stands on, got ready side by side.
+
+Ray takes seconds to start, most of them waiting for its own processes. PyTorch, MLflow and the data are brought in
+meanwhile, so nothing here imports them before Ray is on its way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from search.config import SearchConfig
+from search.launch import Launch
+from search.raysession import check_resources, ray_session
+from search.sharing import check_shared
+from search.store import SearchStore
+from search.tracking.store import load_mlflow
+
+if TYPE_CHECKING:
+    from search.preparation import PreparationListener, Prepared
+    from trainables.teacher import TeacherProgress
+
+_SECONDS_TO_ABANDON = 10.0
+
+
+class _Relay:
+    """Passes on what a preparation tells, until it is abandoned; then what it tells next is its end."""
+
+    def __init__(self, listener: PreparationListener) -> None:
+        self.abandoned = False
+        self._listener = listener
+
+    def stage(self, text: str) -> None:
+        self._check()
+        self._listener.stage(text)
+
+    def teacher(self, progress: TeacherProgress) -> None:
+        self._check()
+        self._listener.teacher(progress)
+
+    def _check(self) -> None:
+        if self.abandoned:
+            raise InterruptedError("the search has ended before its trials")
+
+
+@contextlib.contextmanager
+def prepared_session(
+    config: SearchConfig, launch: Launch, listener: PreparationListener, store: SearchStore
+) -> Iterator[Prepared]:
+    """A Ray session, started while data and teacher are prepared in a thread beside it.
+
+    Raises:
+        KDPolicySearchError: data, teacher or cluster cannot be had.
+    """
+    prepared: list[Prepared] = []
+    problems: list[BaseException] = []
+    ray_is_up = threading.Event()
+    relay = _Relay(listener)
+
+    def work() -> None:
+        try:
+            from search.preparation import prepare  # with PyTorch
+
+            prepared.append(prepare(config, launch, relay, ray_is_up))
+        except BaseException as error:
+            problems.append(error)
+
+    beside = threading.Thread(target=work, name="preparation", daemon=True)
+    mlflow = threading.Thread(target=load_mlflow, name="import of MLflow", daemon=True)
+
+    def abandon() -> None:
+        # A thread that is in PyTorch when the interpreter ends would abort the process.
+        relay.abandoned = True
+        ray_is_up.set()
+        beside.join(_SECONDS_TO_ABANDON)
+        mlflow.join(_SECONDS_TO_ABANDON)
+
+    beside.start()
+    mlflow.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(abandon)
+        stack.enter_context(ray_session(launch.address))
+        stack.callback(abandon)  # here Ray is still up, which the thread may be using
+        check_resources(config)
+        ray_is_up.set()
+        check_shared(store)
+        beside.join()
+        if problems:
+            raise problems[0]
+        yield prepared[0]

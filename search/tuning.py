@@ -1,0 +1,72 @@
+"""Ray Tune over a search's trials: what it runs, and how it goes on with what an earlier run left.
+
+Importing this takes Tune and PyTorch, which `search.study` puts off until Ray starts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray import tune
+
+from search.config import SearchConfig
+from search.launch import Launch
+from search.recovery import recover
+from search.searcher import METRIC, FairSearch
+from search.store import SearchStore
+from search.watch import Watch
+from trainables.assets import TrialAssets
+from trainables.trial import DistillationTrial
+
+
+def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets: TrialAssets, watch: Watch) -> None:
+    """Run all trials of a search that have not ended; returns early if interrupted.
+
+    Args:
+        config: the search.
+        launch: its places.
+        store: its folder.
+        assets: what its trials read.
+        watch: told of what happens.
+    """
+    trainable = tune.with_resources(
+        tune.with_parameters(
+            DistillationTrial,
+            base=config.base_trial(),
+            assets=assets,
+            report_seconds=launch.report_seconds,
+            checkpoint_seconds=launch.checkpoint_seconds,
+        ),
+        {"cpu": config.resources.cpus_per_trial, "gpu": config.resources.gpus_per_trial},
+    )
+    if store.has_snapshot():
+        recover(store, config)
+        tuner = tune.Tuner.restore(store.uri, trainable=trainable, resume_unfinished=True)
+    else:
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                metric=METRIC,
+                mode="max",
+                search_alg=FairSearch(config),
+                num_samples=config.total_trials * len(config.heats),  # at most; the searcher tells when it is done
+                reuse_actors=True,
+                trial_dirname_creator=_folder_name,
+            ),
+            run_config=tune.RunConfig(
+                name=config.name,
+                storage_path=launch.storage_path,
+                callbacks=[watch],
+                verbose=0,
+                # With one to keep, every checkpoint would bring a snapshot of the whole search.
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=True),
+                # On a cluster a node may be lost, and its trials go on elsewhere; on one machine a failure is the
+                # trial's own and would only be repeated.
+                failure_config=tune.FailureConfig(max_failures=0 if launch.address is None else 2),
+            ),
+        )
+    tuner.fit()
+
+
+def _folder_name(trial: Any) -> str:
+    return f"{trial.config['trial']:04d}-{trial.config['family']}-{trial.trial_id}"

@@ -1,0 +1,64 @@
+"""What a search brings in and starts before its trials, and in which order."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import ray
+
+from search.errors import ClusterError
+from search.raysession import ray_session
+
+TIMED_OUT = "The current node timed out during startup. This could happen because some of the raylet failed to startup."
+
+
+def loaded_by(code, *names):
+    """Which of these modules a program has loaded when it ends."""
+    program = f"{code}\nimport json, sys\nprint(json.dumps([name for name in {names!r} if name in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_ray_is_started_before_what_takes_longer_is_imported():
+    assert loaded_by("import search.study", "ray", "torch", "ray.tune", "mlflow", "optuna", "sklearn") == ["ray"]
+
+
+@pytest.fixture
+def init(monkeypatch):
+    """Ray that fails to start as often as it is told to."""
+    calls, failures = [], []
+
+    def start(**settings):
+        calls.append(settings)
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", start)
+    monkeypatch.setattr(ray, "shutdown", lambda: calls.append("shutdown"))
+    return calls, failures
+
+
+def test_a_ray_that_was_too_slow_to_start_is_tried_once_more(init):
+    calls, failures = init
+    failures.append(Exception(TIMED_OUT))
+    with ray_session(None):
+        assert len(calls) == 2
+    assert calls[2:] == ["shutdown"]
+
+
+def test_a_ray_that_never_starts_says_that_the_machine_is_busy(init):
+    calls, failures = init
+    failures += [Exception(TIMED_OUT)] * 2
+    with pytest.raises(ClusterError, match=r"too busy.*--address"), ray_session(None):
+        pass
+    assert len(calls) == 2
+
+
+def test_another_failure_of_ray_is_not_tried_again(init):
+    calls, failures = init
+    failures.append(ValueError("no such folder"))
+    with pytest.raises(ValueError, match="no such folder"), ray_session(None):
+        pass
+    assert len(calls) == 1
