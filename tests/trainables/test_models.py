@@ -10,6 +10,7 @@ from trainables.config import ModelSettings
 from trainables.errors import ConfigError, ModelError
 from trainables.models import check_model, create_model, model_names
 from trainables.models.registry import torchvision_names
+from trainables.models.small import GlobalAveragePool
 
 GREY, COLOUR, DIGITS = (1, 28, 28), (3, 32, 32), (1, 8, 8)
 
@@ -167,3 +168,36 @@ def test_checking_a_model_loads_no_torch() -> None:
 def test_the_listed_names_are_known() -> None:
     for name in model_names():
         check_model(ModelSettings(name=name.replace("D-W", "16-1").replace("NAME", "resnet18")))
+
+
+def test_the_cnn_pools_before_relu_and_is_the_same_function_with_the_same_gradients() -> None:
+    """ReLU and the maximum commute; where all four positions are negative, both orders give 0 and no gradient."""
+    settings = ModelSettings(name="cnn", options={"widths": [4, 6, 8]})
+    model = create_model(settings, image_shape=(1, 9, 9), classes=3)
+    usual: list[nn.Module] = []
+    for layer in model.children():
+        if isinstance(layer, nn.MaxPool2d):
+            usual += [nn.ReLU(), layer]
+        elif not isinstance(layer, nn.ReLU) or not isinstance(usual[-1], nn.MaxPool2d):
+            usual.append(layer)
+    assert [type(layer) for layer in usual[2:4]] == [nn.ReLU, nn.MaxPool2d]
+    images = torch.randn(5, 1, 9, 9)
+    answers, gradients = [], []
+    for network in (model, nn.Sequential(*usual)):
+        logits = network(images)
+        answers.append(logits)
+        gradients.append(torch.autograd.grad(logits.square().sum(), list(model.parameters())))
+    torch.testing.assert_close(*answers)
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(
+    "pool", [GlobalAveragePool(), lambda features: features.mean(dim=(2, 3))], ids=["ours", "plain"]
+)
+def test_the_mean_over_positions_has_a_gradient_with_the_channels_last(pool) -> None:
+    features = torch.randn(2, 3, 4, 4).contiguous(memory_format=torch.channels_last).requires_grad_()
+    positive = features.relu()
+    pooled = pool(positive)
+    torch.testing.assert_close(pooled, positive.mean(dim=(2, 3)))
+    (gradient,) = torch.autograd.grad(pooled.square().sum(), [positive])
+    assert gradient.is_contiguous(memory_format=torch.channels_last) == isinstance(pool, GlobalAveragePool)
