@@ -1,6 +1,6 @@
 """What a training step costs under a rule, as a ratio to the same step at a constant λ without this package.
 
-    make bench
+    python benchmarks/step.py
     python benchmarks/step.py --device cuda
 
 Steps of both kinds are timed in turn in one process (A B A C …): on a CPU one thread, by the CPU time that it uses, so
@@ -12,13 +12,12 @@ the rounds, with the middle half in brackets. A ratio of 5/3 is the floor for tw
 from __future__ import annotations
 
 import argparse
-import pathlib
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import results
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +25,7 @@ from policies import LossBalancer, create_policy, distillation_loss
 from policies.meter import last_block
 from trainables.config import DeviceSettings, ModelSettings, TrainingSettings
 from trainables.device import Compute, select_compute
+from trainables.memory import keep_freed_memory
 from trainables.models import create_model
 from trainables.optimization import create_optimizer
 
@@ -231,13 +231,14 @@ def table(measured: dict[str, dict[str, Cost]]) -> Iterator[str]:
 
 def conditions(rounds: int, compute: Compute = _CPU) -> str:
     """When and on what this was measured."""
-    where = compute.describe() if compute.device.type == "cuda" else f"one thread of {platform.machine()}"
-    return f"{time.strftime('%Y-%m-%d')}, torch {torch.__version__}, {where}, {rounds} rounds; median and middle half"
+    where = compute.describe() if compute.device.type == "cuda" else "one thread"
+    return f"{where}, {rounds} rounds; {results.conditions()}"
 
 
 def measure(rounds: int, kinds: Sequence[str] = tuple(KINDS), compute: Compute = _CPU) -> dict[str, dict[str, Cost]]:
     """All cases by name, with a word to the terminal after each."""
     torch.set_num_threads(1)
+    keep_freed_memory()  # as in a trial's process, for both sides
     measured: dict[str, dict[str, Cost]] = {}
     for case in CASES if compute.device.type == "cpu" else GPU_CASES:
         found = measured[str(case)] = costs(case, kinds, rounds, compute)
@@ -246,7 +247,7 @@ def measure(rounds: int, kinds: Sequence[str] = tuple(KINDS), compute: Compute =
 
 
 def main() -> None:
-    """Measure, print the table and, for the CPU, write it to RESULTS.md."""
+    """Measure, print the table and, for the CPU, write its section of RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9, help="timings of each kind")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -258,8 +259,7 @@ def main() -> None:
     print(conditions(rounds, compute), *rows, sep="\n")
     if arguments.device != "cpu" or arguments.without:
         return
-    text = f"# Results\n\nWritten by `make bench` on {conditions(rounds)}.\n\n" + "\n".join(rows) + "\n"
-    (pathlib.Path(__file__).parent / "RESULTS.md").write_text(text, encoding="utf-8")
+    results.write_section("A step", f"{conditions(rounds)}.\n\n" + "\n".join(rows))
 
 
 if __name__ == "__main__":
