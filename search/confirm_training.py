@@ -43,9 +43,10 @@ def train_finalist(finalist: Finalist, seed: int, base: TrialSettings, pictures:
     Raises:
         ConfigError: a GPU is asked for where there is none, or a KPI of the user's own fails.
     """
-    keep_freed_memory()
     torch.set_num_threads(base.device.threads or 1)
     compute = select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids()))
+    if compute.device.type == "cpu":
+        keep_freed_memory()
     data = DeviceAssets(pictures.assets, compute)
     began = time.time()
     distillation = Distillation(settings_of(finalist, base, seed), data)

@@ -59,11 +59,13 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
             report_seconds: least time between two reports.
             checkpoint_seconds: most time between two checkpoints.
         """
-        keep_freed_memory()
+        compute = select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids()))
+        if compute.device.type == "cpu":
+            keep_freed_memory()
         torch.set_num_threads(base.device.threads or 1)
         self._last_checkpoint = time.monotonic()
         self._base = base
-        self._data = DeviceAssets(assets, select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids())))
+        self._data = DeviceAssets(assets, compute)
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
         self._begin(config)
