@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import collections
+import dataclasses
 import statistics
 import time
 
@@ -20,41 +23,69 @@ from trainables.teacher import TeacherProgress
 _PLAIN_SECONDS = 15.0
 
 
+@dataclasses.dataclass
+class _Tally:
+    """What is known of one family's trials, kept so that a table costs the same however many there are."""
+
+    states: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    scores: list[float] = dataclasses.field(default_factory=list)
+    """In order."""
+    best: TrialRecord | None = None
+
+
 class Board:
     """What is known of a running search: trials by state, the best of each family, the time left."""
 
     def __init__(self, search: SearchRecord, config: SearchConfig) -> None:
         self.config = config
         self.scale = Scale(search.objective)
-        self.trials = {t.trial_id: t for t in search.trials if t.status in ENDED or t.seeds}
+        self.trials: dict[str, TrialRecord] = {}
+        self._least = {"finished": config.replicates, "failed": len(config.heats[0].seeds)}
+        self._tallies = {family: _Tally() for family in config.families}
+        self._trained = 0
+        """Trainings, one a seed, that need not be done any more; a failed trial's are among them."""
         races = len(config.families) * len(config.students)
         self.trainings = races * planned_trainings(config.heats)
+        for trial in search.trials:
+            if trial.status in ENDED or trial.seeds:
+                self.update(trial)
         self.earlier = self._trained
         self.began = time.monotonic()
 
     def update(self, record: TrialRecord) -> None:
         """Take in a trial's latest state."""
+        before = self.trials.get(record.trial_id)
+        tally = self._tallies[record.family]
+        if before is not None:
+            tally.states[before.status] -= 1
+            self._trained -= self._trainings_of(before)
+            if before.score is not None:
+                del tally.scores[bisect.bisect_left(tally.scores, before.score)]
         self.trials[record.trial_id] = record
+        tally.states[record.status] += 1
+        self._trained += self._trainings_of(record)
+        if record.score is not None:
+            bisect.insort(tally.scores, record.score)
+            tally.best = record if tally.best is None else max(tally.best, record, key=_rank)
+
+    def _trainings_of(self, trial: TrialRecord) -> int:
+        return max(len(trial.seeds), self._least.get(trial.status, 0))
 
     def count(self, status: str, family: str | None = None) -> int:
         """Trials in a state, of one family or of all."""
-        return sum(t.status == status and family in (None, t.family) for t in self.trials.values())
+        tallies = self._tallies.values() if family is None else (self._tallies[family],)
+        return sum(tally.states[status] for tally in tallies)
 
     @property
     def ended(self) -> int:
         """Trials that need no more work."""
         return sum(self.count(status) for status in ENDED)
 
-    @property
-    def _trained(self) -> int:
-        """Trainings, one a seed, that need not be done any more; a failed trial's are among them."""
-        least = {"finished": self.config.replicates, "failed": len(self.config.heats[0].seeds)}
-        return sum(max(len(trial.seeds), least.get(trial.status, 0)) for trial in self.trials.values())
-
     def best(self, family: str | None = None) -> TrialRecord | None:
         """The finished trial with the highest score, of one family or of all."""
-        scored = [t for t in self.trials.values() if t.score is not None and family in (None, t.family)]
-        return max(scored, key=lambda t: (t.score or 0.0, -t.complexity, -t.number), default=None)
+        if family is not None:
+            return self._tallies[family].best
+        return max((t.best for t in self._tallies.values() if t.best is not None), key=_rank, default=None)
 
     def leader(self, family: str) -> TrialRecord | None:
         """While none of a family's trials has a score: who leads its race, most seeds first."""
@@ -79,8 +110,7 @@ class Board:
         table.add_column("best rule so far")  # the one that wraps where the terminal is narrow
         leader = self.best()
         for family in self.config.families:
-            scores = [t.score for t in self.trials.values() if t.family == family and t.score is not None]
-            best = self.best(family)
+            scores, best = self._tallies[family].scores, self.best(family)
             table.add_row(
                 family,
                 self._progress(family),
@@ -121,6 +151,11 @@ class Board:
         if left is not None:
             parts.append(f"about {duration(left)} left")
         return ", ".join(parts)
+
+
+def _rank(trial: TrialRecord) -> tuple[float, int, int]:
+    """Ties go to the simpler rule, then to the earlier trial."""
+    return trial.score or 0.0, -trial.complexity, -trial.number
 
 
 class TerminalListener:

@@ -48,6 +48,19 @@ def test_the_board_counts_each_trial_once(board):
     assert board.best("fixed").number == 1
 
 
+def test_news_of_a_trial_replaces_what_was_known_of_it(board):
+    """However often it comes, and whatever it was before."""
+    for _ in range(3):
+        board.update(trial(1, "fixed", "finished", 0.8))
+    board.update(trial(5, "fixed", "finished", 0.8))
+    board.update(trial(5, "fixed", "finished", 0.6))
+    assert (board.count("finished"), board.count("finished", "fixed"), board.count("running")) == (3, 2, 1)
+    assert [record.trial_id for record in board.trials.values()] == ["1", "2", "3", "4", "5"]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(board.table())
+    assert "70.00 %" in console.file.getvalue()  # the median of 0.8 and 0.6
+
+
 def test_the_line_says_what_matters(board):
     line = board.line()
     assert "3/8 trials done, 1 running, 1 failed, best so far 90.00 % (norm_balance), about" in line
