@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.errors import PolicyError
+from policies.losses import log_softmax
 from policies.sample import SampleObservation
 
 Gradients: TypeAlias = tuple[Tensor | None, ...]
@@ -120,9 +121,9 @@ class LogitPair(Objective):
         self._labels = labels.to(self._student.dtype) if labels.ndim == 2 else labels.long()
         self._temperature = temperature
         self._smoothing = label_smoothing
-        self._log_student = torch.log_softmax(self._student, dim=1)
-        self._log_student_soft = torch.log_softmax(self._student / temperature, dim=1)
-        self._log_teacher_soft = torch.log_softmax(self._teacher / temperature, dim=1)
+        self._log_student = log_softmax(self._student)
+        self._log_student_soft = log_softmax(self._student / temperature)
+        self._log_teacher_soft = log_softmax(self._teacher / temperature)
         self._teacher_soft = self._log_teacher_soft.exp()
         self.task_loss = self.task_losses.mean()
         self.distill_loss = self.distill_losses.mean()

@@ -183,13 +183,14 @@ class StackedBalancer:
         self, policy: SamplePolicy, plans: Sequence[Plan], pair: StackedPair, parameters: Tensor
     ) -> tuple[list[_Choice], Tensor, Tensor]:
         """As `SampleUpdate`; the third is λ for each sample, [R, B]."""
-        weights = policy.weights(pair.samples(plans[0].step, plans[0].progress))
-        if weights.shape != (pair.members * pair.batch,):
+        samples = pair.samples(plans[0].step, plans[0].progress)
+        given = policy.weights(samples)
+        if given.shape != samples.cosine.shape:
             raise PolicyError(
-                f"`{policy.family}` must give one λ for each of {pair.members * pair.batch} samples, but gave"
-                f" {list(weights.shape)}."
+                f"`{policy.family}` must give one λ for each of {len(samples.cosine)} samples, but gave"
+                f" {list(given.shape)}."
             )
-        weights = weights.view(pair.members, pair.batch)
+        weights = pair.by_member(given)
         guards = [balancer.guard for balancer in self._balancers]
         if guards[0] is not None:
             weights = weights.clamp(guards[0].lowest, guards[0].highest)

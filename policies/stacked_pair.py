@@ -16,6 +16,8 @@ from policies.errors import PolicyError
 from policies.objective import LogitPair
 from policies.sample import SampleObservation
 
+_ALIGNED = 64
+
 Weights = tuple[float, float]
 """(w_d, w_t) of one member: what its two losses are multiplied by."""
 
@@ -23,7 +25,9 @@ Weights = tuple[float, float]
 class StackedPair:
     """Cross entropy and T²·KL of every member; the losses of a member are means over its own batch.
 
-    What is known of single samples comes from one `LogitPair` over all of them.
+    What is known of single samples comes from one `LogitPair` over all of them, and over as many more as make their
+    number a multiple of 64. Vector registers are full then, and what the processor does to a member's numbers does not
+    depend on where they lie: a member is the same to the last bit whoever its company is.
 
     Args:
         student_logits: [R, B, C], with the graph of a stacked model, in which rows of members never meet.
@@ -44,10 +48,11 @@ class StackedPair:
     ) -> None:
         self.members, self.batch, _ = student_logits.shape
         self._logits = student_logits
+        more = -self.members * self.batch % _ALIGNED
         self._samples = LogitPair(
-            student_logits.detach().flatten(0, 1),
-            teacher_logits.flatten(0, 1),
-            labels.flatten(),
+            _filled(student_logits.detach().flatten(0, 1), more),
+            _filled(teacher_logits.flatten(0, 1), more),
+            _filled(labels.flatten(), more),
             temperature=temperature,
             label_smoothing=label_smoothing,
         )
@@ -55,26 +60,31 @@ class StackedPair:
     @functools.cached_property
     def task_losses(self) -> Tensor:
         """[R], in nats."""
-        return self._by_member(self._samples.task_losses).mean(1)
+        return self.by_member(self._samples.task_losses).mean(1)
 
     @functools.cached_property
     def distill_losses(self) -> Tensor:
         """[R], in nats."""
-        return self._by_member(self._samples.distill_losses).mean(1)
+        return self.by_member(self._samples.distill_losses).mean(1)
 
     def mixed_losses(self, weights: Tensor) -> Tensor:
         """[R]: the means over a member's samples of λ·L_distill + (1-λ)·L_task, for λ [R, B]."""
-        task = self._by_member(self._samples.task_losses)
-        return torch.lerp(task, self._by_member(self._samples.distill_losses), weights.to(task.dtype)).mean(1)
+        task = self.by_member(self._samples.task_losses)
+        return torch.lerp(task, self.by_member(self._samples.distill_losses), weights.to(task.dtype)).mean(1)
 
     def teacher_signals(self) -> tuple[Tensor, Tensor]:
         """(confidence, agreement), each [R]: the teacher's highest probability, and the label's, in the mean."""
         confidence, agreement = self._samples.teacher_signals()
-        return self._by_member(confidence).mean(1), self._by_member(agreement).mean(1)
+        return self.by_member(confidence).mean(1), self.by_member(agreement).mean(1)
 
     def samples(self, step: int, progress: float) -> SampleObservation:
-        """What a rule of sample scope may look at, of all samples: tensors [R·B]."""
+        """What a rule of sample scope may look at, of all samples and those that fill up: tensors [N], N ≥ R·B."""
         return self._samples.samples(step, progress)
+
+    def by_member(self, values: Tensor) -> Tensor:
+        """[R, B, ...] from what was computed of `samples`, [N, ...]."""
+        count = self.members * self.batch
+        return values[:count].view(self.members, self.batch, *values.shape[1:])
 
     def logit_geometry(self) -> Tensor:
         """As `LogitPair.logit_geometry`, of every member: double [R, 3]."""
@@ -127,14 +137,11 @@ class StackedPair:
     @functools.cached_property
     def _task(self) -> Tensor:
         """[R, B, C]: of each sample's task loss in its logits."""
-        return self._by_member(self._samples.task_gradients)
+        return self.by_member(self._samples.task_gradients)
 
     @functools.cached_property
     def _distill(self) -> Tensor:
-        return self._by_member(self._samples.distill_gradients)
-
-    def _by_member(self, values: Tensor) -> Tensor:
-        return values.view(self.members, self.batch, *values.shape[1:])
+        return self.by_member(self._samples.distill_gradients)
 
     def _halves(
         self, parameters: Sequence[Tensor], values: Tensor, middle: int, *, retain: bool
@@ -152,6 +159,10 @@ class StackedPair:
             self._logits, parameters, logit_gradients.to(self._logits.dtype), retain_graph=retain
         )
         return found[0].flatten(1) if len(found) == 1 else torch.cat([part.flatten(1) for part in found], 1)
+
+
+def _filled(values: Tensor, more: int) -> Tensor:
+    return torch.cat([values, values.new_zeros(more, *values.shape[1:])]) if more else values
 
 
 def mix(distill: Tensor, task: Tensor, weights: Sequence[Weights]) -> Tensor:

@@ -12,6 +12,7 @@ from search.errors import SearchError
 from search.launch import Launch
 from trainables.datasets import check_dataset
 from trainables.models import check_model
+from trainables.stacking import trains_stacked
 from trainables.teacher import check_teacher
 
 _FILES = {"own_policies.": "rule", "kpis.": "KPI"}
@@ -22,11 +23,12 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
     """Find mistakes that need no PyTorch to be found.
 
     Raises:
-        KDPolicySearchError: data, models or checkpoint are missing or unknown.
+        KDPolicySearchError: data, models or checkpoint are missing or unknown, or students cannot train as is asked.
     """
     check_own_policies(config)
     for student in config.students.values():
         check_model(student)
+        trains_stacked(student, config.device)
     check_teacher(config.teacher)
     check_dataset(config.data, launch.data_root)
 

@@ -135,6 +135,9 @@ class DeviceSettings(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(None, ge=1)
     """Of PyTorch in a trial; as many as the trial has whole CPUs when not given, so one by default."""
+    replicates: Literal["auto", "together", "apart"] = "auto"
+    """Whether a trial's students, one for each seed, train as one stacked model or one after another; the numbers
+    differ by rounding. `auto` puts together what can be."""
 
 
 class PolicySettings(Settings):

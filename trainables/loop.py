@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from policies.balancer import Step
 from policies.document import policy_document
@@ -27,6 +28,8 @@ from trainables.errors import ModelError
 from trainables.evaluation import Evaluation
 from trainables.records import DecisionEntry, EpochRecord, ReplicateResult, TracePoint, TrialHistory
 from trainables.replicate import DeviceAssets, Replicate
+from trainables.stacking import trains_stacked
+from trainables.together import Together
 
 
 def spread_evenly(count: int, points: int) -> list[int]:
@@ -66,6 +69,9 @@ class Distillation:
         self.probes = frozenset(spread_evenly(first.total_steps, settings.trace_points))
         self.records_so_far: list[EpochRecord] = []
         self.trace: list[TracePoint] = []
+        self.stacked = trains_stacked(settings.student, settings.device)
+        """Whether the replicates train as one stacked model, and not one after another."""
+        self._together: Together | None = None
         kept = MOST_ENTRIES // len(settings.seeds)
         self.logs = [DecisionLog(seed, kept) for seed in settings.seeds]
         self.results: list[ReplicateResult] = []
@@ -137,6 +143,8 @@ class Distillation:
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only, so that it can be read without running code."""
+        if self._together is not None:
+            self._together.hand_over()
         return {
             "replicates": [r.state_dict() for r in self.replicates],
             "history": self.history().to_json(),
@@ -146,6 +154,7 @@ class Distillation:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a `state_dict`."""
+        self._together = None
         for replicate, stored in zip(self.replicates, state["replicates"], strict=True):
             replicate.load_state_dict(stored)
         history = TrialHistory.from_json(state["history"])
@@ -159,21 +168,36 @@ class Distillation:
     def _train_epoch(self) -> None:
         began = time.perf_counter()
         probed: dict[int, list[Step]] = {}
-        losses = torch.zeros(2, device=self.data.compute.device)
-        for log, replicate in zip(self.logs, self.replicates, strict=True):
-            for step in replicate.train_epoch(self.probes):
-                losses[0] += step.task_loss
-                losses[1] += step.distill_loss
-                self._sums.weight += step.decision.weight
-                self._sums.steps += 1
-                if step.step in self.probes:
-                    probed.setdefault(step.step, []).append(step)
-                log.note(step, replicate.steps_per_epoch)
+        task_losses: list[Tensor] = []
+        distill_losses: list[Tensor] = []
+        steps_per_epoch = self.replicates[0].steps_per_epoch
+        for log, step in self._steps():
+            task_losses.append(step.task_loss)
+            distill_losses.append(step.distill_loss)
+            self._sums.weight += step.decision.weight
+            self._sums.steps += 1
+            if step.step in self.probes:
+                probed.setdefault(step.step, []).append(step)
+            log.note(step, steps_per_epoch)
         self.trace.extend(self._trace_point(same) for _, same in sorted(probed.items()))
-        task_loss_sum, distill_loss_sum = losses.tolist()
-        self._sums.task_loss += task_loss_sum
-        self._sums.distill_loss += distill_loss_sum
+        self._sums.task_loss += float(torch.stack(task_losses).sum())
+        self._sums.distill_loss += float(torch.stack(distill_losses).sum())
         self._sums.seconds += time.perf_counter() - began
+
+    def _steps(self) -> Iterator[tuple[DecisionLog, Step]]:
+        """The steps of an epoch, each with the log of its replicate, whose steps come in order."""
+        if not self.stacked:
+            for log, replicate in zip(self.logs, self.replicates, strict=True):
+                for step in replicate.train_epoch(self.probes):
+                    yield log, step
+            return
+        if self._together is None:
+            self._together = Together(self.replicates)
+        for steps in self._together.train_epoch(self.probes):
+            yield from zip(self.logs, steps, strict=True)
+        if self.done:
+            self._together.release()
+            self._together = None
 
     def _evaluate(self) -> EpochRecord:
         began = time.perf_counter()
