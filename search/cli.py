@@ -529,7 +529,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
         check_unchanged(config, store.config())
     check_config(config, launch)
     check_writable(store)
-    check_tracking(launch.tracking_uri)
+    check_tracking(launch.tracking_uri, open_file=False)  # which happens beside Ray's start
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
     console = Console(highlight=False)

@@ -16,7 +16,9 @@ from search.launch import Launch
 from search.raysession import check_resources, ray_session
 from search.sharing import check_shared
 from search.store import SearchStore
+from search.tracking import check_tracking
 from search.tracking.store import load_mlflow
+from search.tracking.uri import sqlite_path
 
 if TYPE_CHECKING:
     from search.preparation import PreparationListener, Prepared
@@ -49,10 +51,10 @@ class _Relay:
 def prepared_session(
     config: SearchConfig, launch: Launch, listener: PreparationListener, store: SearchStore
 ) -> Iterator[Prepared]:
-    """A Ray session, started while data and teacher are prepared in a thread beside it.
+    """A Ray session, started while data and teacher are prepared in a thread beside it, and MLflow in another.
 
     Raises:
-        KDPolicySearchError: data, teacher or cluster cannot be had.
+        KDPolicySearchError: data, teacher, cluster or the file of the tracking store cannot be had.
     """
     prepared: list[Prepared] = []
     problems: list[BaseException] = []
@@ -67,18 +69,26 @@ def prepared_session(
         except BaseException as error:
             problems.append(error)
 
+    def prepare_tracking() -> None:
+        try:
+            load_mlflow()
+            if sqlite_path(launch.tracking_uri) is not None:
+                check_tracking(launch.tracking_uri)
+        except Exception as error:
+            problems.append(error)
+
     beside = threading.Thread(target=work, name="preparation", daemon=True)
-    mlflow = threading.Thread(target=load_mlflow, name="import of MLflow", daemon=True)
+    tracking = threading.Thread(target=prepare_tracking, name="preparation of MLflow", daemon=True)
 
     def abandon() -> None:
         # A thread that is in PyTorch when the interpreter ends would abort the process.
         relay.abandoned = True
         ray_is_up.set()
         beside.join(_SECONDS_TO_ABANDON)
-        mlflow.join(_SECONDS_TO_ABANDON)
+        tracking.join(_SECONDS_TO_ABANDON)
 
     beside.start()
-    mlflow.start()
+    tracking.start()
     with contextlib.ExitStack() as stack:
         stack.callback(abandon)
         stack.enter_context(ray_session(launch.address))
@@ -86,7 +96,8 @@ def prepared_session(
         check_resources(config)
         ray_is_up.set()
         check_shared(store)
-        beside.join()
-        if problems:
-            raise problems[0]
+        for thread in (tracking, beside):
+            thread.join()
+            if problems:
+                raise problems[0]
         yield prepared[0]

@@ -18,10 +18,14 @@ _SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databric
 _SQLITE_HEADER = b"SQLite format 3\x00"
 
 
-def check_tracking(uri: str) -> None:
+def check_tracking(uri: str, *, open_file: bool = True) -> None:
     """Make sure that a search can write to this store; takes at most about 5 s, longer for a file on a busy machine.
 
     A new SQLite file is not created: that takes seconds, and happens beside the search.
+
+    Args:
+        uri: of the store.
+        open_file: whether to open an SQLite file, which takes a second or two, rather than only look at it.
 
     Raises:
         TrackingError: the URI names no kind of store, or the store cannot be reached or written.
@@ -37,7 +41,7 @@ def check_tracking(uri: str) -> None:
     path = sqlite_path(uri)
     if path is not None:
         _check_file(uri, path)
-        if not path.exists() or path.stat().st_size == 0:
+        if not open_file or not path.exists() or path.stat().st_size == 0:
             return
     elif scheme == "sqlite":
         raise TrackingError(f"tracking URI {uri!r} needs three slashes before the file: 'sqlite:///folder/mlflow.db'.")
