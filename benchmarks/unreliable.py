@@ -138,6 +138,10 @@ class Bench:
         """Train under a rule, once a seed."""
         began = time.perf_counter()
         settings = self.base if rule.policy is None else self.base.model_copy(update={"policy": rule.policy})
+        if rule.oracle is not None:  # which is told the batches of each replicate by itself
+            settings = settings.model_copy(
+                update={"device": settings.device.model_copy(update={"replicates": "apart"})}
+            )
         trial = Distillation(settings, self.data)
         if rule.oracle is not None:
             trial.replicates = [OracleReplicate(settings, s, self.data, rule.oracle) for s in settings.seeds]

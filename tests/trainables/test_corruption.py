@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.config import AugmentationSettings, CorruptionSettings, PolicySettings, TrialSettings
+from trainables.config import AugmentationSettings, CorruptionSettings, DeviceSettings, PolicySettings, TrialSettings
 from trainables.corruption import Corruption
 from trainables.errors import ConfigError
 from trainables.loop import Distillation
@@ -158,18 +158,24 @@ def epoch_of(settings, data, epoch):
 
 
 @BOTH
-def test_policies_are_compared_on_the_same_broken_data(broken, data):
+@pytest.mark.parametrize("replicates", ["together", "apart"])
+def test_policies_are_compared_on_the_same_broken_data(broken, replicates, data, monkeypatch):
+    batches_of = Replicate.batches_of
+
     def seen(policy):
-        trial = Distillation(broken.model_copy(update={"policy": PolicySettings(family=policy)}), data)
+        device = DeviceSettings(device="cpu", replicates=replicates)
+        trial = Distillation(
+            broken.model_copy(update={"policy": PolicySettings(family=policy), "device": device}), data
+        )
         sources = []
-        for replicate in trial.replicates:
-            batches = replicate.batches
-            replicate.batches = lambda batches=batches: (sources.append(b[2:]) or b for b in batches())
+        monkeypatch.setattr(
+            Replicate, "batches_of", lambda *given: (sources.append(b[2:]) or b for b in batches_of(*given))
+        )
         list(trial.records())
         return sources
 
     one, two = seen("fixed"), seen("norm_balance")
-    assert len(one) == len(two) == 2 * 8 * 10
+    assert len(one) == len(two) == 8 * 10 * (1 if replicates == "together" else 2)
     assert all(torch.equal(a, b) for x, y in zip(one, two, strict=True) for a, b in zip(x, y, strict=True))
 
 

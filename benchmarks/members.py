@@ -1,0 +1,92 @@
+"""What it takes to train the replicates of a trial as one stacked model, beside one after another.
+
+    python -m benchmarks.members
+
+A whole trial of digits-quick (its students, their training, evaluations and records, but no Ray) is timed in both ways
+in turn, by the process's own clock, with one thread. The ratio is the time apart over the time together, pair by pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import statistics
+import time
+
+import torch
+
+from benchmarks.results import conditions, write_section
+from benchmarks.unreliable import prepare
+from search.config import load_config
+from trainables.config import DeviceSettings, PolicySettings, TrialSettings
+from trainables.device import select_compute
+from trainables.loop import Distillation
+from trainables.replicate import DeviceAssets
+
+FAMILIES = ("fixed", "norm_balance", "sample_norm_balance")
+"""No measurement, one in every tenth step, and one λ a sample."""
+
+
+def seconds(settings: TrialSettings, data: DeviceAssets) -> float:
+    """Of the CPU, for a whole trial."""
+    began = time.process_time()
+    for _ in Distillation(settings, data).records():
+        pass
+    return time.process_time() - began
+
+
+def pairs(settings: TrialSettings, data: DeviceAssets, count: int) -> list[tuple[float, float]]:
+    """(apart, together) in seconds, `count` times after one that is not counted."""
+    both = [
+        settings.model_copy(update={"device": DeviceSettings(device="cpu", replicates=how)})
+        for how in ("apart", "together")
+    ]
+    found = [(seconds(both[0], data), seconds(both[1], data)) for _ in range(count + 1)]
+    return found[1:]
+
+
+def row(family: str, seeds: int, found: list[tuple[float, float]], steps: int) -> str:
+    """A row of the table: the ratio, and what a step of a single student takes in both ways."""
+    low, middle, high = statistics.quantiles([apart / together for apart, together in found], n=4)
+    apart, together = (1e6 * statistics.median(side) / steps / seeds for side in zip(*found, strict=True))
+    return f"| `{family}` | {seeds} | {middle:.2f} [{low:.2f}, {high:.2f}] | {apart:.0f} | {together:.0f} |"
+
+
+def main() -> None:
+    """Measure, print the table and write it to the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=7, help="of trials, for each row")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 3, 5, 10], help="students of a trial")
+    parser.add_argument("--epochs", type=int, help="of a training [the recipe's 150]")
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kd-policy-search"
+    parser.add_argument("--cache", type=pathlib.Path, default=cache, help=f"teachers and data sets [{cache}]")
+    parser.add_argument("--no-results", action="store_true", help="print only")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    config = load_config("digits-quick", [f"training.epochs={arguments.epochs}"] if arguments.epochs else [])
+    assets, _ = prepare(config, arguments.cache, with_test=False)
+    data = DeviceAssets(assets, select_compute(DeviceSettings(device="cpu")))
+    base = config.base_trial()
+    steps = len(data) // base.training.batch_size * base.training.epochs
+    rows = [
+        "| rule | seeds | time apart / together | µs a step and seed, apart | together |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    print(*rows, sep="\n", flush=True)
+    for family in FAMILIES:
+        for seeds in arguments.seeds:
+            settings = base.model_copy(update={"policy": PolicySettings(family=family), "seeds": tuple(range(seeds))})
+            rows.append(row(family, seeds, pairs(settings, data, arguments.pairs), steps))
+            print(rows[-1], flush=True)
+    if not arguments.no_results:
+        text = (
+            f"`python -m benchmarks.members`, {conditions()}, one thread, CPU time of whole trials of digits-quick (an"
+            f" MLP 64-32-10, batches of 50, {base.training.epochs} epochs, {base.evaluations} evaluations);"
+            f" {arguments.pairs} pairs. The last two columns hold everything, evaluations too.\n\n"
+        )
+        write_section("Replicates as one stacked model", text + "\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()
