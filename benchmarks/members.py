@@ -56,7 +56,7 @@ def row(family: str, seeds: int, found: list[tuple[float, float]], steps: int) -
 def main() -> None:
     """Measure, print the table and write it to the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=7, help="of trials, for each row")
+    parser.add_argument("--pairs", type=int, default=5, help="of trials, for each row")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 3, 5, 10], help="students of a trial")
     parser.add_argument("--epochs", type=int, help="of a training [the recipe's 150]")
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kd-policy-search"
