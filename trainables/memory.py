@@ -13,7 +13,7 @@ def keep_freed_memory() -> bool:
     """Let this process keep memory that PyTorch frees on the CPU, for the next step to use again.
 
     By default the GNU C library gives blocks of some hundred kilobytes and more back to the system at once, so each
-    step gets its activations as new pages that the system clears first: 600 to 2,500 page faults a step for a small
+    step gets its activations as new pages that the system clears first: 700 to 1,100 page faults a step for a small
     network on a batch of 64. The process then stays as large as its largest step.
 
     Returns:

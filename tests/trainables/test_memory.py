@@ -14,12 +14,13 @@ from trainables.memory import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 def step():
-    parts = [torch.ones(1_000_000) for _ in range(3)]  # 4 MB each
+    # 40 MB each: from 32 MB on the C library gives every block back; below, it learns to keep some.
+    parts = [torch.ones(10_000_000) for _ in range(3)]
     return sum(float(part[0]) for part in parts)
-for _ in range(3):
+for _ in range(5):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
+for _ in range(5):
     step()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
@@ -33,7 +34,7 @@ def page_faults(kind: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not GNU's")
 def test_memory_that_is_freed_is_used_again():
     """Two processes import torch, seconds each on a busy machine."""
-    assert page_faults("kept") < 100 < page_faults("as it is")
+    assert page_faults("kept") < 1000 < page_faults("as it is")
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
