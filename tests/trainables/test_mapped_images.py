@@ -253,8 +253,8 @@ except (MemoryError, RuntimeError) as error:
 class TestDataLargerThanTheMemoryAllowed:
     """The limit, half of the pictures' size, is on private memory; files that are mapped do not count.
 
-    The system can drop their pages. In memory the same fails, so the limit works. It takes seconds, as the pictures must
-    outweigh what the work on a batch needs.
+    The system can drop their pages. In memory the same fails, so the limit works. It takes seconds, as the pictures
+    must outweigh what the work on a batch needs.
     """
 
     def exit_code(self, what: str, folder: Path, where: str, most: int) -> int:
