@@ -1,6 +1,6 @@
 """What it takes to train the replicates of a trial as one stacked model, beside one after another.
 
-    python -m benchmarks.members
+    python benchmarks/members.py --write
 
 A whole trial of digits-quick (its students, their training, evaluations and records, but no Ray) is timed in both ways
 in turn, by the process's own clock, with one thread. The ratio is the time apart over the time together, pair by pair.
@@ -15,9 +15,9 @@ import statistics
 import time
 
 import torch
+from results import conditions, write_section
+from unreliable import prepare
 
-from benchmarks.results import conditions, write_section
-from benchmarks.unreliable import prepare
 from search.config import load_config
 from trainables.config import DeviceSettings, PolicySettings, TrialSettings
 from trainables.device import select_compute
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="of a training [the recipe's 150]")
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kd-policy-search"
     parser.add_argument("--cache", type=pathlib.Path, default=cache, help=f"teachers and data sets [{cache}]")
-    parser.add_argument("--no-results", action="store_true", help="print only")
+    parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     config = load_config("digits-quick", [f"training.epochs={arguments.epochs}"] if arguments.epochs else [])
@@ -79,10 +79,10 @@ def main() -> None:
             settings = base.model_copy(update={"policy": PolicySettings(family=family), "seeds": tuple(range(seeds))})
             rows.append(row(family, seeds, pairs(settings, data, arguments.pairs), steps))
             print(rows[-1], flush=True)
-    if not arguments.no_results:
+    if arguments.write:
         text = (
-            f"`python -m benchmarks.members`, {conditions()}, one thread, CPU time of whole trials of digits-quick (an"
-            f" MLP 64-32-10, batches of 50, {base.training.epochs} epochs, {base.evaluations} evaluations);"
+            f"`python benchmarks/members.py --write`, {conditions()}, one thread, CPU time of whole trials of"
+            f" digits-quick (an MLP 64-32-10, batches of 50, {base.training.epochs} epochs, {base.evaluations} evaluations);"
             f" {arguments.pairs} pairs. The last two columns hold everything, evaluations too.\n\n"
         )
         write_section("Replicates as one stacked model", text + "\n".join(rows))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import math
+import os
 import pathlib
 import statistics
 import time
@@ -35,6 +36,7 @@ from trainables.replicate import DeviceAssets, Replicate
 from trainables.targets import compute_assets
 from trainables.teacher import prepare_teacher
 
+CACHE = pathlib.Path(os.environ.get("KD_SEARCH_CACHE") or "~/.cache/kd-policy-search").expanduser()
 PRECISIONS = ("float32", "bfloat16")
 POLICY = PolicySettings(family="norm_balance")
 
@@ -124,7 +126,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="fashion-mnist")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path("/tmp/kdcache"), help="data and teachers")
+    parser.add_argument("--cache", type=pathlib.Path, default=CACHE, help=f"data and teachers [{CACHE}]")
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

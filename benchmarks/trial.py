@@ -19,6 +19,7 @@ import concurrent.futures
 import dataclasses
 import logging
 import multiprocessing
+import os
 import pathlib
 import statistics
 import time
@@ -39,6 +40,7 @@ from trainables.replicate import DeviceAssets
 from trainables.targets import compute_assets
 from trainables.teacher import prepare_teacher
 
+CACHE = pathlib.Path(os.environ.get("KD_SEARCH_CACHE") or "~/.cache/kd-policy-search").expanduser()
 WEIGHT = 0.5
 RULE = "norm_balance"
 AUGMENTATION = AugmentationSettings(flip=True, crop_padding=2, views=8)
@@ -291,7 +293,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="trainings of each, each under a seed of its own [1]")
     parser.add_argument("--augmented", action="store_true", help="with flips and shifts, 8 views a picture")
     parser.add_argument("--only", action="append", default=[], help="a contender, by its name's beginning [all]")
-    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path("/tmp/kdcache"), help="data and teachers")
+    parser.add_argument("--cache", type=pathlib.Path, default=CACHE, help=f"data and teachers [{CACHE}]")
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     arguments = parser.parse_args()
     config = configuration(arguments.recipe, arguments.epochs, arguments.augmented)
