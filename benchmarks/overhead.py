@@ -165,7 +165,7 @@ def span(ends: Sequence[End], first: int, last: int) -> Span:
 @contextlib.contextmanager
 def places() -> Iterator[Launch]:
     """A folder of results that is thrown away."""
-    with tempfile.TemporaryDirectory(prefix="kd-search-") as folder:
+    with tempfile.TemporaryDirectory(prefix="kd-search-", ignore_cleanup_errors=True) as folder:
         output = pathlib.Path(folder, "runs")
         yield Launch(
             output=output,
@@ -280,11 +280,10 @@ def start_once(folder: pathlib.Path) -> None:
     timeline.mark("Python and this program are loaded")
     import ray
 
-    from search import preparation, study
+    from search import study
 
-    timeline.mark("PyTorch, Ray and Tune are imported")
+    timeline.mark("Ray is imported")
     timeline.after(ray, "init", "Ray is up")
-    timeline.after(preparation, "load_checked", "data are loaded")
     output = folder / "runs"
     launch = Launch(
         output=output,
