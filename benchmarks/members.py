@@ -83,7 +83,8 @@ def main() -> None:
         text = (
             f"`python benchmarks/members.py --write`, {conditions()}, one thread, CPU time of whole trials of"
             f" digits-quick (an MLP 64-32-10, batches of 50, {base.training.epochs} epochs,"
-            f" {base.evaluations} evaluations); {arguments.pairs} pairs. The last two columns hold everything, evaluations too.\n\n"
+            f" {base.evaluations} evaluations); {arguments.pairs} pairs. The last two columns hold everything,"
+            " evaluations too.\n\n"
         )
         write_section("Replicates as one stacked model", text + "\n".join(rows))
 
