@@ -13,6 +13,7 @@ import pyarrow.fs
 
 from search.confirmation import ConfirmationRecord, SeedResult
 from search.errors import SearchError
+from search.files import replace_in
 from search.store import SearchStore
 from trainables.errors import ConfigError
 from trainables.settings import Settings
@@ -112,10 +113,7 @@ class ConfirmationStore:
 
     def _write(self, file: str, content: bytes) -> None:
         self._filesystem.create_dir(self.folder, recursive=True)
-        temporary = f"{self.folder}/.{file}.tmp"
-        with self._filesystem.open_output_stream(temporary) as stream:
-            stream.write(content)
-        self._filesystem.move(temporary, f"{self.folder}/{file}")
+        replace_in(self._filesystem, f"{self.folder}/{file}", content)
 
 
 def read_confirmation(store: SearchStore) -> ConfirmationRecord | None:

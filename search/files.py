@@ -1,12 +1,19 @@
-"""Files written as a whole, so that a reader never sees half of one."""
+"""Files of searches, written as a whole, so that a reader never sees half of one."""
 
 from __future__ import annotations
 
-import os
 import pathlib
-import tempfile
+from typing import TYPE_CHECKING
 
 from search.errors import SearchError
+from trainables.files import whole_file
+
+if TYPE_CHECKING:
+    import pyarrow.fs
+
+
+_OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
+"""They show whole objects anyway, and to move one is to copy it."""
 
 
 def replace_file(path: pathlib.Path, content: bytes, *, what: str) -> None:
@@ -22,17 +29,26 @@ def replace_file(path: pathlib.Path, content: bytes, *, what: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = pathlib.Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+        with whole_file(path) as temporary:
+            temporary.write_bytes(content)
             temporary.chmod(0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise SearchError(
             f"cannot write {what} file {str(path)!r}: {error.strerror or error}; choose a folder that can be written"
             " with `--output`."
         ) from error
+
+
+def replace_in(filesystem: pyarrow.fs.FileSystem, path: str, content: bytes) -> None:
+    """Write a file of a storage in one step, in a folder that exists.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    at_once = filesystem.type_name in _OBJECT_STORES
+    folder, _, name = path.rpartition("/")
+    written = path if at_once else f"{folder}/.{name}.tmp"
+    with filesystem.open_output_stream(written) as stream:
+        stream.write(content)
+    if not at_once:
+        filesystem.move(written, path)

@@ -10,7 +10,7 @@ from search.config import SearchConfig
 from search.searcher import METRIC, FairSearch
 from search.snapshots import put_back
 from search.store import SearchStore
-from search.trial_files import TrialState, merge, snapshot_states
+from search.trial_files import merge, snapshot_states
 
 
 def recover(store: SearchStore, config: SearchConfig) -> None:
@@ -31,18 +31,12 @@ def recover(store: SearchStore, config: SearchConfig) -> None:
     searcher_path, snapshot_path = store.newest("searcher-state-"), store.newest("experiment_state-")
     searcher = FairSearch(config)
     searcher.load(store.read_bytes(searcher_path))
-    _catch_up(searcher, [_trial(state) for trial_id, state in merged.items() if state != states.get(trial_id)])
+    _catch_up(searcher, [state.trial() for trial_id, state in merged.items() if state != states.get(trial_id)])
     snapshot = json.loads(store.read_bytes(snapshot_path))
     snapshot["trial_data"] = list(merged.values())
     # The searcher first: one that knows of trials that Tune has not heard of is put right by the next try.
     store.replace(searcher_path, searcher.dump())
     store.replace(snapshot_path, json.dumps(snapshot).encode())
-
-
-def _trial(state: TrialState) -> Trial:
-    trial = Trial.from_json_state(state.state, stub=True)
-    trial.restore_run_metadata(state.metadata)
-    return trial
 
 
 def _catch_up(searcher: FairSearch, trials: list[Trial]) -> None:

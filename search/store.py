@@ -19,6 +19,7 @@ import pyarrow.fs
 from policies.errors import nearest
 from search.config import SearchConfig
 from search.errors import SearchError
+from search.files import replace_in
 from search.launch import Launch
 from search.records import SearchRecord
 from search.snapshots import latest_state
@@ -191,11 +192,7 @@ class SearchStore:
 
     def replace(self, path: str, content: bytes) -> None:
         """Write a file of the storage's file system as a whole."""
-        folder, _, name = path.rpartition("/")
-        temporary = f"{folder}/.{name}.tmp"
-        with self.filesystem.open_output_stream(temporary) as stream:
-            stream.write(content)
-        self.filesystem.move(temporary, path)
+        replace_in(self.filesystem, path, content)
 
     def _kind(self, name: str) -> pyarrow.fs.FileType:
         return self.filesystem.get_file_info(f"{self.folder}/{name}").type

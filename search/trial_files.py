@@ -10,8 +10,10 @@ import json
 from typing import Any, NamedTuple
 
 import pyarrow.fs
+from ray.tune.experiment import Trial
 
 from search.errors import SearchError
+from search.files import replace_in
 from search.store import SearchStore
 
 TRIAL_FILE = "trial.json"
@@ -35,6 +37,12 @@ class TrialState(NamedTuple):
         """Whether Tune would not run it again."""
         return json.loads(self.state)["status"] in _ENDED
 
+    def trial(self) -> Trial:
+        """As an object of Tune's, which cannot be run."""
+        trial = Trial.from_json_state(self.state, stub=True)
+        trial.restore_run_metadata(self.metadata)
+        return trial
+
 
 def note_trial(trial: Any) -> None:
     """Write what is known of a trial of Tune's into its folder.
@@ -45,13 +53,7 @@ def note_trial(trial: Any) -> None:
     storage = trial.storage
     filesystem, folder = storage.storage_filesystem, storage.trial_fs_path
     filesystem.create_dir(folder, recursive=True)
-    content = json.dumps(trial.get_json_state()).encode()
-    path = f"{folder}/{TRIAL_FILE}"
-    local = isinstance(filesystem, pyarrow.fs.LocalFileSystem)  # object stores show whole objects anyway
-    with filesystem.open_output_stream(f"{path}.tmp" if local else path) as stream:
-        stream.write(content)
-    if local:
-        filesystem.move(f"{path}.tmp", path)
+    replace_in(filesystem, f"{folder}/{TRIAL_FILE}", json.dumps(trial.get_json_state()).encode())
 
 
 def drop_older_checkpoints(trial: Any) -> None:

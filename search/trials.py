@@ -45,8 +45,7 @@ def _stored_trials(store: SearchStore) -> list[Trial]:
     """Tune's trials as they were last noted, pointing at the folder where it lies now."""
     trials = []
     for stored in trial_states(store):
-        trial = Trial.from_json_state(stored.state, stub=True)
-        trial.restore_run_metadata(stored.metadata)
+        trial = stored.trial()
         storage = copy.copy(trial.storage)
         storage.storage_filesystem = store.filesystem
         storage.storage_fs_path, _, storage.experiment_dir_name = store.folder.rpartition("/")

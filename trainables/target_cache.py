@@ -12,7 +12,6 @@ import json
 import logging
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from trainables.config import AugmentationSettings
 from trainables.datasets.fingerprint import add_images
+from trainables.files import whole_file
 
 if TYPE_CHECKING:
     from trainables.assets import Dataset, Images
@@ -135,17 +135,11 @@ def _written(path: Path, shape: tuple[int, int, int], *, half: bool) -> Iterator
         OSError: it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-    os.close(descriptor)
-    try:
-        dtype = np.dtype(np.float16 if half else np.float32)
-        array = np.lib.format.open_memmap(name, mode="w+", dtype=dtype, shape=shape)
+    dtype = np.dtype(np.float16 if half else np.float32)
+    with whole_file(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
         # A mapping into a full disk would end the process.
-        with open(name, "r+b") as file:
+        with temporary.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         yield array
         array.flush()
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

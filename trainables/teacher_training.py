@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import os
 import pickle
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from trainables.augmentation import Augmentation
 from trainables.config import TeacherSettings
 from trainables.device import Compute
 from trainables.errors import CheckpointError, ModelError
+from trainables.files import whole_file
 from trainables.models import create_model
 from trainables.normalization import as_tensor, normalise
 from trainables.optimization import create_optimizer, create_schedule
@@ -153,17 +152,10 @@ def _load(path: Path, module: nn.Module) -> TeacherProgress | None:
 
 
 def _save(path: Path, module: nn.Module, last: TeacherProgress) -> None:
-    """Write under another name first, so that a file in the cache is whole or absent."""
     weights = {name: tensor.cpu() for name, tensor in module.state_dict().items()}
     content = {"state_dict": weights, "progress": dataclasses.asdict(last)}
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            torch.save(content, file)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
 
 
 @contextlib.contextmanager
