@@ -28,8 +28,7 @@ class BatchUpdate(Update):
         self._late = plan.probe or self._measured_whole or (plan.several and bool(plan.reads) and decide_on == "update")
         wanted = Wanted(
             geometry="geometry" in plan.reads and not self._measured_whole,
-            # The guard compares them at each measurement.
-            losses=plan.checked or bool(plan.reads & {"geometry", "losses"}),
+            losses=plan.wants_losses,
             teacher="teacher" in plan.reads,
         )
         if self._late:
@@ -70,10 +69,7 @@ class BatchUpdate(Update):
 
     def _decide(self) -> None:
         """Ask the policy, which is shown no more than it asked for, and then the guard."""
-        shown = self.observation
-        if "losses" not in self.plan.reads:
-            shown = shown._replace(task_loss=None, distill_loss=None)
-        self.verdict = self._review(self._policy.decide(shown))
+        self.verdict = self._review(self._policy.decide(self.plan.shown(self.observation)))
 
 
 def _occasion(policy: BatchPolicy, plan: Plan, measured_whole: bool) -> tuple[str, str]:

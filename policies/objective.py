@@ -134,7 +134,7 @@ class LogitPair(Objective):
         if self._labels.ndim == 1:
             losses = nn.functional.nll_loss(self._log_student, self._labels, reduction="none")
         else:
-            losses = (self._log_student * self._labels).sum(1).neg_()
+            losses = self._at_labels(self._log_student).neg_()
         if self._smoothing == 0.0:
             return losses
         return torch.lerp(losses, self._log_student.mean(1).neg(), self._smoothing)

@@ -15,6 +15,7 @@ import abc
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
+from policies.errors import PolicyError
 from policies.policy import Policy
 
 if TYPE_CHECKING:
@@ -46,6 +47,21 @@ class SamplePolicy(Policy):
     @abc.abstractmethod
     def weights(self, samples: SampleObservation) -> Tensor:
         """λ for each sample: [N], in [0, 1]."""
+
+
+def weigh(policy: SamplePolicy, samples: SampleObservation) -> Tensor:
+    """What a rule gives: λ for each sample, [N].
+
+    Raises:
+        PolicyError: it gives another number of them.
+    """
+    weights = policy.weights(samples)
+    if weights.shape != samples.cosine.shape:
+        raise PolicyError(
+            f"`{policy.family}` must give one λ for each of {len(samples.cosine)} samples, but gave"
+            f" {list(weights.shape)}."
+        )
+    return weights
 
 
 def two_weights(condition: Tensor, where: float, elsewhere: float, *, like: Tensor) -> Tensor:

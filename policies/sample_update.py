@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from policies.errors import PolicyError
 from policies.guard import Guard
 from policies.objective import Factor, LogitPair, Objective
 from policies.policy import Decision, Measurement
 from policies.readings import Readings, Wanted
-from policies.sample import SamplePolicy
+from policies.sample import SamplePolicy, weigh
 from policies.student import Student
 from policies.update import Plan, Update, mixing_weights
 
@@ -67,10 +66,5 @@ class SampleUpdate(Update):
             objective.backward(*mixing_weights(self.verdict.decision), factor=share * factor)
 
     def _weights(self, objective: LogitPair) -> Tensor:
-        weights = self._policy.weights(objective.samples(self.plan.step, self.plan.progress))
-        if weights.shape != objective.task_losses.shape:
-            raise PolicyError(
-                f"`{self._policy.family}` must give one λ for each of {len(objective.task_losses)} samples, but gave"
-                f" {list(weights.shape)}."
-            )
+        weights = weigh(self._policy, objective.samples(self.plan.step, self.plan.progress))
         return weights if self._guard is None else weights.clamp(self._guard.lowest, self._guard.highest)

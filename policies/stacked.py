@@ -20,7 +20,7 @@ from policies.errors import PolicyError
 from policies.geometry import Geometry
 from policies.guard import Verdict
 from policies.policy import BatchPolicy, Decision, Observation
-from policies.sample import SamplePolicy
+from policies.sample import SamplePolicy, weigh
 from policies.stacked_pair import StackedPair, geometries, mix
 from policies.update import Plan, Step, mixing_weights
 
@@ -147,7 +147,7 @@ class StackedBalancer:
             found["whole"] = geometries(distill, task)
             if measured_whole:
                 found["own"] = geometries(distill, task, noise) if noise is not None else found["whole"]
-        if any(map(_wants_losses, plans)):
+        if any(plan.wants_losses for plan in plans):
             found["task_loss"], found["distill_loss"] = pair.task_losses, pair.distill_losses
         if any("teacher" in plan.reads for plan in plans):
             found["confidence"], found["agreement"] = pair.teacher_signals()
@@ -164,13 +164,10 @@ class StackedBalancer:
         policy = balancer.policy
         assert isinstance(policy, BatchPolicy)
         own = Geometry(*known["own"]) if "geometry" in plan.reads else None
-        losses = (known["task_loss"], known["distill_loss"]) if _wants_losses(plan) else (None, None)
+        losses = (known["task_loss"], known["distill_loss"]) if plan.wants_losses else (None, None)
         teacher = (known["confidence"], known["agreement"]) if "teacher" in plan.reads else (None, None)
         observation = Observation(plan.step, plan.progress, own, *losses, *teacher)
-        shown = observation
-        if "losses" not in plan.reads:
-            shown = Observation(plan.step, plan.progress, own, None, None, *teacher)
-        decision = policy.decide(shown)
+        decision = policy.decide(plan.shown(observation))
         verdict = Verdict(decision) if balancer.guard is None else balancer.guard.review(observation, decision)
         whole = None
         if own is not None and policy.measurement.tier == "full":
@@ -184,13 +181,7 @@ class StackedBalancer:
     ) -> tuple[list[_Choice], Tensor, Tensor]:
         """As `SampleUpdate`; the third is λ for each sample, [R, B]."""
         samples = pair.samples(plans[0].step, plans[0].progress)
-        given = policy.weights(samples)
-        if given.shape != samples.cosine.shape:
-            raise PolicyError(
-                f"`{policy.family}` must give one λ for each of {len(samples.cosine)} samples, but gave"
-                f" {list(given.shape)}."
-            )
-        weights = pair.by_member(given)
+        weights = pair.by_member(weigh(policy, samples))
         guards = [balancer.guard for balancer in self._balancers]
         if guards[0] is not None:
             weights = weights.clamp(guards[0].lowest, guards[0].highest)
@@ -234,11 +225,6 @@ class StackedBalancer:
             return []
         finite = gradient.isfinite().all(1).tolist()
         return [member for member in looking if not finite[member]]
-
-
-def _wants_losses(plan: Plan) -> bool:
-    # The guard compares them at each measurement.
-    return plan.checked or bool(plan.reads & {"geometry", "losses"})
 
 
 def _on_host(found: dict[str, Tensor]) -> dict[str, list[Any]]:

@@ -16,7 +16,9 @@ from policies.errors import PolicyError
 from policies.objective import LogitPair
 from policies.sample import SampleObservation
 
-_ALIGNED = 64
+ALIGNED = 64
+"""As many numbers in a row, or a multiple of it, fill whole vector registers. What the processor does to a member's
+numbers does not depend on where they lie then: a member is the same to the last bit whoever its company is."""
 
 Weights = tuple[float, float]
 """(w_d, w_t) of one member: what its two losses are multiplied by."""
@@ -26,8 +28,7 @@ class StackedPair:
     """Cross entropy and T²·KL of every member; the losses of a member are means over its own batch.
 
     What is known of single samples comes from one `LogitPair` over all of them, and over as many more as make their
-    number a multiple of 64. Vector registers are full then, and what the processor does to a member's numbers does not
-    depend on where they lie: a member is the same to the last bit whoever its company is.
+    number a multiple of `ALIGNED`.
 
     Args:
         student_logits: [R, B, C], with the graph of a stacked model, in which rows of members never meet.
@@ -48,7 +49,7 @@ class StackedPair:
     ) -> None:
         self.members, self.batch, _ = student_logits.shape
         self._logits = student_logits
-        more = -self.members * self.batch % _ALIGNED
+        more = -self.members * self.batch % ALIGNED
         self._samples = LogitPair(
             _filled(student_logits.detach().flatten(0, 1), more),
             _filled(teacher_logits.flatten(0, 1), more),

@@ -58,6 +58,17 @@ class Plan(NamedTuple):
     several: bool
     scaled: bool
 
+    @property
+    def wants_losses(self) -> bool:
+        """Whether a rule of batch scope or its guard, which compares them at each measurement, looks at the losses."""
+        return self.checked or bool(self.reads & {"geometry", "losses"})
+
+    def shown(self, observation: Observation) -> Observation:
+        """What of an observation the policy is shown: the guard may have asked for losses that it did not."""
+        if "losses" in self.reads:
+            return observation
+        return observation._replace(task_loss=None, distill_loss=None)
+
 
 class Update(abc.ABC):
     """What is known of an update, and what its micro-batches leave in `.grad`."""

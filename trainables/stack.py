@@ -1,9 +1,7 @@
 """Students of one architecture as one model: the same layers, with a dimension more.
 
 R: students, here members; B: pictures of a member's batch; K: channels; H, W: height and width; C: classes;
-P: trainable parameters of a student, and as many zeros as make it a multiple of 64. A row then takes whole vector
-registers, and what the processor does to a member's numbers does not depend on where they lie: a student is the same to
-the last bit whoever its company is.
+P: trainable parameters of a student, and as many zeros as make it a multiple of `policies.stacked_pair.ALIGNED`.
 """
 
 from __future__ import annotations
@@ -15,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.meter import last_block
-
-_ALIGNED = 64
+from policies.stacked_pair import ALIGNED
 
 
 class StackedLogits(NamedTuple):
@@ -45,7 +42,7 @@ class StudentStack:
         self._students = tuple(students)
         self._layers = tuple(first.children())
         self.sizes = [parameter.numel() for parameter in first.parameters()]
-        self.sizes.append(-sum(self.sizes) % _ALIGNED)
+        self.sizes.append(-sum(self.sizes) % ALIGNED)
         self._in_block = len(last_block(first))
         self.parameters = next(first.parameters()).new_zeros(len(students), sum(self.sizes))
         for student, row in zip(students, self.parameters, strict=True):
