@@ -48,8 +48,6 @@ class Teacher:
 
     module: nn.Module
     """In evaluation mode, without gradients; normalised float32 pictures [N, K, H, W] to logits [N, C]."""
-    accuracy: float
-    """On the validation pictures."""
     parameters: int
     key: str
     """Changes with all settings and data that made the teacher, but not with the device: 64 hexadecimal digits."""
@@ -85,7 +83,7 @@ def prepare_teacher(
 
     Args:
         settings: model, and checkpoint or training.
-        dataset: the teacher sees `pool`; it is judged on `validation`.
+        dataset: the teacher sees `pool`.
         cache: folder of trained teachers, made if need be; a damaged file in it is replaced.
         compute: where and in what precision to train, and where the module is afterwards.
         progress: called while it trains.
@@ -98,7 +96,6 @@ def prepare_teacher(
     import torch
 
     from trainables import teacher_checkpoint, teacher_training
-    from trainables.targets import accuracy, compute_logits
 
     check_teacher(settings)
     if settings.checkpoint is None:
@@ -110,10 +107,8 @@ def prepare_teacher(
         module = teacher_checkpoint.restored_module(settings.model, path, dataset)
     # The same layout by every way, because the order of sums, and so the last bits, depend on it.
     module.eval().requires_grad_(False).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    logits = compute_logits(module, dataset.validation.images, dataset, compute.device)
     return Teacher(
         module=module,
-        accuracy=accuracy(logits, dataset.validation.labels),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         key=key,
     )

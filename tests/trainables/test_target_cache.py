@@ -44,7 +44,7 @@ def digits(tmp_path_factory):
 
 @pytest.fixture
 def teacher():
-    return Teacher(module=CountingTeacher().eval(), accuracy=0.0, parameters=0, key="a")
+    return Teacher(module=CountingTeacher().eval(), parameters=0, key="a")
 
 
 def files(folder):
@@ -72,7 +72,7 @@ def test_what_was_kept_is_what_the_teacher_says(digits, teacher, tmp_path):
         lambda digits, teacher: (digits, teacher, AugmentationSettings()),
         lambda digits, teacher: (
             digits,
-            Teacher(module=teacher.module, accuracy=0, parameters=0, key="b"),
+            Teacher(module=teacher.module, parameters=0, key="b"),
             AUGMENTATION,
         ),
         lambda digits, teacher: (

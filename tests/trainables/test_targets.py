@@ -29,7 +29,7 @@ def teacher(digits: Dataset) -> Teacher:
     model = create_model(
         ModelSettings(name="small-resnet", options={"widths": [4, 8]}), image_shape=(1, 8, 8), classes=10
     )
-    return Teacher(module=model.eval(), accuracy=0.0, parameters=0, key="")
+    return Teacher(module=model.eval(), parameters=0, key="")
 
 
 def live_answer(teacher: Teacher, dataset: Dataset, images: torch.Tensor) -> np.ndarray:
