@@ -9,7 +9,6 @@ in turn, by the process's own clock, with one thread. The ratio is the time apar
 from __future__ import annotations
 
 import argparse
-import os
 import pathlib
 import statistics
 import time
@@ -19,6 +18,7 @@ from results import conditions, write_section
 from unreliable import prepare
 
 from search.config import load_config
+from search.launch import default_cache
 from trainables.config import DeviceSettings, PolicySettings, TrialSettings
 from trainables.device import select_compute
 from trainables.loop import Distillation
@@ -59,8 +59,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="of trials, for each row")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 3, 5, 10], help="students of a trial")
     parser.add_argument("--epochs", type=int, help="of a training [the recipe's 150]")
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kd-policy-search"
-    parser.add_argument("--cache", type=pathlib.Path, default=cache, help=f"teachers and data sets [{cache}]")
+    parser.add_argument(
+        "--cache", type=pathlib.Path, default=default_cache(), help="teachers and data sets [%(default)s]"
+    )
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -31,6 +31,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).p
 import results  # noqa: E402
 
 from search.config import load_config  # noqa: E402
+from search.launch import default_cache  # noqa: E402
 from trainables.assets import TrialAssets  # noqa: E402
 from trainables.datasets import load_dataset  # noqa: E402
 
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--train-size", type=int, default=55_000, help="training pictures [55000]")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="[1 2 4]")
     parser.add_argument("--trials", type=int, default=200, help="trials in one process [200]")
-    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path("~/.cache/kd-policy-search").expanduser())
+    parser.add_argument("--cache", type=pathlib.Path, default=default_cache())
     parser.add_argument("--write", action="store_true", help="also into RESULTS.md")
     options = parser.parse_args()
     parts = []

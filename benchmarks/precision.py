@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import os
 import pathlib
 import statistics
 import time
@@ -26,6 +25,7 @@ from policies.geometry import Geometry
 from policies.meter import geometry_tensor
 from policies.objective import LogitPair
 from search.config import SearchConfig, load_config
+from search.launch import default_cache
 from trainables.assets import TrialAssets
 from trainables.config import DeviceSettings, PolicySettings
 from trainables.datasets import load_dataset
@@ -36,7 +36,6 @@ from trainables.replicate import DeviceAssets, Replicate
 from trainables.targets import compute_assets
 from trainables.teacher import prepare_teacher
 
-CACHE = pathlib.Path(os.environ.get("KD_SEARCH_CACHE") or "~/.cache/kd-policy-search").expanduser()
 PRECISIONS = ("float32", "bfloat16")
 POLICY = PolicySettings(family="norm_balance")
 
@@ -126,7 +125,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="fashion-mnist")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--cache", type=pathlib.Path, default=CACHE, help=f"data and teachers [{CACHE}]")
+    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), help="data and teachers [%(default)s]")
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

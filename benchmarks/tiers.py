@@ -17,6 +17,8 @@ from typing import NamedTuple
 import step
 import tracking
 
+from search.launch import default_cache
+
 _COLUMNS = (step.CASES[1], step.CASES[3])
 
 
@@ -126,7 +128,7 @@ def main() -> None:
     parser.add_argument("--write", type=pathlib.Path, metavar="FILE", help="a document with marks for the tables")
     parser.add_argument("--rounds", type=int, default=9, help="timings of each kind of step")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each case")
-    parser.add_argument("--cache", type=pathlib.Path, default=tracking.CACHE, help="of teachers and data sets")
+    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), help="of teachers and data sets")
     arguments = parser.parse_args()
     costs = step.measure(arguments.rounds)
     found = tracking.agreements(arguments.seeds, arguments.cache)

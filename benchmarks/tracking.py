@@ -27,6 +27,7 @@ from policies.meter import geometry_tensor, last_block, pair
 from policies.objective import LogitPair
 from policies.policy import Measurement
 from policies.smoothing import RunningMean
+from search.launch import default_cache
 from trainables.config import (
     CorruptionSettings,
     DataSettings,
@@ -44,8 +45,6 @@ from trainables.teacher import prepare_teacher
 
 SMOOTHING = 0.9
 TEMPERATURE = 4.0
-CACHE = pathlib.Path("~/.cache/kd-policy-search").expanduser()
-"""Of data sets and teachers, the searches' own unless they are told otherwise."""
 
 Readings = npt.NDArray[np.float64]
 
@@ -98,7 +97,7 @@ class Agreement(NamedTuple):
     tells: tuple[float, float] | None
 
 
-def track(case: Case, seed: int, cache: pathlib.Path = CACHE) -> Track:
+def track(case: Case, seed: int, cache: pathlib.Path) -> Track:
     """Train one student and read every batch in every way."""
     replicate = prepare(case, seed, cache)
     student = replicate.student.train()
@@ -191,9 +190,7 @@ def mean(found: Sequence[Agreement]) -> Agreement:
     )
 
 
-def agreements(
-    seeds: int, cache: pathlib.Path = CACHE, cases: Sequence[Case] = CASES
-) -> dict[str, dict[str, Agreement]]:
+def agreements(seeds: int, cache: pathlib.Path, cases: Sequence[Case] = CASES) -> dict[str, dict[str, Agreement]]:
     """Every case's ways, by its name, as means over the seeds; a word to the terminal after each training."""
     torch.set_num_threads(1)
     result: dict[str, dict[str, Agreement]] = {}
@@ -245,7 +242,7 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each case")
-    parser.add_argument("--cache", type=pathlib.Path, default=CACHE, help="of teachers and data sets")
+    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), help="of teachers and data sets")
     arguments = parser.parse_args()
     print(*table(agreements(arguments.seeds, arguments.cache)), sep="\n")
 

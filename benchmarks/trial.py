@@ -19,7 +19,6 @@ import concurrent.futures
 import dataclasses
 import logging
 import multiprocessing
-import os
 import pathlib
 import statistics
 import time
@@ -31,6 +30,7 @@ from results import conditions, write_section
 from torch.utils.data import RandomSampler
 
 from search.config import SearchConfig, load_config
+from search.launch import default_cache
 from trainables.config import AugmentationSettings, DeviceSettings, PolicySettings, TrialSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
@@ -40,7 +40,6 @@ from trainables.replicate import DeviceAssets
 from trainables.targets import compute_assets
 from trainables.teacher import prepare_teacher
 
-CACHE = pathlib.Path(os.environ.get("KD_SEARCH_CACHE") or "~/.cache/kd-policy-search").expanduser()
 WEIGHT = 0.5
 RULE = "norm_balance"
 AUGMENTATION = AugmentationSettings(flip=True, crop_padding=2, views=8)
@@ -293,7 +292,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="trainings of each, each under a seed of its own [1]")
     parser.add_argument("--augmented", action="store_true", help="with flips and shifts, 8 views a picture")
     parser.add_argument("--only", action="append", default=[], help="a contender, by its name's beginning [all]")
-    parser.add_argument("--cache", type=pathlib.Path, default=CACHE, help=f"data and teachers [{CACHE}]")
+    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), help="data and teachers [%(default)s]")
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     arguments = parser.parse_args()
     config = configuration(arguments.recipe, arguments.epochs, arguments.augmented)

@@ -25,7 +25,6 @@ import concurrent.futures
 import csv
 import json
 import multiprocessing
-import os
 import pathlib
 from typing import Any, NamedTuple
 
@@ -35,6 +34,7 @@ import torch
 
 from benchmarks.unreliable import prepare
 from search.config import SearchConfig, load_config
+from search.launch import default_cache
 from search.space import build_space
 from trainables.assets import TrialAssets
 from trainables.config import TrialSettings
@@ -129,8 +129,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=12, help="trainings a policy")
     parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kd-policy-search"
-    parser.add_argument("--cache", type=pathlib.Path, default=cache, help=f"teachers and data sets [{cache}]")
+    parser.add_argument(
+        "--cache", type=pathlib.Path, default=default_cache(), help="teachers and data sets [%(default)s]"
+    )
     arguments = parser.parse_args()
 
     config = load_config(arguments.recipe, [*arguments.set, f"replicates={arguments.seeds}", "evaluations=1"])

@@ -30,6 +30,7 @@ from policies.balancer import LossBalancer
 from policies.parameter import Value, real
 from policies.sample import SampleObservation, SamplePolicy
 from search.config import SearchConfig, load_config
+from search.launch import default_cache
 from trainables.assets import TrialAssets
 from trainables.config import PolicySettings, TrialSettings
 from trainables.datasets import load_dataset
@@ -242,8 +243,9 @@ def main() -> None:
     parser.add_argument("--rules", help="only the rows whose name contains one of these, separated by commas")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes, one thread each")
     parser.add_argument("--test", action="store_true", help="show the test set too")
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kd-policy-search"
-    parser.add_argument("--cache", type=pathlib.Path, default=cache, help=f"teachers and data sets [{cache}]")
+    parser.add_argument(
+        "--cache", type=pathlib.Path, default=default_cache(), help="teachers and data sets [%(default)s]"
+    )
     arguments = parser.parse_args()
 
     overrides = [*arguments.set, f"replicates={arguments.seeds}", "evaluations=1", "trace_points=2"]

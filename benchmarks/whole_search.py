@@ -26,6 +26,8 @@ from typing import Any
 
 from results import conditions, write_section
 
+from search.launch import default_cache
+
 FAMILIES = ("fixed", "norm_balance")
 TRIALS = 32
 
@@ -190,7 +192,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="digits-quick", help="data, teacher and student")
     parser.add_argument("--epochs", type=int, help="of a training [the recipe's]")
     parser.add_argument("--rounds", type=int, default=5, help="pairs")
-    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path("~/.cache/kd-policy-search").expanduser())
+    parser.add_argument("--cache", type=pathlib.Path, default=default_cache())
     parser.add_argument("--write", action="store_true", help="into RESULTS.md, too")
     parser.add_argument("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--points", type=pathlib.Path, help=argparse.SUPPRESS)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from policies.errors import KDPolicySearchError
+from search.launch import Launch, default_cache
 
 if TYPE_CHECKING:
     from search.config import SearchConfig
     from search.confirmation import ConfirmationSettings
-    from search.launch import Launch
     from search.records import SearchRecord
     from search.store import SearchStore
 
@@ -46,7 +46,7 @@ def cli() -> None:
 
 def _places(command: _Command) -> _Command:
     """The options that say where searches, data and teachers lie."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kd-policy-search"
+    cache = default_cache()
     options = [
         click.option("--output", default="runs", show_default=True, help="Local folder of results."),
         click.option("--storage", help="Where searches are kept; on a cluster a shared folder or s3:// [--output]."),
@@ -84,7 +84,6 @@ def _own(command: _Command) -> _Command:
 
 
 def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
-    from search.launch import Launch
     from search.tracking.uri import default_tracking_uri
 
     output = pathlib.Path(places["output"])

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
+
+
+def default_cache() -> pathlib.Path:
+    """The folder of teachers and data sets where none is named."""
+    home = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    return pathlib.Path(os.environ.get("KD_SEARCH_CACHE") or home / "kd-policy-search").expanduser()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
