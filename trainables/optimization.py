@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 
+import torch
 from torch import Tensor, optim
 
 from trainables.config import TrainingSettings
@@ -15,6 +17,31 @@ _FIRST = 1 / 25
 _LAST = _FIRST / 1e4
 
 
+class _Undecorated(optim.Optimizer):
+    """Methods without the decorators by which PyTorch keeps its compiler out of them.
+
+    Those import the compiler with the first optimiser of a process, which takes a second of CPU in the driver, for its
+    teacher, and in every worker. Nothing here compiles an optimiser.
+    """
+
+    add_param_group = inspect.unwrap(optim.Optimizer.add_param_group)
+    state_dict = inspect.unwrap(optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(optim.Optimizer.load_state_dict)
+    zero_grad = inspect.unwrap(optim.Optimizer.zero_grad)
+
+
+class _SGD(_Undecorated, optim.SGD):
+    step = torch.no_grad()(inspect.unwrap(optim.SGD.step))
+
+
+class _Adam(_Undecorated, optim.Adam):
+    step = torch.no_grad()(inspect.unwrap(optim.Adam.step))
+
+
+class _AdamW(_Undecorated, optim.AdamW):
+    step = torch.no_grad()(inspect.unwrap(optim.AdamW.step))
+
+
 def create_optimizer(parameters: Iterable[Tensor], settings: TrainingSettings) -> optim.Optimizer:
     """An optimiser at the settings' (peak) learning rate.
 
@@ -23,7 +50,7 @@ def create_optimizer(parameters: Iterable[Tensor], settings: TrainingSettings) -
     """
     # Fused: on a CPU a step of a small network's optimiser takes a quarter of the time of the plain one.
     if settings.optimizer == "sgd":
-        return optim.SGD(
+        return _SGD(
             parameters,
             lr=settings.learning_rate,
             momentum=settings.momentum,
@@ -31,7 +58,7 @@ def create_optimizer(parameters: Iterable[Tensor], settings: TrainingSettings) -
             weight_decay=settings.weight_decay,
             fused=True,
         )
-    kind = optim.AdamW if settings.optimizer == "adamw" else optim.Adam
+    kind = _AdamW if settings.optimizer == "adamw" else _Adam
     return kind(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
 

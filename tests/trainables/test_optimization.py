@@ -1,5 +1,7 @@
 import copy
 import itertools
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -132,3 +134,23 @@ def test_a_resumed_training_equals_an_uninterrupted_one(optimizer: str, schedule
     for ours, theirs in zip(resumed[0].parameters(), whole[0].parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert resumed[1].param_groups[0]["lr"] == whole[1].param_groups[0]["lr"]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_optimiser_does_not_bring_in_pytorchs_compiler(optimizer: str) -> None:
+    code = f"""
+import sys, torch
+from trainables.config import TrainingSettings
+from trainables.optimization import create_optimizer, create_schedule
+settings = TrainingSettings(optimizer={optimizer!r})
+parameter = torch.nn.Parameter(torch.ones(3))
+optimizer = create_optimizer([parameter], settings)
+schedule = create_schedule(optimizer, settings, 2)
+optimizer.zero_grad()
+parameter.sum().backward()
+optimizer.step()
+schedule.step()
+optimizer.load_state_dict(optimizer.state_dict())
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
