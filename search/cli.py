@@ -520,7 +520,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
     from search.reachable import check_cluster, in_ray_job
     from search.sharing import check_writable
     from search.store import SearchStore
-    from search.tracking import check_tracking
+    from search.tracking import check_uri
 
     store = SearchStore(launch.storage, config.name)
     exists = store.exists()
@@ -528,7 +528,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
         check_unchanged(config, store.config())
     check_config(config, launch)
     check_writable(store)
-    check_tracking(launch.tracking_uri, open_file=False)  # which happens beside Ray's start
+    check_uri(launch.tracking_uri)  # the store itself is opened beside Ray's start
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
     console = Console(highlight=False)

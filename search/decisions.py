@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Sequence
 
@@ -14,17 +15,17 @@ from trainables.records import DecisionEntry
 
 
 def decision_reader(store: SearchStore) -> Callable[[TrialRecord], Sequence[DecisionEntry]]:
-    """For `search.tracking`: the entries of a trial's log; none if it has no log.
+    """For `search.tracking`: the entries of a trial's log; none if it has no log. May be pickled.
 
     Raises (when called):
         DataError: the file is damaged.
     """
+    return functools.partial(_entries, store)
 
-    def read(trial: TrialRecord) -> Sequence[DecisionEntry]:
-        log = stored_decisions(store, trial)
-        return () if log is None else log.entries
 
-    return read
+def _entries(store: SearchStore, trial: TrialRecord) -> Sequence[DecisionEntry]:
+    log = stored_decisions(store, trial)
+    return () if log is None else log.entries
 
 
 def stored_decisions(store: SearchStore, trial: TrialRecord) -> StoredLog | None:

@@ -1,7 +1,7 @@
 """A Ray session and what a search stands on, got ready side by side.
 
-Ray takes seconds to start, most of them waiting for its own processes. PyTorch, MLflow and the data are brought in
-meanwhile, so nothing here imports them before Ray is on its way.
+Ray takes seconds to start, most of them waiting for its own processes. PyTorch and the data are brought in meanwhile,
+so nothing here imports them before Ray is on its way; MLflow's store is opened by its own process.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from search.launch import Launch
 from search.raysession import check_resources, ray_session
 from search.sharing import check_shared
 from search.store import SearchStore
-from search.tracking import check_tracking
-from search.tracking.store import load_mlflow
-from search.tracking.uri import sqlite_path
+from search.tracking import MLflowProcess, check_uri
 
 if TYPE_CHECKING:
     from search.preparation import PreparationListener, Prepared
@@ -49,13 +47,22 @@ class _Relay:
 
 @contextlib.contextmanager
 def prepared_session(
-    config: SearchConfig, launch: Launch, listener: PreparationListener, store: SearchStore
+    config: SearchConfig, launch: Launch, listener: PreparationListener, store: SearchStore, mlflow: MLflowProcess
 ) -> Iterator[Prepared]:
-    """A Ray session, started while data and teacher are prepared in a thread beside it, and MLflow in another.
+    """A Ray session, started while data and teacher are prepared in a thread beside it, and MLflow's store is opened.
+
+    Args:
+        config: the search.
+        launch: its places.
+        listener: told what happens.
+        store: of the search.
+        mlflow: opens the tracking store.
 
     Raises:
-        KDPolicySearchError: data, teacher, cluster or the file of the tracking store cannot be had.
+        KDPolicySearchError: data, teacher, cluster or tracking store cannot be had.
     """
+    check_uri(launch.tracking_uri)
+    mlflow.begin_check(launch.tracking_uri)
     prepared: list[Prepared] = []
     problems: list[BaseException] = []
     ray_is_up = threading.Event()
@@ -69,26 +76,15 @@ def prepared_session(
         except BaseException as error:
             problems.append(error)
 
-    def prepare_tracking() -> None:
-        try:
-            load_mlflow()
-            if sqlite_path(launch.tracking_uri) is not None:
-                check_tracking(launch.tracking_uri)
-        except Exception as error:
-            problems.append(error)
-
     beside = threading.Thread(target=work, name="preparation", daemon=True)
-    tracking = threading.Thread(target=prepare_tracking, name="preparation of MLflow", daemon=True)
 
     def abandon() -> None:
         # A thread that is in PyTorch when the interpreter ends would abort the process.
         relay.abandoned = True
         ray_is_up.set()
         beside.join(_SECONDS_TO_ABANDON)
-        tracking.join(_SECONDS_TO_ABANDON)
 
     beside.start()
-    tracking.start()
     with contextlib.ExitStack() as stack:
         stack.callback(abandon)
         stack.enter_context(ray_session(launch.address))
@@ -96,8 +92,8 @@ def prepared_session(
         check_resources(config)
         ray_is_up.set()
         check_shared(store)
-        for thread in (tracking, beside):
-            thread.join()
-            if problems:
-                raise problems[0]
+        mlflow.end_check()
+        beside.join()
+        if problems:
+            raise problems[0]
         yield prepared[0]

@@ -15,6 +15,7 @@ from search.records import ENDED, SearchRecord, TrialRecord
 from search.session import prepared_session
 from search.store import SearchStore
 from search.termination import terminated_like_interrupted
+from search.tracking import MLflowProcess
 
 if TYPE_CHECKING:
     from search.preparation import Prepared
@@ -86,9 +87,12 @@ def _run(config: SearchConfig, launch: Launch, listener: Listener, store: Search
 
 def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
     listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
-    # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it.
-    with prepared_session(config, launch, listener, store) as prepared, terminated_like_interrupted():
-        # These take Tune, PyTorch and MLflow, which have been imported beside Ray's start by now, or could not be.
+    with (
+        MLflowProcess() as mlflow,
+        prepared_session(config, launch, listener, store, mlflow) as prepared,
+        terminated_like_interrupted(),  # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it
+    ):
+        # These take Tune and PyTorch, which have been imported beside Ray's start by now, or could not be.
         from search.decisions import decision_reader
         from search.finish import publish_report, report_files
         from search.snapshots import SnapshotKeeper
@@ -106,6 +110,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
             launch.experiment,
             read_decisions=decision_reader(store),
             confirmation=_confirmation(store),
+            process=mlflow,
         ) as projection:
             listener.begin(search, config)
             try:

@@ -5,9 +5,10 @@ Importing this package imports no MLflow; that happens where a store is opened.
 
 from __future__ import annotations
 
-from search.tracking.check import check_tracking
+from search.tracking.check import check_tracking, check_uri
 from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.live import LiveProjection
+from search.tracking.process import MLflowProcess
 from search.tracking.projection import Projection
 from search.tracking.synchronise import TrackingReport, sync
 from search.tracking.ui import experiment_url, serve_ui, ui_command, ui_environment
@@ -15,10 +16,12 @@ from search.tracking.uri import default_tracking_uri
 
 __all__ = [
     "LiveProjection",
+    "MLflowProcess",
     "Projection",
     "TrackedConfirmation",
     "TrackingReport",
     "check_tracking",
+    "check_uri",
     "default_tracking_uri",
     "experiment_url",
     "serve_ui",

@@ -18,17 +18,28 @@ _SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databric
 _SQLITE_HEADER = b"SQLite format 3\x00"
 
 
-def check_tracking(uri: str, *, open_file: bool = True) -> None:
+def check_tracking(uri: str) -> None:
     """Make sure that a search can write to this store; takes at most about 5 s, longer for a file on a busy machine.
 
     A new SQLite file is not created: that takes seconds, and happens beside the search.
 
     Args:
         uri: of the store.
-        open_file: whether to open an SQLite file, which takes a second or two, rather than only look at it.
 
     Raises:
         TrackingError: the URI names no kind of store, or the store cannot be reached or written.
+    """
+    check_uri(uri)
+    path = sqlite_path(uri)
+    if path is None or (path.exists() and path.stat().st_size > 0):
+        _connect(uri)
+
+
+def check_uri(uri: str) -> None:
+    """As much of `check_tracking` as needs no MLflow: the URI, and whether its file could be one.
+
+    Raises:
+        TrackingError: the URI names no kind of store, or a file that cannot be written or is no database.
     """
     if not uri.strip():
         raise TrackingError(f"the tracking URI is empty; {REMEDY}.")
@@ -41,8 +52,6 @@ def check_tracking(uri: str, *, open_file: bool = True) -> None:
     path = sqlite_path(uri)
     if path is not None:
         _check_file(uri, path)
-        if not open_file or not path.exists() or path.stat().st_size == 0:
-            return
     elif scheme == "sqlite":
         raise TrackingError(f"tracking URI {uri!r} needs three slashes before the file: 'sqlite:///folder/mlflow.db'.")
     elif scheme.partition("+")[0] not in _SCHEMES and not _is_plugin(scheme):
@@ -50,7 +59,6 @@ def check_tracking(uri: str, *, open_file: bool = True) -> None:
             f"tracking URI {uri!r} begins with {scheme!r}, which is no store that MLflow knows;"
             f" {REMEDY}.{nearest(scheme, _SCHEMES)}"
         )
-    _connect(uri)
 
 
 def _check_file(uri: str, path: pathlib.Path) -> None:

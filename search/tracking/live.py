@@ -1,4 +1,4 @@
-"""Keeps MLflow up to date while a search runs, from a thread that the search never waits for."""
+"""Keeps MLflow up to date while a search runs, through a process that the search never waits for."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from typing import Self
 
 from search.records import SearchRecord, TrialRecord
 from search.tracking.confirmed import TrackedConfirmation
-from search.tracking.problems import explain
-from search.tracking.projection import Projection, ReadDecisions
+from search.tracking.messages import Begin
+from search.tracking.process import MLflowProcess, ProcessGoneError
+from search.tracking.projection import ReadDecisions
+from search.tracking.remote import RemoteProjection
 from search.tracking.synchronise import TrackingReport
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _SECONDS_TO_FINISH = 30.0
 _SECONDS_TO_ABANDON = 10.0
+_SECONDS_TO_NOTICE = 2.0
 
 
 class LiveProjection:
     """Projects trials as they change; a context manager around the search.
 
-    `update` only leaves a record for the thread, the latest of each trial, so that neither memory nor the driver's time
-    depends on MLflow. While the store is down the thread tries again after ever longer pauses; since a record holds a
-    trial's whole history, the first success makes up for all that was missed.
+    `update` only leaves a record for a thread, the latest of each trial, so that neither memory nor the driver's time
+    depends on MLflow. The thread sends what has changed to MLflow's process, and waits for it. While the store is down
+    it tries again after ever longer pauses; since a record holds a trial's whole history, the first success makes up
+    for all that was missed.
 
     Args:
         search: the search, and the trials that an earlier run of it left.
         uri: of the MLflow store.
         experiment: of MLflow, by name.
-        read_decisions: as for `Projection`.
-        confirmation: as for `Projection`; an earlier run's.
+        read_decisions: as for `Projection`; pickled, since it is called in MLflow's process.
+        confirmation: as for `Projection`; an earlier run's, without `read_student`.
+        process: of MLflow, if it is up already; it is ended here.
         interval: least seconds between two rounds of writing.
     """
 
@@ -44,19 +49,20 @@ class LiveProjection:
         *,
         read_decisions: ReadDecisions | None = None,
         confirmation: TrackedConfirmation | None = None,
+        process: MLflowProcess | None = None,
         interval: float = 2.0,
     ) -> None:
-        self._projection = Projection(uri, experiment, read_decisions, confirmation)
+        begin = Begin(uri=uri, experiment=experiment, read_decisions=read_decisions, confirmation=confirmation)
+        self._projection = RemoteProjection(begin, process)
         self._files: Mapping[str, bytes] | None = None
-        self._uri = uri
         self._search = search
         self._interval = interval
         self._latest = {trial.trial_id: trial for trial in search.trials}
         self._changed: set[str] = set()
         self._closing = False
         self._wake = threading.Condition()
-        self._seconds = 0.0
         self._error: str | None = None
+        self._problem: str | None = None
         self._complete = False
         self._give_up_at = float("inf")
         self._thread = threading.Thread(target=self._run, name="mlflow-projection", daemon=True)
@@ -87,7 +93,7 @@ class LiveProjection:
     def finish(
         self, search: SearchRecord, files: Mapping[str, bytes] | None = None, timeout: float = _SECONDS_TO_FINISH
     ) -> TrackingReport:
-        """Project the search's final state and end the thread.
+        """Project the search's final state and end thread and process.
 
         Args:
             search: all that is known now; it replaces what was given to `update`.
@@ -102,10 +108,14 @@ class LiveProjection:
             self._give_up_at = time.monotonic() + timeout
             self._wake.notify()
         self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._projection.stop()
+            self._thread.join(_SECONDS_TO_NOTICE)
+        self._projection.end()
         return TrackingReport(
-            runs=len(self._projection.tally.runs),
-            points=self._projection.tally.points,
-            seconds=self._seconds,
+            runs=len(self._projection.runs),
+            points=self._projection.points,
+            seconds=self._projection.seconds,
             complete=self._complete,
             error=self._error,
         )
@@ -124,27 +134,24 @@ class LiveProjection:
                 trials = tuple(sorted(self._latest.values(), key=lambda trial: trial.number))
                 search = self._search.model_copy(update={"trials": trials})
             succeeded = self._write(search, None if everything or closing else changed)
-            if closing and (succeeded or time.monotonic() >= self._give_up_at):
-                self._complete = succeeded and self._projection.tally.problem is None
+            if self._projection.lost or (closing and (succeeded or time.monotonic() >= self._give_up_at)):
+                self._complete = succeeded and self._problem is None
                 return
             everything = failed = not succeeded
             self._sleep(self._interval if succeeded else pause, closing=closing)
             pause = _FIRST_PAUSE if succeeded or closing else min(2 * pause, _LONGEST_PAUSE)
 
     def _write(self, search: SearchRecord, changed: set[str] | None) -> bool:
-        began = time.monotonic()
         try:
-            if changed is None:
-                self._projection.write(search, self._files)
-            else:
-                self._projection.write_trials(search, changed)
-        except Exception as error:  # of MLflow, a database, requests …: the search must go on whatever it is
-            self._projection.forget()
-            self._error = explain(self._uri, error)
+            self._problem = self._projection.write(search, changed, self._files)
+        except ProcessGoneError as error:
+            # Once the time is up it is ended from here; why it took so long is told better by what came before.
+            self._error = self._error if time.monotonic() >= self._give_up_at else str(error)
             return False
-        finally:
-            self._seconds += time.monotonic() - began
-        self._error = self._projection.tally.problem or self._error
+        except Exception as error:  # also of pickling: the search must go on whatever it is
+            self._error = str(error)
+            return False
+        self._error = self._problem or self._error
         return True
 
     def _sleep(self, seconds: float, *, closing: bool) -> None:

@@ -24,12 +24,6 @@ _ABOUT_EXPERIMENT = (
 )
 
 
-def load_mlflow() -> None:
-    """Import it, while nobody waits for it: that takes a second."""
-    with quiet():
-        import mlflow  # noqa: F401
-
-
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Within the block, in this thread, MLflow and its database layer write nothing to the terminal."""

@@ -12,6 +12,7 @@ from search.errors import ClusterError, TrackingError
 from search.raysession import ray_session
 from search.session import prepared_session
 from search.store import SearchStore
+from search.tracking import MLflowProcess
 from search.tracking.uri import sqlite_path
 from tests.search.tiny import QuietListener, tiny_config
 
@@ -40,7 +41,11 @@ def test_a_tracking_file_that_cannot_be_used_is_told_before_the_first_trial(init
     path.write_bytes(b"SQLite format 3\x00" + bytes(200))
     config, store = tiny_config(), SearchStore(launch.storage, "tiny")
     monkeypatch.setattr("search.session._SECONDS_TO_ABANDON", 0.1)
-    with pytest.raises(TrackingError, match="cannot be used"), prepared_session(config, launch, QuietListener(), store):
+    with (
+        pytest.raises(TrackingError, match="cannot be used"),
+        MLflowProcess() as mlflow,
+        prepared_session(config, launch, QuietListener(), store, mlflow),
+    ):
         pass
 
 

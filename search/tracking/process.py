@@ -1,0 +1,140 @@
+"""MLflow's process, as a search's driver sees it.
+
+MLflow and its database layer take seconds to import and tens of milliseconds of CPU a trial. In a process of their own
+they take that from nobody, least of all from the driver's lock.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import types
+from typing import Any, Self
+
+from search.errors import TrackingError
+from search.tracking.messages import Check, Checked
+from search.tracking.uri import without_password
+
+# Not `multiprocessing.Process`, which would run the user's own program again to find what it is to do.
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1].split(sys.argv[2]); from search.tracking.child import main; main()"
+_SECONDS_TO_END = 5.0
+_OF_MEMORY = ", which is what happens where memory runs out"
+
+
+class ProcessGoneError(TrackingError):
+    """MLflow's process is gone, though nobody told it to end."""
+
+
+class MLflowProcess:
+    """A process that is started at once; a context manager that sees to its end.
+
+    It inherits the environment, so it finds the credentials of a store as this process would. Its own process group
+    keeps Ctrl-C from it; it outlives this process by a second or two at most.
+
+    Not for several threads at once, but for `kill`.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self) -> None:
+        self._asked: str | None = None
+        self._connection, there = multiprocessing.Pipe()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        with there:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, os.pathsep.join(sys.path), os.pathsep],
+                stdin=there.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                process_group=0,  # and not a session, which some schedulers would give a share of the CPU of its own
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def begin_check(self, uri: str) -> None:
+        """Let it find out whether a search can write to a store; `end_check` tells."""
+        self._asked = uri
+        self.send(Check(uri))
+
+    def end_check(self) -> None:
+        """Wait for what `begin_check` has asked.
+
+        Raises:
+            TrackingError: as `check_tracking`, or the process ended over it.
+        """
+        assert self._asked is not None
+        try:
+            answer: Checked = self.receive()
+        except ProcessGoneError as error:
+            raise TrackingError(
+                f"the MLflow store {without_password(self._asked)!r} was not opened: {error}"
+            ) from error
+        self._asked = None
+        if answer.problem is not None:
+            raise TrackingError(answer.problem)
+
+    def send(self, message: object) -> None:
+        """Send a message; waits while earlier ones are not taken.
+
+        Raises:
+            ProcessGoneError: it is gone.
+        """
+        try:
+            self._connection.send_bytes(pickle.dumps(message))
+        except OSError as error:
+            raise self._ended() from error
+
+    def receive(self) -> Any:
+        """Wait for its next answer.
+
+        Raises:
+            ProcessGoneError: it is gone.
+        """
+        try:
+            return pickle.loads(self._connection.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise self._ended() from error
+
+    def kill(self) -> None:
+        """End it whatever it does; a thread that waits for its answer is told that it is gone."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """Let it end, which takes a fraction of a second if it has nothing to do; else it is killed."""
+        self._connection.close()
+        try:
+            self._process.wait(0.0 if self._asked else _SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+    def _ended(self) -> ProcessGoneError:
+        try:
+            code = self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            return ProcessGoneError("MLflow's process does not answer")
+        if code < 0:
+            return ProcessGoneError(f"MLflow's process was killed by signal {-code}{_OF_MEMORY if code == -9 else ''}")
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return ProcessGoneError(f"MLflow's process ended: {lines[-1] if lines else f'exit status {code}'}")
