@@ -157,7 +157,7 @@ def _train(
             {finalist.key: finalist for finalist in record.finalists},
             config,
             ground.pictures,
-            # A node may be lost; on one machine a failure is the training's own and would only be repeated.
+            # A node may be lost; on one machine a failure is the trainings' own and would only be repeated.
             retries=0 if launch.address is None else _RETRIES_ON_A_CLUSTER,
             done=keep,
             tick=listener.tick,

@@ -5,6 +5,7 @@ It shows how far each finalist is, and not what it scores: who sees that is temp
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 
@@ -28,13 +29,17 @@ class ConfirmationBoard:
         self.record = record
         self.done = Counter(result.finalist for result in record.results)
         self.earlier = self.done.total()
-        self.first: float | None = None
-        """When the first training of this run had ended; until then processes start, which says nothing of the pace."""
+        self._began, self._ended = math.inf, -math.inf
+        """When the first training of this run began and the last one ended, by the clocks that results are told in."""
+        self._counted = time.monotonic()
 
-    def count(self, finalist: str) -> None:
+    def count(self, result: SeedResult) -> None:
         """A training of this run has ended."""
-        self.done[finalist] += 1
-        self.first = self.first or time.monotonic()
+        self.done[result.finalist] += 1
+        self._counted = time.monotonic()
+        if result.began is not None:
+            self._began = min(self._began, result.began)
+            self._ended = max(self._ended, result.began + result.seconds)
 
     @property
     def total(self) -> int:
@@ -42,11 +47,15 @@ class ConfirmationBoard:
         return len(self.record.finalists) * len(self.record.seeds)
 
     def seconds_left(self) -> float | None:
-        """Estimated from the pace since the first training of this run; None before the second has ended."""
-        since_first = self.done.total() - self.earlier - 1
-        if self.first is None or since_first < 1:
+        """Estimated from the pace of this run's trainings; None before one has ended.
+
+        Too long until as many have ended as run side by side.
+        """
+        done = self.done.total()
+        if self._ended < self._began:
             return None
-        return (time.monotonic() - self.first) / since_first * (self.total - self.done.total())
+        left = (self._ended - self._began) / (done - self.earlier) * (self.total - done)
+        return max(0.0, left - (time.monotonic() - self._counted))
 
     def table(self) -> Table:
         """One row a finalist."""
@@ -99,7 +108,7 @@ class ConfirmationProgress:
     def result(self, result: SeedResult) -> None:
         """Count a training."""
         if self._board is not None:
-            self._board.count(result.finalist)
+            self._board.count(result)
 
     def tick(self) -> None:
         """Redraw."""

@@ -12,13 +12,18 @@ import ray
 from policies.errors import KDPolicySearchError
 from search.config import SearchConfig
 from search.confirm_data import Pictures
+from search.confirm_groups import Group, grouped, single
 from search.confirm_store import Unit
 from search.confirm_training import Trained, train_finalist
 from search.confirmation import Finalist
+from trainables.config import TrialSettings
+from trainables.stacking import trains_stacked
+from trainables.suggestion import student_of
 
 _SECONDS_TO_WAIT = 0.25
 _MOST_QUEUED = 1000
 """Ray keeps a task that waits in the driver's memory."""
+_ROUNDING = 1e-6
 
 
 def run_units(
@@ -31,55 +36,81 @@ def run_units(
     done: Callable[[Trained], None],
     tick: Callable[[], None],
 ) -> dict[Unit, str]:
-    """Train every unit, as many at a time as there is room for, in the order given.
+    """Train every unit, as many at a time as there is room for; seeds of a finalist together where its student stacks.
 
     Args:
-        units: what to train.
+        units: what to train, seed by seed; all of one student.
         finalists: by key.
         config: of the search, with the resources of one training.
         pictures: what trainings read; one copy a node.
-        retries: how often a training is begun again that was lost with its process or node.
-        done: told each training once it has ended.
+        retries: how often a task is begun again that was lost with its process or node.
+        done: told each training once it has ended; one again that it was being told when it was interrupted.
         tick: called a few times a second.
 
     Returns:
-        What went wrong, for the units that failed.
+        What went wrong, for the units that failed. Those of a group that fails are tried one by one.
 
     Raises:
-        KeyboardInterrupt: trainings under way are given up; those that had ended were told to `done`, but for one that
-            was being told in that moment.
+        KeyboardInterrupt: trainings under way are given up; those that had ended were told to `done`.
     """
     base, shared = config.base_trial(), ray.put(pictures)
     task = ray.remote(**_options(config, retries))(train_finalist)
     most = config.resources.max_concurrent or _MOST_QUEUED
-    waiting, running, failed = deque(units), dict[Any, Unit](), dict[Unit, str]()
+    waiting, running = deque(_groups(units, finalists, config, base)), dict[Any, Group]()
+    ended, failed = deque[Trained](), dict[Unit, str]()
 
     def collect(most: int, seconds: float) -> None:
-        for answer in ray.wait(list(running), num_returns=most, timeout=seconds)[0]:
-            unit = running.pop(answer)
+        for answer in ray.wait(list(running), num_returns=most, timeout=seconds)[0] if running else ():
             try:
                 trained = ray.get(answer)
             except ray.exceptions.RayError as error:
-                failed[unit] = _reason(error)
+                group = running.pop(answer)
+                if len(group.seeds) > 1:
+                    waiting.extend(single(group.units))
+                else:
+                    failed[group.units[0]] = _reason(error)
             else:
-                done(trained)
+                ended.extend(trained)
+                del running[answer]
+        while ended:
+            done(ended[0])
+            ended.popleft()
 
     try:
         while waiting or running:
             while waiting and len(running) < most:
-                unit = waiting.popleft()
-                running[task.remote(finalists[unit.finalist], unit.seed, base, shared)] = unit
+                group = waiting.popleft()
+                running[task.remote(finalists[group.finalist], group.seeds, base, shared)] = group
             collect(1, _SECONDS_TO_WAIT)
             tick()
     except KeyboardInterrupt:
-        if running:
-            collect(len(running), 0.0)
+        collect(len(running), 0.0)
         raise
     finally:
         for answer in running:
             with contextlib.suppress(ray.exceptions.RayError):
                 ray.cancel(answer, force=True)
     return failed
+
+
+def _groups(
+    units: Sequence[Unit], finalists: Mapping[str, Finalist], config: SearchConfig, base: TrialSettings
+) -> list[Group]:
+    students = {finalists[unit.finalist].student for unit in units}
+    if all(trains_stacked(student_of(base, student), base.device) for student in students):
+        return grouped(units, _slots(config))
+    return single(units)
+
+
+def _slots(config: SearchConfig) -> int:
+    """How many trainings there is room for at a time, if nobody else needs any."""
+    wanted = {"CPU": config.resources.cpus_per_trial, "GPU": config.resources.gpus_per_trial}
+    room = sum(
+        min(int(node["Resources"].get(kind, 0.0) / amount + _ROUNDING) for kind, amount in wanted.items() if amount)
+        for node in ray.nodes()
+        if node["Alive"]
+    )
+    return max(1, min(room, config.resources.max_concurrent or room))
 
 
 def _options(config: SearchConfig, retries: int) -> dict[str, Any]:

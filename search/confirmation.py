@@ -82,9 +82,10 @@ class SeedResult(Settings):
     validation: SetScore
     test: SetScore
     seconds: float
-    """Of training."""
+    """Of training. Seeds that train as one stacked model are each given an equal part of what it took."""
     began: float | None = None
-    """When it began, in seconds since 1970 (UTC)."""
+    """When it began, in seconds since 1970 (UTC). The parts of seeds that train as one follow one another, so that
+    together they cover the time that was taken."""
     own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The user's own KPIs, by name, on the test pictures."""
     validation_kpis: dict[str, float] = pydantic.Field(default_factory=dict)

@@ -11,7 +11,7 @@ import math
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ from torch import Tensor
 from policies.balancer import Step
 from policies.document import policy_document
 from policies.geometric import log_ratio
-from policies.guard import Guard
 from trainables.config import TrialSettings
 from trainables.decision_log import MOST_ENTRIES, DecisionLog, LogContext
 from trainables.errors import ModelError
@@ -54,11 +53,15 @@ class Distillation:
     Args:
         settings: the trial.
         data: what it reads, on its device.
+        watch: told every seed's own points of the trace, of which the history keeps the means only.
     """
 
-    def __init__(self, settings: TrialSettings, data: DeviceAssets) -> None:
+    def __init__(
+        self, settings: TrialSettings, data: DeviceAssets, watch: Callable[[int, TracePoint], None] | None = None
+    ) -> None:
         self.settings = settings
         self.data = data
+        self._watch = watch
         augmentation = data.augmentation(settings.augmentation)
         self.replicates = [Replicate(settings, seed, data, augmentation) for seed in settings.seeds]
         first = self.replicates[0]
@@ -103,7 +106,7 @@ class Distillation:
             decisions=len(self.decisions),
             decisions_dropped=sum(log.dropped for log in self.logs),
             interventions=self._interventions(),
-            skipped_steps=sum(guard.skipped for guard in self._guards),
+            skipped_steps=sum(replicate.skipped_steps for replicate in self.replicates),
             replicates=tuple(self.results),
             policy=policy_document(
                 balancer.policy,
@@ -133,13 +136,9 @@ class Distillation:
 
     def _interventions(self) -> dict[str, int]:
         counts: Counter[str] = Counter()
-        for guard in self._guards:
-            counts.update({kind.value: count for kind, count in guard.counts.items()})
+        for replicate in self.replicates:
+            counts.update(replicate.interventions)
         return dict(counts)
-
-    @property
-    def _guards(self) -> list[Guard]:
-        return [replicate.balancer.guard for replicate in self.replicates if replicate.balancer.guard is not None]
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only, so that it can be read without running code."""
@@ -179,7 +178,8 @@ class Distillation:
             if step.step in self.probes:
                 probed.setdefault(step.step, []).append(step)
             log.note(step, steps_per_epoch)
-        self.trace.extend(self._trace_point(same) for _, same in sorted(probed.items()))
+        for _, same in sorted(probed.items()):
+            self._trace(same)
         self._sums.task_loss += float(torch.stack(task_losses).sum())
         self._sums.distill_loss += float(torch.stack(distill_losses).sum())
         self._sums.seconds += time.perf_counter() - began
@@ -222,6 +222,12 @@ class Distillation:
         )
         self.records_so_far.append(record)
         return record
+
+    def _trace(self, same: list[Step]) -> None:
+        self.trace.append(self._trace_point(same))
+        if self._watch is not None:
+            for replicate, step in zip(self.replicates, same, strict=True):
+                self._watch(replicate.seed, self._trace_point([step]))
 
     def _trace_point(self, same: list[Step]) -> TracePoint:
         """The mean over the replicates of one probed step, and how far they lie apart; ratios average geometrically."""

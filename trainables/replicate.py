@@ -207,6 +207,18 @@ class Replicate:
         """
         return evaluate(self.student, self.data.validation, self.settings.own_kpis)
 
+    @property
+    def interventions(self) -> dict[str, int]:
+        """What the guard did: how often by kind."""
+        guard = self.balancer.guard
+        return {} if guard is None else {kind.value: count for kind, count in guard.counts.items()}
+
+    @property
+    def skipped_steps(self) -> int:
+        """Steps that the guard did not let the optimiser take."""
+        guard = self.balancer.guard
+        return 0 if guard is None else guard.skipped
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed training needs; tensors and plain values only."""
         return {

@@ -12,7 +12,7 @@ from typing import Any
 
 from policies.parameter import Value
 from policies.registry import create_policy
-from trainables.config import PolicySettings, TrialSettings
+from trainables.config import ModelSettings, PolicySettings, TrialSettings
 
 SHARED = ("learning_rate", "temperature")
 BASE_STUDENT = "base"
@@ -23,6 +23,11 @@ def policy_parameters(suggestion: Mapping[str, Any]) -> dict[str, Value]:
     """The policy's parameters in a suggestion, without the family's prefix."""
     prefix = f"{suggestion['family']}."
     return {key.removeprefix(prefix): value for key, value in suggestion.items() if key.startswith(prefix)}
+
+
+def student_of(base: TrialSettings, name: str) -> ModelSettings:
+    """The student that a suggestion calls `name`."""
+    return base.student if name == BASE_STUDENT else base.students[name]
 
 
 def apply_suggestion(base: TrialSettings, suggestion: Mapping[str, Any]) -> TrialSettings:
@@ -39,7 +44,7 @@ def apply_suggestion(base: TrialSettings, suggestion: Mapping[str, Any]) -> Tria
         training = training.model_copy(update={"learning_rate": float(suggestion["learning_rate"])})
     return base.model_copy(
         update={
-            "student": base.student if student == BASE_STUDENT else base.students[student],
+            "student": student_of(base, student),
             "training": training,
             "policy": PolicySettings(family=family, parameters=parameters),
             "temperature": float(suggestion.get("temperature", base.temperature)),

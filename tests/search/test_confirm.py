@@ -43,6 +43,7 @@ from trainables.device import select_compute
 from trainables.evaluation import evaluate
 from trainables.kpi import measure_figures
 from trainables.models import create_model
+from trainables.own_kpi import OwnKPI
 from trainables.replicate import DeviceAssets
 
 CONFIG = tiny_config("space.learning_rate={ low = 3e-3, high = 3e-2, log = true }")
@@ -183,7 +184,8 @@ def test_under_a_seed_of_the_search_the_student_is_that_of_the_trial(family, sea
     )  # fmt: skip
     task = ray.remote(train_finalist)
     for replicate in trial.history.replicates:
-        trained = ray.get(task.remote(finalist, replicate.seed, CONFIG.base_trial(), ground.pictures))
+        seeds = (replicate.seed, 77)
+        trained, _ = ray.get(task.remote(finalist, seeds, CONFIG.base_trial(), ground.pictures))
         assert trained.result.validation.accuracy == replicate.validation_accuracy
         assert trained.result.validation.loss == replicate.validation_loss
 
@@ -213,7 +215,7 @@ def test_an_interrupted_confirmation_keeps_what_is_done_and_goes_on_from_there(e
             if len(self.units) == 2:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    many = ConfirmationSettings(seeds=6)
+    many = ConfirmationSettings(seeds=30)
     listener = Impatient()
     stopped = confirm_search("tiny", elsewhere, listener, many)
     assert (stopped.interrupted, stopped.record.complete, listener.ended) == (True, False, True)
@@ -228,7 +230,7 @@ def test_an_interrupted_confirmation_keeps_what_is_done_and_goes_on_from_there(e
 
 
 def test_after_kill_9_nothing_is_trained_again_that_had_ended(elsewhere, capsys, monkeypatch):
-    arguments = ["confirm", "tiny", "--seeds", "30", "--families", "fixed", "--more-constants", "0"]
+    arguments = ["confirm", "tiny", "--seeds", "60", "--families", "fixed", "--more-constants", "0"]
     places = ["--output", str(elsewhere.output), "--cache", str(elsewhere.cache.parent)]
     process = subprocess.Popen(
         [sys.executable, "-m", "search", *arguments, *places],
@@ -250,7 +252,7 @@ def test_after_kill_9_nothing_is_trained_again_that_had_ended(elsewhere, capsys,
     total = len(units_of(read_confirmation(SearchStore(elsewhere.storage, "tiny"))))
     assert 3 <= len(before) < total
     state = json.loads(command(monkeypatch, capsys, "status", "tiny", "--json", *places[:2])[1])
-    assert state["confirmation"] == f"interrupted, {len(before)} of {total} trainings on 30 fresh seeds"
+    assert state["confirmation"] == f"interrupted, {len(before)} of {total} trainings on 60 fresh seeds"
 
     listener = Listener()
     kept = read_confirmation(SearchStore(elsewhere.storage, "tiny"))
@@ -289,26 +291,71 @@ def test_an_unfinished_search_is_not_confirmed(elsewhere):
         confirm_search("tiny", elsewhere, Listener(), TWO)
 
 
-def test_a_training_that_fails_fails_alone(ground):
-    good = Finalist(
-        key="good", role="constant", family="fixed", parameters={"weight": 0.5}, shared={}, rule="", complexity=1,
-        trial=None, search_score=None,
-    )  # fmt: skip
-    bad = good.model_copy(update={"key": "bad", "parameters": {"weight": 7.0}})
+HALF = Finalist(
+    key="half", role="constant", family="fixed", parameters={"weight": 0.5}, shared={}, rule="", complexity=1,
+    trial=None, search_score=None,
+)  # fmt: skip
+
+
+def run_finalists(units, config, ground, *finalists, done):
+    """Train one group after another, as large as they get."""
+    config = config.model_copy(update={"resources": config.resources.model_copy(update={"max_concurrent": 1})})
+    by_key = {finalist.key: finalist for finalist in finalists}
+    return run_units(units, by_key, config, ground.pictures, retries=0, done=done, tick=lambda: None)
+
+
+def test_a_finalist_that_fails_fails_alone_and_each_of_its_trainings_is_named(ground):
+    bad = HALF.model_copy(update={"key": "bad", "parameters": {"weight": 7.0}})
+    units = [Unit("bad", 2), Unit("half", 2), Unit("bad", 3), Unit("half", 3)]
     trained = []
-    failed = run_units(
-        [Unit("bad", 2), Unit("good", 2)],
-        {"good": good, "bad": bad},
-        CONFIG,
-        ground.pictures,
-        retries=0,
-        done=trained.append,
-        tick=lambda: None,
-    )
-    assert [t.result.finalist for t in trained] == ["good"]
-    assert list(failed) == [Unit("bad", 2)]
+    failed = run_finalists(units, CONFIG, ground, HALF, bad, done=trained.append)
+    assert [(t.result.finalist, t.result.seed) for t in trained] == [("half", 2), ("half", 3)]
+    assert list(failed) == [Unit("bad", 2), Unit("bad", 3)]
     assert "weight" in failed[Unit("bad", 2)]
     assert "Traceback" not in failed[Unit("bad", 2)]
+
+
+def test_a_seed_that_fails_takes_none_of_its_group_with_it(ground):
+    units = [Unit("half", seed) for seed in (2, 3, 4)]
+    sound = []
+    assert run_finalists(units, CONFIG, ground, HALF, done=sound.append) == {}
+    seconds = {trained.result.seconds for trained in sound}
+    assert len(seconds) == 1, "they were no group"
+    loss = sound[1].result.test.loss
+    source = f"""
+def picky(model, data):
+    loss = float((data.logits.logsumexp(1) - data.logits.gather(1, data.labels[:, None])[:, 0]).mean())
+    if abs(loss - {loss!r}) < 1e-5:
+        raise ValueError("not this one")
+    return 1.0
+"""
+    config = CONFIG.model_copy(update={"kpis": (OwnKPI(origin="mine.py:picky", source=source),)})
+    kept = []
+    failed = run_finalists(units, config, ground, HALF, done=kept.append)
+    assert list(failed) == [Unit("half", 3)]
+    assert "not this one" in failed[Unit("half", 3)]
+    expected = [sound[0], sound[2]]
+    assert [trained.result.test for trained in kept] == [trained.result.test for trained in expected]
+
+
+def test_an_interrupt_while_a_group_is_kept_loses_none_of_it(ground):
+    told = []
+
+    def done(trained):
+        told.append(trained.result.seed)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_finalists([Unit("half", seed) for seed in (2, 3, 4)], CONFIG, ground, HALF, done=done)
+    assert told == [2, 3, 3, 4]
+
+
+def test_a_cnns_seeds_are_trained_one_by_one(ground):
+    config = tiny_config("student.name=cnn", "student.options={ widths = [4] }", "training.epochs=1")
+    trained = []
+    assert not run_finalists([Unit("half", 2), Unit("half", 3)], config, ground, HALF, done=trained.append)
+    assert len({t.result.seconds for t in trained}) == 2
 
 
 def test_the_command_line_confirms_and_says_what_came_out(done, launch, monkeypatch, capsys):
@@ -376,10 +423,9 @@ def test_a_board_counts_trainings_by_finalist_and_shows_no_score(record, done):
     board = ConfirmationBoard(record)
     total = len(done[0].results)
     assert (board.line(), board.seconds_left()) == (f"2/{total} trainings done", None)
-    for _ in range(2):
-        board.count(record.finalists[0].key)
-        board.first -= 5
-    assert board.seconds_left() == pytest.approx(10 * (total - 4), rel=0.1)
+    for began in (1000, 1010):  # one after another, as seeds that train as one are counted
+        board.count(record.results[0].model_copy(update={"began": began, "seconds": 10.0}))
+    assert board.seconds_left() == pytest.approx(10 * (total - 4), abs=1)
     console = Console(file=io.StringIO(), width=140)
     console.print(board.table())
     text = console.file.getvalue()
@@ -397,7 +443,7 @@ def test_progress_without_a_terminal_is_plain_lines(record, done):
     lines = console.file.getvalue().splitlines()
     total = len(done[0].results)
     assert lines[0].endswith("finalists on 2 fresh seeds (2 to 3), 2 already done")
-    assert lines[-1] == f"3/{total} trainings done"
+    assert lines[-1].startswith(f"3/{total} trainings done, about ")
 
 
 class Memory:
