@@ -1,0 +1,178 @@
+"""What the trainings of a confirmation take: a finalist's seeds together, beside one seed a task.
+
+    python benchmarks/confirmation.py --write
+    python benchmarks/confirmation.py --pairs 3 --seeds 20
+
+A short search of digits-quick chooses the finalists. Then Ray trains them on fresh seeds, as `kd-search confirm` does,
+three ways in turn: as it is; one seed a task, in a stack of one; and one seed a task, as a plain model
+(`device.replicates = "apart"`). The first two must give the same scores and students, to the last bit. Wall time is
+from the first task to the last; CPU time is that of this process and of all of Ray's. Loading data, starting Ray and
+its workers, and the report are not in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from unittest import mock
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import psutil
+from results import conditions, write_section
+
+from search import confirm_tasks
+from search.config import SearchConfig, load_config
+from search.confirm_data import Pictures, prepare_ground
+from search.confirm_groups import single
+from search.confirm_plan import plan_confirmation
+from search.confirm_store import Unit, units_of
+from search.confirm_training import Trained
+from search.confirmation import ConfirmationSettings, Finalist
+from search.launch import Launch, default_cache
+from search.progress import TerminalListener
+from search.raysession import ray_session
+from search.store import SearchStore
+from search.tracking.uri import default_tracking_uri
+from search.trials import read_search
+from trainables.config import DeviceSettings
+
+WAYS = ("together", "one seed a task", "one seed a task, as a plain model")
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What is trained."""
+
+    units: tuple[Unit, ...]
+    finalists: dict[str, Finalist]
+    config: SearchConfig
+    pictures: Pictures
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """By the trainings of a confirmation, in seconds."""
+
+    wall: float
+    cpu: float
+
+
+def subject(folder: pathlib.Path, cache: pathlib.Path, seeds: int, settings: Sequence[str]) -> Subject:
+    """The finalists of a search that is run for it. Ray must not be up yet, and is not afterwards."""
+    from rich.console import Console
+
+    settings = ("name=confirmed", "trials_per_family=4", "replicates=1", *settings)
+    sets = [part for setting in settings for part in ("--set", setting)]
+    places = ["--output", str(folder), "--cache", str(cache)]
+    command = [sys.executable, "-m", "search", "run", "digits-quick", *sets, *places]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    launch = Launch(
+        output=folder,
+        storage=str(folder),
+        address=None,
+        tracking_uri=default_tracking_uri(folder),
+        experiment="confirmation",
+        cache=cache / "teachers",
+        data_root=cache / "data",
+    )
+    config = load_config("digits-quick", settings)
+    record = plan_confirmation(
+        read_search(SearchStore(str(folder), "confirmed")), config, ConfirmationSettings(seeds=seeds), None
+    ).record
+    ground = prepare_ground(config, launch, TerminalListener(Console(file=sys.stderr)))
+    return Subject(units_of(record), {f.key: f for f in record.finalists}, config, ground.pictures)
+
+
+def train(what: Subject, way: str) -> tuple[Taken, list[Trained]]:
+    """Train all of it in one of the `WAYS`."""
+    config, trained = what.config, list[Trained]()
+    if way == WAYS[2]:
+        config = config.model_copy(update={"device": DeviceSettings(device="cpu", replicates="apart")})
+    one_by_one = mock.patch.object(confirm_tasks, "grouped", lambda units, _: single(units))
+    began, cpu = time.monotonic(), cpu_seconds()
+    with one_by_one if way == WAYS[1] else mock.MagicMock():
+        failed = confirm_tasks.run_units(
+            what.units, what.finalists, config, what.pictures, retries=0, done=trained.append, tick=lambda: None
+        )
+    assert not failed, failed
+    return Taken(time.monotonic() - began, cpu_seconds() - cpu), trained
+
+
+def cpu_seconds() -> float:
+    """Of this process and all that descend from it, those that are gone left out."""
+    total = 0.0
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        total += times.user + times.system
+    return total
+
+
+def same(ours: Sequence[Trained], theirs: Sequence[Trained]) -> bool:
+    """Whether scores and students are equal to the last bit; in any order."""
+
+    def told(trained: Sequence[Trained]) -> list[tuple[str, bytes]]:
+        results = [(t.result.model_dump(exclude={"seconds", "began"}), t.student) for t in trained]
+        return sorted((repr(result), student) for result, student in results)
+
+    return told(ours) == told(theirs)
+
+
+def section(what: Subject, found: Sequence[Sequence[Taken]]) -> str:
+    """A row a way; ratios are to training together, round by round."""
+    rows = [
+        f"{len(what.units)} trainings ({len(what.finalists)} finalists of digits-quick, an MLP 64-32-10),"
+        f" {conditions()}; {len(found)} rounds in turn, after one that is not counted. Ratios are to the first row.",
+        "",
+        "| | CPU, s | ratio | wall, s | ratio |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for way, name in enumerate(WAYS):
+        cells = [name]
+        for kind in ("cpu", "wall"):
+            times = [(getattr(taken[way], kind), getattr(taken[0], kind)) for taken in found]
+            low, middle, high = statistics.quantiles([time / first for time, first in times], n=4)
+            cells.append(f"{statistics.median(time for time, _ in times):.1f}")
+            cells.append(f"{middle:.2f} [{low:.2f}, {high:.2f}]" if way else "")
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Measure, print the table and write it to the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=5, help="rounds of all ways [5]; 2 at least")
+    parser.add_argument("--seeds", type=int, default=10, help="of every finalist [10]")
+    parser.add_argument("--set", action="append", default=[], help="a setting of the recipe, as in kd-search run")
+    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), help="teachers [%(default)s]")
+    parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
+    arguments = parser.parse_args()
+    found: list[list[Taken]] = []
+    with tempfile.TemporaryDirectory(prefix="kd-search-", ignore_cleanup_errors=True) as folder:
+        what = subject(pathlib.Path(folder), arguments.cache, arguments.seeds, arguments.set)
+        with ray_session(None):
+            for number in range(arguments.pairs + 1):
+                outcomes = [train(what, way) for way in WAYS]
+                assert same(outcomes[0][1], outcomes[1][1])
+                taken = [seconds for seconds, _ in outcomes]
+                print(f"round {number}:", "; ".join(f"{t.cpu:.1f} s CPU, {t.wall:.1f} s" for t in taken), flush=True)
+                found.append(taken)
+    text = section(what, found[1:])
+    print(text)
+    if arguments.write:
+        write_section("A confirmation's trainings", text)
+
+
+if __name__ == "__main__":
+    main()
