@@ -36,6 +36,7 @@ from search.config import SearchConfig, load_config
 from search.launch import Launch
 from search.progress import TerminalListener
 from search.records import SearchRecord, TrialRecord
+from search.threads import let_threads_sleep
 from search.tracking.uri import default_tracking_uri
 from trainables.teacher import TeacherProgress
 
@@ -339,6 +340,7 @@ def main() -> None:
     if arguments.once is not None:
         start_once(arguments.once)
         return
+    let_threads_sleep()  # as the command line does; the processes started here inherit it
     sections: dict[str, tuple[str, Callable[[], str]]] = {
         "start": ("Until the first trial runs", lambda: start_section(arguments.rounds)),
         "trials": ("Overhead of a warm trial", lambda: trials_section(arguments.trials)),

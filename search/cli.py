@@ -13,6 +13,7 @@ import click
 
 from policies.errors import KDPolicySearchError
 from search.launch import Launch, default_cache
+from search.threads import let_threads_sleep
 
 if TYPE_CHECKING:
     from search.config import SearchConfig
@@ -25,6 +26,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def main() -> None:
     """Run `kd-search`; a mistake that the user can mend is one message on stderr and exit code 2."""
+    let_threads_sleep()
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:

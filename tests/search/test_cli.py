@@ -1,6 +1,7 @@
 """The command line as its user meets it, above all when something is wrong."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -196,6 +197,24 @@ sys.exit(bool(loaded))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(given, expected):
+    code = """
+import os, sys
+from search.cli import main
+assert "torch" not in sys.modules
+sys.argv = ["kd-search", "recipes"]
+try:
+    main()
+finally:
+    sys.stderr.write(os.environ["OMP_WAIT_POLICY"])
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {} if given is None else {"OMP_WAIT_POLICY": given}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr == expected
 
 
 def test_a_whole_search_from_the_command_line(run, tmp_path):
