@@ -14,6 +14,7 @@ from search.launch import Launch
 from search.recovery import recover
 from search.searcher import METRIC, FairSearch
 from search.store import SearchStore
+from search.tune_usage import uncounted_callbacks
 from search.watch import Watch
 from trainables.assets import TrialAssets
 from trainables.trial import DistillationTrial
@@ -65,7 +66,8 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
                 failure_config=tune.FailureConfig(max_failures=0 if launch.address is None else 2),
             ),
         )
-    tuner.fit()
+    with uncounted_callbacks():
+        tuner.fit()
 
 
 def _folder_name(trial: Any) -> str:

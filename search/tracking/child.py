@@ -22,7 +22,7 @@ from search.tracking.messages import Begin, Check, Checked, News, Write, Written
 from search.tracking.problems import explain
 from search.tracking.projection import Projection
 
-_NICENESS = 10
+_NICENESS = 5
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 

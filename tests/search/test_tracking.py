@@ -305,17 +305,19 @@ def test_a_store_that_hangs_costs_the_search_nothing() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with MLflowProcess() as process:
-            with LiveProjection(make_search("hung", status="running"), uri, EXPERIMENT, process=process) as live:
-                live.update(records[0])
-                asked, _ = silent.accept()  # and there is no answer
-                began = time.monotonic()
-                for record in records * 10:
-                    live.update(record)
-                spent = time.monotonic() - began
-                report = live.finish(make_search("hung", *records), timeout=0.2)
-                asked.close()
-                ended = time.monotonic() - began
+        with (
+            MLflowProcess() as process,
+            LiveProjection(make_search("hung", status="running"), uri, EXPERIMENT, process=process) as live,
+        ):
+            live.update(records[0])
+            asked, _ = silent.accept()  # and there is no answer
+            began = time.monotonic()
+            for record in records * 10:
+                live.update(record)
+            spent = time.monotonic() - began
+            report = live.finish(make_search("hung", *records), timeout=0.2)
+            ended = time.monotonic() - began
+            asked.close()
     assert spent < 1.0  # a thousand updates
     assert ended < spent + 5.0
     assert not report.complete

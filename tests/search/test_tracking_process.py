@@ -1,0 +1,235 @@
+"""MLflow's process: that it can be killed, hang or lose its driver, and that the driver does without MLflow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from search.errors import TrackingError
+from search.tracking import LiveProjection, MLflowProcess, sync
+from search.tracking.store import open_client
+from tests.search.tracking_record import EXPERIMENT, make_search, make_trial
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+ROOT = pathlib.Path(__file__).parents[2]
+DRIVER = """
+import pathlib, sys, time
+from search.tracking import LiveProjection, MLflowProcess
+from tests.search.tracking_record import EXPERIMENT, make_search, make_trial
+
+uri, noted = sys.argv[1:]
+with MLflowProcess() as process, LiveProjection(
+    make_search("driven", status="running"), uri, EXPERIMENT, process=process, interval=0.05
+) as live:
+    live.update(make_trial(1, "running"))
+    pathlib.Path(noted).write_text(str(process.pid))
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store that is there already: to make one takes seconds."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+    sync(make_search("first"), uri, EXPERIMENT)
+    return uri
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that takes requests and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def driver(uri: str, folder: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
+    """A program that projects a search, and its MLflow process."""
+    noted = folder / "pid"
+    command = [sys.executable, "-c", DRIVER, uri, str(noted)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+    ) as process:
+        try:
+            wait_until(lambda: noted.exists() and noted.read_text() != "")
+            yield process, psutil.Process(int(noted.read_text()))
+        finally:
+            process.kill()
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def statuses(uri: str, search: str) -> dict[str, str]:
+    """Of the runs of trials, by trial id; the search's own under its name."""
+    client = open_client(uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    runs = client.search_runs([experiment], f"tags.`kd.search` = '{search}'")
+    return {run.data.tags.get("tune.trial_id", search): run.info.status for run in runs}
+
+
+def mlflow_processes() -> list[psutil.Process]:
+    """This process's own."""
+    children = psutil.Process().children()
+    return [child for child in children if "search.tracking.child" in " ".join(child.cmdline())]
+
+
+def test_a_process_that_is_killed_is_started_again(uri: str) -> None:
+    with LiveProjection(make_search("killed", status="running"), uri, EXPERIMENT, interval=0.05) as live:
+        live.update(make_trial(1, "running"))
+        wait_until(lambda: statuses(uri, "killed").get("trial1") == "RUNNING")
+        (first,) = mlflow_processes()
+        first.kill()
+        live.update(make_trial(2, "running"))
+        wait_until(lambda: statuses(uri, "killed").get("trial2") == "RUNNING")
+        assert first not in mlflow_processes()
+        report = live.finish(make_search("killed", make_trial(1), make_trial(2)))
+    assert report.complete
+    assert "killed by signal 9" in (report.error or "")
+    assert statuses(uri, "killed") == {"killed": "FINISHED", "trial1": "FINISHED", "trial2": "FINISHED"}
+
+
+def test_a_search_that_loses_two_processes_goes_on_without_and_says_so(uri: str) -> None:
+    final = make_search("lost", make_trial(1))
+    killed: set[int] = set()
+    with LiveProjection(make_search("lost", status="running"), uri, EXPERIMENT, interval=0.05) as live:
+        live.update(make_trial(1, "running"))
+        while len(killed) < 2:
+            wait_until(lambda: any(process.pid not in killed for process in mlflow_processes()))
+            for process in mlflow_processes():
+                process.kill()
+                killed.add(process.pid)
+        live.update(make_trial(1))
+        began = time.monotonic()
+        report = live.finish(final)
+    assert time.monotonic() - began < 10.0  # and not half a minute of attempts
+    assert not report.complete
+    assert "MLflow is not up to date: MLflow's process was killed by signal 9" in str(report)
+    assert mlflow_processes() == []
+    assert sync(final, uri, EXPERIMENT).complete
+    assert set(statuses(uri, "lost").values()) == {"FINISHED"}
+
+
+@pytest.mark.parametrize("store", ["idle", "hanging"])
+def test_no_process_outlives_a_driver_that_is_killed(store: str, uri: str, silent: str, tmp_path: pathlib.Path) -> None:
+    with driver(uri if store == "idle" else silent, tmp_path) as (process, mlflow):
+        if store == "idle":
+            wait_until(lambda: statuses(uri, "driven").get("trial1") == "RUNNING")
+        else:
+            wait_until(lambda: any(c.status == psutil.CONN_ESTABLISHED for c in mlflow.net_connections("tcp")))
+        process.kill()
+        process.wait()
+        wait_until(lambda: not mlflow.is_running(), 5.0)
+    if store == "idle":  # and what it left can be completed
+        assert sync(make_search("driven", make_trial(1)), uri, EXPERIMENT).complete
+        assert statuses(uri, "driven") == {"driven": "FINISHED", "trial1": "FINISHED"}
+
+
+def test_signals_that_stop_a_search_let_it_close_its_runs(uri: str, tmp_path: pathlib.Path) -> None:
+    with driver(uri, tmp_path) as (process, mlflow):
+        wait_until(lambda: statuses(uri, "driven").get("trial1") == "RUNNING")
+        mlflow.send_signal(signal.SIGTERM)  # as a scheduler does, that tells every process
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        printed, _ = process.communicate(timeout=30)
+    assert printed.splitlines()[-1] == "KeyboardInterrupt"
+    assert statuses(uri, "driven") == {"driven": "KILLED", "trial1": "KILLED"}
+
+
+def test_its_reader_of_decisions_may_be_of_any_module_that_the_driver_finds(
+    uri: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reader = """
+        import sys
+        from trainables.records import DecisionEntry
+
+        def read(trial):
+            print("not", "on", "the", "terminal")
+            print("nor", "this", file=sys.stderr)
+            return [DecisionEntry(0, 12, 1.5, 0.9, 1.0, 1, "as before")]
+    """
+    (tmp_path / "my_reader.py").write_text("\n".join(line[8:] for line in reader.splitlines()))
+    monkeypatch.syspath_prepend(tmp_path)
+    from my_reader import read  # type: ignore[import-not-found]
+
+    with LiveProjection(make_search("read", status="running"), uri, EXPERIMENT, read_decisions=read) as live:
+        report = live.finish(make_search("read", make_trial(1)))
+    assert (report.complete, report.error) == (True, None)
+    client = open_client(uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    (run,) = client.search_runs([experiment], "tags.`kd.search` = 'read' and tags.`kd.role` = 'trial'")
+    assert "decisions.csv" in {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_that_is_not_there_is_told_by_the_check() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with MLflowProcess() as process:
+        process.begin_check(uri)
+        with pytest.raises(TrackingError, match="nothing listens there"):
+            process.end_check()
+
+
+def test_a_process_that_cannot_work_says_why(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.tracking.process._PROGRAM", "import no_such_module")
+    with MLflowProcess() as process:
+        process.begin_check(uri)
+        with pytest.raises(TrackingError, match="No module named 'no_such_module'"):
+            process.end_check()
+
+
+def test_an_unanswered_check_is_not_waited_for(silent: str) -> None:
+    with MLflowProcess() as process:
+        process.begin_check(silent)
+        began = time.monotonic()
+    assert time.monotonic() - began < 2.0
+    assert not psutil.pid_exists(process.pid)
+
+
+def test_a_driver_never_imports_mlflow(uri: str, cache: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """A whole search, of some ten seconds: what Tune or the report import shows nowhere else."""
+    program = """
+import json, pathlib, sys
+from search.launch import Launch
+from search.study import run_search
+from tests.search.tiny import QuietListener, tiny_config
+
+output, cache, uri = sys.argv[1:]
+launch = Launch(
+    output=pathlib.Path(output),
+    storage=output,
+    address=None,
+    tracking_uri=uri,
+    experiment="driver",
+    cache=pathlib.Path(cache, "teachers"),
+    data_root=pathlib.Path(cache, "data"),
+)
+outcome = run_search(tiny_config("name=driver", 'families=["fixed"]'), launch, QuietListener())
+print(json.dumps([outcome.search.status, [name for name in ("mlflow", "sqlalchemy") if name in sys.modules]]))
+"""
+    command = [sys.executable, "-c", program, str(tmp_path), str(cache), uri]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == '["finished", []]'
+    client = open_client(uri)
+    runs = client.search_runs([client.get_experiment_by_name("driver").experiment_id])
+    assert len(runs) == 5
+    assert {run.info.status for run in runs} == {"FINISHED"}
