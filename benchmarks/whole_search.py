@@ -39,6 +39,7 @@ def settings(epochs: int | None) -> list[str]:
         f"families={json.dumps(FAMILIES)}",
         f"trials_per_family={TRIALS // len(FAMILIES)}",
         "training.schedule=one_cycle",
+        "racing=false",  # the plain script trains every policy under all seeds
         *([] if epochs is None else [f"training.epochs={epochs}"]),
     ]
 
