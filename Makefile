@@ -37,6 +37,7 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/step.py
 	@$(BIN)/python benchmarks/trial.py --epochs 5 --rounds 5 --write
 	@$(BIN)/python benchmarks/members.py --write
+	@$(BIN)/python benchmarks/confirmation.py --write
 	@$(BIN)/python benchmarks/overhead.py start --write
 	@$(BIN)/python benchmarks/overhead.py trials --write
 	@$(BIN)/python benchmarks/whole_search.py --write

@@ -1,9 +1,11 @@
 """What it takes to train the replicates of a trial as one stacked model, beside one after another.
 
     python benchmarks/members.py --write
+    python benchmarks/members.py --seeds 1 5 10 20 --set evaluations=1 --set "student.options={ hidden = [128] }"
 
 A whole trial of digits-quick (its students, their training, evaluations and records, but no Ray) is timed in both ways
 in turn, by the process's own clock, with one thread. The ratio is the time apart over the time together, pair by pair.
+What a stack costs beside its seeds is the constant of a straight line through the times of stacks, over its slope.
 """
 
 from __future__ import annotations
@@ -53,19 +55,29 @@ def row(family: str, seeds: int, found: list[tuple[float, float]], steps: int) -
     return f"| `{family}` | {seeds} | {middle:.2f} [{low:.2f}, {high:.2f}] | {apart:.0f} | {together:.0f} |"
 
 
+def beside(found: dict[int, float]) -> float:
+    """What a stack costs beside its seeds, in seeds.
+
+    Args:
+        found: seconds by the number of seeds, two numbers at least.
+    """
+    line = statistics.linear_regression(list(found), list(found.values()))
+    return line.intercept / line.slope
+
+
 def main() -> None:
     """Measure, print the table and write it to the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5, help="of trials, for each row")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 3, 5, 10], help="students of a trial")
-    parser.add_argument("--epochs", type=int, help="of a training [the recipe's 150]")
+    parser.add_argument("--set", action="append", default=[], help="a setting of the recipe, as in kd-search run")
     parser.add_argument(
         "--cache", type=pathlib.Path, default=default_cache(), help="teachers and data sets [%(default)s]"
     )
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    config = load_config("digits-quick", [f"training.epochs={arguments.epochs}"] if arguments.epochs else [])
+    config = load_config("digits-quick", arguments.set)
     assets, _ = prepare(config, arguments.cache, with_test=False)
     data = DeviceAssets(assets, select_compute(DeviceSettings(device="cpu")))
     base = config.base_trial()
@@ -75,16 +87,25 @@ def main() -> None:
         "| --- | --- | --- | --- | --- |",
     ]
     print(*rows, sep="\n", flush=True)
+    costs = []
     for family in FAMILIES:
+        stacks: dict[int, float] = {}
         for seeds in arguments.seeds:
             settings = base.model_copy(update={"policy": PolicySettings(family=family), "seeds": tuple(range(seeds))})
-            rows.append(row(family, seeds, pairs(settings, data, arguments.pairs), steps))
+            found = pairs(settings, data, arguments.pairs)
+            stacks[seeds] = statistics.median(together for _, together in found)
+            rows.append(row(family, seeds, found, steps))
             print(rows[-1], flush=True)
+        if len(stacks) > 1:
+            costs.append(f"{beside(stacks):.1f} (`{family}`)")
+    if costs:
+        rows += ["", f"A stack costs its seeds and as much as this many more: {', '.join(costs)}."]
+        print(*rows[-2:], sep="\n")
     if arguments.write:
         text = (
             f"`python benchmarks/members.py --write`, {conditions()}, one thread, CPU time of whole trials of"
-            f" digits-quick (an MLP 64-32-10, batches of 50, {base.training.epochs} epochs,"
-            f" {base.evaluations} evaluations); {arguments.pairs} pairs. The last two columns hold everything,"
+            f" digits-quick ({', '.join(arguments.set) or 'an MLP 64-32-10, batches of 50'}, {base.training.epochs}"
+            f" epochs, {base.evaluations} evaluations); {arguments.pairs} pairs. The last two columns hold everything,"
             " evaluations too.\n\n"
         )
         write_section("Replicates as one stacked model", text + "\n".join(rows))
