@@ -14,12 +14,12 @@ from typing import NamedTuple
 from search.confirm_store import Unit
 
 LARGEST = 10
-"""Seeds of a group. In one of twenty a tiny student's seed would take 0.7 of the time, but a process that dies loses its
-whole group."""
+"""Seeds of a group. In one of twenty a tiny student's seed would take 0.7 to 0.8 of the time, but a process that dies
+loses its whole group."""
 _FIXED = 6
 """What a group costs beside its seeds, in seeds. `benchmarks/members.py` finds 13 to 18 where the student is tiny (an
-MLP 64-32-10), 7 to 8 with a hidden layer of 128, and 0.3 with layers of 512 and 256. With 6 the plan is the best for all
-but the last, where it leaves CPUs idle if there are more of them than groups."""
+MLP 64-32-10), 7 to 8 with a hidden layer of 128, and 0.3 with layers of 512 and 256. With 6 the plan is the best for
+all but the last, where it leaves CPUs idle if there are more of them than groups."""
 
 
 class Group(NamedTuple):
