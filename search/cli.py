@@ -522,7 +522,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
     from search.reachable import check_cluster, in_ray_job
     from search.sharing import check_writable
     from search.store import SearchStore
-    from search.tracking import check_uri
+    from search.tracking import check_quickly
 
     store = SearchStore(launch.storage, config.name)
     exists = store.exists()
@@ -530,7 +530,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
         check_unchanged(config, store.config())
     check_config(config, launch)
     check_writable(store)
-    check_uri(launch.tracking_uri)  # the store itself is opened beside Ray's start
+    check_quickly(launch.tracking_uri)  # the store is opened beside Ray's start
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
     console = Console(highlight=False)

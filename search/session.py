@@ -16,7 +16,7 @@ from search.launch import Launch
 from search.raysession import check_resources, ray_session
 from search.sharing import check_shared
 from search.store import SearchStore
-from search.tracking import MLflowProcess, check_uri
+from search.tracking import MLflowProcess, check_quickly
 
 if TYPE_CHECKING:
     from search.preparation import PreparationListener, Prepared
@@ -61,7 +61,7 @@ def prepared_session(
     Raises:
         KDPolicySearchError: data, teacher, cluster or tracking store cannot be had.
     """
-    check_uri(launch.tracking_uri)
+    check_quickly(launch.tracking_uri)
     mlflow.begin_check(launch.tracking_uri)
     prepared: list[Prepared] = []
     problems: list[BaseException] = []

@@ -5,7 +5,7 @@ Importing this package imports no MLflow; that happens where a store is opened.
 
 from __future__ import annotations
 
-from search.tracking.check import check_tracking, check_uri
+from search.tracking.check import check_quickly, check_tracking
 from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.live import LiveProjection
 from search.tracking.process import MLflowProcess
@@ -20,8 +20,8 @@ __all__ = [
     "Projection",
     "TrackedConfirmation",
     "TrackingReport",
+    "check_quickly",
     "check_tracking",
-    "check_uri",
     "default_tracking_uri",
     "experiment_url",
     "serve_ui",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import pathlib
+import socket
 import threading
 import urllib.parse
 
 from search.errors import TrackingError, nearest
 from search.tracking.problems import REMEDY, explain
 from search.tracking.store import open_client, quiet
-from search.tracking.uri import sqlite_path, without_password
+from search.tracking.uri import is_server, sqlite_path, without_password
 
 _SECONDS = 4.0
 _SECONDS_FOR_A_FILE = 60.0  # it does not hang as a network does, but a busy machine may be slow to open it
@@ -29,17 +30,18 @@ def check_tracking(uri: str) -> None:
     Raises:
         TrackingError: the URI names no kind of store, or the store cannot be reached or written.
     """
-    check_uri(uri)
+    check_quickly(uri)
     path = sqlite_path(uri)
     if path is None or (path.exists() and path.stat().st_size > 0):
         _connect(uri)
 
 
-def check_uri(uri: str) -> None:
-    """As much of `check_tracking` as needs no MLflow: the URI, and whether its file could be one.
+def check_quickly(uri: str) -> None:
+    """As much of `check_tracking` as shows at once and without MLflow, whose import alone takes a second or two.
 
     Raises:
-        TrackingError: the URI names no kind of store, or a file that cannot be written or is no database.
+        TrackingError: the URI names no kind of store, a file that cannot be written or is no database, or a server
+            where nothing listens.
     """
     if not uri.strip():
         raise TrackingError(f"the tracking URI is empty; {REMEDY}.")
@@ -59,6 +61,8 @@ def check_uri(uri: str) -> None:
             f"tracking URI {uri!r} begins with {scheme!r}, which is no store that MLflow knows;"
             f" {REMEDY}.{nearest(scheme, _SCHEMES)}"
         )
+    elif is_server(uri):
+        _knock(uri)
 
 
 def _check_file(uri: str, path: pathlib.Path) -> None:
@@ -75,6 +79,25 @@ def _check_file(uri: str, path: pathlib.Path) -> None:
             header = stream.read(len(_SQLITE_HEADER))
         if header not in (b"", _SQLITE_HEADER):
             raise TrackingError(f"tracking URI {uri!r}: {str(path)!r} is not an SQLite database; choose another file.")
+
+
+def _knock(uri: str) -> None:
+    """Whether anything listens there. Only a clear no counts: proxies and certificates are MLflow's to know."""
+    import http.client
+    import urllib.error
+    import urllib.request
+
+    parts = urllib.parse.urlsplit(uri)
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    try:
+        urllib.request.urlopen(address, timeout=_SECONDS).close()
+    except urllib.error.URLError as error:
+        reason = error.reason
+        unknown = isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_NONAME
+        if unknown or isinstance(reason, ConnectionRefusedError):
+            raise _unusable(uri, error) from error
+    except (OSError, ValueError, http.client.HTTPException):
+        pass  # something answers, or not in time: MLflow's own question will tell
 
 
 def _is_plugin(scheme: str) -> bool:
@@ -105,6 +128,8 @@ def _connect(uri: str) -> None:
             f"the MLflow store {without_password(uri)!r} did not answer within {limit:.0f} s; {REMEDY}."
         )
     if problems:
-        raise TrackingError(
-            f"the MLflow store {without_password(uri)!r} cannot be used: {explain(uri, problems[0])}"
-        ) from problems[0]
+        raise _unusable(uri, problems[0]) from problems[0]
+
+
+def _unusable(uri: str, error: Exception) -> TrackingError:
+    return TrackingError(f"the MLflow store {without_password(uri)!r} cannot be used: {explain(uri, error)}")

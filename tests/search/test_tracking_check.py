@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import pathlib
 import socket
@@ -13,7 +14,7 @@ import time
 import pytest
 
 from search.errors import TrackingError
-from search.tracking import check_tracking, default_tracking_uri, ui_command, ui_environment
+from search.tracking import check_quickly, check_tracking, default_tracking_uri, ui_command, ui_environment
 from search.tracking.uri import artifact_location, sqlite_path, without_password
 
 
@@ -28,12 +29,40 @@ from search.tracking.uri import artifact_location, sqlite_path, without_password
         ("sqlite:///:memory:", "must name a file"),
         ("sqlite:////dev/null/mlflow.db", "'/dev/null' is a file"),
         ("htp://localhost:5000", "Did you mean 'http'?"),
+        ("http://user:secret@127.0.0.1:9", "nothing listens there"),
     ],
 )
 def test_a_uri_that_names_no_store_is_told_without_importing_mlflow(uri: str, told: str) -> None:
     with pytest.raises(TrackingError) as caught:
-        check_tracking(uri)
+        check_quickly(uri)
     assert told in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("code", "told"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False)])
+def test_a_host_that_nobody_knows_is_told_at_once(code: int, told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(TrackingError, match="there is no such host") if told else contextlib.nullcontext():
+        check_quickly("http://nobody:5000")
+
+
+def test_a_server_that_asks_for_a_password_is_left_to_mlflow() -> None:
+    class Asking(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Asking) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            check_quickly(f"http://user:secret@127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: pathlib.Path) -> None:
