@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shlex
 
 import pytest
 import torch
@@ -41,6 +42,34 @@ def test_the_three_lines_train_a_student(family, tmp_path, monkeypatch):
         },
     )
     assert accuracy() > max(before, 0.9)
+
+
+def test_the_lines_of_ones_own_search_work_one_after_the_other(tmp_path, monkeypatch):
+    """All but the search itself, which would take minutes: what it is given, and what it is called."""
+    from click.testing import CliRunner
+
+    from search.cli import cli
+    from search.config import SearchConfig, load_config
+    from search.recipes import recipe_names
+
+    text = README.read_text(encoding="utf-8").partition("## Your own search")[2]
+    (block,) = re.findall(r"```sh\n(.*?)```", text.partition("\n## ")[0], flags=re.DOTALL)
+    lines = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert lines[0] == [".", ".venv/bin/activate"]
+    assert {line[0] for line in lines[1:]} == {"kd-search"}
+    searched: list[SearchConfig] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("search.cli._search", lambda config, launch, resume: searched.append(config))
+    for _, *arguments in lines[1:-1]:
+        command, _, file = (" ".join(arguments)).partition(" > ")
+        done = CliRunner().invoke(cli, command.split())
+        assert done.exit_code == 0, (command, done.output)
+        if file:
+            pathlib.Path(file).write_text(done.stdout, encoding="utf-8")
+    (config,) = searched
+    assert config.replicates == 5
+    assert config.name not in {load_config(name).name for name in recipe_names()}, "`make search` has made one so named"
+    assert lines[-1] == ["kd-search", "report", config.name]
 
 
 def test_every_command_of_the_readme_exists():
