@@ -19,6 +19,7 @@ from search.records import SearchRecord, TrialRecord
 from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant, rule_title
 from search.report.source import Confirmed, ReportSource
 from search.report.tables import Table
+from search.wording import sentence_case
 from trainables.figures import ModelFigures
 from trainables.records import ReplicateResult
 from trainables.settings import Settings
@@ -44,6 +45,8 @@ class KPIRow(Settings):
     label: str
     unit: str
     values: tuple[KPIValue, ...]
+    own: bool = False
+    """Whether it is a KPI of the user's."""
 
 
 class KPIColumn(Settings):
@@ -63,6 +66,17 @@ class KPITable(Settings):
     rows: tuple[KPIRow, ...]
     measured_on: str
     note: str
+
+    @property
+    def heading(self) -> str:
+        """Who stands side by side: `Teacher, labels alone and best constant side by side`."""
+        *others, last = [column.label.lower() for column in self.columns]
+        return sentence_case(f"{', '.join(others)} and {last} side by side")
+
+    @property
+    def own(self) -> tuple[KPIRow, ...]:
+        """The rows of the user's KPIs."""
+        return tuple(row for row in self.rows if row.own)
 
 
 def kpi_table(source: ReportSource) -> KPITable | None:
@@ -157,7 +171,7 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
     for name in dict.fromkeys(name for of_key in results for r in of_key for name in r.own_kpis):
         own = [_value([r.own_kpis.get(name) for r in of_key]) for of_key in results]
         teacher = KPIValue(mean=record.teacher_kpis.get(name))
-        rows.append(KPIRow(name=name, label=name, unit="", values=(teacher, *own)))
+        rows.append(KPIRow(name=name, label=name, unit="", values=(teacher, *own), own=True))
     rows += _cost_rows(record.teacher_figures, record.student_figures, len(keys))
     return KPITable(
         on="test",
@@ -208,7 +222,7 @@ def _of_search(search: SearchRecord) -> KPITable:
         )
     for name in dict.fromkeys(name for of_trial in students for r in of_trial for name in r.own_kpis):
         own = [_value([r.own_kpis.get(name) for r in of_trial]) for of_trial in students]
-        rows.append(KPIRow(name=name, label=name, unit="", values=(KPIValue(mean=None), *own)))
+        rows.append(KPIRow(name=name, label=name, unit="", values=(KPIValue(mean=None), *own), own=True))
     sizes = [KPIValue(mean=trial.history.parameters or None) for _, trial in picked.values()]
     rows.append(
         KPIRow(

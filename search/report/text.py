@@ -12,6 +12,7 @@ from search.records import SearchRecord
 from search.report.answer import answer
 from search.report.front_text import render_fronts, render_students
 from search.report.importance import importances
+from search.report.kpi_text import render_own_kpis
 from search.report.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank, compare_to_constant, rank_families
 from search.report.recommended import recommend, settings_in_words
 from search.report.source import ReportSource
@@ -33,7 +34,9 @@ def render_report(source: ReportSource, width: int) -> RenderableType:
     """
     if source.confirmation is None or source.confirmed is None:
         remark = answer(source)
-        table = Group(render_table(source.judged, width), *_students_and_fronts(source, width))
+        table = Group(
+            render_table(source.judged, width), *render_own_kpis(source), *_students_and_fronts(source, width)
+        )
         if not remark.command:
             return table
         return Group(table, Text(), Text(remark.remedy), Text(f"  {remark.command}", style="bold"))
@@ -43,6 +46,7 @@ def render_report(source: ReportSource, width: int) -> RenderableType:
         found = settings_in_words(recommended)
         heading = f"Train with {recommended.title}" + (f" ({found}):" if found else ":")
         parts += [Text(), Text(heading), Padding(Text(recommended.rule), (0, 0, 0, 2))]
+    parts += render_own_kpis(source)
     parts += [Text(), Text("The search that led to it:"), Text(), render_table(source.judged, width)]
     return Group(*parts, *_students_and_fronts(source, width))
 

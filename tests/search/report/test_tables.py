@@ -53,6 +53,19 @@ def test_a_constant_that_wins_has_one_column_beside_the_nearest_rule(without_win
     ]  # fmt: skip
 
 
+def test_the_heading_of_the_kpis_names_the_columns_that_there_are(searched, without_winner):
+    assert kpi_table(searched).heading == "Teacher, labels alone, best constant and best rule side by side"
+    full = kpi_table(without_winner)
+    assert full.heading == "Teacher, labels alone, best constant and nearest rule side by side"
+    record = without_winner.confirmation  # one in which no constant but λ = 0 was confirmed, which is the best then
+    finalists = tuple(f for f in record.finalists if f.role in ("rule", "labels_alone"))
+    results = tuple(r for r in record.results if r.finalist in {finalist.key for finalist in finalists})
+    alone = record.model_copy(update={"finalists": finalists, "results": results})
+    table = kpi_table(ReportSource(search=without_winner.search, confirmation=alone))
+    assert [column.label for column in table.columns] == ["Teacher", "Best constant", "Winner"]
+    assert table.heading == "Teacher, best constant and winner side by side"
+
+
 def test_kpis_of_a_search_leave_open_what_only_a_confirmation_measures(searched):
     table = kpi_table(searched)
     assert table.on == "validation"

@@ -1,8 +1,11 @@
 import io
+import re
 
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
 
+from search.report.kpi_text import render_own_kpis
+from search.report.source import ReportSource
 from search.report.text import render_report, render_table
 
 
@@ -70,3 +73,43 @@ def test_without_a_confirmation_the_command_is_told(searched, begun):
     text = reported(begun)
     assert "1 of 70 trainings are still to come" in text
     assert "beats the best constant" not in text
+
+
+def with_recall(record, name="recall_of_3"):
+    """A search whose trials have a KPI of the user's: 0.25 under the first seed, 0.75 under all others."""
+    trials = []
+    for trial in record.trials:
+        measured = tuple(
+            result.model_copy(update={"own_kpis": {name: 0.25 if place == 0 else 0.75}})
+            for place, result in enumerate(trial.history.replicates)
+        )
+        trials.append(trial.model_copy(update={"history": trial.history.model_copy(update={"replicates": measured})}))
+    return record.model_copy(update={"trials": tuple(trials)})
+
+
+def test_the_users_kpis_stand_below_the_table_for_those_that_the_page_compares(full_search):
+    text = reported(ReportSource(search=with_recall(full_search)))
+    assert "Your KPIs on the validation pictures, mean over 3 seeds ± standard deviation:" in text
+    assert text.index("Best rule (") < text.index("Your KPIs") < text.index("The best accuracy for the numbers")
+    (row,) = re.findall(r"recall_of_3((?: 0\.583 ± 0\.29)+)", text)
+    assert row.count("0.583") == 3  # labels alone, best constant, best rule; a search does not measure the teacher
+    assert "Your KPIs" not in reported(ReportSource(search=full_search))
+
+
+def test_a_confirmations_kpis_are_those_of_the_test_pictures_with_the_teachers(full_search, with_winner):
+    record = with_winner.confirmation
+    results = tuple(result.model_copy(update={"own_kpis": {"recall_of_3": 0.5}}) for result in record.results)
+    measured = record.model_copy(update={"results": results, "teacher_kpis": {"recall_of_3": 0.875}})
+    text = reported(ReportSource(search=full_search, confirmation=measured))
+    assert "Your KPIs on the test pictures, mean over 10 seeds" in text
+    assert "recall_of_3 0.875 0.5 ± 0 0.5 ± 0 0.5 ± 0" in text
+    assert "Your KPIs" not in reported(with_winner)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_kpis_with_long_names_fit_into_a_narrow_terminal(full_search, width):
+    source = ReportSource(search=with_recall(full_search, "recall_of_the_crossings_at_night"))
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(Group(*render_own_kpis(source)))
+    assert all(len(line) <= width for line in console.file.getvalue().splitlines())
+    assert "0.583" in console.file.getvalue()
