@@ -6,8 +6,8 @@
 
 `start` runs the command in a process of its own, with the teacher cached and not. `trials` searches with students that
 learn for six epochs, one at a time, so that what is left of the wall time beside their training is overhead. CPU is of
-the driver's main thread, which runs Tune's loop, by what it was spent on; of the thread that writes to MLflow; and of
-the worker that trains.
+the driver's main thread, which runs Tune's loop, by what it was spent on; of the thread that sends to MLflow's
+process; and of the worker that trains.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from search.threads import let_threads_sleep
 from search.tracking.uri import default_tracking_uri
 from trainables.teacher import TeacherProgress
 
-MLFLOW = "MLflow's thread"
+MLFLOW = "the thread that sends to MLflow's process"
 FAMILIES = 6
 """Of the recipe."""
 SHORT = (
