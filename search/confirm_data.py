@@ -14,10 +14,10 @@ from torch import nn
 
 from search.config import SearchConfig
 from search.launch import Launch
-from search.preparation import PreparationListener, foundation_of, in_cluster
+from search.preparation import PreparationListener, foundation_of, in_cluster, load_told
 from search.sharing import check_pictures_shared
 from trainables.assets import Dataset, Split, TrialAssets
-from trainables.datasets import add_images, load_dataset
+from trainables.datasets import add_images
 from trainables.device import select_compute
 from trainables.mapped_images import MappedImages
 from trainables.targets import compute_assets, compute_logits
@@ -56,8 +56,7 @@ def prepare_ground(config: SearchConfig, launch: Launch, listener: PreparationLi
     Raises:
         KDPolicySearchError: something cannot be had or does not fit.
     """
-    listener.stage(f"loading {config.data.name}")
-    dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
+    dataset = load_told(config, launch, listener)
     if isinstance(dataset.train.images, MappedImages):
         check_pictures_shared(dataset.train.images)
     work = functools.partial(_ground, config, dataset, launch)

@@ -15,6 +15,7 @@ import torch
 from policies.errors import KDPolicySearchError
 from search.config import SearchConfig
 from search.launch import Launch
+from search.pictures import PictureCounts
 from search.records import StudentSize
 from search.sharing import check_pictures_shared
 from trainables.assets import Dataset, TrialAssets
@@ -50,6 +51,7 @@ class Prepared:
     foundation: str
     """Changes with the data, their corruption and the teacher: a search resumed on others would compare what cannot be
     compared."""
+    pictures: PictureCounts
     student_sizes: tuple[StudentSize, ...] = ()
     """Where there are several students."""
 
@@ -102,14 +104,25 @@ def _sizes(config: SearchConfig, dataset: Dataset) -> tuple[StudentSize, ...]:
     return tuple(sizes)
 
 
+def load_told(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Dataset:
+    """The data, and how many there are is told.
+
+    Raises:
+        KDPolicySearchError: they cannot be had.
+    """
+    listener.stage(f"loading {config.data.name}")
+    dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
+    listener.stage(PictureCounts.of(dataset).in_words)
+    return dataset
+
+
 def load_checked(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Dataset:
     """The data. A student, KPI or corruption that does not fit them must be told now, not by every training.
 
     Raises:
         KDPolicySearchError: something cannot be had or does not fit.
     """
-    listener.stage(f"loading {config.data.name}")
-    dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
+    dataset = load_told(config, launch, listener)
     for settings in config.students.values():
         student = create_model(settings, image_shape=dataset.image_shape, classes=len(dataset.classes))
         try_out(config.kpis, student, dataset)
@@ -127,7 +140,9 @@ def teach(
     compute = select_compute(config.device)
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
     assets = compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache)
-    prepared = Prepared(assets, teacher.parameters, foundation_of(config, dataset, teacher))
+    prepared = Prepared(
+        assets, teacher.parameters, foundation_of(config, dataset, teacher), PictureCounts.of(dataset)
+    )
     del teacher
     if compute.device.type == "cuda":
         torch.cuda.empty_cache()  # trials share the card, and Ray does not count what this process keeps

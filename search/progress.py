@@ -17,6 +17,7 @@ from search.config import SearchConfig
 from search.racing import planned_trainings, race_in_words
 from search.records import ENDED, SearchRecord, TrialRecord
 from search.scale import Scale
+from search.teacher_remark import teacher_remark
 from search.wording import count, duration, percent
 from trainables.teacher import TeacherProgress
 
@@ -203,6 +204,8 @@ class TerminalListener:
         self._close_bar()
         self.board = Board(search, config)
         self.stage(f"teacher's accuracy on the validation pictures: {percent(search.teacher_accuracy)}")
+        if remark := teacher_remark(search):
+            self._line(remark, style="yellow")
         self.stage(f"{config.total_trials} trials of {config.replicates} seed(s), {self.board.ended} already done")
         if len(config.heats) > 1:
             self.stage(race_in_words(config.heats, config.trials_per_family))
@@ -238,8 +241,8 @@ class TerminalListener:
             self._line(self.board.line())
 
     def _line(self, text: str, style: str = "") -> None:
-        """One line, whole also where no terminal tells its width."""
-        self.console.print(text, style=style, markup=False, soft_wrap=not self.console.is_terminal)
+        """One line, which a terminal breaks where it must, so that a command in it can be copied as a whole."""
+        self.console.print(text, style=style, markup=False, soft_wrap=True)
 
     def _close_bar(self) -> None:
         if self.bar is not None:

@@ -9,6 +9,7 @@ import pydantic
 
 from policies.parameter import Value
 from search.objectives import COSTS, Cost
+from search.pictures import PictureCounts
 from trainables.objective import ACCURACY, Objective
 from trainables.records import TrialHistory
 from trainables.settings import Settings
@@ -92,6 +93,8 @@ class SearchRecord(Settings):
     teacher_parameters: int | None = None
     student_sizes: tuple[StudentSize, ...] = ()
     """Of all students, where several are searched; in the order of the search file."""
+    pictures: PictureCounts | None = None
+    """None in older searches."""
     foundation: str = ""
     """Changes with the data and the teacher."""
     created: datetime.datetime | None = None
@@ -128,15 +131,23 @@ class SearchRecord(Settings):
         return tuple(cost for cost in COSTS if cost in asked)
 
     @property
+    def validation_size(self) -> int | None:
+        """How many validation pictures there are; what the settings ask for where nobody counted; None if neither."""
+        if self.pictures is not None:
+            return self.pictures.validation
+        data = self.config.get("data")
+        size = data.get("validation_size") if isinstance(data, dict) else None
+        return size if isinstance(size, int) and size > 0 else None
+
+    @property
     def resolution(self) -> float:
-        """One validation picture in accuracy; 0 if the settings do not tell, or something else is searched for.
+        """One validation picture in accuracy; 0 if their number is not known, or something else is searched for.
 
         Accuracies move in steps of one picture, so a few seeds can differ by exactly the same amount by chance; a
         deviation below one picture must not be taken for certainty.
         """
-        data = self.config.get("data")
-        size = data.get("validation_size") if isinstance(data, dict) and self.objective.name == ACCURACY else None
-        return 1.0 / size if isinstance(size, int) and size > 0 else 0.0
+        size = self.validation_size if self.objective.name == ACCURACY else None
+        return 0.0 if size is None else 1.0 / size
 
     @property
     def finished(self) -> tuple[TrialRecord, ...]:

@@ -35,6 +35,7 @@ _HEADER = (
     "teacher_accuracy",
     "teacher_parameters",
     "student_sizes",
+    "pictures",
     "foundation",
     "created",
     "status",

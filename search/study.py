@@ -162,6 +162,7 @@ def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
         teacher_accuracy=prepared.assets.teacher_accuracy,
         teacher_parameters=prepared.teacher_parameters,
         student_sizes=prepared.student_sizes,
+        pictures=prepared.pictures,
         foundation=prepared.foundation,
         created=datetime.datetime.now(datetime.UTC),
     )

@@ -22,15 +22,16 @@ DatasetName = Literal["digits", "fashion-mnist", "cifar10", "cifar100", "image-f
 class DataSettings(Settings):
     """Which pictures, and how they are split.
 
-    The test set is the data set's own where it has one. Students see `train_size` pictures of the training pool
-    (stratified by class; all when not given), the teacher sees the whole pool, and both never see the
-    `validation_size` pictures on which policies are compared.
+    The test set is the data set's own where it has one, and so is the validation set. Students see `train_size`
+    pictures of the training pool (stratified by class; all when not given), the teacher sees the whole pool, and both
+    never see the validation pictures, on which policies are compared.
     """
 
     name: DatasetName = "digits"
     root: str | None = None
     train_size: int | None = Field(None, ge=2)
-    validation_size: int = Field(500, ge=1)
+    validation_size: int | None = Field(None, ge=1)
+    """All of the data set's own validation set when not given; 500 where it has none."""
     test_size: int | None = Field(None, ge=1)
     split_seed: int = Field(0, ge=0, le=_LARGEST_SEED)
     image_size: int | None = Field(None, ge=4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from search.report.source import ReportSource
 from search.report.verdict import judge
+from search.teacher_remark import teacher_remark
 from search.wording import count
 from trainables.settings import Settings
 
@@ -44,7 +45,7 @@ def answer(source: ReportSource) -> Answer:
             kind=verdict.kind,
             headline=verdict.headline,
             evidence=verdict.evidence,
-            caveat=verdict.caveat,
+            caveat=" ".join(part for part in (verdict.caveat, teacher_remark(source.judged)) if part),
             remedy="",
             command="",
         )

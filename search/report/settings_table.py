@@ -16,7 +16,7 @@ Row = tuple[str, str]
 def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
     """Data, models, seeds, budget and time; what the search does not tell is left out."""
     rows = (
-        ("Data", _data(search.config)),
+        ("Data", _data(search)),
         ("Teacher", _teacher(search)),
         ("Student", _student(search)),
         ("Searched for", _objective(search)),
@@ -61,13 +61,15 @@ def _get(config: dict[str, Any], *path: str) -> Any:
     return value
 
 
-def _data(config: dict[str, Any]) -> str:
-    name = _get(config, "data", "name")
+def _data(search: SearchRecord) -> str:
+    name = _get(search.config, "data", "name")
     if not name:
         return ""
-    train, validation = _get(config, "data", "train_size"), _get(config, "data", "validation_size")
+    if search.pictures is not None:
+        return f"{name}: {search.pictures.in_words}"
+    train, validation = _get(search.config, "data", "train_size"), search.validation_size
     sizes = [f"{train:,} training pictures" if isinstance(train, int) else "all training pictures"]
-    if isinstance(validation, int):
+    if validation is not None:
         sizes.append(f"{validation:,} validation pictures")
     return f"{name}: {', '.join(sizes)}"
 

@@ -16,6 +16,7 @@ from search.report.ranking import (
     rule_title,
 )
 from search.scale import Scale
+from search.teacher_remark import teacher_remark
 from search.wording import count, family_title, sentence_case
 from trainables.settings import Settings
 
@@ -119,9 +120,8 @@ def _margin(difference: PairedDifference, scale: Scale) -> str:
 
 
 def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...]) -> str:
-    data = search.config.get("data")
-    size = data.get("validation_size") if isinstance(data, dict) else None
-    pictures = f"{size:,} validation pictures" if isinstance(size, int) else "validation pictures"
+    size = search.validation_size
+    pictures = "validation pictures" if size is None else f"{size:,} validation pictures"
     finished = sum(f.finished for f in families)
     raced = finished + sum(f.eliminated for f in families)
     best_of = f"the best of {count(finished, 'finished trial')}" if finished > 1 else "one finished trial"
@@ -129,6 +129,7 @@ def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...]) -> str:
         best_of = f"the best of {raced:,} trials, {finished:,} of which came to their last seed,"
     optimistic = ", so it is optimistic" if raced > 1 else ""
     parts = (
+        teacher_remark(search),
         f"This is a search score: {best_of} on the {pictures}{optimistic}. It is not confirmed on the test set.",
         _progress(search),
     )

@@ -334,11 +334,24 @@ class TestImageFolder:
     def test_own_sets_are_used_where_there_are_any(self, tmp_path: Path) -> None:
         for name, count in (("train", 10), ("val", 3), ("test", 5)):
             write_pictures(tmp_path / name, count=count)
-        settings = pictures_settings(tmp_path, image_size=8, channels=1, validation_size=500)
+        settings = pictures_settings(tmp_path, image_size=8, channels=1, validation_size=None)
         check_dataset(settings, apart(tmp_path))
         dataset = load_dataset(settings, default_root=apart(tmp_path))
         assert [len(s) for s in (dataset.pool, dataset.validation, dataset.test)] == [20, 6, 10]
         assert dataset.image_shape == (1, 8, 8)
+
+    def test_fewer_pictures_of_an_own_validation_set_may_be_asked_for_but_not_more(self, tmp_path: Path) -> None:
+        for name, count in (("train", 10), ("val", 3)):
+            write_pictures(tmp_path / name, count=count)
+        dataset = load_dataset(pictures_settings(tmp_path, validation_size=4), default_root=apart(tmp_path))
+        assert [len(s) for s in (dataset.pool, dataset.validation, dataset.test)] == [16, 4, 4]
+        assert np.bincount(dataset.validation.labels).tolist() == [2, 2]
+        more = pictures_settings(tmp_path, validation_size=7)
+        message = r"`validation_size` must be at most 6 \(.* own validation set.*\), but got 7; lower it"
+        with pytest.raises(DataError, match=message):
+            check_dataset(more, apart(tmp_path))
+        with pytest.raises(DataError, match=message):
+            load_dataset(more, default_root=apart(tmp_path))
 
     def test_a_class_may_be_called_train(self, tmp_path: Path) -> None:
         write_pictures(tmp_path, classes=("car", "train"))
@@ -421,7 +434,9 @@ class TestImageFolder:
 
     def test_too_few_pictures_for_the_default_validation_size_are_told(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)
-        with pytest.raises(DataError, match=r"`validation_size` must be at most 16 .* but got 500; lower it"):
+        with pytest.raises(
+            DataError, match=r"`validation_size` must be at most 16 .* but is, unless given, 500; lower it"
+        ):
             check_dataset(DataSettings(name="image-folder", root=str(tmp_path)), apart(tmp_path))
 
     def test_a_class_of_one_picture_is_named(self, tmp_path: Path) -> None:

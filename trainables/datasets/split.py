@@ -13,6 +13,9 @@ from trainables.config import DataSettings
 from trainables.datasets.source import Counts, Pictures
 from trainables.errors import DataError
 
+DEFAULT_VALIDATION_SIZE = 500
+"""Pictures to split off where the data set has no validation set and the user gives no size."""
+
 # Each split draws from a stream of its own, so that the size of one does not reshuffle the others.
 _TEST, _VALIDATION, _TRAIN = range(3)
 
@@ -30,7 +33,7 @@ class Sizes:
 def check_sizes(settings: DataSettings, counts: Counts) -> Sizes:
     """The sizes of the sets that the settings ask for.
 
-    A source's own validation set gives at most `validation_size` pictures, all if it has fewer.
+    A source's own validation and test sets are taken whole unless the settings ask for fewer.
 
     Raises:
         DataError: a set would have more pictures than there are, or fewer than classes.
@@ -44,11 +47,14 @@ def check_sizes(settings: DataSettings, counts: Counts) -> Sizes:
         left -= test
         _at_most("test_size", test, counts.training, "all pictures, as the data set has no test set of its own")
     if counts.validation is not None:
-        validation = min(settings.validation_size, counts.validation)
+        validation = counts.validation if settings.validation_size is None else settings.validation_size
+        own = "the pictures of the data set's own validation set, from which they are taken"
+        _at_most("validation_size", validation, counts.validation, own)
     else:
-        validation = settings.validation_size
+        validation = DEFAULT_VALIDATION_SIZE if settings.validation_size is None else settings.validation_size
         what = "all training pictures" if counts.test is not None else f"what the {test} test pictures leave"
-        _at_most("validation_size", validation, left, what)
+        found = "got" if settings.validation_size is not None else "is, unless given,"
+        _at_most("validation_size", validation, left, what, found=found)
         left -= validation
     if left < counts.classes:
         raise DataError(
@@ -138,6 +144,6 @@ def _check_labels(pictures: Pictures) -> None:
         )
 
 
-def _at_most(field: str, size: int, available: int, what: str) -> None:
+def _at_most(field: str, size: int, available: int, what: str, *, found: str = "got") -> None:
     if size > available:
-        raise DataError(f"`{field}` must be at most {available} ({what}), but got {size}; lower it.")
+        raise DataError(f"`{field}` must be at most {available} ({what}), but {found} {size}; lower it.")

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from search.report.ranking import compare_to_constant, rank_families
+from tests.search.picture_counts import picture_counts
 
 
 def test_families_stand_in_the_order_of_their_best_trial(trial, make_search):
@@ -119,8 +120,9 @@ def test_one_common_seed_gives_a_difference_without_noise(trial, make_search):
 
 
 def test_equal_differences_of_one_picture_are_no_certainty(trial, make_search):
-    config = {"data": {"validation_size": 500}}
-    search = make_search(trial(1, "fixed", (0.600, 0.610)), trial(2, "norm_balance", (0.602, 0.612)), config=config)
+    trials = trial(1, "fixed", (0.600, 0.610)), trial(2, "norm_balance", (0.602, 0.612))
+    counted = picture_counts(validation=500)
+    search = make_search(*trials, config={"data": {"validation_size": None}}, pictures=counted)
     (difference,) = compare_to_constant(search).differences
     assert difference.standard_error == pytest.approx(0.0, abs=1e-12)
     assert not difference.clearly_ahead
