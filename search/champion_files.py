@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from search.champion import Champion
 from search.champion_card import STUDENT_FILE, VERDICT_FILE, evidence_files
+from search.commands import next_command
 from search.confirm_store import ConfirmationStore, Unit
 from search.errors import SearchError
 from search.files import replace_file
@@ -32,7 +33,7 @@ def student_reader(store: SearchStore) -> Callable[[Champion], bytes]:
         except FileNotFoundError as error:
             raise SearchError(
                 f"the student of the champion is gone: there is no {path}. Delete the `.json` file beside it, and"
-                f" `kd-search confirm {champion.search}` trains it again."
+                f" `{next_command('confirm', champion.search, store.storage)}` trains it again."
             ) from error
 
     return read

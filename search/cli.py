@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from policies.errors import KDPolicySearchError
-from search.launch import Launch, default_cache
+from search.launch import DEFAULT_EXPERIMENT, DEFAULT_OUTPUT, Launch, default_cache, default_data_root
 from search.threads import let_threads_sleep
 
 if TYPE_CHECKING:
@@ -50,14 +51,14 @@ def _places(command: _Command) -> _Command:
     """The options that say where searches, data and teachers lie."""
     cache = default_cache()
     options = [
-        click.option("--output", default="runs", show_default=True, help="Local folder of results."),
+        click.option("--output", default=str(DEFAULT_OUTPUT), show_default=True, help="Local folder of results."),
         click.option("--storage", help="Where searches are kept; on a cluster a shared folder or s3:// [--output]."),
         click.option("--cache", default=str(cache), envvar="KD_SEARCH_CACHE", help=f"Trained teachers [{cache}]."),
         click.option("--data-root", envvar="KD_SEARCH_DATA", help="Downloaded data sets [<cache>/data]."),
         click.option(
             "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store [sqlite:///<output>/mlflow.db]."
         ),
-        click.option("--experiment", default="kd-policy-search", show_default=True, help="MLflow experiment."),
+        click.option("--experiment", default=DEFAULT_EXPERIMENT, show_default=True, help="MLflow experiment."),
     ]
     return _with(options, command)
 
@@ -97,7 +98,7 @@ def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
         tracking_uri=places["tracking_uri"] or default_tracking_uri(output),
         experiment=places["experiment"],
         cache=cache / "teachers",
-        data_root=pathlib.Path(places["data_root"] or cache / "data").expanduser(),
+        data_root=pathlib.Path(places["data_root"] or default_data_root(cache)).expanduser(),
         **{name: places[name] for name in ("report_seconds", "checkpoint_seconds") if name in places},
     )
 
@@ -395,7 +396,7 @@ def recipes(name: str | None) -> None:
 @click.option("--name", help="Name of the search; one that has run before is resumed.")
 @click.option("--storage", required=True, help="A folder that all nodes share, or s3://….")
 @click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", required=True, help="An MLflow server.")
-@click.option("--experiment", default="kd-policy-search", show_default=True, help="MLflow experiment.")
+@click.option("--experiment", default=DEFAULT_EXPERIMENT, show_default=True, help="MLflow experiment.")
 @click.option("--working-dir", type=click.Path(exists=True, file_okay=False), help="A folder that goes along.")
 @click.option("--env", "environment", multiple=True, metavar="KEY=VALUE", help="A variable for driver and trials.")
 @click.option("--ship-code/--no-ship-code", default=True, help="Send this installation's packages along.")
@@ -509,9 +510,13 @@ def _config(
 
 def _tracked_as_before(launch: Launch, store: SearchStore, places: dict[str, Any]) -> Launch:
     """The MLflow store that a search began with, unless another one is asked for."""
+    from search.tracking.uri import without_password
+
     header = store.read_header()
+    before = header["tracking_uri"], header["experiment"]
     if places["tracking_uri"]:
-        return launch
+        anew = (without_password(launch.tracking_uri), launch.experiment) != before
+        return dataclasses.replace(launch, tracked_anew=anew)
     return launch.tracked_at(header["tracking_uri"], header["experiment"])
 
 
@@ -519,6 +524,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
     from rich.console import Console
 
     from search.checks import check_config, check_unchanged
+    from search.commands import next_command
     from search.reachable import check_cluster, in_ray_job
     from search.sharing import check_writable
     from search.store import SearchStore
@@ -544,13 +550,14 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
         outcome = run_search(config, launch, listener)
     _show(outcome.search, launch, outcome.page)
     if outcome.search.status == "stopped":
-        click.echo(f"the search was interrupted; go on with: kd-search resume {config.name}")
+        click.echo(f"the search was interrupted; go on with: {next_command('resume', config.name, launch)}")
         sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
 
 
 def _confirm(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
     from rich.console import Console
 
+    from search.commands import next_command
     from search.confirm import confirm_search
     from search.confirm_progress import ConfirmationProgress
     from search.confirm_text import render_confirmation
@@ -560,15 +567,16 @@ def _confirm(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
     console.print(render_confirmation(confirmed.record, confirmed.failed))
     _publish_confirmation(name, launch)
     if confirmed.interrupted:
-        click.echo(f"the confirmation was interrupted; go on with: kd-search confirm {name}")
+        click.echo(f"the confirmation was interrupted; go on with: {next_command('confirm', name, launch)}")
         sys.exit(130)
     if confirmed.failed:
-        click.echo(f"try those that failed again with: kd-search confirm {name}")
+        click.echo(f"try those that failed again with: {next_command('confirm', name, launch)}")
         sys.exit(1)
 
 
 def _publish_confirmation(name: str, launch: Launch) -> None:
     """Report, champion and MLflow; that MLflow fails is told, and `sync` makes up for it."""
+    from search.commands import next_command
     from search.errors import TrackingError
     from search.finish import project, publish_champion, publish_report
     from search.store import SearchStore
@@ -586,7 +594,7 @@ def _publish_confirmation(name: str, launch: Launch) -> None:
     except TrackingError as error:
         problem = str(error)
     if problem is not None:
-        click.echo(f"{problem}\ncomplete it with: kd-search sync {name}", err=True)
+        click.echo(f"{problem}\ncomplete it with: {next_command('sync', name, launch)}", err=True)
 
 
 def _read(name: str, launch: Launch) -> SearchRecord:
@@ -606,5 +614,5 @@ def _show(record: SearchRecord, launch: Launch, page: pathlib.Path) -> None:
     from search.report import render_report
 
     console = Console(highlight=False)
-    console.print(render_report(report_source(record, launch), console.width))
+    console.print(render_report(report_source(record, launch), console.width), crop=False)
     click.echo(f"report: {page}")

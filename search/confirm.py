@@ -86,7 +86,7 @@ def confirm_search(
     config = store.config()
     with store.locked():
         search, kept = read_search(store), ConfirmationStore(store)
-        plan = plan_confirmation(search, config, settings, kept.read())
+        plan = plan_confirmation(search, config, settings, kept.read(), launch)
         for remark in plan.remarks:
             listener.stage(remark)
         if plan.record.complete and plan.record.student_figures is not None and plan.record.pictures is not None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from search.commands import next_command
 from search.config import SearchConfig
 from search.confirm_store import units_of
 from search.confirmation import ConfirmationRecord, ConfirmationSettings
 from search.errors import SearchError
 from search.finalists import choose_finalists
-from search.records import SearchRecord
+from search.launch import Launch
+from search.records import ENDED, SearchRecord
 
 SEEDS_ASKED = "seeds_asked"
 """In a record's settings: for how many seeds it was asked, one number for each time that it was asked for more. Who
@@ -28,20 +30,31 @@ class Plan:
 
 
 def plan_confirmation(
-    search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings, earlier: ConfirmationRecord | None
+    search: SearchRecord,
+    config: SearchConfig,
+    settings: ConfirmationSettings,
+    earlier: ConfirmationRecord | None,
+    launch: Launch | None = None,
 ) -> Plan:
     """The confirmation of a search, with the seeds that follow the search's own.
+
+    Args:
+        search: finished.
+        config: its settings.
+        settings: of the confirmation.
+        earlier: what of it there is already.
+        launch: its places, for the commands that a message tells to type.
 
     Raises:
         SearchError: the search has not finished, or `earlier` began with other finalists.
     """
     if search.status != "finished":
-        ended = sum(trial.status in ("finished", "failed") for trial in search.trials)
+        ended = sum(trial.status in ENDED for trial in search.trials)
         raise SearchError(
             f"the search {search.name!r} must have finished before it is confirmed, but {ended} of"
-            f" {config.total_trials} trials have; go on with it: kd-search resume {search.name}"
+            f" {config.total_trials} trials have; go on with it: {next_command('resume', search.name, launch)}"
         )
-    selection = choose_finalists(search, config, settings)
+    selection = choose_finalists(search, config, settings, launch)
     remarks = [f"{family} is left out: {reason}" for family, reason in selection.left_out.items()]
     if len(config.students) > 1:
         remarks.append(f"confirmed is the student {selection.finalists[0].student!r}, of {', '.join(config.students)}")

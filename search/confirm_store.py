@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pyarrow.fs
 
+from search.commands import next_command
 from search.confirmation import ConfirmationRecord, SeedResult
 from search.errors import SearchError
 from search.files import replace_in
@@ -46,6 +47,7 @@ class ConfirmationStore:
 
     def __init__(self, store: SearchStore) -> None:
         self.search = store.name
+        self._again = next_command("confirm", store.name, store.storage)
         self.folder = f"{store.folder}/{FOLDER}"
         self._filesystem = store.filesystem
         self._uri = f"{store.uri}/{FOLDER}"
@@ -107,9 +109,7 @@ class ConfirmationStore:
             raise self._damaged(file, error) from error
 
     def _damaged(self, file: str, reason: Exception) -> SearchError:
-        return SearchError(
-            f"{self._uri}/{file} is damaged ({reason}). Delete it; `kd-search confirm {self.search}` makes it again."
-        )
+        return SearchError(f"{self._uri}/{file} is damaged ({reason}). Delete it; `{self._again}` makes it again.")
 
     def _write(self, file: str, content: bytes) -> None:
         self._filesystem.create_dir(self.folder, recursive=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
+from search.commands import next_command
 from search.decisions import stored_decisions
 from search.errors import SearchError
 from search.launch import Launch
@@ -49,12 +50,13 @@ def find_source(run: str, launch: Launch) -> Source:
         )
     store = SearchStore(launch.storage, name)
     search = read_search(store)
-    trial = _best(search) if not number else _numbered(search, number)
+    trial = _best(search) if not number else _numbered(search, number, launch)
     log = stored_decisions(store, trial)
     if log is None:
         raise SearchError(
             f"trial {trial.number} of {name!r} ({trial.status}) has stored no decision log; one is written with each of"
-            " its checkpoints, at the latest when it ends. `kd-search status` tells how far the search is."
+            f" its checkpoints, at the latest when it ends. `{next_command('status', name, launch)}` tells how far the"
+            " search is."
         )
     return Source(
         title=f"trial {trial.number} of {name}" + (", the best" if not number else ""),
@@ -86,10 +88,11 @@ def _best(search: SearchRecord) -> TrialRecord:
     )
 
 
-def _numbered(search: SearchRecord, number: str) -> TrialRecord:
+def _numbered(search: SearchRecord, number: str, launch: Launch) -> TrialRecord:
     for trial in search.trials:
         if str(trial.number) == number:
             return trial
     numbers = [trial.number for trial in search.trials]
     known = f"its trials are {min(numbers)} to {max(numbers)}" if numbers else "it has none so far"
-    raise SearchError(f"{search.name!r} has no trial {number!r}; {known}. `kd-search report {search.name}` lists them.")
+    report = next_command("report", search.name, launch)
+    raise SearchError(f"{search.name!r} has no trial {number!r}; {known}. `{report} --json` lists them.")

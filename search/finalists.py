@@ -10,9 +10,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from policies.registry import create_policy
+from search.commands import next_command
 from search.config import SearchConfig
 from search.confirmation import ConfirmationSettings, Finalist, Role
 from search.errors import SearchError, nearest
+from search.launch import Launch
 from search.records import SearchRecord, TrialRecord
 
 _CONSTANT = "fixed"
@@ -30,7 +32,9 @@ class Selection:
     left_out: dict[str, str]
 
 
-def choose_finalists(search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings) -> Selection:
+def choose_finalists(
+    search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings, launch: Launch | None = None
+) -> Selection:
     """The finalists of a finished search: of one student's trials, `settings.student`'s or else the best trial's.
 
     1. Of each family its best trial, with that trial's own learning rate and temperature.
@@ -62,7 +66,7 @@ def choose_finalists(search: SearchRecord, config: SearchConfig, settings: Confi
         with_student = "" if settings.student is None else f" with the student {settings.student!r}"
         raise SearchError(
             f"no trial of the search {search.name!r}{with_student} has finished, so there is nothing to confirm;"
-            f" `kd-search report {search.name}` tells what went wrong."
+            f" `{next_command('report', search.name, launch)}` tells what went wrong."
         )
     best: dict[str, TrialRecord] = {}
     for trial in search.finished:

@@ -45,6 +45,7 @@ def report_source(search: SearchRecord, launch: Launch) -> ReportSource:
         confirmation=read_confirmation(store) if store.exists() else None,
         decisions=functools.partial(stored_decisions, store),
         analysis=read_analysis(launch.output / search.name / "analysis"),
+        launch=launch,
     )
 
 

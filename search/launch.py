@@ -6,11 +6,19 @@ import dataclasses
 import os
 import pathlib
 
+DEFAULT_OUTPUT = pathlib.Path("runs")
+DEFAULT_EXPERIMENT = "kd-policy-search"
+
 
 def default_cache() -> pathlib.Path:
     """The folder of teachers and data sets where none is named."""
     home = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
     return pathlib.Path(os.environ.get("KD_SEARCH_CACHE") or home / "kd-policy-search").expanduser()
+
+
+def default_data_root(cache: pathlib.Path) -> pathlib.Path:
+    """The folder of data sets where none is named, beside the teachers in `cache`."""
+    return pathlib.Path(os.environ.get("KD_SEARCH_DATA") or cache / "data").expanduser()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,6 +31,7 @@ class Launch:
         address: of a running Ray cluster (`auto` or `host:port`); None starts Ray on this machine.
         tracking_uri: the MLflow store.
         experiment: the MLflow experiment.
+        tracked_anew: whether these two are others than the search has begun with.
         cache: trained teachers.
         data_root: downloaded and converted data sets.
     """
@@ -36,6 +45,7 @@ class Launch:
     data_root: pathlib.Path
     report_seconds: float = 5.0
     checkpoint_seconds: float = 30.0
+    tracked_anew: bool = False
 
     def tracked_at(self, tracking_uri: str, experiment: str) -> Launch:
         """The same launch with another MLflow store."""

@@ -17,6 +17,7 @@ import pyarrow
 import pyarrow.fs
 
 from policies.errors import nearest
+from search.commands import next_command
 from search.config import SearchConfig
 from search.errors import SearchError
 from search.files import replace_in
@@ -28,6 +29,7 @@ from search.tracking.uri import without_password
 SEARCH_FILE = "search.json"
 _SNAPSHOT = "experiment_state-"
 _TRIAL_FOLDER = re.compile(r"\d{4,}-")
+_ELSEWHERE = " If it lies elsewhere, name that place with `--output` or `--storage`."
 _FORMAT = 1
 _HEADER = (
     "name",
@@ -80,7 +82,8 @@ class SearchStore:
         except filelock.Timeout as error:
             raise SearchError(
                 f"the search {self.name!r} is running already, from here or from another machine that shares"
-                f" {self.storage!r}. Wait for it or stop it; `kd-search status {self.name}` tells how far it is."
+                f" {self.storage!r}. Wait for it or stop it; `{next_command('status', self.name, self.storage)}` tells"
+                " how far it is."
             ) from error
         try:
             yield
@@ -160,7 +163,7 @@ class SearchStore:
             known = searches_in(self.storage)
             raise SearchError(
                 f"there is no search {self.name!r} in {self.storage!r}; searches there:"
-                f" {', '.join(known) or 'none'}.{nearest(self.name, known)}"
+                f" {', '.join(known) or 'none'}.{nearest(self.name, known) or _ELSEWHERE}"
             )
         try:
             header: dict[str, Any] = json.loads(self.read_text(f"{self.folder}/{SEARCH_FILE}"))

@@ -7,6 +7,7 @@ import datetime
 import pathlib
 from typing import TYPE_CHECKING, Protocol
 
+from search.commands import next_command
 from search.config import SearchConfig
 from search.confirm_store import read_confirmation
 from search.errors import SearchError
@@ -63,8 +64,8 @@ def run_search(config: SearchConfig, launch: Launch, listener: Listener) -> Outc
     store = SearchStore(launch.storage, config.name)
     if store.exists():
         raise SearchError(
-            f"a search {config.name!r} exists already in {launch.storage!r}. Continue it with `kd-search resume"
-            f" {config.name}`, or give the new one another name: --set name=…"
+            f"a search {config.name!r} exists already in {launch.storage!r}. Continue it with"
+            f" `{next_command('resume', config.name, launch)}`, or give the new one another name: --set name=…"
         )
     return _run(config, launch, listener, store)
 
@@ -129,7 +130,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
             listener.stage("finishing what MLflow has not yet")
             tracked = projection.finish(search, report_files(page.parent))
             if not tracked.complete:
-                listener.stage(f"{tracked}; complete it with: kd-search sync {config.name}")
+                listener.stage(f"{tracked}; complete it with: {next_command('sync', config.name, launch)}")
     return Outcome(search, page)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from policies.document import read_document
 from policies.errors import nearest
 from policies.registry import create_policy
+from search.commands import next_command
 from search.config import SearchConfig, load_config
 from search.errors import SearchError
 from search.launch import Launch
@@ -53,7 +54,7 @@ def find_subject(
     path = pathlib.Path(source)
     store = None if path.suffix == ".toml" or path.is_file() or "/" in source else SearchStore(launch.storage, source)
     if store is not None and store.exists():
-        subject = _of_search(store, overrides)
+        subject = _of_search(store, overrides, launch)
     else:
         if store is not None and source not in recipe_names():
             known = searches_in(launch.storage)
@@ -66,7 +67,7 @@ def find_subject(
     return subject if policy_file is None else _with_policy(subject, policy_file)
 
 
-def _of_search(store: SearchStore, overrides: Sequence[str]) -> Subject:
+def _of_search(store: SearchStore, overrides: Sequence[str], launch: Launch) -> Subject:
     if overrides:
         raise SearchError(
             f"`--set` changes a file or a recipe, but {store.name!r} is a search in {store.storage!r} that has its"
@@ -78,7 +79,7 @@ def _of_search(store: SearchStore, overrides: Sequence[str]) -> Subject:
     if search.status != "finished" or not search.finished:
         raise SearchError(
             f"the search {store.name!r} must have finished with a result before its best rule is analysed, but it is"
-            f" {search.status}; go on with it: kd-search resume {store.name}"
+            f" {search.status}; go on with it: {next_command('resume', store.name, launch)}"
         )
     config, best = store.config(), search.finished[0]
     own = {f"{best.family}.{name}": value for name, value in best.parameters.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search.commands import next_command
 from search.report.source import ReportSource
 from search.report.verdict import judge
 from search.teacher_remark import teacher_remark
@@ -53,16 +54,16 @@ def answer(source: ReportSource) -> Answer:
     remedy = command = ""
     if source.verdict is not None:
         remedy = f"{source.verdict.headline} {source.verdict.evidence}"
-        command = f"kd-search confirm {search.name}"
+        command = next_command("confirm", search.name, source.launch)
     elif search.finished and search.status == "finished":
         remedy = (
             "A score that is the best of many is partly luck. A confirmation trains the finalists again on fresh seeds"
             " and judges them on the test pictures:"
         )
-        command = f"kd-search confirm {search.name}"
+        command = next_command("confirm", search.name, source.launch)
     elif search.status == "stopped":
         remedy = f"The search was stopped with {_unfinished(source)} to go; go on with it, then have it confirmed:"
-        command = f"kd-search resume {search.name}"
+        command = next_command("resume", search.name, source.launch)
     return Answer(
         confirmed=False,
         kind=found.kind,

@@ -8,6 +8,7 @@ import functools
 import importlib.resources
 from typing import TYPE_CHECKING
 
+from search.commands import next_command
 from search.evidence.naming import title
 from search.report.answer import answer
 from search.report.cost import costs
@@ -61,6 +62,7 @@ def render_html(
         style=_resource("style.css"),
         search=search,
         answer=answer(source),
+        next_command=functools.partial(next_command, places=source.launch),
         scale=scale,
         heading="Accuracy" if scale.is_accuracy else scale.title,
         tiles=_tiles(source, found[0] if found else None),

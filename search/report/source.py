@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from search.confirmation import ConfirmationRecord
 from search.evidence import Comparison, ConfirmedVerdict, compare, judge_confirmation
+from search.launch import Launch
 from search.records import SearchRecord, TrialRecord
 from search.scale import Scale
 from trainables.decision_log import StoredLog
@@ -30,12 +31,14 @@ class ReportSource:
         confirmation: finished or not; None if none has begun.
         decisions: gives a trial's decision log; None where it has none.
         analysis: what `kd-search analyze` left; None where there is nothing.
+        launch: the search's places, for the commands that the report tells to type.
     """
 
     search: SearchRecord
     confirmation: ConfirmationRecord | None = None
     decisions: Callable[[TrialRecord], StoredLog | None] = _no_log
     analysis: AnalysisRecord | None = None
+    launch: Launch | None = None
 
     @functools.cached_property
     def judged(self) -> SearchRecord:

@@ -28,6 +28,8 @@ _MOST_FAILED = 5
 def render_report(source: ReportSource, width: int) -> RenderableType:
     """The confirmation, if one has begun, with what to train with; then the search.
 
+    Printed with `crop=False`, a command that is longer than a line is whole.
+
     Args:
         source: what is known.
         width: of the terminal, in columns.
@@ -39,7 +41,9 @@ def render_report(source: ReportSource, width: int) -> RenderableType:
         )
         if not remark.command:
             return table
-        return Group(table, Text(), Text(remark.remedy), Text(f"  {remark.command}", style="bold"))
+        # One line, so that it can be copied as a whole.
+        command = Text(f"  {remark.command}", style="bold", no_wrap=True, overflow="ignore")
+        return Group(table, Text(), Text(remark.remedy), command)
     recommended = recommend(source)
     parts: list[RenderableType] = [render_confirmation(source.confirmation, {})]
     if recommended is not None:

@@ -119,7 +119,7 @@ def test_a_stopped_search_saves_closes_its_runs_and_goes_on_later(signal_number,
     wait_for_finished(process, tmp_path, "tiny", 2)
     process.send_signal(signal_number)
     output, _ = process.communicate(timeout=120)
-    assert "kd-search resume tiny" in output
+    assert f"kd-search resume tiny --output {tmp_path} --cache {cache}" in " ".join(output.split())
     assert "Traceback" not in output
     search = read_search(SearchStore(str(tmp_path), "tiny"))
     assert search.status == "stopped"

@@ -48,6 +48,8 @@ def test_an_unknown_search_is_answered_with_the_nearest(launch, record):
     SearchStore(launch.storage, "tiny").write_header(record, launch)
     with pytest.raises(SearchError, match=r"no search 'tinny'.*searches there: tiny\. Did you mean 'tiny'"):
         SearchStore(launch.storage, "tinny").read_header()
+    with pytest.raises(SearchError, match=r"searches there: tiny\. If it lies elsewhere, .*`--output`"):
+        SearchStore(launch.storage, "shapes").read_header()
 
 
 def test_a_damaged_or_foreign_header_is_told(launch, record, tmp_path):

@@ -31,9 +31,11 @@ def test_a_confirmation_that_is_not_finished_answers_nothing(begun):
     assert begun.confirmed is None
 
 
-def test_a_stopped_search_is_to_be_resumed_and_an_empty_one_has_no_command(trial, make_search):
+def test_a_stopped_search_is_to_be_resumed_and_an_empty_one_has_no_command(trial, make_search, launch):
     stopped = make_search(trial(1, scores=(0.8, 0.9)), trial(2, status="pending"), status="stopped")
     assert answer(ReportSource(search=stopped)).command == "kd-search resume example"
+    elsewhere = answer(ReportSource(search=stopped, launch=launch))
+    assert elsewhere.command.startswith(f"kd-search resume example --output {launch.output}")
     failed = make_search(trial(1, status="failed"))
     assert answer(ReportSource(search=failed)).command == ""
 

@@ -1,3 +1,4 @@
+import dataclasses
 import datetime
 import html
 import html.parser
@@ -222,6 +223,13 @@ def test_an_unfinished_search_is_marked(trial, make_search):
     page = render(make_search(trial(1, "fixed", (0.8, 0.9)), trial(2, "fixed", status="pending"), status="stopped"))
     assert "stopped early" in page
     assert "kd-search resume example" in page
+
+
+def test_the_commands_on_the_page_name_the_places_of_the_search(searched, launch):
+    text = words(render_html(dataclasses.replace(searched, launch=launch)))
+    places = re.findall(r"kd-search confirm example --output (\S+)", text)
+    assert len(places) == 2
+    assert all(place.startswith(str(launch.output)) for place in places)
 
 
 def test_an_unfinished_confirmation_is_told(begun):

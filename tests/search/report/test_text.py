@@ -1,9 +1,11 @@
+import dataclasses
 import io
 import re
 
 import pytest
 from rich.console import Console, Group
 
+from search.commands import next_command
 from search.report.kpi_text import render_own_kpis
 from search.report.source import ReportSource
 from search.report.text import render_report, render_table
@@ -73,6 +75,13 @@ def test_without_a_confirmation_the_command_is_told(searched, begun):
     text = reported(begun)
     assert "1 of 70 trainings are still to come" in text
     assert "beats the best constant" not in text
+
+
+def test_a_command_longer_than_a_line_can_be_copied_as_a_whole(searched, launch):
+    console = Console(width=60, file=io.StringIO(), color_system=None)
+    console.print(render_report(dataclasses.replace(searched, launch=launch), 60), crop=False)
+    assert console.file.getvalue().endswith(f"\n  {next_command('confirm', 'example', launch)}\n")
+    assert len(next_command("confirm", "example", launch)) > 60
 
 
 def with_recall(record, name="recall_of_3"):
