@@ -100,6 +100,23 @@ class SearchRecord(Settings):
     created: datetime.datetime | None = None
     status: Literal["running", "finished", "stopped"] = "running"
     trials: tuple[TrialRecord, ...] = ()
+    left_out: int = 0
+    """Trials that need no more work and are not among `trials`; see `of_student`."""
+
+    @property
+    def planned(self) -> int:
+        """Trials of the whole search; those that have begun where the settings do not tell."""
+        families, each = self.config.get("families"), self.config.get("trials_per_family")
+        if not families or not isinstance(each, int):
+            return len(self.trials) + self.left_out
+        further = (self.config.get("space") or {}).get("students") or {}
+        return len(families) * each * (1 + len(further))
+
+    @property
+    def remaining(self) -> int:
+        """Trials of the whole search that have not ended, whether or not they have begun."""
+        ended = sum(trial.status in ENDED for trial in self.trials) + self.left_out
+        return 0 if self.status == "finished" else self.planned - ended
 
     @property
     def objective(self) -> Objective:
@@ -117,12 +134,15 @@ class SearchRecord(Settings):
         """The search as if it had had this student alone; that of the best trial when not named.
 
         A rule is compared with constants under the same student, so whatever ranks rules looks at one student's trials.
+        How far the search is stays that of all students.
         """
         if name is None:
             if len(self.students) < 2:
                 return self
             name = (*self.finished, *self.trials)[0].student
-        return self.model_copy(update={"trials": tuple(trial for trial in self.trials if trial.student == name)})
+        others = sum(trial.student != name and trial.status in ENDED for trial in self.trials)
+        trials = tuple(trial for trial in self.trials if trial.student == name)
+        return self.model_copy(update={"trials": trials, "left_out": self.left_out + others})
 
     @property
     def costs(self) -> tuple[Cost, ...]:

@@ -62,7 +62,8 @@ def answer(source: ReportSource) -> Answer:
         )
         command = next_command("confirm", search.name, source.launch)
     elif search.status == "stopped":
-        remedy = f"The search was stopped with {_unfinished(source)} to go; go on with it, then have it confirmed:"
+        remaining = count(search.remaining, "trial")
+        remedy = f"The search was stopped with {remaining} to go; go on with it, then have it confirmed:"
         command = next_command("resume", search.name, source.launch)
     return Answer(
         confirmed=False,
@@ -73,7 +74,3 @@ def answer(source: ReportSource) -> Answer:
         remedy=remedy,
         command=command,
     )
-
-
-def _unfinished(source: ReportSource) -> str:
-    return count(sum(trial.status in ("pending", "running") for trial in source.search.trials), "trial")

@@ -134,9 +134,8 @@ def _trials(search: SearchRecord) -> str:
         parts.append(f"{statuses.count('eliminated'):,} left the race over seeds")
     if "failed" in statuses:
         parts.append(f"{statuses.count('failed'):,} failed")
-    unfinished = statuses.count("pending") + statuses.count("running")
-    if unfinished:
-        parts.append(f"{unfinished:,} unfinished")
+    if search.remaining:
+        parts.append(f"{search.remaining:,} unfinished")
     budget = _get(search.config, "trials_per_family")
     text = ", ".join(parts)
     return f"{text}; {budget} a family were planned" if isinstance(budget, int) else text

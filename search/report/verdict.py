@@ -137,18 +137,15 @@ def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...]) -> str:
 
 
 def _progress(search: SearchRecord) -> str:
-    unfinished = sum(t.status in ("pending", "running") for t in search.trials)
-    if search.status == "finished" and not unfinished:
+    if search.status == "finished":
         return ""
     state = "is still running" if search.status == "running" else "was stopped"
-    if search.status == "finished":
-        state = "has ended"
-    return f"The search {state}; trials not finished: {unfinished:,} of {len(search.trials):,}."
+    return f"The search {state}; trials not finished: {search.remaining:,} of {search.planned:,}."
 
 
 def _nothing(search: SearchRecord) -> str:
     failed = sum(t.status == "failed" for t in search.trials)
-    if failed and failed == len(search.trials):
+    if failed and failed == len(search.trials) and not search.remaining:
         return f"{'The one trial' if failed == 1 else f'All {failed:,} trials'} failed, so there is nothing to rank."
     if failed:
         return f"No trial has finished and {count(failed, 'trial')} failed, so there is nothing to rank."

@@ -19,6 +19,26 @@ def two_students(*overrides):
     return load_config("digits-quick", [WIDE, FAMILIES, *overrides])
 
 
+@pytest.fixture
+def trial_of():
+    policy = create_policy("fixed", {"weight": 0.9})
+
+    def make(number, student, status="finished"):
+        return TrialRecord(
+            trial_id=str(number),
+            number=number,
+            status=status,
+            family="fixed",
+            parameters=policy.values(),
+            shared={},
+            student=student,
+            rule=policy.rule(),
+            complexity=policy.complexity,
+        )
+
+    return make
+
+
 def suggestions_of(config, score):
     searcher = FairSearch(config)
     suggestions = []
@@ -38,6 +58,20 @@ def test_rounds_take_the_students_in_turn():
     for r in rounds:
         assert [s["family"] for s in r] == ["fixed", "norm_balance"]
         assert len({(s["learning_rate"], s["temperature"]) for s in r}) == 1
+
+
+def test_how_far_a_search_is_is_counted_over_all_students(trial_of):
+    config = two_students()
+    search = SearchRecord(
+        name="two",
+        config=config.model_dump(mode="json"),
+        status="stopped",
+        trials=(trial_of(1, "base"), trial_of(2, "wide"), trial_of(3, "wide"), trial_of(4, "base", status="pending")),
+    )
+    for part in (search, search.of_student("base"), search.of_student("wide"), search.of_student()):
+        assert (part.planned, part.remaining) == (config.total_trials, config.total_trials - 3)
+    assert search.model_copy(update={"status": "finished"}).remaining == 0
+    assert SearchRecord(name="old", config={}, status="stopped", trials=search.trials).remaining == 1
 
 
 def test_the_known_constants_are_tried_with_each_student():

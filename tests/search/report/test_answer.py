@@ -33,7 +33,10 @@ def test_a_confirmation_that_is_not_finished_answers_nothing(begun):
 
 def test_a_stopped_search_is_to_be_resumed_and_an_empty_one_has_no_command(trial, make_search, launch):
     stopped = make_search(trial(1, scores=(0.8, 0.9)), trial(2, status="pending"), status="stopped")
-    assert answer(ReportSource(search=stopped)).command == "kd-search resume example"
+    found = answer(ReportSource(search=stopped))
+    assert found.command == "kd-search resume example"
+    assert "stopped with 47 trials to go" in found.remedy  # of six families of eight, two of which had begun
+    assert "trials not finished: 47 of 48" in found.caveat
     elsewhere = answer(ReportSource(search=stopped, launch=launch))
     assert elsewhere.command.startswith(f"kd-search resume example --output {launch.output}")
     failed = make_search(trial(1, status="failed"))
