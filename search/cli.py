@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -339,14 +340,17 @@ def ui(host: str, port: int, **places: Any) -> None:
 
 
 @cli.command("policies")
+@click.argument("name", required=False)
+@click.option("--all", "whole", is_flag=True, help="All of every family, not a line.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--policy", "policies", multiple=True, metavar="FILE.py:CLASS", help="List a rule of your own, too.")
 @click.option("--check", "checked", metavar="FILE.py:CLASS", help="Hold a rule of your own to the contract instead.")
-def list_policies(as_json: bool, policies: tuple[str, ...], checked: str | None) -> None:
-    """List the families of λ rules, their parameters, ranges and sources."""
+def list_policies(name: str | None, whole: bool, as_json: bool, policies: tuple[str, ...], checked: str | None) -> None:
+    """List the families of λ rules; with NAME, tell one family's parameters, ranges and source."""
+    from policies.aliases import ALIASES, meaning
     from policies.extensions import load_all_installed, register_policy
     from policies.own_file import load_policy_class
-    from search.catalogue import catalogue, print_catalogue
+    from search.catalogue import catalogue, entry_of, print_entry, short_catalogue
 
     if checked is not None:
         _check_policy(checked)
@@ -356,9 +360,17 @@ def list_policies(as_json: bool, policies: tuple[str, ...], checked: str | None)
     for problem in load_all_installed().values():
         click.echo(f"left out: {problem}", err=True)
     if as_json:
-        click.echo(json.dumps(catalogue(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(catalogue() if name is None else entry_of(name), indent=2, ensure_ascii=False))
+    elif name is not None:
+        if name in ALIASES:
+            click.echo(f"{name} stands for {meaning(name)}.")
+        print_entry(entry_of(name))
+    elif whole:
+        for entry in catalogue():
+            print_entry(entry)
+            click.echo()
     else:
-        print_catalogue()
+        click.echo(short_catalogue(shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
 
 
 def _check_policy(reference: str) -> None:

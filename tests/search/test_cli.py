@@ -140,17 +140,46 @@ def test_an_unknown_option_is_a_usage_error(run):
     assert "--set" in err
 
 
-def test_policies_are_listed_for_people_and_programs(run):
+def test_policies_are_listed_in_a_line_each(run):
     code, out, _ = run("policies")
     assert code == 0
-    assert all(family in out for family in FAMILIES)
+    lines = out.splitlines()
+    for family in FAMILIES:
+        (line,) = [line for line in lines if line.split()[:1] == [family]]
+        assert len(line.split()) > 3
+    assert len(lines) < 2 * len(FAMILIES)
+    headings = {line for line in lines if line.endswith(":")}
+    assert {"One λ a step, looking at the gradients:", "One λ for each sample, from its logits:"} <= headings
+
+
+def test_a_policy_is_told_whole_by_its_name_or_an_alias(run):
+    code, out, _ = run("policies", "cosine_threshold")
+    assert code == 0
+    assert all(word in out for word in ("threshold", "measure_every", "Source:", "By default: λ = 0.9 while"))
+    assert "norm_balance" not in out
+    code, out, _ = run("policies", "imtl_g")
+    assert out.startswith("imtl_g stands for `norm_balance` with balance=1.0.\n")
+    assert "norm_balance:" in out
+    code, _, err = run("policies", "norm_balanc")
+    assert code == 2
+    assert "Did you mean 'norm_balance'?" in err
+    code, out, _ = run("policies", "--all")
+    assert all(f"{family}:" in out for family in FAMILIES)
+    assert out.count("Source:") == len(FAMILIES)
+
+
+def test_policies_are_listed_for_programs(run):
     code, out, _ = run("policies", "--json")
+    assert code == 0
     listed = {entry["family"]: entry for entry in json.loads(out)}
     assert set(listed) == set(FAMILIES)
     threshold = next(p for p in listed["cosine_threshold"]["parameters"] if p["name"] == "threshold")
     assert threshold["search"] == [-0.5, 0.9]
     assert threshold["meaning"]
     assert listed["cosine_threshold"]["source"]
+    assert listed["gradnorm"]["needs"] == ["geometry", "losses"]
+    assert set(listed["tree"]["needs"]) == {"progress", "geometry", "losses", "teacher"}
+    assert json.loads(run("policies", "tree", "--json")[1]) == listed["tree"]
 
 
 def test_recipes_are_listed_and_printed_as_a_start_for_ones_own(run, tmp_path):
