@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Never, TypeAlias
 
 from policies.errors import PolicyError, nearest
 
@@ -72,7 +72,7 @@ class Parameter:
 
 def real(
     default: float,
-    *,
+    *misplaced: Never,
     low: float,
     high: float,
     meaning: str,
@@ -80,13 +80,28 @@ def real(
     log: bool = False,
     searched: bool = True,
 ) -> Any:
-    """A dataclass field that holds a real number."""
+    """A dataclass field that holds a real number. All but the default is given by name, as in `integer` and `choice`.
+
+    Args:
+        default: of rules that are made without it.
+        misplaced: nothing.
+        low: least valid value.
+        high: greatest valid value.
+        meaning: in a few words, for listings and messages.
+        search: range that a search looks in; all that is valid when not given.
+        log: whether it looks evenly over orders of magnitude.
+        searched: whether it looks at all, unless the search file says otherwise.
+
+    Raises:
+        PolicyError: something else than the default has no name, or the values do not fit one another.
+    """
+    _all_by_name("real(0.5, low=0.0, high=1.0, meaning='…')", misplaced)
     return _declare(Parameter("real", default, meaning, low, high, search or (low, high), log, searched))
 
 
 def integer(
     default: int,
-    *,
+    *misplaced: Never,
     low: int,
     high: int,
     meaning: str,
@@ -94,13 +109,24 @@ def integer(
     log: bool = False,
     searched: bool = True,
 ) -> Any:
-    """A dataclass field that holds a whole number."""
+    """A dataclass field that holds a whole number; see `real`."""
+    _all_by_name("integer(5, low=1, high=9, meaning='…')", misplaced)
     return _declare(Parameter("integer", default, meaning, low, high, search or (low, high), log, searched))
 
 
-def choice(default: str, *, options: tuple[str, ...], meaning: str, searched: bool = True) -> Any:
-    """A dataclass field that holds one of a few names."""
+def choice(default: str, *misplaced: Never, options: tuple[str, ...], meaning: str, searched: bool = True) -> Any:
+    """A dataclass field that holds one of a few names, `options`; see `real`."""
+    _all_by_name("choice('a', options=('a', 'b'), meaning='…')", misplaced)
     return _declare(Parameter("choice", default, meaning, searched=searched, options=options))
+
+
+def _all_by_name(example: str, misplaced: tuple[object, ...]) -> None:
+    if misplaced:
+        found = ", ".join(map(repr, misplaced))
+        raise PolicyError(
+            f"a parameter's declaration takes all but the default by name, like {example}, but got {found} without one;"
+            " name it."
+        )
 
 
 def _declare(parameter: Parameter) -> Any:

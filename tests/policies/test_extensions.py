@@ -25,7 +25,7 @@ from policies import (
 )
 from policies.extensions import load_all_installed, origin_of
 from policies.own_file import policy_from_source, read_source
-from policies.parameter import real
+from policies.parameter import choice, integer, real
 from policies.registry import policy_class
 from policies.testing import check_policy
 
@@ -55,6 +55,10 @@ class Half(BatchPolicy):
     def complexity(self):
         return 1
 '''
+
+
+BOUNDS = {"low": 0, "high": 1, "meaning": "λ"}
+NAMED = {real: BOUNDS, integer: BOUNDS, choice: {"options": ("a",), "meaning": "λ"}}
 
 
 @pytest.fixture(autouse=True)
@@ -260,3 +264,17 @@ check_policy(register_policy(load_policy_class("my_rules.py:AgreementRamp", {str
 sys.exit("torch" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("declare", [real, integer, choice])
+def test_a_declaration_whose_values_have_no_names_is_told_how_to_name_them(declare):
+    with pytest.raises(PolicyError, match=rf"by name, like {declare.__name__}\(.*meaning='…'\), but got 'λ early', 0"):
+        declare(0.7, "λ early", 0, **NAMED[declare])
+
+
+def test_a_file_with_such_a_declaration_names_the_line(tmp_path):
+    text = RULE.replace("real(0.5, low=0.0", 'real(0.5, "λ", low=0.0')
+    with pytest.raises(
+        PolicyError, match=r"rules\.py, line 14 \(`weight: float = real.*takes all but the default by name"
+    ):
+        load_policy_class("rules.py:Half", file(tmp_path, text))
