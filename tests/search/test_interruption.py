@@ -34,6 +34,7 @@ def start(*arguments, **places):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
         env={k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_"))},
     )
 
@@ -113,12 +114,20 @@ def test_after_kill_9_resume_runs_nothing_again_that_had_finished(tmp_path, cach
     assert_whole_and_once(tmp_path, "tiny")
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_search_saves_closes_its_runs_and_goes_on_later(signal_number, tmp_path, cache):
+@pytest.mark.parametrize(
+    ("signal_number", "send"),
+    [
+        pytest.param(signal.SIGTERM, os.kill, id="SIGTERM"),
+        pytest.param(signal.SIGTERM, os.killpg, id="SIGTERM, as timeout and systemd send it"),
+        pytest.param(signal.SIGINT, os.killpg, id="Ctrl-C"),
+    ],
+)
+def test_a_stopped_search_saves_closes_its_runs_and_goes_on_later(signal_number, send, tmp_path, cache):
     process = start("run", "digits-quick", output=tmp_path, cache=cache)
     wait_for_finished(process, tmp_path, "tiny", 2)
-    process.send_signal(signal_number)
+    send(process.pid, signal_number)
     output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
     assert f"kd-search resume tiny --output {tmp_path} --cache {cache}" in " ".join(output.split())
     assert "Traceback" not in output
     search = read_search(SearchStore(str(tmp_path), "tiny"))
