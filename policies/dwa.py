@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from policies.loss_based import bounded, logistic
 from policies.parameter import integer, real
-from policies.policy import BatchPolicy, Decision, Need, Observation, State
+from policies.policy import AS_BEFORE, BatchPolicy, Decision, Need, Observation, State
 
 
 @dataclasses.dataclass
@@ -101,7 +101,7 @@ class DynamicWeightAverage(BatchPolicy):
         return state
 
     def load_state_dict(self, state: State) -> None:
-        self._decision = Decision(float(state["weight"] or 0.0), reason="as before the interruption")
+        self._decision = Decision(float(state["weight"] or 0.0), reason=AS_BEFORE)
         self._running = _restored(state, "running")
         self._before = _restored(state, "before") if state["has_before"] else None
 

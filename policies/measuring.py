@@ -8,7 +8,7 @@ import math
 from typing import ClassVar
 
 from policies.parameter import integer, real
-from policies.policy import BatchPolicy, Decision, Observation, State
+from policies.policy import AS_BEFORE, BatchPolicy, Decision, Observation, State
 from policies.smoothing import RunningMean
 
 
@@ -61,7 +61,7 @@ class MeasuringPolicy(BatchPolicy):
         self._decision = Decision(
             float(state["weight"] or 0.0),
             float(state["scale"] or 0.0),
-            "as before the interruption",
+            AS_BEFORE,
             int(state["branch"] or 0),
         )
         self._means = []

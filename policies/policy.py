@@ -15,6 +15,8 @@ from policies.geometry import Geometry
 from policies.parameter import Parameter, Value
 
 State = dict[str, float | int | bool | None]
+AS_BEFORE = "as before the interruption"
+"""The reason of a decision that a resumed rule repeats; a log takes it for the reason that was given before."""
 
 Need: TypeAlias = Literal["progress", "geometry", "losses", "teacher"]
 """What a policy may ask for: progress at every step; the others at the steps of its choice."""
@@ -42,7 +44,8 @@ class Decision(NamedTuple):
     """λ (`weight`, in [0, 1]), the common factor s (`scale`, > 0), and why.
 
     `branch` numbers the cases that a rule tells apart, so that a log can tell a change of case from a change of λ
-    within one; a rule without cases leaves it at 0.
+    within one; a rule without cases leaves it at 0. The log takes a reason for another one when its words change, not
+    its numbers.
     """
 
     weight: float

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 from search.explain import Branch, Explanation
-from search.phases import Phase
+from search.phases import Phase, Reason
 from trainables.decision_log import NOTABLE_CHANGE
 
 _SEEDS_TOLD = 3
+_REASONS_TOLD = 3
 
 
 def explanation_text(told: Explanation) -> str:
@@ -33,15 +37,17 @@ def _never_changed(told: Explanation) -> str:
     if not weights:
         return "No step has been taken yet."
     values = f"λ = {weights[0]:.3g}" if len(weights) == 1 else f"λ between {weights[0]:.3g} and {weights[-1]:.3g}"
+    given = _quoted(told.stories[0].phases[0].reasons)
     return (
         f"The rule never changed its mind: one branch throughout, and λ never moved by {NOTABLE_CHANGE:g} ({values})."
-        " On this training it was a constant."
+        f" On this training it was a constant{f'; {given}' if given else ''}."
     )
 
 
 def _branch_lines(told: Explanation) -> list[str]:
     if len(told.branches) == 1:
-        return ["The rule has one branch, in which λ moves with what is measured.", ""]
+        common = _common_reason(told)
+        return [f"The rule has one branch, in which λ moves{f'; “{common}” throughout' if common else ''}.", ""]
     lines = []
     for branch in told.branches:
         readings = [
@@ -67,7 +73,7 @@ def _story_lines(told: Explanation) -> list[str]:
     lines = []
     for story in told.stories[:_SEEDS_TOLD]:
         lines.append(f"seed {story.seed}" + (f", {_changes(story.switches)} of branch" if len(names) > 1 else ""))
-        lines += [f"  {_steps(phase)}: {_in_words(phase, names)}" for phase in story.phases]
+        lines += [f"  {line}" for line in _phase_lines(story.phases, names, _common_reason(told))]
     if len(told.stories) > _SEEDS_TOLD:
         switches = [story.switches for story in told.stories[_SEEDS_TOLD:]]
         lines.append(f"{len(switches)} more seeds, with {min(switches)} to {max(switches)} changes of branch")
@@ -78,8 +84,47 @@ def _changes(count: int) -> str:
     return "1 change" if count == 1 else f"{count} changes"
 
 
-def _steps(phase: Phase) -> str:
-    return f"step {phase.first:,}" if phase.first == phase.last else f"steps {phase.first:,}–{phase.last:,}"
+def _phase_lines(found: Sequence[Phase], names: dict[int, str], common: str) -> list[str]:
+    """A line for each phase with its reason; neighbours that read the same are one, with the reason of the first.
+
+    Where branches alternate no reason is told: the lines of the branches have them.
+    """
+    lines = []
+    for _, group in itertools.groupby(enumerate(found), key=lambda pair: _reading(pair[0], pair[1], names)):
+        same = [phase for _, phase in group]
+        first = same[0]
+        given = "" if common or first.switches > 1 else _quoted(first.reasons)
+        lines.append(f"{_steps(first, same[-1])}: {_in_words(first, names)}{f'; {given}' if given else ''}")
+    return lines
+
+
+def _reading(place: int, phase: Phase, names: dict[int, str]) -> tuple[object, ...]:
+    """What phases share that are told as one; a phase in which something moves is alone in its own."""
+    quiet = phase.switches == 0 and phase.high - phase.low < NOTABLE_CHANGE
+    return _in_words(phase, names), tuple(reason.kind for reason in phase.reasons), -1 if quiet else place
+
+
+def _common_reason(told: Explanation) -> str:
+    """The one reason that a rule without branches gave throughout, if it holds no number; else empty."""
+    kinds = {reason.kind: reason for story in told.stories for phase in story.phases for reason in phase.reasons}
+    if len(told.branches) > 1 or len(kinds) != 1:
+        return ""
+    (reason,) = kinds.values()
+    return reason.example if reason.example == reason.kind else ""
+
+
+def _quoted(reasons: Sequence[Reason]) -> str:
+    """`“early”`; `e.g. “norm ratio 2.48 not above 4”`; `“early” (70%), “late” (30%)`."""
+    if len(reasons) == 1:
+        (reason,) = reasons
+        return f"{'' if reason.example == reason.kind else 'e.g. '}“{reason.example}”"
+    told = [f"“{reason.example}” ({reason.share:.0%})" for reason in reasons[:_REASONS_TOLD]]
+    more = len(reasons) - len(told)
+    return ", ".join(told) + (f" and {more} more" if more else "")
+
+
+def _steps(first: Phase, last: Phase) -> str:
+    return f"step {first.first:,}" if first.first == last.last else f"steps {first.first:,}–{last.last:,}"
 
 
 def _in_words(phase: Phase, names: dict[int, str]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
-from trainables.decision_log import StoredLog
+from trainables.decision_log import StoredLog, reason_kind
 from trainables.records import DecisionEntry
 
 _MOST_PHASES = 8
@@ -29,17 +29,27 @@ class Span:
 
 
 @dataclasses.dataclass(frozen=True)
-class Phase:
-    """The steps `first` to `last`: how many changes of branch they hold, the share of each branch, and λ.
+class Reason:
+    """One of a phase's reasons: `kind` is without its numbers, `example` the first with them; `share` of the steps."""
 
-    `start` and `end` are λ at both ends; `low` and `high` its extremes; `mean` over the steps. They leave out steps at
-    which the guard intervened, unless it did throughout.
+    kind: str
+    example: str
+    share: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """The steps `first` to `last`: how many changes of branch they hold, the share of each branch, the reasons, and λ.
+
+    `reasons` come in the order in which they were first given. `start` and `end` are λ at both ends; `low` and `high`
+    its extremes; `mean` over the steps. They leave out steps at which the guard intervened, unless it did throughout.
     """
 
     first: int
     last: int
     switches: int
     shares: dict[int, float]
+    reasons: tuple[Reason, ...]
     start: float
     end: float
     low: float
@@ -58,11 +68,14 @@ def phases(of_seed: Sequence[Span]) -> tuple[Phase, ...]:
     """Stretches in one branch; where branches alternate quickly, one phase for the whole stretch.
 
     A stretch counts as quiet from a twentieth of the training on, or longer, so that there are few phases. A rule that
-    stays in one branch has a phase for each fifth of the training if its λ moves.
+    stays in one branch is told by its reasons instead; one that gives the same reason throughout has a phase for each
+    fifth of the training if its λ moves.
     """
     if not of_seed:
         return ()
-    runs = [list(group) for _, group in itertools.groupby(of_seed, key=lambda span: span.entry.branch)]
+    runs = _runs(of_seed, [span.entry.branch for span in of_seed])
+    if len(runs) == 1:
+        runs = _runs(of_seed, [reason_kind(span.entry.reason) for span in of_seed])
     if len(runs) == 1:
         return _parts(of_seed)
     steps = of_seed[-1].stop - of_seed[0].first
@@ -72,6 +85,11 @@ def phases(of_seed: Sequence[Span]) -> tuple[Phase, ...]:
         if len(merged) <= _MOST_PHASES or shortest > steps:
             return tuple(_phase(group) for group in merged)
         shortest *= 2
+
+
+def _runs(of_seed: Sequence[Span], cases: Sequence[Hashable]) -> list[list[Span]]:
+    pairs = itertools.groupby(zip(cases, of_seed, strict=True), key=lambda pair: pair[0])
+    return [[span for _, span in run] for _, run in pairs]
 
 
 def _merged(runs: Sequence[list[Span]], shortest: int) -> list[list[Span]]:
@@ -106,9 +124,20 @@ def _phase(group: Sequence[Span]) -> Phase:
         last=group[-1].stop - 1,
         switches=sum(a.entry.branch != b.entry.branch for a, b in itertools.pairwise(group)),
         shares={branch: count / total for branch, count in steps.most_common()},
+        reasons=_reasons(free),
         start=weights[0],
         end=weights[-1],
         low=min(weights),
         high=max(weights),
         mean=sum(span.entry.weight * span.length for span in free) / sum(span.length for span in free),
     )
+
+
+def _reasons(group: Sequence[Span]) -> tuple[Reason, ...]:
+    steps: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for span in group:
+        kind = reason_kind(span.entry.reason)
+        steps[kind] += span.length
+        examples.setdefault(kind, span.entry.reason)
+    return tuple(Reason(kind, example, steps[kind] / steps.total()) for kind, example in examples.items() if kind)

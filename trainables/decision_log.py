@@ -1,18 +1,22 @@
 """The decision log: when a rule changed its mind or the guard stepped in, and what was known at that moment.
 
-An entry is made at the first step, at every change of branch, whenever the guard begins or ceases to intervene or does
-so for another reason, and when λ has moved by 0.05 since the last entry. So between two entries λ is known to 0.05.
+An entry is made at the first step, at every change of branch and of the reason (but for its numbers), whenever the
+guard begins or ceases to intervene or does so for another reason, and when λ has moved by 0.05 since the last entry. So
+between two entries λ is known to 0.05.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from policies.intervention import intervention_kind
+from policies.policy import AS_BEFORE
 from trainables.errors import DataError
 from trainables.records import DecisionEntry
 
@@ -27,6 +31,13 @@ MOST_ENTRIES = 20_000
 _CONTEXT = b"kd-policy-search"
 _WHOLE = frozenset({"seed", "step", "branch", "repeats"})
 _TEXT = frozenset({"reason", "intervention"})
+_NUMBER = re.compile(r"[-+−]?(?:\d[\d.,]*(?:e[-+]?\d+)?|\b(?:inf|nan)\b)", re.IGNORECASE)
+
+
+@functools.lru_cache(maxsize=256)
+def reason_kind(reason: str) -> str:
+    """A reason without its numbers, which may be others at every step: `norm ratio … above …`."""
+    return _NUMBER.sub("…", reason)
 
 
 class LogContext(NamedTuple):
@@ -63,7 +74,7 @@ class DecisionLog:
         self.dropped = 0
         self._seed = seed
         self._limit = limit
-        self._case: tuple[int, str | None] | None = None
+        self._case: tuple[int, str | None, str] | None = None
         self._weight = 0.0
         self._open = False
         """Whether the last entry is of the same case as the last step, so that repeats are its own."""
@@ -71,7 +82,11 @@ class DecisionLog:
     def note(self, step: Step, steps_per_epoch: int) -> None:
         """Take in the replicate's next step."""
         decision, intervention = step.decision, step.intervention
-        case = decision.branch, None if intervention is None else intervention_kind(intervention)
+        kind = None if intervention is None else intervention_kind(intervention)
+        said = reason_kind(decision.reason)
+        if self._case is not None and decision.reason == AS_BEFORE:
+            said = self._case[2]
+        case = decision.branch, kind, said
         if case == self._case and abs(decision.weight - self._weight) < NOTABLE_CHANGE:
             if intervention is not None and self._open:
                 last = self.entries[-1]
@@ -118,7 +133,7 @@ class DecisionLog:
         """Continue from a `state_dict`."""
         self.entries = [DecisionEntry(*entry) for entry in state["entries"]]
         self.dropped = int(state["dropped"])
-        self._case = None if state["case"] is None else (state["case"][0], state["case"][1])
+        self._case = None if state["case"] is None else tuple(state["case"])
         self._weight = float(state["weight"])
         self._open = bool(state["open"])
 

@@ -83,17 +83,53 @@ def test_branches_have_their_share_over_all_seeds_and_typical_readings():
 def test_the_story_names_rule_phases_and_reasons():
     text = story(log_of(entry(0, 0), *FLAPPING))
     assert "λ = 0.9 while the cosine is above 0.3" in text
-    assert "steps 0–99: branch 0 (λ = 0.5)" in text
+    assert "steps 0–99: branch 0 (λ = 0.5); e.g. “cosine at 0”" in text
     assert "steps 100–157: switched 28 times between branch 0 (λ = 0.5) and branch 1 (λ = 0.9)" in text
     assert "typically at cosine 0.3, norm ratio 2" in text
     assert "e.g. “cosine at" in text
     assert "The guard never intervened." in text
 
 
+def test_a_rule_without_branches_is_told_by_its_reasons():
+    fading = [entry(200 + 20 * i, 0, weight=0.7 - 0.07 * i, reason="late, fades") for i in range(10)]
+    told = explain(log_of(entry(0, 0, weight=0.7, reason="early"), *fading), "t")
+    assert [(phase.first, phase.last) for phase in told.stories[0].phases] == [(0, 199), (200, 399)]
+    lines = explanation_text(told).splitlines()
+    assert "  steps 0–199: λ about 0.70; “early”" in lines
+    assert "  steps 200–399: λ fell from 0.70 to 0.07 (between 0.07 and 0.70); “late, fades”" in lines
+
+
+def test_a_reason_with_numbers_is_an_example_and_no_new_phase():
+    moving = [entry(40 * i, 0, weight=0.1 * i, reason=f"norm ratio {2 + i / 10:.3g}") for i in range(10)]
+    lines = story(log_of(*moving)).splitlines()
+    assert "  steps 0–79: λ rose from 0.00 to 0.10 (between 0.00 and 0.10); e.g. “norm ratio 2”" in lines
+    assert "  steps 320–399: λ rose from 0.80 to 0.90 (between 0.80 and 0.90); e.g. “norm ratio 2.8”" in lines
+
+
+def test_a_reason_that_holds_throughout_is_told_once():
+    text = story(log_of(*(entry(40 * i, 0, weight=0.1 * i, reason="linear") for i in range(10))))
+    assert text.count("“linear”") == 1
+    assert "The rule has one branch, in which λ moves; “linear” throughout." in text
+
+
+def test_neighbours_that_read_the_same_are_one_line():
+    steady = [entry(0, 0, weight=0.7, reason="it"), entry(160, 0, weight=0.7, reason="it")]
+    text = story(log_of(*steady, entry(330, 0, weight=0.2, reason="it")))
+    assert "  steps 0–319: λ about 0.70\n  steps 320–399: λ fell from 0.70 to 0.20" in text
+    sawtooth = [entry(40 * i, 0, weight=(0.9, 0.1)[i % 2], reason="it") for i in range(10)]
+    assert story(log_of(*sawtooth)).count("λ fell from 0.90 to 0.10") == 5
+
+
+def test_where_several_reasons_held_each_has_its_share():
+    restless = [entry(5 * i, 0, weight=0.5 + 0.01 * (i % 2), reason=("up", "down")[i % 3 > 0]) for i in range(80)]
+    assert "steps 0–399: λ about 0.51; “up” (34%), “down” (66%)" in story(log_of(*restless))
+
+
 def test_a_rule_that_never_changed_has_a_story_too():
     text = story(log_of(entry(0, 0), entry(0, 0, seed=1), seeds=(0, 1)))
     assert "never changed its mind" in text
     assert "λ = 0.5" in text
+    assert "it was a constant; e.g. “cosine at 0”." in text
 
 
 def test_a_training_that_has_not_begun_has_one_as_well():

@@ -19,10 +19,10 @@ BROKEN = "the task loss is not finite: λ = 1"
 CONTEXT = LogContext(policy={"family": "fixed", "rule": "λ = 0.5"}, seeds=(0, 7), steps=9, total_steps=12, dropped=2)
 
 
-def step_of(number, weight, branch=0, intervention=None, geometry=None):
+def step_of(number, weight, branch=0, intervention=None, geometry=None, reason=None):
     loss = torch.tensor(1.0)
     seen = Observation(number, number / 100, geometry, task_loss=0.5)
-    return Step(seen, Decision(weight, 1.0, f"at {number}", branch), geometry, loss, loss, None, intervention)
+    return Step(seen, Decision(weight, 1.0, reason or f"at {number}", branch), geometry, loss, loss, None, intervention)
 
 
 def logged(steps, limit=100):
@@ -41,6 +41,22 @@ def test_a_constant_has_one_entry():
 def test_each_change_of_branch_is_an_entry_even_if_λ_stays():
     log = logged(step_of(i, 0.5, branch=i // 3) for i in range(9))
     assert [(entry.step, entry.branch) for entry in log.entries] == [(0, 0), (3, 1), (6, 2)]
+
+
+def test_each_change_of_the_reason_is_an_entry_but_not_of_its_numbers():
+    early = [step_of(i, 0.7, reason=f"early, norm ratio {ratio}") for i, ratio in enumerate(("2.5", "1e-05", "inf"))]
+    late = [step_of(i, 0.7, reason="late, fades") for i in (3, 4)]
+    assert [(entry.step, entry.reason) for entry in logged([*early, *late]).entries] == [
+        (0, "early, norm ratio 2.5"),
+        (3, "late, fades"),
+    ]
+
+
+def test_the_decision_that_a_resumed_rule_repeats_is_no_new_one():
+    log = logged([step_of(0, 0.7, reason="norm ratio 2"), step_of(1, 0.7, reason="as before the interruption")])
+    assert len(log.entries) == 1
+    log.note(step_of(2, 0.7, reason="norm ratio 3"), 4)
+    assert len(log.entries) == 1
 
 
 def test_λ_that_creeps_is_an_entry_each_time_it_has_moved_notably():
@@ -75,7 +91,14 @@ def test_what_is_beyond_the_bound_is_counted():
 @pytest.mark.parametrize("cut", range(0, 40, 3))
 def test_a_log_goes_on_from_its_state_as_if_never_interrupted(cut, tmp_path):
     steps = [
-        step_of(i, 0.03 * (i % 9), branch=i // 7 % 2, intervention=BROKEN if i % 11 > 7 else None) for i in range(40)
+        step_of(
+            i,
+            0.03 * (i % 9),
+            branch=i // 7 % 2,
+            intervention=BROKEN if i % 11 > 7 else None,
+            reason=("up", "down")[i // 5 % 2],
+        )
+        for i in range(40)
     ]
     whole = logged(steps, limit=15)
     first = logged(steps[:cut], limit=15)
