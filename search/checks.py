@@ -26,8 +26,8 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
         KDPolicySearchError: data, models or checkpoint are missing or unknown, or students cannot train as is asked.
     """
     check_own_policies(config)
-    for student in config.students.values():
-        check_model(student)
+    for name, student in config.students.items():
+        check_model(student, config.student_sections[name])
         trains_stacked(student, config.device)
     check_teacher(config.teacher)
     check_dataset(config.data, launch.data_root)

@@ -285,7 +285,7 @@ class SearchConfig(Settings):
         student = self.confirm.student
         if student is not None and student not in self.students:
             raise ValueError(
-                f"`confirm.student` must be one of {', '.join(self.students)}, but got {student!r}"
+                f"`confirm.student` must be one of {', '.join(self.students)}, but got {student!r}."
                 f"{nearest(student, self.students)}"
             )
         return self
@@ -309,6 +309,11 @@ class SearchConfig(Settings):
     def students(self) -> dict[str, ModelSettings]:
         """All students by name: `student` as `base`, then `space.students`."""
         return {BASE_STUDENT: self.student, **self.space.students}
+
+    @property
+    def student_sections(self) -> dict[str, str]:
+        """Where each of `students` stands in the search file."""
+        return {name: "student" if name == BASE_STUDENT else f"space.students.{name}" for name in self.students}
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -123,8 +123,13 @@ def load_checked(config: SearchConfig, launch: Launch, listener: PreparationList
         KDPolicySearchError: something cannot be had or does not fit.
     """
     dataset = load_told(config, launch, listener)
-    for settings in config.students.values():
-        student = create_model(settings, image_shape=dataset.image_shape, classes=len(dataset.classes))
+    for name, settings in config.students.items():
+        student = create_model(
+            settings,
+            image_shape=dataset.image_shape,
+            classes=len(dataset.classes),
+            section=config.student_sections[name],
+        )
         try_out(config.kpis, student, dataset)
     if config.corruption is not None:
         Corruption(
@@ -140,9 +145,7 @@ def teach(
     compute = select_compute(config.device)
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
     assets = compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache)
-    prepared = Prepared(
-        assets, teacher.parameters, foundation_of(config, dataset, teacher), PictureCounts.of(dataset)
-    )
+    prepared = Prepared(assets, teacher.parameters, foundation_of(config, dataset, teacher), PictureCounts.of(dataset))
     del teacher
     if compute.device.type == "cuda":
         torch.cuda.empty_cache()  # trials share the card, and Ray does not count what this process keeps

@@ -42,9 +42,13 @@ class DataSettings(Settings):
     def _only_where_it_applies(self) -> DataSettings:
         if self.name == "image-folder":
             if self.root is None:
-                raise ValueError("`root` must name the folder of pictures when `name` is 'image-folder'")
+                raise ValueError(
+                    "`root` must name the folder of pictures when `name` is 'image-folder', but is not given"
+                )
         elif self.image_size is not None or self.channels is not None:
-            raise ValueError("`image_size` and `channels` apply to 'image-folder' only")
+            raise ValueError(
+                f"`image_size` and `channels` apply to 'image-folder' only, but `name` is {self.name!r}; remove them"
+            )
         return self
 
 
@@ -83,8 +87,8 @@ class CorruptionSettings(Settings):
     def _one_source_stays(self) -> CorruptionSettings:
         if self.teacher_share + self.label_share > 1:
             raise ValueError(
-                "`teacher_share` and `label_share` must add up to 1 at most, since no picture loses both; lower one of"
-                " them"
+                "`teacher_share` and `label_share` must add up to 1 at most, since no picture loses both, but got"
+                f" {self.teacher_share:g} and {self.label_share:g}; lower one of them"
             )
         return self
 
@@ -121,7 +125,8 @@ class TeacherSettings(Settings):
     @pydantic.model_validator(mode="after")
     def _one_origin(self) -> TeacherSettings:
         if (self.checkpoint is None) == (self.training is None):
-            raise ValueError("exactly one of `checkpoint` and `training` must be given")
+            found = "neither is" if self.checkpoint is None else "both are; remove one of them"
+            raise ValueError(f"exactly one of `checkpoint` and `training` must be given, but {found}")
         return self
 
 

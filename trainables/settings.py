@@ -18,8 +18,12 @@ class Settings(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     @classmethod
-    def parse(cls, values: dict[str, Any]) -> Self:
+    def parse(cls, values: dict[str, Any], section: str = "") -> Self:
         """Checked settings from plain values.
+
+        Args:
+            values: by name.
+            section: where they stand in the file, for messages: `student.options`.
 
         Raises:
             ConfigError: names every wrong field, the rule it breaks, the value found and, for an unknown key, the
@@ -28,15 +32,19 @@ class Settings(pydantic.BaseModel):
         try:
             return cls.model_validate(values)
         except pydantic.ValidationError as error:
-            raise ConfigError("\n".join(_explain(cls, problem) for problem in error.errors())) from error
+            raise ConfigError("\n".join(_explain(cls, problem, section) for problem in error.errors())) from error
 
 
-def _explain(root: type[pydantic.BaseModel], problem: Any) -> str:
+def _explain(root: type[pydantic.BaseModel], problem: Any, section: str) -> str:
     location = tuple(part for part in problem["loc"] if not _is_tag(part))
-    field = ".".join(str(part) for part in location)
+    field = ".".join(str(part) for part in (section, *location) if part != "")
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, KDPolicySearchError):
         return f"`{field}`: {cause}" if field else str(cause)
+    if cause is not None and isinstance(problem["input"], dict | pydantic.BaseModel):
+        # A rule on several settings: its own words name them and their values.
+        rule = str(cause) if str(cause).endswith("?") else f"{cause}."
+        return f"`{field}`: {rule}" if field else rule
     if problem["type"] == "extra_forbidden":
         known = _fields_at(root, location[:-1])
         return f"`{field}` is not a known setting; known here: {', '.join(known)}.{nearest(str(location[-1]), known)}"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from trainables.assets import Dataset
     from trainables.device import Compute
 
+MODEL_SECTION = "teacher.model"
+"""Where its model stands in a search file."""
 _FORMAT = 1  # of the keys and of the files in the cache; raised when training changes
 
 
@@ -61,7 +63,7 @@ def check_teacher(settings: TeacherSettings) -> None:
         ConfigError: an option of its model is unknown or invalid.
         CheckpointError: there is no file where the checkpoint should be.
     """
-    check_model(settings.model)
+    check_model(settings.model, MODEL_SECTION)
     if settings.checkpoint is not None and not Path(settings.checkpoint).expanduser().is_file():
         raise CheckpointError(
             f"the teacher's `checkpoint` must be a file, but there is none at {settings.checkpoint!r}; correct the"

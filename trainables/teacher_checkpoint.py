@@ -15,6 +15,7 @@ from trainables.assets import Dataset
 from trainables.config import ModelSettings
 from trainables.errors import CheckpointError
 from trainables.models import create_model
+from trainables.teacher import MODEL_SECTION
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 _PREFIXES = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before names
@@ -33,7 +34,9 @@ def restored_module(settings: ModelSettings, path: Path, dataset: Dataset) -> nn
         ModelError, ConfigError: as `create_model`.
     """
     with torch.random.fork_rng(devices=[]):
-        module = create_model(settings, image_shape=dataset.image_shape, classes=len(dataset.classes))
+        module = create_model(
+            settings, image_shape=dataset.image_shape, classes=len(dataset.classes), section=MODEL_SECTION
+        )
     weights = _read(path)
     _check_fit(weights, module, settings.name, path, len(dataset.classes))
     module.load_state_dict(weights, strict=False)  # strict already, but for `_OPTIONAL`

@@ -24,7 +24,7 @@ from trainables.models import create_model
 from trainables.normalization import as_tensor, normalise
 from trainables.optimization import create_optimizer, create_schedule
 from trainables.streamed_images import gather, on_device
-from trainables.teacher import TeacherProgress
+from trainables.teacher import MODEL_SECTION, TeacherProgress
 
 if TYPE_CHECKING:
     from trainables.teacher import TeacherListener
@@ -46,7 +46,9 @@ def trained_module(
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
-        module = create_model(settings.model, image_shape=dataset.image_shape, classes=len(dataset.classes))
+        module = create_model(
+            settings.model, image_shape=dataset.image_shape, classes=len(dataset.classes), section=MODEL_SECTION
+        )
         kept = _load(path, module)
         if kept is not None:
             listen(kept)

@@ -90,6 +90,34 @@ def test_a_mistake_is_named_with_rule_value_and_remedy(override, message):
         parse_config(MINIMAL, [override])
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["trials_per_family=3"],
+            "`trials_per_family` must be at least the number of `baselines` (4), since they count towards the trials of"
+            " 'fixed', but got 3; raise it or shorten `baselines`.",
+        ),
+        (
+            ["teacher.checkpoint=x.pt"],
+            "`teacher`: exactly one of `checkpoint` and `training` must be given, but both are; remove one of them.",
+        ),
+        (
+            ["confirm.student=bse"],
+            "`confirm.student` must be one of base, but got 'bse'. Did you mean 'base'?",
+        ),
+        (
+            ["space.temperature={low=2.0,high=1.0}"],
+            "`space.temperature`: `low` < `high` must hold, but got low=2.0, high=1.0.",
+        ),
+    ],
+)
+def test_a_rule_on_several_settings_is_told_in_its_own_words(overrides, message):
+    with pytest.raises(KDPolicySearchError) as caught:
+        parse_config(MINIMAL, overrides)
+    assert str(caught.value) == message
+
+
 def test_options_that_a_rule_refuses_together_are_not_searched():
     tier = 'space.policies.norm_balance.tier={choices=["full", "logit"]}'
     parse_config(MINIMAL, [tier, 'space.policies.norm_balance.pair="same"'])

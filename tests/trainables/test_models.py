@@ -130,17 +130,32 @@ def test_an_unknown_name_is_answered_with_the_nearest(name: str, message: str) -
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("cnn", {"width": [1]}, r"`options` of model 'cnn': `width` is not a known setting.*Did you mean 'widths'\?"),
-        ("cnn", {"widths": []}, r"`options` of model 'cnn': `widths` .* at least 1 item"),
-        ("mlp", {"hidden": ["many"]}, r"`options` of model 'mlp': `hidden.0`"),
-        ("small-resnet", {"stem_stride": 3}, r"`stem_stride` should be 1 or 2, but got 3"),
-        ("wrn-16-1", {"dropout": 1.0}, r"`dropout` .* less than 1"),
-        ("torchvision/resnet18", {"pretrained": True}, r"'torchvision/resnet18' must be empty: it has none"),
+        ("cnn", {"width": [1]}, r"`options\.width` is not a known setting.*Did you mean 'widths'\?"),
+        ("cnn", {"widths": []}, r"`options\.widths` .* at least 1 item"),
+        ("mlp", {"hidden": ["many"]}, r"`options\.hidden\.0`"),
+        ("small-resnet", {"stem_stride": 3}, r"`options\.stem_stride` should be 1 or 2, but got 3"),
+        ("wrn-16-1", {"dropout": 1.0}, r"`options\.dropout` .* less than 1"),
+        ("torchvision/resnet18", {"pretrained": True}, r"`options` must be empty, since model .*/resnet18' has none"),
     ],
 )
 def test_a_wrong_option_is_named(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_model(ModelSettings(name=name, options=options))
+
+
+def test_what_is_wrong_with_a_model_is_told_of_the_setting_that_asks_for_it() -> None:
+    for name, options, message in (
+        ("resnext5", {}, r"^`student\.name`: there is no model 'resnext5'"),
+        ("cnn", {"widths": []}, r"^`student\.options\.widths` .* at least 1 item"),
+        ("resnet20", {"depth": 2}, r"^`student\.options\.depth` is not a known setting"),
+        ("torchvision/resnet18", {"pretrained": True}, r"^`student\.options` must be empty"),
+    ):
+        with pytest.raises((ModelError, ConfigError), match=message):
+            check_model(ModelSettings(name=name, options=options), "student")
+    with pytest.raises(ModelError, match=r"^`teacher\.model`: model 'torchvision/alexnet' does not fit pictures"):
+        create_model(
+            ModelSettings(name="torchvision/alexnet"), image_shape=(3, 32, 32), classes=5, section="teacher.model"
+        )
 
 
 def test_checking_fills_in_the_defaults() -> None:

@@ -32,13 +32,25 @@ def test_all_mistakes_are_told_at_once():
 
 
 def test_a_teacher_has_exactly_one_origin():
-    for extra in ({}, {"checkpoint": "x.pt", "training": {}}):
-        with pytest.raises(ConfigError, match="exactly one of `checkpoint` and `training`"):
+    rule = "^exactly one of `checkpoint` and `training` must be given, but "
+    for extra, found in (({}, "neither is"), ({"checkpoint": "x.pt", "training": {}}, "both are; remove one of them")):
+        with pytest.raises(ConfigError, match=rf"{rule}{found}\.$"):
             TeacherSettings.parse({"model": {"name": "cnn"}} | extra)
 
 
+def test_a_rule_on_several_settings_is_told_in_its_own_words():
+    """With the section that it is about, but without all that stands there."""
+    broken = {"unit": "batch", "teacher_share": 0.6, "label_share": 0.5}
+    with pytest.raises(ConfigError) as caught:
+        TrialSettings.parse(STUDENT | {"corruption": broken})
+    assert str(caught.value) == (
+        "`corruption`: `teacher_share` and `label_share` must add up to 1 at most, since no picture loses both, but got"
+        " 0.6 and 0.5; lower one of them."
+    )
+
+
 def test_picture_settings_belong_to_image_folders():
-    with pytest.raises(ConfigError, match="`image_size` and `channels` apply to 'image-folder' only"):
+    with pytest.raises(ConfigError, match="apply to 'image-folder' only, but `name` is 'digits'; remove them"):
         DataSettings.parse({"name": "digits", "image_size": 32})
     with pytest.raises(ConfigError, match="`root` must name the folder"):
         DataSettings.parse({"name": "image-folder"})

@@ -317,7 +317,7 @@ class TestCheck:
             check_teacher(settings(model={"name": "cnnn"}))
 
     def test_a_wrong_option_is_named(self) -> None:
-        with pytest.raises(ConfigError, match="`depth` is not a known setting"):
+        with pytest.raises(ConfigError, match=r"`teacher\.model\.options\.depth` is not a known setting"):
             check_teacher(settings(model={"name": "cnn", "options": {"depth": 3}}))
 
     def test_loads_no_torch(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib.util
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,45 +48,67 @@ def model_names() -> tuple[str, ...]:
     return (*_SMALL, *(f"resnet{depth}" for depth in _CIFAR_DEPTHS), "wrn-D-W", f"{_TORCHVISION}NAME")
 
 
-def check_model(settings: ModelSettings) -> Settings:
+def check_model(settings: ModelSettings, section: str = "") -> Settings:
     """The model's options, checked and with their defaults filled in; builds nothing and imports no torch.
+
+    Args:
+        settings: name and options.
+        section: where they stand in a search file, for messages: `student`.
 
     Raises:
         ModelError: no model has this name; the message names the nearest one.
         ConfigError: an option is unknown or invalid.
     """
-    return _parse_options(settings, _plan(settings.name))
+    return _parse_options(settings, _plan(settings.name, section), section)
 
 
-def create_model(settings: ModelSettings, *, image_shape: ImageShape, classes: int) -> nn.Module:
+def create_model(settings: ModelSettings, *, image_shape: ImageShape, classes: int, section: str = "") -> nn.Module:
     """A new model with random weights from torch's global generator, in training mode, on the CPU.
 
     Args:
         settings: name and options.
         image_shape: (K, H, W) of the pictures that it will read, as float32 [N, K, H, W].
         classes: C; the model gives logits, [N, C].
+        section: as for `check_model`.
 
     Raises:
         ModelError: as `check_model`, or the model cannot read pictures of this shape.
         ConfigError: as `check_model`.
     """
-    plan = _plan(settings.name)
-    options = _parse_options(settings, plan)
-    model = plan.build(options, image_shape, classes)
-    _try_out(model, settings.name, image_shape, classes)
+    plan = _plan(settings.name, section)
+    options = _parse_options(settings, plan, section)
+    with _told_of(section):
+        model = plan.build(options, image_shape, classes)
+        _try_out(model, settings.name, image_shape, classes)
     return model
 
 
-def _parse_options(settings: ModelSettings, plan: _Plan) -> Settings:
+@contextlib.contextmanager
+def _told_of(setting: str) -> Iterator[None]:
+    """What is wrong with a model is told of the setting that asks for it."""
     try:
-        return plan.options.parse(settings.options)
-    except ConfigError as error:
-        if not plan.options.model_fields:
-            raise ConfigError(f"`options` of model {settings.name!r} must be empty: it has none.") from error
-        raise ConfigError(f"`options` of model {settings.name!r}: {error}") from error
+        yield
+    except ModelError as error:
+        if not setting:
+            raise
+        raise ModelError(f"`{setting}`: {error}") from error
 
 
-def _plan(name: str) -> _Plan:
+def _parse_options(settings: ModelSettings, plan: _Plan, section: str) -> Settings:
+    place = f"{section}.options" if section else "options"
+    if settings.options and not plan.options.model_fields:
+        raise ConfigError(
+            f"`{place}` must be empty, since model {settings.name!r} has none, but got {settings.options!r}; remove it."
+        )
+    return plan.options.parse(settings.options, place)
+
+
+def _plan(name: str, section: str) -> _Plan:
+    with _told_of(f"{section}.name" if section else ""):
+        return _named(name)
+
+
+def _named(name: str) -> _Plan:
     if name in _SMALL:
         return _small_plan(name)
     if name in {f"resnet{depth}" for depth in _CIFAR_DEPTHS}:
