@@ -329,7 +329,7 @@ def sync(name: str, **places: Any) -> None:
 
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=5000, show_default=True)
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65_535))
 @_places
 def ui(host: str, port: int, **places: Any) -> None:
     """Open the MLflow UI on the searches' store."""

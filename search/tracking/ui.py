@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ from search.tracking.view import runs_url
 from search.tracking.wording import SEARCH
 
 _SECONDS_TO_START = 60.0
+_LAST_PORT = 65_535
 
 
 def ui_command(uri: str, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
@@ -88,11 +91,12 @@ def serve_ui(
     A store that is a server has its page already: then its address is all that is told.
 
     Raises:
-        TrackingError: the store cannot be read, or the page does not come up.
+        TrackingError: the store cannot be read, the port cannot be had, or the page does not come up.
     """
     if is_server(uri):
         announce(experiment_url(uri, experiment, without_password(uri), search))
         return
+    _check_free(host, port)
     base = f"http://{host}:{port}"
     address = experiment_url(uri, experiment, base, search)
     # A terminated page takes its server along, as an interrupted one does.
@@ -109,13 +113,31 @@ def serve_ui(
             signal.signal(signal.SIGTERM, before)
 
 
+def _check_free(host: str, port: int) -> None:
+    """Who listens on the port already would answer in the server's place, from another store."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind(address)
+    except socket.gaierror as error:
+        raise TrackingError(f"`--host` {host!r} is no address of this machine: {error.strerror}.") from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise TrackingError(
+                f"`--port` must be a free one, but something listens on {host}:{port} already, perhaps the page of"
+                f" another store; name another port, e.g. --port {port + 1 if port < _LAST_PORT else port - 1}."
+            ) from error
+        reason = error.strerror or str(error)
+        raise TrackingError(f"`--host` {host!r} and `--port` {port} cannot be listened on: {reason}.") from error
+
+
 def _await_answer(server: subprocess.Popen[bytes], base: str) -> None:
     deadline = time.monotonic() + _SECONDS_TO_START
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise TrackingError(
-                f"MLflow's server for {base} ended at once (exit status {server.returncode}); is the port taken?"
-                " Give another one with --port."
+                f"MLflow's server for {base} ended at once (exit status {server.returncode}); what it printed says why."
             )
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
             urllib.request.urlopen(f"{base}/health", timeout=2).close()
