@@ -15,6 +15,8 @@ from trainables.models import check_model
 from trainables.stacking import trains_stacked
 from trainables.teacher import check_teacher
 
+_MOST_CHANGES = 5
+_LONGEST_VALUE = 60
 _FILES = {"own_policies.": "rule", "kpis.": "KPI"}
 """Settings that hold the text of files."""
 
@@ -57,9 +59,13 @@ def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
     """
     changes = list(_changes(_comparable(begun), _comparable(config)))
     if changes:
+        shown = changes[:_MOST_CHANGES]
+        if len(changes) > len(shown):
+            shown.append(f"and {len(changes) - len(shown):,} more")
+        lines = "".join(f"\n  {line}" for line in shown)
         raise SearchError(
-            f"a search {config.name!r} has begun with other settings: {'; '.join(changes)}. Give this one another name"
-            " (--set name=…), or go on with the settings that it began with."
+            f"a search {config.name!r} has begun with other settings:{lines}\nGive this one another name (--name …), or"
+            " go on with the settings that it began with."
         )
 
 
@@ -79,7 +85,12 @@ def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> I
         elif prefix in _FILES and old != new:
             yield _changed_file(_FILES[prefix], key, old, new)
         elif old != new:
-            yield f"`{prefix}{key}` was {old!r} and now is {new!r}"
+            yield f"`{prefix}{key}` was {_shortened(old)} and now is {_shortened(new)}"
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
 def _changed_file(what: str, origin: str, old: str | None, new: str | None) -> str:

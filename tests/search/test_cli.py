@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -134,6 +135,23 @@ def test_unknown_searches_are_answered_with_those_there_are(run, tmp_path):
         code, _, err = run(command, "nothing")
         assert code == 2, command
         assert "there is no search 'nothing'" in err
+
+
+@pytest.mark.parametrize("others", ["127.0.0.1", "0.0.0.0"])
+def test_a_page_is_not_announced_where_somebody_else_answers(others, run):
+    with socket.socket() as other:
+        other.bind((others, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        code, out, err = run("ui", "--port", str(port))
+    assert code == 2
+    assert f"something listens on 127.0.0.1:{port} already" in err
+    assert "--port" in err
+    assert out == ""
+    code, _, err = run("ui", "--host", "no-such-host.invalid")
+    assert code == 2
+    assert "`--host` 'no-such-host.invalid'" in err
+    assert run("ui", "--port", "70000")[0] == 2
 
 
 def test_an_unknown_option_is_a_usage_error(run):
@@ -286,3 +304,12 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
     code, _, err = run("run", "digits-quick", *tiny())
     assert code == 2
     assert "kd-search resume tiny" in err
+
+    code, _, err = run("run", "fashion-mnist", "--name", "tiny", "--resume")
+    assert code == 2
+    first, *changes, remedy = err.splitlines()
+    assert first == "error: a search 'tiny' has begun with other settings:"
+    assert len(changes) == 6
+    assert all(len(change) < 200 for change in changes)
+    assert changes[-1].startswith("  and ")
+    assert "--name" in remedy
