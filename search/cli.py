@@ -218,15 +218,15 @@ def report(name: str, as_json: bool, **places: Any) -> None:
 def explain(trial: str, as_json: bool, **places: Any) -> None:
     """Tell what a rule did along a training, and why.
 
-    RUN is a search's NAME (its best trial), NAME/NUMBER (one of its trials), or the path of a decisions.parquet or of a
-    folder that holds one.
+    RUN is a search's NAME (the trial that it recommends: the confirmed one, else the best), NAME/NUMBER (one of its
+    trials), or the path of a decisions.parquet or of a folder that holds one.
     """
     from search.explain import explain as sum_up
     from search.explain import explanation_json
     from search.explain_source import find_source
 
     source = find_source(trial, _launch(places))
-    explanation = sum_up(source.log, source.title)
+    explanation = sum_up(source.log, source.title, source.remark)
     if as_json:
         click.echo(json.dumps(explanation_json(explanation), indent=2, ensure_ascii=False))
         return
@@ -258,8 +258,8 @@ def analyze(
 ) -> None:
     """Try every λ for a step, at places along a training, and compare with what theory says.
 
-    SOURCE is a finished search's name (its best rule's training), a search file (.toml) or a recipe's name (its set-up
-    under the first of its `baselines`).
+    SOURCE is a finished search's name (the training that it recommends: confirmed, else the best trial's), a search
+    file (.toml) or a recipe's name (its set-up under the first of its `baselines`).
     """
     from rich.console import Console
 

@@ -55,9 +55,13 @@ class Interventions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """A decision log, summed up. `branches` are ordered by share; `constant` says that λ never moved notably."""
+    """A decision log, summed up. `branches` are ordered by share; `constant` says that λ never moved notably.
+
+    `remark` says how the trial stands in its search.
+    """
 
     title: str
+    remark: str
     family: str
     rule: str
     steps: int
@@ -70,16 +74,18 @@ class Explanation:
     interventions: tuple[Interventions, ...]
 
 
-def explain(log: StoredLog, title: str) -> Explanation:
+def explain(log: StoredLog, title: str, remark: str = "") -> Explanation:
     """The numbers of a story.
 
     Args:
         log: of one trial.
         title: what the trial is called.
+        remark: how it stands in its search; empty where nothing is to be said.
     """
     by_seed = {seed: spans(log, seed) for seed in log.context.seeds}
     return Explanation(
         title=title,
+        remark=remark,
         family=str(log.context.policy.get("family", "")),
         rule=str(log.context.policy.get("rule", "")),
         steps=log.context.steps,

@@ -1,4 +1,4 @@
-"""Which decision log a user means: a search's best trial, one of its trials, or a file."""
+"""Which decision log a user means: of the trial that a search recommends, of one of its trials, or a file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from search.commands import next_command
 from search.decisions import stored_decisions
 from search.errors import SearchError
 from search.launch import Launch
+from search.recommended_training import recommended_training
 from search.records import SearchRecord, TrialRecord
 from search.store import SearchStore
 from search.trials import read_search
@@ -21,10 +22,11 @@ from trainables.records import HISTORY_FILE, TrialHistory
 class Source:
     """A decision log, what it is called, the trial's history if it is known, and where a figure of it belongs.
 
-    `figure` has no suffix.
+    `remark` says how the trial stands, empty where it was named; `figure` has no suffix.
     """
 
     title: str
+    remark: str = ""
     log: StoredLog
     history: TrialHistory | None
     figure: pathlib.Path
@@ -50,7 +52,7 @@ def find_source(run: str, launch: Launch) -> Source:
         )
     store = SearchStore(launch.storage, name)
     search = read_search(store)
-    trial = _best(search) if not number else _numbered(search, number, launch)
+    trial, remark = _recommended(store, search) if not number else (_numbered(search, number, launch), "")
     log = stored_decisions(store, trial)
     if log is None:
         raise SearchError(
@@ -59,7 +61,8 @@ def find_source(run: str, launch: Launch) -> Source:
             " search is."
         )
     return Source(
-        title=f"trial {trial.number} of {name}" + (", the best" if not number else ""),
+        title=f"trial {trial.number} of {name}",
+        remark=remark,
         log=log,
         history=trial.history,
         figure=launch.output / name / "explain" / f"trial-{trial.number}",
@@ -79,9 +82,17 @@ def _of_file(path: pathlib.Path) -> Source:
     return Source(title=title, log=read_decisions(path, str(path)), history=known, figure=path.with_suffix(""))
 
 
-def _best(search: SearchRecord) -> TrialRecord:
-    if search.finished:
-        return search.finished[0]
+def _recommended(store: SearchStore, search: SearchRecord) -> tuple[TrialRecord, str]:
+    """The trial to train as, and how it stands."""
+    found = recommended_training(store, search)
+    if found is not None:
+        number = found.recommended.trial
+        if number is not None:
+            return next(trial for trial in search.trials if trial.number == number), found.words
+        return found.first, (
+            f"the best of the search; {found.recommended.title} is confirmed, a constant that no trial had with these"
+            " settings"
+        )
     raise SearchError(
         f"no trial of {search.name!r} has finished yet, so none is the best; name one: {search.name}/1 … (it has"
         f" {len(search.trials)} so far)."

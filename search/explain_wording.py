@@ -15,7 +15,8 @@ _REASONS_TOLD = 3
 
 def explanation_text(told: Explanation) -> str:
     """The story in words."""
-    lines = [f"{told.title}: {told.family}", f"rule: {told.rule}", ""]
+    title = f"{told.title}, {told.remark}" if told.remark else told.title
+    lines = [f"{title}: {told.family}", f"rule: {told.rule}", ""]
     seeds = len(told.stories)
     done = (
         f"{told.steps:,} steps" if told.steps == told.total_steps else f"{told.steps:,} of {told.total_steps:,} steps"
@@ -37,7 +38,8 @@ def _never_changed(told: Explanation) -> str:
     if not weights:
         return "No step has been taken yet."
     values = f"λ = {weights[0]:.3g}" if len(weights) == 1 else f"λ between {weights[0]:.3g} and {weights[-1]:.3g}"
-    given = _quoted(told.stories[0].phases[0].reasons)
+    reasons = [reason for reason in told.stories[0].phases[0].reasons if reason.kind != "constant"]
+    given = _quoted(reasons) if reasons else ""
     return (
         f"The rule never changed its mind: one branch throughout, and λ never moved by {NOTABLE_CHANGE:g} ({values})."
         f" On this training it was a constant{f'; {given}' if given else ''}."

@@ -1,4 +1,4 @@
-"""What is to be analysed: a finished search's best rule, or the set-up of a file or recipe under a constant."""
+"""What is to be analysed: what a finished search recommends, or the set-up of a file or recipe under a constant."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from search.config import SearchConfig, load_config
 from search.errors import SearchError
 from search.launch import Launch
 from search.recipes import recipe_names
+from search.recommended_training import recommended_training
 from search.store import SearchStore, searches_in
 from trainables.config import PolicySettings, TrialSettings
 from trainables.suggestion import apply_suggestion
@@ -81,16 +82,19 @@ def _of_search(store: SearchStore, overrides: Sequence[str], launch: Launch) -> 
             f"the search {store.name!r} must have finished with a result before its best rule is analysed, but it is"
             f" {search.status}; go on with it: {next_command('resume', store.name, launch)}"
         )
-    config, best = store.config(), search.finished[0]
+    found = recommended_training(store, search)
+    assert found is not None  # it has finished with a result
+    config, best = store.config(), found.recommended
     own = {f"{best.family}.{name}": value for name, value in best.parameters.items()}
+    named = best.title if best.trial is None else f"trial {best.trial}"
     return Subject(
         config=config,
         trial=apply_suggestion(
             config.base_trial(), {"family": best.family, "student": best.student, **own, **best.shared}
         ),
-        number=best.number,
+        number=best.trial,
         foundation=search.foundation,
-        words=f"the best trial of the search {store.name}, number {best.number}",
+        words=f"{named} of the search {store.name}, {found.words}",
     )
 
 

@@ -7,6 +7,7 @@ from search.analysis.subject import find_subject
 from search.errors import SearchError
 from search.records import SearchRecord, TrialRecord
 from search.store import SearchStore
+from tests.search.evidence_record import around, confirmation, constant, rule
 from tests.search.tiny import QuietListener, tiny_config
 from trainables.probes import ProbeSettings
 from trainables.records import TrialHistory
@@ -55,6 +56,41 @@ def test_a_search_comes_before_its_recipe_and_brings_its_best_trials_settings(se
     assert subject.trial.policy.parameters == {"balance": 0.5}
     assert (subject.trial.training.learning_rate, subject.trial.temperature) == (0.02, 2.0)
     assert subject.trial.training.epochs == 6
+
+
+def confirmed(*constants):
+    """A confirmation in which the best constant beats the search's best rule; constants are (λ, trial)."""
+    balance = rule("norm_balance").model_copy(update={"trial": 2})
+    finalists = [constant(weight).model_copy(update={"trial": trial}) for weight, trial in constants]
+    scores = [(finalist, around(0.9, 0.1, -0.1, 0.2)) for finalist in finalists]
+    return confirmation([(balance, around(0.7, 0.2, -0.1, 0.1)), *scores])
+
+
+def test_a_confirmed_search_is_analysed_by_what_its_confirmation_recommends(searched, launch, monkeypatch):
+    searched()
+    monkeypatch.setattr("search.recommended_training.read_confirmation", lambda _: confirmed((0.9, 1)))
+    subject = find_subject("digits-quick", launch)
+    assert (subject.number, subject.trial.policy.family) == (1, "fixed")
+    assert subject.trial.policy.parameters == {"weight": 0.9}
+    assert subject.words == "trial 1 of the search digits-quick, confirmed; the search alone had trial 2 first"
+
+
+def test_a_confirmed_constant_that_no_trial_had_is_analysed_with_its_own_settings(searched, launch, monkeypatch):
+    searched()
+    monkeypatch.setattr("search.recommended_training.read_confirmation", lambda _: confirmed((0.4, None)))
+    subject = find_subject("digits-quick", launch)
+    assert (subject.number, subject.trial.policy.parameters) == (None, {"weight": 0.4})
+    assert subject.trial.training.learning_rate == 0.01
+    assert subject.words.startswith("λ = 0.4 of the search digits-quick, confirmed")
+
+
+def test_a_confirmation_that_is_not_finished_recommends_nothing(searched, launch, monkeypatch):
+    searched()
+    record = confirmed((0.9, 1))
+    begun = record.model_copy(update={"results": record.results[:-1], "complete": False})
+    monkeypatch.setattr("search.recommended_training.read_confirmation", lambda _: begun)
+    subject = find_subject("digits-quick", launch)
+    assert subject.words == "trial 2 of the search digits-quick, the best"
 
 
 def test_what_cannot_be_analysed_is_told(searched, launch):

@@ -12,6 +12,8 @@ from search.explain_source import Source, find_source
 from search.explain_wording import explanation_text
 from search.launch import Launch
 from search.phases import phases, spans
+from search.records import SearchRecord, TrialRecord
+from tests.search.evidence_record import around, confirmation, constant, rule
 from trainables.decision_log import LogContext, StoredLog, write_decisions
 from trainables.errors import DataError
 from trainables.records import DecisionEntry, TracePoint, TrialHistory
@@ -191,6 +193,40 @@ def test_a_log_is_found_by_file_by_folder_and_by_its_trials_folder(tmp_path, lau
         assert source.history == TrialHistory(device="CPU")
         assert source.title == "0001-fixed-abc"
         assert source.figure == folder / "decisions"
+
+
+def test_a_search_is_explained_by_the_trial_that_it_recommends(launch, monkeypatch):
+    shared = {"status": "finished", "parameters": {}, "shared": {}, "rule": "", "complexity": 1}
+    search = SearchRecord(
+        name="x",
+        config={},
+        trials=tuple(
+            TrialRecord(trial_id=str(n), number=n, family=family, history=TrialHistory(score=score), **shared)
+            for n, family, score in ((1, "fixed", 0.8), (2, "norm_balance", 0.9))
+        ),
+    )
+    balance, weight = rule("norm_balance"), constant(0.9)
+    scores = {"rule": (balance, around(0.7, 0.2, -0.1)), "constant": (weight, around(0.9, 0.1, -0.1))}
+    log = log_of(entry(0, 0))
+    monkeypatch.setattr("search.explain_source.read_search", lambda _: search)
+    monkeypatch.setattr("search.explain_source.stored_decisions", lambda *_: log)
+
+    def title_of(run, **trials):
+        found = [
+            (finalist.model_copy(update={"trial": trials.get(role)}), told) for role, (finalist, told) in scores.items()
+        ]
+        record = confirmation(found) if trials else None
+        monkeypatch.setattr("search.recommended_training.read_confirmation", lambda _: record)
+        source = find_source(run, launch)
+        return explanation_text(explain(source.log, source.title, source.remark)).splitlines()[0]
+
+    assert title_of("x").startswith("trial 2 of x, the best:")
+    assert title_of("x", rule=2, constant=1).startswith("trial 1 of x, confirmed; the search alone had trial 2 first:")
+    assert title_of("x", rule=1, constant=2).startswith("trial 2 of x, confirmed:")
+    assert title_of("x", rule=2, constant=None).startswith(
+        "trial 2 of x, the best of the search; λ = 0.9 is confirmed, a constant that no trial had"
+    )
+    assert title_of("x/2", rule=2, constant=1).startswith("trial 2 of x:")
 
 
 def test_what_cannot_be_found_is_told_with_what_could_be(tmp_path, launch):
