@@ -107,7 +107,7 @@ def values_survive(policy: type[Policy]) -> None:
     """Whatever a search may try can be created, and says its values as they were given."""
     for values in settings(policy):
         kept = _created(policy, values).values()
-        _require({**kept, **values} == kept, f"created with {values}, it says {kept}")
+        _require({**kept, **values} == kept, f"created {_with(values)}, it says {kept}")
 
 
 @_clause
@@ -117,7 +117,7 @@ def rule_is_a_sentence(policy: type[Policy]) -> None:
         made = _created(policy, values)
         rule = made.rule()
         good = rule.startswith("λ") and rule.endswith(".") and "\n" not in rule and "nan" not in rule
-        _require(good, f"rule() must be one sentence from 'λ' to '.', but with {values} it is {rule!r}")
+        _require(good, f"rule() must be one sentence from 'λ' to '.', but {_with(values)} it is {rule!r}")
         count, most = made.complexity, len(made.parameters())
         least = min(1, most)
         good = isinstance(count, int) and least <= count <= most
@@ -146,7 +146,7 @@ def decisions_are_in_range(policy: type[BatchPolicy]) -> None:
                 decision = made.decide(observation)
                 good = isinstance(decision, Decision) and 0.0 <= decision.weight <= 1.0
                 good = good and math.isfinite(decision.scale) and decision.scale > 0.0 and bool(decision.reason)
-                _require(good, f"{decision} with {values} at {observation}")
+                _require(good, f"{decision} {_with(values)} at {observation}")
 
 
 @_clause
@@ -175,7 +175,7 @@ def training_resumes_exactly(policy: type[BatchPolicy]) -> None:
         state = json.loads(json.dumps(first.state_dict(), allow_nan=False))
         second.load_state_dict(state)
         _require(second.state_dict() == state, "a state that was loaded differs from the one that was saved")
-        _same(_decide(second, stream[31:]), expected[31:], f"after a resume with {values}")
+        _same(_decide(second, stream[31:]), expected[31:], f"after a resume {_with(values)}")
         after = unmeasured(stream[-1])
         _same([second.decide(after)], [whole.decide(after)], "without a measurement after a resume")
 
@@ -186,7 +186,7 @@ def instances_are_independent(policy: type[BatchPolicy]) -> None:
     stream = wandering_stream()
     for values in settings(policy):
         first, second = _created(policy, values), _created(policy, values)
-        _same(_decide(first, stream), _decide(second, stream), f"in a second training with {values}")
+        _same(_decide(first, stream), _decide(second, stream), f"in a second training {_with(values)}")
 
 
 @_clause
@@ -199,7 +199,7 @@ def needs_suffice(policy: type[BatchPolicy]) -> None:
         _same(
             _decide(blind, asked_for),
             _decide(seeing, stream),
-            f"without what `needs` = {sorted(blind.needs)} and `measures_at` do not ask for, with {values}",
+            f"without what `needs` = {sorted(blind.needs)} and `measures_at` do not ask for, {_with(values)}",
         )
         if blind.needs <= {"progress"}:
             asked = [step for step in range(100) if blind.measures_at(step)]
@@ -221,7 +221,7 @@ def weights_are_in_range(policy: type[SamplePolicy]) -> None:
         outside = ~((weights >= 0.0) & (weights <= 1.0))
         if outside.any():
             at = int(outside.nonzero()[0, 0])
-            _fail(f"λ = {weights[at]} with {values} at {part_of(samples, slice(at, at + 1))}")
+            _fail(f"λ = {weights[at]} {_with(values)} at {part_of(samples, slice(at, at + 1))}")
         for before, after in zip(untouched[2:], samples[2:], strict=True):
             _require(torch.equal(before, after), "the observation's tensors were written to")
 
@@ -237,7 +237,7 @@ def samples_are_weighed_alone(policy: type[SamplePolicy]) -> None:
             alone = made.weights(part_of(samples, slice(at, at + 1)))
             _require(
                 abs(float(alone[0]) - float(together[at])) <= _TOLERANCE,
-                f"λ is {float(together[at])} in a batch and {float(alone[0])} alone, with {values}",
+                f"λ is {float(together[at])} in a batch and {float(alone[0])} alone, {_with(values)}",
             )
 
 
@@ -250,7 +250,7 @@ def progress_is_declared(policy: type[SamplePolicy]) -> None:
         made = _created_sample(policy, values)
         first = made.weights(sample_batch(0.0, 0))
         other = sample_batch(0.0 if "progress" in made.needs else 1.0, 900)
-        _require(torch.equal(first, made.weights(other)), f"λ depends on the step, with {values}")
+        _require(torch.equal(first, made.weights(other)), f"λ depends on the step, {_with(values)}")
         _require(made.state_dict() == {}, "a rule of sample scope keeps no state")
 
 
@@ -276,6 +276,11 @@ def _created(policy: type[Any], values: dict[str, Value]) -> Any:
     if "measure_every" in policy.parameters():
         values = {"measure_every": 1, **values}
     return policy.from_parameters(values)
+
+
+def _with(values: dict[str, Value]) -> str:
+    """`with threshold=0.3`, or `with its defaults`."""
+    return "with " + (", ".join(f"{name}={value!r}" for name, value in values.items()) or "its defaults")
 
 
 def _created_sample(policy: type[SamplePolicy], values: dict[str, Value]) -> SamplePolicy:

@@ -297,15 +297,13 @@ def analyze(
 @_places
 def status(name: str, address: str | None, as_json: bool, **places: Any) -> None:
     """How far a search is."""
-    from search.status import search_status
+    from search.status import search_status, status_lines
 
     state = search_status(name, _launch(places), address)
     if as_json:
         click.echo(json.dumps(state, indent=2))
         return
-    for key, value in state.items():
-        if value is not None:
-            click.echo(f"{key.replace('_', ' ')}: {value}")
+    click.echo("\n".join(status_lines(state)))
 
 
 @cli.command()

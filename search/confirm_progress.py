@@ -16,7 +16,7 @@ from rich.text import Text
 
 from search.confirmation import ConfirmationRecord, SeedResult
 from search.progress import TerminalListener
-from search.wording import duration
+from search.wording import time_left
 from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
@@ -70,9 +70,8 @@ class ConfirmationBoard:
 
     def line(self) -> str:
         """The state in one line."""
-        left = self.seconds_left()
-        parts = [f"{self.done.total()}/{self.total} trainings done"]
-        return ", ".join(parts if left is None else [*parts, f"about {duration(left)} left"])
+        parts = f"{self.done.total()}/{self.total} trainings done", time_left(self.seconds_left())
+        return ", ".join(part for part in parts if part)
 
 
 class ConfirmationProgress:

@@ -18,7 +18,7 @@ from search.racing import planned_trainings, race_in_words
 from search.records import ENDED, SearchRecord, TrialRecord
 from search.scale import Scale
 from search.teacher_remark import teacher_remark
-from search.wording import count, duration, percent
+from search.wording import count, percent, time_left
 from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
@@ -140,7 +140,6 @@ class Board:
 
     def line(self) -> str:
         """The state in one line."""
-        left = self.seconds_left()
         best = self.best()
         parts = [f"{self.ended}/{self.config.total_trials} trials done", f"{self.count('running')} running"]
         if out := self.count("eliminated"):
@@ -149,8 +148,8 @@ class Board:
             parts.append(f"{failed} failed")
         if best and best.score is not None:
             parts.append(f"best so far {self.scale.value(best.score)} ({best.family})")
-        if left is not None:
-            parts.append(f"about {duration(left)} left")
+        if left := time_left(self.seconds_left()):
+            parts.append(left)
         return ", ".join(parts)
 
 
@@ -206,7 +205,8 @@ class TerminalListener:
         self.stage(f"teacher's accuracy on the validation pictures: {percent(search.teacher_accuracy)}")
         if remark := teacher_remark(search):
             self._line(remark, style="yellow")
-        self.stage(f"{config.total_trials} trials of {config.replicates} seed(s), {self.board.ended} already done")
+        trials = f"{count(config.total_trials, 'trial')} of {count(config.replicates, 'seed')}"
+        self.stage(f"{trials}, {self.board.ended} already done")
         if len(config.heats) > 1:
             self.stage(race_in_words(config.heats, config.trials_per_family))
         if self.console.is_terminal:

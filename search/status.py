@@ -8,7 +8,9 @@ from search.config import SearchConfig
 from search.confirm_store import read_confirmation, units_of
 from search.launch import Launch
 from search.records import ENDED, TrialRecord
+from search.scale import Scale
 from search.store import SearchStore
+from trainables.objective import Objective
 
 _UNFINISHED = {True: "running", False: "interrupted", None: "unfinished"}
 
@@ -40,6 +42,20 @@ def search_status(name: str, launch: Launch, address: str | None) -> dict[str, A
     return {"name": name, **state, "storage": job.metadata.get(STORAGE)}
 
 
+def status_lines(state: dict[str, Any]) -> list[str]:
+    """What `search_status` says, for people: `best score: 86.00 %`."""
+    lines, shown = [], dict(state)
+    if shown.get("objective") is not None:
+        scale = Scale(Objective(name=shown["objective"], direction=shown.pop("direction")))
+        shown["objective"] = scale.title
+        if shown["best_score"] is not None:
+            shown["best_score"] = scale.value(shown["best_score"])
+    for key, value in shown.items():
+        if value is not None:
+            lines.append(f"{key.replace('_', ' ')}: {value}")
+    return lines
+
+
 def _stored(store: SearchStore) -> dict[str, Any]:
     header = store.read_header()
     from search.trials import read_search  # takes Tune, which a name that is not known need not wait for
@@ -60,6 +76,8 @@ def _stored(store: SearchStore) -> dict[str, Any]:
         "failed": ended["failed"],
         "running": running,
         "pending": config.total_trials - sum(ended.values()) - running,
+        "objective": config.objective,
+        "direction": config.direction,
         "best_score": best.score if best else None,
         "best_family": best.family if best else None,
         "best_rule": best.rule if best else None,

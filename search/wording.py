@@ -50,6 +50,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min"
 
 
+def time_left(seconds: float | None) -> str:
+    """`about 48 s left`; empty where it is not known, or less than a second and as good as none."""
+    return "" if seconds is None or not seconds >= 1 else f"about {duration(seconds)} left"
+
+
 def sentence_case(text: str) -> str:
     """The first letter capital, unless it is Greek: λ stays λ."""
     return text if text.startswith("λ") else text[:1].upper() + text[1:]

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from search.progress import TerminalListener
-from search.wording import duration
+from search.wording import time_left
 from trainables.probes import ProbeRecord
 from trainables.teacher import TeacherProgress
 
@@ -38,8 +38,8 @@ class AnalysisProgress:
         if not self._console.is_terminal:
             if time.monotonic() - self._last_line >= _PLAIN_SECONDS:
                 self._last_line = time.monotonic()
-                left = (time.monotonic() - self._began) / done * (total - done)
-                self._preparation.stage(f"{done}/{total} probes, about {duration(left)} left")
+                left = time_left((time.monotonic() - self._began) / done * (total - done))
+                self._preparation.stage(", ".join(part for part in (f"{done}/{total} probes", left) if part))
             return
         if self._bar is None:
             self._bar = Progress(

@@ -12,6 +12,7 @@ from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.problems import explain
 from search.tracking.projection import Projection, ReadDecisions
 from search.tracking.uri import without_password
+from search.wording import count, duration
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,8 @@ class TrackingReport:
             return f"MLflow is not up to date: {self.error or 'the time was up before everything was written'}"
         if not self.runs:
             return "MLflow was up to date already"
-        return f"MLflow is up to date: {self.runs} runs and {self.points:,} points written in {self.seconds:.1f} s"
+        written = f"{count(self.runs, 'run')} and {count(self.points, 'point')} written in {duration(self.seconds)}"
+        return f"MLflow is up to date: {written}"
 
 
 def sync(

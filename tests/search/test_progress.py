@@ -61,9 +61,18 @@ def test_news_of_a_trial_replaces_what_was_known_of_it(board):
     assert "70.00 %" in console.file.getvalue()  # the median of 0.8 and 0.6
 
 
-def test_the_line_says_what_matters(board):
-    line = board.line()
-    assert "3/8 trials done, 1 running, 1 failed, best so far 90.00 % (norm_balance), about" in line
+def test_the_line_says_what_matters(board, monkeypatch):
+    state = "3/8 trials done, 1 running, 1 failed, best so far 90.00 % (norm_balance)"
+    monkeypatch.setattr("search.progress.time.monotonic", lambda: board.began + 30)
+    assert board.line() == f"{state}, about 50 s left"
+    monkeypatch.setattr("search.progress.time.monotonic", lambda: board.began + 0.01)
+    assert board.line() == state
+
+
+def test_a_finished_search_has_no_time_left(board):
+    for number in range(4, 9):
+        board.update(trial(number, "fixed" if number % 2 else "norm_balance", "finished", 0.7))
+    assert board.line() == "8/8 trials done, 0 running, 1 failed, best so far 90.00 % (norm_balance)"
 
 
 def test_the_time_left_follows_the_pace_of_this_run_alone(board, monkeypatch):

@@ -18,7 +18,7 @@ import pytest
 
 from search.errors import TrackingError
 from search.records import TrialRecord
-from search.tracking import LiveProjection, MLflowProcess, experiment_url, sync
+from search.tracking import LiveProjection, MLflowProcess, TrackingReport, experiment_url, sync
 from search.tracking.series import MAX_POINTS, outcome_points, thin, trial_points
 from search.tracking.store import open_client
 from search.tracking.wording import run_name, search_tags, trial_tags
@@ -323,6 +323,11 @@ def test_a_store_that_hangs_costs_the_search_nothing() -> None:
     assert not report.complete
     assert str(report) == "MLflow is not up to date: the time was up before everything was written"
     assert not psutil.pid_exists(process.pid)
+
+
+def test_what_was_written_is_counted_in_words() -> None:
+    report = TrackingReport(runs=1, points=1200, seconds=65.0, complete=True)
+    assert str(report) == "MLflow is up to date: 1 run and 1,200 points written in 1 min 5 s"
 
 
 def test_nothing_is_lost_or_doubled_when_the_server_fails(uri: str, tmp_path: pathlib.Path) -> None:

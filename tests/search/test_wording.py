@@ -1,6 +1,6 @@
 import pytest
 
-from search.wording import count, duration, number, percent, points
+from search.wording import count, duration, number, percent, points, time_left
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,13 @@ def test_percent(score, text):
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(48, "about 48 s left"), (1, "about 1.0 s left"), (0.99, ""), (0.0, ""), (None, "")]
+)
+def test_what_is_left_is_told_while_it_is_worth_it(seconds, text):
+    assert time_left(seconds) == text
 
 
 def test_counts_agree_with_their_noun():
