@@ -74,4 +74,7 @@ def _remedy(search: SearchRecord) -> str:
             "See that `teacher.checkpoint` names the data's classes in their order and was trained on pictures"
             " normalised alike, or give another one."
         )
-    return "Train it longer (`teacher.training.epochs`), or give a trained one (`teacher.checkpoint`)."
+    return (
+        "Train it longer (`teacher.training.epochs`), or give a trained one (`teacher.checkpoint`), in a search of"
+        " another name."
+    )
