@@ -240,9 +240,11 @@ def explain(trial: str, as_json: bool, **places: Any) -> None:
 @cli.command()
 @click.argument("source", default="digits-quick")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting of a file or recipe.")
-@click.option("--policy", "policy_file", metavar="POLICY.json", help="The rule in training [the search's best, or λ].")
+@click.option(
+    "--policy", "policy_file", metavar="POLICY.json", help="The rule in training [the search's, or a constant]."
+)
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(1, 1000), help="Trainings.")
-@click.option("--probes", default=20, show_default=True, help="Places along each at which every λ is tried.")
+@click.option("--probes", type=int, help="Places along each at which every λ is tried [one for 10 steps, 5 to 20].")
 @click.option("--pictures", default=500, show_default=True, help="Held-out pictures to measure the losses on.")
 @click.option("--horizons", default="1,5,20", show_default=True, help="After how many steps of a λ they are measured.")
 @_places
@@ -251,7 +253,7 @@ def analyze(
     overrides: tuple[str, ...],
     policy_file: str | None,
     seeds: int,
-    probes: int,
+    probes: int | None,
     pictures: int,
     horizons: str,
     **places: Any,
@@ -260,6 +262,9 @@ def analyze(
 
     SOURCE is a finished search's name (the training that it recommends: confirmed, else the best trial's), a search
     file (.toml) or a recipe's name (its set-up under the first of its `baselines`).
+
+    A probe costs as much as some hundred steps of training, and there are up to 20 for each seed, so this may take
+    longer than the search did; the first probe tells how long.
     """
     from rich.console import Console
 

@@ -26,11 +26,15 @@ STEP_KINDS: tuple[StepKind, ...] = ("optimizer", "plain", "fixed_length")
 _NUMBERS = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
 
 
+_MOST_PROBES, _FEWEST_PROBES = 20, 5
+_STEPS_A_PROBE = 10
+
+
 class ProbeSettings(Settings):
     """Where and how virtual steps are taken."""
 
-    probes: int = Field(20, ge=1, le=1000)
-    """Places along the training, evenly spread, as many as there are steps at most."""
+    probes: int | None = Field(None, ge=1, le=1000)
+    """Places along the training, evenly spread, as many as there are steps at most; None for what `places` says."""
     weights: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=3)] = tuple(
         i / 10 for i in range(11)
     )
@@ -39,6 +43,15 @@ class ProbeSettings(Settings):
     """After how many steps at a λ, on the batches to come, the held-out losses are measured; ascending, 1 the first."""
     pictures: int = Field(500, ge=10)
     """Held-out pictures, drawn at random once for all seeds from the validation pictures; all if there are fewer."""
+
+    def places(self, steps: int) -> int:
+        """How many places a training of so many steps has.
+
+        Unless `probes` says otherwise: one for ten steps, 5 at least and 20 at most. A probe costs as much as some
+        hundred steps, so that many of them along few steps cost far more than they can tell.
+        """
+        usual = min(_MOST_PROBES, max(_FEWEST_PROBES, steps // _STEPS_A_PROBE))
+        return min(self.probes or usual, steps)
 
     @pydantic.field_validator("weights", "horizons")
     @classmethod

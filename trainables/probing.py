@@ -62,7 +62,7 @@ def probe_training(
 
 def probe_replicate(replicate: Replicate, probing: ProbeSettings) -> Iterator[ProbeRecord]:
     """As `probe_training`, for a replicate that has seen no epoch yet."""
-    places = frozenset(spread_evenly(replicate.total_steps, probing.probes))
+    places = frozenset(spread_evenly(replicate.total_steps, probing.places(replicate.total_steps)))
     prober = Prober(replicate, probing)
     for epoch in range(replicate.settings.training.epochs):
         steps = replicate.train_epoch(frozenset())

@@ -34,7 +34,13 @@ class AnalysisProgress:
         self._preparation.teacher(progress)
 
     def probe(self, probe: ProbeRecord, done: int, total: int) -> None:
-        """Move the bar."""
+        """Move the bar; the first probe tells how long all will take."""
+        if done == 1 < total:
+            took = time.monotonic() - self._began
+            self._preparation.stage(
+                f"a probe takes {duration(took)} here, so all {total} about {duration(took * total)}; fewer with"
+                " --probes or --seeds, shorter with --horizons 1"
+            )
         if not self._console.is_terminal:
             if time.monotonic() - self._last_line >= _PLAIN_SECONDS:
                 self._last_line = time.monotonic()

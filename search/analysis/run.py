@@ -13,6 +13,7 @@ from search.analysis.subject import Subject
 from search.errors import SearchError
 from search.launch import Launch
 from search.preparation import PreparationListener, load_checked, teach
+from search.wording import count
 from trainables.device import select_compute
 from trainables.probes import ProbeRecord, ProbeSettings
 from trainables.probing import probe_training
@@ -23,7 +24,7 @@ class AnalysisListener(PreparationListener, Protocol):
     """Who follows an analysis."""
 
     def probe(self, probe: ProbeRecord, done: int, total: int) -> None:
-        """A place has been looked at; `total` may turn out lower where a training has few steps."""
+        """A place has been looked at."""
 
 
 def analyze(
@@ -47,14 +48,18 @@ def analyze(
         )
     data = DeviceAssets(prepared.assets, compute)
     chosen = tuple(range(config.seed, config.seed + seeds))
-    total, probes, began = seeds * probing.probes, list[ProbeRecord](), time.monotonic()
-    listener.stage(f"training under {seeds} seeds, with {probing.probes} probes along each")
+    steps = len(dataset.train) // min(trial.training.batch_size, len(dataset.train)) * trial.training.epochs
+    probing = probing.model_copy(update={"probes": probing.places(steps)})
+    total, probes, began = seeds * probing.places(steps), list[ProbeRecord](), time.monotonic()
+    listener.stage(
+        f"training under {count(seeds, 'seed')} for {count(steps, 'step')} each, with {count(total, 'probe')}: each"
+        f" takes up to {count(len(probing.weights) * probing.horizons[-1], 'virtual step')}"
+    )
     for seed in chosen:
         for probe in probe_training(trial, seed, data, probing):
             probes.append(probe)
             listener.probe(probe, len(probes), total)
     policy = create_policy(trial.policy.family, dict(trial.policy.parameters))
-    steps = len(dataset.train) // min(trial.training.batch_size, len(dataset.train)) * trial.training.epochs
     return AnalysisRecord(
         name=config.name,
         trial=subject.number,

@@ -6,11 +6,11 @@ from search.errors import SearchError
 from trainables.probes import ProbeSettings
 
 
-def probe_settings(*, probes: int, pictures: int, horizons: str) -> ProbeSettings:
+def probe_settings(*, probes: int | None, pictures: int, horizons: str) -> ProbeSettings:
     """Checked settings.
 
     Args:
-        probes: places along a training.
+        probes: places along a training; None for as many as suit its length.
         pictures: held-out ones.
         horizons: whole numbers of steps, apart by commas.
 

@@ -125,6 +125,18 @@ def test_probes_near_the_end_leave_out_what_they_do_not_reach(settings, data):
     assert list(last.horizons) == [1]
 
 
+@pytest.mark.parametrize(("steps", "places"), [(3, 3), (40, 5), (120, 12), (300, 20), (100_000, 20)])
+def test_a_short_training_has_fewer_probes_unless_their_number_is_given(steps, places):
+    assert ProbeSettings().places(steps) == places
+    assert ProbeSettings(probes=30).places(steps) == min(30, steps)
+
+
+def test_a_training_is_looked_at_as_often_as_its_length_allows(settings, data):
+    replicate = replicate_of(settings, data)
+    probing = PROBING.model_copy(update={"probes": None, "horizons": (1,)})
+    assert len(list(probe_replicate(replicate, probing))) == probing.places(replicate.total_steps) > 1
+
+
 def test_batches_ahead_are_those_that_are_trained_on(settings, data):
     replicate = replicate_of(settings, data)
     prober = Prober(replicate, PROBING)
