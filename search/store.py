@@ -23,6 +23,7 @@ from search.errors import SearchError
 from search.files import replace_in
 from search.launch import Launch
 from search.records import SearchRecord
+from search.search_lock import SearchLock
 from search.snapshots import latest_state
 from search.tracking.uri import without_password
 
@@ -30,6 +31,7 @@ SEARCH_FILE = "search.json"
 _SNAPSHOT = "experiment_state-"
 _TRIAL_FOLDER = re.compile(r"\d{4,}-")
 _ELSEWHERE = " If it lies elsewhere, name that place with `--output` or `--storage`."
+_SECONDS_TO_LET_GO = 2.0  # who only looks whether somebody holds a search holds it for a moment
 _FORMAT = 1
 _HEADER = (
     "name",
@@ -73,12 +75,13 @@ class SearchStore:
         Raises:
             SearchError: somebody runs it already.
         """
-        lock = self._lock()
-        if lock is None:
+        folder = self.local_folder
+        if folder is None:
             yield
             return
+        lock = SearchLock(folder)
         try:
-            lock.acquire(timeout=2)  # `is_running` may hold it for a moment
+            lock.acquire(_SECONDS_TO_LET_GO)
         except filelock.Timeout as error:
             raise SearchError(
                 f"the search {self.name!r} is running already, from here or from another machine that shares"
@@ -92,21 +95,8 @@ class SearchStore:
 
     def is_running(self) -> bool | None:
         """Whether somebody holds the search; None where that cannot be told."""
-        lock = self._lock()
-        if lock is None:
-            return None
-        try:
-            with lock.acquire(timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
-
-    def _lock(self) -> filelock.FileLock | None:
         folder = self.local_folder
-        if folder is None:
-            return None
-        folder.mkdir(parents=True, exist_ok=True)
-        return filelock.FileLock(folder / ".lock")
+        return None if folder is None else SearchLock(folder).is_held()
 
     def exists(self) -> bool:
         """Whether the search has begun."""

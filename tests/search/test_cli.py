@@ -127,6 +127,7 @@ name = "mlp"
     code, out, err = run("run", str(search))
     assert code == 2, out + err
     assert all(word in err for word in expected), err
+    assert not (tmp_path / "runs" / "mine").exists()  # nothing is left of a search that has not begun
     assert "Traceback" not in out + err
 
 
