@@ -14,6 +14,10 @@ from policies.registry import create_policy, policy_class
 
 FORMAT = "kd-policy"
 VERSION = 1
+_EXPECTED = (
+    f'Expected is a JSON object with "format": "{FORMAT}", as a search leaves it: runs/NAME/report/policy.json, or'
+    " runs/NAME/champion/policy.json once it is confirmed."
+)
 _KNOWN = ("format", "version", "family", "origin", "parameters", "rule", "temperature", "training", "evidence")
 
 
@@ -56,9 +60,12 @@ def read_document(path: str | pathlib.Path, policies: Iterable[type[Policy]] = (
     except OSError as error:
         raise PolicyError(f"cannot read the policy file {str(path)!r}: {error.strerror or error}.") from error
     except ValueError as error:
-        raise PolicyError(f"{str(path)!r} is not valid JSON: {error}.") from error
+        raise PolicyError(
+            f"{str(path)!r} is no policy file, since it is not valid JSON: {error}. {_EXPECTED}"
+        ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise PolicyError(f'{str(path)!r} is no policy file: it must be a JSON object with "format": "{FORMAT}".')
+        found = f"its `format` is {document.get('format')!r}" if isinstance(document, dict) else "it holds no object"
+        raise PolicyError(f"{str(path)!r} is no policy file, since {found}. {_EXPECTED}")
     if document.get("version") != VERSION:
         raise PolicyError(
             f"{str(path)!r} has version {document.get('version')!r}, but this release reads version {VERSION};"

@@ -30,7 +30,7 @@ def write(tmp_path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "other"}, "no policy file"),
+        ({"format": "other"}, r"no policy file, since its `format` is 'other'\. Expected is .*/report/policy\.json"),
         ({"version": 9}, "version 9.*reads version 1"),
         ({"family": "fxed"}, "Did you mean 'fixed'"),
         ({"family": ...}, "must have `family`"),
@@ -51,6 +51,12 @@ def test_missing_and_broken_files_are_told_clearly(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(PolicyError, match="not valid JSON"):
         load_policy(tmp_path / "broken.json")
+    (tmp_path / "search.toml").write_text('name = "shapes"\n')  # which is what one has in hand
+    with pytest.raises(PolicyError, match=r"search\.toml' is no policy file.*not valid JSON.*/report/policy\.json"):
+        load_policy(tmp_path / "search.toml")
+    (tmp_path / "list.json").write_text("[1]")
+    with pytest.raises(PolicyError, match="since it holds no object"):
+        load_policy(tmp_path / "list.json")
 
 
 def test_the_public_surface_is_what_all_says():
