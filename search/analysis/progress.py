@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from search.progress import TerminalListener
-from search.wording import time_left
+from search.wording import duration, time_left
 from trainables.probes import ProbeRecord
 from trainables.teacher import TeacherProgress
 
