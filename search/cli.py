@@ -619,7 +619,10 @@ def _read(name: str, launch: Launch) -> SearchRecord:
     store.read_header()
     from search.trials import read_search  # takes Tune, which a name that is not known need not wait for
 
-    return read_search(store)
+    record = read_search(store)
+    if record.status == "running" and store.is_running() is False:
+        return record.model_copy(update={"status": "stopped"})  # who was killed could not say so
+    return record
 
 
 def _show(record: SearchRecord, launch: Launch, page: pathlib.Path) -> None:

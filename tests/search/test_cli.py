@@ -13,7 +13,10 @@ from PIL import Image
 
 from policies import FAMILIES
 from search import cli
-from tests.search.tiny import TINY
+from search.launch import Launch
+from search.records import SearchRecord
+from search.store import SearchStore
+from tests.search.tiny import TINY, tiny_config
 
 HEAVY = ("torch", "ray", "mlflow", "optuna", "matplotlib", "sklearn")
 
@@ -153,6 +156,20 @@ def test_a_page_is_not_announced_where_somebody_else_answers(others, run):
     assert code == 2
     assert "`--host` 'no-such-host.invalid'" in err
     assert run("ui", "--port", "70000")[0] == 2
+
+
+def test_a_search_whose_driver_was_killed_is_reported_as_stopped(run, tmp_path):
+    store = SearchStore(str(tmp_path / "out"), "tiny")
+    record = SearchRecord(name="tiny", config=tiny_config().model_dump(mode="json"), status="running")
+    places = {"address": None, "tracking_uri": "", "experiment": "e", "cache": tmp_path, "data_root": tmp_path}
+    store.write_header(record, Launch(output=tmp_path / "out", storage=store.storage, **places))
+    code, out, err = run("report", "tiny", "--output", store.storage)
+    words = " ".join(out.split())
+    assert code == 0, err
+    assert "The search was stopped with 8 trials to go" in words
+    assert f"kd-search resume tiny --output {store.storage}" in out
+    with store.locked():
+        assert "kd-search resume" not in run("report", "tiny", "--output", store.storage)[1]
 
 
 def test_an_unknown_option_is_a_usage_error(run):
