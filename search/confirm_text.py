@@ -12,7 +12,7 @@ from rich.text import Text
 from search.confirm_store import Unit
 from search.confirmation import ConfirmationRecord
 from search.evidence import Comparison, PairedTest, compare, judge_confirmation
-from search.evidence.naming import title
+from search.evidence.naming import interval_cell, title
 from search.scale import Scale
 from search.wording import count
 
@@ -58,5 +58,4 @@ def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | Non
 def _versus(scale: Scale, test: PairedTest | None) -> tuple[str, str]:
     if test is None:
         return "–", "–"
-    interval = "–" if test.low is None or test.high is None else scale.interval(test.low, test.high)
-    return scale.difference(test.mean), interval
+    return scale.difference(test.mean), interval_cell(scale, test)

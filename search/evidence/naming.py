@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from search.confirmation import ConfirmationRecord, Finalist
 from search.evidence.paired import PairedTest
 from search.scale import Scale
-from search.wording import family_title, number
+from search.wording import count, family_title, number
+
+
+class Uncertain(Protocol):
+    """A paired difference with the 95 % interval of its mean."""
+
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def too_few_seeds(self) -> bool: ...
+
 
 _SHARED = {"learning_rate": "learning rate", "temperature": "temperature"}
 
@@ -48,6 +62,20 @@ def p_text(p_value: float) -> str:
 def with_interval(record: ConfirmationRecord, test: PairedTest) -> str:
     """`+1.20 points (95 % interval +0.80 to +1.60)`."""
     scale = Scale(record.objective)
-    if test.low is None or test.high is None:
-        return f"{scale.margin(test.mean)} (noise not known)"
-    return f"{scale.margin(test.mean)} (95 % interval {scale.interval(test.low, test.high)})"
+    return f"{scale.margin(test.mean)} ({interval_in_words(scale, test, len(test.seeds))})"
+
+
+def interval_in_words(scale: Scale, difference: Uncertain, seeds: int) -> str:
+    """`95 % interval +0.80 to +1.60`, or why there is none: `2 seeds are too few to tell`."""
+    if difference.low is None or difference.high is None:
+        return "noise not known"
+    if difference.too_few_seeds:
+        return f"{count(seeds, 'seed')} are too few to tell"
+    return f"95 % interval {scale.interval(difference.low, difference.high)}"
+
+
+def interval_cell(scale: Scale, difference: Uncertain, unknown: str = "–") -> str:
+    """The same for a table whose column is called so: `+0.80 to +1.60` or `too few seeds`."""
+    if difference.low is None or difference.high is None:
+        return unknown
+    return "too few seeds" if difference.too_few_seeds else scale.interval(difference.low, difference.high)

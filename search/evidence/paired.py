@@ -38,6 +38,9 @@ class PairedTest(Settings):
     """Two-sided: how often a difference this large would come from seeds alone."""
     effect_size: float | None
     """Cohen's d_z: `mean` in deviations (Lakens 2013, doi 10.3389/fpsyg.2013.00863, eq. 6)."""
+    too_few_seeds: bool = False
+    """Whether the interval reaches further from the mean than all these scores lie apart, so that no difference among
+    them could have been told: it speaks of the number of seeds, not of the finalists."""
 
     @property
     def p_ahead(self) -> float | None:
@@ -65,17 +68,20 @@ def paired_test(ours: Mapping[int, float], theirs: Mapping[int, float], resoluti
         return None
     differences = [ours[seed] - theirs[seed] for seed in seeds]
     mean, freedom = statistics.fmean(differences), len(seeds) - 1
-    deviation = max(spread(differences) or 0.0, resolution) if freedom else 0.0
+    seen = spread(differences) or 0.0
+    deviation = max(seen, resolution) if freedom else 0.0
     if deviation < _ROUNDING:
         return PairedTest(seeds=seeds, mean=mean, deviation=None, low=None, high=None, p_value=None, effect_size=None)
     from scipy import special
 
     error = deviation / math.sqrt(len(seeds))
     half = float(special.stdtrit(freedom, (1.0 + CONFIDENCE) / 2.0)) * error
+    scores = [of[seed] for of in (ours, theirs) for seed in seeds]
     return PairedTest(
         seeds=seeds,
         mean=mean,
         deviation=deviation,
+        too_few_seeds=seen >= _ROUNDING and half > max(scores) - min(scores),
         low=mean - half,
         high=mean + half,
         p_value=float(2.0 * special.stdtr(freedom, -abs(mean) / error)),

@@ -159,7 +159,9 @@ def _nearest(record: ConfirmationRecord, comparison: Comparison, baseline: str) 
             f" ({p_text(claim.p_corrected)} after Holm's correction)."
         )
     parts.append(_other_constant(record, claim, row, baseline))
-    if claim.seeds_needed is not None:
+    if gain.too_few_seeds:
+        parts.append("Confirm again with more seeds: ten are a good number.")
+    elif claim.seeds_needed is not None:
         parts.append(f"A gain of that size, if it is real, would take about {claim.seeds_needed:,} seeds to show.")
     return _join(parts)
 

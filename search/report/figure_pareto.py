@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from search.evidence.naming import interval_in_words
 from search.objectives import COST_TITLES, Cost
 from search.pareto import Front, FrontPoint, cost_of, fronts
 from search.records import SearchRecord, TrialRecord
@@ -180,7 +181,7 @@ def gains_in_words(front: Front, cost: Cost, scale: Scale) -> tuple[str, ...]:
         if point.gain is None or point.gain.low is None or point.gain.high is None:
             sentences.append(f"{step}: {gain}, with unknown noise.")
         else:
-            interval = scale.interval(point.gain.low, point.gain.high)
-            clear = "" if point.gain.low > 0.0 else ", which seeds alone may explain"
-            sentences.append(f"{step}: {gain} (95 % interval {interval}){clear}.")
+            interval = interval_in_words(scale, point.gain, len(point.gain.seeds))
+            clear = "" if point.gain.low > 0.0 or point.gain.too_few_seeds else ", which seeds alone may explain"
+            sentences.append(f"{step}: {gain} ({interval}){clear}.")
     return tuple(sentences)

@@ -28,6 +28,8 @@ class RankedFinalist(FinalistRow):
             return "beats it"
         if self.difference is None or self.difference.low is None or self.difference.high is None:
             return "noise not known"
+        if self.difference.too_few_seeds:
+            return "too few seeds to tell"
         return "behind" if self.difference.high < 0.0 else "within noise"
 
 

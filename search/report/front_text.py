@@ -6,6 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from search.evidence.naming import interval_cell
 from search.objectives import COST_TITLES
 from search.pareto import Front, FrontPoint, fronts
 from search.records import SearchRecord
@@ -96,6 +97,4 @@ def _table(front: Front, scale: Scale, width: int) -> Table:
 def _interval(point: FrontPoint, scale: Scale) -> str:
     if point.gain is None:
         return ""
-    if point.gain.low is None or point.gain.high is None:
-        return "not known"
-    return scale.interval(point.gain.low, point.gain.high)
+    return interval_cell(scale, point.gain, "not known")

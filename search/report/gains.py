@@ -27,6 +27,8 @@ class Gain(Settings):
     low: float | None
     """Of the 95 % interval; None where the noise is not known. So is `high`."""
     high: float | None
+    too_few_seeds: bool
+    """Whether the interval is wider than can tell anything, as `search.evidence.paired.PairedTest` has it."""
     seeds: int
     where: str
     """On which pictures and seeds."""
@@ -111,6 +113,7 @@ def _gain(
         mean=test.mean,
         low=test.low,
         high=test.high,
+        too_few_seeds=test.too_few_seeds,
         seeds=len(test.seeds),
         where=where,
         note=note,

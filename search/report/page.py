@@ -9,7 +9,7 @@ import importlib.resources
 from typing import TYPE_CHECKING
 
 from search.commands import next_command
-from search.evidence.naming import title
+from search.evidence.naming import interval_cell, interval_in_words, title
 from search.report.answer import answer
 from search.report.cost import costs
 from search.report.finalist_table import ranked_finalists
@@ -100,9 +100,7 @@ def _tiles(source: ReportSource, gain: Gain | None) -> tuple[Tile, ...]:
         who = "The winner" if confirmed and confirmed.winner != confirmed.baseline else "The best rule"
         if confirmed and confirmed.winner == confirmed.baseline:
             who = "The nearest rule"
-        interval = "noise not known"
-        if gain.low is not None and gain.high is not None:
-            interval = f"95 % interval {source.scale.interval(gain.low, gain.high)}"
+        interval = interval_in_words(source.scale, gain, gain.seeds)
         tiles.append(
             Tile(
                 label=f"{who} against the best constant",
@@ -163,7 +161,13 @@ def _template() -> jinja2.Template:
     environment.filters.update(
         number=number, title=family_title, colour=_colour, unbroken=_unbroken, duration=duration, sentence=sentence_case
     )
-    environment.globals.update(constant_family=CONSTANT_FAMILY, count=count, shown=shown, shown_spread=shown_spread)
+    environment.globals.update(
+        constant_family=CONSTANT_FAMILY,
+        count=count,
+        shown=shown,
+        shown_spread=shown_spread,
+        interval_cell=interval_cell,
+    )
     return environment.from_string(_resource("templates/report.html.j2"))
 
 

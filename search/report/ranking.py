@@ -73,6 +73,8 @@ class PairedDifference(Settings):
     standard_error: float | None
     low: float | None
     high: float | None
+    too_few_seeds: bool = False
+    """As `search.evidence.paired.PairedTest` has it."""
 
     @property
     def clearly_ahead(self) -> bool:
@@ -190,4 +192,5 @@ def _paired(trial: TrialRecord, constant: TrialRecord, objective: Objective, res
         standard_error=None if deviation is None else deviation / math.sqrt(len(seeds)),
         low=test.low if test else None,
         high=test.high if test else None,
+        too_few_seeds=test is not None and test.too_few_seeds,
     )

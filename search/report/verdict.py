@@ -105,6 +105,8 @@ def _evidence_against(difference: PairedDifference, scale: Scale) -> str:
             f"The best score is {name}'s, {scale.margin(difference.mean)} from the constant, but with {seeds} nothing"
             " tells a lead from noise; search again with more replicates."
         )
+    if difference.too_few_seeds:
+        return f"The best score is {name}'s: {_margin(difference, scale)}. More replicates would tell."
     noise = "its lead cannot be told from the noise between seeds"
     return f"The best score is {name}'s, but {noise}: {_margin(difference, scale)}."
 
@@ -113,6 +115,12 @@ def _margin(difference: PairedDifference, scale: Scale) -> str:
     if difference.standard_error is None or difference.low is None or difference.high is None:
         return f"{scale.margin(difference.mean)}, without a measure of noise"
     error, seeds = scale.deviation(difference.standard_error), count(len(difference.seeds), "seed")
+    if difference.too_few_seeds:
+        clear = scale.size((difference.high - difference.low) / 2)
+        return (
+            f"{scale.margin(difference.mean)} against the best constant, but {seeds} are too few to tell, since only a"
+            f" difference above {clear} would be clear of the noise between them, more than all their scores lie apart"
+        )
     return (
         f"{scale.margin(difference.mean)} against the best constant, standard error {error} (paired over {seeds},"
         f" 95 % interval {scale.interval(difference.low, difference.high)})"

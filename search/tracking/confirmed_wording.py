@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from search.confirmation import ConfirmationRecord, Finalist, SeedResult
 from search.evidence import Comparison, ConfirmedVerdict, FinalistRow
-from search.evidence.naming import title
+from search.evidence.naming import interval_cell, title
 from search.records import SearchRecord
 from search.scale import Scale
 from search.tracking import wording
@@ -192,8 +192,7 @@ def _versus(scale: Scale, row: FinalistRow) -> tuple[str, str, str]:
     test = row.difference
     if test is None:
         return "–", "–", "–"
-    interval = "–" if test.low is None or test.high is None else scale.interval(test.low, test.high)
-    return scale.difference(test.mean), interval, f"{row.claim.p_corrected:.2g}" if row.claim else "–"
+    return scale.difference(test.mean), interval_cell(scale, test), f"{row.claim.p_corrected:.2g}" if row.claim else "–"
 
 
 def _finalist_note(

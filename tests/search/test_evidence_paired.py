@@ -1,6 +1,7 @@
 import math
 
 import hypothesis
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 from scipy import stats
@@ -78,3 +79,27 @@ def test_holm_corrects_in_the_order_given():
     assert holm([0.04, 0.01, 0.03]) == pytest.approx((0.06, 0.03, 0.06))
     assert holm([1.0, 0.9]) == pytest.approx((1.0, 1.0))
     assert holm([]) == ()
+
+
+def test_seeds_are_too_few_where_the_interval_reaches_further_than_the_scores():
+    two = paired_test({1: 0.34, 2: 0.48}, {1: 0.35, 2: 0.45}, resolution=0.01)
+    assert two is not None
+    assert two.too_few_seeds
+    assert (two.low, two.high) == pytest.approx((-0.2441, 0.2641), abs=1e-4)
+    close = paired_test({1: 0.34, 2: 0.45}, {1: 0.33, 2: 0.438}, resolution=0.001)  # two that are told by their pairing
+    assert close is not None
+    assert not close.too_few_seeds
+
+
+def test_equal_scores_of_many_seeds_are_not_called_too_few():
+    same = paired_test(dict.fromkeys(range(5), 0.9), dict.fromkeys(range(5), 0.9), resolution=0.01)
+    assert same is not None
+    assert same.low is not None
+    assert not same.too_few_seeds
+
+
+@pytest.mark.parametrize(("seeds", "least", "most"), [(2, 0.8, 1.0), (3, 0.4, 0.95), (5, 0.0, 0.1), (10, 0.0, 0.0)])
+def test_how_often_seeds_are_too_few_where_pairing_does_not_help(seeds, least, most):
+    drawn = np.random.default_rng(0).normal(0.8, 0.01, (300, 2, seeds))
+    found = [paired_test(dict(enumerate(ours)), dict(enumerate(theirs))) for ours, theirs in drawn]
+    assert least <= np.mean([test.too_few_seeds for test in found]) <= most

@@ -29,6 +29,15 @@ def test_a_lead_within_the_noise_is_not_called_one(trial, make_search):
     assert "cannot be told from the noise" in verdict.evidence
 
 
+def test_two_seeds_that_can_tell_nothing_are_called_too_few(trial, make_search):
+    search = make_search(trial(1, "fixed", (0.35, 0.45)), trial(2, "norm_balance", (0.34, 0.48)))
+    evidence = judge(search).evidence
+    assert "norm balance's: +1.00 points against the best constant, but 2 seeds are too few to tell" in evidence
+    assert "only a difference above 25.41 points would be clear of the noise between them" in evidence
+    assert evidence.endswith("More replicates would tell.")
+    assert "26.41" not in evidence
+
+
 def test_a_constant_with_the_best_score_is_said_to_have_it(trial, make_search):
     verdict = judge(make_search(trial(1, "fixed", CLEAR), trial(2, "norm_balance", CONSTANT)))
     assert verdict.kind == "not_ahead"
