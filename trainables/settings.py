@@ -51,6 +51,8 @@ def _explain(root: type[pydantic.BaseModel], problem: Any, section: str) -> str:
     if problem["type"] == "missing":
         return f"`{field}` is missing; it must be given."
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if problem["type"] in ("model_type", "dict_type"):
+        message = "should be a table of settings"  # which is what search files call it
     return f"`{field}` {message[0].lower()}{message[1:]}, but got {problem['input']!r}."
 
 

@@ -14,6 +14,8 @@ STUDENT = {"student": {"name": "mlp"}}
         ({"training": {"optimizer": "adamx"}}, r"`training\.optimizer` should be 'adam', 'adamw' or 'sgd'.*'adamx'"),
         ({"policy": {"family": "fxed"}}, r"`policy`: there is no policy family 'fxed'.*Did you mean 'fixed'"),
         ({"policy": {"parameters": {"weight": 2}}}, r"fixed\.weight.*in \[0, 1\].*got 2"),
+        ({"student": "mlp"}, r"`student` should be a table of settings, but got 'mlp'"),
+        ({"student": {"name": "mlp", "options": 3}}, r"`student\.options` should be a table of settings, but got 3"),
         ({"temperature": -1}, r"`temperature` should be greater than 0, but got -1"),
         ({"seeds": [1, 1]}, r"`seeds` seeds must differ"),
         ({"temperature": float("nan")}, r"`temperature` should be a finite number"),
