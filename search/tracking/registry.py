@@ -222,7 +222,7 @@ def _parameters(champion: Champion) -> dict[str, str]:
     values: dict[str, object] = {"student": champion.student.name, "policy.family": champion.finalist.family}
     values |= {f"policy.{name}": value for name, value in champion.finalist.parameters.items()}
     values |= champion.finalist.shared | {"seed": champion.result.seed}
-    return {name: str(value) for name, value in values.items()}
+    return {name: wording.parameter_text(value) for name, value in values.items()}
 
 
 def _metrics(champion: Champion) -> dict[str, float]:

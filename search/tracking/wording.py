@@ -22,6 +22,8 @@ ROLE = "kd.role"
 RACE = "kd.race"
 FRONT = "kd.front"
 
+_DIGITS = 6
+"""Significant ones of a parameter; `policy.json` and `report.json` have them all."""
 _MAX_TAG = 8000
 _MAX_PARAMETER = 6000
 _MAX_RULE = 400
@@ -202,7 +204,12 @@ def _search_note(search: SearchRecord) -> str:
 
 
 def _as_text(values: dict[str, Any]) -> dict[str, str]:
-    return {name: _cut(str(value), _MAX_PARAMETER) for name, value in values.items() if value is not None}
+    return {name: _cut(parameter_text(value), _MAX_PARAMETER) for name, value in values.items() if value is not None}
+
+
+def parameter_text(value: Any) -> str:
+    """A parameter as MLflow keeps it, which is as text: 0.415, not 0.41500000000000004."""
+    return str(float(f"{value:.{_DIGITS}g}")) if isinstance(value, float) else str(value)
 
 
 def _cut(text: str, length: int) -> str:

@@ -90,6 +90,20 @@ def test_a_trial_is_a_run_below_its_search_with_all_that_one_compares(uri: str) 
     assert steps_of(uri, run, "step/cosine") == list(range(0, 24, 2))
 
 
+def test_parameters_are_short_and_metrics_exact_and_writing_again_changes_neither(uri: str) -> None:
+    values = {"parameters": {"threshold": 0.1 + 0.2, "above": 1 / 3}, "shared": {"learning_rate": 1.23456789e-05}}
+    trial = make_trial(1, **values)
+    exact = trial.model_copy(update={"history": trial.history.model_copy(update={"score": 0.1 + 0.2})})
+    search = make_search("short", exact)
+    sync(search, uri, EXPERIMENT)
+    (run,) = runs_of(uri, "short")[1].values()
+    wanted = {"policy.threshold": "0.3", "policy.above": "0.333333", "learning_rate": "1.23457e-05"}
+    assert wanted.items() <= run.data.params.items()
+    assert run.data.metrics["score"] == 0.1 + 0.2
+    again = sync(search, uri, EXPERIMENT)
+    assert again.points == again.runs == 0
+
+
 def test_files_hold_the_policy_its_decisions_and_the_history(uri: str) -> None:
     trial = make_trial(1)
     entry = DecisionEntry(0, 12, 1.5, 0.9, 1.0, 1, "cosine 0.5 above 0.3, as before", cosine=0.5)
