@@ -16,6 +16,7 @@ from search.confirm_groups import Group, grouped, single
 from search.confirm_store import Unit
 from search.confirm_training import Trained, train_finalist
 from search.confirmation import Finalist
+from search.raysession import room_for
 from trainables.config import TrialSettings
 from trainables.stacking import trains_stacked
 from trainables.suggestion import student_of
@@ -23,7 +24,6 @@ from trainables.suggestion import student_of
 _SECONDS_TO_WAIT = 0.25
 _MOST_QUEUED = 1000
 """Ray keeps a task that waits in the driver's memory."""
-_ROUNDING = 1e-6
 
 
 def run_units(
@@ -98,19 +98,8 @@ def _groups(
 ) -> list[Group]:
     students = {finalists[unit.finalist].student for unit in units}
     if all(trains_stacked(student_of(base, student), base.device) for student in students):
-        return grouped(units, _slots(config))
+        return grouped(units, room_for(config.resources))
     return single(units)
-
-
-def _slots(config: SearchConfig) -> int:
-    """How many trainings there is room for at a time, if nobody else needs any."""
-    wanted = {"CPU": config.resources.cpus_per_trial, "GPU": config.resources.gpus_per_trial}
-    room = sum(
-        min(int(node["Resources"].get(kind, 0.0) / amount + _ROUNDING) for kind, amount in wanted.items() if amount)
-        for node in ray.nodes()
-        if node["Alive"]
-    )
-    return max(1, min(room, config.resources.max_concurrent or room))
 
 
 def _options(config: SearchConfig, retries: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray._private import services
 
-from search.config import SearchConfig
+from search.config import ResourceSettings, SearchConfig
 from search.errors import ClusterError
 from search.reachable import explain_refusal, in_ray_job
 from search.shipping import code_folders
@@ -25,6 +25,7 @@ _TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # its boxes come even at verbosity 0; our own table says more
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+_ROUNDING = 1e-6
 
 
 @contextlib.contextmanager
@@ -103,6 +104,17 @@ def _start(quiet: dict[str, Any]) -> None:
                 ) from error
         else:
             return
+
+
+def room_for(resources: ResourceSettings) -> int:
+    """How many trainings there is room for at a time, if nobody else needs any; at least 1. Ray must be up."""
+    wanted = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    room = sum(
+        min(int(node["Resources"].get(kind, 0.0) / amount + _ROUNDING) for kind, amount in wanted.items() if amount)
+        for node in ray.nodes()
+        if node["Alive"]
+    )
+    return max(1, min(room, resources.max_concurrent or room))
 
 
 def check_resources(config: SearchConfig) -> None:

@@ -5,19 +5,26 @@ Importing this takes Tune and PyTorch, which `search.study` puts off until Ray s
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import Any
 
 from ray import tune
 
 from search.config import SearchConfig
 from search.launch import Launch
+from search.raysession import room_for
 from search.recovery import recover
+from search.scheduler import PatientScheduler
 from search.searcher import METRIC, FairSearch
 from search.store import SearchStore
 from search.tune_usage import uncounted_callbacks
 from search.watch import Watch
 from trainables.assets import TrialAssets
 from trainables.trial import DistillationTrial
+
+_PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 
 
 def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets: TrialAssets, watch: Watch) -> None:
@@ -50,6 +57,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
                 metric=METRIC,
                 mode="max",
                 search_alg=FairSearch(config),
+                scheduler=PatientScheduler(config.resources),
                 num_samples=config.total_trials * len(config.heats),  # at most; the searcher tells when it is done
                 reuse_actors=True,
                 trial_dirname_creator=_folder_name,
@@ -66,8 +74,24 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
                 failure_config=tune.FailureConfig(max_failures=0 if launch.address is None else 2),
             ),
         )
-    with uncounted_callbacks():
+    with uncounted_callbacks(), _workers_at_once(room_for(config.resources)):
         tuner.fit()
+
+
+@contextlib.contextmanager
+def _workers_at_once(count: int) -> Iterator[None]:
+    """Within the block Tune starts so many workers at a time, unless the user's environment says how many.
+
+    By itself it starts one at a time, and where trials are short no second one comes up (see `PatientScheduler`).
+    """
+    if _PENDING in os.environ:
+        yield
+        return
+    os.environ[_PENDING] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ[_PENDING]
 
 
 def _folder_name(trial: Any) -> str:

@@ -37,6 +37,13 @@ def test_every_trial_finishes_with_a_score_and_a_history(done):
         assert trial.ended > trial.started
 
 
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two CPUs")
+def test_short_trials_run_side_by_side(done):
+    trials = done[0].search.trials
+    beside = [a.number for a in trials for b in trials if a is not b and a.started < b.ended and b.started < a.ended]
+    assert len(set(beside)) >= 5  # with one worker at a time it is 2 at most, while the first one's successor starts
+
+
 def test_families_share_the_trials_alike_and_the_baselines_are_there(done):
     trials = done[0].search.trials
     assert collections.Counter(t.family for t in trials) == {"fixed": 4, "norm_balance": 4}
