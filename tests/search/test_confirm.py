@@ -439,7 +439,7 @@ def test_progress_without_a_terminal_is_plain_lines(record, done):
     console = Console(file=io.StringIO())
     progress = ConfirmationProgress(console)
     progress.begin(record)
-    progress.result(done[0].results[-1])
+    progress.result(done[0].results[-1].model_copy(update={"seconds": 30.0}))
     progress.tick()
     progress.end()
     lines = console.file.getvalue().splitlines()
@@ -451,7 +451,7 @@ def test_progress_without_a_terminal_is_plain_lines(record, done):
 class Memory:
     """What a `ConfirmationStore` asks of a search's store, in memory as in an object store."""
 
-    name, folder, uri = "tiny", "bucket/tiny", "s3://bucket/tiny"
+    name, storage, folder, uri = "tiny", "s3://bucket", "bucket/tiny", "s3://bucket/tiny"
 
     def __init__(self):
         self.filesystem = pyarrow.fs._MockFileSystem()
@@ -477,7 +477,8 @@ def test_damaged_files_are_told_by_name(record):
     kept.write(record)
     kept._write("norm_balance-2.json", b"{")
     with pytest.raises(
-        KDPolicySearchError, match="s3://bucket/tiny/confirm/norm_balance-2.json is damaged.*confirm tiny"
+        KDPolicySearchError,
+        match="s3://bucket/tiny/confirm/norm_balance-2.json is damaged.*confirm tiny --storage s3://bucket`",
     ):
         kept.read()
     kept._write("norm_balance-2.json", b'{"finalist": "norm_balance"}')
