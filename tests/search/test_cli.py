@@ -84,6 +84,12 @@ def test_a_mistake_costs_one_message_and_exit_code_2(arguments, message, run):
     assert "Traceback" not in out + err
 
 
+def test_a_recipe_for_ones_own_pictures_asks_for_their_folder(run):
+    code, out, err = run("run", "image-folder")
+    assert code == 2, out
+    assert "`root` must be a folder of pictures, but there is no folder '/path/to/pictures'" in err
+
+
 def test_a_missing_checkpoint_is_told_before_anything_starts(run, tmp_path):
     search = tmp_path / "mine.toml"
     search.write_text(
@@ -226,6 +232,7 @@ def test_recipes_are_listed_and_printed_as_a_start_for_ones_own(run, tmp_path):
         "cifar100-resnet56-resnet20",
         "digits-quick",
         "fashion-mnist",
+        "image-folder",
         "unreliable-batches",
         "unreliable-batches-digits",
         "unreliable-samples",

@@ -1,9 +1,10 @@
 import threading
 
 import pytest
+from PIL import Image
 
 from search.config import load_config
-from search.preparation import prepare, teach
+from search.preparation import load_checked, prepare, teach
 from search.recipes import recipe_names
 from search.space import build_space
 from tests.search.tiny import QuietListener
@@ -60,6 +61,24 @@ def test_every_family_of_an_unreliable_recipe_trains_from_its_start(name, launch
         *_, record = trial.records()
         assert record.validation_accuracy > 0.3, family
         assert trial.history().policy["family"] == family
+
+
+def test_the_recipe_for_ones_own_pictures_trains_on_a_folder_of_them(launch, tmp_path):
+    """Two colours, which a teacher of a few steps tells apart; with a folder `val`, as the recipe says."""
+    for part, count in (("train", 40), ("val", 10), ("test", 2)):
+        for name, colour in (("red", (200, 40, 40)), ("blue", (40, 40, 200))):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (80, 60), colour).save(tmp_path / part / name / f"{number}.png")
+    config = load_config("image-folder", [*SMALL, f"data.root={tmp_path}", "teacher.augmentation.views=2"])
+    listener = QuietListener()
+    dataset = load_checked(config, launch, listener)
+    assert "80 training, 20 validation, 4 test pictures of 64×64×3, 2 classes" in listener.stages
+    prepared = teach(config, dataset, launch, lambda progress: None)
+    assert prepared.assets.teacher_accuracy > 0.9
+    data = DeviceAssets(prepared.assets, select_compute(DeviceSettings(device="cpu")))
+    *_, record = Distillation(apply_suggestion(config.base_trial(), {"family": "fixed"}), data).records()
+    assert record.validation_accuracy > 0.9
 
 
 def test_the_foundation_changes_with_the_corruption(launch):
