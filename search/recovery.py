@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from collections.abc import Iterable
 
+import pyarrow.fs
 from ray.tune.experiment import Trial
 
 from search.config import SearchConfig
 from search.searcher import METRIC, FairSearch
 from search.snapshots import put_back
 from search.store import SearchStore
-from search.trial_files import merge, snapshot_states
+from search.trial_files import CHECKPOINT, TrialState, merge, snapshot_states
+from trainables.trial import STATE_FILE
 
 
 def recover(store: SearchStore, config: SearchConfig) -> None:
@@ -26,6 +30,7 @@ def recover(store: SearchStore, config: SearchConfig) -> None:
         put_back(store.local_folder)
     states = snapshot_states(store)
     merged = merge(store, states)
+    mend_checkpoints(store, merged.values())
     if merged == states:
         return
     searcher_path, snapshot_path = store.newest("searcher-state-"), store.newest("experiment_state-")
@@ -37,6 +42,42 @@ def recover(store: SearchStore, config: SearchConfig) -> None:
     # The searcher first: one that knows of trials that Tune has not heard of is put right by the next try.
     store.replace(searcher_path, searcher.dump())
     store.replace(snapshot_path, json.dumps(snapshot).encode())
+
+
+def mend_checkpoints(store: SearchStore, states: Iterable[TrialState]) -> None:
+    """See that every trial that goes on has a checkpoint to go on from.
+
+    The one that a snapshot names may be gone, replaced by newer ones before the next snapshot, or be that of the
+    trial's end, which nobody heard of any more. Then the newest one of an unfinished trial takes its place, or an empty
+    one, with which the trial begins anew.
+    """
+    filesystem = store.filesystem
+    for state in states:
+        checkpoint = None if state.ended else state.trial().checkpoint
+        if checkpoint is None:
+            continue
+        trial, name = checkpoint.path.rstrip("/").split("/")[-2:]
+        folder = f"{store.folder}/{trial}"
+        named = f"{folder}/{name}"
+        if _has_state(filesystem, named):
+            continue
+        found = filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
+        others = [info.path for info in found if info.base_name.startswith(CHECKPOINT) and info.base_name != name]
+        filesystem.create_dir(named, recursive=True)
+        filesystem.delete_dir_contents(named)
+        for path in sorted(others, reverse=True):
+            if _has_state(filesystem, path):
+                pyarrow.fs.copy_files(path, named, source_filesystem=filesystem, destination_filesystem=filesystem)
+                break
+
+
+def _has_state(filesystem: pyarrow.fs.FileSystem, checkpoint: str) -> bool:
+    """Whether the state of an unfinished trial is there, and whole."""
+    try:
+        with filesystem.open_input_file(f"{checkpoint}/{STATE_FILE}") as file:
+            return zipfile.is_zipfile(file)  # which `torch.save` writes, its directory last
+    except FileNotFoundError:
+        return False
 
 
 def _catch_up(searcher: FairSearch, trials: list[Trial]) -> None:

@@ -18,7 +18,7 @@ from search.store import SearchStore
 
 TRIAL_FILE = "trial.json"
 _ENDED = ("TERMINATED", "ERROR")
-_CHECKPOINT = "checkpoint_"
+CHECKPOINT = "checkpoint_"
 
 
 class TrialState(NamedTuple):
@@ -65,11 +65,11 @@ def drop_older_checkpoints(trial: Any) -> None:
     if trial.checkpoint is None:
         return
     last = trial.checkpoint.path.rpartition("/")[2]
-    if last == f"{_CHECKPOINT}{0:06d}":
+    if last == f"{CHECKPOINT}{0:06d}":
         return
     filesystem, folder = trial.storage.storage_filesystem, trial.storage.trial_fs_path
     for found in filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True)):
-        if found.base_name.startswith(_CHECKPOINT) and found.base_name != last:
+        if found.base_name.startswith(CHECKPOINT) and found.base_name != last:
             filesystem.delete_dir(found.path)
 
 

@@ -109,9 +109,10 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
             torch.save(self._distillation.state_dict(), folder / STATE_FILE)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Go on from an unfinished trial's checkpoint."""
-        state = torch.load(pathlib.Path(checkpoint) / STATE_FILE, map_location="cpu", weights_only=True)
-        self._distillation.load_state_dict(state)
+        """Go on from an unfinished trial's checkpoint; one without a state stands for a beginning."""
+        path = pathlib.Path(checkpoint) / STATE_FILE
+        if path.exists():
+            self._distillation.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
 
     def cleanup(self) -> None:
         """Called when the process ends."""
