@@ -402,10 +402,10 @@ def parse_config(
 
 
 def _read_own(value: Any, folder: pathlib.Path, **wording: str) -> Any:
-    """A reference to a file as `OwnPolicy` and `OwnKPI` take it; anything else as it is, for them to refuse."""
-    if not isinstance(value, str):
+    """A reference to a file as `OwnPolicy` and `OwnKPI` take it; a table is what a stored search has."""
+    if isinstance(value, dict):
         return value
-    origin, source = read_source(value, folder, **wording)
+    origin, source = read_source(str(value), folder, **wording)
     return {"origin": origin, "source": source}
 
 

@@ -112,7 +112,7 @@ print(create_policy(settings.policy.family, settings.policy.parameters).rule())
         ('["my_rules.py:Agreement"]', r"my_rules\.py has no class 'Agreement'.*AgreementRamp, SampleAgreement"),
         ('["none.py:A"]', r"cannot read '.*none\.py'"),
         ('["my_rules.py"]', r"named as FILE\.py:CLASS"),
-        ("[3]", r"`own_policies\.0` should be a valid"),
+        ("[3]", r"named as FILE\.py:CLASS, like .* but got '3'"),
         ('"my_rules.py:AgreementRamp"', r"`own_policies` should be a valid tuple"),
     ],
 )
