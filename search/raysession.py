@@ -78,7 +78,7 @@ class _InItsOwnGroup(subprocess.Popen[bytes]):
 
 @contextlib.contextmanager
 def _in_groups_of_their_own() -> Iterator[None]:
-    """Within the block Ray starts its processes so; on Linux it has no setting for it. Another release may not let us."""
+    """Within the block Ray starts its processes so; it has no setting for that, and other releases may differ."""
     usual = getattr(services, "ConsolePopen", None)
     if usual is None:
         yield
