@@ -86,9 +86,13 @@ def statuses(uri: str, search: str) -> dict[str, str]:
 
 
 def mlflow_processes() -> list[psutil.Process]:
-    """This process's own."""
-    children = psutil.Process().children()
-    return [child for child in children if "search.tracking.child" in " ".join(child.cmdline())]
+    """This process's own; one that was killed and not yet waited for has no command line any more."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "search.tracking.child" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_a_process_that_is_killed_is_started_again(uri: str) -> None:
@@ -213,15 +217,7 @@ from search.study import run_search
 from tests.search.tiny import QuietListener, tiny_config
 
 output, cache, uri = sys.argv[1:]
-launch = Launch(
-    output=pathlib.Path(output),
-    storage=output,
-    address=None,
-    tracking_uri=uri,
-    experiment="driver",
-    cache=pathlib.Path(cache, "teachers"),
-    data_root=pathlib.Path(cache, "data"),
-)
+launch = Launch.on_this_machine(pathlib.Path(output), pathlib.Path(cache)).tracked_at(uri, "driver")
 outcome = run_search(tiny_config("name=driver", 'families=["fixed"]'), launch, QuietListener())
 print(json.dumps([outcome.search.status, [name for name in ("mlflow", "sqlalchemy") if name in sys.modules]]))
 """
