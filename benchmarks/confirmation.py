@@ -41,7 +41,6 @@ from search.launch import Launch, default_cache
 from search.progress import TerminalListener
 from search.raysession import ray_session
 from search.store import SearchStore
-from search.tracking.uri import default_tracking_uri
 from search.trials import read_search
 from trainables.config import DeviceSettings
 
@@ -75,15 +74,7 @@ def subject(folder: pathlib.Path, cache: pathlib.Path, seeds: int, settings: Seq
     places = ["--output", str(folder), "--cache", str(cache)]
     command = [sys.executable, "-m", "search", "run", "digits-quick", *sets, *places]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    launch = Launch(
-        output=folder,
-        storage=str(folder),
-        address=None,
-        tracking_uri=default_tracking_uri(folder),
-        experiment="confirmation",
-        cache=cache / "teachers",
-        data_root=cache / "data",
-    )
+    launch = Launch.on_this_machine(folder, cache)
     config = load_config("digits-quick", settings)
     record = plan_confirmation(
         read_search(SearchStore(str(folder), "confirmed")), config, ConfirmationSettings(seeds=seeds), None

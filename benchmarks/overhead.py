@@ -37,7 +37,6 @@ from search.launch import Launch
 from search.progress import TerminalListener
 from search.records import SearchRecord, TrialRecord
 from search.threads import let_threads_sleep
-from search.tracking.uri import default_tracking_uri
 from trainables.teacher import TeacherProgress
 
 MLFLOW = "the thread that sends to MLflow's process"
@@ -167,16 +166,7 @@ def span(ends: Sequence[End], first: int, last: int) -> Span:
 def places() -> Iterator[Launch]:
     """A folder of results that is thrown away."""
     with tempfile.TemporaryDirectory(prefix="kd-search-", ignore_cleanup_errors=True) as folder:
-        output = pathlib.Path(folder, "runs")
-        yield Launch(
-            output=output,
-            storage=str(output),
-            address=None,
-            tracking_uri=default_tracking_uri(output),
-            experiment="overhead",
-            cache=pathlib.Path(folder, "teachers"),
-            data_root=pathlib.Path(folder, "data"),
-        )
+        yield Launch.on_this_machine(pathlib.Path(folder, "runs"), pathlib.Path(folder))
 
 
 def short_search(trials: int) -> SearchConfig:
@@ -285,16 +275,7 @@ def start_once(folder: pathlib.Path) -> None:
 
     timeline.mark("Ray is imported")
     timeline.after(ray, "init", "Ray is up")
-    output = folder / "runs"
-    launch = Launch(
-        output=output,
-        storage=str(output),
-        address=None,
-        tracking_uri=default_tracking_uri(output),
-        experiment="overhead",
-        cache=folder / "teachers",
-        data_root=folder / "data",
-    )
+    launch = Launch.on_this_machine(folder / "runs", folder)
     config = load_config("digits-quick", [f"name=start-{os.getpid()}"])
     with contextlib.suppress(KeyboardInterrupt):
         study.run_search(config, launch, FirstTrial(timeline))

@@ -17,6 +17,7 @@ from search.confirm_store import Unit
 from search.confirm_training import Trained, train_finalist
 from search.confirmation import Finalist
 from search.raysession import room_for
+from search.sharing import alive_nodes
 from trainables.config import TrialSettings
 from trainables.stacking import trains_stacked
 from trainables.suggestion import student_of
@@ -105,7 +106,7 @@ def _groups(
 def _options(config: SearchConfig, retries: int) -> dict[str, Any]:
     resources = config.resources
     options = {"num_cpus": resources.cpus_per_trial, "num_gpus": resources.gpus_per_trial, "max_retries": retries}
-    if all(node["Resources"].get("GPU", 0.0) <= 1 for node in ray.nodes() if node["Alive"]):
+    if all(node["Resources"].get("GPU", 0.0) <= 1 for node in alive_nodes()):
         # A process goes on with the next training. Ray's own choice for GPUs is a process for each, since PyTorch would
         # stay on the first card that it was given; where a node has one card only, that is always the same.
         options["max_calls"] = 0

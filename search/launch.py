@@ -47,6 +47,21 @@ class Launch:
     checkpoint_seconds: float = 30.0
     tracked_anew: bool = False
 
+    @classmethod
+    def on_this_machine(cls, output: pathlib.Path, cache: pathlib.Path, experiment: str = DEFAULT_EXPERIMENT) -> Launch:
+        """Searches in `output`, MLflow's store with them, teachers and data sets in `cache`, and a Ray of their own."""
+        from search.tracking.uri import default_tracking_uri
+
+        return cls(
+            output=output,
+            storage=str(output),
+            address=None,
+            tracking_uri=default_tracking_uri(output),
+            experiment=experiment,
+            cache=cache / "teachers",
+            data_root=cache / "data",
+        )
+
     def tracked_at(self, tracking_uri: str, experiment: str) -> Launch:
         """The same launch with another MLflow store."""
         return dataclasses.replace(self, tracking_uri=tracking_uri, experiment=experiment)

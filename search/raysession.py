@@ -16,6 +16,7 @@ from ray._private import services
 from search.config import ResourceSettings, SearchConfig
 from search.errors import ClusterError
 from search.reachable import explain_refusal, in_ray_job
+from search.sharing import alive_nodes
 from search.shipping import code_folders
 
 # Tune's own switches, which it reads from the environment only.
@@ -109,21 +110,24 @@ def _start(quiet: dict[str, Any]) -> None:
             return
 
 
+def _wanted(resources: ResourceSettings) -> dict[str, float]:
+    """What a training takes, by kind."""
+    return {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+
+
 def room_for(resources: ResourceSettings) -> int:
     """How many trainings there is room for at a time, if nobody else needs any; at least 1. Ray must be up."""
-    wanted = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    wanted = _wanted(resources)
     room = sum(
         min(int(node["Resources"].get(kind, 0.0) / amount + _ROUNDING) for kind, amount in wanted.items() if amount)
-        for node in ray.nodes()
-        if node["Alive"]
+        for node in alive_nodes()
     )
     return max(1, min(room, resources.max_concurrent or room))
 
 
 def check_resources(config: SearchConfig) -> None:
     """Raises ClusterError if no node could ever run a trial of this search."""
-    wanted = {"CPU": config.resources.cpus_per_trial, "GPU": config.resources.gpus_per_trial}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    wanted, nodes = _wanted(config.resources), [node["Resources"] for node in alive_nodes()]
     if any(all(node.get(kind, 0.0) >= amount for kind, amount in wanted.items() if amount) for node in nodes):
         return
     have = "; ".join(f"{n.get('CPU', 0):g} CPU, {n.get('GPU', 0):g} GPU" for n in nodes) or "no node"

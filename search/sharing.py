@@ -32,7 +32,7 @@ def check_shared(store: SearchStore) -> None:
     Raises:
         SearchError: the storage cannot be written, or some nodes do not see what was written.
     """
-    if "://" in store.storage or len(_nodes()) < 2:
+    if "://" in store.storage or len(alive_nodes()) < 2:
         return
     with _marker(store) as path:
         blind = _blind_nodes(path)
@@ -66,7 +66,7 @@ def _blind_nodes(path: str) -> list[str]:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    nodes = _nodes()
+    nodes = alive_nodes()
     if len(nodes) < 2:
         return []
 
@@ -95,7 +95,8 @@ def _blind_nodes(path: str) -> list[str]:
     return sorted(blind)
 
 
-def _nodes() -> list[dict[str, Any]]:
+def alive_nodes() -> list[dict[str, Any]]:
+    """Ray's nodes, as it describes them. Ray must be up."""
     import ray
 
     return [node for node in ray.nodes() if node["Alive"]]

@@ -19,15 +19,4 @@ def cache(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def launch(tmp_path_factory, cache) -> Launch:
     """A folder of results of its own, on this machine."""
-    from search.tracking import default_tracking_uri
-
-    output = tmp_path_factory.mktemp("runs")
-    return Launch(
-        output=output,
-        storage=str(output),
-        address=None,
-        tracking_uri=default_tracking_uri(output),
-        experiment="test",
-        cache=cache / "teachers",
-        data_root=cache / "data",
-    )
+    return Launch.on_this_machine(tmp_path_factory.mktemp("runs"), cache, "test")

@@ -35,15 +35,7 @@ def test_a_job_whose_folder_is_not_seen_is_told_by_what_it_said():
 
 
 def test_a_search_without_a_trial_counts_all_as_pending(tmp_path):
-    launch = Launch(
-        output=tmp_path,
-        storage=str(tmp_path),
-        address=None,
-        tracking_uri="sqlite:///x.db",
-        experiment="e",
-        cache=tmp_path,
-        data_root=tmp_path,
-    )
+    launch = Launch.on_this_machine(tmp_path, tmp_path)
     config = tiny_config()
     record = SearchRecord(name="tiny", config=config.model_dump(mode="json"))
     SearchStore(launch.storage, "tiny").write_header(record, launch)
