@@ -1,8 +1,12 @@
 # Everything installs what is missing into .venv first; a fresh machine needs Linux, Python >= 3.11 and make.
 PYTHON ?= python3
 VENV := .venv
+# Most tests of searches wait, so three at a time are right for two cores; more cores: make test TEST_WORKERS=8
+TEST_WORKERS ?= 3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A file's tests share its searches, so they stay together, in the order of the files.
+SIDE_BY_SIDE := --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: search test test-all lint bench ui clean
 .DEFAULT_GOAL := search
@@ -21,12 +25,12 @@ search: $(READY)
 	@$(BIN)/kd-search run digits-quick --resume
 
 test: $(READY)
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 test-all: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		$(shell $(PYTHON) -c 'import tomllib; print(*("\"" + r + "\"" for r in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["peers"]))')
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
