@@ -9,7 +9,9 @@ import pytest
 
 from search import cli
 from search.commands import next_command
-from search.launch import Launch, default_cache, default_data_root
+from search.launch import DEFAULT_EXPERIMENT, Launch, default_cache, default_data_root
+from search.records import SearchRecord
+from search.store import SearchStore
 
 VERBS = ("resume", "confirm", "report", "status", "sync")
 OTHERS = ["--output", "/o", "--cache", "/c", "--data-root", "/d"]
@@ -24,7 +26,7 @@ def launch_of(*arguments, command="resume", name="mine"):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    for variable in ("KD_SEARCH_CACHE", "KD_SEARCH_DATA", "MLFLOW_TRACKING_URI", "XDG_CACHE_HOME"):
+    for variable in ("KD_SEARCH_CACHE", "KD_SEARCH_DATA", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -71,6 +73,33 @@ def test_a_store_other_than_the_searchs_own_is_named_without_its_password():
     expected = "kd-search sync mine --tracking-uri 'http://me:***@host:5000' --experiment mine"
     assert next_command("sync", "mine", anew) == expected
     assert next_command("report", "mine", anew) == "kd-search report mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "uri", "experiment"),
+    [
+        ([], "sqlite:///own.db", "its own"),
+        (["--experiment", "another"], "sqlite:///own.db", "another"),
+        (["--experiment", DEFAULT_EXPERIMENT], "sqlite:///own.db", DEFAULT_EXPERIMENT),
+        (["--tracking-uri", "http://host:5000"], "http://host:5000", "its own"),
+        (["--tracking-uri", "http://host:5000", "--experiment", "another"], "http://host:5000", "another"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["confirm", "sync"])
+def test_a_search_stays_in_its_store_and_experiment_unless_another_is_named(verb, given, uri, experiment, tmp_path):
+    places = ["--output", str(tmp_path)]
+    begun = launch_of(*places, "--tracking-uri", "sqlite:///own.db", "--experiment", "its own")
+    store = SearchStore(begun.storage, "mine")
+    store.write_header(SearchRecord(name="mine", config={}), begun)
+
+    def tracked(*arguments):
+        context = cli.cli.commands[verb].make_context(verb, ["mine", *places, *arguments])
+        launch = cli._launch({k: v for k, v in context.params.items() if k not in ("name", "address")})
+        return cli._tracked_as_before(launch, store, context.params)
+
+    launch = tracked(*given)
+    assert (launch.tracking_uri, launch.experiment, launch.tracked_anew) == (uri, experiment, bool(given))
+    assert tracked(*shlex.split(next_command(verb, "mine", launch))[5:]) == launch
 
 
 def test_where_only_the_storage_is_known_it_is_named():

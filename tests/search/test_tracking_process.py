@@ -140,7 +140,7 @@ def test_no_process_outlives_a_driver_that_is_killed(store: str, uri: str, silen
             wait_until(lambda: any(c.status == psutil.CONN_ESTABLISHED for c in mlflow.net_connections("tcp")))
         process.kill()
         process.wait()
-        wait_until(lambda: not mlflow.is_running(), 5.0)
+        wait_until(lambda: not mlflow.is_running())
     if store == "idle":  # and what it left can be completed
         assert sync(make_search("driven", make_trial(1)), uri, EXPERIMENT).complete
         assert statuses(uri, "driven") == {"driven": "FINISHED", "trial1": "FINISHED"}
@@ -204,7 +204,7 @@ def test_an_unanswered_check_is_not_waited_for(silent: str) -> None:
     with MLflowProcess() as process:
         process.begin_check(silent)
         began = time.monotonic()
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 3.5  # the check itself waits for four
     assert not psutil.pid_exists(process.pid)
 
 
