@@ -59,7 +59,7 @@ def _places(command: _Command) -> _Command:
         click.option(
             "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store [sqlite:///<output>/mlflow.db]."
         ),
-        click.option("--experiment", default=DEFAULT_EXPERIMENT, show_default=True, help="MLflow experiment."),
+        click.option("--experiment", help=f"MLflow experiment [the search's own, or else {DEFAULT_EXPERIMENT}]."),
     ]
     return _with(options, command)
 
@@ -97,7 +97,7 @@ def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
         storage=places["storage"] or str(output),
         address=address,
         tracking_uri=places["tracking_uri"] or default_tracking_uri(output),
-        experiment=places["experiment"],
+        experiment=places["experiment"] or DEFAULT_EXPERIMENT,
         cache=cache / "teachers",
         data_root=pathlib.Path(places["data_root"] or default_data_root(cache)).expanduser(),
         **{name: places[name] for name in ("report_seconds", "checkpoint_seconds") if name in places},
@@ -524,15 +524,14 @@ def _config(
 
 
 def _tracked_as_before(launch: Launch, store: SearchStore, places: dict[str, Any]) -> Launch:
-    """The MLflow store that a search began with, unless another one is asked for."""
+    """The MLflow store and experiment that a search began with, unless others are asked for."""
     from search.tracking.uri import without_password
 
     header = store.read_header()
-    before = header["tracking_uri"], header["experiment"]
-    if places["tracking_uri"]:
-        anew = (without_password(launch.tracking_uri), launch.experiment) != before
-        return dataclasses.replace(launch, tracked_anew=anew)
-    return launch.tracked_at(header["tracking_uri"], header["experiment"])
+    uri = launch.tracking_uri if places["tracking_uri"] else header["tracking_uri"]
+    experiment = places["experiment"] or header["experiment"]
+    anew = (without_password(uri), experiment) != (header["tracking_uri"], header["experiment"])
+    return dataclasses.replace(launch.tracked_at(uri, experiment), tracked_anew=anew)
 
 
 def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import shlex
 
-from search.launch import DEFAULT_EXPERIMENT, DEFAULT_OUTPUT, Launch, default_cache, default_data_root
+from search.launch import DEFAULT_OUTPUT, Launch, default_cache, default_data_root
 from search.tracking.uri import without_password
 
 _TRAINING = ("resume", "confirm")
@@ -46,7 +46,5 @@ def _options(verb: str, places: Launch | str | None) -> list[str]:
         if places.data_root != default_data_root(cache):
             options += ["--data-root", str(places.data_root)]
     if verb in _TRACKING and places.tracked_anew:
-        options += ["--tracking-uri", without_password(places.tracking_uri)]
-        if places.experiment != DEFAULT_EXPERIMENT:
-            options += ["--experiment", places.experiment]
+        options += ["--tracking-uri", without_password(places.tracking_uri), "--experiment", places.experiment]
     return options
