@@ -150,22 +150,30 @@ class FairSearch(Searcher):  # type: ignore[misc]
         heat = next(i for i, heat in enumerate(self._heats) if list(heat.seeds) == seeds)
         if heat > 0:
             self._policies[number - 1].round.course.races[suggestion["family"]].begin(number, heat)
+        elif number in self._lost:  # by an earlier kill, and begun since
+            self._lost.remove(number)
         else:
             while len(self._policies) < number - 1:
-                self._lost.append(self._new_policy())
-            self._new_policy(suggestion)
+                same_round = len(self._policies) // len(self._families) == (number - 1) // len(self._families)
+                self._lost.append(self._new_policy(of_round=suggestion if same_round else None))
+            self._new_policy(suggestion, of_round=suggestion)
         self._runs[trial_id] = _Run(number, heat)
 
     def knows(self, trial_id: str) -> bool:
         """Whether one of Tune's trials was suggested by this searcher."""
         return trial_id in self._runs
 
-    def _new_policy(self, known: Mapping[str, Any] | None = None) -> int:
-        """Suggest a policy, or the one that is `known` to have been suggested; its number."""
+    def _new_policy(self, known: Mapping[str, Any] | None = None, *, of_round: Mapping[str, Any] | None = None) -> int:
+        """Suggest a policy, or the one that is `known` to have been suggested; its number.
+
+        Args:
+            known: as `suggest` gave it.
+            of_round: the same of any policy of its round, whose learning rate and temperature are those of all.
+        """
         number, place = divmod(len(self._policies), len(self._families))
         turn, place_of_student = divmod(number, len(self._courses))
         if place == 0:
-            self._begin_round(self._courses[place_of_student], first=turn == 0, known=known)
+            self._begin_round(self._courses[place_of_student], first=turn == 0, known=of_round)
         family, of_round = self._families[place], self._rounds[-1]
         course, space, shared = of_round.course, self._space, of_round.shared
         if known is not None:

@@ -1,5 +1,6 @@
 """Trials that a snapshot does not know of yet, or knows as running, and the searcher that is told of them."""
 
+import itertools
 import json
 import pathlib
 import shutil
@@ -16,6 +17,7 @@ from search.recovery import recover
 from search.searcher import FairSearch
 from search.store import SearchStore
 from search.trial_files import TRIAL_FILE, TrialState, drop_older_checkpoints, note_trial, trial_states
+from trainables.suggestion import SHARED
 
 CONFIG = load_config(
     "digits-quick", ['families=["fixed", "norm_balance"]', "trials_per_family=6", "replicates=3", "racing=true"]
@@ -28,12 +30,13 @@ class Driver:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.searcher, self.trials = folder, FairSearch(CONFIG), {}
+        self.numbers = itertools.count()
         register_trainable("nothing", lambda config: None)
 
     def begin(self, count: int = 1) -> list[str]:
         begun = []
         for _ in range(count):
-            trial_id = f"{len(self.trials):08x}"
+            trial_id = f"{next(self.numbers):08x}"
             suggestion = self.searcher.suggest(trial_id)
             trial = Trial(
                 "nothing",
@@ -62,6 +65,11 @@ class Driver:
         folder = self.folder / "race"
         (folder / f"experiment_state-{SESSION}.json").write_text(json.dumps({"trial_data": states, "runner_data": {}}))
         (folder / f"searcher-state-{SESSION}.pkl").write_bytes(self.searcher.dump())
+
+    def lose(self, trial_id: str) -> None:
+        """A trial of which nothing was noted when the driver was killed."""
+        shutil.rmtree(next((self.folder / "race").glob(f"*-{trial_id}")))
+        del self.trials[trial_id]
 
     def recovered(self) -> tuple[SearchStore, FairSearch]:
         store = SearchStore(str(self.folder), "race")
@@ -157,11 +165,43 @@ def test_a_damaged_file_says_what_to_do_and_what_is_lost_is_suggested_anew(drive
     path.write_text("{")
     with pytest.raises(SearchError, match=f"{path}.*damaged.*Delete its folder"):
         driver.recovered()
-    shutil.rmtree(path.parent)
+    driver.lose(lost)
     store, searcher = driver.recovered()
     assert lost not in statuses(store)
     assert searcher.knows(kept)
     assert [searcher.suggest(name)["trial"] for name in ("next", "last")] == [2, 4]
+
+
+def test_what_was_lost_and_begun_again_before_another_kill_is_not_begun_a_third_time(driver):
+    driver.begin()
+    driver.snapshot()
+    (lost,), (kept,) = driver.begin(), driver.begin()
+    driver.lose(lost)
+    _, driver.searcher = driver.recovered()
+    driver.snapshot()
+    (again,) = driver.begin()
+    assert driver.trials[again].config["trial"] == 2
+
+    _, searcher = driver.recovered()
+    assert searcher.knows(again)
+    assert searcher.knows(kept)
+    assert [searcher.suggest(name)["trial"] for name in ("next", "last")] == [4, 5]
+
+
+def test_a_lost_policy_has_the_learning_rate_of_its_round(driver):
+    """Also where the studies know less than they did when that round began."""
+    *ended, last, end = driver.begin(10)
+    for place, trial_id in enumerate(ended):
+        driver.end(trial_id, 0.5 + 0.01 * place)
+    driver.snapshot()
+    for trial_id in (last, end):
+        driver.end(trial_id, 0.9)
+    (lost,), (kept,) = driver.begin(), driver.begin()
+    driver.lose(lost)
+    _, searcher = driver.recovered()
+    suggested, known = searcher.suggest("next"), driver.trials[kept].config
+    assert suggested["trial"] == known["trial"] - 1
+    assert [suggested[name] for name in SHARED] == [known[name] for name in SHARED]
 
 
 def test_of_an_ended_trial_only_the_last_checkpoint_stays(driver):
