@@ -87,6 +87,14 @@ class _Candidate:
     place: str = ""
     """Ends the key where it would not be unique without."""
 
+    @property
+    def key(self) -> str:
+        """Unique in a confirmation."""
+        weight = f"{self.weight:.6g}"
+        if weight == "1" and self.weight != 1.0:
+            weight = repr(self.weight)  # λ = 1 is a finalist, too
+        return f"{_CONSTANT}-{weight}{self.place}"
+
     def is_like(self, other: _Candidate) -> bool:
         return (self.weight, self.shared) == (other.weight, other.shared)
 
@@ -164,7 +172,7 @@ def _constant(search: SearchRecord, candidate: _Candidate) -> Finalist:
     trial = next(same, None)
     extremes: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
     return Finalist(
-        key=f"{_CONSTANT}-{candidate.weight:.6g}{candidate.place}",
+        key=candidate.key,
         role=extremes.get(candidate.weight, "constant"),
         family=_CONSTANT,
         parameters=policy.values(),

@@ -68,6 +68,12 @@ def test_rules_come_best_first_then_the_best_constant_and_both_extremes_at_its_s
     assert all(f.shared == B for f in finalists[2:])
 
 
+def test_a_best_constant_that_rounds_to_1_is_another_finalist_than_the_teacher_alone():
+    finalists = chosen(search(fixed(0.9999998, 0.8), rule(0.9)))
+    roles = {f.key: f.role for f in finalists[1:]}
+    assert roles == {"fixed-0.9999998": "constant", "fixed-0": "labels_alone", "fixed-1": "teacher_alone"}
+
+
 def test_constants_are_retried_at_the_settings_of_the_best_rules():
     finalists = chosen(search(fixed(0.5, 0.8), fixed(0.9, 0.79), fixed(0.25, 0.78), rule(0.9, B), step(0.85, C)))
     retried = {f.key: f for f in finalists[5:]}
