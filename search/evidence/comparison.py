@@ -31,7 +31,8 @@ class Claim(Settings):
     seeds_needed: int | None
     """To see a gain like the observed one over `hardest` with a power of 0.8; None if behind or above 1,000."""
     detectable: float | None
-    """The smallest gain over the baseline that this many seeds would have shown, with a power of 0.8."""
+    """The smallest gain over the baseline that this many seeds would have shown, with a power of 0.8; None without a
+    score under every seed."""
 
     @property
     def stands(self) -> bool:
@@ -185,7 +186,7 @@ def _claim(row: FinalistRow, ahead: dict[str, PairedTest | None], chances: int) 
         p_value=p_value,
         p_corrected=p_value,
         seeds_needed=None if test is None or test.effect_size is None else seeds_needed(test.effect_size, chances),
-        detectable=_detectable(list(ahead.values()), chances),
+        detectable=None if row.lost or row.absent else _detectable(list(ahead.values()), chances),
     )
 
 

@@ -154,10 +154,10 @@ def _nearest(record: ConfirmationRecord, comparison: Comparison, baseline: str) 
     assert claim is not None
     parts = [f"The nearest rule, {title(record, row.key)}, stands at {with_interval(record, gain)}."]
     if gain.low is not None and gain.low > 0.0 and claim.hardest == baseline:
-        parts.append(
-            f"Among {count(comparison.rules, 'rule')} such a lead is not rare by chance"
-            f" ({p_text(claim.p_corrected)} after Holm's correction)."
-        )
+        among, after = count(comparison.rules, "rule"), "after Holm's correction"
+        if comparison.rules == 1:  # so it is the looks
+            among, after = count(comparison.looks, "look"), "for all of them"
+        parts.append(f"Among {among} such a lead is not rare by chance ({p_text(claim.p_corrected)} {after}).")
     parts.append(_other_constant(record, claim, row, baseline))
     if gain.too_few_seeds:
         parts.append("Confirm again with more seeds: ten are a good number.")

@@ -110,7 +110,7 @@ def _plot_forest(confirmed: Confirmed, info: ForestInfo) -> Figure:
         name="forest",
         title="Does a rule beat the best constant λ?",
         caption=_caption(confirmed, info),
-        finding=_finding(info),
+        finding=_finding(confirmed, info),
         legend=_legend(info),
         table=_table(confirmed),
     )
@@ -161,7 +161,7 @@ def _legend(info: ForestInfo) -> tuple[LegendItem, ...]:
     return (LegendItem(label=label, colour=css_colour(INK), dashed=True),)
 
 
-def _finding(info: ForestInfo) -> str:
+def _finding(confirmed: Confirmed, info: ForestInfo) -> str:
     winners = [row for row in info.rows if row.stands]
     if winners:
         names = ", ".join(row.label for row in winners)
@@ -169,7 +169,7 @@ def _finding(info: ForestInfo) -> str:
         return f"{sentence_case(names)} {verb} {info.constant} beyond the noise; the highest stands at" + (
             f" {_figures(max(winners, key=lambda row: row.test.mean).test, info.scale)}."
         )
-    nearest = next((row for row in info.rows if row.role == "rule"), None)
+    nearest = next((row for row in info.rows if row.key == confirmed.rival), None)
     if nearest is None:
         return "No rule was confirmed."
     return (

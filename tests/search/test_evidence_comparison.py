@@ -129,6 +129,9 @@ def test_a_rule_that_lost_a_seed_claims_nothing_but_still_counts_in_the_correcti
     assert row.claim.p_value == 1.0
     other = comparison.of("b").claim
     assert other is not None
+    # What five seeds would have shown is not told from the four that are left.
+    assert row.claim.detectable is None
+    assert comparison.detectable == other.detectable is not None
     assert other.p_corrected == pytest.approx(2 * other.p_value)
 
 

@@ -62,6 +62,12 @@ def test_a_lead_that_does_not_survive_the_correction_is_told_as_such():
     assert alone.kind == "rule"
     assert among.kind == "constant"
     assert "Among 10 rules such a lead is not rare by chance (p = 0." in among.evidence
+    record = confirmation([*lead, BEST])
+    p_value = compare(record).of("a").claim.p_value
+    looks = int(0.05 / p_value) + 1
+    looked = judge_confirmation(record.model_copy(update={"settings": {"seeds_asked": [10] * looks}}))
+    assert looked.kind == "constant"
+    assert f"Among {looks} looks such a lead is not rare by chance (p = " in looked.evidence
 
 
 def test_a_rule_that_is_behind_the_constant_with_the_highest_test_score_does_not_win():
