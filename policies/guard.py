@@ -23,15 +23,23 @@ _log = logging.getLogger(__name__)
 
 
 class Verdict(NamedTuple):
-    """What the guard makes of a decision: what is done instead, whether the step is skipped, and why, if anything."""
+    """What the guard makes of a decision.
+
+    `replaced` is whether `decision` is another than the policy's, `skip` whether the step is not taken. `intervention`
+    says why, or what else there is to tell.
+    """
 
     decision: Decision
     skip: bool = False
     intervention: str | None = None
+    replaced: bool = False
 
 
 class Guard:
     """Reviews every decision. What it is by default changes nothing in a training that is well.
+
+    It sees to the parameters. What a forward pass has left in buffers, such as the running statistics of batch
+    normalisation, it does not mend: after a batch of NaN these stay NaN, also if the step was skipped.
 
     Args:
         lowest: least λ.
@@ -99,7 +107,7 @@ class Guard:
         task, distill = observation.task_loss, observation.distill_loss
         if task is not None and distill is not None:
             weight = verdict.decision.weight
-            if mixed_loss is None or verdict.intervention is not None:
+            if mixed_loss is None or verdict.replaced:
                 mixed_loss = _mixed(weight, task, distill)
             if (problem := self._alarm.update(weight, task, distill, mixed_loss)) is not None:
                 reason = Intervention.DIVERGENCE.because(problem)
@@ -139,6 +147,7 @@ class Guard:
             if found.item() == 0.0:
                 return True
         except RuntimeError:
+            found.zero_()  # it may have found something before it failed
             return bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
         found.zero_()
         return False
@@ -219,8 +228,10 @@ class Guard:
 
 
 def _replaced(decision: Decision, weight: float, kind: Intervention, deed: str) -> Verdict:
+    """Another λ, and s = 1 if the rule's is none, as one that was made of the losses is where a loss is broken."""
     reason = kind.because(deed)
-    return Verdict(decision._replace(weight=weight, reason=reason), intervention=reason)
+    scale = decision.scale if 0.0 < decision.scale < math.inf else 1.0
+    return Verdict(decision._replace(weight=weight, scale=scale, reason=reason), intervention=reason, replaced=True)
 
 
 def _mixed(weight: float, task_loss: float, distill_loss: float) -> float:

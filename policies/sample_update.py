@@ -54,16 +54,16 @@ class SampleUpdate(Update):
             decision = Decision(known["weight"], reason=f"mean over {sum(map(len, self._given))} samples")
             if self.verdict is None:
                 self.verdict = self._review(decision, known.get("mixed_loss"))
-            elif self.verdict.intervention is None:
+            elif not self.verdict.replaced:
                 self.verdict = self.verdict._replace(decision=decision)
         if last:
             self.weights = torch.cat(self._given)
         if self.verdict.skip:
             return
-        if self.verdict.intervention is None:
-            objective.backward_weighted(weights, factor=share * factor)
-        else:
+        if self.verdict.replaced:
             objective.backward(*mixing_weights(self.verdict.decision), factor=share * factor)
+        else:
+            objective.backward_weighted(weights, factor=share * factor)
 
     def _weights(self, objective: LogitPair) -> Tensor:
         weights = weigh(self._policy, objective.samples(self.plan.step, self.plan.progress))

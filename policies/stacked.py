@@ -107,7 +107,7 @@ class StackedBalancer:
             guard = self._balancers[member].guard
             assert guard is not None  # `_broken` has looked
             skipped.add(member)
-            interventions[member] = guard.refuse_gradient() or interventions[member]
+            interventions[member] = guard.refuse_gradient()
         steps = []
         task_losses, distill_losses = pair.task_losses.unbind(), pair.distill_losses.unbind()
         for member, (balancer, choice) in enumerate(zip(self._balancers, choices, strict=True)):
@@ -206,7 +206,7 @@ class StackedBalancer:
         instead = {
             member: mixing_weights(choice.verdict.decision)
             for member, choice in enumerate(choices)
-            if choice.verdict.intervention is not None
+            if choice.verdict.replaced
         }
         return choices, pair.gradient_weighted(parameters, weights, instead), weights
 

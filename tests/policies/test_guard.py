@@ -31,6 +31,14 @@ def test_a_broken_loss_leaves_the_step_to_the_other(broken):
     assert guard.skipped == 0
 
 
+@pytest.mark.parametrize("scale", [math.nan, math.inf, 0.0])
+def test_a_broken_loss_breaks_no_step_through_the_scale_that_was_made_of_it(scale):
+    guard = Guard()
+    verdict = guard.review(observed(task=math.nan), Decision(math.nan, scale))
+    assert (verdict.decision.weight, verdict.decision.scale) == (1.0, 1.0)
+    assert guard.review(observed(task=math.nan), Decision(0.3, 2.5)).decision.scale == 2.5
+
+
 def test_two_broken_losses_skip_the_step():
     guard = Guard()
     verdict = guard.review(observed(task=math.nan, distill=math.inf), Decision(0.3))
@@ -89,6 +97,13 @@ def test_sparse_and_expanded_gradients_can_be_looked_at():
     assert guard.inspect([expanded]) is None
     (embedding(torch.tensor([2])).sum() * math.nan).backward()
     assert guard.inspect([embedding.weight]) is not None
+
+
+def test_a_look_that_failed_halfway_spoils_no_later_one():
+    """Complex gradients are beyond the kernel, which has seen the first by then."""
+    guard = Guard()
+    assert not guard.all_finite([torch.tensor([math.inf]), torch.ones(2, dtype=torch.complex64)])
+    assert guard.all_finite([torch.ones(2)])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from policies import FAMILIES
 from policies.balancer import LossBalancer
 from policies.errors import PolicyError
 from policies.guard import Guard
+from policies.intervention import Intervention
 from policies.registry import create_policy
 from policies.stacked import StackedBalancer
 
@@ -201,3 +202,21 @@ def test_policies_that_differ_are_refused():
     second = LossBalancer(create_policy("fixed", {"weight": 0.4}), model)
     with pytest.raises(PolicyError, match=r"with the same parameters, but got `fixed` .*0\.3.* and `fixed` .*0\.4"):
         StackedBalancer([first, second])
+
+
+class Alarmed(Guard):
+    """Has something to tell at every step, and replaces nothing."""
+
+    def review(self, observation, decision, mixed_loss=None):
+        verdict = super().review(observation, decision, mixed_loss)
+        return verdict._replace(intervention=Intervention.DIVERGENCE.because("so it is said"))
+
+
+def test_an_alarm_changes_nothing_in_the_step_of_a_rule_on_samples():
+    inputs, teacher, labels = next(batches(1))
+    alarmed, calm = (
+        Both(("sample_norm_balance", {}), guards=[guard] * MEMBERS).step(inputs, teacher, labels)[1]
+        for guard in (Alarmed, Guard)
+    )
+    assert all(step.intervention is not None for step in alarmed.steps)
+    torch.testing.assert_close(alarmed.gradient, calm.gradient, rtol=0.0, atol=0.0)
