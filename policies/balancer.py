@@ -52,7 +52,8 @@ class LossBalancer:
         decide_on: what the λ of an accumulated update hangs on: all its micro-batches ("update"), as if they were one
             batch, at the cost of a second backward pass and of memory for two gradients in the steps in which the
             policy looks at anything; or the first of them alone ("first"), at no cost but a noisier reading. A policy
-            that measures the whole student always decides on all.
+            that measures the whole student always decides on all. With "first", the losses given to `backward` are
+            read as they are, divided: of the rules here, `uncertainty` looks at more of them than ratios.
 
     Raises:
         PolicyError: `total_steps` is missing where the policy needs it or is not positive, no parameter can be trained,
@@ -79,6 +80,8 @@ class LossBalancer:
             )
         if total_steps is not None and total_steps < 1:
             raise PolicyError(f"`total_steps` must be at least 1, but got {total_steps}.")
+        if not 0.0 < temperature < math.inf:
+            raise PolicyError(f"`temperature` must be positive and finite, but got {temperature!r}.")
         if decide_on not in ("update", "first"):
             raise PolicyError(f"`decide_on` must be 'update' or 'first', but got {decide_on!r}.")
         self.policy = policy
@@ -104,6 +107,11 @@ class LossBalancer:
         if how.tier == "last_block" and not self._student.has_block:
             raise PolicyError(
                 f"`{family}` measures the last block; pass the student's module, or the block as `last_block`."
+            )
+        if how.tier == "last_block" and not self._student.block:
+            raise PolicyError(
+                f"`{family}` measures the last block, but no parameter of `last_block` requires a gradient; unfreeze"
+                " it, or pass another."
             )
         self._student.allow_two_passes()
 
@@ -167,7 +175,7 @@ class LossBalancer:
             What was done, or None if no update follows.
 
         Raises:
-            PolicyError: the policy looks at logits; call `backward_on_logits`.
+            PolicyError: the policy looks at logits; call `backward_on_logits`. Or a loss is not one number.
 
         A step without a measurement of parameters costs one backward pass, one with it two. Not to be called from a
         closure that the optimiser runs several times a step, as LBFGS does: each call counts as an update.
@@ -229,7 +237,7 @@ class LossBalancer:
             measure_now: as for `backward`.
 
         Raises:
-            PolicyError: shapes that do not fit, or a share that is none.
+            PolicyError: shapes that do not fit, or a share or a smoothing that is none.
         """
         if not (math.isfinite(share) and share > 0.0):
             raise PolicyError(f"`share` must be positive: 1/k for k micro-batches of equal size, but got {share!r}.")

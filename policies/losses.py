@@ -14,7 +14,7 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperatur
 
     Args:
         student_logits: [N, C].
-        teacher_logits: [N, C]; no gradient flows into it.
+        teacher_logits: [N, C]; no gradient flows into it. -∞ leaves a class out.
         temperature: T > 0. The factor T² keeps the gradient's size about the same at every T.
 
     Returns:
@@ -30,9 +30,19 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperatur
             "student's and teacher's logits must both be [samples, classes], but got"
             f" {list(student_logits.shape)} and {list(teacher_logits.shape)}"
         )
-    log_student = log_softmax(student_logits.float() / temperature)
-    log_teacher = log_softmax(teacher_logits.detach().float() / temperature)
+    log_student = finite_log_softmax(student_logits.float() / temperature)
+    log_teacher = finite_log_softmax(teacher_logits.detach().float() / temperature)
     return torch.nn.functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True) * temperature**2
+
+
+def finite_log_softmax(values: Tensor) -> Tensor:
+    """As `log_softmax`, but the lowest finite number stands for -∞.
+
+    So a class that is left out by a logit of -∞ adds nothing to a divergence, in which 0·(-∞) is NaN.
+    """
+    logs = log_softmax(values)
+    lowest = torch.finfo(logs.dtype).min
+    return logs.clamp_min(lowest) if logs.requires_grad else logs.clamp_min_(lowest)
 
 
 def log_softmax(values: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.errors import PolicyError
-from policies.losses import log_softmax
+from policies.losses import finite_log_softmax, log_softmax
 from policies.sample import SampleObservation
 
 Gradients: TypeAlias = tuple[Tensor | None, ...]
@@ -53,11 +53,15 @@ class Objective(abc.ABC):
 
 
 class LossPair(Objective):
-    """Two scalar losses over one graph."""
+    """Two scalar losses over one graph.
+
+    Raises:
+        PolicyError: one is not one number.
+    """
 
     def __init__(self, task_loss: Tensor, distill_loss: Tensor) -> None:
-        self._task, self._distill = task_loss, distill_loss
-        self.task_loss, self.distill_loss = task_loss.detach(), distill_loss.detach()
+        self._task, self._distill = _scalar(task_loss, "task_loss"), _scalar(distill_loss, "distill_loss")
+        self.task_loss, self.distill_loss = self._task.detach(), self._distill.detach()
 
     def gradients(
         self, parameters: Sequence[Tensor], *, factor: Factor = 1.0, retain: bool = False
@@ -87,7 +91,7 @@ class LogitPair(Objective):
         label_smoothing: share of the label's mass that is spread over all classes.
 
     Raises:
-        PolicyError: shapes that do not fit.
+        PolicyError: shapes that do not fit, or a smoothing that is no share.
     """
 
     def __init__(
@@ -115,6 +119,8 @@ class LogitPair(Objective):
                 f"`labels` [samples] must be whole numbers, but got {labels.dtype}; give class numbers, or the"
                 " probabilities of all classes as [samples, classes]."
             )
+        if not 0.0 <= label_smoothing <= 1.0:
+            raise PolicyError(f"`label_smoothing` must be a share in [0, 1], but got {label_smoothing!r}.")
         self._logits = student_logits
         self._student = _wide(student_logits.detach())
         self._teacher = _wide(teacher_logits.detach())
@@ -122,8 +128,8 @@ class LogitPair(Objective):
         self._temperature = temperature
         self._smoothing = label_smoothing
         self._log_student = log_softmax(self._student)
-        self._log_student_soft = log_softmax(self._student / temperature)
-        self._log_teacher_soft = log_softmax(self._teacher / temperature)
+        self._log_student_soft = finite_log_softmax(self._student / temperature)
+        self._log_teacher_soft = finite_log_softmax(self._teacher / temperature)
         self._teacher_soft = self._log_teacher_soft.exp()
         self.task_loss = self.task_losses.mean()
         self.distill_loss = self.distill_losses.mean()
@@ -176,9 +182,7 @@ class LogitPair(Objective):
             PolicyError: the batch has a single sample.
         """
         count = len(self._logits)
-        if count < 2:
-            raise PolicyError("`pair` = 'halves' needs batches of at least 2 samples, but got one with 1.")
-        middle = count // 2
+        middle = middle_of(count)
         first: list[Gradients] = []
         second: list[Gradients] = []
         for values, into_last in ((self.task_gradients, True), (self.distill_gradients, retain)):
@@ -264,6 +268,28 @@ class LogitPair(Objective):
             retain_graph=retain,
             allow_unused=True,
         )
+
+
+def middle_of(count: int) -> int:
+    """Where the second half of a batch begins.
+
+    Raises:
+        PolicyError: it has a single sample.
+    """
+    if count < 2:
+        raise PolicyError(
+            "`pair` = 'halves' needs batches of at least 2 samples, but got one with 1; leave a last, short batch out"
+            " (`drop_last=True` of a DataLoader)."
+        )
+    return count // 2
+
+
+def _scalar(loss: Tensor, name: str) -> Tensor:
+    if loss.numel() != 1:
+        raise PolicyError(
+            f"`{name}` must be one number, but has shape {list(loss.shape)}; take the mean over its samples."
+        )
+    return loss.reshape(()) if loss.ndim else loss
 
 
 def _times(loss: Tensor, factor: Factor) -> Tensor:

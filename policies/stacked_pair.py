@@ -12,8 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from policies.errors import PolicyError
-from policies.objective import LogitPair
+from policies.objective import LogitPair, middle_of
 from policies.sample import SampleObservation
 
 ALIGNED = 64
@@ -107,9 +106,7 @@ class StackedPair:
         if pair == "same":
             task = self._pull_back(parameters, self._task / self.batch, retain=True)
             return self._pull_back(parameters, self._distill / self.batch, retain=retain), task, None
-        if self.batch < 2:
-            raise PolicyError("`pair` = 'halves' needs batches of at least 2 samples, but got one with 1.")
-        middle = self.batch // 2
+        middle = middle_of(self.batch)
         task_a, task_b = self._halves(parameters, self._task, middle, retain=True)
         distill_a, distill_b = self._halves(parameters, self._distill, middle, retain=retain)
         share = middle / self.batch

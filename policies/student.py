@@ -27,7 +27,10 @@ class Student:
     def __init__(
         self, student: nn.Module | Iterable[Tensor], *, last_block: nn.Module | None = None, process_group: Group = None
     ) -> None:
-        self._source: nn.Module | tuple[Tensor, ...] = student if isinstance(student, nn.Module) else tuple(student)
+        # Tied weights come twice where two modules' parameters were put together; a module tells them once.
+        self._source: nn.Module | tuple[Tensor, ...] = (
+            student if isinstance(student, nn.Module) else tuple(dict.fromkeys(student))
+        )
         self._last_block = last_block
         self.has_block = last_block is not None or isinstance(student, nn.Module)
         """Whether it is known which parameters the last block has."""

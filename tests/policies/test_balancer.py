@@ -6,6 +6,7 @@ import torch
 
 from policies import Geometry, LossBalancer, PolicyError, create_policy, distillation_loss
 from policies.guard import Guard
+from policies.intervention import Intervention
 
 
 class Student(torch.nn.Module):
@@ -99,6 +100,36 @@ def test_geometry_is_exact(student, batch):
     assert step.geometry == pytest.approx(expected, rel=1e-12)
     task_loss, distill_loss = losses(student, batch)
     assert (step.task_loss, step.distill_loss) == pytest.approx((task_loss.item(), distill_loss.item()))
+
+
+@pytest.mark.parametrize("measure_now", [False, True])
+def test_a_parameter_that_is_given_twice_is_trained_once(student, batch, measure_now):
+    """Tied weights come twice where the parameters of two modules are put together."""
+    expected = reference_gradients(student, batch, 0.3)
+    twice = [*student.parameters(), student.body.weight]
+    balancer = LossBalancer(create_policy("fixed", {"weight": 0.3}), twice)
+    balancer.backward(*losses(student, batch), measure_now=measure_now)
+    assert_same(gradients(student), expected)
+
+
+@pytest.mark.parametrize("family", ["fixed", "norm_balance", "loss_ratio"])
+def test_a_loss_of_one_element_is_one_number(student, batch, family):
+    def step_on(*pair):
+        student.zero_grad()
+        return LossBalancer(create_policy(family), student).backward(*pair), gradients(student)
+
+    plain, expected = step_on(*losses(student, batch))
+    task, distill = losses(student, batch)
+    step, found = step_on(task[None], distill[None, None])
+    assert step.observation == plain.observation
+    assert_same(found, expected)
+
+
+def test_a_loss_of_several_numbers_is_refused_with_the_remedy(student, batch):
+    task, distill = losses(student, batch)
+    balancer = LossBalancer(create_policy("fixed"), student)
+    with pytest.raises(PolicyError, match=r"`distill_loss` must be one number, but has shape \[2\]; take the mean"):
+        balancer.backward(task, torch.stack([distill, distill]))
 
 
 def test_losses_that_share_no_parameter_are_orthogonal(batch):
@@ -213,6 +244,18 @@ def test_nothing_to_train_is_an_error(student):
         parameter.requires_grad_(False)
     with pytest.raises(PolicyError, match="unfreeze"):
         LossBalancer(create_policy("fixed"), student)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -4.0, math.nan, math.inf])
+def test_a_temperature_that_is_none_is_refused(student, temperature):
+    with pytest.raises(PolicyError, match=f"`temperature` must be positive and finite, but got {temperature}"):
+        LossBalancer(create_policy("fixed"), student, temperature=temperature)
+
+
+def test_a_last_block_that_is_frozen_is_refused(student):
+    student.body.requires_grad_(False)
+    with pytest.raises(PolicyError, match=r"no parameter of `last_block` requires a gradient; unfreeze"):
+        LossBalancer(create_policy("norm_balance", {"tier": "last_block"}), student, last_block=student.body)
 
 
 def test_distillation_loss_is_the_scaled_divergence():
@@ -382,6 +425,35 @@ def test_the_guard_is_told_the_loss_that_a_rule_on_samples_trains(student, batch
     task = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
     ((_, mixed_loss),) = guard.heard
     assert mixed_loss == pytest.approx((step.weights * distill + (1 - step.weights) * task).mean().item(), rel=1e-5)
+
+
+class Alarmed(Guard):
+    """Has something to tell at every step, and replaces nothing."""
+
+    def review(self, observation, decision, mixed_loss=None):
+        verdict = super().review(observation, decision, mixed_loss)
+        return verdict._replace(intervention=Intervention.DIVERGENCE.because("so it is said"))
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_an_alarm_changes_nothing_in_the_step_of_a_rule_on_samples(student, batch, parts):
+    x, labels, teacher = batch[0][:6], batch[1][:6], batch[2][:6]
+
+    def step_under(guard):
+        student.zero_grad()
+        balancer = LossBalancer(create_policy("sample_norm_balance"), student, guard=guard)
+        for part in range(parts):
+            rows = slice(part * 6 // parts, (part + 1) * 6 // parts)
+            step = balancer.backward_on_logits(
+                student(x[rows])[0], teacher[rows], labels[rows], share=1 / parts, update=part == parts - 1
+            )
+        return step.decision.weight, step.weights, gradients(student)
+
+    weight, weights, expected = step_under(None)
+    assert weights.std() > 0.05
+    alarmed = step_under(Alarmed())
+    assert alarmed[0] == pytest.approx(weight)
+    assert_same(alarmed[2], expected)
 
 
 @pytest.mark.parametrize("measure_now", [False, True])

@@ -278,6 +278,31 @@ def test_halves_of_a_single_sample_are_refused():
         pair(logits, teacher, torch.tensor([0])).gradients_of_halves([logits])
 
 
+@pytest.mark.parametrize("smoothing", [-0.1, 1.5, math.nan])
+def test_a_smoothing_that_is_no_share_is_refused(smoothing):
+    with pytest.raises(PolicyError, match=r"`label_smoothing` must be a share in \[0, 1\]"):
+        pair(*logits_and_teacher(), hard(), smoothing)
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["teacher", "both"])
+def test_a_class_that_the_teacher_leaves_out_adds_nothing(both):
+    """-∞ is how classes are left out; with PyTorch's `kl_div` on logarithms the loss would be NaN."""
+    student, teacher = logits_and_teacher()
+    left_out = teacher.clone()
+    left_out[:, 2] = -math.inf
+    said = student.masked_fill(torch.arange(C) == 2, -math.inf) if both else student
+    q, log_p = torch.softmax(left_out / TEMPERATURE, 1), torch.log_softmax(said / TEMPERATURE, 1)
+    kept = [0, 1, 3, 4]
+    expected = TEMPERATURE**2 * (q[:, kept] * (q[:, kept].log() - log_p[:, kept])).sum(1)
+    objective = pair(said, left_out, torch.zeros(N, dtype=torch.long))
+    torch.testing.assert_close(objective.distill_losses, expected)
+    loss = distillation_loss(said, left_out, TEMPERATURE)
+    torch.testing.assert_close(loss, expected.mean().float())
+    (gradient,) = torch.autograd.grad(loss, student, retain_graph=True)
+    (closed,) = torch.autograd.grad(said, student, objective.distill_gradients / N)
+    torch.testing.assert_close(gradient, closed, rtol=1e-5, atol=1e-6)
+
+
 def test_scalar_losses_may_be_anything():
     student, x = network(), torch.randn(N, 4).double()
     parameters = list(student.parameters())
