@@ -180,17 +180,21 @@ def try_out(own_kpis: Sequence[OwnKPI], model: nn.Module, dataset: Dataset) -> N
 
 
 def _measure(own_kpis: Sequence[OwnKPI], model: nn.Module, pictures: EvaluationSet, logits: Tensor) -> dict[str, float]:
-    """Every KPI on a copy of the model and with the same random numbers, so that none has an effect on anything."""
-    data = KPIData(
-        images=pictures,
-        labels=pictures.labels,
-        logits=logits,
-        teacher_logits=pictures.teacher_logits,
-        classes=pictures.classes,
-    )
+    """Every KPI on copies and with the same random numbers, so that none has an effect on anything."""
     device = logits.device
     values = {}
     for kpi in own_kpis:
+        # Writing to the labels as all trials share them would end the process: Ray maps them read-only.
+        own = dataclasses.replace(
+            pictures, labels=pictures.labels.clone(), teacher_logits=pictures.teacher_logits.clone()
+        )
+        data = KPIData(
+            images=own,
+            labels=own.labels,
+            logits=logits.clone(),
+            teacher_logits=own.teacher_logits,
+            classes=pictures.classes,
+        )
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
             torch.manual_seed(0)
             values[kpi.name] = kpi.measure(copy.deepcopy(model), data)

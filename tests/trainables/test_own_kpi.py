@@ -65,3 +65,41 @@ def test_settings_with_a_kpi_import_no_torch():
         "OwnKPI(origin='a.py:f', source='def f(model, data): return 1'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_a_kpi_writes_into_its_data_reaches_nobody_else():
+    """The labels and the teacher's logits are all trials' own, and Ray maps them read-only."""
+    import torch
+
+    from trainables.device import Compute
+    from trainables.evaluation import EvaluationSet, evaluate
+
+    torch.manual_seed(0)
+    labels, teacher = torch.tensor([0, 1, 2, 1]), torch.randn(4, 3)
+    pictures = EvaluationSet(
+        images=torch.randint(256, (4, 1, 2, 2), dtype=torch.uint8),
+        labels=labels.clone(),
+        teacher_logits=teacher.clone(),
+        classes=("a", "b", "c"),
+        mean=torch.zeros(1),
+        std=torch.ones(1),
+        compute=Compute(torch.device("cpu"), bfloat16=False),
+    )
+    student = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
+    read = parse(
+        "def read(model, data):\n"
+        "    tensors = data.labels, data.logits, data.teacher_logits, data.images.labels, data.images.teacher_logits\n"
+        "    return float(sum(tensor.double().sum() for tensor in tensors))",
+        "read",
+    )
+    spoil = parse(
+        "def spoil(model, data):\n"
+        "    for tensor in (data.labels, data.logits, data.teacher_logits, data.images.labels):\n"
+        "        tensor.zero_()\n"
+        "    return 0",
+        "spoil",
+    )
+    alone = evaluate(student, pictures, [read]).own_kpis
+    assert evaluate(student, pictures, [spoil, read]).own_kpis["read"] == alone["read"]
+    assert torch.equal(pictures.labels, labels)
+    assert torch.equal(pictures.teacher_logits, teacher)
