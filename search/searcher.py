@@ -155,25 +155,25 @@ class FairSearch(Searcher):  # type: ignore[misc]
         else:
             while len(self._policies) < number - 1:
                 same_round = len(self._policies) // len(self._families) == (number - 1) // len(self._families)
-                self._lost.append(self._new_policy(of_round=suggestion if same_round else None))
-            self._new_policy(suggestion, of_round=suggestion)
+                self._lost.append(self._new_policy(peer=suggestion if same_round else None))
+            self._new_policy(suggestion, peer=suggestion)
         self._runs[trial_id] = _Run(number, heat)
 
     def knows(self, trial_id: str) -> bool:
         """Whether one of Tune's trials was suggested by this searcher."""
         return trial_id in self._runs
 
-    def _new_policy(self, known: Mapping[str, Any] | None = None, *, of_round: Mapping[str, Any] | None = None) -> int:
+    def _new_policy(self, known: Mapping[str, Any] | None = None, *, peer: Mapping[str, Any] | None = None) -> int:
         """Suggest a policy, or the one that is `known` to have been suggested; its number.
 
         Args:
             known: as `suggest` gave it.
-            of_round: the same of any policy of its round, whose learning rate and temperature are those of all.
+            peer: the same of any policy of its round, whose learning rate and temperature are those of all.
         """
         number, place = divmod(len(self._policies), len(self._families))
         turn, place_of_student = divmod(number, len(self._courses))
         if place == 0:
-            self._begin_round(self._courses[place_of_student], first=turn == 0, known=of_round)
+            self._begin_round(self._courses[place_of_student], first=turn == 0, known=peer)
         family, of_round = self._families[place], self._rounds[-1]
         course, space, shared = of_round.course, self._space, of_round.shared
         if known is not None:
