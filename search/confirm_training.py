@@ -48,7 +48,6 @@ def train_finalist(
 
     Raises:
         ConfigError: a GPU is asked for where there is none, or a KPI of the user's own fails.
-        ModelError: a student has no finite score.
     """
     torch.set_num_threads(base.device.threads or 1)
     compute = select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids()))

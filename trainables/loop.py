@@ -95,8 +95,10 @@ class Distillation:
             yield self._evaluate() if self.replicates[0].epoch in self.evaluated_epochs else None
 
     def history(self) -> TrialHistory:
-        """The story so far; with a score once the training is done."""
+        """The story so far; with a score once the training is done, if all of its students have one."""
         scores = [self.settings.objective.score_of(r) for r in self.results] if self.done else []
+        if not all(map(math.isfinite, scores)):
+            scores = []
         balancer = self.replicates[0].balancer
         return TrialHistory(
             score=statistics.fmean(scores) if scores else None,
@@ -117,6 +119,20 @@ class Distillation:
             training_seconds=sum(r.seconds for r in self.records_so_far),
             device=self.data.compute.describe(),
         )
+
+    def check_scores(self) -> None:
+        """See that every student has a score, once the training is done.
+
+        Raises:
+            ModelError: the objective is not finite under some seed.
+        """
+        objective = self.settings.objective
+        bad = [str(r.seed) for r in self.results if not math.isfinite(objective.score_of(r))]
+        if bad:
+            raise ModelError(
+                f"the objective `{objective.name}` must be finite for a trained student, but is not with seed"
+                f" {', '.join(bad)}; let the KPI return a number there, too."
+            )
 
     @property
     def decisions(self) -> tuple[DecisionEntry, ...]:
@@ -204,7 +220,6 @@ class Distillation:
         evaluations = [replicate.evaluate() for replicate in self.replicates]
         if self.done:
             self.results = [_result(r, e) for r, e in zip(self.replicates, evaluations, strict=True)]
-            self._check_scores()
         sums, self._sums = self._sums, _Sums()
         record = EpochRecord(
             epoch=self.replicates[0].epoch,
@@ -246,16 +261,6 @@ class Distillation:
             weight_range=(min(weights), max(weights)),
             cosine_range=(min(cosines), max(cosines)),
         )
-
-    def _check_scores(self) -> None:
-        """A trial without a score fails; otherwise the search could not tell it from one that is not finished."""
-        objective = self.settings.objective
-        bad = [str(r.seed) for r in self.results if not math.isfinite(objective.score_of(r))]
-        if bad:
-            raise ModelError(
-                f"the objective `{objective.name}` must be finite for a trained student, but is not with seed"
-                f" {', '.join(bad)}; let the KPI return a number there, too."
-            )
 
 
 def _result(replicate: Replicate, evaluation: Evaluation) -> ReplicateResult:

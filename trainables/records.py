@@ -112,9 +112,9 @@ class TrialHistory(Settings):
 
     score: float | None = None
     """Mean over the replicates, after the last epoch, of what is searched for: validation accuracy or a KPI of the
-    user's own, negated where less of it is better. None while unfinished."""
+    user's own, negated where less of it is better. None while unfinished, and where it is not finite."""
     score_std: float | None = None
-    """Its standard deviation (ddof 1) over the replicates; None while unfinished or with one replicate."""
+    """Its standard deviation (ddof 1) over the replicates; None without a score or with one replicate."""
     epochs: tuple[EpochRecord, ...] = ()
     trace: tuple[TracePoint, ...] = ()
     decisions: int = 0

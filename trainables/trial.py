@@ -84,6 +84,9 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
             next(self._records)
         records = self._distillation.records_so_far
         done = self._distillation.done
+        if done:
+            # Without a score it fails; otherwise the search could not tell it from a trial that is not finished.
+            self._distillation.check_scores()
         due = time.monotonic() - self._last_checkpoint >= self._checkpoint_seconds
         if due or done:
             self._last_checkpoint = time.monotonic()

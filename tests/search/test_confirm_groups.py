@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import math
 import pathlib
 
 import pytest
@@ -15,6 +16,7 @@ from search.confirmation import Finalist
 from tests.search.tiny import QuietListener, tiny_config
 from trainables.config import CorruptionSettings
 from trainables.device import select_compute
+from trainables.objective import Objective
 from trainables.own_kpi import OwnKPI
 from trainables.own_policy import OwnPolicy
 from trainables.replicate import DeviceAssets
@@ -177,6 +179,17 @@ def test_figures_and_rules_of_the_users_own_are_each_seeds_own(data, ground):
         assert_same(ours, theirs)
     assert len({trained.result.own_kpis["worst_class"] for trained in together}) > 1
     assert len({trained.result.validation_kpis["worst_class"] for trained in together}) > 1
+
+
+@pytest.mark.parametrize("undefined", [math.nan, math.inf])
+def test_a_student_without_a_finite_score_is_kept_with_what_it_has(undefined, data, ground):
+    """It puts its finalist out, in the verdict; to fail, time after time, would leave the confirmation unfinished."""
+    source = f"def undefined(model, data):\n    return float('{undefined}')\n"
+    own = base(own_kpis=(OwnKPI(origin="mine.py:undefined", source=source),), objective=Objective(name="undefined"))
+    test = data.evaluation_set(ground.pictures.test, ground.pictures.test_targets)
+    trained = train_seeds(finalist("fixed"), (2, 3), own, data, test)
+    assert [str(one.result.validation_kpis["undefined"]) for one in trained] == 2 * [str(undefined)]
+    assert all(one.result.test.accuracy > 0.3 for one in trained)
 
 
 @pytest.mark.parametrize("family", ["fixed", "norm_balance"])

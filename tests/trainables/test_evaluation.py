@@ -146,8 +146,11 @@ def test_a_trial_searches_for_a_kpi_in_its_direction(settings, data, direction, 
 def test_a_trial_without_a_finite_score_fails(settings, data):
     objective = Objective(name="undefined_once_trained")
     own = settings.model_copy(update={"own_kpis": (kpi("undefined_once_trained"),), "objective": objective})
+    trial = Distillation(own, data)
+    list(trial.records())
+    assert trial.history().score is None
     with pytest.raises(ValueError, match="objective `undefined_once_trained` must be finite.*seed 3, 5"):
-        list(Distillation(own, data).records())
+        trial.check_scores()
     tracked = settings.model_copy(update={"own_kpis": (kpi("undefined_once_trained"),)})
     trial = Distillation(tracked, data)
     list(trial.records())
