@@ -258,15 +258,28 @@ class LossBalancer:
                 " state after the micro-batch with `update=True`."
             )
         guard = {} if self.guard is None else self.guard.state_dict()
-        return {"step": self.step, "policy": self.policy.state_dict(), "guard": guard}
+        return {"step": self.step, "rule": self._rule, "policy": self.policy.state_dict(), "guard": guard}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a `state_dict`; an update that has begun is forgotten."""
+        """Continue from a `state_dict`; an update that has begun is forgotten.
+
+        Raises:
+            PolicyError: it is of another rule, whose memory would mean something else.
+        """
+        if state["rule"] != self._rule:
+            raise PolicyError(
+                f"the state is of a training under {_told(state['rule'])}, but this balancer's rule is"
+                f" {_told(self._rule)}; create it from the policy that the training began with."
+            )
         self.step = int(state["step"])
         self.policy.load_state_dict(state["policy"])
         if self.guard is not None and state.get("guard"):
             self.guard.load_state_dict(state["guard"])
         self._update = None
+
+    @property
+    def _rule(self) -> dict[str, Any]:
+        return {"family": self.policy.family, "parameters": self.policy.values()}
 
     @property
     def _needs_logits(self) -> bool:
@@ -325,3 +338,7 @@ class LossBalancer:
             return 1.0
         scale: Tensor = self._scaler.scale(torch.ones((), device=device))
         return scale
+
+
+def _told(rule: dict[str, Any]) -> str:
+    return f"`{rule['family']}` ({', '.join(f'{name}={value!r}' for name, value in rule['parameters'].items())})"

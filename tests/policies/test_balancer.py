@@ -232,6 +232,20 @@ def test_state_continues_exactly(student, batch):
     assert stream(second, 5) == expected[3:]
 
 
+@pytest.mark.parametrize(
+    ("family", "parameters"),
+    [("norm_ratio_threshold", {}), ("cosine_threshold", {"threshold": 0.1}), ("famo", {})],
+)
+def test_the_state_of_another_rule_is_refused(student, batch, family, parameters):
+    """A threshold on the ratio of norms keeps the same numbers as one on the cosine, and means others by them."""
+    first = LossBalancer(create_policy("cosine_threshold"), student)
+    first.backward(*losses(student, batch))
+    second = LossBalancer(create_policy(family, parameters), student)
+    with pytest.raises(PolicyError, match=rf"under `cosine_threshold` .*threshold=0\.3.*rule is `{family}`.*create it"):
+        second.load_state_dict(first.state_dict())
+    assert second.step == 0
+
+
 def test_missing_total_steps_is_told_with_the_remedy(student):
     with pytest.raises(PolicyError, match=r"total_steps.*epochs times updates"):
         LossBalancer(create_policy("step_schedule"), student)
