@@ -31,7 +31,6 @@ def replace_file(path: pathlib.Path, content: bytes, *, what: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary:
             temporary.write_bytes(content)
-            temporary.chmod(0o644)
     except OSError as error:
         raise SearchError(
             f"cannot write {what} file {str(path)!r}: {error.strerror or error}; choose a folder that can be written"

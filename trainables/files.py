@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,15 +12,16 @@ from pathlib import Path
 def whole_file(path: Path) -> Iterator[Path]:
     """A new, empty file to be filled within the block, which bears the name `path` after it; gone if the block fails.
 
+    It may be read by whom the process lets read its new files, as any other: whoever shares a cache is to find it.
+
     Args:
         path: in a folder that exists; what is there already is replaced.
 
     Raises:
         OSError: it cannot be written.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".part")
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.part")
+    temporary.touch(exist_ok=False)  # `tempfile` would keep it from everybody else
     try:
         yield temporary
         temporary.replace(path)
