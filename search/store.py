@@ -73,7 +73,7 @@ class SearchStore:
         """Nobody else runs this search within the block. On a file system only; object stores know no locks.
 
         Raises:
-            SearchError: somebody runs it already.
+            SearchError: somebody runs it already, or its folder cannot be written.
         """
         folder = self.local_folder
         if folder is None:
@@ -88,6 +88,11 @@ class SearchStore:
                 f" {self.storage!r}. Wait for it or stop it; `{next_command('status', self.name, self.storage)}` tells"
                 " how far it is."
             ) from error
+        except OSError as error:
+            raise SearchError(
+                f"the search {self.name!r} cannot be taken hold of: {error}. Make {str(folder)!r} writable, or copy it"
+                " to where you may write."
+            ) from error
         try:
             yield
         finally:
@@ -96,7 +101,12 @@ class SearchStore:
     def is_running(self) -> bool | None:
         """Whether somebody holds the search; None where that cannot be told."""
         folder = self.local_folder
-        return None if folder is None else SearchLock(folder).is_held()
+        if folder is None:
+            return None
+        try:
+            return SearchLock(folder).is_held()
+        except OSError:  # somebody else's, that one may only read
+            return None
 
     def exists(self) -> bool:
         """Whether the search has begun."""

@@ -85,3 +85,13 @@ def test_a_held_search_is_seen_as_running(launch):
     with store.locked():
         assert SearchStore(launch.storage, "tiny").is_running() is True
     assert store.is_running() is False
+
+
+def test_of_a_folder_that_one_may_only_read_it_is_not_known_whether_it_runs(launch, record):
+    """Permissions do not bind root, so what stands in the lock's way is a folder."""
+    store = SearchStore(launch.storage, "tiny")
+    store.write_header(record, launch)
+    (pathlib.Path(store.folder) / ".lock").mkdir()
+    assert store.is_running() is None
+    with pytest.raises(SearchError, match=r"'tiny' cannot be taken hold of: .*\.lock.* writable"), store.locked():
+        pass
