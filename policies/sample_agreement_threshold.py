@@ -37,8 +37,8 @@ class SampleAgreementThreshold(SamplePolicy):
 
     def rule(self) -> str:
         return (
-            f"λ = {self.above:.3g} for a sample whose label the teacher gives a probability above {self.threshold:.1%},"
-            f" else {self.below:.3g}."
+            f"λ = {self.above:.3g} for a sample whose label the teacher gives a probability above"
+            f" {100.0 * self.threshold:.3g}%, else {self.below:.3g}."
         )
 
     @property

@@ -36,8 +36,8 @@ class WarmUp(BatchPolicy):
         if self.share == 0.0:
             return f"λ = {self.weight:.3g} throughout."
         return (
-            f"λ rises from 0 to {self.weight:.3g} in a straight line over the first {self.share:.0%} of the training,"
-            " then stays."
+            f"λ rises from 0 to {self.weight:.3g} in a straight line over the first {100.0 * self.share:.3g}% of the"
+            " training, then stays."
         )
 
     @property

@@ -110,3 +110,16 @@ def test_halves_are_told_of_and_refused_where_they_make_no_difference():
     assert "two halves" in create_policy("norm_balance", {"tier": "last_block", **halves}).rule()
     with pytest.raises(PolicyError, match="`norm_balance.pair` must be 'same' where `tier` is 'logit', but got 'halv"):
         create_policy("norm_balance", {"tier": "logit", **halves})
+
+
+@pytest.mark.parametrize(
+    ("family", "values", "told"),
+    [
+        ("warm_up", {"share": 0.004}, "first 0.4% of"),
+        ("step_schedule", {"switch": 0.996}, "first 99.6% of"),
+        ("norm_ratio_threshold", {"hysteresis": 0.004}, "margin 0.4%"),
+        ("sample_agreement_threshold", {"threshold": 2e-4}, "above 0.02%"),
+    ],
+)
+def test_a_small_share_is_told_as_what_it_is(family, values, told):
+    assert told in create_policy(family, values).rule()
