@@ -44,6 +44,15 @@ def recover(store: SearchStore, config: SearchConfig) -> None:
     store.replace(snapshot_path, json.dumps(snapshot).encode())
 
 
+def begin_anew(store: SearchStore) -> None:
+    """Forget the trials of a search that was killed before its first snapshot.
+
+    Others take their numbers, and beside those they would be trials that never end.
+    """
+    for folder in store.trial_folders():
+        store.filesystem.delete_dir(f"{store.folder}/{folder}")
+
+
 def mend_checkpoints(store: SearchStore, states: Iterable[TrialState]) -> None:
     """See that every trial that goes on has a checkpoint to go on from.
 

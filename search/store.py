@@ -119,7 +119,8 @@ class SearchStore:
 
     def has_snapshot(self) -> bool:
         """Whether Tune has saved anything to resume from."""
-        return any(name.startswith(_SNAPSHOT) for name in self._names(self.folder))
+        kept = None if self.local_folder is None else latest_state(self.local_folder)
+        return kept is not None or any(name.startswith(_SNAPSHOT) for name in self._names(self.folder))
 
     def read_snapshot(self) -> str:
         """The newest state of the trials, as Tune's JSON.

@@ -15,7 +15,7 @@ from ray import tune
 from search.config import SearchConfig
 from search.launch import Launch
 from search.raysession import room_for
-from search.recovery import recover
+from search.recovery import begin_anew, recover
 from search.scheduler import PatientScheduler
 from search.searcher import METRIC, FairSearch
 from search.store import SearchStore
@@ -51,6 +51,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
         recover(store, config)
         tuner = tune.Tuner.restore(store.uri, trainable=trainable, resume_unfinished=True)
     else:
+        begin_anew(store)
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(

@@ -87,6 +87,16 @@ def test_a_held_search_is_seen_as_running(launch):
     assert store.is_running() is False
 
 
+def test_a_snapshot_that_was_put_aside_counts_before_the_storage_has_tunes_own(launch, record):
+    store = SearchStore(launch.storage, "tiny")
+    store.write_header(record, launch)
+    kept = pathlib.Path(store.folder) / ".snapshots" / "latest"
+    kept.mkdir(parents=True)
+    assert not store.has_snapshot()
+    (kept / "experiment_state-2026-01-01_00-00-00.json").write_text("{}")
+    assert store.has_snapshot()
+
+
 def test_of_a_folder_that_one_may_only_read_it_is_not_known_whether_it_runs(launch, record):
     """Permissions do not bind root, so what stands in the lock's way is a folder."""
     store = SearchStore(launch.storage, "tiny")

@@ -19,7 +19,16 @@ from tests.search.tiny import QuietListener, tiny_config
 
 
 @pytest.fixture(scope="module")
-def done(launch):
+def left_behind(launch):
+    """A trial of the same search, killed before its first snapshot."""
+    folder = pathlib.Path(launch.storage, "tiny", "0001-fixed-0123abcd")
+    folder.mkdir(parents=True)
+    (folder / "trial.json").write_text("{")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(launch, left_behind):
     listener = QuietListener()
     outcome = run_search(tiny_config(), launch, listener)
     return outcome, listener
@@ -35,6 +44,10 @@ def test_every_trial_finishes_with_a_score_and_a_history(done):
         assert [e.epoch for e in trial.history.epochs] == [2, 4, 6]
         assert len(trial.history.trace) == 5
         assert trial.ended > trial.started
+
+
+def test_a_trial_from_before_the_first_snapshot_is_forgotten(done, left_behind):
+    assert not left_behind.exists()
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two CPUs")
