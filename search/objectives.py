@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, get_args
 
-SCORE = "score"
 Cost: TypeAlias = Literal["complexity", "parameters", "flops"]
 """Of a rule: the numbers that it needs. Of a student: its trainable parameters, and the FLOPs of one picture."""
 COSTS: tuple[Cost, ...] = get_args(Cost)
-SearchObjective: TypeAlias = Literal["score"] | Cost
 
 COST_TITLES: dict[Cost, str] = {
     "complexity": "numbers in the rule",

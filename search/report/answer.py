@@ -30,11 +30,6 @@ class Answer(Settings):
         """All but the remedy, as one paragraph."""
         return " ".join(part for part in (self.headline, self.evidence, self.caveat) if part)
 
-    @property
-    def basis(self) -> str:
-        """In two or three words, for a badge."""
-        return "confirmed" if self.confirmed else "not confirmed"
-
 
 def answer(source: ReportSource) -> Answer:
     """The report's first words."""
