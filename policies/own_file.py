@@ -97,9 +97,11 @@ def load_module(file: str, text: str) -> types.ModuleType:
     vars(module)[FILE] = file
     try:
         exec(compile(text, file, "exec", dont_inherit=True), vars(module))
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise PolicyError(_explain(file, error)) from error
+    except BaseException as error:
+        del sys.modules[name]  # also of one that was interrupted: half of a module is none
+        if isinstance(error, Exception | SystemExit):
+            raise PolicyError(_explain(file, error)) from error
+        raise
     return module
 
 

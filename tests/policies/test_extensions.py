@@ -157,6 +157,15 @@ def test_the_text_alone_gives_the_same_class_again(tmp_path):
     assert policy_from_source(origin, text) is policy
 
 
+def test_a_file_whose_loading_was_interrupted_is_loaded_anew(tmp_path, monkeypatch):
+    text = "import os\nif 'KD_TEST_INTERRUPT' in os.environ:\n    raise KeyboardInterrupt\n" + RULE
+    monkeypatch.setenv("KD_TEST_INTERRUPT", "1")
+    with pytest.raises(KeyboardInterrupt):
+        load_policy_class("rules.py:Half", file(tmp_path, text))
+    monkeypatch.delenv("KD_TEST_INTERRUPT")
+    assert load_policy_class("rules.py:Half", file(tmp_path, text)).__name__ == "Half"
+
+
 def test_a_changed_file_takes_the_place_of_its_earlier_version(tmp_path):
     register_policy(load_policy_class("rules.py:Half", file(tmp_path, RULE)))
     register_policy(load_policy_class("rules.py:Half", file(tmp_path, RULE.replace("real(0.5", "real(0.75"))))
