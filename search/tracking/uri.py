@@ -10,14 +10,15 @@ _SQLITE = "sqlite:///"
 
 def default_tracking_uri(output: pathlib.Path) -> str:
     """The store of searches whose results lie in `output`: one SQLite file in it."""
-    return _SQLITE + str(output.absolute() / "mlflow.db")
+    # SQLAlchemy takes `%41` in a URI for `A`, and what follows a question mark for options.
+    return _SQLITE + str(output.absolute() / "mlflow.db").replace("%", "%25").replace("?", "%3F")
 
 
 def sqlite_path(uri: str) -> pathlib.Path | None:
     """The database file of a `sqlite:///…` URI, absolute; None for any other store."""
     if not uri.startswith(_SQLITE):
         return None
-    return pathlib.Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
+    return pathlib.Path(urllib.parse.unquote(uri.removeprefix(_SQLITE).partition("?")[0])).absolute()
 
 
 def is_server(uri: str) -> bool:

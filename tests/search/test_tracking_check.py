@@ -152,3 +152,13 @@ def test_importing_the_package_imports_no_mlflow() -> None:
     code = "import sys, search.tracking; sys.exit('mlflow' in sys.modules or 'sqlalchemy' in sys.modules)"
     root = pathlib.Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("folder", ["plain", "with blanks", "é", "100 %", "a%41", "why?", "c#+&="])
+def test_the_default_store_lies_in_a_folder_of_any_name(folder, tmp_path):
+    from sqlalchemy.engine import make_url
+
+    path = tmp_path / folder / "mlflow.db"
+    uri = default_tracking_uri(tmp_path / folder)
+    assert make_url(uri).database == str(path)
+    assert sqlite_path(uri) == path
