@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import pathlib
@@ -39,6 +40,15 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KDPolicySearchError as error:
         click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        click.echo(
+            f"error: there is no room left to write to: {error}. What was kept so far is whole. Make room, and go on:"
+            " `kd-search resume NAME` with a search, any other command as before.",
+            err=True,
+        )
         sys.exit(2)
 
 

@@ -1,5 +1,6 @@
 """The command line as its user meets it, above all when something is wrong."""
 
+import errno
 import json
 import os
 import socket
@@ -176,6 +177,26 @@ def test_a_search_whose_driver_was_killed_is_reported_as_stopped(run, tmp_path):
     assert f"kd-search resume tiny --output {store.storage}" in out
     with store.locked():
         assert "kd-search resume" not in run("report", "tiny", "--output", store.storage)[1]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_message(run, monkeypatch, number):
+    def full(name):
+        raise OSError(number, os.strerror(number), name)
+
+    monkeypatch.setattr("search.recipes.read_recipe", full)
+    code, _, err = run("recipes", "digits-quick")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{os.strerror(number)}: 'digits-quick'. What was kept so far is whole. Make room" in err
+
+
+def test_any_other_failure_of_a_file_is_no_full_disk(run, monkeypatch):
+    def damaged(name):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+    monkeypatch.setattr("search.recipes.read_recipe", damaged)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        run("recipes", "digits-quick")
 
 
 def test_an_unknown_option_is_a_usage_error(run):
