@@ -67,7 +67,8 @@ def plan_confirmation(
             settings={**_selecting(settings), LEFT_OUT: selection.left_out, SEEDS_ASKED: [settings.seeds]},
         )
         return Plan(record, tuple(remarks))
-    if earlier.finalists != selection.finalists:
+    # What is trained decides, not how this release words a rule.
+    if [(f.key, f.suggestion) for f in earlier.finalists] != [(f.key, f.suggestion) for f in selection.finalists]:
         before, now = (", ".join(f.key for f in chosen) for chosen in (earlier.finalists, selection.finalists))
         raise SearchError(
             f"the confirmation of {search.name!r} began with other finalists: {before}; now they would be {now}. Give"

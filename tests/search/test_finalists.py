@@ -3,6 +3,7 @@
 import pytest
 
 from policies.registry import create_policy
+from search.confirm_plan import plan_confirmation
 from search.confirmation import ConfirmationSettings
 from search.errors import SearchError
 from search.finalists import choose_finalists
@@ -147,3 +148,17 @@ def test_an_unknown_family_is_told_with_the_nearest_one():
         tiny_config('confirm.families=["tree"]')
     with pytest.raises(ConfigError, match="`confirm.seeds` should be greater than or equal to 2, but got 1"):
         tiny_config("confirm.seeds=1")
+
+
+def test_a_confirmation_goes_on_though_a_rule_is_worded_in_another_way_by_now():
+    record = search(fixed(0.5, 0.90), rule(0.92))
+    began = plan_confirmation(record, CONFIG, ConfirmationSettings(seeds=2), None).record
+    trials = [t.model_copy(update={"rule": "λ, told otherwise."}) for t in record.trials]
+    reworded = record.model_copy(update={"trials": tuple(trials)})
+    goes_on = plan_confirmation(reworded, CONFIG, ConfirmationSettings(seeds=3), began).record
+    assert goes_on.finalists == began.finalists
+    trials = [t.model_copy(update={"shared": B}) for t in record.trials]
+    with pytest.raises(SearchError, match="began with other finalists"):
+        plan_confirmation(
+            record.model_copy(update={"trials": tuple(trials)}), CONFIG, ConfirmationSettings(seeds=3), began
+        )
