@@ -100,11 +100,12 @@ def _own(command: _Command) -> _Command:
 def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
     from search.tracking.uri import default_tracking_uri
 
-    output = pathlib.Path(places["output"])
+    output = pathlib.Path(places["output"]).expanduser()
+    storage = places["storage"] or str(output)
     cache = pathlib.Path(places["cache"]).expanduser()
     return Launch(
         output=output,
-        storage=places["storage"] or str(output),
+        storage=storage if "://" in storage else os.path.expanduser(storage),
         address=address,
         tracking_uri=places["tracking_uri"] or default_tracking_uri(output),
         experiment=places["experiment"] or DEFAULT_EXPERIMENT,

@@ -30,6 +30,15 @@ def environment(monkeypatch):
         monkeypatch.delenv(variable, raising=False)
 
 
+def test_a_tilde_is_the_home_folder_in_every_place(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of")
+    launch = launch_of("--output=~/o", "--storage=~/s", "--cache=~/c")
+    assert (str(launch.output), launch.storage) == ("/home/of/o", "/home/of/s")
+    assert launch.tracking_uri == "sqlite:////home/of/o/mlflow.db"
+    assert [str(place) for place in (launch.cache, launch.data_root)] == ["/home/of/c/teachers", "/home/of/c/data"]
+    assert launch_of("--storage=s3://bucket/~kd").storage == "s3://bucket/~kd"
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_usual_places_are_not_named(verb):
     assert next_command(verb, "mine", launch_of()) == f"kd-search {verb} mine"
