@@ -32,7 +32,7 @@ def student_reader(store: SearchStore) -> Callable[[Champion], bytes]:
                 return bytes(stream.readall())
         except FileNotFoundError as error:
             raise SearchError(
-                f"the student of the champion is gone: there is no {path}. Delete the `.json` file beside it, and"
+                f"the student of the champion is gone: there is no {path}. Move the `.json` file beside it away, and"
                 f" `{next_command('confirm', champion.search, store.storage)}` trains it again."
             ) from error
 

@@ -15,7 +15,7 @@ from search.config import SearchConfig
 from search.confirm_data import Ground, prepare_ground
 from search.confirm_figures import teacher_on_test, with_figures
 from search.confirm_plan import plan_confirmation
-from search.confirm_store import ConfirmationStore, Unit, units_of
+from search.confirm_store import ConfirmationStore, Unit, set_aside, units_of
 from search.confirm_tasks import run_units
 from search.confirm_training import Trained
 from search.confirmation import ConfirmationRecord, ConfirmationSettings, SeedResult
@@ -126,8 +126,8 @@ def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Gr
     if record.settings.get(_TEST_DIGEST, ground.test_digest) != ground.test_digest:
         raise SearchError(
             f"the confirmation of {search.name!r} began with other test pictures than are found now, so its results and"
-            " new ones could not be compared. Bring back those pictures, or delete the search's folder `confirm` to"
-            " begin anew."
+            " new ones could not be compared. Bring back those pictures, or"
+            f" {set_aside()} to begin anew."
         )
     settings = {**record.settings, _TEST_DIGEST: ground.test_digest}
     known = {"test_size": len(ground.pictures.test), "pictures": PictureFormat.of(ground.pictures.assets)}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from search.commands import next_command
 from search.config import SearchConfig
-from search.confirm_store import units_of
-from search.confirmation import ConfirmationRecord, ConfirmationSettings
+from search.confirm_store import set_aside, units_of
+from search.confirmation import ConfirmationRecord, ConfirmationSettings, Finalist
 from search.errors import SearchError
 from search.finalists import choose_finalists
 from search.launch import Launch
@@ -46,7 +47,7 @@ def plan_confirmation(
         launch: its places, for the commands that a message tells to type.
 
     Raises:
-        SearchError: the search has not finished, or `earlier` began with other finalists.
+        SearchError: the search has not finished, or `earlier` is of another student or began with other finalists.
     """
     if search.status != "finished":
         ended = sum(trial.status in ENDED for trial in search.trials)
@@ -67,13 +68,7 @@ def plan_confirmation(
             settings={**_selecting(settings), LEFT_OUT: selection.left_out, SEEDS_ASKED: [settings.seeds]},
         )
         return Plan(record, tuple(remarks))
-    # What is trained decides, not how this release words a rule.
-    if [(f.key, f.suggestion) for f in earlier.finalists] != [(f.key, f.suggestion) for f in selection.finalists]:
-        before, now = (", ".join(f.key for f in chosen) for chosen in (earlier.finalists, selection.finalists))
-        raise SearchError(
-            f"the confirmation of {search.name!r} began with other finalists: {before}; now they would be {now}. Give"
-            " `--families` and `--more-constants` as before, or delete the search's folder `confirm` to start anew."
-        )
+    _check_same(earlier, selection.finalists, next_command("confirm", search.name, launch))
     had = len(earlier.seeds)
     if settings.seeds < had:
         remarks.append(f"{had} seeds were asked for before, and they stay")
@@ -91,6 +86,25 @@ def settings_of(config: SearchConfig, earlier: ConfirmationRecord | None, **give
         values |= {key: value for key, value in earlier.settings.items() if key in values}
         values["seeds"] = len(earlier.seeds)
     return ConfirmationSettings.parse(values | {key: value for key, value in given.items() if value is not None})
+
+
+def _check_same(earlier: ConfirmationRecord, finalists: Sequence[Finalist], goes_on: str) -> None:
+    """Make sure that a confirmation is gone on with for those that it began with; `goes_on` is the command for it."""
+    before, now = earlier.finalists[0].student, finalists[0].student
+    if before != now:
+        raise SearchError(
+            f"the confirmation of {earlier.search!r} is of the student {before!r}, but asked for is {now!r}, and a"
+            f" search has one confirmation. `{goes_on}` goes on with {before!r}; to confirm {now!r} instead,"
+            f" {set_aside(before)}."
+        )
+    # What is trained decides, not how this release words a rule.
+    if [(f.key, f.suggestion) for f in earlier.finalists] != [(f.key, f.suggestion) for f in finalists]:
+        began, would = (", ".join(f.key for f in chosen) for chosen in (earlier.finalists, finalists))
+        raise SearchError(
+            f"the confirmation of {earlier.search!r} began with other finalists: {began}; now they would be {would}."
+            f" `{goes_on}`, without `--families` and `--more-constants`, goes on with those that it began with; to"
+            f" confirm others instead, {set_aside()}."
+        )
 
 
 def _selecting(settings: ConfirmationSettings) -> dict[str, Any]:

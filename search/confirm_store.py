@@ -63,8 +63,8 @@ class ConfirmationStore:
             return None
         if content.pop("format", None) != _FORMAT:
             raise SearchError(
-                f"{self._uri}/{RECORD_FILE} was written by another release; read it with that one, or delete"
-                f" {self._uri} to confirm anew."
+                f"{self._uri}/{RECORD_FILE} was written by another release; read it with that one, or"
+                f" {set_aside()} to confirm anew."
             )
         record = self._parse(ConfirmationRecord, RECORD_FILE, content)
         units = units_of(record)
@@ -109,7 +109,7 @@ class ConfirmationStore:
             raise self._damaged(file, error) from error
 
     def _damaged(self, file: str, reason: Exception) -> SearchError:
-        return SearchError(f"{self._uri}/{file} is damaged ({reason}). Delete it; `{self._again}` makes it again.")
+        return SearchError(f"{self._uri}/{file} is damaged ({reason}). Move it away; `{self._again}` makes it again.")
 
     def _write(self, file: str, content: bytes) -> None:
         self._filesystem.create_dir(self.folder, recursive=True)
@@ -123,6 +123,11 @@ def read_confirmation(store: SearchStore) -> ConfirmationRecord | None:
         SearchError: a file of it is damaged, or of another release.
     """
     return ConfirmationStore(store).read()
+
+
+def set_aside(label: str = "before") -> str:
+    """What messages tell to do where a confirmation stands in the way of another one of the same search."""
+    return f"move the search's folder `{FOLDER}` aside (to `{FOLDER}-{label}`, say; moved back, it counts again)"
 
 
 def units_of(record: ConfirmationRecord) -> tuple[Unit, ...]:

@@ -279,7 +279,7 @@ def test_a_confirmation_stands_on_what_the_search_stood_on(elsewhere, monkeypatc
 
 
 def test_other_test_pictures_or_finalists_are_refused(done, launch, monkeypatch):
-    with pytest.raises(KDPolicySearchError, match="began with other finalists: norm_balance, .*`--families`"):
+    with pytest.raises(KDPolicySearchError, match="began with other finalists: norm_balance, .*`--families`.*aside"):
         confirm_search("tiny", launch, Listener(), ConfirmationSettings(seeds=2, families=("fixed",)))
     monkeypatch.setattr(confirm_data, "_digest", lambda _: "other pictures")
     with pytest.raises(KDPolicySearchError, match="began with other test pictures"):

@@ -3,7 +3,7 @@
 import pytest
 
 from policies.registry import create_policy
-from search.confirm_plan import plan_confirmation
+from search.confirm_plan import plan_confirmation, settings_of
 from search.confirmation import ConfirmationSettings
 from search.errors import SearchError
 from search.finalists import choose_finalists
@@ -162,3 +162,23 @@ def test_a_confirmation_goes_on_though_a_rule_is_worded_in_another_way_by_now():
         plan_confirmation(
             record.model_copy(update={"trials": tuple(trials)}), CONFIG, ConfirmationSettings(seeds=3), began
         )
+
+
+def test_another_student_than_a_confirmation_began_with_is_told_as_such_with_both_ways_on():
+    config = tiny_config('families=["fixed"]', 'space.students.wide={name="mlp", options={hidden=[48]}}')
+    trials = search(fixed(0.5, 0.90), fixed(0.5, 0.92)).trials
+    trials = tuple(t.model_copy(update={"student": s}) for t, s in zip(trials, ("base", "wide"), strict=True))
+    two = SearchRecord(name="two", config=config.model_dump(mode="json"), status="finished", trials=trials)
+    began = plan_confirmation(two, config, ConfirmationSettings(seeds=2), None).record
+    assert began.finalists[0].student == "wide"  # the best trial's
+    with pytest.raises(SearchError) as refused:
+        plan_confirmation(two, config, ConfirmationSettings(seeds=2, student="base"), began)
+    told = str(refused.value)
+    assert "of the student 'wide', but asked for is 'base'" in told
+    assert "`kd-search confirm two` goes on with 'wide'" in told
+    assert "move the search's folder `confirm` aside (to `confirm-wide`" in told
+    assert "--families" not in told
+    assert "delete" not in told
+    # What the message tells to type does go on.
+    again = plan_confirmation(two, config, settings_of(config, began), began).record
+    assert again.finalists == began.finalists
