@@ -195,7 +195,7 @@ class SearchConfig(Settings):
     @classmethod
     def _costs_differ(cls, costs: tuple[Cost, ...]) -> tuple[Cost, ...]:
         if len(set(costs)) != len(costs):
-            raise ValueError("costs must differ from one another")
+            raise ValueError("must differ from one another")
         return costs
 
     @pydantic.field_validator("families")
@@ -213,7 +213,7 @@ class SearchConfig(Settings):
                     f" `space.policies.{target}` to keep it at that"
                 )
         if len(set(families)) != len(families):
-            raise ValueError("families must differ from one another")
+            raise ValueError("must differ from one another")
         return families
 
     @pydantic.field_validator("baselines")
@@ -416,8 +416,13 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         raise SearchError(f"`--set` takes key.path=value, but got {override!r}.")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as error:
         value = text.strip()  # a bare word is a string, so that nobody fights the shell's quotes
+        if value.startswith(("[", "{", '"', "'")):
+            raise SearchError(
+                f"`--set {override}`: `{value}` is not valid TOML: {error}. Close what it opens, put text in double"
+                """ quotes, and all of it in single quotes, which the shell takes away: --set 'KEY=["one", "two"]'."""
+            ) from error
     table = values
     for part in path[:-1]:
         table = table.setdefault(part, {})

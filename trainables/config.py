@@ -186,5 +186,5 @@ class TrialSettings(Settings):
     @classmethod
     def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) != len(seeds):
-            raise ValueError("seeds must differ from one another")
+            raise ValueError("must differ from one another")
         return seeds

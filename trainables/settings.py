@@ -4,18 +4,74 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any, Self
 
 import pydantic
+from pydantic_core import CoreSchema, core_schema
 
 from policies.errors import KDPolicySearchError, nearest
 from trainables.errors import ConfigError
 
+_IN_A_SEARCH_FILE = {
+    "model_type": "should be a table of settings",
+    "dict_type": "should be a table of settings",
+    "tuple_type": "should be a list, in brackets",
+    "int_type": "should be a whole number",
+    "float_type": "should be a number",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+    "string_type": "should be text",
+}
+"""What is expected, by the kind of mistake, where search files have another word for it than Python."""
+
+
+class _NoBool:
+    """Refuses true and false before a list of constants, which would find 1 for true.
+
+    Args:
+        expected: the constants.
+    """
+
+    def __init__(self, expected: Sequence[Any]) -> None:
+        self._expected = " or ".join(map(repr, expected))
+
+    def __call__(self, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError(f"should be {self._expected}")
+        return value
+
+
+def _make_numbers_strict(schema: Any) -> None:
+    """Change a schema of pydantic's in place, with all that it holds."""
+    if isinstance(schema, list | tuple):
+        for part in schema:
+            _make_numbers_strict(part)
+    elif isinstance(schema, dict):
+        kind = schema.get("type")
+        if kind in ("int", "float"):
+            schema["strict"] = True
+        elif kind == "literal" and not any(isinstance(value, bool) for value in schema["expected"]):
+            literal = core_schema.literal_schema(schema["expected"])
+            schema.clear()
+            schema.update(core_schema.no_info_before_validator_function(_NoBool(literal["expected"]), literal))
+        elif kind != "function-before" or not isinstance(schema["function"]["function"], _NoBool):
+            for key, part in schema.items():
+                if key not in ("default", "metadata"):
+                    _make_numbers_strict(part)
+
 
 class Settings(pydantic.BaseModel):
-    """A frozen group of settings in which an unknown key is an error."""
+    """A frozen group of settings in which an unknown key is an error, and true, false or text are no numbers."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: pydantic.GetCoreSchemaHandler) -> CoreSchema:
+        """As pydantic's, with numbers taken strictly; `strict` for all would refuse lists, which a search file has."""
+        schema = handler(source)
+        _make_numbers_strict(schema)
+        return schema
 
     @classmethod
     def parse(cls, values: dict[str, Any], section: str = "") -> Self:
@@ -51,8 +107,8 @@ def _explain(root: type[pydantic.BaseModel], problem: Any, section: str) -> str:
     if problem["type"] == "missing":
         return f"`{field}` is missing; it must be given."
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if problem["type"] in ("model_type", "dict_type"):
-        message = "should be a table of settings"  # which is what search files call it
+    message = _IN_A_SEARCH_FILE.get(problem["type"], message)
+    message = message.replace("Tuple should have", "should have").removesuffix(" after validation, not 0")
     return f"`{field}` {message[0].lower()}{message[1:]}, but got {problem['input']!r}."
 
 

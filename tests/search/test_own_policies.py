@@ -113,7 +113,7 @@ print(create_policy(settings.policy.family, settings.policy.parameters).rule())
         ('["none.py:A"]', r"cannot read '.*none\.py'"),
         ('["my_rules.py"]', r"named as FILE\.py:CLASS"),
         ("[3]", r"named as FILE\.py:CLASS, like .* but got '3'"),
-        ('"my_rules.py:AgreementRamp"', r"`own_policies` should be a valid tuple"),
+        ('"my_rules.py:AgreementRamp"', r"`own_policies` should be a list, in brackets"),
     ],
 )
 def test_a_mistake_in_the_search_file_is_told(tmp_path, listed, message):

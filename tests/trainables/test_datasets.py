@@ -127,12 +127,15 @@ class TestSplits:
     @pytest.mark.parametrize(
         ("values", "message"),
         [
-            ({"train_size": 801}, r"`train_size` must be at most 800 .* but got 801; lower it"),
-            ({"train_size": 5}, r"`train_size` must be at least 10, one picture a class, but got 5"),
-            ({"validation_size": 9}, r"`validation_size` must be at least 10"),
-            ({"validation_size": 1301}, r"`validation_size` must be at most 1300 \(what the 497 test pictures leave\)"),
+            ({"train_size": 801}, r"`data.train_size` must be at most 800 .* but got 801; lower it"),
+            ({"train_size": 5}, r"`data.train_size` must be at least 10, one picture a class, but got 5"),
+            ({"validation_size": 9}, r"`data.validation_size` must be at least 10"),
+            (
+                {"validation_size": 1301},
+                r"`data.validation_size` must be at most 1300 \(what the 497 test pictures leave\)",
+            ),
             ({"validation_size": 1295}, r"leaves 5 of 1797 pictures to train on, but 10 classes need at least 10"),
-            ({"test_size": 1798}, r"`test_size` must be at most 1797"),
+            ({"test_size": 1798}, r"`data.test_size` must be at most 1797"),
         ],
     )
     def test_sizes_that_do_not_fit_are_told_before_and_while_loading(
@@ -347,7 +350,7 @@ class TestImageFolder:
         assert [len(s) for s in (dataset.pool, dataset.validation, dataset.test)] == [16, 4, 4]
         assert np.bincount(dataset.validation.labels).tolist() == [2, 2]
         more = pictures_settings(tmp_path, validation_size=7)
-        message = r"`validation_size` must be at most 6 \(.* own validation set.*\), but got 7; lower it"
+        message = r"`data.validation_size` must be at most 6 \(.* own validation set.*\), but got 7; lower it"
         with pytest.raises(DataError, match=message):
             check_dataset(more, apart(tmp_path))
         with pytest.raises(DataError, match=message):
@@ -435,7 +438,7 @@ class TestImageFolder:
     def test_too_few_pictures_for_the_default_validation_size_are_told(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)
         with pytest.raises(
-            DataError, match=r"`validation_size` must be at most 16 .* but is, unless given, 500; lower it"
+            DataError, match=r"`data.validation_size` must be at most 16 .* but is, unless given, 500; lower it"
         ):
             check_dataset(DataSettings(name="image-folder", root=str(tmp_path)), apart(tmp_path))
 

@@ -1,7 +1,10 @@
+import re
+
 import pytest
 
-from trainables.config import DataSettings, TeacherSettings, TrialSettings
+from trainables.config import DataSettings, ModelSettings, TeacherSettings, TrialSettings
 from trainables.errors import ConfigError
+from trainables.models import check_model
 
 STUDENT = {"student": {"name": "mlp"}}
 
@@ -17,13 +20,64 @@ STUDENT = {"student": {"name": "mlp"}}
         ({"student": "mlp"}, r"`student` should be a table of settings, but got 'mlp'"),
         ({"student": {"name": "mlp", "options": 3}}, r"`student\.options` should be a table of settings, but got 3"),
         ({"temperature": -1}, r"`temperature` should be greater than 0, but got -1"),
-        ({"seeds": [1, 1]}, r"`seeds` seeds must differ"),
+        ({"seeds": [1, 1]}, r"`seeds` must differ from one another, but got"),
         ({"temperature": float("nan")}, r"`temperature` should be a finite number"),
     ],
 )
 def test_a_wrong_setting_is_named_with_rule_and_value(changes, message):
     with pytest.raises(ConfigError, match=message):
         TrialSettings.parse(STUDENT | changes)
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "temperature",
+        "evaluations",
+        "seeds.0",
+        "training.epochs",
+        "training.learning_rate",
+        "device.threads",
+        "corruption.label_share",
+        "policy.parameters.weight",
+    ],
+)
+def test_true_and_false_are_no_numbers(setting, value):
+    changes = value
+    for part in reversed(setting.split(".")):
+        changes = [changes] if part == "0" else {part: changes}
+    if setting.startswith("corruption"):
+        changes["corruption"]["unit"] = "batch"
+    with pytest.raises(ConfigError, match=rf"{re.escape(setting)}.*number.*, but got {value}\."):
+        TrialSettings.parse(STUDENT | changes)
+
+
+def test_true_and_false_are_none_of_a_list_of_numbers():
+    with pytest.raises(ConfigError, match=r"`channels` should be 1 or 3, but got True\."):
+        DataSettings.parse({"name": "image-folder", "root": "x", "channels": True})
+    model = ModelSettings(name="small-resnet", options={"stem_stride": True})
+    with pytest.raises(ConfigError, match=r"`student.options.stem_stride` should be 1 or 2, but got True\."):
+        check_model(model, "student")
+    with pytest.raises(ConfigError, match=r"`student.options.hidden.0` should be a whole number, but got True\."):
+        check_model(ModelSettings(name="mlp", options={"hidden": [True]}), "student")
+    assert DataSettings.parse({"name": "image-folder", "root": "x", "channels": 3}).channels == 3
+
+
+def test_true_and_false_are_what_they_are_where_they_are_asked_for():
+    for value in (True, False):
+        assert TrialSettings.parse(STUDENT | {"augmentation": {"flip": value}}).augmentation.flip is value
+    with pytest.raises(ConfigError, match=r"`augmentation.flip` should be true or false, but got 'maybe'\."):
+        TrialSettings.parse(STUDENT | {"augmentation": {"flip": "maybe"}})
+
+
+def test_a_list_is_called_a_list():
+    with pytest.raises(ConfigError, match=r"`seeds` should be a list, in brackets, but got 'all'\."):
+        TrialSettings.parse(STUDENT | {"seeds": "all"})
+
+
+def test_a_whole_number_serves_as_a_real_one():
+    assert TrialSettings.parse(STUDENT | {"temperature": 2}).temperature == 2.0
 
 
 def test_all_mistakes_are_told_at_once():

@@ -58,18 +58,18 @@ def check_sizes(settings: DataSettings, counts: Counts) -> Sizes:
         left -= validation
     if left < counts.classes:
         raise DataError(
-            f"`validation_size` = {validation} leaves {left} of {counts.training} pictures to train on, but"
-            f" {counts.classes} classes need at least {counts.classes}; lower `validation_size`"
-            f"{' or `test_size`' if counts.test is None else ''}, or add pictures."
+            f"`data.validation_size` = {validation} leaves {left} of {counts.training} pictures to train on, but"
+            f" {counts.classes} classes need at least {counts.classes}; lower `data.validation_size`"
+            f"{' or `data.test_size`' if counts.test is None else ''}, or add pictures."
         )
     train = left if settings.train_size is None else settings.train_size
     _at_most("train_size", train, left, "the pictures that the other sets leave")
     for field, size in (("train_size", train), ("validation_size", validation), ("test_size", test)):
         if size < counts.classes:
             raise DataError(
-                f"`{field}` must be at least {counts.classes}, one picture a class, but got {size}; raise it."
+                f"`data.{field}` must be at least {counts.classes}, one picture a class, but got {size}; raise it."
                 if getattr(settings, field) == size
-                else f"the set of `{field}` has {size} pictures, but {counts.classes} classes need at least"
+                else f"the set of `data.{field}` has {size} pictures, but {counts.classes} classes need at least"
                 f" {counts.classes}; add pictures."
             )
     return Sizes(pool=left, train=train, validation=validation, test=test)
@@ -101,7 +101,7 @@ def split_pictures(pictures: Pictures, settings: DataSettings) -> tuple[Split, S
         absent = pictures.classes[int(np.argmin(present))]
         raise DataError(
             f"the {len(train)} training pictures hold none of class {absent!r}, which is rare;"
-            " raise `train_size`, lower `validation_size` and `test_size`, or add pictures of it."
+            " raise `data.train_size`, lower `data.validation_size` and `data.test_size`, or add pictures of it."
         )
     return pool, train, validation, test
 
@@ -118,7 +118,7 @@ def _divide(split: Split, size: int, seed: int, stream: int, field: str) -> tupl
         rest, chosen = train_test_split(np.arange(len(split)), test_size=size, random_state=state, **options)
     except ValueError as error:
         raise DataError(
-            f"cannot split off `{field}` = {size} of {len(split)} pictures by class ({error});"
+            f"cannot split off `data.{field}` = {size} of {len(split)} pictures by class ({error});"
             " add pictures of the rare classes, or change the sizes."
         ) from error
     return split.subset(np.sort(rest)), split.subset(np.sort(chosen))
@@ -146,4 +146,4 @@ def _check_labels(pictures: Pictures) -> None:
 
 def _at_most(field: str, size: int, available: int, what: str, *, found: str = "got") -> None:
     if size > available:
-        raise DataError(f"`{field}` must be at most {available} ({what}), but {found} {size}; lower it.")
+        raise DataError(f"`data.{field}` must be at most {available} ({what}), but {found} {size}; lower it.")
