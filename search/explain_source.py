@@ -11,11 +11,14 @@ from search.errors import SearchError
 from search.launch import Launch
 from search.recommended_training import recommended_training
 from search.records import SearchRecord, TrialRecord
-from search.store import SearchStore
+from search.store import SEARCH_FILE, SearchStore
 from search.trials import read_search
 from trainables.decision_log import DECISIONS_FILE, StoredLog, read_decisions
 from trainables.errors import DataError
 from trainables.records import HISTORY_FILE, TrialHistory
+
+EXPLAIN = "explain"
+"""Where in a search's folder the figures of its trials go."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,7 @@ def find_source(run: str, launch: Launch) -> Source:
         remark=remark,
         log=log,
         history=trial.history,
-        figure=launch.output / name / "explain" / f"trial-{trial.number}",
+        figure=launch.output / name / EXPLAIN / f"trial-{trial.number}",
     )
 
 
@@ -79,7 +82,10 @@ def _of_file(path: pathlib.Path) -> Source:
         ) from error
     folder = path.absolute().parent
     title = folder.parent.name if folder.name.startswith("checkpoint_") else folder.name
-    return Source(title=title, log=read_decisions(path, str(path)), history=known, figure=path.with_suffix(""))
+    search = folder.parent.parent
+    # Within a search, whose trials' folders are Tune's, where all figures of its trials lie; else beside the log.
+    figure = search / EXPLAIN / title if (search / SEARCH_FILE).is_file() else path.with_suffix("")
+    return Source(title=title, log=read_decisions(path, str(path)), history=known, figure=figure)
 
 
 def _recommended(store: SearchStore, search: SearchRecord) -> tuple[TrialRecord, str]:

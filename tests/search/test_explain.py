@@ -193,6 +193,8 @@ def test_a_log_is_found_by_file_by_folder_and_by_its_trials_folder(tmp_path, lau
         assert source.history == TrialHistory(device="CPU")
         assert source.title == "0001-fixed-abc"
         assert source.figure == folder / "decisions"
+    (tmp_path / "search.json").touch()  # now they lie in a search, where trials' folders are Tune's
+    assert find_source(str(folder), launch).figure == tmp_path / "explain" / "0001-fixed-abc"
 
 
 def test_a_search_is_explained_by_the_trial_that_it_recommends(launch, monkeypatch):
