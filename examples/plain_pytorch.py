@@ -1,6 +1,6 @@
 """Distillation in a plain PyTorch loop: a constant λ beside two rules, on scikit-learn's handwritten digits.
 
-    python examples/plain_pytorch.py [--epochs 40] [--policy policy.json]
+    python examples/plain_pytorch.py [--epochs 40] [--policy policy.json [--own my_rules.py:MyRule]]
 
 A teacher that has seen 1,000 pictures teaches a small student that sees 200 of them, a third with a wrong label. Prints
 the test accuracy of each way to weigh the two losses, the mean of three seeds. Runs in seconds on a CPU.
@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from policies import LossBalancer, Policy, create_policy, load_policy
+from policies import LossBalancer, Policy, create_policy, load_policy, load_policy_class
 
 BATCH = 20
 ACCUMULATED = 2  # micro-batches of an update
@@ -70,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--policy", help="a policy.json, to be tried beside the others")
+    parser.add_argument("--own", metavar="FILE.py:CLASS", help="the class of its rule, where that is one of your own")
     arguments = parser.parse_args()
 
     torch.manual_seed(0)
@@ -91,7 +92,8 @@ def main() -> None:
     rules["norm balance"] = create_policy("norm_balance")
     rules["norm balance of each sample"] = create_policy("sample_norm_balance")
     if arguments.policy:
-        rules[arguments.policy] = load_policy(arguments.policy)
+        own = [load_policy_class(arguments.own)] if arguments.own else []
+        rules[arguments.policy] = load_policy(arguments.policy, own)
     print(f"teacher: {accuracy(teacher):.1%}")
     for name, rule in rules.items():
         found = []
