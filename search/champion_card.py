@@ -67,9 +67,9 @@ def card(champion: Champion) -> str:
         "",
         "## The student",
         "",
-        f"A `{champion.student.name}`, trained under seed {champion.result.seed}: of the students of {seeds} the one"
-        f" with the highest {scale.on('validation')}. The test pictures did not choose it. Its own test accuracy is"
-        f" {100 * test.accuracy:.2f} % (calibration error {test.calibration_error:.3f}); the {seeds} reach"
+        f"The model is `{champion.student.name}`, trained under seed {champion.result.seed}: of the students of {seeds}"
+        f" the one with the highest {scale.on('validation')}. The test pictures did not choose it. Its own test"
+        f" accuracy is {100 * test.accuracy:.2f} % (calibration error {test.calibration_error:.3f}); the {seeds} reach"
         f" {scale.value(row.test)} {scale.spread(row.spread)} of {scale.on('test')}, which is what to expect of another"
         " training.".replace("  ", " "),
         "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.evidence.naming import finalist_of
-from search.explain import Explanation, explain
+from search.explain import Branch, Explanation, explain
 from search.explain_figure import plot_decisions
 from search.records import TrialRecord
 from search.report.drawing import Figure, finish
@@ -53,8 +53,14 @@ def _finding(trial: TrialRecord, told: Explanation) -> str:
         return f"{name} never changed its mind: on this training it was a constant.{guard}"
     if len(told.branches) == 1:
         branch = told.branches[0]
-        return f"{name} has one branch, in which λ moved between {branch.low:.2f} and {branch.high:.2f}.{guard}"
+        return f"{name} has one branch, with {_weights(branch)}.{guard}"
     switches = sum(story.switches for story in told.stories) / len(told.stories)
-    most = told.branches[:_MOST_BRANCHES]
-    shares = ", ".join(f"{100 * b.share:.0f} % with λ from {b.low:.2g} to {b.high:.2g}" for b in most)
-    return f"{name} changed its branch {switches:.0f} times a seed. Of the steps, {shares}.{guard}"
+    often = "once" if switches == 1 else f"{switches:,.0f} times" if switches >= 10 else f"{switches:.2g} times"
+    shares = ", ".join(f"{100 * b.share:.0f} % with {_weights(b)}" for b in told.branches[:_MOST_BRANCHES])
+    return f"{name} changed its branch {often} a seed. Of the steps, {shares}.{guard}"
+
+
+def _weights(branch: Branch) -> str:
+    """λ in a branch: `λ = 0.9`, or `λ from 0.1 to 0.9`."""
+    low, high = f"{branch.low:.2g}", f"{branch.high:.2g}"
+    return f"λ = {low}" if low == high else f"λ from {low} to {high}"

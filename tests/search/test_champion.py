@@ -97,6 +97,7 @@ def test_its_files_are_loaded_in_another_process_as_the_card_says(tmp_path):
     folder = write_champion(champion, lambda _: weights(), tmp_path / "champion")
     assert {path.name for path in folder.iterdir()} == {"student.pt", "policy.json", "verdict.json", "README.md"}
     card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "The model is `mlp`, trained under seed 2" in card
     lines = card.partition("folder `champion`:\n\n```python\n")[2].partition("```")[0]
     images = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)
     torch.save(images, tmp_path / "images.pt")

@@ -144,17 +144,17 @@ def test_decisions_are_those_of_the_winner_with_what_the_guard_did(with_winner):
     def read(trial):
         asked.append(trial.number)
         guard = {"intervention": "a gradient is not finite: the step is skipped", "repeats": 4}
-        return decisions([entry(0, 0.9, 0), entry(60, 0.1, 1), entry(80, 0.1, 1, **guard)])
+        return decisions([entry(0, 0.9, 0), entry(60, 0.1, 1), entry(70, 0.15, 1), entry(80, 0.1, 1, **guard)])
 
     source = ReportSource(search=with_winner.search, confirmation=with_winner.confirmation, decisions=read)
     with style():
         figure = decisions_figure(source)
     assert asked == [with_winner.confirmation.finalists[0].trial]
     assert figure.finding == (
-        "Norm ratio threshold changed its branch 1 times a seed. Of the steps, 60 % with λ from 0.9 to 0.9, 40 % with λ"
-        " from 0.1 to 0.1. The guard stepped in at 5 steps."
+        "Norm ratio threshold changed its branch once a seed. Of the steps, 60 % with λ = 0.9, 40 % with λ from 0.1 to"
+        " 0.15. The guard stepped in at 5 steps."
     )
-    assert [row[1] for row in figure.table.rows] == [0, 60, 80]
+    assert [row[1] for row in figure.table.rows] == [0, 60, 70, 80]
 
 
 def test_a_rule_that_never_moved_is_called_a_constant(searched):
