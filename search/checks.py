@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from policies.testing import check_policy
 from search.config import SearchConfig
 from search.errors import SearchError
+from search.files import check_creatable
 from search.launch import Launch
 from trainables.datasets import check_dataset
 from trainables.models import check_model
@@ -25,7 +27,8 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
     """Find mistakes that need no PyTorch to be found.
 
     Raises:
-        KDPolicySearchError: data, models or checkpoint are missing or unknown, or students cannot train as is asked.
+        KDPolicySearchError: data, models or checkpoint are missing or unknown, students cannot train as is asked, or a
+            folder cannot be written.
     """
     check_own_policies(config)
     for name, student in config.students.items():
@@ -33,6 +36,27 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
         trains_stacked(student, config.device)
     check_teacher(config.teacher)
     check_dataset(config.data, launch.data_root)
+    _check_folders(config, launch)
+
+
+def _check_folders(config: SearchConfig, launch: Launch) -> None:
+    """Reports are written when a search has ended, and a teacher is kept when it has learned: both late to be told."""
+    _check_folder("--output", launch.output)
+    # Whoever finds a teacher in the cache need not write there, and which one it is takes the pictures to know. On a
+    # cluster with GPUs another node may train it.
+    trained_here = launch.address is None or config.resources.gpus_per_trial == 0
+    if config.teacher.training is not None and trained_here and not any(launch.cache.glob("*.pt")):
+        _check_folder("--cache", launch.cache)
+
+
+def _check_folder(option: str, folder: pathlib.Path) -> None:
+    try:
+        check_creatable(folder)
+    except OSError as error:
+        raise SearchError(
+            f"`{option}`: {str(folder)!r} cannot be written: {error.strerror or error}. Make it writable, or give"
+            " another folder."
+        ) from error
 
 
 def check_own_policies(config: SearchConfig) -> None:

@@ -142,7 +142,7 @@ def run(
     """Run a search: SOURCE is a search file (.toml) or a recipe's name."""
     config = _config(source, overrides, name, gpus_per_trial, cpus_per_trial, policies)
     launch = _launch(places, address)
-    _search(config, launch, resume=resume)
+    _search(config, launch, resume=resume, confirming=confirmed)
     if confirmed:
         _confirm(config.name, launch, config.confirm)
 
@@ -450,7 +450,7 @@ def submit(
 ) -> None:
     """Send a search to a running Ray cluster as a job; one whose name has run before goes on."""
     from search.checks import check_own_policies
-    from search.jobs import Jobs
+    from search.jobs import Jobs, check_begun
     from search.tracking.uri import without_password
 
     on_uri = "://" in storage
@@ -472,7 +472,9 @@ def submit(
     for key in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"):
         if key in os.environ:
             variables.setdefault(key, os.environ[key])
-    job = Jobs(address).submit(
+    jobs = Jobs(address)
+    check_begun(config, storage)
+    job = jobs.submit(
         config,
         storage=storage,
         arguments=[
@@ -545,7 +547,7 @@ def _tracked_as_before(launch: Launch, store: SearchStore, places: dict[str, Any
     return dataclasses.replace(launch.tracked_at(uri, experiment), tracked_anew=anew)
 
 
-def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
+def _search(config: SearchConfig, launch: Launch, *, resume: bool, confirming: bool = False) -> None:
     from rich.console import Console
 
     from search.checks import check_config, check_unchanged
@@ -560,7 +562,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
     if resume and exists:
         check_unchanged(config, store.config())
     check_config(config, launch)
-    check_writable(store)
+    check_writable(store, launch.storage_option)
     check_quickly(launch.tracking_uri)  # the store is opened beside Ray's start
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
@@ -573,7 +575,8 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool) -> None:
         outcome = resume_search(config.name, launch, listener)
     else:
         outcome = run_search(config, launch, listener)
-    _show(outcome.search, launch, outcome.page)
+    confirmed_next = confirming and outcome.search.status == "finished"
+    _show(outcome.search, launch, outcome.page, with_remedy=not confirmed_next)
     if outcome.search.status == "stopped":
         click.echo(f"the search was interrupted; go on with: {next_command('resume', config.name, launch)}")
         sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
@@ -635,12 +638,13 @@ def _read(name: str, launch: Launch) -> SearchRecord:
     return record
 
 
-def _show(record: SearchRecord, launch: Launch, page: pathlib.Path) -> None:
+def _show(record: SearchRecord, launch: Launch, page: pathlib.Path, *, with_remedy: bool = True) -> None:
     from rich.console import Console
 
     from search.finish import report_source
     from search.report import render_report
 
     console = Console(highlight=False)
-    console.print(render_report(report_source(record, launch), console.width), crop=False)
+    source = report_source(record, launch)
+    console.print(render_report(source, console.width, with_remedy=with_remedy), crop=False)
     click.echo(f"report: {page}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import tempfile
 from typing import TYPE_CHECKING
 
 from search.errors import SearchError
@@ -14,6 +15,24 @@ if TYPE_CHECKING:
 
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
 """They show whole objects anyway, and to move one is to copy it."""
+
+
+def check_creatable(folder: pathlib.Path) -> None:
+    """Make sure that files can be made in a folder, or the folder itself: a file is made and deleted again.
+
+    Permissions alone do not tell: root is never refused, and yet can make nothing in /proc or on what is mounted to
+    be read only.
+
+    Args:
+        folder: which need not exist, and does not afterwards if it did not.
+
+    Raises:
+        OSError: they cannot.
+    """
+    folder = folder.absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    with tempfile.NamedTemporaryFile(dir=there, prefix=".kd-search-"):
+        pass
 
 
 def replace_file(path: pathlib.Path, content: bytes, *, what: str) -> None:

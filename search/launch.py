@@ -67,6 +67,11 @@ class Launch:
         return dataclasses.replace(self, tracking_uri=tracking_uri, experiment=experiment)
 
     @property
+    def storage_option(self) -> str:
+        """The option that says where searches are kept."""
+        return "--output" if self.storage == str(self.output) else "--storage"
+
+    @property
     def storage_path(self) -> str:
         """`storage` as Ray Tune takes it: a URI, or an absolute path."""
         return self.storage if "://" in self.storage else str(pathlib.Path(self.storage).absolute())

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow
+
 from search.errors import SearchError
 from search.store import SearchStore
 from trainables.mapped_images import MappedImages
@@ -14,13 +16,17 @@ from trainables.mapped_images import MappedImages
 _SECONDS_TO_LOOK = 60.0
 
 
-def check_writable(store: SearchStore) -> None:
+def check_writable(store: SearchStore, option: str = "--storage") -> None:
     """Write a file into the storage and delete it.
+
+    Args:
+        store: of a search there.
+        option: that names the storage, for the message.
 
     Raises:
         SearchError: that did not work.
     """
-    with _marker(store):
+    with _marker(store, option):
         pass
 
 
@@ -103,16 +109,16 @@ def alive_nodes() -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _marker(store: SearchStore) -> Iterator[str]:
+def _marker(store: SearchStore, option: str = "--storage") -> Iterator[str]:
     folder = store.folder.rpartition("/")[0]
     path = f"{folder}/.kd-search-{uuid.uuid4().hex}"
     try:
         store.filesystem.create_dir(folder, recursive=True)
         with store.filesystem.open_output_stream(path) as stream:
             stream.write(b"written by a search to see who can read it\n")
-    except OSError as error:
+    except (OSError, pyarrow.ArrowException) as error:
         raise SearchError(
-            f"`--storage` {store.storage!r} cannot be written: {error}. Make it writable, or give another place."
+            f"`{option}` {store.storage!r} cannot be written: {error}. Make it writable, or give another place."
         ) from error
     try:
         yield path

@@ -109,7 +109,11 @@ class SearchStore:
             return None
 
     def exists(self) -> bool:
-        """Whether the search has begun."""
+        """Whether the search has begun.
+
+        Raises:
+            SearchError: the storage cannot be read.
+        """
         return bool(self._kind(SEARCH_FILE) == pyarrow.fs.FileType.File)
 
     @property
@@ -200,7 +204,12 @@ class SearchStore:
         replace_in(self.filesystem, path, content)
 
     def _kind(self, name: str) -> pyarrow.fs.FileType:
-        return self.filesystem.get_file_info(f"{self.folder}/{name}").type
+        try:
+            return self.filesystem.get_file_info(f"{self.folder}/{name}").type
+        except (OSError, pyarrow.ArrowException) as error:  # every command looks here first
+            raise SearchError(
+                f"`--storage` {self.storage!r} cannot be read: {error}. Make it readable, or give another place."
+            ) from error
 
     def _names(self, folder: str) -> list[str]:
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
@@ -224,7 +233,12 @@ def _open(storage: str) -> tuple[pyarrow.fs.FileSystem, str]:
     try:
         filesystem, root = pyarrow.fs.FileSystem.from_uri(storage)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]  # a missing library is told with every place where it was looked for
         raise SearchError(
-            f"`--storage` {storage!r} cannot be opened: {error}. Give a folder or an s3:// URI."
+            f"`--storage` {storage!r} cannot be opened: {reason}. Give a folder or an s3:// URI."
         ) from error
+    if not root:
+        raise SearchError(
+            f"`--storage` {storage!r} names no bucket; give one, and best a folder in it: {storage}bucket/searches."
+        )
     return filesystem, str(root)

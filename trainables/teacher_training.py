@@ -167,7 +167,7 @@ def _writable_folder(path: Path) -> Iterator[None]:
     except OSError as error:
         raise CheckpointError(
             f"the trained teacher cannot be kept in {str(path.parent)!r} ({error.strerror or error}); make the folder"
-            " writable, or choose another place for runs."
+            " writable, or give another one with --cache."
         ) from error
 
 

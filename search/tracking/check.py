@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import socket
 import threading
 import urllib.parse
 
 from search.errors import TrackingError, nearest
+from search.files import check_creatable
 from search.tracking.problems import REMEDY, explain
 from search.tracking.store import open_client, quiet
 from search.tracking.uri import is_server, sqlite_path, without_password
@@ -71,12 +71,22 @@ def _check_file(uri: str, path: pathlib.Path) -> None:
     nearest_folder = next(parent for parent in path.parents if parent.exists())
     if not nearest_folder.is_dir():
         raise TrackingError(f"tracking URI {uri!r}: {str(nearest_folder)!r} is a file, not a folder; choose another.")
-    target = path if path.exists() else nearest_folder
-    if not os.access(target, os.W_OK) or not os.access(nearest_folder, os.W_OK | os.X_OK):
-        raise TrackingError(f"tracking URI {uri!r}: {str(target)!r} is not writable; choose another place.")
+    try:
+        check_creatable(path.parent)  # also beside a file that is there: SQLite keeps its journal there
+    except OSError as error:
+        raise TrackingError(
+            f"tracking URI {uri!r}: {str(nearest_folder)!r} is not writable ({error.strerror or error}); choose another"
+            " place."
+        ) from error
     if path.exists():
-        with path.open("rb") as stream:
-            header = stream.read(len(_SQLITE_HEADER))
+        try:
+            with path.open("r+b") as stream:  # and written to: nothing
+                header = stream.read(len(_SQLITE_HEADER))
+        except OSError as error:
+            raise TrackingError(
+                f"tracking URI {uri!r}: {str(path)!r} is not writable ({error.strerror or error}); choose another"
+                " place."
+            ) from error
         if header not in (b"", _SQLITE_HEADER):
             raise TrackingError(f"tracking URI {uri!r}: {str(path)!r} is not an SQLite database; choose another file.")
 

@@ -54,8 +54,10 @@ def open_client(uri: str) -> Any:
         if path is None:
             return mlflow.MlflowClient(tracking_uri=uri)
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f".{path.name}.lock")
+        lock.touch()  # where no file can be made, the lock itself would be tried for until its time is up
         # Two processes that meet in MLflow's first migrations of one file break it.
-        with filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=_CREATION_SECONDS):
+        with filelock.FileLock(lock, timeout=_CREATION_SECONDS):
             return mlflow.MlflowClient(tracking_uri=uri)
 
 

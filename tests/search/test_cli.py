@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from PIL import Image
 
 from policies import FAMILIES
 from search import cli
+from search.checks import check_config
+from search.config import load_config
 from search.launch import Launch
 from search.records import SearchRecord
 from search.store import SearchStore
@@ -30,7 +33,7 @@ def run(monkeypatch, capsys, tmp_path, cache):
         monkeypatch.delenv(variable, raising=False)
 
     def call(*arguments):
-        extra = ["--cache", str(cache)] if arguments[0] in ("run", "resume") else []
+        extra = ["--cache", str(getattr(call, "cache", cache))] if arguments[0] in ("run", "resume") else []
         monkeypatch.setattr(sys, "argv", ["kd-search", *arguments, *extra])
         code = 0
         try:
@@ -75,6 +78,11 @@ def picture_folder(root, classes=("cat", "dog", "owl"), count=12):
         (["--set", "data.name=cifar10", "--set", "data.download=false"], "cifar"),
         (["--set", "data.name=image-folder", "--set", "data.root=/no/such/folder"], "/no/such/folder"),
         (["--storage", "sftp://x/y"], "cannot be opened"),
+        (["--storage", "s3://"], "`--storage` 's3://' names no bucket; give one"),
+        # In /proc nobody can make a file, root included, whom no permission stops.
+        (["--storage", "/proc/none"], "`--storage` '/proc/none' cannot be written"),
+        (["--output", "/proc/none"], "`--output`: '/proc/none' cannot be written"),
+        (["--tracking-uri", "sqlite:////proc/none.db"], "'/proc' is not writable"),
     ],
 )
 def test_a_mistake_costs_one_message_and_exit_code_2(arguments, message, run):
@@ -83,6 +91,38 @@ def test_a_mistake_costs_one_message_and_exit_code_2(arguments, message, run):
     assert err.startswith("error: ")
     assert message in err
     assert "Traceback" not in out + err
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_anything_starts(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("search.study.run_search", lambda *_: pytest.fail("the search has begun"))
+    run.cache = "/proc/none"
+    code, _, err = run("run", "digits-quick")
+    assert code == 2
+    assert "`--cache`: '/proc/none/teachers' cannot be written" in err
+
+
+def test_a_cache_that_holds_teachers_need_not_be_written(tmp_path, monkeypatch):
+    def refuse(folder):
+        assert folder == tmp_path / "runs"
+
+    monkeypatch.setattr("search.checks.check_creatable", refuse)
+    launch = Launch.on_this_machine(tmp_path / "runs", tmp_path / "cache")
+    launch.cache.mkdir(parents=True)
+    (launch.cache / "known.pt").touch()
+    check_config(load_config("digits-quick"), launch)
+    (launch.cache / "known.pt").unlink()
+    with pytest.raises(AssertionError):
+        check_config(load_config("digits-quick"), launch)
+
+
+def test_a_storage_that_cannot_be_read_is_one_message(run, monkeypatch):
+    def unreachable(*_):
+        raise OSError("AWS Error NETWORK_CONNECTION")
+
+    monkeypatch.setattr("search.store._open", lambda storage: (SimpleNamespace(get_file_info=unreachable), "bucket"))
+    code, _, err = run("status", "mine", "--storage", "s3://bucket")
+    assert code == 2
+    assert "`--storage` 's3://bucket' cannot be read: AWS Error NETWORK_CONNECTION" in err
 
 
 def test_a_recipe_for_ones_own_pictures_asks_for_their_folder(run):
@@ -261,7 +301,6 @@ def test_recipes_are_listed_and_printed_as_a_start_for_ones_own(run, tmp_path):
     ]
     _, text, _ = run("recipes", "digits-quick")
     (tmp_path / "mine.toml").write_text(text)
-    from search.config import load_config
 
     assert load_config("mine.toml") == load_config("digits-quick")
 

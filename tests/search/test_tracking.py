@@ -287,6 +287,19 @@ def test_the_searchs_description_ranks_the_families() -> None:
     assert note.index("| fixed | 95.00 %") < note.index("| cosine_threshold | 90.00 %")
 
 
+def test_why_nothing_could_be_written_is_told_at_the_end() -> None:
+    """Not that the time was up, which it was over a lock that could never be had."""
+    head = make_search("nowhere", status="running")
+    with LiveProjection(head, "sqlite:////proc/mlflow.db", EXPERIMENT, interval=0.05) as live:
+        live.update(make_trial(1, "running"))
+        deadline = time.monotonic() + 20
+        while live._error is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        report = live.finish(make_search("nowhere", make_trial(1)), timeout=0.5)
+    assert not report.complete
+    assert "No such file or directory: '/proc/" in str(report)
+
+
 def test_a_live_search_shows_in_mlflow_before_it_ends(uri: str) -> None:
     head = make_search("live", status="running")
     with LiveProjection(head, uri, EXPERIMENT, interval=0.05) as live:

@@ -28,6 +28,8 @@ from search.tracking.uri import artifact_location, sqlite_path, without_password
         ("sqlite:///", "must name a file"),
         ("sqlite:///:memory:", "must name a file"),
         ("sqlite:////dev/null/mlflow.db", "'/dev/null' is a file"),
+        ("sqlite:////proc/mlflow.db", "'/proc' is not writable"),  # by nobody, root included
+        ("sqlite:////proc/folder/mlflow.db", "'/proc' is not writable"),
         ("htp://localhost:5000", "Did you mean 'http'?"),
         ("http://user:secret@127.0.0.1:9", "nothing listens there"),
     ],
