@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from search.checks import check_unchanged
 from search.config import SearchConfig
-from search.errors import ClusterError, nearest
+from search.errors import ClusterError, SearchError, nearest
 from search.shipping import code_folders
+from search.store import SearchStore
 
 CONFIG_VARIABLE = "KD_SEARCH_CONFIG"
 """How a job is told its search: the settings as JSON, in its environment."""
@@ -25,6 +27,10 @@ _ACTIVE = ("PENDING", "RUNNING")
 _GRACE_SECONDS = 120
 _SECONDS_TO_ANSWER = 10.0
 _SECONDS_TO_AGENT = 20.0  # a head's agent, which starts the jobs, comes up some seconds after its dashboard
+_ERROR = "error: "
+"""Begins the message with which the command line ends."""
+_LONGEST_ERROR = 10
+"""In lines."""
 _TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to what the head was started with"
 
 
@@ -125,11 +131,15 @@ class Jobs:
             )
         return job
 
-    def last_line(self, job: Any) -> str | None:
-        """The last thing that a job's log says; None if it says nothing yet."""
+    def last_words(self, job: Any) -> str | None:
+        """The last line of a job's log, or the error that it ends with, as a whole; None if it says nothing yet."""
         with self._asking("has no log"):
-            lines = [line.strip() for line in self._client.get_job_logs(job.submission_id).splitlines()]
-        return next((line for line in reversed(lines) if line), None)
+            lines = [line.rstrip() for line in self._client.get_job_logs(job.submission_id).splitlines()]
+        told = [line for line in lines if line]
+        for length, line in enumerate(reversed(told[-_LONGEST_ERROR:]), start=1):
+            if line.startswith(_ERROR):
+                return "\n".join(told[-length:])
+        return told[-1].strip() if told else None
 
     def logs(self, name: str, *, follow: bool, write: Callable[[str], None]) -> str:
         """Write a job's log, with `follow` also what comes until it ends; returns the job's status."""
@@ -192,6 +202,28 @@ class Jobs:
             raise
         except Exception as error:
             raise ClusterError(f"{self.address} {failure}: {_reason(error)}.") from error
+
+
+def seen_from_here(storage: str, name: str) -> SearchStore | None:
+    """A search that has begun in a storage of other machines; None if it has not, or cannot be read from this one."""
+    try:
+        store = SearchStore(storage, name)
+        return store if store.exists() else None
+    except (OSError, SearchError):
+        return None
+
+
+def check_begun(config: SearchConfig, storage: str) -> None:
+    """Compare a search with what has begun under its name, if the storage can be read from here.
+
+    Where it cannot, being the cluster's, the job compares.
+
+    Raises:
+        SearchError: some settings differ.
+    """
+    store = seen_from_here(storage, config.name)
+    if store is not None:
+        check_unchanged(config, store.config())
 
 
 def _connect(address: str) -> Any:

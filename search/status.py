@@ -27,18 +27,18 @@ def search_status(name: str, launch: Launch, address: str | None) -> dict[str, A
     """
     if address is None:
         return _stored(SearchStore(launch.storage, name))
-    from search.jobs import STORAGE, Jobs
+    from search.jobs import STORAGE, Jobs, seen_from_here
 
     jobs = Jobs(address)
     job = jobs.require(name)
     state: dict[str, Any] = {"job": job.submission_id, "job_status": str(job.status.value)}
     if state["job_status"] == "FAILED":
-        state["says"] = jobs.last_line(job)
+        state["says"] = jobs.last_words(job)
     for storage in (job.metadata.get(STORAGE, launch.storage), launch.storage):
-        store = SearchStore(storage, name)
-        if store.exists():
+        store = seen_from_here(storage, name)
+        if store is not None:
             return _stored(store) | state
-    state["says"] = jobs.last_line(job)
+    state["says"] = jobs.last_words(job)
     return {"name": name, **state, "storage": job.metadata.get(STORAGE)}
 
 

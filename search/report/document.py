@@ -38,7 +38,8 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
     """
     search, judged = source.search, source.judged
     places = {trial.number: place for place, trial in enumerate(search.finished, start=1)}
-    first, searched = answer(source), judge(judged)
+    first = answer(source)
+    searched = judge(judged, confirmed=first.confirmed)
     document = {
         "format": FORMAT,
         "version": VERSION,

@@ -76,7 +76,7 @@ def render_html(
         finalists=ranked_finalists(confirmed) if confirmed else (),
         detectable=confirmed.comparison.detectable if confirmed else None,
         optimism=confirmed.comparison.optimism if confirmed else None,
-        search_verdict=judge(source.judged),
+        search_verdict=judge(source.judged, confirmed=confirmed is not None),
         families=rank_families(source.judged),
         students=student_table(source),
         judged_student=source.judged.trials[0].student if source.judged.trials else "",

@@ -25,7 +25,7 @@ _MEDIUM = 72
 _MOST_FAILED = 5
 
 
-def render_report(source: ReportSource, width: int) -> RenderableType:
+def render_report(source: ReportSource, width: int, *, with_remedy: bool = True) -> RenderableType:
     """The confirmation, if one has begun, with what to train with; then the search.
 
     Printed with `crop=False`, a command that is longer than a line is whole.
@@ -33,13 +33,14 @@ def render_report(source: ReportSource, width: int) -> RenderableType:
     Args:
         source: what is known.
         width: of the terminal, in columns.
+        with_remedy: say what to type next, where there is something to be done.
     """
     if source.confirmation is None or source.confirmed is None:
         remark = answer(source)
         table = Group(
             render_table(source.judged, width), *render_own_kpis(source), *_students_and_fronts(source, width)
         )
-        if not remark.command:
+        if not (remark.command and with_remedy):
             return table
         # One line, so that it can be copied as a whole.
         command = Text(f"  {remark.command}", style="bold", no_wrap=True, overflow="ignore")
@@ -51,7 +52,7 @@ def render_report(source: ReportSource, width: int) -> RenderableType:
         heading = f"Train with {recommended.title}" + (f" ({found}):" if found else ":")
         parts += [Text(), Text(heading), Padding(Text(recommended.rule), (0, 0, 0, 2))]
     parts += render_own_kpis(source)
-    parts += [Text(), Text("The search that led to it:"), Text(), render_table(source.judged, width)]
+    parts += [Text(), Text("The search that led to it:"), Text(), render_table(source.judged, width, confirmed=True)]
     return Group(*parts, *_students_and_fronts(source, width))
 
 
@@ -65,12 +66,13 @@ def _importances(source: ReportSource) -> list[RenderableType]:
     return [Text(), *(Text(item.sentence) for item in found)] if found else []
 
 
-def render_table(search: SearchRecord, width: int) -> RenderableType:
+def render_table(search: SearchRecord, width: int, *, confirmed: bool = False) -> RenderableType:
     """The verdict, the ranked families and the best rule, for a terminal of `width` columns.
 
+    `confirmed` says that the answer of a confirmation stands beside it.
     Columns that a narrow terminal has no room for are left out rather than squeezed.
     """
-    verdict = judge(search)
+    verdict = judge(search, confirmed=confirmed)
     families = rank_families(search)
     parts: list[RenderableType] = [Text(verdict.headline, style="bold")]
     rest = " ".join(part for part in (verdict.evidence, verdict.caveat) if part)

@@ -37,15 +37,20 @@ class Verdict(Settings):
         return " ".join(part for part in (self.headline, self.evidence, self.caveat) if part)
 
 
-def judge(search: SearchRecord) -> Verdict:
-    """The verdict of a search, finished or not."""
+def judge(search: SearchRecord, *, confirmed: bool = False) -> Verdict:
+    """The verdict of a search, finished or not.
+
+    Args:
+        search: with the trials of one student.
+        confirmed: a confirmation has an answer beside it, so this one is not told to be unconfirmed.
+    """
     families = rank_families(search)
     comparison = compare_to_constant(search)
     if not families or families[0].best is None:
         caveat = _progress(search) if families else ""
         return Verdict(kind="nothing_finished", headline=_nothing(search), evidence="", caveat=caveat)
     kind, headline, evidence = _answer(families, comparison, Scale(search.objective))
-    return Verdict(kind=kind, headline=headline, evidence=evidence, caveat=_caveat(search, families))
+    return Verdict(kind=kind, headline=headline, evidence=evidence, caveat=_caveat(search, families, confirmed))
 
 
 def _weight(constant: BestTrial) -> str:
@@ -127,7 +132,7 @@ def _margin(difference: PairedDifference, scale: Scale) -> str:
     )
 
 
-def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...]) -> str:
+def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...], confirmed: bool) -> str:
     size = search.validation_size
     pictures = "validation pictures" if size is None else f"{size:,} validation pictures"
     finished = sum(f.finished for f in families)
@@ -138,7 +143,8 @@ def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...]) -> str:
     optimistic = ", so it is optimistic" if raced > 1 else ""
     parts = (
         teacher_remark(search),
-        f"This is a search score: {best_of} on the {pictures}{optimistic}. It is not confirmed on the test set.",
+        f"This is a search score: {best_of} on the {pictures}{optimistic}.",
+        "" if confirmed else "It is not confirmed on the test set.",
         _progress(search),
     )
     return " ".join(part for part in parts if part)

@@ -182,9 +182,8 @@ def test_stopped_search_is_saved_and_goes_on_when_it_is_submitted_again(site):
     assert site.run_statuses("again")["search"] == ["KILLED"]
     assert set(site.run_statuses("again")["trials"]) == {"FINISHED", "KILLED"}
 
-    assert cluster.search("submit", *quick("name=again"), *there, *site.places).returncode == 0
-    other = cluster.search("logs", "again", "-f", *there)
-    assert (other.returncode, "`training.epochs` was 4000 and now is 20" in other.stdout) == (1, True)
+    other = cluster.search("submit", *quick("name=again"), *there, *site.places)
+    assert (other.returncode, "`training.epochs` was 4000 and now is 20" in other.stderr) == (2, True)
 
     assert cluster.search(*submit).returncode == 0
     assert cluster.search("logs", "again", "-f", *there).returncode == 0

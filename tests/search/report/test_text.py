@@ -9,6 +9,7 @@ from search.commands import next_command
 from search.report.kpi_text import render_own_kpis
 from search.report.source import ReportSource
 from search.report.text import render_report, render_table
+from search.report.verdict import judge
 
 
 def shown(search, width):
@@ -54,9 +55,9 @@ def test_nothing_at_all_is_a_sentence(make_search):
     assert shown(make_search(), 80).strip() == "No trial has finished, so there is nothing to rank."
 
 
-def reported(source, width=100):
+def reported(source, width=100, **options):
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(render_report(source, width))
+    console.print(render_report(source, width, **options))
     return " ".join(console.file.getvalue().split())
 
 
@@ -68,6 +69,19 @@ def test_a_confirmed_answer_comes_before_the_search_and_says_what_to_train_with(
     assert f"Train with norm ratio threshold (trial {winner.trial}, learning rate" in text
     assert " ".join(winner.rule.split()) in text
     assert "Train with λ = 0.45 (learning rate 0.01):" in reported(without_winner)
+
+
+def test_beside_a_confirmation_the_search_is_not_called_unconfirmed(with_winner, begun):
+    unconfirmed = "not confirmed on the test set"
+    assert unconfirmed not in reported(with_winner)
+    assert unconfirmed in reported(begun)  # it has no answer yet
+    assert "so it is optimistic." in reported(with_winner).partition("The search that led to it:")[2]
+
+
+def test_what_is_done_next_anyway_is_not_told_to_be_typed(searched):
+    text = reported(searched, with_remedy=False)
+    assert "kd-search confirm" not in text
+    assert text.startswith(judge(searched.judged).headline)
 
 
 def test_without_a_confirmation_the_command_is_told(searched, begun):
