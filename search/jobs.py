@@ -209,7 +209,7 @@ def seen_from_here(storage: str, name: str) -> SearchStore | None:
     try:
         store = SearchStore(storage, name)
         return store if store.exists() else None
-    except (OSError, SearchError):
+    except SearchError:
         return None
 
 

@@ -13,14 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
-from policies import FAMILIES
+from policies import FAMILIES, create_policy
 from search import cli
 from search.checks import check_config
 from search.config import load_config
 from search.launch import Launch
-from search.records import SearchRecord
+from search.records import SearchRecord, TrialRecord
 from search.store import SearchStore
 from tests.search.tiny import TINY, tiny_config
+from trainables.records import TrialHistory
 
 HEAVY = ("torch", "ray", "mlflow", "optuna", "matplotlib", "sklearn")
 
@@ -237,6 +238,31 @@ def test_any_other_failure_of_a_file_is_no_full_disk(run, monkeypatch):
     monkeypatch.setattr("search.recipes.read_recipe", damaged)
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         run("recipes", "digits-quick")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        ((), "finished", "kd-search confirm tiny"),
+        (("--confirm",), "finished", None),  # it is confirmed at once
+        (("--confirm",), "stopped", "kd-search resume tiny"),
+    ],
+)
+def test_a_search_tells_what_to_type_next_unless_that_is_under_way(arguments, status, told, run, tmp_path, monkeypatch):
+    policy = create_policy("fixed", {"weight": 0.5})
+    trial = TrialRecord(
+        trial_id="1", number=1, status="finished", family="fixed", parameters=policy.values(), shared={},
+        rule=policy.rule(), complexity=1, history=TrialHistory(score=0.9),
+    )  # fmt: skip
+    search = SearchRecord(name="tiny", config=tiny_config().model_dump(mode="json"), status=status, trials=(trial,))
+    outcome = SimpleNamespace(search=search, page=tmp_path / "report.html")
+    monkeypatch.setattr("search.study.run_search", lambda *_: outcome)
+    confirmed = []
+    monkeypatch.setattr(cli, "_confirm", lambda name, *_: confirmed.append(name))
+    code, out, _ = run("run", *tiny(), *arguments)
+    assert (code, confirmed) == ((0, ["tiny"] if arguments else []) if status == "finished" else (130, []))
+    typed = [line for line in out.splitlines() if "kd-search" in line]
+    assert (told in " ".join(typed)) if told else not typed
 
 
 def test_an_unknown_option_is_a_usage_error(run):

@@ -110,9 +110,10 @@ def test_a_storage_that_cannot_be_read_from_here_is_left_to_the_job(monkeypatch,
     check_begun(config, "nowhere://bucket/searches")
 
     def away(_):
-        raise OSError("no route to host")
+        raise OSError("AWS Error NETWORK_CONNECTION")
 
     with pytest.raises(SearchError, match="other settings"):
         check_begun(config, begun)
-    monkeypatch.setattr(SearchStore, "exists", away)
+    unreachable = types.SimpleNamespace(get_file_info=away)
+    monkeypatch.setattr("search.store._open", lambda _: (unreachable, "bucket"))
     check_begun(config, begun)
