@@ -10,7 +10,7 @@ The search trains its students through this very object.
 
 from __future__ import annotations
 
-import math
+import logging
 import pathlib
 from collections.abc import Iterable
 from typing import Any, Literal, overload
@@ -18,11 +18,13 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor, nn
 
+from policies.arguments import check_decide_on, check_guard, check_policy, check_temperature, check_total_steps
 from policies.batch_update import BatchUpdate
 from policies.document import read_document
 from policies.errors import PolicyError
 from policies.guard import Guard
 from policies.losses import distillation_loss
+from policies.misuse import FAILURES, check_logits_train, check_losses_train, explain_logits, explain_losses
 from policies.objective import Factor, LogitPair, LossPair, Objective
 from policies.policy import BatchPolicy, Measurement, Policy
 from policies.ranks import Group
@@ -35,6 +37,8 @@ from policies.update import DecideOn, Plan, Step, Update
 
 __all__ = ["LossBalancer", "Step"]
 
+_log = logging.getLogger(__name__)
+
 
 class LossBalancer:
     """Turns two losses into `.grad` under a policy.
@@ -43,7 +47,8 @@ class LossBalancer:
         policy: decides λ at each step.
         student: the module, or all parameters that the losses train (the student's and, say, a projector's); those that
             require no gradient are ignored. A `DistributedDataParallel` module brings its processes along.
-        total_steps: how many updates the training will take; needed by policies that look at progress.
+        total_steps: how many updates the training will take; needed by policies that look at progress, and a warning
+            is logged when such a training goes on beyond it.
         temperature: T of the distillation loss; a policy file brings its own.
         guard: reviews every decision; None for none at all.
         grad_scaler: the `torch.amp.GradScaler` of the loop, if it has one; the losses are given unscaled.
@@ -56,9 +61,10 @@ class LossBalancer:
             read as they are, divided: of the rules here, `uncertainty` looks at more of them than ratios.
 
     Raises:
-        PolicyError: `total_steps` is missing where the policy needs it or is not positive, no parameter can be trained,
-            it is not known which processes train the student together, or the policy measures gradients that cannot be
-            taken apart (a sharded student, DDP with a static graph).
+        PolicyError: an argument is of a wrong type or range, `total_steps` is missing where the policy needs it, no
+            parameter can be trained, `last_block` is no part of the student, it is not known which processes train the
+            student together, or the policy measures gradients that cannot be taken apart (a sharded student, DDP with a
+            static graph).
     """
 
     def __init__(
@@ -74,18 +80,13 @@ class LossBalancer:
         process_group: Group = None,
         decide_on: DecideOn = "update",
     ) -> None:
-        if "progress" in policy.needs and total_steps is None:
-            raise PolicyError(
-                f"`{policy.family}` looks at progress, so `total_steps` must be given: epochs times updates an epoch."
-            )
-        if total_steps is not None and total_steps < 1:
-            raise PolicyError(f"`total_steps` must be at least 1, but got {total_steps}.")
-        if not 0.0 < temperature < math.inf:
-            raise PolicyError(f"`temperature` must be positive and finite, but got {temperature!r}.")
-        if decide_on not in ("update", "first"):
-            raise PolicyError(f"`decide_on` must be 'update' or 'first', but got {decide_on!r}.")
+        check_policy(policy)
+        check_temperature(temperature)
+        check_guard(guard)
+        check_decide_on(decide_on)
         self.policy = policy
-        self.total_steps = total_steps
+        self.total_steps = check_total_steps(total_steps, policy)
+        self._warn_at = self.total_steps if "progress" in policy.needs else None
         self.temperature = temperature
         self.guard = Guard() if guard == "default" else guard
         self.step = 0
@@ -94,6 +95,7 @@ class LossBalancer:
         self._decide_on: DecideOn = decide_on
         self._update: Update | None = None
         self._graph_checked = False
+        self._trains = False
         if isinstance(policy, BatchPolicy) and "geometry" in policy.needs:
             self._prepare(policy.family, policy.measurement)
 
@@ -140,8 +142,13 @@ class LossBalancer:
             more: `guard`, `grad_scaler`, `last_block`, `process_group`, `decide_on`, as for the class.
 
         Raises:
-            PolicyError: the file is unreadable or invalid, or as for the class.
+            PolicyError: the file is unreadable or invalid, a temperature is given, or as for the class.
         """
+        if "temperature" in more:
+            raise PolicyError(
+                "`from_file` takes the temperature that the policy was found with from the file; for another one, call"
+                f" `LossBalancer(load_policy(path), student, temperature={more['temperature']!r})`."
+            )
         document = read_document(path, policies)
         policy = create_policy(document["family"], document["parameters"])
         return cls(policy, student, total_steps=total_steps, temperature=float(document["temperature"]), **more)
@@ -165,7 +172,8 @@ class LossBalancer:
 
         Args:
             task_loss: scalar.
-            distill_loss: scalar over the same graph.
+            distill_loss: scalar over the same graph. A loss without a graph, such as a constant 0 where no teacher was
+                asked, is refused under all rules: there is nothing to weigh then, and `task_loss.backward()` will do.
             update: whether an optimiser step follows; False for all but the last micro-batch of an accumulated update,
                 whose losses are divided by the number of micro-batches, as always.
             measure_now: measure the whole student's geometry for the returned step even if the policy does not ask
@@ -175,7 +183,8 @@ class LossBalancer:
             What was done, or None if no update follows.
 
         Raises:
-            PolicyError: the policy looks at logits; call `backward_on_logits`. Or a loss is not one number.
+            PolicyError: the policy looks at logits; call `backward_on_logits`. Or a loss is not one number or has no
+                graph, or, at the first call, neither depends on what the balancer was made to train.
 
         A step without a measurement of parameters costs one backward pass, one with it two. Not to be called from a
         closure that the optimiser runs several times a step, as LBFGS does: each call counts as an update.
@@ -185,7 +194,15 @@ class LossBalancer:
                 f"`{self.policy.family}` looks at logits, which two losses do not show; call"
                 " `backward_on_logits(student_logits, teacher_logits, labels)` instead."
             )
-        return self._take(LossPair(task_loss, distill_loss), (task_loss, distill_loss), 1.0, update, measure_now)
+        objective = LossPair(task_loss, distill_loss)
+        if not self._trains:
+            check_losses_train(self._student, task_loss, distill_loss)
+            self._trains = True
+        try:
+            return self._take(objective, (task_loss, distill_loss), 1.0, update, measure_now)
+        except FAILURES as error:
+            explain_losses(error)
+            raise
 
     @overload
     def backward_on_logits(
@@ -230,22 +247,30 @@ class LossBalancer:
         Args:
             student_logits: [N, C], with their graph.
             teacher_logits: [N, C].
-            labels: [N] whole numbers from 0, or [N, C] probabilities. Samples without a label (PyTorch's -100) have to
-                be left out.
+            labels: [N] whole numbers in [0, C), or [N, C] probabilities. Samples without a label (PyTorch's -100) have
+                to be left out.
             label_smoothing: share of the label's mass that is spread over all classes.
             share: this micro-batch's samples as a share of its update's: 1/k for k of equal size.
             update: as for `backward`.
             measure_now: as for `backward`.
 
         Raises:
-            PolicyError: shapes that do not fit, or a share or a smoothing that is none.
+            PolicyError: shapes that do not fit, student's logits without a graph, labels out of range (on a GPU
+                PyTorch's own error says so), or a share or a smoothing that is none. At the first call also if the
+                student's logits do not depend on what the balancer was made to train.
         """
-        if not (math.isfinite(share) and share > 0.0):
-            raise PolicyError(f"`share` must be positive: 1/k for k micro-batches of equal size, but got {share!r}.")
-        objective = LogitPair(
-            student_logits, teacher_logits, labels, temperature=self.temperature, label_smoothing=label_smoothing
-        )
-        return self._take(objective, (student_logits,), share, update, measure_now)
+        if not 0.0 < share <= 1.0:
+            raise PolicyError(f"`share` must be in (0, 1]: 1/k for k micro-batches of equal size, but got {share!r}.")
+        try:
+            if not self._trains:
+                self._trains = check_logits_train(self._student, student_logits, teacher_logits)
+            objective = LogitPair(
+                student_logits, teacher_logits, labels, temperature=self.temperature, label_smoothing=label_smoothing
+            )
+            return self._take(objective, (student_logits,), share, update, measure_now)
+        except FAILURES as error:
+            explain_logits(error, student_logits, teacher_logits, labels)
+            raise
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold so that a resumed training continues exactly.
@@ -265,8 +290,9 @@ class LossBalancer:
         """Continue from a `state_dict`; an update that has begun is forgotten.
 
         Raises:
-            PolicyError: it is of another rule, whose memory would mean something else.
+            PolicyError: it is no state of a balancer, or of another rule, whose memory would mean something else.
         """
+        _check_state(state)
         if state["rule"] != self._rule:
             raise PolicyError(
                 f"the state is of a training under {_told(state['rule'])}, but this balancer's rule is"
@@ -274,7 +300,7 @@ class LossBalancer:
             )
         self.step = int(state["step"])
         self.policy.load_state_dict(state["policy"])
-        if self.guard is not None and state.get("guard"):
+        if self.guard is not None and state["guard"]:
             self.guard.load_state_dict(state["guard"])
         self._update = None
 
@@ -315,6 +341,13 @@ class LossBalancer:
             several: whether it has further micro-batches than its first.
         """
         policy, step = self.policy, self.step
+        if step == self._warn_at:
+            _log.warning(
+                "update %d begins, but `total_steps` is %d: progress stays at 1 from here on; `total_steps` counts"
+                " updates (optimiser's steps), epochs times updates an epoch",
+                step + 1,
+                self.total_steps,
+            )
         reads = policy.needs if isinstance(policy, BatchPolicy) and policy.measures_at(step) else frozenset()
         return Plan(
             step=step,
@@ -339,6 +372,21 @@ class LossBalancer:
             return 1.0
         scale: Tensor = self._scaler.scale(torch.ones((), device=device))
         return scale
+
+
+def _check_state(state: object) -> None:
+    needed = ("step", "rule", "policy", "guard")
+    if isinstance(state, dict) and all(key in state for key in needed):
+        return
+    found = (
+        f"a dict with {', '.join(map(repr, state)) or 'nothing in it'}"
+        if isinstance(state, dict)
+        else type(state).__name__
+    )
+    raise PolicyError(
+        f"this is no state of a balancer, which has {', '.join(map(repr, needed))}, but {found}; pass what the"
+        " balancer's own `state_dict()` gave."
+    )
 
 
 def _told(rule: dict[str, Any]) -> str:

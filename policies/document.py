@@ -50,9 +50,11 @@ def read_document(path: str | pathlib.Path, policies: Iterable[type[Policy]] = (
         policies: classes of the user's own, which are registered first.
 
     Raises:
-        PolicyError: the file is missing, is no JSON object or no policy document of this version, or its rule is of
-            somebody's own and not known here.
+        PolicyError: `policies` is no list, the file is missing, is no JSON object or no policy document of this
+            version, or its rule is of somebody's own and not known here.
     """
+    if isinstance(policies, type):
+        raise PolicyError(f"`policies` must be a list of classes; pass `policies=[{policies.__name__}]`.")
     for policy in policies:
         register_policy(policy)
     try:

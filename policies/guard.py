@@ -38,6 +38,8 @@ class Verdict(NamedTuple):
 class Guard:
     """Reviews every decision. What it is by default changes nothing in a training that is well.
 
+    The first intervention of each kind is logged as a warning, and so is what the divergence alarm tells.
+
     It sees to the parameters. What a forward pass has left in buffers, such as the running statistics of batch
     normalisation, it does not mend: after a batch of NaN these stay NaN, also if the step was skipped.
 
@@ -77,6 +79,7 @@ class Guard:
         self.counts: dict[Intervention, int] = {}
         self._learning_rate = learning_rate
         self._alarm = DivergenceAlarm()
+        self._step = 0
         self._weight: float | None = None
         self._geometry: Geometry | None = None
         self._loss_gap: float | None = None
@@ -100,6 +103,7 @@ class Guard:
             decision: the policy's.
             mixed_loss: what is trained, where it is not λ·L_distill + (1-λ)·L_task.
         """
+        self._step = observation.step
         verdict = self._review(observation, decision)
         if verdict.intervention is not None:
             self._count(verdict.intervention)
@@ -109,11 +113,11 @@ class Guard:
             weight = verdict.decision.weight
             if mixed_loss is None or verdict.replaced:
                 mixed_loss = _mixed(weight, task, distill)
-            if (problem := self._alarm.update(weight, task, distill, mixed_loss)) is not None:
-                reason = Intervention.DIVERGENCE.because(problem)
-                self._count(reason)
+            if (reason := self._alarm.update(weight, task, distill, mixed_loss)) is not None:
                 _log.warning("step %d: %s", observation.step, reason)
-                return verdict._replace(intervention=reason)
+                if intervention_kind(reason) == Intervention.DIVERGENCE:
+                    self._count(reason)
+                    return verdict._replace(intervention=reason)
         return verdict
 
     def inspect(self, parameters: Sequence[Tensor]) -> str | None:
@@ -224,6 +228,8 @@ class Guard:
 
     def _count(self, reason: str) -> None:
         kind = Intervention(intervention_kind(reason))
+        if kind not in self.counts and kind is not Intervention.DIVERGENCE:  # of which the alarm has told
+            _log.warning("step %d: %s; further interventions of this kind are only counted", self._step, reason)
         self.counts[kind] = self.counts.get(kind, 0) + 1
 
 

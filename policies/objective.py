@@ -56,7 +56,7 @@ class LossPair(Objective):
     """Two scalar losses over one graph.
 
     Raises:
-        PolicyError: one is not one number.
+        PolicyError: one is not one number, or has no graph.
     """
 
     def __init__(self, task_loss: Tensor, distill_loss: Tensor) -> None:
@@ -285,6 +285,13 @@ def middle_of(count: int) -> int:
 
 
 def _scalar(loss: Tensor, name: str) -> Tensor:
+    if not isinstance(loss, Tensor):
+        raise PolicyError(f"`{name}` must be a tensor with its graph, but got {type(loss).__name__}.")
+    if not loss.requires_grad:
+        raise PolicyError(
+            f"`{name}` has no graph, so that it cannot be trained on; compute it from the student's outputs outside of"
+            " `torch.no_grad()`, and do not detach it. Where there is only one loss, call its own `backward()`."
+        )
     if loss.numel() != 1:
         raise PolicyError(
             f"`{name}` must be one number, but has shape {list(loss.shape)}; take the mean over its samples."

@@ -84,7 +84,7 @@ class Readings:
     """
 
     def __init__(self, wanted: Wanted, how: Measurement, student: Student) -> None:
-        self._wanted, self._ranks = wanted, student.ranks
+        self._wanted, self._ranks, self._student = wanted, student.ranks, student
         in_block = wanted.geometry and how.tier == "last_block"
         self._at_logits = wanted.geometry and how.tier == "logit"
         self._block = PairSum(student.block, how, student.ranks) if in_block else None
@@ -130,6 +130,7 @@ class Readings:
             named["own"] = named.pop("logits")
         if self._block is not None:
             named["own"] = self._block.geometry(self._factor)
+            self._student.confirm_block((*self._block.distill, *self._block.task))
         if not named:
             return {}, {}
         known = iter(self._on_host(list(named.values())))

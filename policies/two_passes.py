@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.errors import PolicyError
+from policies.graph import nodes_of
 
 _REENTRANT = (
     "the student recomputes activations in a way that does not let gradients be taken apart; pass `use_reentrant=False`"
@@ -67,15 +68,8 @@ def check_graph(*outputs: Tensor) -> None:
     Raises:
         PolicyError: it recomputes its activations so.
     """
-    pending = [output.grad_fn for output in outputs if output.grad_fn is not None]
-    seen = set(pending)
-    while pending:
-        node = pending.pop()
-        if node.name() == "CheckpointFunctionBackward":
-            raise PolicyError(_REENTRANT)
-        following = {parent for parent, _ in node.next_functions if parent is not None} - seen
-        seen |= following
-        pending.extend(following)
+    if any(node.name() == "CheckpointFunctionBackward" for node in nodes_of(*outputs)):
+        raise PolicyError(_REENTRANT)
 
 
 def _is_compiled(module: nn.Module) -> bool:

@@ -190,6 +190,94 @@ def test_the_alarm_rings_in_a_real_training_whose_learning_rate_is_far_too_high(
     assert kind == Intervention.DIVERGENCE
 
 
+def alarms(caplog, readings):
+    """(step, what the alarm said) of a guard that was shown pairs of a task and a distillation loss."""
+    guard = Guard()
+    with caplog.at_level(logging.WARNING, logger="policies.guard"):
+        for i, (task, distill) in enumerate(readings):
+            guard.review(observed(i, task, distill), Decision(0.5))
+    told = [record.args for record in caplog.records if "only counted" not in record.message]
+    caplog.clear()
+    return told, guard
+
+
+def test_a_teacher_that_is_never_finite_is_told_by_name_and_is_no_divergence(caplog):
+    told, guard = alarms(caplog, [(2.0 * 0.99**i, math.nan) for i in range(200)])
+    assert [step for step, _ in told] == [49]
+    assert told[0][1].startswith("the distillation loss is not finite: in 50 readings in a row; look for NaN")
+    assert "teacher" in told[0][1]
+    assert guard.counts == {Intervention.DISTILL_LOSS: 200}
+
+
+def test_a_task_loss_that_breaks_for_good_is_told_by_name(caplog):
+    told, guard = alarms(caplog, [(2.0 if i < 100 else math.inf, 1.0) for i in range(200)])
+    assert [step for step, _ in told] == [149]
+    assert told[0][1].startswith("the task loss is not finite: in 50 readings in a row")
+    assert Intervention.DIVERGENCE not in guard.counts
+
+
+def test_a_loss_that_is_broken_now_and_then_rings_no_alarm(caplog):
+    told, _ = alarms(caplog, [(2.0, 1.0 if i % 50 == 49 else math.nan) for i in range(500)])
+    assert told == []
+    told, _ = alarms(caplog, [(2.0, math.nan) if i % 60 < 30 else (math.nan, 1.0) for i in range(500)])
+    assert told == []
+
+
+def test_losses_that_were_never_finite_do_not_diverge_but_those_that_break_do(caplog):
+    told, guard = alarms(caplog, [(math.nan, math.nan)] * 100)
+    assert [step for step, _ in told] == [49]
+    assert told[0][1].startswith("both losses are not finite")
+    assert "the inputs and the student's weights" in told[0][1]
+    assert guard.skipped == 100
+    for healthy in (1, 5, 100):
+        told, guard = alarms(caplog, [(2.0, 1.0)] * healthy + [(math.nan, math.nan)] * 100)
+        assert [step for step, _ in told] == [healthy + 49]
+        assert told[0][1].startswith("the training diverges: no finite loss in 50 readings; a lower learning rate")
+        assert guard.counts[Intervention.DIVERGENCE] == 1
+
+
+def test_the_first_intervention_of_each_kind_is_logged_once_a_training(caplog):
+    guard = Guard(lowest=0.2)
+    parameter = torch.ones(2, requires_grad=True)
+
+    def go(guard, first, last):
+        with caplog.at_level(logging.WARNING, logger="policies.guard"):
+            for i in range(first, last):
+                guard.review(observed(i, math.nan if i % 2 else 1.0), Decision(0.0))
+                parameter.grad = torch.tensor([1.0, math.inf])
+                guard.inspect([parameter])
+
+    go(guard, 0, 6)
+    assert [(record.args[0], intervention_kind(record.args[1])) for record in caplog.records] == [
+        (0, Intervention.BOUNDS),
+        (0, Intervention.GRADIENT),
+        (1, Intervention.TASK_LOSS),
+    ]
+    resumed = Guard(lowest=0.2)
+    resumed.load_state_dict(json.loads(json.dumps(guard.state_dict())))
+    caplog.clear()
+    go(resumed, 6, 12)
+    assert not caplog.records
+    assert resumed.counts[Intervention.GRADIENT] == 12
+
+
+def test_what_is_broken_for_good_goes_through_a_state(caplog):
+    def told_after(cut):
+        first, second = Guard(), Guard()
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="policies.guard"):
+            for i in range(120):
+                guard = first if i < cut else second
+                if i == cut:
+                    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+                guard.review(observed(i, 1.0, math.nan), Decision(0.5))
+        return [record.getMessage() for record in caplog.records]
+
+    whole = told_after(200)
+    assert len(whole) == 2
+    assert [told_after(cut) for cut in (10, 49, 50, 80)] == [whole] * 4
+
+
 def test_state_goes_through_json_and_continues_exactly():
     def stream(guard, first, last):
         result = []
