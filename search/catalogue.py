@@ -112,10 +112,11 @@ def _line(entry: dict[str, Any], longest: int, width: int | None) -> str:
 
 def print_entry(entry: dict[str, Any]) -> None:
     """All that a family declares."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from search.terminal import Terminal
+
+    console = Terminal()
     table = Table(title=f"{entry['family']}: {entry['meaning']}", title_justify="left", title_style="bold")
     for heading in ("parameter", "default", "search range", "meaning"):
         table.add_column(heading)

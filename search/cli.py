@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import functools
 import json
 import os
 import pathlib
@@ -15,7 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from policies.errors import KDPolicySearchError
-from search.launch import DEFAULT_EXPERIMENT, DEFAULT_OUTPUT, Launch, default_cache, default_data_root
+from search.launch import (
+    DASHBOARD_VARIABLE,
+    DEFAULT_EXPERIMENT,
+    DEFAULT_OUTPUT,
+    Launch,
+    default_cache,
+    default_data_root,
+)
 from search.threads import let_threads_sleep
 
 if TYPE_CHECKING:
@@ -25,10 +33,14 @@ if TYPE_CHECKING:
     from search.store import SearchStore
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_option = functools.partial(click.option, show_envvar=True)  # in help and where it is missing
 
 
 def main() -> None:
-    """Run `kd-search`; a mistake that the user can mend is one message on stderr and exit code 2."""
+    """Run `kd-search`; a mistake that the user can mend is one message on stderr and exit code 2.
+
+    Where nobody reads on, as behind `| head`, it ends as a program does that SIGPIPE ends: quietly, exit code 141.
+    """
     let_threads_sleep()
     try:
         cli(standalone_mode=False)
@@ -52,7 +64,19 @@ def main() -> None:
         sys.exit(2)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would end with exit code 1, as if something had failed
+            from search.terminal import end_unread, is_read
+
+            if is_read():
+                raise  # another pipe's
+            end_unread()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="kd-policy-search")
 def cli() -> None:
     """Find the simplest rule for λ that makes knowledge distillation pay on your data."""
@@ -64,11 +88,9 @@ def _places(command: _Command) -> _Command:
     options = [
         click.option("--output", default=str(DEFAULT_OUTPUT), show_default=True, help="Local folder of results."),
         click.option("--storage", help="Where searches are kept; on a cluster a shared folder or s3:// [--output]."),
-        click.option("--cache", default=str(cache), envvar="KD_SEARCH_CACHE", help=f"Trained teachers [{cache}]."),
-        click.option("--data-root", envvar="KD_SEARCH_DATA", help="Downloaded data sets [<cache>/data]."),
-        click.option(
-            "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store [sqlite:///<output>/mlflow.db]."
-        ),
+        _option("--cache", default=str(cache), envvar="KD_SEARCH_CACHE", help=f"Trained teachers [{cache}]."),
+        _option("--data-root", envvar="KD_SEARCH_DATA", help="Downloaded data sets [<cache>/data]."),
+        _option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store [sqlite:///<output>/mlflow.db]."),
         click.option("--experiment", help=f"MLflow experiment [the search's own, or else {DEFAULT_EXPERIMENT}]."),
     ]
     return _with(options, command)
@@ -277,12 +299,11 @@ def analyze(
     A probe costs as much as some hundred steps of training, and there are up to 20 for each seed, so this may take
     longer than the search did; the first probe tells how long.
     """
-    from rich.console import Console
-
     from search.analysis import analysis_text, judge_analysis
     from search.analysis.settings import probe_settings
     from search.analysis.subject import find_subject
     from search.checks import check_config
+    from search.terminal import Terminal
 
     launch = _launch(places)
     probing = probe_settings(probes=probes, pictures=pictures, horizons=horizons)
@@ -292,7 +313,7 @@ def analyze(
     from search.analysis.progress import AnalysisProgress
     from search.analysis.run import analyze as look_into
 
-    listener = AnalysisProgress(Console(highlight=False))
+    listener = AnalysisProgress(Terminal())
     listener.stage(subject.words)
     try:
         record = look_into(subject, launch, listener, seeds=seeds, probing=probing)
@@ -330,11 +351,15 @@ def sync(name: str, **places: Any) -> None:
     from search.finish import project, publish_champion, publish_report
     from search.store import SearchStore
     from search.tracking import check_tracking
+    from search.tracking.uri import sqlite_path
 
     launch = _launch(places)
     store = SearchStore(launch.storage, name)
     launch = _tracked_as_before(launch, store, places)
     check_tracking(launch.tracking_uri)
+    path = sqlite_path(launch.tracking_uri)
+    if path is not None and not path.exists():  # it may be wanted, or mistyped
+        click.echo(f"there is no MLflow store {str(path)!r} yet; it is made now", err=True)
     record = _read(name, launch)
     page = publish_report(record, launch)
     publish_champion(store, launch)
@@ -342,15 +367,19 @@ def sync(name: str, **places: Any) -> None:
 
 
 @cli.command()
+@click.argument("name", required=False)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65_535))
 @_places
-def ui(host: str, port: int, **places: Any) -> None:
-    """Open the MLflow UI on the searches' store."""
+def ui(name: str | None, host: str, port: int, **places: Any) -> None:
+    """Open the MLflow UI on a search: NAME, or the newest in the searches' store."""
+    from search.store import SearchStore
     from search.tracking import serve_ui
 
     launch = _launch(places)
-    serve_ui(launch.tracking_uri, launch.experiment, click.echo, host=host, port=port)
+    if name is not None and not places["tracking_uri"]:
+        launch = _tracked_as_before(launch, SearchStore(launch.storage, name), places)
+    serve_ui(launch.tracking_uri, launch.experiment, click.echo, search=name, host=host, port=port)
 
 
 @cli.command("policies")
@@ -417,11 +446,11 @@ def recipes(name: str | None) -> None:
 
 @cli.command()
 @click.argument("source")
-@click.option("--address", required=True, envvar="RAY_API_SERVER_ADDRESS", help="The dashboard: http://host:8265.")
+@_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="The dashboard: http://host:8265.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting.")
 @click.option("--name", help="Name of the search; one that has run before is resumed.")
 @click.option("--storage", required=True, help="A folder that all nodes share, or s3://….")
-@click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", required=True, help="An MLflow server.")
+@_option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", required=True, help="An MLflow server.")
 @click.option("--experiment", default=DEFAULT_EXPERIMENT, show_default=True, help="MLflow experiment.")
 @click.option("--working-dir", type=click.Path(exists=True, file_okay=False), help="A folder that goes along.")
 @click.option("--env", "environment", multiple=True, metavar="KEY=VALUE", help="A variable for driver and trials.")
@@ -495,7 +524,7 @@ def submit(
 @cli.command()
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
-@click.option("--address", required=True, envvar="RAY_API_SERVER_ADDRESS", help="The dashboard: http://host:8265.")
+@_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="The dashboard: http://host:8265.")
 def logs(name: str, follow: bool, address: str) -> None:
     """Print what a submitted search says; the exit code is 1 if its job failed."""
     from search.jobs import Jobs
@@ -508,7 +537,7 @@ def logs(name: str, follow: bool, address: str) -> None:
 
 @cli.command()
 @click.argument("name")
-@click.option("--address", required=True, envvar="RAY_API_SERVER_ADDRESS", help="The dashboard: http://host:8265.")
+@_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="The dashboard: http://host:8265.")
 def stop(name: str, address: str) -> None:
     """Stop a submitted search; its state is saved and its MLflow runs are closed."""
     from search.jobs import Jobs
@@ -527,7 +556,9 @@ def _config(
     from search.config import SearchConfig, load_config
     from search.jobs import CONFIG_VARIABLE
 
-    settings = {"name": name, "resources.gpus_per_trial": gpus_per_trial, "resources.cpus_per_trial": cpus_per_trial}
+    # Quoted, since 2024 would be a number and true a truth.
+    text = None if name is None else json.dumps(name, ensure_ascii=False)
+    settings = {"name": text, "resources.gpus_per_trial": gpus_per_trial, "resources.cpus_per_trial": cpus_per_trial}
     given = [f"{key}={value}" for key, value in settings.items() if value is not None]
     if source == "-":
         if CONFIG_VARIABLE not in os.environ:
@@ -548,13 +579,12 @@ def _tracked_as_before(launch: Launch, store: SearchStore, places: dict[str, Any
 
 
 def _search(config: SearchConfig, launch: Launch, *, resume: bool, confirming: bool = False) -> None:
-    from rich.console import Console
-
     from search.checks import check_config, check_unchanged
     from search.commands import next_command
     from search.reachable import check_cluster, in_ray_job
     from search.sharing import check_writable
     from search.store import SearchStore
+    from search.terminal import Terminal
     from search.tracking import check_quickly
 
     store = SearchStore(launch.storage, config.name)
@@ -566,7 +596,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool, confirming: b
     check_quickly(launch.tracking_uri)  # the store is opened beside Ray's start
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
-    console = Console(highlight=False)
+    console = Terminal()
     from search.progress import TerminalListener
     from search.study import resume_search, run_search
 
@@ -583,14 +613,13 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool, confirming: b
 
 
 def _confirm(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
-    from rich.console import Console
-
     from search.commands import next_command
     from search.confirm import confirm_search
     from search.confirm_progress import ConfirmationProgress
     from search.confirm_text import render_confirmation
+    from search.terminal import Terminal
 
-    console = Console(highlight=False)
+    console = Terminal()
     confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings)
     console.print(render_confirmation(confirmed.record, confirmed.failed))
     _publish_confirmation(name, launch)
@@ -639,12 +668,15 @@ def _read(name: str, launch: Launch) -> SearchRecord:
 
 
 def _show(record: SearchRecord, launch: Launch, page: pathlib.Path, *, with_remedy: bool = True) -> None:
-    from rich.console import Console
-
     from search.finish import report_source
     from search.report import render_report
+    from search.terminal import Terminal
 
-    console = Console(highlight=False)
+    console = Terminal()
     source = report_source(record, launch)
     console.print(render_report(source, console.width, with_remedy=with_remedy), crop=False)
     click.echo(f"report: {page}")
+
+
+if __name__ == "__main__":
+    main()

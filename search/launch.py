@@ -7,6 +7,8 @@ import os
 import pathlib
 
 DEFAULT_OUTPUT = pathlib.Path("runs")
+DASHBOARD_VARIABLE = "RAY_API_SERVER_ADDRESS"
+"""Where Ray looks for the address of a cluster's dashboard."""
 DEFAULT_EXPERIMENT = "kd-policy-search"
 
 

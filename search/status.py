@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from search.commands import next_command
 from search.config import SearchConfig
 from search.confirm_store import read_confirmation, units_of
-from search.launch import Launch
+from search.errors import SearchError
+from search.launch import DASHBOARD_VARIABLE, Launch
 from search.records import ENDED, TrialRecord
 from search.scale import Scale
 from search.store import SearchStore
@@ -26,7 +29,7 @@ def search_status(name: str, launch: Launch, address: str | None) -> dict[str, A
         ClusterError: no dashboard answers at `address`, or it knows no such job.
     """
     if address is None:
-        return _stored(SearchStore(launch.storage, name))
+        return _stored(_known(name, launch))
     from search.jobs import STORAGE, Jobs, seen_from_here
 
     jobs = Jobs(address)
@@ -40,6 +43,17 @@ def search_status(name: str, launch: Launch, address: str | None) -> dict[str, A
             return _stored(store) | state
     state["says"] = jobs.last_words(job)
     return {"name": name, **state, "storage": job.metadata.get(STORAGE)}
+
+
+def _known(name: str, launch: Launch) -> SearchStore:
+    store = SearchStore(launch.storage, name)
+    dashboard = os.environ.get(DASHBOARD_VARIABLE)
+    if dashboard and not store.exists():
+        raise SearchError(
+            f"there is no search {name!r} in {launch.storage!r}; if it was submitted to {dashboard}, as"
+            f" {DASHBOARD_VARIABLE} says, ask there: `{next_command('status', name, launch)} --address {dashboard}`."
+        )
+    return store
 
 
 def status_lines(state: dict[str, Any]) -> list[str]:

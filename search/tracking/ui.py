@@ -18,7 +18,7 @@ from typing import Any
 from search.errors import TrackingError
 from search.tracking.problems import explain
 from search.tracking.store import open_client, quiet
-from search.tracking.uri import is_server, without_password
+from search.tracking.uri import is_server, sqlite_path, without_password
 from search.tracking.view import runs_url
 from search.tracking.wording import SEARCH
 
@@ -51,14 +51,16 @@ def experiment_url(uri: str, experiment: str, base: str, search: str | None = No
     It shows the trials of `search`, or of the newest search if none is named: best first, with scores and rules.
 
     Raises:
-        TrackingError: the store cannot be read, or has no such experiment.
+        TrackingError: the store does not exist or cannot be read, or has no such experiment or search.
     """
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():  # to look is no reason to make one
+        raise TrackingError(f"there is no MLflow store {str(path)!r}; a search or `kd-search sync NAME` makes one.")
     try:
         with quiet():
             client = open_client(uri)
             found = client.get_experiment_by_name(experiment)
-            if found is not None and search is None:
-                search = _newest_search(client, found.experiment_id)
+            known = [] if found is None else _searches(client, found.experiment_id, search)
     except Exception as error:
         raise TrackingError(
             f"the MLflow store {without_password(uri)!r} cannot be read: {explain(uri, error)}"
@@ -67,14 +69,21 @@ def experiment_url(uri: str, experiment: str, base: str, search: str | None = No
         raise TrackingError(
             f"the MLflow store {without_password(uri)!r} has no experiment {experiment!r}; `kd-search sync` writes one."
         )
-    return runs_url(base, found.experiment_id, search)
+    if search is not None and search not in known:
+        raise TrackingError(
+            f"the experiment {experiment!r} of the MLflow store {without_password(uri)!r} has no search {search!r};"
+            f" `kd-search sync {search}` writes it."
+        )
+    return runs_url(base, found.experiment_id, known[0] if known else None)
 
 
-def _newest_search(client: Any, experiment_id: str) -> str | None:
+def _searches(client: Any, experiment_id: str, name: str | None) -> list[str]:
+    """The newest search of this name, or of any; nothing where there is none."""
+    asked = "" if name is None else f" and tags.`{SEARCH}` = '{name}'"
     newest = client.search_runs(
-        [experiment_id], "tags.`kd.role` = 'search'", max_results=1, order_by=["attributes.start_time DESC"]
+        [experiment_id], f"tags.`kd.role` = 'search'{asked}", max_results=1, order_by=["attributes.start_time DESC"]
     )
-    return newest[0].data.tags[SEARCH] if newest else None
+    return [run.data.tags[SEARCH] for run in newest]
 
 
 def serve_ui(

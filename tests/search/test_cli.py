@@ -1,8 +1,10 @@
 """The command line as its user meets it, above all when something is wrong."""
 
+import dataclasses
 import errno
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -124,6 +126,65 @@ def test_a_storage_that_cannot_be_read_is_one_message(run, monkeypatch):
     code, _, err = run("status", "mine", "--storage", "s3://bucket")
     assert code == 2
     assert "`--storage` 's3://bucket' cannot be read: AWS Error NETWORK_CONNECTION" in err
+
+
+def test_a_missing_search_may_be_on_the_cluster_that_the_environment_names(run, monkeypatch):
+    assert "--address" not in run("status", "job1")[2]
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://head:8265")
+    code, _, err = run("status", "job1")
+    assert code == 2
+    assert "there is no search 'job1' in 'runs'" in err
+    assert "`kd-search status job1 --address http://head:8265`" in err
+
+
+def test_what_is_missing_is_told_with_the_variable_that_could_hold_it(run, monkeypatch):
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
+    shared = ("submit", "digits-quick", "--storage", "/shared")
+    assert "'RAY_API_SERVER_ADDRESS'" in run(*shared)[2]
+    assert "'MLFLOW_TRACKING_URI'" in run(*shared, "--address", "http://127.0.0.1:9")[2]
+    assert "'RAY_API_SERVER_ADDRESS'" in run("logs", "mine")[2]
+
+
+def test_a_name_is_text_whatever_it_looks_like(run, monkeypatch):
+    searched = []
+    monkeypatch.setattr("search.cli._search", lambda config, *_, **__: searched.append(config.name))
+    for name in ("2024", "true", "1e3"):
+        code, _, err = run("run", "digits-quick", "--name", name)
+        assert code == 0, err
+    assert searched == ["2024", "true", "1e3"]
+
+
+def test_the_page_opens_on_the_search_that_is_named(run, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr("search.tracking.serve_ui", lambda uri, *_, search, **__: opened.append((uri, search)))
+    launch = dataclasses.replace(
+        Launch.on_this_machine(tmp_path / "runs", tmp_path), tracking_uri="http://its-own:5000"
+    )
+    record = SearchRecord(name="tiny", config=tiny_config().model_dump(mode="json"))
+    SearchStore(launch.storage, "tiny").write_header(record, launch)
+    assert run("ui", "tiny")[0] == 0
+    assert run("ui", "other", "--tracking-uri", "http://there:5000")[0] == 0  # submitted: its folder is not seen here
+    assert opened == [("http://its-own:5000", "tiny"), ("http://there:5000", "other")]
+    assert "there is no search 'tinny'" in run("ui", "tinny")[2]
+
+
+def test_to_look_at_a_store_makes_none(run, tmp_path):
+    code, _, err = run("ui", "--output", "mistyped")
+    assert code == 2
+    assert "there is no MLflow store" in err
+    assert not (tmp_path / "mistyped").exists()
+
+
+@pytest.mark.parametrize("arguments", [["recipes", "digits-quick"], ["policies", "--all"]])
+@pytest.mark.parametrize("module", ["search", "search.cli"])
+def test_a_reader_who_has_had_enough_is_no_failure(module, arguments):
+    read, written = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], stdout=written, stderr=subprocess.PIPE, check=False
+    )
+    os.close(written)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 def test_a_recipe_for_ones_own_pictures_asks_for_their_folder(run):
