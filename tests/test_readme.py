@@ -59,7 +59,7 @@ def test_the_lines_of_ones_own_search_work_one_after_the_other(tmp_path, monkeyp
     assert {line[0] for line in lines[1:]} == {"kd-search"}
     searched: list[SearchConfig] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("search.cli._search", lambda config, launch, resume: searched.append(config))
+    monkeypatch.setattr("search.cli._search", lambda config, *_, **__: searched.append(config))
     for _, *arguments in lines[1:-1]:
         command, _, file = (" ".join(arguments)).partition(" > ")
         done = CliRunner().invoke(cli, command.split())

@@ -472,6 +472,11 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
     assert code == 0
     again = run("sync", "tiny")
     assert again[0] == 0
+    elsewhere = ("sync", "tiny", "--tracking-uri", f"sqlite:///{tmp_path}/new/mlflow.db")
+    code, _, err = run(*elsewhere)
+    assert code == 0, err
+    assert f"there is no MLflow store '{tmp_path}/new/mlflow.db' yet; it is made now" in err
+    assert "it is made now" not in run(*elsewhere)[2]
 
     code, _, err = run("run", "digits-quick", *tiny())
     assert code == 2
