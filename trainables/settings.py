@@ -57,7 +57,7 @@ def _make_numbers_strict(schema: Any) -> None:
             schema.update(core_schema.no_info_before_validator_function(_NoBool(literal["expected"]), literal))
         elif kind != "function-before" or not isinstance(schema["function"]["function"], _NoBool):
             for key, part in schema.items():
-                if key not in ("default", "metadata"):
+                if key not in ("default", "metadata", "keys_schema"):  # JSON has no keys but text
                     _make_numbers_strict(part)
 
 

@@ -72,7 +72,7 @@ def experiment_url(uri: str, experiment: str, base: str, search: str | None = No
     if search is not None and search not in known:
         raise TrackingError(
             f"the experiment {experiment!r} of the MLflow store {without_password(uri)!r} has no search {search!r};"
-            f" `kd-search sync {search}` writes it."
+            " `kd-search sync` writes it."
         )
     return runs_url(base, found.experiment_id, known[0] if known else None)
 

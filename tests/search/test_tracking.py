@@ -237,7 +237,7 @@ def test_the_address_opens_the_trials_of_the_search(uri: str) -> None:
     assert view["orderByKey"] == "metrics.`score`"
     sync(make_search("newest", created=START + datetime.timedelta(days=30)), uri, EXPERIMENT)
     assert experiment_url(uri, EXPERIMENT, "http://localhost:5000").endswith("viewStateShareKey=newest")
-    with pytest.raises(TrackingError, match=r"has no search 'unknown'; `kd-search sync unknown` writes it"):
+    with pytest.raises(TrackingError, match=r"has no search 'unknown'; `kd-search sync` writes it"):
         experiment_url(uri, EXPERIMENT, "http://localhost:5000", "unknown")
     with pytest.raises(TrackingError, match="no experiment 'other'"):
         experiment_url(uri, "other", "http://localhost:5000")
