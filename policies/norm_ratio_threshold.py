@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from policies.geometric import ThresholdPolicy, log_ratio
 from policies.geometry import Geometry
-from policies.parameter import real
+from policies.parameter import percent, real
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -51,5 +51,5 @@ class NormRatioThreshold(ThresholdPolicy):
         return (
             f"λ = {self.above:.3g} while the distillation gradient is more than {self.threshold:.3g} times as long as"
             f" the task gradient, else {self.below:.3g} ({self._measuring_in_words()}"
-            f"{f', margin {100.0 * self.hysteresis:.3g}%' if self.hysteresis else ''})."
+            f"{f', margin {percent(self.hysteresis)}' if self.hysteresis else ''})."
         )

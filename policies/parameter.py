@@ -120,6 +120,11 @@ def choice(default: str, *misplaced: Never, options: tuple[str, ...], meaning: s
     return _declare(Parameter("choice", default, meaning, searched=searched, options=options))
 
 
+def percent(share: float) -> str:
+    """A share in a rule's words, with three digits, so that a small one is not told as none: `2.5%`."""
+    return f"{100.0 * share:.3g}%"
+
+
 def _all_by_name(example: str, misplaced: tuple[object, ...]) -> None:
     if misplaced:
         found = ", ".join(map(repr, misplaced))

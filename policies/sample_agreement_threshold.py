@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-from policies.parameter import real
+from policies.parameter import percent, real
 from policies.sample import SampleObservation, SamplePolicy, two_weights
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class SampleAgreementThreshold(SamplePolicy):
     def rule(self) -> str:
         return (
             f"λ = {self.above:.3g} for a sample whose label the teacher gives a probability above"
-            f" {100.0 * self.threshold:.3g}%, else {self.below:.3g}."
+            f" {percent(self.threshold)}, else {self.below:.3g}."
         )
 
     @property

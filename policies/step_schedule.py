@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from policies.parameter import real
+from policies.parameter import percent, real
 from policies.policy import BatchPolicy, Decision, Need, Observation
 
 
@@ -33,7 +33,7 @@ class StepSchedule(BatchPolicy):
         return Decision(self.after, reason="after the switch", branch=1)
 
     def rule(self) -> str:
-        return f"λ = {self.before:.3g} for the first {100.0 * self.switch:.3g}% of the training, then {self.after:.3g}."
+        return f"λ = {self.before:.3g} for the first {percent(self.switch)} of the training, then {self.after:.3g}."
 
     @property
     def complexity(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from policies.geometric import log_ratio
 from policies.loss_based import bounded
+from policies.parameter import percent
 from policies.policy import Need, Observation
 
 
@@ -43,7 +44,7 @@ class Feature:
     def in_words(self, cut: float, *, above: bool, labels: str) -> str:
         """The condition that the quantity is above a cut, or that it is not."""
         threshold = self.threshold(cut)
-        number = f"{100.0 * threshold:.3g}%" if self.percent else f"{threshold:.3g}"
+        number = percent(threshold) if self.percent else f"{threshold:.3g}"
         return self.question.format(than="more than" if above else "at most", threshold=number, labels=labels)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from policies.parameter import real
+from policies.parameter import percent, real
 from policies.policy import BatchPolicy, Decision, Need, Observation
 
 
@@ -36,7 +36,7 @@ class WarmUp(BatchPolicy):
         if self.share == 0.0:
             return f"λ = {self.weight:.3g} throughout."
         return (
-            f"λ rises from 0 to {self.weight:.3g} in a straight line over the first {100.0 * self.share:.3g}% of the"
+            f"λ rises from 0 to {self.weight:.3g} in a straight line over the first {percent(self.share)} of the"
             " training, then stays."
         )
 

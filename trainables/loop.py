@@ -96,9 +96,8 @@ class Distillation:
 
     def history(self) -> TrialHistory:
         """The story so far; with a score once the training is done, if all of its students have one."""
-        scores = [self.settings.objective.score_of(r) for r in self.results] if self.done else []
-        if not all(map(math.isfinite, scores)):
-            scores = []
+        told = self.done and not self._without_score
+        scores = [self.settings.objective.score_of(r) for r in self.results] if told else []
         balancer = self.replicates[0].balancer
         return TrialHistory(
             score=statistics.fmean(scores) if scores else None,
@@ -126,13 +125,16 @@ class Distillation:
         Raises:
             ModelError: the objective is not finite under some seed.
         """
-        objective = self.settings.objective
-        bad = [str(r.seed) for r in self.results if not math.isfinite(objective.score_of(r))]
-        if bad:
+        if bad := self._without_score:
             raise ModelError(
-                f"the objective `{objective.name}` must be finite for a trained student, but is not with seed"
-                f" {', '.join(bad)}; let the KPI return a number there, too."
+                f"the objective `{self.settings.objective.name}` must be finite for a trained student, but is not with"
+                f" seed {', '.join(map(str, bad))}; let the KPI return a number there, too."
             )
+
+    @property
+    def _without_score(self) -> list[int]:
+        """The seeds of trained students for which the objective is not finite."""
+        return [r.seed for r in self.results if not math.isfinite(self.settings.objective.score_of(r))]
 
     @property
     def decisions(self) -> tuple[DecisionEntry, ...]:
