@@ -18,6 +18,7 @@ from search.report.text import render_table
 from search.status import search_status
 from search.store import SearchStore
 from search.study import resume_search, run_search
+from search.trial_files import trial_states
 from search.trials import read_search
 from tests.search.test_interruption import command, finished_trials, start, status_of
 from tests.search.tiny import TINY, QuietListener, tiny_config
@@ -180,5 +181,15 @@ def wait_for_a_further_heat(process, output, seconds=300):
 
 
 def heats_ended(output):
-    """The checkpoints of heats with a student, and when they were written."""
-    return {path.parent.parent.name: path.stat().st_mtime_ns for path in (output / "tiny").glob("*/*/student.pt")}
+    """The heats that the search knows to have ended, and when their students were written.
+
+    A worker writes the student before its driver hears of the end; of a driver killed in between nobody has heard, and
+    that heat is run again.
+    """
+    store = SearchStore(str(output), "tiny")
+    ended = {state.trial_id for state in trial_states(store) if state.ended}
+    return {
+        path.parent.parent.name: path.stat().st_mtime_ns
+        for path in (output / "tiny").glob("*/*/student.pt")
+        if path.parent.parent.name.rpartition("-")[2] in ended
+    }
