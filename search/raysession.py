@@ -26,6 +26,9 @@ _TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # its boxes come even at verbosity 0; our own table says more
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+# Ray starts a worker for every core as soon as it is up, and lets its first driver wait for them. Trials get none of
+# these, since Tune's actors have an environment of their own, and many cores would mean as many idle processes.
+_NO_WORKERS_AHEAD = ("RAY_prestart_worker_first_driver", "0")
 _ROUNDING = 1e-6
 
 
@@ -50,6 +53,7 @@ def ray_session(address: str | None) -> Iterator[None]:
         if "RAY_AUTH_MODE" not in os.environ:
             # Ray then asks for a token of its own accord, and would write one into the home folder if there were none.
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        os.environ.setdefault(*_NO_WORKERS_AHEAD)
         _start(quiet)
     else:
         # A job's own runtime environment holds the code already.
