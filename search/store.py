@@ -65,8 +65,11 @@ class SearchStore:
 
     @property
     def uri(self) -> str:
-        """The folder's absolute path or URI."""
-        return f"{self.storage.rstrip('/')}/{self.name}" if "://" in self.storage else self.folder
+        """The folder's absolute path or URI; options of the storage's URI, after its question mark, stay last."""
+        if "://" not in self.storage:
+            return self.folder
+        place, mark, options = self.storage.partition("?")
+        return f"{place.rstrip('/')}/{self.name}{mark}{options}"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import pathlib
 
+import pyarrow.fs
 import pytest
 
 from search.errors import SearchError
@@ -105,3 +106,11 @@ def test_of_a_folder_that_one_may_only_read_it_is_not_known_whether_it_runs(laun
     assert store.is_running() is None
     with pytest.raises(SearchError, match=r"'tiny' cannot be taken hold of: .*\.lock.* writable"), store.locked():
         pass
+
+
+@pytest.mark.parametrize("place", ["s3://bucket", "s3://bucket/kd", "s3://bucket/kd/"])
+def test_a_storage_with_options_has_searches_whose_uris_mean_their_folders(place):
+    store = SearchStore(f"{place}?region=eu-west-1&endpoint_override=localhost%3A9000&scheme=http", "mine")
+    filesystem, path = pyarrow.fs.FileSystem.from_uri(store.uri)
+    assert path == store.folder
+    assert filesystem == store.filesystem
