@@ -61,9 +61,9 @@ class FamilyRank(Settings):
 class PairedDifference(Settings):
     """A family's best trial minus the best constant λ, by seed, in scores: above zero the family is ahead.
 
-    `low` and `high` bound the mean's 95 % interval (Student's t over the seeds); they and `standard_error` are None
-    where fewer than two seeds are common to both. The bounds are also None where all differences are exactly equal and
-    nothing tells in which steps the score moves.
+    `low` and `high` bound the mean's 95 % interval (Student's t over the seeds, whose deviation is taken for at least the
+    step in which the score moves, as `standard_error` takes it); all three are None where fewer than two seeds are
+    common to both. The bounds are also None where all differences are exactly equal and nothing tells that step.
     """
 
     family: str
@@ -183,7 +183,8 @@ def _paired(trial: TrialRecord, constant: TrialRecord, objective: Objective, res
     ours, theirs = _by_seed(trial, objective), _by_seed(constant, objective)
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
     test = paired_test(ours, theirs, resolution)
-    deviation = spread([ours[seed] - theirs[seed] for seed in seeds])
+    # The test's own, which agrees with its interval: at least the step in which scores move.
+    deviation = test.deviation if test and test.deviation else spread([ours[seed] - theirs[seed] for seed in seeds])
     return PairedDifference(
         family=trial.family,
         number=trial.number,

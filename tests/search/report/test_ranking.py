@@ -124,7 +124,8 @@ def test_equal_differences_of_one_picture_are_no_certainty(trial, make_search):
     counted = picture_counts(validation=500)
     search = make_search(*trials, config={"data": {"validation_size": None}}, pictures=counted)
     (difference,) = compare_to_constant(search).differences
-    assert difference.standard_error == pytest.approx(0.0, abs=1e-12)
+    assert difference.standard_error == pytest.approx(0.002 / math.sqrt(2))  # one picture's
+    assert difference.high - difference.mean == pytest.approx(12.706205 * difference.standard_error)
     assert not difference.clearly_ahead
 
 
