@@ -13,8 +13,13 @@ from search.config import SearchConfig
 from search.searcher import METRIC, FairSearch
 from search.snapshots import put_back
 from search.store import SearchStore
-from search.trial_files import CHECKPOINT, TrialState, merge, snapshot_states
+from search.trial_files import CHECKPOINT, TrialState, trial_states
 from trainables.trial import STATE_FILE
+
+
+_OF_THE_SESSION = ("_cached_trial_decisions", "_queued_trial_decisions", "_max_pending_trials")
+"""What Tune takes from a snapshot though it belongs to the run that wrote it: decisions that waited for a checkpoint of
+then, and how many workers come up at a time, on the machines of then. Without them it has those of a new run."""
 
 
 def recover(store: SearchStore, config: SearchConfig) -> None:
@@ -28,17 +33,16 @@ def recover(store: SearchStore, config: SearchConfig) -> None:
     """
     if store.local_folder is not None:
         put_back(store.local_folder)
-    states = snapshot_states(store)
-    merged = merge(store, states)
-    mend_checkpoints(store, merged.values())
-    if merged == states:
-        return
+    states = [state.as_left() for state in trial_states(store)]
+    mend_checkpoints(store, states)
     searcher_path, snapshot_path = store.newest("searcher-state-"), store.newest("experiment_state-")
     searcher = FairSearch(config)
     searcher.load(store.read_bytes(searcher_path))
-    _catch_up(searcher, [state.trial() for trial_id, state in merged.items() if state != states.get(trial_id)])
+    _catch_up(searcher, [state.trial() for state in states])
     snapshot = json.loads(store.read_bytes(snapshot_path))
-    snapshot["trial_data"] = list(merged.values())
+    snapshot["trial_data"] = states
+    for name in _OF_THE_SESSION:
+        snapshot["runner_data"].pop(name, None)
     # The searcher first: one that knows of trials that Tune has not heard of is put right by the next try.
     store.replace(searcher_path, searcher.dump())
     store.replace(snapshot_path, json.dumps(snapshot).encode())

@@ -17,7 +17,6 @@ from search.files import replace_in
 from search.store import SearchStore
 
 TRIAL_FILE = "trial.json"
-_ENDED = ("TERMINATED", "ERROR")
 CHECKPOINT = "checkpoint_"
 
 
@@ -34,8 +33,17 @@ class TrialState(NamedTuple):
 
     @property
     def ended(self) -> bool:
-        """Whether Tune would not run it again."""
-        return json.loads(self.state)["status"] in _ENDED
+        """Whether it came to its end, by itself or by an error; one that Tune stopped before did not."""
+        status = json.loads(self.state)["status"]
+        return status == "ERROR" or (status == "TERMINATED" and self._done)
+
+    @property
+    def _done(self) -> bool:
+        return bool((json.loads(self.metadata).get("last_result") or {}).get("done"))
+
+    def as_left(self) -> TrialState:
+        """As Tune goes on with it: what has not ended waits."""
+        return self if self.ended else self._replace(state=json.dumps({**json.loads(self.state), "status": "PENDING"}))
 
     def trial(self) -> Trial:
         """As an object of Tune's, which cannot be run."""

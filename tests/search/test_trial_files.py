@@ -8,8 +8,10 @@ import shutil
 import pytest
 from ray.train._internal.storage import StorageContext
 from ray.tune import PlacementGroupFactory
+from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.registry import register_trainable
+from ray.tune.search import SearchGenerator
 
 from search.config import load_config
 from search.errors import SearchError
@@ -52,6 +54,13 @@ class Driver:
             begun.append(trial_id)
         return begun
 
+    def stop_halfway(self, trial_id: str, score: float) -> None:
+        """What a decision to stop did to it that had waited, in a snapshot, for a checkpoint of another run."""
+        trial = self.trials[trial_id]
+        self.searcher.on_trial_complete(trial_id, {"score": score})
+        trial.set_status(Trial.TERMINATED)
+        trial.update_last_result({"score": score, "training_iteration": 1, "done": False})
+
     def end(self, trial_id: str, score: float | None) -> None:
         trial = self.trials[trial_id]
         self.searcher.on_trial_complete(trial_id, None if score is None else {"score": score}, error=score is None)
@@ -60,16 +69,21 @@ class Driver:
             trial.update_last_result({"score": score, "training_iteration": 1, "done": True})
         note_trial(trial)
 
-    def snapshot(self) -> None:
+    def snapshot(self, **runner_data: object) -> None:
         states = [trial.get_json_state() for trial in self.trials.values()]
         folder = self.folder / "race"
-        (folder / f"experiment_state-{SESSION}.json").write_text(json.dumps({"trial_data": states, "runner_data": {}}))
+        snapshot = {"trial_data": states, "runner_data": runner_data}
+        (folder / f"experiment_state-{SESSION}.json").write_text(json.dumps(snapshot))
         (folder / f"searcher-state-{SESSION}.pkl").write_bytes(self.searcher.dump())
 
     def lose(self, trial_id: str) -> None:
         """A trial of which nothing was noted when the driver was killed."""
         shutil.rmtree(next((self.folder / "race").glob(f"*-{trial_id}")))
         del self.trials[trial_id]
+
+    def stored(self) -> dict[str, object]:
+        """The snapshot that Tune would read."""
+        return json.loads((self.folder / "race" / f"experiment_state-{SESSION}.json").read_text())
 
     def recovered(self) -> tuple[SearchStore, FairSearch]:
         store = SearchStore(str(self.folder), "race")
@@ -105,8 +119,13 @@ def test_what_happened_after_the_snapshot_is_not_lost(driver):
         fifth: "ERROR",
     }
     # Tune reads its own file, the searcher is the one that knew all.
-    stored = json.loads((driver.folder / "race" / f"experiment_state-{SESSION}.json").read_text())["trial_data"]
-    assert [TrialState(*pair).trial_id for pair in stored] == [first, second, third, fourth, fifth]
+    assert [TrialState(*pair).trial_id for pair in driver.stored()["trial_data"]] == [
+        first,
+        second,
+        third,
+        fourth,
+        fifth,
+    ]
     assert searcher.suggest("next")["trial"] == 6
     told = [
         [(trial.params, trial.value, trial.state) for trial in course.families[family].trials]
@@ -154,6 +173,66 @@ def test_recovering_twice_changes_nothing(driver):
     once = statuses(store)
     again, searcher = driver.recovered()
     assert statuses(again) == once
+    assert searcher.suggest("next")["trial"] == 4
+
+
+def test_decisions_and_numbers_of_another_run_are_not_taken_over(driver):
+    """Tune would stop the trial at its first checkpoint, though it goes on from an older one."""
+    (saving,) = driver.begin()
+    driver.snapshot(
+        _cached_trial_decisions={saving: "STOP"},
+        _queued_trial_decisions={saving: "STOP"},
+        _max_pending_trials=64,
+        _iteration=7,
+    )
+    driver.recovered()
+    assert driver.stored()["runner_data"] == {"_iteration": 7}
+
+
+def test_tune_has_those_of_its_own_then(driver, monkeypatch):
+    """They are set before the snapshot is read."""
+    monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", "3")
+    (saving,) = driver.begin()
+    driver.snapshot(
+        _cached_trial_decisions={saving: "STOP"},
+        _max_pending_trials=64,
+        _session_str=SESSION,
+        _start_time=0.0,
+        _checkpoint_period="auto",
+        _iteration=7,
+    )
+    driver.recovered()
+    controller = TuneController(search_alg=SearchGenerator(driver.searcher), storage=driver.trials[saving].storage)
+    controller.__setstate__(driver.stored()["runner_data"])
+    assert controller._iteration == 7
+    assert controller._cached_trial_decisions == {}
+    assert controller._max_pending_trials == 3
+
+
+def test_a_trial_that_was_stopped_halfway_goes_on(driver):
+    first, second = driver.begin(2)
+    driver.stop_halfway(first, 0.3)
+    driver.end(second, 0.5)
+    driver.snapshot()
+    store, searcher = driver.recovered()
+    assert {state.trial_id: state.ended for state in trial_states(store)} == {first: False, second: True}
+    stored = [TrialState(*pair).trial() for pair in driver.stored()["trial_data"]]
+    assert [(trial.trial_id, trial.status) for trial in stored] == [(first, "PENDING"), (second, "TERMINATED")]
+    assert searcher.suggest("next")["trial"] == 3
+
+
+def test_a_searcher_that_is_older_than_the_trials_is_told_of_all(driver):
+    """Of a snapshot's files the searcher's is written last."""
+    first, second = driver.begin(2)
+    driver.snapshot()
+    driver.end(first, 0.5)
+    (third,) = driver.begin()
+    older = (driver.folder / "race" / f"searcher-state-{SESSION}.pkl").read_bytes()
+    driver.snapshot()
+    (driver.folder / "race" / f"searcher-state-{SESSION}.pkl").write_bytes(older)
+    _, searcher = driver.recovered()
+    assert searcher.knows(third)
+    assert searcher._ended == {first}
     assert searcher.suggest("next")["trial"] == 4
 
 
