@@ -18,7 +18,8 @@ from search.jobs import Jobs
 from search.reachable import check_cluster
 from search.sharing import check_writable
 from search.store import SearchStore
-from tests.search.cluster_fixture import RayCluster, Site, TrackingServer, free_port, quick, wait_for
+from tests.search.cluster_fixture import RayCluster, Site, TrackingServer, quick, wait_for
+from tests.search.ports import refusing_port
 
 WRONG_TOKEN = {"RAY_AUTH_TOKEN": "0" * 64}
 LONG = ("training.epochs=4000",)
@@ -123,14 +124,14 @@ def test_storage_that_cannot_be_written_is_told():
 )
 def test_wrong_address_of_a_head_is_told_at_once(address, expected):
     began = time.monotonic()
-    with pytest.raises(ClusterError, match=expected):
-        check_cluster(address.format(port=free_port()))
+    with refusing_port() as port, pytest.raises(ClusterError, match=expected):
+        check_cluster(address.format(port=port))
     assert time.monotonic() - began < 10
 
 
 def test_wrong_address_of_a_dashboard_is_told():
-    with pytest.raises(ClusterError, match="no Ray dashboard answers"):
-        Jobs(f"http://127.0.0.1:{free_port()}")
+    with refusing_port() as port, pytest.raises(ClusterError, match="no Ray dashboard answers"):
+        Jobs(f"http://127.0.0.1:{port}")
     with pytest.raises(ClusterError, match="must be the dashboard's"):
         Jobs("127.0.0.1:6379")
 

@@ -22,7 +22,8 @@ from search.tracking import LiveProjection, MLflowProcess, TrackingReport, exper
 from search.tracking.series import MAX_POINTS, outcome_points, thin, trial_points
 from search.tracking.store import open_client
 from search.tracking.wording import run_name, search_tags, trial_tags
-from tests.search.tracking_record import EXPERIMENT, START, free_port, make_history, make_search, make_trial, served
+from tests.search.ports import free_port
+from tests.search.tracking_record import EXPERIMENT, START, make_history, make_search, make_trial, served
 from trainables.objective import Objective
 from trainables.records import DecisionEntry, TrialHistory
 

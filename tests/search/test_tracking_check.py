@@ -16,6 +16,7 @@ import pytest
 from search.errors import TrackingError
 from search.tracking import check_quickly, check_tracking, default_tracking_uri, ui_command, ui_environment
 from search.tracking.uri import artifact_location, sqlite_path, without_password
+from tests.search.ports import refusing_port
 
 
 @pytest.mark.parametrize(
@@ -81,11 +82,8 @@ def test_a_new_file_is_accepted_but_not_created(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_told_fast() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     began = time.monotonic()
-    with pytest.raises(TrackingError, match="nothing listens there"):
+    with refusing_port() as port, pytest.raises(TrackingError, match="nothing listens there"):
         check_tracking(f"http://127.0.0.1:{port}")
     assert time.monotonic() - began < 20  # MLflow's own import included; its default retries take minutes
 

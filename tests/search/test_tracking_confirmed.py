@@ -22,7 +22,8 @@ from search.errors import TrackingError
 from search.tracking import TrackedConfirmation, TrackingReport, registry, sync
 from search.tracking.store import open_client
 from tests.search.evidence_record import around, confirmation, constant, rule
-from tests.search.tracking_record import EXPERIMENT, START, free_port, make_search, make_trial, served
+from tests.search.ports import free_port
+from tests.search.tracking_record import EXPERIMENT, START, make_search, make_trial, served
 from trainables.classifier import Classifier, restore_classifier
 from trainables.pictures import PictureFormat
 

@@ -18,6 +18,7 @@ import pytest
 from search.errors import TrackingError
 from search.tracking import LiveProjection, MLflowProcess, sync
 from search.tracking.store import open_client
+from tests.search.ports import refusing_port
 from tests.search.tracking_record import EXPERIMENT, make_search, make_trial
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -183,11 +184,8 @@ def test_its_reader_of_decisions_may_be_of_any_module_that_the_driver_finds(
 
 
 def test_a_server_that_is_not_there_is_told_by_the_check() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with MLflowProcess() as process:
-        process.begin_check(uri)
+    with refusing_port() as port, MLflowProcess() as process:
+        process.begin_check(f"http://127.0.0.1:{port}")
         with pytest.raises(TrackingError, match="nothing listens there"):
             process.end_check()
 

@@ -5,7 +5,6 @@ import datetime
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -91,13 +90,6 @@ def make_search(name: str, *trials: TrialRecord, **changes: Any) -> SearchRecord
     }
     values: dict[str, Any] = {"name": name, "config": config, "created": START, "status": "finished", "trials": trials}
     return SearchRecord(**(values | changes))
-
-
-def free_port() -> int:
-    """One that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextlib.contextmanager
