@@ -61,9 +61,9 @@ class FamilyRank(Settings):
 class PairedDifference(Settings):
     """A family's best trial minus the best constant λ, by seed, in scores: above zero the family is ahead.
 
-    `low` and `high` bound the mean's 95 % interval (Student's t over the seeds, whose deviation is taken for at least the
-    step in which the score moves, as `standard_error` takes it); all three are None where fewer than two seeds are
-    common to both. The bounds are also None where all differences are exactly equal and nothing tells that step.
+    `low` and `high` bound the mean's 95 % interval (Student's t over the seeds); they and `standard_error` are None
+    where fewer than two seeds are common to both. All take the seeds' deviation for at least the step in which the
+    score moves. Where nothing tells that step and all differences are exactly equal, the bounds are None, too.
     """
 
     family: str

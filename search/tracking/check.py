@@ -22,7 +22,7 @@ _SQLITE_HEADER = b"SQLite format 3\x00"
 def check_tracking(uri: str) -> None:
     """Make sure that a search can write to this store; takes at most about 5 s, longer for a file on a busy machine.
 
-    A new SQLite file is not created: that takes seconds, and happens beside the search.
+    A new SQLite file is not created: that happens beside the search.
 
     Args:
         uri: of the store.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from search.tracking.uri import artifact_location, sqlite_path, without_password
 
 REQUEST_SECONDS = 10
 _CREATION_SECONDS = 60.0
+_BUSY_SECONDS = 20.0  # as MLflow waits for others that write to its file
 _KIND = "mlflow.experimentKind"
 _KIND_TRAINING = "custom_model_development"  # lets MLflow's UI open on the runs, not on traces of language models
 _NOTE = "mlflow.note.content"
@@ -58,7 +61,30 @@ def open_client(uri: str) -> Any:
         lock.touch()  # where no file can be made, the lock itself would be tried for until its time is up
         # Two processes that meet in MLflow's first migrations of one file break it.
         with filelock.FileLock(lock, timeout=_CREATION_SECONDS):
+            if "?" not in uri:  # with options SQLite may take the file for something else
+                _create_tables(path)
             return mlflow.MlflowClient(tracking_uri=uri)
+
+
+def _create_tables(path: pathlib.Path) -> None:
+    """Fill a new or empty SQLite file with MLflow's tables: all of them or, if this process is killed meanwhile, none.
+
+    MLflow runs its migrations, some 70, outside transactions and cannot take them up again in the middle of one, so a
+    file that a killed process left half made could never be opened. Here they run in memory, where no
+    step waits for the disk, and one transaction copies what they made.
+    """
+    with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as file:
+        # The question itself takes back what a killed process left of a copy.
+        if file.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None:
+            return
+        import sqlalchemy
+        from mlflow.store.db.utils import _initialize_tables
+
+        with contextlib.closing(sqlite3.connect(":memory:")) as memory:
+            _initialize_tables(
+                sqlalchemy.create_engine("sqlite://", creator=lambda: memory, poolclass=sqlalchemy.StaticPool)
+            )
+            memory.backup(file)
 
 
 def open_experiment(client: Any, uri: str, name: str, tags: dict[str, str]) -> str:
