@@ -10,12 +10,12 @@ import pyarrow.fs
 from ray.tune.experiment import Trial
 
 from search.config import SearchConfig
+from search.errors import SearchError
 from search.searcher import METRIC, FairSearch
-from search.snapshots import put_back
+from search.snapshots import SnapshotKeeper, begin_to_put_aside, put_back, puts_aside
 from search.store import SearchStore
-from search.trial_files import CHECKPOINT, TrialState, trial_states
+from search.trial_files import CHECKPOINT, TrialState, has_ended, trial_states
 from trainables.trial import STATE_FILE
-
 
 _OF_THE_SESSION = ("_cached_trial_decisions", "_queued_trial_decisions", "_max_pending_trials")
 """What Tune takes from a snapshot though it belongs to the run that wrote it: decisions that waited for a checkpoint of
@@ -31,8 +31,10 @@ def recover(store: SearchStore, config: SearchConfig) -> None:
     Raises:
         SearchError: the search has no snapshot, or a file is damaged.
     """
-    if store.local_folder is not None:
-        put_back(store.local_folder)
+    if (folder := store.local_folder) is not None:
+        if not puts_aside(folder):  # a copy, perhaps, without hidden files
+            SnapshotKeeper(folder).keep(folder)
+        put_back(folder)
     states = [state.as_left() for state in trial_states(store)]
     mend_checkpoints(store, states)
     searcher_path, snapshot_path = store.newest("searcher-state-"), store.newest("experiment_state-")
@@ -52,9 +54,21 @@ def begin_anew(store: SearchStore) -> None:
     """Forget the trials of a search that was killed before its first snapshot.
 
     Others take their numbers, and beside those they would be trials that never end.
+
+    Raises:
+        SearchError: one has ended, so there must have been a snapshot.
     """
-    for folder in store.trial_folders():
+    folders = store.trial_folders()
+    if ended := [folder for folder in folders if has_ended(store, folder)]:
+        raise SearchError(
+            f"the search {store.name!r} has no snapshot to go on from, but trials that ended, such as {ended[0]!r}."
+            f" If {store.uri!r} is a copy, its link `.snapshots/latest` was left out: copy it again with `cp -a`."
+            " Otherwise begin a search of another name: --set name=…"
+        )
+    for folder in folders:
         store.filesystem.delete_dir(f"{store.folder}/{folder}")
+    if store.local_folder is not None:
+        begin_to_put_aside(store.local_folder)
 
 
 def mend_checkpoints(store: SearchStore, states: Iterable[TrialState]) -> None:

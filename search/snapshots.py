@@ -39,8 +39,9 @@ class SnapshotKeeper:
         stamp = (state.name, state.stat().st_mtime_ns)
         if stamp == self._kept:
             return
-        target = self._folder / f"{stamp[1]}"
-        target.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        target = self._folder / str(max(self._numbers(), default=0) + 1)
+        target.mkdir()
         for pattern in _PATTERNS:
             if (newest := max(staging.glob(pattern), default=None)) is not None:
                 shutil.copyfile(newest, target / newest.name)
@@ -49,14 +50,21 @@ class SnapshotKeeper:
         link.symlink_to(target.name)
         os.replace(link, self._folder / _LATEST)
         self._kept = stamp
-        self._forget_all_but(target)
+        for number in sorted(self._numbers())[:-2]:  # somebody may be reading the last before the newest
+            shutil.rmtree(self._folder / str(number), ignore_errors=True)
 
-    def _forget_all_but(self, newest: pathlib.Path) -> None:
-        """Delete old snapshots, but the last before the newest, which somebody may be reading."""
-        old = sorted((p for p in self._folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
-        for folder in old[:-2]:
-            if folder != newest:
-                shutil.rmtree(folder, ignore_errors=True)
+    def _numbers(self) -> list[int]:
+        return [int(path.name) for path in self._folder.iterdir() if path.name.isdigit()]
+
+
+def puts_aside(folder: pathlib.Path) -> bool:
+    """Whether only what was put aside counts here: Tune's own files may be halves."""
+    return (folder / _FOLDER).is_dir()
+
+
+def begin_to_put_aside(folder: pathlib.Path) -> None:
+    """From now on only what is put aside counts."""
+    (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
 
 
 def latest_state(folder: pathlib.Path) -> pathlib.Path | None:
@@ -65,8 +73,28 @@ def latest_state(folder: pathlib.Path) -> pathlib.Path | None:
 
 
 def put_back(folder: pathlib.Path) -> None:
-    """Make the newest whole snapshot the one that Tune will restore from."""
-    for path in (folder / _FOLDER / _LATEST).resolve().glob("*"):
-        temporary = folder / f".{path.name}.tmp"
+    """Make the newest whole snapshot the one that Tune will restore from, and the only one.
+
+    Of several Tune takes those whose names, the local times at which sessions began, come last: they may be half
+    written, or from before the clock was put back.
+    """
+    whole = {path.name: path for path in (folder / _FOLDER / _LATEST).resolve().glob("*")}
+    if not whole:
+        return
+    for name, path in whole.items():
+        temporary = folder / f".{name}.tmp"
         shutil.copyfile(path, temporary)
-        os.replace(temporary, folder / path.name)
+        os.replace(temporary, folder / name)
+    for other in [path for pattern in _PATTERNS for path in folder.glob(pattern) if path.name not in whole]:
+        other.unlink()
+
+
+def forget_earlier_sessions(staging: pathlib.Path) -> None:
+    """Delete what Tune brought from the storage to its staging folder in order to restore from it.
+
+    That is every file of the search's folder that ends in .json or .pkl, ours too. Each snapshot would write them all
+    back, in place, and a driver that is killed then, or a full disk, would leave halves.
+    """
+    for path in staging.glob("*"):
+        if path.is_file():
+            path.unlink()

@@ -24,7 +24,7 @@ from search.files import replace_in
 from search.launch import Launch
 from search.records import SearchRecord
 from search.search_lock import SearchLock
-from search.snapshots import latest_state
+from search.snapshots import latest_state, puts_aside
 from search.tracking.uri import without_password
 
 SEARCH_FILE = "search.json"
@@ -126,8 +126,10 @@ class SearchStore:
 
     def has_snapshot(self) -> bool:
         """Whether Tune has saved anything to resume from."""
-        kept = None if self.local_folder is None else latest_state(self.local_folder)
-        return kept is not None or any(name.startswith(_SNAPSHOT) for name in self._names(self.folder))
+        folder = self.local_folder
+        if folder is not None and puts_aside(folder):
+            return latest_state(folder) is not None
+        return any(name.startswith(_SNAPSHOT) for name in self._names(self.folder))
 
     def read_snapshot(self) -> str:
         """The newest state of the trials, as Tune's JSON.
@@ -135,9 +137,12 @@ class SearchStore:
         Raises:
             SearchError: there is none.
         """
-        if self.local_folder is not None and (state := latest_state(self.local_folder)) is not None:
-            return state.read_text(encoding="utf-8")
-        return self.read_text(self.newest(_SNAPSHOT))
+        folder = self.local_folder
+        if folder is None or not puts_aside(folder):
+            return self.read_text(self.newest(_SNAPSHOT))
+        if (state := latest_state(folder)) is None:
+            raise self._nothing_saved()
+        return state.read_text(encoding="utf-8")
 
     def newest(self, prefix: str) -> str:
         """The path of the newest of Tune's own files of a kind.
@@ -147,8 +152,11 @@ class SearchStore:
         """
         name = max((name for name in self._names(self.folder) if name.startswith(prefix)), default=None)
         if name is None:
-            raise SearchError(f"the search {self.name!r} has saved no trials yet.")
+            raise self._nothing_saved()
         return f"{self.folder}/{name}"
+
+    def _nothing_saved(self) -> SearchError:
+        return SearchError(f"the search {self.name!r} has saved no trials yet.")
 
     def trial_folders(self) -> list[str]:
         """The names of the folders that Tune's trials have begun, in the order of their numbers."""

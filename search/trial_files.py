@@ -114,6 +114,15 @@ def merge(store: SearchStore, states: dict[str, TrialState]) -> dict[str, TrialS
     return merged
 
 
+def has_ended(store: SearchStore, folder: str) -> bool:
+    """Whether a trial's own file says that it ended; what is damaged says nothing."""
+    try:
+        noted = _read(store, folder)
+    except SearchError:
+        return False
+    return noted is not None and noted.ended
+
+
 def _read(store: SearchStore, folder: str) -> TrialState | None:
     path = f"{store.folder}/{folder}/{TRIAL_FILE}"
     try:

@@ -1,7 +1,13 @@
 import json
 import os
+import pathlib
+from types import SimpleNamespace
 
-from search.snapshots import SnapshotKeeper, latest_state, put_back
+import pyarrow.fs
+import pytest
+from ray.tune.execution.experiment_state import _ExperimentCheckpointManager, _find_newest_experiment_checkpoint
+
+from search.snapshots import SnapshotKeeper, forget_earlier_sessions, latest_state, put_back
 
 
 def write_staging(folder, state, stamp, session="2026-01-01_00-00-00"):
@@ -77,6 +83,71 @@ def test_of_two_sessions_the_newer_is_kept(tmp_path):
     write_staging(staging, "new", stamp=2, session="2026-01-02_00-00-00")
     SnapshotKeeper(search).keep(staging)
     assert read(latest_state(search)) == "new"
+
+
+def restored_from(search):
+    """What Tune would read, of the three files that must be left."""
+    assert len([path for path in search.iterdir() if path.is_file()]) == 3
+    return read(pathlib.Path(_find_newest_experiment_checkpoint(str(search))))
+
+
+def test_half_a_first_snapshot_of_a_resumed_session_is_passed_over(tmp_path):
+    search, staging = tmp_path / "search", tmp_path / "staging"
+    for folder in (search, staging):
+        write_staging(folder, "whole", stamp=1, session="2026-01-01_00-00-00")
+    SnapshotKeeper(search).keep(staging)
+    (search / "experiment_state-2026-01-02_00-00-00.json").write_text("")
+    put_back(search)
+    assert restored_from(search) == "whole"
+
+
+def test_a_session_that_began_after_the_clock_was_put_back_counts(tmp_path):
+    search, before, after = tmp_path / "search", tmp_path / "before", tmp_path / "after"
+    for folder in (search, before):
+        write_staging(folder, "before", stamp=2, session="2026-10-25_02-50-00")
+    SnapshotKeeper(search).keep(before)
+    for folder in (search, after):
+        write_staging(folder, "after", stamp=1, session="2026-10-25_02-10-00")
+    SnapshotKeeper(search).keep(after)
+    put_back(search)
+    assert restored_from(search) == "after"
+
+
+def test_numbers_go_up_whatever_the_clock_says(tmp_path):
+    search, staging = tmp_path / "search", tmp_path / "staging"
+    for stamp in (9, 8, 7, 6, 5):
+        write_staging(staging, stamp, stamp=stamp)
+        before = latest_state(search)
+        SnapshotKeeper(search).keep(staging)
+        assert before is None or before.exists()  # somebody may be reading it
+        assert read(latest_state(search)) == stamp
+
+
+@pytest.mark.parametrize("file_system", [pyarrow.fs.LocalFileSystem, pyarrow.fs._MockFileSystem])
+def test_files_of_ours_that_tune_brought_down_are_not_written_back(tmp_path, file_system):
+    filesystem = file_system()
+    search, staging = str(tmp_path / "search"), tmp_path / "staging"
+    filesystem.create_dir(search, recursive=True)
+    (staging / "0001-fixed-abc").mkdir(parents=True)
+    names = {"search.json", "tuner.pkl", "experiment_state-2026-01-01_00-00-00.json"}
+    for name in names:
+        with filesystem.open_output_stream(f"{search}/{name}") as stream:
+            stream.write(b"{}")
+    storage = SimpleNamespace(
+        storage_filesystem=filesystem, experiment_fs_path=search, experiment_driver_staging_path=str(staging)
+    )
+    manager = _ExperimentCheckpointManager(storage=storage, checkpoint_period="auto")
+    manager.sync_down_experiment_state()
+    assert {path.name for path in staging.iterdir() if path.is_file()} == names
+    forget_earlier_sessions(staging)
+    assert [path.name for path in staging.iterdir()] == ["0001-fixed-abc"]
+
+
+def test_without_a_snapshot_nothing_is_deleted(tmp_path):
+    search = tmp_path / "search"
+    write_staging(search, 1, stamp=1)
+    put_back(search)
+    assert len(list(search.iterdir())) == 3
 
 
 def test_without_a_snapshot_there_is_nothing_to_keep_or_put_back(tmp_path):

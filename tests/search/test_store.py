@@ -8,7 +8,9 @@ import pytest
 from search.errors import SearchError
 from search.launch import Launch
 from search.records import SearchRecord
+from search.snapshots import SnapshotKeeper, begin_to_put_aside
 from search.store import SearchStore, searches_in
+from search.trials import read_search
 from tests.search.tiny import tiny_config
 
 
@@ -88,14 +90,31 @@ def test_a_held_search_is_seen_as_running(launch):
     assert store.is_running() is False
 
 
-def test_a_snapshot_that_was_put_aside_counts_before_the_storage_has_tunes_own(launch, record):
+def test_where_snapshots_are_put_aside_tunes_own_do_not_count(launch, record):
+    """Tune writes them in place; a reader may meet an empty file, and a kill leaves it."""
     store = SearchStore(launch.storage, "tiny")
     store.write_header(record, launch)
-    kept = pathlib.Path(store.folder) / ".snapshots" / "latest"
-    kept.mkdir(parents=True)
+    begin_to_put_aside(store.local_folder)
+    torn = store.local_folder / "experiment_state-2026-01-01_00-00-00.json"
+    torn.write_text("")
     assert not store.has_snapshot()
-    (kept / "experiment_state-2026-01-01_00-00-00.json").write_text("{}")
+    assert read_search(store) == record
+    with pytest.raises(SearchError, match="has saved no trials yet"):
+        store.read_snapshot()
+    torn.write_text("whole")
+    SnapshotKeeper(store.local_folder).keep(store.local_folder)
+    torn.write_text("")
     assert store.has_snapshot()
+    assert store.read_snapshot() == "whole"
+
+
+def test_a_copy_without_hidden_files_is_read_by_tunes_own(launch, record):
+    store = SearchStore(launch.storage, "tiny")
+    store.write_header(record, launch)
+    assert not store.has_snapshot()
+    (store.local_folder / "experiment_state-2026-01-01_00-00-00.json").write_text("whole")
+    assert store.has_snapshot()
+    assert store.read_snapshot() == "whole"
 
 
 def test_of_a_folder_that_one_may_only_read_it_is_not_known_whether_it_runs(launch, record):

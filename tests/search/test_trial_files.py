@@ -15,8 +15,9 @@ from ray.tune.search import SearchGenerator
 
 from search.config import load_config
 from search.errors import SearchError
-from search.recovery import recover
+from search.recovery import begin_anew, recover
 from search.searcher import FairSearch
+from search.snapshots import puts_aside
 from search.store import SearchStore
 from search.trial_files import TRIAL_FILE, TrialState, drop_older_checkpoints, note_trial, trial_states
 from trainables.suggestion import SHARED
@@ -223,7 +224,7 @@ def test_a_trial_that_was_stopped_halfway_goes_on(driver):
 
 def test_a_searcher_that_is_older_than_the_trials_is_told_of_all(driver):
     """Of a snapshot's files the searcher's is written last."""
-    first, second = driver.begin(2)
+    first, _ = driver.begin(2)
     driver.snapshot()
     driver.end(first, 0.5)
     (third,) = driver.begin()
@@ -234,6 +235,33 @@ def test_a_searcher_that_is_older_than_the_trials_is_told_of_all(driver):
     assert searcher.knows(third)
     assert searcher._ended == {first}
     assert searcher.suggest("next")["trial"] == 4
+
+
+def test_a_search_in_which_trials_ended_does_not_begin_anew(driver):
+    """Its snapshots are lost, by a copy that left out links, say."""
+    ended, other = driver.begin(2)
+    store = SearchStore(str(driver.folder), "race")
+    driver.end(ended, 0.5)
+    with pytest.raises(
+        SearchError, match=f"no snapshot to go on from, but trials that ended, such as .*{ended}.*cp -a"
+    ):
+        begin_anew(store)
+    assert len(store.trial_folders()) == 2
+    driver.lose(ended)
+    next((driver.folder / "race").glob(f"*-{other}/{TRIAL_FILE}")).write_text("{")
+    begin_anew(store)
+    assert store.trial_folders() == []
+
+
+def test_a_copy_without_hidden_files_goes_on(driver):
+    (trial_id,) = driver.begin()
+    driver.snapshot()
+    (driver.folder / "race" / f"search_gen_state-{SESSION}.json").write_text("{}")
+    store, _ = driver.recovered()
+    assert statuses(store) == {trial_id: "PENDING"}
+    assert puts_aside(store.local_folder)
+    driver.begin()
+    assert len(statuses(driver.recovered()[0])) == 2
 
 
 def test_a_damaged_file_says_what_to_do_and_what_is_lost_is_suggested_anew(driver):
