@@ -99,7 +99,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
         from search.snapshots import SnapshotKeeper
         from search.tracking import LiveProjection
         from search.trials import read_search
-        from search.tuning import run_trials
+        from search.tuning import most_failures, run_trials
         from search.watch import Watch
 
         search = _earlier(store, prepared) if store.exists() else _new_record(config, prepared)
@@ -116,7 +116,14 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
             listener.begin(search, config)
             try:
                 keeper = None if store.local_folder is None else SnapshotKeeper(store.local_folder)
-                watch = Watch(config, search.trials, [listener.trial, projection.update], listener.tick, keeper)
+                watch = Watch(
+                    config,
+                    search.trials,
+                    [listener.trial, projection.update],
+                    listener.tick,
+                    keeper,
+                    most_failures(launch),
+                )
                 run_trials(config, launch, store, prepared.assets, watch)
                 watch.keep_snapshot()  # Tune's last one comes after the last step
             finally:

@@ -70,13 +70,19 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
                 verbose=0,
                 # With one to keep, every checkpoint would bring a snapshot of the whole search.
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=True),
-                # On a cluster a node may be lost, and its trials go on elsewhere; on one machine a failure is the
-                # trial's own and would only be repeated.
-                failure_config=tune.FailureConfig(max_failures=0 if launch.address is None else 2),
             ),
         )
     with uncounted_callbacks(), _workers_at_once(room_for(config.resources)):
         tuner.fit()
+
+
+def most_failures(launch: Launch) -> int:
+    """How often a trial that fails is tried again.
+
+    On a cluster a node may be lost, and its trials go on elsewhere; on one machine a failure is the trial's own and
+    would only be repeated.
+    """
+    return 0 if launch.address is None else 2
 
 
 @contextlib.contextmanager

@@ -11,8 +11,9 @@ from typing import Any
 from ray import tune
 
 from search.config import SearchConfig
+from search.errors import SearchError
 from search.records import TrialRecord, TrialStatus
-from search.snapshots import SnapshotKeeper
+from search.snapshots import SnapshotKeeper, forget_earlier_sessions
 from search.trial_files import drop_older_checkpoints, note_trial
 from search.trials import TrialBook, heat_record
 
@@ -27,6 +28,15 @@ class Watch(tune.Callback):  # type: ignore[misc]
 
     Tune pickles its callbacks into the search's folder and unpickles them on a restore; a listener that draws on a
     terminal cannot travel like that. So a pickled watch is a reference to whatever watch is current when it is read.
+
+    Args:
+        config: of the search.
+        earlier: its trials as an earlier run left them; none if it begins.
+        listeners: told of every trial that starts, progresses or ends.
+        tick: called a few times a second.
+        keeper: of Tune's snapshots; None where they need none.
+        most_failures: how often a trial that fails is tried again. Tune has stored with search and trials what held
+            where they were begun, which may have been another machine.
     """
 
     _current: Watch | None = None
@@ -38,6 +48,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
         listeners: list[TrialListener],
         tick: Callable[[], None],
         keeper: SnapshotKeeper | None,
+        most_failures: int,
     ) -> None:
         self._config = config
         self._keeper = keeper
@@ -53,10 +64,31 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self._ended: list[Any] = []
         """Those that ended in this step of Tune's loop, but have not noted it."""
         self._told: dict[str, TrialStatus] = {trial.trial_id: trial.status for trial in earlier}
+        self._goes_on = bool(self._told)
+        self._most_failures = most_failures
+        self._greeted: int | None = None
+        """How many of Tune's trials know how often they may fail; None before Tune's first step."""
         Watch._current = self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _current_watch, ()
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
+        if self._greeted is None:
+            self._begin(trials)
+        for trial in trials[self._greeted :]:
+            trial.max_failures = self._most_failures
+        self._greeted = len(trials)
+
+    def _begin(self, trials: list[Any]) -> None:
+        """Before the first step, at which Tune has restored what it can and not saved anything."""
+        if trials:
+            forget_earlier_sessions(pathlib.Path(trials[0].storage.experiment_driver_staging_path))
+        elif self._goes_on:
+            raise SearchError(
+                f"Tune could not restore the search {self._config.name!r} (its error is told above) and would have"
+                " begun anew. Nothing was run or changed. Go on with the release of Ray that it was begun with."
+            )
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         self._tell(trials, trial, "running")

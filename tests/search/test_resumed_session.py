@@ -1,0 +1,70 @@
+"""A search that is stopped and goes on with what a snapshot at a bad moment, and a kill, would have left."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+
+import pytest
+
+from search.snapshots import latest_state
+from search.store import SearchStore
+from search.study import resume_search, run_search
+from search.trial_files import snapshot_states
+from search.watch import Watch
+from tests.search.tiny import QuietListener, tiny_config
+
+EPOCHS = 600  # some seconds a trial, so that there is a middle to stop in
+TORN = "experiment_state-2999-01-01_00-00-00.json"
+
+
+class Stopper(QuietListener):
+    """Stops the search as Ctrl-C does, once one trial has finished."""
+
+    stopped = False
+
+    def tick(self):
+        if not self.stopped and any(record.status == "finished" for record in self.records):
+            self.stopped = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def gone_on(launch):
+    launch = dataclasses.replace(launch, checkpoint_seconds=0.5, report_seconds=0.2)
+    config = tiny_config(
+        "name=torn", "baselines=[0.9, 0.5]", "trials_per_family=2", f"training.epochs={EPOCHS}", "evaluations=6"
+    )
+    assert run_search(config, launch, Stopper()).search.status == "stopped"
+
+    store = SearchStore(launch.storage, "torn")
+    unfinished = [trial_id for trial_id, state in snapshot_states(store).items() if not state.ended]
+    kept = latest_state(store.local_folder)
+    snapshot = json.loads(kept.read_text())
+    # Taken while the last checkpoints of these trials were being saved …
+    snapshot["runner_data"]["_cached_trial_decisions"] = dict.fromkeys(unfinished, "STOP")
+    kept.write_text(json.dumps(snapshot))
+    # … and killed in the middle of the next session's first.
+    (store.local_folder / TORN).write_text("")
+    return resume_search("torn", launch, QuietListener()).search, store, unfinished
+
+
+def test_every_trial_comes_to_its_end(gone_on):
+    search, _, unfinished = gone_on
+    assert unfinished
+    assert search.status == "finished"
+    assert [(trial.number, trial.status) for trial in search.trials] == [(n, "finished") for n in range(1, 5)]
+    assert {trial.history.epochs[-1].epoch for trial in search.trials} == {EPOCHS}
+    assert set(unfinished) <= {trial.trial_id for trial in search.trials}
+
+
+def test_nothing_is_left_of_half_a_snapshot(gone_on):
+    assert not (gone_on[1].local_folder / TORN).exists()
+
+
+def test_tune_writes_its_own_snapshots_only(gone_on):
+    """What it brought down to restore from, search.json and tuner.pkl too, is not among what it writes back."""
+    staging: pathlib.Path = Watch._current._staging
+    names = [path.name for path in staging.iterdir() if path.is_file()]
+    assert sorted(name.partition("-")[0] for name in names) == ["experiment_state", "search_gen_state", "searcher"]

@@ -1,0 +1,79 @@
+"""What the watch sees to before Tune's steps."""
+
+import datetime
+from types import SimpleNamespace
+
+import pytest
+
+from search.errors import SearchError
+from search.records import TrialRecord
+from search.watch import Watch
+from tests.search.tiny import tiny_config
+from trainables.records import TrialHistory
+
+
+@pytest.fixture
+def staging(tmp_path):
+    folder = tmp_path / "staging"
+    folder.mkdir()
+    (folder / "search.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def new_trial(staging):
+    """A trial as an earlier run, or a suggestion by its settings, leaves it."""
+    storage = SimpleNamespace(experiment_driver_staging_path=str(staging))
+    return lambda: SimpleNamespace(storage=storage, max_failures=0)
+
+
+def watch(*earlier):
+    return Watch(tiny_config(), earlier, [], lambda: None, None, most_failures=2)
+
+
+def test_trials_may_fail_as_often_as_holds_here(new_trial):
+    trials, watcher = [new_trial(), new_trial()], watch()
+    watcher.on_step_begin(0, trials)
+    trials.append(new_trial())
+    watcher.on_step_begin(1, trials)
+    assert [trial.max_failures for trial in trials] == [2, 2, 2]
+
+
+def test_what_tune_brought_down_is_forgotten_before_the_first_step_only(new_trial, staging):
+    trials, watcher = [new_trial()], watch()
+    watcher.on_step_begin(0, trials)
+    assert not list(staging.iterdir())
+    (staging / "experiment_state-2026-01-01_00-00-00.json").write_text("{}")
+    watcher.on_step_begin(1, trials)
+    assert list(staging.iterdir())
+
+
+def test_a_search_that_begins_has_no_trials_before_its_first_step(new_trial, staging):
+    watcher = watch()
+    watcher.on_step_begin(0, [])
+    watcher.on_step_begin(1, [new_trial()])
+    assert list(staging.iterdir())
+
+
+def test_one_that_goes_on_and_was_not_restored_does_not_begin_anew():
+    moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    earlier = TrialRecord(
+        trial_id="abc",
+        number=1,
+        status="finished",
+        family="fixed",
+        parameters={},
+        shared={},
+        student="base",
+        rule="λ = 0.9 throughout.",
+        complexity=0,
+        baseline=True,
+        started=moment,
+        ended=moment,
+        error=None,
+        history=TrialHistory(),
+        opening=None,
+        folders=(),
+    )
+    with pytest.raises(SearchError, match="could not restore the search 'tiny'.*Nothing was run or changed"):
+        watch(earlier).on_step_begin(0, [])
