@@ -420,8 +420,15 @@ sys.exit(bool(loaded))
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(given, expected):
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "PASSIVE 1000"),
+        ({"GOMP_SPINCOUNT": "5"}, "PASSIVE 5"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE None"),
+    ],
+)
+def test_threads_soon_sleep_while_they_wait_unless_the_user_says_otherwise(given, expected):
     code = """
 import os, sys
 from search.cli import main
@@ -430,10 +437,10 @@ sys.argv = ["kd-search", "recipes"]
 try:
     main()
 finally:
-    sys.stderr.write(os.environ["OMP_WAIT_POLICY"])
+    sys.stderr.write(f"{os.environ['OMP_WAIT_POLICY']} {os.environ.get('GOMP_SPINCOUNT')}")
 """
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environment |= {} if given is None else {"OMP_WAIT_POLICY": given}
+    inherited = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    environment = inherited | given
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stderr == expected
 

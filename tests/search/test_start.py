@@ -1,6 +1,7 @@
 """What a search brings in and starts before its trials, and in which order."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -28,6 +29,20 @@ def loaded_by(code, *names):
 
 def test_ray_is_started_before_what_takes_longer_is_imported():
     assert loaded_by("import search.study", "ray", "torch", "ray.tune", "mlflow", "optuna", "sklearn") == ["ray"]
+
+
+def test_ray_starts_no_workers_before_there_is_work():
+    # By itself it starts one a core, and lets its first driver wait for them.
+    code = """
+import psutil, ray
+from search.raysession import ray_session
+with ray_session(None):
+    names = [process.name() for process in psutil.Process().children(recursive=True)]
+print("raylet" in names, sum(name.startswith("ray::IDLE") for name in names))
+"""
+    inherited = {name: value for name, value in os.environ.items() if name != "RAY_prestart_worker_first_driver"}
+    done = subprocess.run([sys.executable, "-c", code], env=inherited, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-2:] == ["True", "0"]
 
 
 def test_a_tracking_file_that_cannot_be_used_is_told_before_the_first_trial(init, launch, monkeypatch):

@@ -75,6 +75,20 @@ class TestTraining:
         assert not teacher.module.training
         assert not any(p.requires_grad for p in teacher.module.parameters())
 
+    @pytest.mark.parametrize(("batch_size", "expected"), [(64, 1), (256, 3)])
+    def test_small_batches_get_one_thread(
+        self, digits: Dataset, tmp_path: Path, batch_size: int, expected: int
+    ) -> None:
+        usual, used = torch.get_num_threads(), []
+        torch.set_num_threads(3)
+        try:
+            chosen = settings(training={"epochs": 1, "batch_size": batch_size})
+            prepare(chosen, digits, tmp_path, lambda _: used.append(torch.get_num_threads()))
+            assert set(used) == {expected}
+            assert torch.get_num_threads() == 3
+        finally:
+            torch.set_num_threads(usual)
+
     def test_progress_tells_every_epoch(self, digits: Dataset, tmp_path: Path) -> None:
         told: list[TeacherProgress] = []
         prepare(settings(), digits, tmp_path, told.append)
