@@ -46,6 +46,7 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/overhead.py trials --write
 	@$(BIN)/python benchmarks/whole_search.py --write
 	@$(BIN)/python benchmarks/scale.py --write
+	@$(BIN)/python benchmarks/nodes.py --write
 	@$(BIN)/python benchmarks/mlflow_points.py --points 1000000 --write
 	@$(BIN)/python benchmarks/memory.py --write
 	@$(BIN)/python benchmarks/data.py --write

@@ -110,8 +110,8 @@ def section(rounds: int, trials_per_family: int, cache: pathlib.Path) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--trials-per-family", type=int, default=16, help="for each of the recipe's six families")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--trials-per-family", type=int, default=12, help="for each of the recipe's six families")
     parser.add_argument("--cache", type=pathlib.Path, default=default_cache())
     parser.add_argument("--write", action="store_true", help="into RESULTS.md, too")
     parser.add_argument("--once", type=int, help=argparse.SUPPRESS)
