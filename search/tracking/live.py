@@ -18,7 +18,8 @@ from search.tracking.synchronise import TrackingReport
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
-_SECONDS_TO_FINISH = 30.0
+_SECONDS_TO_FINISH = 120.0  # a thousand trials on a busy machine, where MLflow's import alone may take half a minute
+_SECONDS_OF_ATTEMPTS = 30.0  # where the store fails
 _SECONDS_TO_ABANDON = 10.0
 _SECONDS_TO_NOTICE = 2.0
 
@@ -64,7 +65,7 @@ class LiveProjection:
         self._error: str | None = None
         self._problem: str | None = None
         self._complete = False
-        self._give_up_at = float("inf")
+        self._give_up_at = self._last_attempt_by = float("inf")
         self._thread = threading.Thread(target=self._run, name="mlflow-projection", daemon=True)
 
     def __enter__(self) -> Self:
@@ -98,7 +99,8 @@ class LiveProjection:
         Args:
             search: all that is known now; it replaces what was given to `update`.
             files: path -> content, kept with the search's own run.
-            timeout: seconds to wait; after them the report says that MLflow is incomplete, and `sync` can complete it.
+            timeout: seconds to wait while it writes, though no more than 30 for a store that fails; after them the
+                report says that MLflow is incomplete, and `sync` can complete it.
         """
         with self._wake:
             self._search = search
@@ -106,6 +108,7 @@ class LiveProjection:
             self._latest = {trial.trial_id: trial for trial in search.trials}
             self._closing = True
             self._give_up_at = time.monotonic() + timeout
+            self._last_attempt_by = time.monotonic() + min(timeout, _SECONDS_OF_ATTEMPTS)
             self._wake.notify()
         self._thread.join(timeout)
         if self._thread.is_alive():
@@ -134,7 +137,7 @@ class LiveProjection:
                 trials = tuple(sorted(self._latest.values(), key=lambda trial: trial.number))
                 search = self._search.model_copy(update={"trials": trials})
             succeeded = self._write(search, None if everything or closing else changed)
-            if self._projection.lost or (closing and (succeeded or time.monotonic() >= self._give_up_at)):
+            if self._projection.lost or (closing and (succeeded or time.monotonic() >= self._last_attempt_by)):
                 self._complete = succeeded and self._problem is None
                 return
             everything = failed = not succeeded
@@ -158,6 +161,6 @@ class LiveProjection:
         """Wait; the news that the search ends cuts it short, but not the pause between two last attempts."""
         with self._wake:
             if closing:
-                self._wake.wait(min(seconds, max(0.0, self._give_up_at - time.monotonic())))
+                self._wake.wait(min(seconds, max(0.0, self._last_attempt_by - time.monotonic())))
             else:
                 self._wake.wait_for(lambda: self._closing, timeout=seconds)

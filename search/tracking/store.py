@@ -70,8 +70,8 @@ def _create_tables(path: pathlib.Path) -> None:
     """Fill a new or empty SQLite file with MLflow's tables: all of them or, if this process is killed meanwhile, none.
 
     MLflow runs its migrations, some 70, outside transactions and cannot take them up again in the middle of one, so a
-    file that a killed process left half made could never be opened. Here they run in memory, where no
-    step waits for the disk, and one transaction copies what they made.
+    file that a killed process left half made could never be opened. Here they run in memory, where no step waits for
+    the disk, and one transaction copies what they made.
     """
     with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as file:
         # The question itself takes back what a killed process left of a copy.

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -19,7 +19,7 @@ from search.errors import TrackingError
 from search.tracking import LiveProjection, MLflowProcess, sync
 from search.tracking.store import open_client
 from tests.search.ports import refusing_port
-from tests.search.tracking_record import EXPERIMENT, make_search, make_trial
+from tests.search.tracking_record import EXPERIMENT, make_search, make_trial, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
@@ -71,13 +71,6 @@ def driver(uri: str, folder: pathlib.Path) -> Iterator[tuple[subprocess.Popen[st
             process.kill()
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def statuses(uri: str, search: str) -> dict[str, str]:
     """Of the runs of trials, by trial id; the search's own under its name."""
     client = open_client(uri)
@@ -94,6 +87,13 @@ def mlflow_processes() -> list[psutil.Process]:
             if "search.tracking.child" in " ".join(child.cmdline()):
                 found.append(child)
     return found
+
+
+def gone(process: psutil.Process) -> bool:
+    """Also where nobody waits for it: an orphan is the first process's, which in a container may not look after any."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def test_a_process_that_is_killed_is_started_again(uri: str) -> None:
@@ -141,7 +141,7 @@ def test_no_process_outlives_a_driver_that_is_killed(store: str, uri: str, silen
             wait_until(lambda: any(c.status == psutil.CONN_ESTABLISHED for c in mlflow.net_connections("tcp")))
         process.kill()
         process.wait()
-        wait_until(lambda: not mlflow.is_running())
+        wait_until(lambda: gone(mlflow))
     if store == "idle":  # and what it left can be completed
         assert sync(make_search("driven", make_trial(1)), uri, EXPERIMENT).complete
         assert statuses(uri, "driven") == {"driven": "FINISHED", "trial1": "FINISHED"}
@@ -152,7 +152,7 @@ def test_signals_that_stop_a_search_let_it_close_its_runs(uri: str, tmp_path: pa
         wait_until(lambda: statuses(uri, "driven").get("trial1") == "RUNNING")
         mlflow.send_signal(signal.SIGTERM)  # as a scheduler does, that tells every process
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        printed, _ = process.communicate(timeout=30)
+        printed, _ = process.communicate(timeout=120)
     assert printed.splitlines()[-1] == "KeyboardInterrupt"
     assert statuses(uri, "driven") == {"driven": "KILLED", "trial1": "KILLED"}
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from search.records import SearchRecord, TrialRecord, TrialStatus
@@ -90,6 +90,14 @@ def make_search(name: str, *trials: TrialRecord, **changes: Any) -> SearchRecord
     }
     values: dict[str, Any] = {"name": name, "config": config, "created": START, "status": "finished", "trials": trials}
     return SearchRecord(**(values | changes))
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 120.0) -> None:
+    """Long enough for a process that has yet to import MLflow on a busy machine."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager
