@@ -48,7 +48,10 @@ class SnapshotKeeper:
         link = self._folder / f".{_LATEST}"
         link.unlink(missing_ok=True)
         link.symlink_to(target.name)
-        os.replace(link, self._folder / _LATEST)
+        latest = self._folder / _LATEST
+        if latest.is_dir() and not latest.is_symlink():  # in a copy in which links were followed
+            shutil.rmtree(latest)
+        os.replace(link, latest)
         self._kept = stamp
         for number in sorted(self._numbers())[:-2]:  # somebody may be reading the last before the newest
             shutil.rmtree(self._folder / str(number), ignore_errors=True)

@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import shutil
 from types import SimpleNamespace
 
 import pyarrow.fs
@@ -141,6 +142,17 @@ def test_files_of_ours_that_tune_brought_down_are_not_written_back(tmp_path, fil
     assert {path.name for path in staging.iterdir() if path.is_file()} == names
     forget_earlier_sessions(staging)
     assert [path.name for path in staging.iterdir()] == ["0001-fixed-abc"]
+
+
+def test_a_copy_in_which_links_were_followed_goes_on(tmp_path):
+    search, copy, staging = tmp_path / "search", tmp_path / "copy", tmp_path / "staging"
+    write_staging(staging, 1, stamp=1)
+    SnapshotKeeper(search).keep(staging)
+    shutil.copytree(search, copy)
+    assert read(latest_state(copy)) == 1
+    write_staging(staging, 2, stamp=2)
+    SnapshotKeeper(copy).keep(staging)
+    assert read(latest_state(copy)) == 2
 
 
 def test_without_a_snapshot_nothing_is_deleted(tmp_path):
