@@ -1,12 +1,13 @@
-"""Writes a search into MLflow, as often as one likes: what is there already is left alone."""
+"""Writes a search into MLflow, as often as one likes: what is there already and still true is left alone."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from search.errors import KDPolicySearchError
+from search.records import ENDED as ENDED_TRIALS
 from search.records import SearchRecord, TrialRecord
 from search.tracking import wording
 from search.tracking.artifacts import search_files, trial_files
@@ -73,9 +74,7 @@ class Projection:
         with quiet():
             writer = self._open(search)
             parent = self._write_search(writer, search)
-            fronts = wording.front_tags(search)
-            for trial in search.trials:
-                self._write_trial(writer, search, trial, parent, fronts.get(trial.number, {}))
+            self._write_trials(writer, search, search.trials, parent)
             known = {trial.trial_id for trial in search.trials}
             for trial_id, run in self._trial_runs.items():
                 if trial_id not in known and run.status not in ENDED:
@@ -94,9 +93,7 @@ class Projection:
         with quiet():
             writer = self._open(search)
             parent = self._write_search(writer, search)
-            for trial in search.trials:
-                if trial.trial_id in changed:
-                    self._write_trial(writer, search, trial, parent, {})
+            self._write_trials(writer, search, [t for t in search.trials if t.trial_id in changed], parent)
 
     def forget(self) -> None:
         """Drop what is known of the store, because a call failed and may or may not have been carried out."""
@@ -181,8 +178,24 @@ class Projection:
         confirmed = {} if told is None else confirmation_files(told.record, told.comparison, told.verdict)
         writer.store_files(run, {**search_files(search), **confirmed, **files})
 
+    def _write_trials(
+        self, writer: RunWriter, search: SearchRecord, trials: Iterable[TrialRecord], parent: Run
+    ) -> None:
+        fronts = wording.front_tags(search)
+        racing = {(trial.student, trial.family) for trial in search.trials if trial.status not in ENDED_TRIALS}
+        for trial in trials:
+            over = search.status != "running" and (trial.student, trial.family) not in racing
+            self._write_trial(writer, search, trial, parent, fronts.get(trial.number, {}), race_is_over=over)
+
     def _write_trial(
-        self, writer: RunWriter, search: SearchRecord, trial: TrialRecord, parent: Run, fronts: dict[str, str]
+        self,
+        writer: RunWriter,
+        search: SearchRecord,
+        trial: TrialRecord,
+        parent: Run,
+        fronts: dict[str, str],
+        *,
+        race_is_over: bool,
     ) -> None:
         run = self._trial_runs.get(trial.trial_id)
         status = _run_status(search, trial)
@@ -203,7 +216,9 @@ class Projection:
         )
         last = {point.name.partition("/")[0]: point.step for point in points}  # points come in order of steps
         tags |= run.logged_with(**last)
-        points += [point for point in outcome_points(trial, search.objective) if point.name not in run.metrics]
+        outcome = outcome_points(trial, search.objective, race_is_over=race_is_over)
+        points += [point for point in outcome if not run.shows(point)]
+        writer.untag(run, set(wording.PASSING) - tags.keys())
         writer.log(run, points, wording.run_parameters(search, trial), tags)
         if status in ENDED:
             writer.end(run, status, milliseconds(trial.ended) or None)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import pathlib
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from search.tracking.series import Point
@@ -26,9 +27,12 @@ class Run:
 
     run_id: str
     status: str
+    ended: int | None
+    """In milliseconds since 1970."""
     tags: dict[str, str]
     parameters: set[str]
-    metrics: set[str]
+    metrics: dict[str, float]
+    """The latest value of each."""
 
     @classmethod
     def found(cls, found: Any) -> Run:
@@ -36,9 +40,10 @@ class Run:
         return cls(
             run_id=found.info.run_id,
             status=found.info.status,
+            ended=found.info.end_time,
             tags=dict(found.data.tags),
             parameters=set(found.data.params),
-            metrics=set(found.data.metrics),
+            metrics=dict(found.data.metrics),
         )
 
     @property
@@ -46,6 +51,11 @@ class Run:
         """How far the run's points go (last epoch, step, trial, seeds), and its files' checksum."""
         counts: dict[str, int] = json.loads(self.tags.get(_LOGGED, "{}"))
         return counts
+
+    def shows(self, point: Point) -> bool:
+        """Whether the latest value of the point's metric is the point's."""
+        had = self.metrics.get(point.name)
+        return had is not None and (had == point.value or (math.isnan(had) and math.isnan(point.value)))
 
     def logged_with(self, **counts: int) -> dict[str, str]:
         """The tag that says so after more was written."""
@@ -104,8 +114,15 @@ class RunWriter:
         self.tally.runs.add(run.run_id)
         self.tally.points += len(points)
         run.parameters.update(parameters)
-        run.metrics.update(point.name for point in points)
+        run.metrics.update((point.name, point.value) for point in points)
         run.tags.update(tags)
+
+    def untag(self, run: Run, names: Iterable[str]) -> None:
+        """Take away those of these tags that the run has."""
+        for name in run.tags.keys() & set(names):
+            self.client.delete_tag(run.run_id, name)
+            self.tally.runs.add(run.run_id)
+            del run.tags[name]
 
     def restart(self, run: Run, status: str = "RUNNING") -> None:
         """Let a run go on, or wait."""
@@ -116,9 +133,9 @@ class RunWriter:
 
     def end(self, run: Run, status: str, moment: int | None) -> None:
         """End a run at a moment, in milliseconds since 1970; None for now."""
-        if run.status != status:
+        if run.status != status or moment not in (None, run.ended):
             self.client.set_terminated(run.run_id, status, moment)
-            run.status = status
+            run.status, run.ended = status, moment
             self.tally.runs.add(run.run_id)
 
     def store_files(self, run: Run, files: Mapping[str, bytes]) -> None:

@@ -106,18 +106,18 @@ def _epoch_values(record: EpochRecord) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def outcome_points(trial: TrialRecord, objective: Objective) -> list[Point]:
+def outcome_points(trial: TrialRecord, objective: Objective, *, race_is_over: bool = True) -> list[Point]:
     """What one number says about a trial: its rule's complexity and, once finished, the value of the objective.
 
     Over fewer seeds than a whole trial's that value is called `partial_score`, so that no chart or table takes it for a
-    `score`.
+    `score`. A trial that left the race may come back in the place of one that fails, and a metric cannot be taken away
+    again, so there is none before its race is over. All others may be written again with another value.
     """
     values: dict[str, float | None] = {"complexity": trial.complexity}
     if trial.status == "eliminated":
-        values |= {
-            "partial_score": None if trial.partial_score is None else objective.value(trial.partial_score),
-            "training_seconds": trial.history.training_seconds,
-        }
+        values["training_seconds"] = trial.history.training_seconds
+        if race_is_over and trial.partial_score is not None:
+            values["partial_score"] = objective.value(trial.partial_score)
     if trial.status in ENDED and trial.seeds:
         values["seeds"] = len(trial.seeds)
     if trial.status in ENDED:

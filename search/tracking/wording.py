@@ -21,6 +21,9 @@ CREATED = "kd.created"
 ROLE = "kd.role"
 RACE = "kd.race"
 FRONT = "kd.front"
+ERROR = "error"
+PASSING = (RACE, ERROR)
+"""Tags that a trial may lose again, by coming back into the race or by being trained once more."""
 
 _DIGITS = 6
 """Significant ones of a parameter; `policy.json` and `report.json` have them all."""
@@ -117,7 +120,7 @@ def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[st
         NOTE: _trial_note(trial, Scale(search.objective)),
     }
     if trial.status == "failed":
-        tags["error"] = trial.error or "no message"
+        tags[ERROR] = trial.error or "no message"
     if trial.status == "eliminated":
         tags[RACE] = left_after(len(trial.seeds), int(setting(search, "replicates") or 0))
     return cut_tags(tags) | identity_tags(search)
