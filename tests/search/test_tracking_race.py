@@ -9,6 +9,7 @@ import pytest
 
 from search.records import TrialRecord
 from search.tracking import sync
+from search.tracking.series import milliseconds
 from search.tracking.store import open_client
 from tests.search.tracking_record import EXPERIMENT, START, make_history, make_search, make_trial
 from trainables.records import ReplicateResult
@@ -79,7 +80,7 @@ def test_a_policy_that_comes_back_shows_what_it_has_come_to(uri: str, seen: str)
     assert "kd.race" not in run.data.tags
     assert "left the race" not in run.data.tags["mlflow.note.content"]
     assert run.info.run_id == left.info.run_id
-    assert run.info.end_time == 1000 * CAME_BACK.ended.timestamp()
+    assert run.info.end_time == milliseconds(CAME_BACK.ended)
     other = run_of(uri, name, "trial3")
     assert (other.data.metrics["partial_score"], other.data.metrics["seeds"]) == (0.7, 1)
     assert other.data.tags["kd.race"] == "left the race after 1 of 3 seeds"
