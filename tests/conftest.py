@@ -1,7 +1,20 @@
 """For all tests."""
 
-import hypothesis
-import torch
+import os
+
+# What the shell says of colours, widths, servers and clusters is none of the tests'. First of all, since some libraries
+# read it when they are imported.
+_TERMINAL = {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
+_CLUSTER = {"RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_JOB_CONFIG_JSON_ENV_VAR"}
+_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
+_PREFIXES = ("MLFLOW_", "KD_SEARCH_", "TUNE_")
+
+for _name in list(os.environ):
+    if _name.upper() in _TERMINAL | _CLUSTER | _PROXIES or _name.startswith(_PREFIXES):
+        del os.environ[_name]
+
+import hypothesis  # noqa: E402
+import torch  # noqa: E402
 
 # The same examples in every run, so that a red run is of what was changed.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
