@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
-from ray._private import services
+from ray._private import ray_constants, services
 
 from search.config import ResourceSettings, SearchConfig
 from search.errors import ClusterError
@@ -82,17 +82,30 @@ class _InItsOwnGroup(subprocess.Popen[bytes]):
 
 
 @contextlib.contextmanager
-def _in_groups_of_their_own() -> Iterator[None]:
-    """Within the block Ray starts its processes so; it has no setting for that, and other releases may differ."""
-    usual = getattr(services, "ConsolePopen", None)
+def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
+    """Within the block a module of Ray has this where Ray has no setting; other releases may not have the name."""
+    usual = getattr(module, name, None)
     if usual is None:
         yield
         return
-    services.ConsolePopen = _InItsOwnGroup
+    setattr(module, name, value)
     try:
         yield
     finally:
-        services.ConsolePopen = usual
+        setattr(module, name, usual)
+
+
+@contextlib.contextmanager
+def _by_itself() -> Iterator[None]:
+    """Within the block Ray starts its processes in groups of their own, and to listen on the loopback interface.
+
+    Without the latter Ray puts the machine's own address in place of 127.0.0.1, on Linux.
+    """
+    with (
+        _replaced(services, "ConsolePopen", _InItsOwnGroup),
+        _replaced(ray_constants, "ENABLE_RAY_CLUSTER", False),
+    ):
+        yield
 
 
 def _start(quiet: dict[str, Any]) -> None:
@@ -100,8 +113,9 @@ def _start(quiet: dict[str, Any]) -> None:
     for last in (False, True):
         try:
             # Ray asks the kernel to end them with this process, whatever their group, so none is left behind.
-            with _in_groups_of_their_own():
-                ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            with _by_itself():
+                # "local", since without an address Ray joins the cluster that RAY_ADDRESS names, or the machine's last.
+                ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         except Exception as error:
             if "timed out during startup" not in str(error):
                 raise

@@ -1,11 +1,14 @@
 """What a search brings in and starts before its trials, and in which order."""
 
+import contextlib
+import ipaddress
 import json
 import os
 import subprocess
 import sys
 import threading
 
+import psutil
 import pytest
 import ray
 
@@ -78,6 +81,20 @@ def init(monkeypatch):
     monkeypatch.setattr(ray, "init", start)
     monkeypatch.setattr(ray, "shutdown", lambda: calls.append("shutdown"))
     return calls, failures
+
+
+def test_a_ray_of_our_own_is_no_strangers_cluster_and_is_not_heard_by_the_network(monkeypatch):
+    """A real Ray, which takes seconds."""
+    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")  # of a network that is nobody's, RFC 5737
+    with ray_session(None):
+        started = psutil.Process().children(recursive=True)
+        assert "gcs_server" in {process.name() for process in started}
+        heard_at = set()
+        for process in [psutil.Process(), *started]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                sockets = process.net_connections("inet")
+                heard_at |= {each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN}
+    assert {ipaddress.ip_address(ip.removeprefix("::ffff:")).is_loopback for ip in heard_at} == {True}
 
 
 def test_a_ray_that_was_too_slow_to_start_is_tried_once_more(init):
