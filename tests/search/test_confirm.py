@@ -116,7 +116,7 @@ def ground(searched, launch):
 
 def files_of(launch):
     folder = pathlib.Path(launch.storage, "tiny", "confirm")
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*-*")}
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("[!.]*-*")}
 
 
 def test_every_finalist_is_trained_on_every_fresh_seed(done, searched):

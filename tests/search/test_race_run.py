@@ -136,7 +136,7 @@ def test_resuming_a_finished_race_runs_nothing(done, launch):
     assert listener.records == []
 
 
-KILLED = [*TINY, "replicates=3", "racing=true", "training.epochs=150", "evaluations=10"]
+KILLED = [*TINY, "replicates=3", "racing=true", "training.epochs=300", "evaluations=10"]
 
 
 def test_after_kill_9_in_the_middle_of_a_race_nothing_that_had_ended_is_run_again(tmp_path, cache):

@@ -1,10 +1,9 @@
 """One real search on this machine, looked at from all sides."""
 
 import collections
+import contextlib
 import json
-import os
 import pathlib
-import signal
 
 import psutil
 import pytest
@@ -12,6 +11,7 @@ import torch
 
 from policies import LossBalancer, load_policy
 from policies.errors import KDPolicySearchError
+from search.raysession import room_for
 from search.store import SearchStore, searches_in
 from search.study import resume_search, run_search
 from search.trials import read_search
@@ -27,10 +27,24 @@ def left_behind(launch):
     return folder
 
 
+# All of them together take longer than the second worker may be late, each by itself is shorter than a worker's start.
+SHORT = "training.epochs=99"
+
+
+class Observer(QuietListener):
+    """Sees how many trials Ray has room for, too."""
+
+    room = 0
+
+    def begin(self, search, config):
+        super().begin(search, config)
+        self.room = room_for(config.resources)
+
+
 @pytest.fixture(scope="module")
 def done(launch, left_behind):
-    listener = QuietListener()
-    outcome = run_search(tiny_config(), launch, listener)
+    listener = Observer()
+    outcome = run_search(tiny_config(SHORT), launch, listener)
     return outcome, listener
 
 
@@ -41,7 +55,7 @@ def test_every_trial_finishes_with_a_score_and_a_history(done):
     for trial in search.trials:
         assert trial.status == "finished"
         assert 0.1 < trial.score <= 1.0
-        assert [e.epoch for e in trial.history.epochs] == [2, 4, 6]
+        assert [e.epoch for e in trial.history.epochs] == [33, 66, 99]
         assert len(trial.history.trace) == 5
         assert trial.ended > trial.started
 
@@ -50,11 +64,13 @@ def test_a_trial_from_before_the_first_snapshot_is_forgotten(done, left_behind):
     assert not left_behind.exists()
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two CPUs")
 def test_short_trials_run_side_by_side(done):
-    trials = done[0].search.trials
+    outcome, listener = done
+    if listener.room < 2:
+        pytest.skip("Ray found one CPU")
+    trials = outcome.search.trials
     beside = [a.number for a in trials for b in trials if a is not b and a.started < b.ended and b.started < a.ended]
-    assert len(set(beside)) >= 5  # with one worker at a time it is 2 at most, while the first one's successor starts
+    assert len(set(beside)) >= 3  # with one worker at a time it is 2 at most, while the first one's successor starts
 
 
 def test_families_share_the_trials_alike_and_the_baselines_are_there(done):
@@ -145,11 +161,12 @@ def test_a_failing_trial_fails_alone(launch):
             last = self.records[-1] if self.records else None
             if self.victim is None and last and (last.number, last.status) == (3, "running"):
                 # Ray names a process after what it is doing.
-                family = psutil.Process().children(recursive=True)
-                training = [p.pid for p in family if p.cmdline() and ".train" in p.cmdline()[0]]
-                if training:
-                    self.victim = training[0]
-                    os.kill(self.victim, signal.SIGKILL)
+                for process in psutil.Process().children(recursive=True):
+                    with contextlib.suppress(psutil.Error):  # those that end meanwhile
+                        if ".train" in "".join(process.cmdline()[:1]):
+                            process.kill()
+                            self.victim = process.pid
+                            return
 
     listener = Killer()
     config = tiny_config("name=wounded", "training.epochs=800", "resources.max_concurrent=1", "replicates=1")

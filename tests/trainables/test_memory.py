@@ -34,7 +34,8 @@ def page_faults(kind: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not GNU's")
 def test_memory_that_is_freed_is_used_again():
     """Two processes import torch, seconds each on a busy machine."""
-    assert page_faults("kept") < 1000 < page_faults("as it is")
+    # As a ratio, since a machine with transparent huge pages has far fewer of either.
+    assert 10 * page_faults("kept") < page_faults("as it is")
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
