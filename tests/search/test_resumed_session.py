@@ -1,17 +1,20 @@
 """A search that is stopped and goes on with what a snapshot at a bad moment, and a kill, would have left."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import signal
 
+import psutil
 import pytest
 
+from search import tuning
 from search.snapshots import latest_state
 from search.store import SearchStore
 from search.study import resume_search, run_search
-from search.trial_files import snapshot_states
+from search.trial_files import snapshot_states, trial_states
 from search.watch import Watch
 from tests.search.tiny import QuietListener, tiny_config
 
@@ -28,6 +31,21 @@ class Stopper(QuietListener):
         if not self.stopped and any(record.status == "finished" for record in self.records):
             self.stopped = True
             os.kill(os.getpid(), signal.SIGINT)
+
+
+class Killer(QuietListener):
+    """Kills the process of a trial in the middle, as a machine that is lost does."""
+
+    killed = None
+
+    def tick(self):
+        if self.killed is None and any(record.status == "running" for record in self.records):
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):  # those that end meanwhile
+                    if ".train" in "".join(process.cmdline()[:1]):  # Ray names a process after what it is doing
+                        process.kill()
+                        self.killed = process.pid
+                        return
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +65,13 @@ def gone_on(launch):
     kept.write_text(json.dumps(snapshot))
     # … and killed in the middle of the next session's first.
     (store.local_folder / TORN).write_text("")
-    return resume_search("torn", launch, QuietListener()).search, store, unfinished
+    # And it goes on where trials may fail more often than where it was begun.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tuning, "most_failures", lambda _: 2)
+        killer = Killer()
+        search = resume_search("torn", launch, killer).search
+    assert killer.killed is not None
+    return search, store, unfinished
 
 
 def test_every_trial_comes_to_its_end(gone_on):
@@ -57,6 +81,11 @@ def test_every_trial_comes_to_its_end(gone_on):
     assert [(trial.number, trial.status) for trial in search.trials] == [(n, "finished") for n in range(1, 5)]
     assert {trial.history.epochs[-1].epoch for trial in search.trials} == {EPOCHS}
     assert set(unfinished) <= {trial.trial_id for trial in search.trials}
+
+
+def test_a_trial_that_failed_once_was_tried_again(gone_on):
+    failures = [state.trial().run_metadata.num_failures for state in trial_states(gone_on[1])]
+    assert sorted(failures) == [0, 0, 0, 1]
 
 
 def test_nothing_is_left_of_half_a_snapshot(gone_on):
