@@ -15,7 +15,7 @@ from policies.errors import nearest
 from policies.extensions import told
 from policies.own_file import line_in, load_module
 from trainables.errors import ConfigError
-from trainables.figures import SetScore
+from trainables.figures import ModelFigures, SetScore
 from trainables.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from trainables.evaluation import KPIData
 
-_TAKEN = (*SetScore.model_fields, "score")
+_TAKEN = (*SetScore.model_fields, *ModelFigures.model_fields, "score")
 
 
 class OwnKPI(Settings):

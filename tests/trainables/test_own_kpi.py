@@ -26,6 +26,7 @@ def test_a_kpi_is_named_like_its_function_and_travels_as_text():
         ("def mine(model):\n    return 1", "mine", r"must take two arguments, \(model, data\), but is mine\(model\)"),
         ("def mine(model, data, third):\n    return 1", "mine", r"must take two arguments.*third"),
         ("def accuracy(model, data):\n    return 1", "accuracy", r"name of its own, but 'accuracy' is one of accuracy"),
+        ("def latency(model, data):\n    return 1", "latency", r"name of its own, but 'latency' is one of .*latency"),
         ("def mine(model, data)\n    return 1", "mine", r"own\.py, line 1, is no Python"),
         ("import nowhere_to_be_found", "mine", r"own\.py, line 1 .*nowhere_to_be_found.*installed packages only"),
     ],
