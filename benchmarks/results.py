@@ -9,10 +9,12 @@ import re
 import time
 
 RESULTS = pathlib.Path(__file__).parent / "RESULTS.md"
-_HEAD = (
-    "# Results\n\nWritten by `make bench`, a section by each program. Ratios are of two things timed in turn; medians,"
-    " with the middle half in brackets.\n"
-)
+_HEAD = """# Results
+
+A section by each program. `make bench` writes them anew, but for those of `precision.py --seeds 4 --write`, `nodes.py --write`,
+`trial.py --rounds 1 --write` and `trial.py --augmented --epochs 5 --rounds 5 --write`, which are run by themselves. Ratios are
+of two things timed in turn; medians, with the middle half in brackets.
+"""
 
 
 def conditions() -> str:
@@ -36,11 +38,11 @@ def write_section(title: str, text: str, path: pathlib.Path = RESULTS) -> None:
         path: the results.
     """
     section = f"## {title}\n\n{text.strip()}\n"
-    old = path.read_text(encoding="utf-8") if path.exists() else _HEAD
-    head, *sections = re.split(r"^(?=## )", old, flags=re.MULTILINE)
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    _, *sections = re.split(r"^(?=## )", old, flags=re.MULTILINE)
     named = {part.split("\n", 1)[0].removeprefix("## "): part.strip() + "\n" for part in sections}
     named[title] = section
-    path.write_text("\n".join([head.strip() + "\n", *named.values()]), encoding="utf-8")
+    path.write_text("\n".join([_HEAD, *named.values()]), encoding="utf-8")
 
 
 def _processor() -> str:
