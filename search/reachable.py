@@ -11,7 +11,7 @@ import sys
 from search.errors import ClusterError
 
 _SECONDS_TO_CONNECT = 3.0
-_SECONDS_TO_JOIN = 15.0
+_SECONDS_TO_JOIN = 60.0  # of importing Ray, above all, which takes long where all cores are busy
 _JOIN = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False)"
 # Ray's own patience is a minute for each of several steps; these are what it reads for two of them.
 _HASTE = {"RAY_NUM_REDIS_GET_RETRIES": "2", "RAY_gcs_server_request_timeout_seconds": "6"}
