@@ -12,8 +12,7 @@ RESULTS = pathlib.Path(__file__).parent / "RESULTS.md"
 _HEAD = """# Results
 
 A section by each program. `make bench` writes them anew, but for those of `precision.py --seeds 4 --write`,
-`nodes.py --write`, `trial.py --rounds 1 --write` and `trial.py --augmented --epochs 5 --rounds 5 --write`, which run
-by themselves. Ratios are of two things timed in turn; medians, with the middle half in brackets.
+`trial.py --rounds 1 --write` and `trial.py --augmented --epochs 5 --rounds 5 --write`, which run by themselves. Ratios are of two things timed in turn; medians, with the middle half in brackets.
 """
 
 
