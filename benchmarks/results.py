@@ -12,7 +12,8 @@ RESULTS = pathlib.Path(__file__).parent / "RESULTS.md"
 _HEAD = """# Results
 
 A section by each program. `make bench` writes them anew, but for those of `precision.py --seeds 4 --write`,
-`trial.py --rounds 1 --write` and `trial.py --augmented --epochs 5 --rounds 5 --write`, which run by themselves. Ratios are of two things timed in turn; medians, with the middle half in brackets.
+`trial.py --rounds 1 --write` and `trial.py --augmented --epochs 5 --rounds 5 --write`, each a command of its own.
+Ratios are of two things timed in turn; medians, with the middle half in brackets.
 """
 
 
