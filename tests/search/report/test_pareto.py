@@ -202,8 +202,8 @@ def test_the_terminal_shows_the_students(trial, make_search):
         console.print(part)
     rows = [" ".join(line.split()) for line in console.file.getvalue().splitlines()[3:]]
     assert rows == [
-        "base 24,000 48,000 71.00 % 71.00 % −1.00 ± 0.00",
-        "wide 90,000 9,000 86.00 % 81.00 % +5.00 ± 0.00",
+        "base 24,000 48,000 71.00 % 71.00 % −1.00 ± 0.01",
+        "wide 90,000 9,000 86.00 % 81.00 % +5.00 ± 0.01",
     ]
 
 
