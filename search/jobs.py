@@ -24,7 +24,8 @@ STORAGE = "kd.storage"
 """The key of a job's metadata that says where its search is kept."""
 _NAME = "kd.search"
 _ACTIVE = ("PENDING", "RUNNING")
-_GRACE_SECONDS = 120
+_GRACE_SECONDS = 240
+"""Two minutes of them are MLflow's, at most, and come last."""
 _SECONDS_TO_ANSWER = 10.0
 _SECONDS_TO_AGENT = 20.0  # a head's agent, which starts the jobs, comes up some seconds after its dashboard
 _ERROR = "error: "

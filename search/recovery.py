@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pathlib
 import zipfile
 from collections.abc import Iterable
 
@@ -12,7 +14,7 @@ from ray.tune.experiment import Trial
 from search.config import SearchConfig
 from search.errors import SearchError
 from search.searcher import METRIC, FairSearch
-from search.snapshots import SnapshotKeeper, begin_to_put_aside, put_back, puts_aside
+from search.snapshots import SnapshotKeeper, begin_to_put_aside, forget_earlier_sessions, put_back, puts_aside
 from search.store import SearchStore
 from search.trial_files import CHECKPOINT, TrialState, has_ended, trial_states
 from trainables.trial import STATE_FILE
@@ -48,6 +50,22 @@ def recover(store: SearchStore, config: SearchConfig) -> None:
     # The searcher first: one that knows of trials that Tune has not heard of is put right by the next try.
     store.replace(searcher_path, searcher.dump())
     store.replace(snapshot_path, json.dumps(snapshot).encode())
+
+
+def cleared_staging(store: SearchStore) -> pathlib.Path | None:
+    """The folder to which Tune will bring what it restores from; None if there is no trial. Ray must be up.
+
+    On a cluster, whose Ray outlives a driver, it may hold files of a driver that was killed, newer than the search's
+    own, and Tune would take these. They are deleted.
+    """
+    states = trial_states(store)
+    if not states:
+        return None
+    storage = copy.copy(states[0].trial().storage)
+    storage.experiment_dir_name = store.name  # a search may have been moved
+    staging = pathlib.Path(storage.experiment_driver_staging_path)
+    forget_earlier_sessions(staging)
+    return staging
 
 
 def begin_anew(store: SearchStore) -> None:

@@ -10,6 +10,7 @@ Only for storage on a file system; object stores replace whole objects anyway.
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shutil
@@ -31,8 +32,14 @@ class SnapshotKeeper:
         self._folder = folder / _FOLDER
         self._kept: tuple[str, int] | None = None
 
-    def keep(self, staging: pathlib.Path) -> None:
-        """Put the snapshot in the staging folder aside, if it has changed since the last call."""
+    def keep(self, staging: pathlib.Path, *, last: bool = False) -> None:
+        """Put the snapshot in the staging folder aside, if it has changed since the last call.
+
+        Args:
+            staging: Tune's.
+            last: the loop has ended. Then Tune only logs what kept it from writing, a full disk say, and may have left
+                half a file, which is passed over.
+        """
         state = max(staging.glob(_STATE), default=None)
         if state is None:
             return
@@ -45,13 +52,21 @@ class SnapshotKeeper:
         for pattern in _PATTERNS:
             if (newest := max(staging.glob(pattern), default=None)) is not None:
                 shutil.copyfile(newest, target / newest.name)
+        if last:
+            try:
+                json.loads((target / state.name).read_text(encoding="utf-8"))
+            except ValueError:
+                shutil.rmtree(target)
+                return
         link = self._folder / f".{_LATEST}"
         link.unlink(missing_ok=True)
         link.symlink_to(target.name)
         latest = self._folder / _LATEST
+        followed = self._folder / f"{_LATEST}.followed"
         if latest.is_dir() and not latest.is_symlink():  # in a copy in which links were followed
-            shutil.rmtree(latest)
+            os.replace(latest, followed)
         os.replace(link, latest)
+        shutil.rmtree(followed, ignore_errors=True)
         self._kept = stamp
         for number in sorted(self._numbers())[:-2]:  # somebody may be reading the last before the newest
             shutil.rmtree(self._folder / str(number), ignore_errors=True)

@@ -125,7 +125,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
                     most_failures(launch),
                 )
                 run_trials(config, launch, store, prepared.assets, watch)
-                watch.keep_snapshot()  # Tune's last one comes after the last step
+                watch.keep_snapshot(last=True)  # Tune's last one comes after the last step
             finally:
                 listener.end()
             search = read_search(store)

@@ -15,7 +15,7 @@ from ray import tune
 from search.config import SearchConfig
 from search.launch import Launch
 from search.raysession import room_for
-from search.recovery import begin_anew, recover
+from search.recovery import begin_anew, cleared_staging, recover
 from search.scheduler import PatientScheduler
 from search.searcher import METRIC, FairSearch
 from search.store import SearchStore
@@ -49,6 +49,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
     )
     if store.has_snapshot():
         recover(store, config)
+        watch.restores_in(cleared_staging(store))
         tuner = tune.Tuner.restore(store.uri, trainable=trainable, resume_unfinished=True)
     else:
         begin_anew(store)
@@ -70,6 +71,8 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
                 verbose=0,
                 # With one to keep, every checkpoint would bring a snapshot of the whole search.
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=True),
+                # For those that fail in the very step that made them; of all others the watch says so.
+                failure_config=tune.FailureConfig(max_failures=most_failures(launch)),
             ),
         )
     with uncounted_callbacks(), _workers_at_once(room_for(config.resources)):

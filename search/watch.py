@@ -66,29 +66,32 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self._told: dict[str, TrialStatus] = {trial.trial_id: trial.status for trial in earlier}
         self._goes_on = bool(self._told)
         self._most_failures = most_failures
-        self._greeted: int | None = None
-        """How many of Tune's trials know how often they may fail; None before Tune's first step."""
+        self._restored_in: pathlib.Path | None = None
+        self._began = False
         Watch._current = self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _current_watch, ()
 
-    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
-        if self._greeted is None:
-            self._begin(trials)
-        for trial in trials[self._greeted :]:
-            trial.max_failures = self._most_failures
-        self._greeted = len(trials)
+    def restores_in(self, staging: pathlib.Path | None) -> None:
+        """Tune is going to bring what it restores from to this folder."""
+        self._restored_in = staging
 
-    def _begin(self, trials: list[Any]) -> None:
-        """Before the first step, at which Tune has restored what it can and not saved anything."""
-        if trials:
-            forget_earlier_sessions(pathlib.Path(trials[0].storage.experiment_driver_staging_path))
-        elif self._goes_on:
+    def setup(self, **info: Any) -> None:  # noqa: ARG002
+        # Tune has restored what it can, and not saved anything yet. Its loop comes after this, and may have no step: in
+        # a search that is finished, or has been interrupted by now.
+        if self._restored_in is not None:
+            forget_earlier_sessions(self._restored_in)
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
+        if self._goes_on and not self._began and not trials:
             raise SearchError(
                 f"Tune could not restore the search {self._config.name!r} (its error is told above) and would have"
                 " begun anew. Nothing was run or changed. Go on with the release of Ray that it was begun with."
             )
+        self._began = True
+        for trial in trials:  # all of them: Tune's list changes its order where a trial is tried again
+            trial.max_failures = self._most_failures
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         self._tell(trials, trial, "running")
@@ -117,10 +120,10 @@ class Watch(tune.Callback):  # type: ignore[misc]
             self._last_tick = now
             self._tick()
 
-    def keep_snapshot(self) -> None:
-        """Put Tune's newest snapshot aside."""
+    def keep_snapshot(self, *, last: bool = False) -> None:
+        """Put Tune's newest snapshot aside; the `last` comes after Tune's loop."""
         if self._keeper is not None and self._staging is not None:
-            self._keeper.keep(self._staging)
+            self._keeper.keep(self._staging, last=last)
 
     def _note(self, trials: list[Any]) -> None:
         """Let the new trials and those that ended say so in their folders: Tune's last snapshot may be seconds old."""

@@ -84,7 +84,9 @@ def _create_tables(path: pathlib.Path) -> None:
             _initialize_tables(
                 sqlalchemy.create_engine("sqlite://", creator=lambda: memory, poolclass=sqlalchemy.StaticPool)
             )
-            memory.backup(file)
+            # Ours wait for the lock, but somebody else's server may have made the tables by now.
+            if file.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
+                memory.backup(file)
 
 
 def open_experiment(client: Any, uri: str, name: str, tags: dict[str, str]) -> str:

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import pathlib
 import signal
 
 import psutil
@@ -65,6 +64,8 @@ def gone_on(launch):
     kept.write_text(json.dumps(snapshot))
     # … and killed in the middle of the next session's first.
     (store.local_folder / TORN).write_text("")
+    # On a cluster, whose Ray goes on, a driver that was killed may leave a searcher that knows of trials nobody has.
+    (Watch._current._staging / "searcher-state-2999-01-01_00-00-00.pkl").write_bytes(b"")
     # And it goes on where trials may fail more often than where it was begun.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tuning, "most_failures", lambda _: 2)
@@ -92,8 +93,17 @@ def test_nothing_is_left_of_half_a_snapshot(gone_on):
     assert not (gone_on[1].local_folder / TORN).exists()
 
 
+def written_back(watch: Watch) -> list[str]:
+    return sorted(path.name.partition("-")[0] for path in watch._restored_in.iterdir() if path.is_file())
+
+
 def test_tune_writes_its_own_snapshots_only(gone_on):
     """What it brought down to restore from, search.json and tuner.pkl too, is not among what it writes back."""
-    staging: pathlib.Path = Watch._current._staging
-    names = [path.name for path in staging.iterdir() if path.is_file()]
-    assert sorted(name.partition("-")[0] for name in names) == ["experiment_state", "search_gen_state", "searcher"]
+    assert Watch._current._restored_in == Watch._current._staging
+    assert written_back(Watch._current) == ["experiment_state", "search_gen_state", "searcher"]
+
+
+def test_nor_more_where_nothing_is_left_to_run(gone_on, launch):
+    search = gone_on[0]
+    assert resume_search("torn", launch, QuietListener()).search == search
+    assert written_back(Watch._current) == ["experiment_state", "search_gen_state", "searcher"]

@@ -47,6 +47,21 @@ def test_a_reader_of_the_last_snapshot_is_not_disturbed_by_the_next(tmp_path):
     assert read(held) == 1
 
 
+def test_half_a_snapshot_after_the_last_step_is_passed_over(tmp_path):
+    search, staging = tmp_path / "search", tmp_path / "staging"
+    keeper = SnapshotKeeper(search)
+    write_staging(staging, 1, stamp=1)
+    keeper.keep(staging)
+    (state,) = staging.glob("experiment_state-*.json")
+    whole = state.read_text()
+    state.write_text(whole[:-5])
+    keeper.keep(staging, last=True)
+    assert read(latest_state(search)) == 1
+    state.write_text(whole.replace("1,", "2,", 1))
+    keeper.keep(staging, last=True)
+    assert read(latest_state(search)) == 2
+
+
 def test_old_snapshots_are_deleted(tmp_path):
     search, staging = tmp_path / "search", tmp_path / "staging"
     keeper = SnapshotKeeper(search)

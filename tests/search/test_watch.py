@@ -32,24 +32,24 @@ def watch(*earlier):
 
 
 def test_trials_may_fail_as_often_as_holds_here(new_trial):
-    trials, watcher = [new_trial(), new_trial()], watch()
-    watcher.on_step_begin(0, trials)
-    trials.append(new_trial())
-    watcher.on_step_begin(1, trials)
-    assert [trial.max_failures for trial in trials] == [2, 2, 2]
-
-
-def test_what_tune_brought_down_is_forgotten_before_the_first_step_only(new_trial, staging):
-    trials, watcher = [new_trial()], watch()
-    watcher.on_step_begin(0, trials)
-    assert not list(staging.iterdir())
-    (staging / "experiment_state-2026-01-01_00-00-00.json").write_text("{}")
-    watcher.on_step_begin(1, trials)
-    assert list(staging.iterdir())
-
-
-def test_a_search_that_begins_has_no_trials_before_its_first_step(new_trial, staging):
+    first, second, third = (new_trial() for _ in range(3))
     watcher = watch()
+    watcher.on_step_begin(0, [first, second])
+    # As Tune's list is after a step in which the first failed, to be tried again, and the third came.
+    watcher.on_step_begin(1, [second, third, first])
+    assert [trial.max_failures for trial in (first, second, third)] == [2, 2, 2]
+
+
+def test_what_tune_brought_down_is_forgotten_before_its_loop(staging):
+    watcher = watch()
+    watcher.restores_in(staging)
+    watcher.setup()
+    assert not list(staging.iterdir())
+
+
+def test_a_search_that_begins_has_brought_nothing_down_and_no_trials_before_its_first_step(new_trial, staging):
+    watcher = watch()
+    watcher.setup()
     watcher.on_step_begin(0, [])
     watcher.on_step_begin(1, [new_trial()])
     assert list(staging.iterdir())

@@ -75,14 +75,15 @@ class TestTraining:
         assert not teacher.module.training
         assert not any(p.requires_grad for p in teacher.module.parameters())
 
-    @pytest.mark.parametrize(("batch_size", "expected"), [(64, 1), (256, 3)])
-    def test_small_batches_get_one_thread(
-        self, digits: Dataset, tmp_path: Path, batch_size: int, expected: int
+    @pytest.mark.parametrize(("widths", "expected"), [((32, 64), 1), ((64, 128), 3)])
+    def test_where_a_batch_is_little_work_one_thread_does_it(
+        self, digits: Dataset, tmp_path: Path, widths: tuple[int, int], expected: int
     ) -> None:
         usual, used = torch.get_num_threads(), []
         torch.set_num_threads(3)
         try:
-            chosen = settings(training={"epochs": 1, "batch_size": batch_size})
+            model = {"name": "cnn", "options": {"widths": widths}}
+            chosen = settings(model=model, training={"epochs": 1, "batch_size": 64})
             prepare(chosen, digits, tmp_path, lambda _: used.append(torch.get_num_threads()))
             assert set(used) == {expected}
             assert torch.get_num_threads() == 3
