@@ -247,8 +247,8 @@ class LossBalancer:
         Args:
             student_logits: [N, C], with their graph.
             teacher_logits: [N, C].
-            labels: [N] whole numbers in [0, C), or [N, C] probabilities. Samples without a label (PyTorch's -100) have
-                to be left out.
+            labels: [N] whole numbers in [0, C), or [N, C] probabilities, times a weight of the sample if one likes.
+                Samples without a label (PyTorch's -100) have to be left out.
             label_smoothing: share of the label's mass that is spread over all classes.
             share: this micro-batch's samples as a share of its update's: 1/k for k of equal size.
             update: as for `backward`.

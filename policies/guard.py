@@ -90,6 +90,10 @@ class Guard:
         """Of all kinds."""
         return sum(self.counts.values())
 
+    def within(self, weight: float) -> float:
+        """λ, or the bound that it lies beyond; NaN stays."""
+        return min(max(weight, self.lowest), self.highest)
+
     def checks_at(self, step: int) -> bool:
         """Whether the losses are wanted on the host at this step."""
         return step % self.check_every == 0
@@ -191,12 +195,11 @@ class Guard:
             return _replaced(decision, 0.0, Intervention.DISTILL_LOSS, "λ = 0")
         weight, scale = decision.weight, decision.scale
         if not math.isfinite(weight) or not 0.0 < scale < math.inf:
-            kept = min(max(0.5 if self._weight is None else self._weight, self.lowest), self.highest)
+            kept = self.within(0.5 if self._weight is None else self._weight)
             deed = f"λ = {weight}, s = {scale} became λ = {kept:.4g}, s = 1"
             return _replaced(decision._replace(scale=1.0), kept, Intervention.INVALID, deed)
         verdict = Verdict(decision)
-        if not self.lowest <= weight <= self.highest:
-            bounded = min(max(weight, self.lowest), self.highest)
+        if (bounded := self.within(weight)) != weight:
             deed = f"{weight:.4g} became {bounded:.4g}, the bounds being {self.lowest:g} and {self.highest:g}"
             verdict = _replaced(decision, bounded, Intervention.BOUNDS, deed)
         if self._learning_rate is not None:
@@ -205,10 +208,10 @@ class Guard:
         return verdict
 
     def _limited(self, observation: Observation, verdict: Verdict) -> Verdict:
-        if observation.geometry is not None:
-            self._geometry = observation.geometry
-        if observation.task_loss is not None and observation.distill_loss is not None:
-            self._loss_gap = observation.distill_loss - observation.task_loss
+        geometry, task, distill = observation.geometry, observation.task_loss, observation.distill_loss
+        if geometry is not None and geometry.finite and task is not None and distill is not None:
+            # Both of one measurement: only then are the losses those of all micro-batches of an update.
+            self._geometry, self._loss_gap = geometry, distill - task
         decision, current = verdict.decision, self._weight
         if current is None or self._geometry is None or self._loss_gap is None:
             return verdict

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from policies.errors import PolicyError
-from policies.losses import finite_log_softmax, log_softmax
+from policies.losses import log_softmax, softened
 from policies.sample import SampleObservation
 
 Gradients: TypeAlias = tuple[Tensor | None, ...]
@@ -123,13 +123,13 @@ class LogitPair(Objective):
             raise PolicyError(f"`label_smoothing` must be a share in [0, 1], but got {label_smoothing!r}.")
         self._logits = student_logits
         self._student = _wide(student_logits.detach())
-        self._teacher = _wide(teacher_logits.detach())
+        self._teacher = _wide(teacher_logits.detach()).to(self._student.dtype)
         self._labels = labels.to(self._student.dtype) if labels.ndim == 2 else labels.long()
         self._temperature = temperature
         self._smoothing = label_smoothing
         self._log_student = log_softmax(self._student)
-        self._log_student_soft = finite_log_softmax(self._student / temperature)
-        self._log_teacher_soft = finite_log_softmax(self._teacher / temperature)
+        self._log_student_soft = softened(self._student, temperature)
+        self._log_teacher_soft = softened(self._teacher, temperature)
         self._teacher_soft = self._log_teacher_soft.exp()
         self.task_loss = self.task_losses.mean()
         self.distill_loss = self.distill_losses.mean()
@@ -137,10 +137,7 @@ class LogitPair(Objective):
     @functools.cached_property
     def task_losses(self) -> Tensor:
         """[N], in nats."""
-        if self._labels.ndim == 1:
-            losses = nn.functional.nll_loss(self._log_student, self._labels, reduction="none")
-        else:
-            losses = self._at_labels(self._log_student).neg_()
+        losses = self._at_labels(self._log_student).neg_()
         if self._smoothing == 0.0:
             return losses
         return torch.lerp(losses, self._log_student.mean(1).neg(), self._smoothing)
@@ -149,13 +146,15 @@ class LogitPair(Objective):
     def distill_losses(self) -> Tensor:
         """[N], in nats."""
         surprise = self._teacher_soft * (self._log_teacher_soft - self._log_student_soft)
-        return surprise.sum(1).mul_(self._temperature**2)
+        return surprise.sum(1).mul_(self._temperature**2).to(self._student.dtype)
 
     @functools.cached_property
     def task_gradients(self) -> Tensor:
         """[N, C]: of each sample's task loss in its logits."""
         gradients = self._log_student.exp()
         if self._labels.ndim == 2:
+            # Rows need not add up to 1: a sample may have a weight, or no label at all.
+            gradients.mul_(torch.lerp(self._labels.sum(1, keepdim=True), gradients.new_ones(()), self._smoothing))
             gradients.sub_(self._labels, alpha=1.0 - self._smoothing)
         else:
             gradients.scatter_(1, self._labels[:, None], self._smoothing - 1.0, reduce="add")
@@ -164,7 +163,8 @@ class LogitPair(Objective):
     @functools.cached_property
     def distill_gradients(self) -> Tensor:
         """[N, C]: of each sample's distillation loss in its logits."""
-        return self._log_student_soft.exp().sub_(self._teacher_soft).mul_(self._temperature)
+        difference = self._log_student_soft.exp().sub_(self._teacher_soft)
+        return difference.mul_(self._temperature).to(self._student.dtype)
 
     def gradients(
         self, parameters: Sequence[Tensor], *, factor: Factor = 1.0, retain: bool = False

@@ -37,8 +37,8 @@ class SampleUpdate(Update):
         assert isinstance(objective, LogitPair)  # the balancer has refused the other
         weights = self._weights(objective)
         self._given.append(weights)
-        mean = share * weights.mean()
-        self._mean = mean if self._mean is None else self._mean + mean
+        part = share * weights.mean()
+        self._mean = part if self._mean is None else self._mean + part
         more: dict[str, Tensor] = {}
         if self.plan.probe:
             pair = self._take_pair(objective, factor=share * factor, retain=True, last=last)
@@ -51,13 +51,17 @@ class SampleUpdate(Update):
                 losses = objective.task_losses, objective.distill_losses
                 more["mixed_loss"] = torch.lerp(*losses, weights.to(losses[0].dtype)).mean()
             known = self._observe(self._readings, weight=self._mean / self._share, **more)
-            decision = Decision(known["weight"], reason=f"mean over {sum(map(len, self._given))} samples")
+            # The bounds are met by every λ_n, but rounding may carry their mean beyond.
+            mean = known["weight"] if self._guard is None else self._guard.within(known["weight"])
+            decision = Decision(mean, reason=f"mean over {sum(map(len, self._given))} samples")
             if self.verdict is None:
                 self.verdict = self._review(decision, known.get("mixed_loss"))
             elif not self.verdict.replaced:
                 self.verdict = self.verdict._replace(decision=decision)
         if last:
             self.weights = torch.cat(self._given)
+            if self.verdict.replaced:
+                self.weights = torch.full_like(self.weights, self.verdict.decision.weight)
         if self.verdict.skip:
             return
         if self.verdict.replaced:

@@ -119,7 +119,7 @@ class StackedBalancer:
                     choice.geometry,
                     task_losses[member],
                     distill_losses[member],
-                    None if weights is None else weights[member],
+                    None if weights is None else _carried_out(weights[member], choice.verdict),
                     interventions[member],
                 )
             )
@@ -195,7 +195,9 @@ class StackedBalancer:
         known = _on_host(found)
         choices = []
         for member, (plan, guard) in enumerate(zip(plans, guards, strict=True)):
-            decision = Decision(known["weight"][member], reason=f"mean over {pair.batch} samples")
+            # The bounds are met by every λ_n, but rounding may carry their mean beyond.
+            mean = known["weight"][member] if guard is None else guard.within(known["weight"][member])
+            decision = Decision(mean, reason=f"mean over {pair.batch} samples")
             losses = (known["task_loss"][member], known["distill_loss"][member]) if plan.checked else (None, None)
             observation = Observation(plan.step, plan.progress, None, *losses)
             verdict = Verdict(decision)
@@ -225,6 +227,11 @@ class StackedBalancer:
             return []
         finite = gradient.isfinite().all(1).tolist()
         return [member for member in looking if not finite[member]]
+
+
+def _carried_out(weights: Tensor, verdict: Verdict) -> Tensor:
+    """λ of every sample, [B], as it was trained."""
+    return torch.full_like(weights, verdict.decision.weight) if verdict.replaced else weights
 
 
 def _on_host(found: dict[str, Tensor]) -> dict[str, list[Any]]:

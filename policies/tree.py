@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from policies.geometric import LocatedPolicy
+from policies.measuring import MeasuringPolicy
 from policies.policy import Decision, Measurement, Need, Observation
 from policies.smoothing import RunningMean
 from policies.tree_nodes import Split, Visit, Voice, route, splits, trimmed
@@ -91,6 +92,11 @@ class Tree(TreeRule, LocatedPolicy):
 
     def rule(self) -> str:
         return f"{self._sentence()} ({self._measuring_in_words()})." if self._measured else f"{self._sentence()}."
+
+    def _measuring_in_words(self) -> str:
+        if "geometry" in self.needs:
+            return super()._measuring_in_words()
+        return MeasuringPolicy._measuring_in_words(self)  # where gradients would be measured, and on what, is idle
 
     @property
     def complexity(self) -> int:

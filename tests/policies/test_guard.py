@@ -140,6 +140,49 @@ def test_the_limit_goes_on_between_measurements_by_the_last_one():
     assert 0.1 < weights[0] < weights[4] < weights[-1] == 0.9
 
 
+def test_a_measurement_that_is_not_finite_does_not_lift_the_limit():
+    guard, unbroken = Guard(learning_rate=0.1), Guard(learning_rate=0.1)
+    for one in (guard, unbroken):
+        one.review(observed(geometry=EARLY), Decision(0.1))
+    broken = guard.review(observed(1, geometry=Geometry(math.inf, math.nan, 0.0)), Decision(0.9))
+    assert broken == unbroken.review(observed(1), Decision(0.9))
+    assert 0.1 < broken.decision.weight < 0.9
+    assert all(value is None or math.isfinite(value) for value in guard.state_dict().values())
+
+
+def test_the_limit_takes_the_losses_of_its_measurement():
+    """Between them, of an update of several micro-batches, the guard sees the first one's share of the losses."""
+    guard, unshared = Guard(learning_rate=0.1), Guard(learning_rate=0.1)
+    for one in (guard, unshared):
+        one.review(observed(geometry=EARLY), Decision(0.1))
+    shared = guard.review(observed(1, 0.25, 0.5), Decision(0.9))
+    assert shared.decision == unshared.review(observed(1), Decision(0.9)).decision
+
+
+def test_a_mean_that_rounding_carries_beyond_a_bound_is_no_intervention():
+    """0.8 is above itself in float32; and if the first micro-batch were replaced, so would be those after it."""
+    torch.manual_seed(0)
+    model, guard = torch.nn.Linear(4, 3), Guard(highest=0.8)
+    rule = create_policy("sample_norm_ratio_threshold", {"below": 0.9, "above": 0.0, "threshold": 2.0})
+    balancer = LossBalancer(rule, model, guard=guard)
+    x, labels = torch.randn(4, 4), torch.tensor([0, 1, 2, 0])
+    teacher = model(x).detach() + 0.01  # the student's own belief, so that it pulls less than the label
+    teacher[3] = torch.tensor([-30.0, 30.0, 0.0])
+    balancer.backward_on_logits(model(x[:2]), teacher[:2], labels[:2], share=0.5, update=False)
+    step = balancer.backward_on_logits(model(x[2:]), teacher[2:], labels[2:], share=0.5)
+    assert step.weights.tolist() == pytest.approx([0.8, 0.8, 0.8, 0.0])
+    assert guard.interventions == 0
+
+
+def test_a_step_tells_the_weights_that_were_carried_out():
+    model = torch.nn.Linear(4, 3)
+    balancer = LossBalancer(create_policy("sample_norm_balance"), model)
+    logits = model(torch.randn(2, 4))
+    step = balancer.backward_on_logits(logits, torch.full((2, 3), math.nan), torch.tensor([0, 1]))
+    assert step.decision.weight == 0.0
+    assert step.weights.tolist() == [0.0, 0.0]
+
+
 def test_the_learning_rate_may_be_asked_for_at_each_step():
     optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.1)
     number, function, object_ = (Guard(learning_rate=rate) for rate in (0.1, lambda: 0.1, optimizer))

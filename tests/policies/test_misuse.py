@@ -28,6 +28,7 @@ from tests.policies.small_training import (
 )
 
 LOGGER = "policies.balancer"
+TEACHER_ALONE = ("fixed", {"weight": 1.0})
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_a_last_block_may_be_left_out_by_a_later_batch(batch):
     assert step.observation.geometry.task_sq == 0.0
 
 
-@pytest.mark.parametrize("rule", [FIXED, FULL, LAST_BLOCK, LOGIT, LOSSES, SAMPLES], ids=named)
+@pytest.mark.parametrize("rule", [FIXED, TEACHER_ALONE, FULL, LAST_BLOCK, LOGIT, LOSSES, SAMPLES], ids=named)
 @pytest.mark.parametrize("later", [False, True])
 @pytest.mark.parametrize(
     ("wrong", "told"), [(3, r"hold 3; the logits have 3 classes"), (-1, "hold -1"), (-100, "left")]

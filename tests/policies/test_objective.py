@@ -316,3 +316,48 @@ def test_scalar_losses_may_be_anything():
     objective.backward(0.25, 0.5, factor=2.0)
     for parameter, d, t in zip(parameters, distill, task, strict=True):
         torch.testing.assert_close(parameter.grad, 0.25 * d + (0.0 if t is None else 0.5 * t))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_rows_of_labels_need_not_add_up_to_one(smoothing):
+    """A row of zeros is a sample without a label, a multiple of a distribution one with a weight."""
+    logits, teacher = logits_and_teacher()
+    labels = soft() * torch.tensor([0.0, 0.5, 1.0, 2.0, 1.0, 0.0, 3.0]).double()[:, None]
+    expected = cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+    objective = pair(logits, teacher, labels, smoothing)
+    torch.testing.assert_close(objective.task_losses, expected.detach())
+    torch.testing.assert_close(objective.task_gradients, torch.autograd.grad(expected.sum(), logits)[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_the_teachers_precision_is_the_students(dtype):
+    logits, teacher = (t.detach().float() for t in logits_and_teacher())
+    objective = pair(logits.requires_grad_(), teacher.to(dtype), hard())
+    for found in (objective.task_losses, objective.distill_losses, objective.distill_gradients):
+        assert found.dtype == torch.float32
+    torch.testing.assert_close(
+        objective.distill_losses.double(), exact_distillation(logits, teacher).detach().double(), rtol=2e-3, atol=2e-3
+    )
+
+
+@pytest.mark.parametrize("temperature", [20.0, 100.0, 1000.0])
+def test_the_divergence_survives_a_high_temperature(temperature):
+    """It is T² times a sum of differences of nearly equal logarithms."""
+    logits = torch.randn(200, 10)
+    teacher = logits + 0.05 * torch.randn(200, 10)
+    objective = LogitPair(
+        logits.requires_grad_(),
+        teacher,
+        torch.zeros(200, dtype=torch.long),
+        temperature=temperature,
+        label_smoothing=0.0,
+    )
+    p = torch.softmax(teacher.double() / temperature, 1)
+    q = torch.softmax(logits.detach().double() / temperature, 1)
+    expected = temperature**2 * (p * (p / q).log()).sum(1)
+    assert (objective.distill_losses > -1e-4).all()
+    torch.testing.assert_close(objective.distill_losses.double(), expected, rtol=1e-5, atol=2e-4)
+    torch.testing.assert_close(
+        distillation_loss(logits, teacher, temperature).double(), expected.mean(), rtol=1e-2, atol=1e-6
+    )
+    assert objective.distill_gradients.dtype == distillation_loss(logits, teacher, temperature).dtype == torch.float32

@@ -94,6 +94,11 @@ def test_the_gradients_are_located_only_if_they_are_asked_about():
     assert tree(root="cosine", **where).measurement == Measurement("last_block", "halves")
     assert "in the last block, on two halves of the batch" in tree(root="cosine", **where).rule()
     assert tree(root="progress", **where).measurement == Measurement()
+    on_losses = tree(root="loss_ratio", **where)
+    assert on_losses.measurement == Measurement()
+    assert "measured every step" in on_losses.rule()
+    assert "last block" not in on_losses.rule()
+    assert "halves" not in on_losses.rule()
 
 
 def test_progress_is_heard_between_measurements():
