@@ -7,11 +7,11 @@ from torch import Tensor
 
 from policies.guard import Guard
 from policies.objective import Factor, LogitPair, Objective
-from policies.policy import Decision, Measurement
+from policies.policy import Measurement
 from policies.readings import Readings, Wanted
 from policies.sample import SamplePolicy, weigh
 from policies.student import Student
-from policies.update import Plan, Update, mixing_weights
+from policies.update import Plan, Update, carried_out, decision_of_mean, mixing_weights
 
 
 class SampleUpdate(Update):
@@ -51,17 +51,13 @@ class SampleUpdate(Update):
                 losses = objective.task_losses, objective.distill_losses
                 more["mixed_loss"] = torch.lerp(*losses, weights.to(losses[0].dtype)).mean()
             known = self._observe(self._readings, weight=self._mean / self._share, **more)
-            # The bounds are met by every λ_n, but rounding may carry their mean beyond.
-            mean = known["weight"] if self._guard is None else self._guard.within(known["weight"])
-            decision = Decision(mean, reason=f"mean over {sum(map(len, self._given))} samples")
+            decision = decision_of_mean(known["weight"], sum(map(len, self._given)), self._guard)
             if self.verdict is None:
                 self.verdict = self._review(decision, known.get("mixed_loss"))
             elif not self.verdict.replaced:
                 self.verdict = self.verdict._replace(decision=decision)
         if last:
-            self.weights = torch.cat(self._given)
-            if self.verdict.replaced:
-                self.weights = torch.full_like(self.weights, self.verdict.decision.weight)
+            self.weights = carried_out(torch.cat(self._given), self.verdict)
         if self.verdict.skip:
             return
         if self.verdict.replaced:

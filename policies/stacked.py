@@ -19,10 +19,10 @@ from policies.balancer import LossBalancer
 from policies.errors import PolicyError
 from policies.geometry import Geometry
 from policies.guard import Verdict
-from policies.policy import BatchPolicy, Decision, Observation
+from policies.policy import BatchPolicy, Observation
 from policies.sample import SamplePolicy, weigh
 from policies.stacked_pair import StackedPair, geometries, mix
-from policies.update import Plan, Step, mixing_weights
+from policies.update import Plan, Step, carried_out, decision_of_mean, mixing_weights
 
 
 class StackedStep(NamedTuple):
@@ -119,7 +119,7 @@ class StackedBalancer:
                     choice.geometry,
                     task_losses[member],
                     distill_losses[member],
-                    None if weights is None else _carried_out(weights[member], choice.verdict),
+                    None if weights is None else carried_out(weights[member], choice.verdict),
                     interventions[member],
                 )
             )
@@ -195,9 +195,7 @@ class StackedBalancer:
         known = _on_host(found)
         choices = []
         for member, (plan, guard) in enumerate(zip(plans, guards, strict=True)):
-            # The bounds are met by every λ_n, but rounding may carry their mean beyond.
-            mean = known["weight"][member] if guard is None else guard.within(known["weight"][member])
-            decision = Decision(mean, reason=f"mean over {pair.batch} samples")
+            decision = decision_of_mean(known["weight"][member], pair.batch, guard)
             losses = (known["task_loss"][member], known["distill_loss"][member]) if plan.checked else (None, None)
             observation = Observation(plan.step, plan.progress, None, *losses)
             verdict = Verdict(decision)
@@ -227,11 +225,6 @@ class StackedBalancer:
             return []
         finite = gradient.isfinite().all(1).tolist()
         return [member for member in looking if not finite[member]]
-
-
-def _carried_out(weights: Tensor, verdict: Verdict) -> Tensor:
-    """λ of every sample, [B], as it was trained."""
-    return torch.full_like(weights, verdict.decision.weight) if verdict.replaced else weights
 
 
 def _on_host(found: dict[str, Tensor]) -> dict[str, list[Any]]:

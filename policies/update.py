@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from policies.geometry import Geometry
@@ -160,6 +161,16 @@ class Update(abc.ABC):
             agreement=scalars.get("agreement"),
         )
         return scalars
+
+
+def decision_of_mean(mean: float, samples: int, guard: Guard | None) -> Decision:
+    """What stands for one λ a sample. Each of these is within the bounds, but rounding may carry their mean beyond."""
+    return Decision(mean if guard is None else guard.within(mean), reason=f"mean over {samples} samples")
+
+
+def carried_out(weights: Tensor, verdict: Verdict) -> Tensor:
+    """λ of every sample, as it is trained."""
+    return torch.full_like(weights, verdict.decision.weight) if verdict.replaced else weights
 
 
 def mixing_weights(decision: Decision) -> tuple[float, float]:

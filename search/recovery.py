@@ -24,11 +24,14 @@ _OF_THE_SESSION = ("_cached_trial_decisions", "_queued_trial_decisions", "_max_p
 then, and how many workers come up at a time, on the machines of then. Without them it has those of a new run."""
 
 
-def recover(store: SearchStore, config: SearchConfig) -> None:
+def recover(store: SearchStore, config: SearchConfig) -> list[TrialState]:
     """Bring Tune's files in a search's folder up to date, before Tune reads them.
 
     Trials that ended after the last snapshot count as ended, and those that were begun after it go on; the searcher is
     told of both.
+
+    Returns:
+        The trials as Tune will find them.
 
     Raises:
         SearchError: the search has no snapshot, or a file is damaged.
@@ -50,15 +53,19 @@ def recover(store: SearchStore, config: SearchConfig) -> None:
     # The searcher first: one that knows of trials that Tune has not heard of is put right by the next try.
     store.replace(searcher_path, searcher.dump())
     store.replace(snapshot_path, json.dumps(snapshot).encode())
+    return states
 
 
-def cleared_staging(store: SearchStore) -> pathlib.Path | None:
+def cleared_staging(store: SearchStore, states: list[TrialState]) -> pathlib.Path | None:
     """The folder to which Tune will bring what it restores from; None if there is no trial. Ray must be up.
 
     On a cluster, whose Ray outlives a driver, it may hold files of a driver that was killed, newer than the search's
     own, and Tune would take these. They are deleted.
+
+    Args:
+        store: the search's.
+        states: its trials, as `recover` returns them.
     """
-    states = trial_states(store)
     if not states:
         return None
     storage = copy.copy(states[0].trial().storage)

@@ -48,8 +48,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
         {"cpu": config.resources.cpus_per_trial, "gpu": config.resources.gpus_per_trial},
     )
     if store.has_snapshot():
-        recover(store, config)
-        watch.restores_in(cleared_staging(store))
+        watch.restores_in(cleared_staging(store, recover(store, config)))
         tuner = tune.Tuner.restore(store.uri, trainable=trainable, resume_unfinished=True)
     else:
         begin_anew(store)

@@ -64,10 +64,10 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self._ended: list[Any] = []
         """Those that ended in this step of Tune's loop, but have not noted it."""
         self._told: dict[str, TrialStatus] = {trial.trial_id: trial.status for trial in earlier}
-        self._goes_on = bool(self._told)
+        self._must_be_restored = bool(self._told)
+        """Until Tune's first step shows that it has been."""
         self._most_failures = most_failures
         self._restored_in: pathlib.Path | None = None
-        self._began = False
         Watch._current = self
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -84,12 +84,12 @@ class Watch(tune.Callback):  # type: ignore[misc]
             forget_earlier_sessions(self._restored_in)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
-        if self._goes_on and not self._began and not trials:
+        if self._must_be_restored and not trials:
             raise SearchError(
                 f"Tune could not restore the search {self._config.name!r} (its error is told above) and would have"
                 " begun anew. Nothing was run or changed. Go on with the release of Ray that it was begun with."
             )
-        self._began = True
+        self._must_be_restored = False
         for trial in trials:  # all of them: Tune's list changes its order where a trial is tried again
             trial.max_failures = self._most_failures
 
