@@ -7,9 +7,8 @@ from typing import Any
 
 from search.config import SearchConfig
 from search.confirmation import ConfirmationRecord, Finalist, SeedResult
-from search.evidence import Comparison, ConfirmedVerdict, compare, judge_confirmation
-from search.evidence.naming import finalist_of, title
-from search.evidence.policy import finalist_document
+from search.evidence import Comparison, ConfirmedVerdict, Judgement
+from search.evidence.naming import finalist_of
 from search.scale import Scale
 from trainables.config import ModelSettings
 from trainables.pictures import PictureFormat
@@ -35,7 +34,7 @@ class Champion(Settings):
     pictures: PictureFormat
 
 
-def choose_champion(record: ConfirmationRecord, config: SearchConfig) -> Champion | None:
+def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: SearchConfig) -> Champion | None:
     """The finalist that the verdict names, by its student with the highest validation score.
 
     The test pictures choose nothing, so the student's own test score is as honest as the finalist's mean. Ties go to
@@ -43,28 +42,30 @@ def choose_champion(record: ConfirmationRecord, config: SearchConfig) -> Champio
 
     Args:
         record: of a confirmation, finished or not.
+        judgement: of its search and this record.
         config: of its search.
 
     Returns:
         None while no verdict names anybody, or where a confirmation of an older release does not tell what pictures its
         students read.
     """
-    verdict = judge_confirmation(record)
-    if verdict.winner is None or record.pictures is None:
+    verdict, finalists, recommended = judgement.verdict, judgement.finalists, judgement.recommended
+    if verdict is None or verdict.winner is None or record.pictures is None:
         return None
+    assert finalists is not None  # a verdict was found on them
+    assert recommended is not None
     finalist = finalist_of(record, verdict.winner)
     results = [result for result in record.results if result.finalist == verdict.winner]
     best = max(results, key=lambda result: (_validation(record, result), -result.seed))
-    comparison = compare(record)
     return Champion(
         search=record.search,
-        title=title(record, finalist.key),
+        title=recommended.title,
         finalist=finalist,
         result=best,
         verdict=verdict,
-        comparison=comparison,
+        comparison=finalists,
         scale=Scale(record.objective),
-        policy=finalist_document(record, comparison, verdict, finalist, config.model_dump(mode="json")),
+        policy=recommended.document,
         student=apply_suggestion(config.base_trial(), finalist.suggestion).student,
         pictures=record.pictures,
     )

@@ -362,7 +362,7 @@ def sync(name: str, **places: Any) -> None:
         click.echo(f"there is no MLflow store {str(path)!r} yet; it is made now", err=True)
     record = _read(name, launch)
     page = publish_report(record, launch)
-    publish_champion(store, launch)
+    publish_champion(record, store, launch)
     click.echo(project(record, store, launch, page))
 
 
@@ -617,12 +617,14 @@ def _confirm(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
     from search.confirm import confirm_search
     from search.confirm_progress import ConfirmationProgress
     from search.confirm_text import render_confirmation
+    from search.evidence import judge
     from search.terminal import Terminal
 
     console = Terminal()
     confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings)
-    console.print(render_confirmation(confirmed.record, confirmed.failed))
-    _publish_confirmation(name, launch)
+    search = _read(name, launch)
+    console.print(render_confirmation(confirmed.record, confirmed.failed, judge(search, confirmed.record)))
+    _publish_confirmation(search, launch)
     if confirmed.interrupted:
         click.echo(f"the confirmation was interrupted; go on with: {next_command('confirm', name, launch)}")
         sys.exit(130)
@@ -631,18 +633,17 @@ def _confirm(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
         sys.exit(1)
 
 
-def _publish_confirmation(name: str, launch: Launch) -> None:
+def _publish_confirmation(record: SearchRecord, launch: Launch) -> None:
     """Report, champion and MLflow; that MLflow fails is told, and `sync` makes up for it."""
     from search.commands import next_command
     from search.errors import TrackingError
     from search.finish import project, publish_champion, publish_report
     from search.store import SearchStore
 
-    store = SearchStore(launch.storage, name)
-    record = _read(name, launch)
+    store = SearchStore(launch.storage, record.name)
     page = publish_report(record, launch)
     click.echo(f"report: {page}")
-    champion = publish_champion(store, launch)
+    champion = publish_champion(record, store, launch)
     if champion is not None:
         click.echo(f"champion: {champion}")
     try:
@@ -651,7 +652,7 @@ def _publish_confirmation(name: str, launch: Launch) -> None:
     except TrackingError as error:
         problem = str(error)
     if problem is not None:
-        click.echo(f"{problem}\ncomplete it with: {next_command('sync', name, launch)}", err=True)
+        click.echo(f"{problem}\ncomplete it with: {next_command('sync', record.name, launch)}", err=True)
 
 
 def _read(name: str, launch: Launch) -> SearchRecord:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from search.confirm_store import Unit
 from search.confirmation import ConfirmationRecord
-from search.evidence import Comparison, PairedTest, compare, judge_confirmation
+from search.evidence import Comparison, Judgement, PairedTest
 from search.evidence.naming import interval_cell, title
 from search.scale import Scale
 from search.wording import count
@@ -19,20 +19,23 @@ from search.wording import count
 _MOST_FAILED = 5
 
 
-def render_confirmation(record: ConfirmationRecord, failed: Mapping[Unit, str]) -> RenderableType:
+def render_confirmation(record: ConfirmationRecord, failed: Mapping[Unit, str], judgement: Judgement) -> RenderableType:
     """The verdict, a row for each finalist in the order of their test scores, and what failed.
 
     Args:
         record: finished or not; the rows of a finalist without all of its seeds say so.
         failed: what went wrong, for the trainings that failed.
+        judgement: of the search and this record.
     """
-    verdict = judge_confirmation(record)
+    verdict, finalists = judgement.verdict, judgement.finalists
+    assert verdict is not None  # the judgement is of this record
+    assert finalists is not None
     parts: list[RenderableType] = [Text(verdict.headline, style="bold")]
     rest = " ".join(part for part in (verdict.evidence, verdict.caveat) if part)
     if rest:
         parts.append(Text(rest))
     if record.complete:
-        parts += [Text(), _table(record, compare(record), verdict.winner)]
+        parts += [Text(), _table(record, finalists, verdict.winner)]
     if failed:
         parts += [Text(), Text(f"{count(len(failed), 'training')} failed:")]
         lines = [f"{unit.finalist}, seed {unit.seed}: {reason}" for unit, reason in list(failed.items())[:_MOST_FAILED]]

@@ -10,6 +10,7 @@ from search.champion import Champion, choose_champion
 from search.champion_files import FOLDER, student_reader, write_champion
 from search.confirm_store import read_confirmation
 from search.decisions import decision_reader, stored_decisions
+from search.evidence import judge
 from search.launch import Launch
 from search.records import SearchRecord
 from search.store import SearchStore
@@ -58,7 +59,7 @@ def report_files(folder: pathlib.Path) -> dict[str, bytes]:
     }
 
 
-def publish_champion(store: SearchStore, launch: Launch) -> pathlib.Path | None:
+def publish_champion(search: SearchRecord, store: SearchStore, launch: Launch) -> pathlib.Path | None:
     """Write the champion's student, policy and verdict under `<output>/<name>/champion`.
 
     Returns:
@@ -67,13 +68,13 @@ def publish_champion(store: SearchStore, launch: Launch) -> pathlib.Path | None:
     Raises:
         SearchError: the student cannot be read, or a file cannot be written.
     """
-    champion = _champion(store)
+    champion = _champion(search, store)
     if champion is None:
         return None
     return write_champion(champion, student_reader(store), launch.output / store.name / FOLDER)
 
 
-def tracked_confirmation(store: SearchStore) -> TrackedConfirmation | None:
+def tracked_confirmation(search: SearchRecord, store: SearchStore) -> TrackedConfirmation | None:
     """What MLflow is to know of a search's confirmation; None if none has begun.
 
     Raises:
@@ -82,7 +83,7 @@ def tracked_confirmation(store: SearchStore) -> TrackedConfirmation | None:
     record = read_confirmation(store)
     if record is None:
         return None
-    return TrackedConfirmation(record=record, champion=_champion(store), read_student=student_reader(store))
+    return TrackedConfirmation(record=record, champion=_champion(search, store), read_student=student_reader(store))
 
 
 def project(search: SearchRecord, store: SearchStore, launch: Launch, page: pathlib.Path) -> TrackingReport:
@@ -103,10 +104,10 @@ def project(search: SearchRecord, store: SearchStore, launch: Launch, page: path
         launch.experiment,
         report_files(page.parent),
         decision_reader(store),
-        tracked_confirmation(store),
+        tracked_confirmation(search, store),
     )
 
 
-def _champion(store: SearchStore) -> Champion | None:
+def _champion(search: SearchRecord, store: SearchStore) -> Champion | None:
     record = read_confirmation(store)
-    return None if record is None else choose_champion(record, store.config())
+    return None if record is None else choose_champion(record, judge(search, record), store.config())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from search.confirm_store import read_confirmation
+from search.evidence import judge
+from search.evidence.recommended import Recommended
 from search.records import SearchRecord, TrialRecord
-from search.report.recommended import Recommended, recommend
-from search.report.source import ReportSource
 from search.store import SearchStore
 
 
@@ -36,6 +36,6 @@ def recommended_training(store: SearchStore, search: SearchRecord) -> Recommende
     """
     if not search.finished:
         return None
-    recommended = recommend(ReportSource(search=search, confirmation=read_confirmation(store)))
+    recommended = judge(search, read_confirmation(store)).recommended
     assert recommended is not None  # a trial has finished
     return RecommendedTraining(recommended=recommended, first=search.finished[0])

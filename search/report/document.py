@@ -7,20 +7,15 @@ import math
 from typing import Any
 
 from search.confirmation import ConfirmationRecord
+from search.evidence.ranking import ConstantComparison
 from search.pareto import fronts
 from search.records import ENDED, SearchRecord, TrialRecord
-from search.report.answer import answer
 from search.report.cost import costs
 from search.report.finalist_table import ranked_finalists
-from search.report.gains import gains
 from search.report.guard_table import guard_table
 from search.report.importance import Importance, importances
 from search.report.kpi_table import kpi_table
-from search.report.ranking import compare_to_constant, rank_families
-from search.report.recommended import recommend
 from search.report.source import ReportSource
-from search.report.student_table import student_table
-from search.report.verdict import judge
 from trainables.settings import Settings
 
 FORMAT = "kd-search-report"
@@ -36,10 +31,9 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         source: what the report is made from.
         computed: the search's importances, if they are at hand; they are what costs most here.
     """
-    search, judged = source.search, source.judged
+    search, judgement = source.search, source.judgement
     places = {trial.number: place for place, trial in enumerate(search.finished, start=1)}
-    first = answer(source)
-    searched = judge(judged, confirmed=first.confirmed)
+    first, searched, recommended = judgement.answer, judgement.search_verdict, judgement.recommended
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -47,19 +41,19 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         "status": search.status,
         "created": search.created.isoformat() if search.created else None,
         "objective": _objective(search),
-        "verdict": {**first.model_dump(mode="json"), "text": first.text},
+        "verdict": {**first.model_dump(mode="json"), "command": source.command, "text": first.text},
         "search_verdict": {**searched.model_dump(mode="json"), "text": searched.text},
         "confirmed_on_test_set": first.confirmed,
-        "recommended": _recommended(source),
-        "gains": [gain.model_dump(mode="json") for gain in gains(source)],
+        "recommended": None if recommended is None else recommended.model_dump(mode="json", exclude={"document"}),
+        "gains": [gain.model_dump(mode="json") for gain in judgement.gains],
         "kpis": _dumped(kpi_table(source)),
         "costs": [cost.model_dump(mode="json") for cost in costs(source)],
         "guard": _dumped(guard_table(source)),
         "confirmation": _confirmation(source),
-        "families": [family.model_dump(mode="json") for family in rank_families(judged)],
-        "comparison_to_constant": _comparison(judged),
-        "student": judged.trials[0].student if judged.trials else None,
-        "students": [row.model_dump(mode="json") for row in student_table(source)],
+        "families": [family.model_dump(mode="json") for family in judgement.families],
+        "comparison_to_constant": _comparison(judgement.comparison),
+        "student": judgement.student,
+        "students": [row.model_dump(mode="json") for row in judgement.students],
         "fronts": [front.model_dump(mode="json") for front in fronts(source.search)],
         "importances": [
             {**item.model_dump(mode="json"), "clear": item.clear, "text": item.sentence}
@@ -73,14 +67,9 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
     return plain
 
 
-def _recommended(source: ReportSource) -> dict[str, Any] | None:
-    found = recommend(source)
-    return None if found is None else found.model_dump(mode="json", exclude={"document"})
-
-
 def _confirmation(source: ReportSource) -> dict[str, Any] | None:
     """As far as it is; comparisons and finalists only once all of it is there."""
-    record, verdict, confirmed = source.confirmation, source.verdict, source.confirmed
+    record, verdict, confirmed = source.confirmation, source.judgement.verdict, source.confirmed
     if record is None or verdict is None:
         return None
     return {
@@ -122,8 +111,7 @@ def _objective(search: SearchRecord) -> dict[str, Any]:
     return {**objective.model_dump(mode="json"), "on": "validation", "score_sign": objective.score(1)}
 
 
-def _comparison(search: SearchRecord) -> dict[str, Any]:
-    comparison = compare_to_constant(search)
+def _comparison(comparison: ConstantComparison) -> dict[str, Any]:
     return {
         **comparison.model_dump(mode="json"),
         "differences": [

@@ -6,10 +6,11 @@ import dataclasses
 import math
 from typing import Any
 
-from search.records import SearchRecord, TrialRecord
+from search.evidence.ranking import CONSTANT_FAMILY, rule_title
+from search.records import TrialRecord
 from search.report.drawing import Figure, finish, new_figure, percent_axis, plain_axis, thinned
 from search.report.palette import INK, LegendItem, css_colour, family_colour
-from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant, rule_title
+from search.report.source import ReportSource
 from search.report.tables import Table
 from search.wording import percent
 
@@ -36,24 +37,24 @@ class AccuracyInfo:
     limits: tuple[float, float]
 
 
-def accuracy_figure(search: SearchRecord) -> Figure | None:
+def accuracy_figure(source: ReportSource) -> Figure | None:
     """The figure, or None while no trial has a curve. To be called inside `drawing.style`."""
-    info = _get_accuracy_info(search)
+    info = _get_accuracy_info(source)
     return _plot_accuracy(info) if info else None
 
 
-def _get_accuracy_info(search: SearchRecord) -> AccuracyInfo | None:
+def _get_accuracy_info(source: ReportSource) -> AccuracyInfo | None:
     """The best rules, the best constant, and the labels alone."""
     curves = []
-    best = best_trials(search)
+    best = source.best_trials
     for place, (family, trial) in enumerate(best.items()):
         constant = family == CONSTANT_FAMILY
         if place < _MOST_CURVES or constant:
             name = rule_title(family, trial.parameters)
             curves.append(_curve(f"best constant, {name}" if constant else name, trial, family, dashed=constant))
-    labels_alone = compare_to_constant(search).labels_alone
+    labels_alone = source.judgement.comparison.labels_alone
     if labels_alone is not None and labels_alone.number not in {trial.number for trial in best.values()}:
-        trial = next(t for t in search.trials if t.trial_id == labels_alone.trial_id)
+        trial = next(t for t in source.search.trials if t.trial_id == labels_alone.trial_id)
         curves.append(_curve("λ = 0, the labels alone", trial, "", dashed=False))
     curves = [curve for curve in curves if curve.x]
     if not curves:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from search.evidence.naming import finalist_of
+from search.evidence.ranking import CONSTANT_FAMILY
 from search.explain import Branch, Explanation, explain
 from search.explain_figure import plot_decisions
 from search.records import TrialRecord
 from search.report.drawing import Figure, finish
-from search.report.ranking import CONSTANT_FAMILY
 from search.report.source import ReportSource
 from search.report.tables import Table
 from search.wording import count, family_title, sentence_case

@@ -8,10 +8,10 @@ from typing import Any
 
 from search.confirmation import Role
 from search.evidence import PairedTest
+from search.evidence.confirmed import Confirmed
 from search.evidence.naming import title
 from search.report.drawing import Figure, difference_axis, finish, lines_downwards, new_figure
 from search.report.palette import GRID, INK, MUTED, PAGE, LegendItem, css_colour, family_colour
-from search.report.source import Confirmed
 from search.report.tables import Table
 from search.scale import Scale
 from search.wording import count, sentence_case

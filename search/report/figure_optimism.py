@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from search.evidence.confirmed import Confirmed
 from search.evidence.naming import title
 from search.report.drawing import Figure, finish, lines_downwards, new_figure, score_axis, score_label
 from search.report.palette import GRID, INK, MUTED, LegendItem, css_colour, family_colour
-from search.report.source import Confirmed
 from search.report.tables import Table
 from search.scale import Scale
 

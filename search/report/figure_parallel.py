@@ -11,7 +11,7 @@ from policies.registry import FAMILIES
 from search.records import SearchRecord, TrialRecord
 from search.report.drawing import Figure, finish, new_figure, score_axis, thinned
 from search.report.palette import INK, MUTED, PAGE, LegendItem, css_colour
-from search.report.ranking import best_trials
+from search.report.source import ReportSource
 from search.report.tables import Table
 from search.scale import Scale
 from search.wording import family_title, number
@@ -62,18 +62,18 @@ class ParallelInfo:
     scale: Scale
 
 
-def parallel_figure(search: SearchRecord) -> Figure | None:
+def parallel_figure(source: ReportSource) -> Figure | None:
     """The figure, or None while no family has two trials that differ. To be called inside `drawing.style`."""
-    info = _get_parallel_info(search)
-    return _plot_parallel(search, info) if info.rows else None
+    info = _get_parallel_info(source)
+    return _plot_parallel(source.judged, info) if info.rows else None
 
 
-def _get_parallel_info(search: SearchRecord) -> ParallelInfo:
-    rows = [row for family in best_trials(search) if (row := _row(search, family)).coordinates]
+def _get_parallel_info(source: ReportSource) -> ParallelInfo:
+    rows = [row for family in source.best_trials if (row := _row(source.judged, family)).coordinates]
     return ParallelInfo(
         rows=tuple(rows[:_MOST_FAMILIES]),
         more=tuple(row.family for row in rows[_MOST_FAMILIES:]),
-        scale=Scale(search.objective),
+        scale=source.scale,
     )
 
 

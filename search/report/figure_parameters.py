@@ -11,7 +11,6 @@ from policies.registry import FAMILIES
 from search.records import SearchRecord, TrialRecord
 from search.report.drawing import Figure, finish, focus, new_figure, plain_axis, score_axis, score_label, thinned
 from search.report.palette import INK, LegendItem, css_colour, family_colour
-from search.report.ranking import best_trials
 from search.report.tables import Table
 from search.scale import Scale
 from search.wording import family_title, number
@@ -56,7 +55,7 @@ def shared_figure(search: SearchRecord) -> Figure | None:
 
 def family_figures(search: SearchRecord) -> tuple[Figure, ...]:
     """A figure for each family that has something to tune, best family first. To be called inside `drawing.style`."""
-    infos = (_get_family_info(search, family) for family in best_trials(search))
+    infos = (_get_family_info(search, family) for family in dict.fromkeys(trial.family for trial in search.finished))
     return tuple(_plot_parameters(info, place) for place, info in enumerate(infos, start=1) if info is not None)
 
 

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from search.evidence.naming import interval_in_words
+from search.evidence.ranking import CONSTANT_FAMILY
 from search.objectives import COST_TITLES, Cost
 from search.pareto import Front, FrontPoint, cost_of, fronts
 from search.records import SearchRecord, TrialRecord
@@ -22,7 +23,6 @@ from search.report.drawing import (
     thinned,
 )
 from search.report.palette import INK, LegendItem, css_colour, family_colour
-from search.report.ranking import CONSTANT_FAMILY
 from search.report.tables import Table
 from search.scale import Scale
 from search.wording import count, family_title, number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from search.records import SearchRecord
+from search.evidence.ranking import CONSTANT_FAMILY, BestTrial, rule_title
 from search.report.drawing import (
     Figure,
     finish,
@@ -18,7 +18,7 @@ from search.report.drawing import (
     thinned,
 )
 from search.report.palette import GRID, INK, MUTED, family_colour
-from search.report.ranking import CONSTANT_FAMILY, BestTrial, compare_to_constant, rank_families, rule_title
+from search.report.source import ReportSource
 from search.report.tables import Table
 from search.scale import Scale
 from search.wording import count, family_title, sentence_case
@@ -49,29 +49,28 @@ class ScoresInfo:
     limits: tuple[float, float]
 
 
-def scores_figure(search: SearchRecord) -> Figure | None:
+def scores_figure(source: ReportSource) -> Figure | None:
     """The figure, or None while no trial has finished. To be called inside `drawing.style`."""
-    info = _get_scores_info(search)
+    info = _get_scores_info(source)
     return _plot_scores(info) if info else None
 
 
-def _get_scores_info(search: SearchRecord) -> ScoresInfo | None:
-    trials = search.finished
+def _get_scores_info(source: ReportSource) -> ScoresInfo | None:
+    trials, scale = source.judged.finished, source.scale
     if not trials:
         return None
-    comparison = compare_to_constant(search)
+    comparison = source.judgement.comparison
     rows = tuple(
         ScoreRow(
             family=family.family,
             scores=tuple(t.score or 0.0 for t in trials if t.family == family.family),
             best=family.best,
         )
-        for family in rank_families(search)
+        for family in source.judgement.families
         if family.best is not None
     )
     ends = [row.best.score + sign * (row.best.spread or 0.0) for row in rows for sign in (-1, 1)]
     references = [b.score for b in (comparison.constant, comparison.labels_alone) if b is not None]
-    scale = Scale(search.objective)
     return ScoresInfo(
         scale=scale,
         rows=rows,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from search.evidence.confirmed import Confirmed
 from search.report.drawing import Figure, style
 from search.report.figure_accuracy import accuracy_figure
 from search.report.figure_decisions import decisions_figure
@@ -16,7 +17,7 @@ from search.report.figure_pareto import front_figures
 from search.report.figure_scores import scores_figure
 from search.report.figure_traces import trace_figures
 from search.report.importance import Importance
-from search.report.source import Confirmed, ReportSource
+from search.report.source import ReportSource
 from search.report.traces import trace_bands
 
 
@@ -38,11 +39,11 @@ def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> 
             _group("What the rules do along training", *trace_figures(trace_bands(source)), decisions_figure(source)),
             _group(
                 "The search in figures",
-                scores_figure(search),
-                accuracy_figure(search),
+                scores_figure(source),
+                accuracy_figure(source),
                 *front_figures(source.search),
                 importance_figure(importances),
-                parallel_figure(search),
+                parallel_figure(source),
                 shared_figure(search),
             ),
             _group("What theory and virtual steps say of λ", *_analysis(source)),

@@ -8,15 +8,15 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from policies.registry import FAMILIES
+from search.evidence.gains import Gain
+from search.evidence.judgement import Judgement
 from search.files import replace_file
 from search.report.cost import cost_table, costs
 from search.report.document import report_json, report_text
 from search.report.finalist_table import finalist_numbers, ranked_finalists, seed_numbers
-from search.report.gains import Gain, gains
 from search.report.guard_table import guard_numbers, guard_table
 from search.report.importance import importances
 from search.report.kpi_table import kpi_numbers, kpi_table
-from search.report.recommended import best_of_families, recommend
 from search.report.source import ReportSource
 from search.report.tables import Table
 
@@ -49,7 +49,7 @@ def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
     computed = importances(source.search)
     groups = figure_groups(source, computed)
     contents: dict[str, bytes] = {}
-    for name, document in _policies(source).items():
+    for name, document in _policies(source.judgement).items():
         contents[name] = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     contents |= _drawn(groups)
     contents |= {f"{DATA}/{name}.csv": table.to_csv().encode() for name, table in tables(source).items() if table}
@@ -66,7 +66,7 @@ def tables(source: ReportSource) -> dict[str, Table]:
     """Name -> numbers, of the page's tables; those behind figures are the figures' own."""
     kpis, confirmed = kpi_table(source), source.confirmed
     found = {
-        "gains": _gain_numbers(gains(source)),
+        "gains": _gain_numbers(source.judgement.gains),
         "kpis": kpi_numbers(kpis) if kpis else Table(),
         "costs": cost_table(costs(source)),
         "guard": guard_numbers(guard_table(source)),
@@ -83,10 +83,10 @@ def _gain_numbers(found: tuple[Gain, ...]) -> Table:
     )
 
 
-def _policies(source: ReportSource) -> dict[str, dict[str, object]]:
+def _policies(judgement: Judgement) -> dict[str, dict[str, object]]:
     """File -> contents. A family becomes a file name, so only a known one is written."""
-    found, recommended = {}, recommend(source)
-    for family, policy in best_of_families(source).items():
+    found, recommended = {}, judgement.recommended
+    for family, policy in judgement.best_of_families.items():
         if policy.document and family in FAMILIES:
             found[f"policies/{family}.json"] = policy.document
     if recommended is not None and recommended.document and recommended.family in FAMILIES:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from search.evidence import FinalistRow
+from search.evidence.confirmed import Confirmed
 from search.evidence.naming import title
-from search.report.source import Confirmed
 from search.report.tables import Table
 
 

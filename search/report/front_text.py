@@ -7,11 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from search.evidence.naming import interval_cell
+from search.evidence.students import StudentRow
 from search.objectives import COST_TITLES
 from search.pareto import Front, FrontPoint, fronts
 from search.records import SearchRecord
 from search.report.source import ReportSource
-from search.report.student_table import StudentRow, student_table
 from search.scale import Scale
 from search.wording import family_title
 
@@ -29,7 +29,7 @@ def render_fronts(search: SearchRecord, width: int) -> list[RenderableType]:
 
 def render_students(source: ReportSource, width: int) -> list[RenderableType]:
     """A row for each student; nothing where there is one only."""
-    rows, scale = student_table(source), source.scale
+    rows, scale = source.judgement.students, source.scale
     if not rows:
         return []
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
@@ -48,7 +48,7 @@ def render_students(source: ReportSource, width: int) -> list[RenderableType]:
         if width >= _MEDIUM:
             cells.append(_difference(row, scale))
         # Text, not markup: a name is data.
-        about = bool(source.search.trials) and row.name == source.search.trials[0].student
+        about = row.name == source.judgement.student
         table.add_row(*(Text(cell) for cell in cells), style="bold" if about else "")
     return [Text(), Text("Students, each with its own rules and constants (the above is about the bold one):"), table]
 

@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 import pydantic
 
 from search.confirmation import ConfirmationRecord, SeedResult
+from search.evidence.confirmed import Confirmed
 from search.evidence.naming import title
+from search.evidence.ranking import CONSTANT_FAMILY, rule_title
 from search.records import SearchRecord, TrialRecord
-from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant, rule_title
-from search.report.source import Confirmed, ReportSource
+from search.report.source import ReportSource
 from search.report.tables import Table
 from search.wording import sentence_case
 from trainables.figures import ModelFigures
@@ -84,7 +85,7 @@ def kpi_table(source: ReportSource) -> KPITable | None:
     confirmed = source.confirmed
     if confirmed is not None:
         return _of_confirmation(source.judged, confirmed)
-    return _of_search(source.judged) if source.judged.finished else None
+    return _of_search(source) if source.judged.finished else None
 
 
 def kpi_numbers(table: KPITable) -> Table:
@@ -194,8 +195,8 @@ def _teacher_and(quality: _Quality, record: ConfirmationRecord, students: list[l
     )
 
 
-def _of_search(search: SearchRecord) -> KPITable:
-    comparison, best = compare_to_constant(search), best_trials(search)
+def _of_search(source: ReportSource) -> KPITable:
+    search, comparison, best = source.judged, source.judgement.comparison, source.best_trials
     by_number = {trial.number: trial for trial in search.trials}
     picked: dict[int, tuple[str, TrialRecord]] = {}
     for found, label in ((comparison.labels_alone, "Labels alone"), (comparison.constant, "Best constant")):

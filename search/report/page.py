@@ -9,20 +9,18 @@ import importlib.resources
 from typing import TYPE_CHECKING
 
 from search.commands import next_command
+from search.evidence.confirmed import Confirmed
+from search.evidence.gains import Gain
 from search.evidence.naming import interval_cell, interval_in_words, title
-from search.report.answer import answer
+from search.evidence.ranking import CONSTANT_FAMILY, rule_title
+from search.evidence.recommended import settings_in_words
 from search.report.cost import costs
 from search.report.finalist_table import ranked_finalists
-from search.report.gains import Gain, gains
 from search.report.guard_table import guard_table
 from search.report.kpi_table import kpi_table, shown, shown_spread
 from search.report.palette import css_colour, family_colour
-from search.report.ranking import CONSTANT_FAMILY, compare_to_constant, rank_families, rule_title
-from search.report.recommended import recommend, settings_in_words
 from search.report.settings_table import settings_rows, summary_rows
-from search.report.source import Confirmed, ReportSource
-from search.report.student_table import student_table
-from search.report.verdict import judge
+from search.report.source import ReportSource
 from search.scale import Scale
 from search.wording import count, duration, family_title, number, percent, sentence_case
 
@@ -56,12 +54,13 @@ def render_html(
     """
     search, confirmed, scale = source.search, source.confirmed, source.scale
     trials = search.finished
-    found = gains(source)
-    recommended = recommend(source)
+    judgement = source.judgement
+    found, recommended = judgement.gains, judgement.recommended
     text: str = _template().render(
         style=_resource("style.css"),
         search=search,
-        answer=answer(source),
+        answer=judgement.answer,
+        command=source.command,
         next_command=functools.partial(next_command, places=source.launch),
         scale=scale,
         heading="Accuracy" if scale.is_accuracy else scale.title,
@@ -76,11 +75,11 @@ def render_html(
         finalists=ranked_finalists(confirmed) if confirmed else (),
         detectable=confirmed.comparison.detectable if confirmed else None,
         optimism=confirmed.comparison.optimism if confirmed else None,
-        search_verdict=judge(source.judged, confirmed=confirmed is not None),
-        families=rank_families(source.judged),
-        students=student_table(source),
-        judged_student=source.judged.trials[0].student if source.judged.trials else "",
-        comparison=compare_to_constant(source.judged),
+        search_verdict=judgement.search_verdict,
+        families=judgement.families,
+        students=judgement.students,
+        judged_student=judgement.student or "",
+        comparison=judgement.comparison,
         figure_groups=groups,
         trials=trials[:_MOST_TRIALS],
         left_out=max(0, len(trials) - _MOST_TRIALS),
@@ -130,7 +129,7 @@ def _confirmed_tiles(confirmed: Confirmed) -> list[Tile]:
 
 def _search_tiles(source: ReportSource) -> list[Tile]:
     search, scale = source.search, source.scale
-    families, comparison = rank_families(source.judged), compare_to_constant(source.judged)
+    families, comparison = source.judgement.families, source.judgement.comparison
     best = families[0].best if families else None
     tiles = []
     if best is not None and families[0].family != CONSTANT_FAMILY:

@@ -7,8 +7,10 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from search.commands import next_command
 from search.confirmation import ConfirmationRecord
-from search.evidence import Comparison, ConfirmedVerdict, compare, judge_confirmation
+from search.evidence.confirmed import Confirmed, confirmed_of
+from search.evidence.judgement import Judgement, judge, judged_search
 from search.launch import Launch
 from search.records import SearchRecord, TrialRecord
 from search.scale import Scale
@@ -41,10 +43,14 @@ class ReportSource:
     launch: Launch | None = None
 
     @functools.cached_property
+    def judgement(self) -> Judgement:
+        """All conclusions; the report only renders them."""
+        return judge(self.search, self.confirmation)
+
+    @functools.cached_property
     def judged(self) -> SearchRecord:
-        """The trials of the student that is confirmed, or of the best trial's: rules are compared under one student."""
-        finalists = self.confirmation.finalists if self.confirmation else ()
-        return self.search.of_student(finalists[0].student if finalists else None)
+        """The trials of the student that the judgement is about."""
+        return judged_search(self.search, self.confirmation)
 
     @functools.cached_property
     def scale(self) -> Scale:
@@ -52,45 +58,18 @@ class ReportSource:
         return Scale(self.search.objective)
 
     @functools.cached_property
-    def verdict(self) -> ConfirmedVerdict | None:
-        """Of the confirmation, finished or not."""
-        return None if self.confirmation is None else judge_confirmation(self.confirmation)
-
-    @functools.cached_property
-    def comparison(self) -> Comparison | None:
-        """Every finalist against the best constant."""
-        return None if self.confirmation is None else compare(self.confirmation)
+    def best_trials(self) -> dict[str, TrialRecord]:
+        """Each ranked family's best trial, best family first."""
+        trials = {trial.number: trial for trial in self.search.trials}
+        return {rank.family: trials[rank.best.number] for rank in self.judgement.families if rank.best is not None}
 
     @property
     def confirmed(self) -> Confirmed | None:
         """The confirmation with its answer; None while it has none."""
-        record, verdict, comparison = self.confirmation, self.verdict, self.comparison
-        if record is None or verdict is None or comparison is None or verdict.winner is None:
-            return None
-        assert verdict.baseline is not None  # a winner is named against one
-        return Confirmed(record, comparison, verdict, verdict.winner, verdict.baseline)
-
-
-@dataclasses.dataclass(frozen=True)
-class Confirmed:
-    """A finished confirmation: its winner is a rule or the best constant, which is the baseline."""
-
-    record: ConfirmationRecord
-    comparison: Comparison
-    verdict: ConfirmedVerdict
-    winner: str
-    baseline: str
+        return confirmed_of(self.confirmation, self.judgement.finalists, self.judgement.verdict)
 
     @property
-    def rival(self) -> str | None:
-        """Who is shown beside the best constant: the winner, or else the rule that came nearest; None without one."""
-        if self.winner != self.baseline:
-            return self.winner
-        rules = [row for row in self.comparison.rows if row.role == "rule" and row.difference and not row.lost]
-        return max(rules, key=lambda row: row.test or 0.0).key if rules else None
-
-    @property
-    def labels_alone(self) -> str | None:
-        """The finalist that was trained without a teacher; the better one on validation pictures if there are two."""
-        rows = [row for row in self.comparison.rows if row.role == "labels_alone" and row.seeds and not row.lost]
-        return max(rows, key=lambda row: row.validation or 0.0).key if rows else None
+    def command(self) -> str:
+        """The command to type next; empty where there is none."""
+        verb = self.judgement.answer.next_verb
+        return next_command(verb, self.search.name, self.launch) if verb else ""

@@ -8,15 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from search.confirm_text import render_confirmation
+from search.evidence.judgement import Judgement
+from search.evidence.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank
+from search.evidence.recommended import settings_in_words
 from search.records import SearchRecord
-from search.report.answer import answer
 from search.report.front_text import render_fronts, render_students
 from search.report.importance import importances
 from search.report.kpi_text import render_own_kpis
-from search.report.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank, compare_to_constant, rank_families
-from search.report.recommended import recommend, settings_in_words
 from search.report.source import ReportSource
-from search.report.verdict import judge
 from search.scale import Scale
 from search.wording import count, family_title
 
@@ -35,24 +34,23 @@ def render_report(source: ReportSource, width: int, *, with_remedy: bool = True)
         width: of the terminal, in columns.
         with_remedy: say what to type next, where there is something to be done.
     """
-    if source.confirmation is None or source.confirmed is None:
-        remark = answer(source)
-        table = Group(
-            render_table(source.judged, width), *render_own_kpis(source), *_students_and_fronts(source, width)
-        )
-        if not (remark.command and with_remedy):
-            return table
+    judgement = source.judgement
+    table = render_table(source.judged, judgement, width)
+    if source.confirmation is None or not judgement.is_confirmed:
+        shown = Group(table, *render_own_kpis(source), *_students_and_fronts(source, width))
+        if not (source.command and with_remedy):
+            return shown
         # One line, so that it can be copied as a whole.
-        command = Text(f"  {remark.command}", style="bold", no_wrap=True, overflow="ignore")
-        return Group(table, Text(), Text(remark.remedy), command)
-    recommended = recommend(source)
-    parts: list[RenderableType] = [render_confirmation(source.confirmation, {})]
+        command = Text(f"  {source.command}", style="bold", no_wrap=True, overflow="ignore")
+        return Group(shown, Text(), Text(judgement.answer.remedy), command)
+    recommended = judgement.recommended
+    parts: list[RenderableType] = [render_confirmation(source.confirmation, {}, judgement)]
     if recommended is not None:
         found = settings_in_words(recommended)
         heading = f"Train with {recommended.title}" + (f" ({found}):" if found else ":")
         parts += [Text(), Text(heading), Padding(Text(recommended.rule), (0, 0, 0, 2))]
     parts += render_own_kpis(source)
-    parts += [Text(), Text("The search that led to it:"), Text(), render_table(source.judged, width, confirmed=True)]
+    parts += [Text(), Text("The search that led to it:"), Text(), table]
     return Group(*parts, *_students_and_fronts(source, width))
 
 
@@ -66,20 +64,18 @@ def _importances(source: ReportSource) -> list[RenderableType]:
     return [Text(), *(Text(item.sentence) for item in found)] if found else []
 
 
-def render_table(search: SearchRecord, width: int, *, confirmed: bool = False) -> RenderableType:
-    """The verdict, the ranked families and the best rule, for a terminal of `width` columns.
+def render_table(search: SearchRecord, judgement: Judgement, width: int) -> RenderableType:
+    """The search's own verdict, the ranked families and the best rule, for a terminal of `width` columns.
 
-    `confirmed` says that the answer of a confirmation stands beside it.
     Columns that a narrow terminal has no room for are left out rather than squeezed.
     """
-    verdict = judge(search, confirmed=confirmed)
-    families = rank_families(search)
+    verdict, families = judgement.search_verdict, judgement.families
     parts: list[RenderableType] = [Text(verdict.headline, style="bold")]
     rest = " ".join(part for part in (verdict.evidence, verdict.caveat) if part)
     if rest:
         parts.append(Text(rest))
     if families:
-        parts += [Text(), _families_table(families, compare_to_constant(search), Scale(search.objective), width)]
+        parts += [Text(), _families_table(families, judgement.comparison, Scale(judgement.objective), width)]
     if families and families[0].best is not None:
         best = families[0].best
         settings = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in best.shared.items())

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from search.confirmation import ConfirmationRecord
+from search.evidence.confirmed import Confirmed
 from search.evidence.naming import finalist_of, title
-from search.report.ranking import CONSTANT_FAMILY, best_trials, rule_title
-from search.report.source import Confirmed, ReportSource
+from search.evidence.ranking import CONSTANT_FAMILY, rule_title
+from search.report.source import ReportSource
 from search.report.tables import Table
 from trainables.records import TracePoint
 
@@ -121,7 +122,7 @@ def _over_seeds(points: list[TracePoint]) -> BandPoint:
 
 
 def _of_trials(source: ReportSource) -> list[TraceBand]:
-    best, confirmed = best_trials(source.judged), source.confirmed
+    best, confirmed = source.best_trials, source.confirmed
     first_rule = next((family for family in best if family != CONSTANT_FAMILY), None)
     if confirmed is not None and confirmed.rival is not None:
         first_rule = confirmed.comparison.of(confirmed.rival).family

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 
 from search.champion import Champion
 from search.confirmation import ConfirmationRecord, Finalist, SeedResult
-from search.evidence import Comparison, ConfirmedVerdict, compare, judge_confirmation
+from search.evidence import Judgement
 from search.records import SearchRecord
 from search.tracking import confirmed_wording as told
 from search.tracking import wording
@@ -29,16 +28,6 @@ class TrackedConfirmation:
     champion: Champion | None = None
     read_student: Callable[[Champion], bytes] | None = None
 
-    @functools.cached_property
-    def verdict(self) -> ConfirmedVerdict:
-        """The record's."""
-        return judge_confirmation(self.record) if self.champion is None else self.champion.verdict
-
-    @functools.cached_property
-    def comparison(self) -> Comparison:
-        """The record's."""
-        return compare(self.record) if self.champion is None else self.champion.comparison
-
 
 class FinalistRuns:
     """Writes the runs of a finished confirmation's finalists.
@@ -55,10 +44,10 @@ class FinalistRuns:
         self.writer = writer
         self.known = known
 
-    def write(self, search: SearchRecord, confirmation: TrackedConfirmation, parent: Run) -> None:
+    def write(self, search: SearchRecord, record: ConfirmationRecord, judgement: Judgement, parent: Run) -> None:
         """Bring the finalists' runs and the search's own up to date."""
-        record, verdict, comparison = confirmation.record, confirmation.verdict, confirmation.comparison
-        if not record.complete or verdict.winner is None:
+        verdict, comparison = judgement.verdict, judgement.finalists
+        if not record.complete or verdict is None or comparison is None or verdict.winner is None:
             return
         for key in self.known.keys() - {finalist.key for finalist in record.finalists}:
             self.writer.delete(self.known.pop(key))  # of a confirmation that was begun anew

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 
 from search.confirmation import ConfirmationRecord, Finalist, SeedResult
-from search.evidence import Comparison, ConfirmedVerdict, FinalistRow
+from search.evidence import Comparison, ConfirmedVerdict, FinalistRow, Judgement
 from search.evidence.naming import interval_cell, title
 from search.records import SearchRecord
 from search.scale import Scale
@@ -48,9 +48,10 @@ def finalist_tags(
     return wording.cut_tags(tags) | wording.identity_tags(search)
 
 
-def confirmation_tags(record: ConfirmationRecord, verdict: ConfirmedVerdict) -> dict[str, str]:
-    """What the search's own run says of its confirmation; without scores until a verdict names a winner."""
-    if verdict.winner is None:
+def confirmation_tags(record: ConfirmationRecord, judgement: Judgement) -> dict[str, str]:
+    """The confirmation's tags of the search's own run; without scores until a verdict names a winner."""
+    verdict = judgement.verdict
+    if verdict is None or verdict.winner is None:
         total = len(record.finalists) * len(record.seeds)
         return {"kd.confirmation": f"{len(record.results):,} of {count(total, 'training')}"}
     return wording.cut_tags(
@@ -63,8 +64,11 @@ def confirmation_tags(record: ConfirmationRecord, verdict: ConfirmedVerdict) -> 
     )
 
 
-def confirmation_note(record: ConfirmationRecord, comparison: Comparison, verdict: ConfirmedVerdict) -> str:
+def confirmation_note(record: ConfirmationRecord, judgement: Judgement) -> str:
     """The verdict and a row for each finalist, best first, as Markdown."""
+    verdict, comparison = judgement.verdict, judgement.finalists
+    if verdict is None or comparison is None:
+        return ""
     lines = [f"**{verdict.headline}**", ""]
     if verdict.evidence:
         lines += [verdict.evidence, ""]
@@ -90,13 +94,9 @@ def confirmation_note(record: ConfirmationRecord, comparison: Comparison, verdic
     return "\n".join([*lines, ""])
 
 
-def confirmation_files(
-    record: ConfirmationRecord, comparison: Comparison, verdict: ConfirmedVerdict
-) -> dict[str, bytes]:
+def confirmation_files(record: ConfirmationRecord, judgement: Judgement) -> dict[str, bytes]:
     """Path -> content: the verdict as MLflow's page shows it. Tables and figures are the report's."""
-    if verdict.winner is None:
-        return {}
-    return {"verdict.md": confirmation_note(record, comparison, verdict).encode()}
+    return {"verdict.md": confirmation_note(record, judgement).encode()} if judgement.is_confirmed else {}
 
 
 def seed_points(results: Sequence[SeedResult]) -> list[Point]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from search.errors import KDPolicySearchError
+from search.evidence import Judgement, judge
 from search.records import ENDED as ENDED_TRIALS
 from search.records import SearchRecord, TrialRecord
 from search.tracking import wording
@@ -73,15 +74,16 @@ class Projection:
         """
         with quiet():
             writer = self._open(search)
-            parent = self._write_search(writer, search)
+            judgement = self._judge(search)
+            parent = self._write_search(writer, search, judgement)
             self._write_trials(writer, search, search.trials, parent)
             known = {trial.trial_id for trial in search.trials}
             for trial_id, run in self._trial_runs.items():
                 if trial_id not in known and run.status not in ENDED:
                     writer.end(run, "KILLED", None)
             if self._confirmation is not None:
-                FinalistRuns(writer, self._finalist_runs).write(search, self._confirmation, parent)
-            self._end_search(writer, search, parent, files or {})
+                FinalistRuns(writer, self._finalist_runs).write(search, self._confirmation.record, judgement, parent)
+            self._end_search(writer, search, judgement, parent, files or {})
             self._register(writer, search)
 
     def write_trials(self, search: SearchRecord, changed: set[str]) -> None:
@@ -92,7 +94,7 @@ class Projection:
         """
         with quiet():
             writer = self._open(search)
-            parent = self._write_search(writer, search)
+            parent = self._write_search(writer, search, self._judge(search))
             self._write_trials(writer, search, [t for t in search.trials if t.trial_id in changed], parent)
 
     def forget(self) -> None:
@@ -139,8 +141,11 @@ class Projection:
             # A call that timed out was carried out after all, or two processes projected at once.
             writer.delete(run)
 
-    def _write_search(self, writer: RunWriter, search: SearchRecord) -> Run:
-        tags = self._search_tags(search)
+    def _judge(self, search: SearchRecord) -> Judgement:
+        return judge(search, None if self._confirmation is None else self._confirmation.record)
+
+    def _write_search(self, writer: RunWriter, search: SearchRecord, judgement: Judgement) -> Run:
+        tags = self._search_tags(search, judgement)
         run = self._search_run
         if run is None:
             start = milliseconds(search.created) or _first_start(search)
@@ -160,14 +165,16 @@ class Projection:
         writer.log(run, points, wording.search_parameters(search), tags)
         return run
 
-    def _search_tags(self, search: SearchRecord) -> dict[str, str]:
+    def _search_tags(self, search: SearchRecord, judgement: Judgement) -> dict[str, str]:
         if self._confirmation is None:
-            return wording.search_tags(search)
-        record, verdict = self._confirmation.record, self._confirmation.verdict
-        note = confirmation_note(record, self._confirmation.comparison, verdict)
-        return wording.search_tags(search, note) | confirmation_tags(record, verdict)
+            return wording.search_tags(search, judgement)
+        record = self._confirmation.record
+        note = confirmation_note(record, judgement)
+        return wording.search_tags(search, judgement, note) | confirmation_tags(record, judgement)
 
-    def _end_search(self, writer: RunWriter, search: SearchRecord, run: Run, files: Mapping[str, bytes]) -> None:
+    def _end_search(
+        self, writer: RunWriter, search: SearchRecord, judgement: Judgement, run: Run, files: Mapping[str, bytes]
+    ) -> None:
         status = {"running": "RUNNING", "finished": "FINISHED", "stopped": "KILLED"}[search.status]
         if status == "RUNNING":
             writer.restart(run)
@@ -175,7 +182,7 @@ class Projection:
         ends = [milliseconds(trial.ended) for trial in search.trials if trial.ended is not None]
         writer.end(run, status, max(ends, default=None))
         told = self._confirmation
-        confirmed = {} if told is None else confirmation_files(told.record, told.comparison, told.verdict)
+        confirmed = {} if told is None else confirmation_files(told.record, judgement)
         writer.store_files(run, {**search_files(search), **confirmed, **files})
 
     def _write_trials(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import collections
 from typing import Any
 
 from search.confirmation import Finalist
+from search.evidence import Judgement
 from search.pareto import on_fronts
 from search.racing import left_after
 from search.records import SearchRecord, TrialRecord
@@ -126,14 +126,16 @@ def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[st
     return cut_tags(tags) | identity_tags(search)
 
 
-def search_tags(search: SearchRecord, confirmed: str = "") -> dict[str, str]:
+def search_tags(search: SearchRecord, judgement: Judgement, confirmed: str = "") -> dict[str, str]:
     """All tags of the search's own run but its confirmation's and those that count what is written.
 
     Args:
         search: finished or not.
+        judgement: of it.
         confirmed: what a confirmation says, as Markdown; it comes first.
     """
-    note = f"{confirmed}\n---\n\n{_search_note(search)}" if confirmed else _search_note(search)
+    own = _search_note(search, judgement)
+    note = f"{confirmed}\n---\n\n{own}" if confirmed else own
     return cut_tags({ROLE: "search", NOTE: note}) | identity_tags(search)
 
 
@@ -165,7 +167,7 @@ def _trial_note(trial: TrialRecord, scale: Scale) -> str:
     return "\n".join(lines).strip()
 
 
-def _search_note(search: SearchRecord) -> str:
+def _search_note(search: SearchRecord, judgement: Judgement) -> str:
     teacher = "" if search.teacher_accuracy is None else f" (validation accuracy {percent(search.teacher_accuracy)})"
     lines = [
         f"A search for the rule that sets λ, the weight of the distillation loss, while teacher"
@@ -173,13 +175,14 @@ def _search_note(search: SearchRecord) -> str:
         f" `{setting(search, 'data.name')}`. Each run below is one student, trained under one rule.",
         "",
     ]
-    ranked, scale = search.of_student().finished, Scale(search.objective)
+    ranked = [(rank, rank.best) for rank in judgement.families if rank.best is not None]
+    scale = Scale(search.objective)
     if len(search.student_sizes) > 1:
         names = ", ".join(f"`{size.name}` ({size.parameters:,} parameters)" for size in search.student_sizes)
-        lines += [f"Students: {names}. Below are the trials with the best trial's student.", ""]
+        lines += [f"Students: {names}. Below are the trials with {judgement.student}.", ""]
     if not ranked:
         return "\n".join([*lines, "No trial has finished yet."])
-    best = ranked[0]
+    best = next(trial for trial in search.trials if trial.number == ranked[0][1].number)
     lines += [
         f"Best{' so far' if search.status == 'running' else ''}: **{run_name(best)}**, {scale.value(best.score)}:"
         f" {_cut(best.rule, _MAX_RULE)}",
@@ -187,17 +190,12 @@ def _search_note(search: SearchRecord) -> str:
         f"| family | best {scale.title} | ± | its rule | numbers in it | finished trials |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    counts = collections.Counter(trial.family for trial in ranked)
-    seen: set[str] = set()
-    for trial in ranked:
-        if trial.family not in seen:
-            seen.add(trial.family)
-            spread = "–" if trial.history.score_std is None else scale.spread(trial.history.score_std)
-            rule = _cut(trial.rule, _MAX_RULE).replace("|", "\\|")
-            lines.append(
-                f"| {trial.family} | {scale.value(trial.score)} | {spread} | {rule} | {trial.complexity}"
-                f" | {counts[trial.family]} |"
-            )
+    for rank, trial in ranked:
+        spread = "–" if trial.spread is None else scale.spread(trial.spread)
+        rule = _cut(trial.rule, _MAX_RULE).replace("|", "\\|")
+        lines.append(
+            f"| {rank.family} | {scale.value(trial.score)} | {spread} | {rule} | {trial.complexity} | {rank.finished} |"
+        )
     lines += [
         "",
         f"`score` is the mean {scale.on('validation')}, and the best of many is flattered by having been picked; ± is"

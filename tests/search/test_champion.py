@@ -12,9 +12,11 @@ import pytest
 import torch
 
 from policies import LossBalancer
-from search.champion import choose_champion
+from search.champion import choose_champion as champion_of
 from search.champion_files import write_champion
 from search.config import load_config
+from search.evidence import judge
+from search.records import SearchRecord
 from tests.search.evidence_record import around, confirmation, constant, rule
 from trainables.classifier import Classifier
 from trainables.config import ModelSettings
@@ -22,9 +24,14 @@ from trainables.objective import Objective
 from trainables.pictures import PictureFormat
 
 CONFIG = load_config("digits-quick")
+SEARCH = SearchRecord(name="digits-quick", config=CONFIG.model_dump(mode="json"))
 PICTURES = PictureFormat(shape=(1, 8, 8), classes=tuple("0123456789"), mean=(70.0,), std=(90.0,))
 WITH_THE_PACKAGE = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
 THIRD = {"norm_balance": [0.90, 0.90, 0.95, 0.95], "fixed-0.9": [0.90, 0.92, 0.91, 0.90]}
+
+
+def choose_champion(record):
+    return champion_of(record, judge(SEARCH, record), CONFIG)
 
 
 def a_rule_wins(**changes):
@@ -55,13 +62,13 @@ def weights(seed=0, model=None):
 
 
 def test_the_validation_pictures_choose_among_the_students_and_the_smaller_seed_settles_a_tie():
-    champion = choose_champion(a_rule_wins(), CONFIG)
+    champion = choose_champion(a_rule_wins())
     assert (champion.finalist.key, champion.result.seed) == ("norm_balance", 2)
     assert champion.verdict.kind == "rule"
 
 
 def test_where_no_rule_wins_it_is_the_best_constants_student():
-    champion = choose_champion(no_rule_wins(), CONFIG)
+    champion = choose_champion(no_rule_wins())
     assert (champion.finalist.key, champion.result.seed, champion.verdict.kind) == ("fixed-0.9", 1, "constant")
     assert champion.policy["parameters"] == {"weight": 0.9}
 
@@ -69,19 +76,19 @@ def test_where_no_rule_wins_it_is_the_best_constants_student():
 def test_a_kpi_that_was_searched_for_chooses_in_its_own_direction():
     scores = [(rule("norm_balance"), [5.0, 5.1, 4.9]), (constant(0.9), [7.0, 7.2, 7.1])]
     record = confirmation(scores, kpi=Objective(name="bytes", direction="minimize"), test_size=None)
-    champion = choose_champion(record.model_copy(update={"pictures": PICTURES}), CONFIG)
+    champion = choose_champion(record.model_copy(update={"pictures": PICTURES}))
     assert (champion.finalist.key, champion.result.seed) == ("norm_balance", 2)
     assert champion.policy["evidence"]["objective_value"] == pytest.approx(5.0)
 
 
 def test_an_unfinished_confirmation_has_none():
     record = a_rule_wins()
-    assert choose_champion(record.model_copy(update={"results": record.results[:-1]}), CONFIG) is None
-    assert choose_champion(a_rule_wins(pictures=None), CONFIG) is None
+    assert choose_champion(record.model_copy(update={"results": record.results[:-1]})) is None
+    assert choose_champion(a_rule_wins(pictures=None)) is None
 
 
 def test_its_policy_trains_another_student_as_the_finalist_was_trained(tmp_path):
-    champion = choose_champion(a_rule_wins(), CONFIG)
+    champion = choose_champion(a_rule_wins())
     folder = write_champion(champion, lambda _: weights(), tmp_path / "champion")
     student = Classifier(CONFIG.student, PICTURES)
     balancer = LossBalancer.from_file(folder / "policy.json", student, total_steps=10)
@@ -93,7 +100,7 @@ def test_its_policy_trains_another_student_as_the_finalist_was_trained(tmp_path)
 
 
 def test_its_files_are_loaded_in_another_process_as_the_card_says(tmp_path):
-    champion = choose_champion(a_rule_wins(), CONFIG)
+    champion = choose_champion(a_rule_wins())
     folder = write_champion(champion, lambda _: weights(), tmp_path / "champion")
     assert {path.name for path in folder.iterdir()} == {"student.pt", "policy.json", "verdict.json", "README.md"}
     card = (folder / "README.md").read_text(encoding="utf-8")
@@ -110,7 +117,7 @@ def test_its_files_are_loaded_in_another_process_as_the_card_says(tmp_path):
 
 
 def test_the_verdict_beside_it_can_be_read_by_programs(tmp_path):
-    folder = write_champion(choose_champion(no_rule_wins(), CONFIG), lambda _: weights(), tmp_path)
+    folder = write_champion(choose_champion(no_rule_wins()), lambda _: weights(), tmp_path)
     document = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
     assert document["verdict"]["kind"] == "constant"
     assert document["verdict"]["headline"].startswith("No rule beats")
@@ -126,14 +133,14 @@ def test_what_is_there_is_not_written_again_and_another_champion_replaces_it(tmp
         read.append(champion.finalist.key)
         return weights(len(read))
 
-    champion = choose_champion(no_rule_wins(), CONFIG)
+    champion = choose_champion(no_rule_wins())
     write_champion(champion, reader, tmp_path)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     write_champion(champion, reader, tmp_path)
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
     (tmp_path / "student.pt").unlink()
     write_champion(champion, reader, tmp_path)
-    write_champion(choose_champion(a_rule_wins(), CONFIG), reader, tmp_path)
+    write_champion(choose_champion(a_rule_wins()), reader, tmp_path)
     assert read == ["fixed-0.9", "fixed-0.9", "norm_balance"]
     assert json.loads((tmp_path / "policy.json").read_text(encoding="utf-8"))["family"] == "norm_balance"
 
@@ -146,6 +153,6 @@ def test_a_student_without_a_finite_score_is_never_chosen():
         else result
         for result in record.results
     ]
-    champion = choose_champion(record.model_copy(update={"results": tuple(broken)}), CONFIG)
+    champion = choose_champion(record.model_copy(update={"results": tuple(broken)}))
     assert champion.finalist.key == "fixed-0.9"
     assert ModelSettings(name="mlp") == champion.student.model_copy(update={"options": {}})

@@ -31,7 +31,9 @@ from search.confirm_tasks import run_units
 from search.confirm_text import render_confirmation
 from search.confirm_training import train_finalist
 from search.confirmation import ConfirmationRecord, ConfirmationSettings, Finalist, SeedResult, SetScore
+from search.evidence import judge
 from search.raysession import ray_session
+from search.records import SearchRecord
 from search.store import SearchStore
 from search.study import run_search
 from search.tracking.store import open_client
@@ -402,8 +404,9 @@ def command(monkeypatch, capsys, *arguments):
 
 
 def text_of(record, failed=None):
+    search = SearchRecord(name=record.search, config=CONFIG.model_dump(mode="json"))
     console = Console(file=io.StringIO(), width=140)
-    console.print(render_confirmation(record, failed or {}))
+    console.print(render_confirmation(record, failed or {}, judge(search, record)))
     return console.file.getvalue()
 
 

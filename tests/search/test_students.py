@@ -4,6 +4,7 @@ import pytest
 
 from policies.registry import create_policy
 from search.config import load_config
+from search.evidence import judge
 from search.records import SearchRecord, StudentSize, TrialRecord
 from search.searcher import FairSearch
 from search.tracking.wording import run_name, run_parameters, search_tags
@@ -171,4 +172,4 @@ def test_mlflow_tells_the_student_of_each_run():
         "student.flops": "60",
     }
     assert run_name(trial) == "007 norm_balance (wide)"
-    assert "`wide` (30 parameters)" in search_tags(search)["mlflow.note.content"]
+    assert "`wide` (30 parameters)" in search_tags(search, judge(search))["mlflow.note.content"]

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from search.errors import TrackingError
+from search.evidence import judge
 from search.records import TrialRecord
 from search.tracking import LiveProjection, MLflowProcess, TrackingReport, experiment_url, sync
 from search.tracking.series import MAX_POINTS, outcome_points, thin, trial_points
@@ -285,7 +286,8 @@ def test_names_tell_policies_apart() -> None:
 
 def test_the_searchs_description_ranks_the_families() -> None:
     better = make_trial(2, family="fixed", parameters={"weight": 0.9}, history=make_history(score=0.95), rule="λ = 0.9")
-    note = search_tags(make_search("ranked", make_trial(1), better))["mlflow.note.content"]
+    search = make_search("ranked", make_trial(1), better)
+    note = search_tags(search, judge(search))["mlflow.note.content"]
     assert "Best: **002 fixed λ=0.9**, 95.00 %" in note
     assert note.index("| fixed | 95.00 %") < note.index("| cosine_threshold | 90.00 %")
 

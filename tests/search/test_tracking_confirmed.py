@@ -19,6 +19,7 @@ from search.champion_card import ALIAS
 from search.config import load_config
 from search.confirmation import ConfirmationRecord
 from search.errors import TrackingError
+from search.evidence import judge
 from search.tracking import TrackedConfirmation, TrackingReport, registry, sync
 from search.tracking.store import open_client
 from tests.search.evidence_record import around, confirmation, constant, rule
@@ -56,7 +57,8 @@ def weights(_: Any) -> bytes:
 
 def confirm(uri: str, record: ConfirmationRecord, **changes: Any) -> TrackingReport:
     search = make_search(record.search, make_trial(1), **changes)
-    tracked = TrackedConfirmation(record=record, champion=choose_champion(record, CONFIG), read_student=weights)
+    champion = choose_champion(record, judge(search, record), CONFIG)
+    tracked = TrackedConfirmation(record=record, champion=champion, read_student=weights)
     return sync(search, uri, EXPERIMENT, confirmation=tracked)
 
 

@@ -43,14 +43,18 @@ def test_a_confirmation_is_in_the_document_with_every_seed(with_winner):
     document = json.loads(report_text(report_json(with_winner, computed=())))
     record, told = with_winner.confirmation, document["confirmation"]
     assert document["confirmed_on_test_set"] is told["complete"] is True
-    assert document["verdict"]["headline"] == with_winner.verdict.headline != document["search_verdict"]["headline"]
+    assert (
+        document["verdict"]["headline"]
+        == with_winner.judgement.verdict.headline
+        != document["search_verdict"]["headline"]
+    )
     assert told["comparison"]["baseline"] == "fixed-0.45"
     assert {(key, int(seed), scores["test"]) for key, of in told["scores"].items() for seed, scores in of.items()} == {
         (result.finalist, result.seed, result.test.accuracy) for result in record.results
     }
     assert told["finalists"][0]["key"] == "norm_ratio_threshold"
     assert document["recommended"]["family"] == "norm_ratio_threshold"
-    assert document["gains"][0]["mean"] == with_winner.comparison.of("norm_ratio_threshold").difference.mean
+    assert document["gains"][0]["mean"] == with_winner.judgement.finalists.of("norm_ratio_threshold").difference.mean
     assert [cost["part"] for cost in document["costs"]] == ["search", "confirmation"]
 
 

@@ -37,7 +37,7 @@ def drawn(with_winner):
 
 
 def test_scores_info_holds_every_finished_trial_and_the_references(full_search):
-    info = _get_scores_info(full_search)
+    info = _get_scores_info(ReportSource(search=full_search))
     assert sum(len(row.scores) for row in info.rows) == len(full_search.finished)
     assert all(row.scores[0] == row.best.score == max(row.scores) for row in info.rows)
     assert info.labels_alone.parameters["weight"] == 0.0
@@ -46,7 +46,8 @@ def test_scores_info_holds_every_finished_trial_and_the_references(full_search):
 
 def test_a_trial_that_learned_nothing_does_not_set_the_axis(trial, make_search):
     good = [trial(n, "fixed", (0.80 + n / 1000,)) for n in range(1, 9)]
-    info = _get_scores_info(make_search(*good, trial(9, "norm_balance", (0.81,)), trial(10, "fixed", (0.1,))))
+    search = make_search(*good, trial(9, "norm_balance", (0.81,)), trial(10, "fixed", (0.1,)))
+    info = _get_scores_info(ReportSource(search=search))
     assert 0.7 < info.limits[0] < 0.801
 
 
@@ -97,7 +98,7 @@ def test_the_forest_holds_every_finalist_but_the_constant_and_who_stands(with_wi
     info = _get_forest_info(with_winner.confirmed)
     assert {row.key for row in info.rows} == {f.key for f in with_winner.confirmation.finalists} - {"fixed-0.45"}
     assert [row.key for row in info.rows if row.stands] == ["norm_ratio_threshold"]
-    assert info.threshold == with_winner.comparison.detectable
+    assert info.threshold == with_winner.judgement.finalists.detectable
     assert info.limits[0] < 0.0 < info.rows[0].test.high < info.limits[1]
     assert not any(row.stands for row in _get_forest_info(without_winner.confirmed).rows)
 
@@ -112,11 +113,11 @@ def test_optimism_is_told_of_those_that_the_search_had_tried(with_winner):
     info = _get_optimism_info(with_winner.confirmed)
     assert [row.searched for row in info.rows] == sorted((row.searched for row in info.rows), reverse=True)
     assert len(info.rows) == 3
-    assert info.mean == with_winner.comparison.optimism
+    assert info.mean == with_winner.judgement.finalists.optimism
 
 
 def test_parallel_axes_run_over_what_was_tried(full_search):
-    info = _get_parallel_info(full_search)
+    info = _get_parallel_info(ReportSource(search=full_search))
     row = next(row for row in info.rows if row.family == "norm_ratio_threshold")
     assert [axis.name for axis in row.coordinates] == [
         "smoothing", "threshold", "above", "below", "learning_rate", "temperature",
@@ -165,7 +166,7 @@ def test_a_rule_that_never_moved_is_called_a_constant(searched):
 
 
 def test_accuracy_info_adds_the_labels_alone_and_marks_the_constant(full_search):
-    info = _get_accuracy_info(full_search)
+    info = _get_accuracy_info(ReportSource(search=full_search))
     assert info.curves[-1].label == "λ = 0, the labels alone"
     assert [curve.label.split(",")[0] for curve in info.curves if curve.dashed] == ["best constant"]
     assert info.limits[0] > min(min(curve.y) for curve in info.curves)

@@ -57,7 +57,7 @@ def test_the_numbers_behind_the_figures_are_those_of_the_record(written, with_wi
         (trial.family, trial.score) for trial in search.finished
     }
     forest = {row["finalist"]: row for row in rows_of(data / "forest.csv")}
-    test = with_winner.comparison.of("norm_ratio_threshold").difference
+    test = with_winner.judgement.finalists.of("norm_ratio_threshold").difference
     told = forest["norm ratio threshold"]
     assert [float(told[name]) for name in ("difference", "low", "high")] == [test.mean, test.low, test.high]
     assert told["beats_constant"] == "True"

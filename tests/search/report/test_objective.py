@@ -6,9 +6,9 @@ import re
 import pytest
 from rich.console import Console
 
+from search.evidence import judge
+from search.evidence.ranking import compare_to_constant, rank_families
 from search.report import ReportSource, render_table, report_json, write_report
-from search.report.ranking import compare_to_constant, rank_families
-from search.report.verdict import judge
 from search.tracking.series import outcome_points, trial_points
 from search.tracking.wording import search_tags, trial_tags
 from tests.search.report.conftest import CONFIG
@@ -60,14 +60,14 @@ def test_differences_that_are_all_equal_are_no_certainty(trial, make_search, sea
 
 
 def test_the_verdict_speaks_of_the_kpi(search):
-    text = judge(search).text
+    text = judge(search).search_verdict.text
     assert "Norm balance is ahead of the best constant λ = 0.9 by 1 in regret (less is better) on the" in text
     assert not re.search(r"accuracy|points|%(?! interval)", text.replace("95 % interval", ""))
 
 
 def test_the_terminal_and_the_page_show_values_of_the_kpi(search, tmp_path):
     console = Console(width=120, record=True, file=open(tmp_path / "out", "w"))  # noqa: SIM115
-    console.print(render_table(search, 120))
+    console.print(render_table(search, judge(search), 120))
     console.file.close()
     table = console.export_text()
     assert re.search(r"regret \(less is better\)\s+vs constant", table)
@@ -98,4 +98,4 @@ def test_mlflow_gets_values_of_the_kpi(search):
     assert curve == [9.0 / epoch for epoch in range(1, 31)]
     note = trial_tags(search, best, "p")["mlflow.note.content"]
     assert "regret (less is better) on the validation pictures: 2.1 ±" in note
-    assert "| norm_balance | 2.1 |" in search_tags(search)["mlflow.note.content"]
+    assert "| norm_balance | 2.1 |" in search_tags(search, judge(search))["mlflow.note.content"]

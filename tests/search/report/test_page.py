@@ -170,18 +170,18 @@ def test_the_page_shows_the_numbers_of_the_search(full_search, written):
 
 def test_the_page_shows_the_numbers_of_the_confirmation(with_winner, written):
     text, scale = words(page_of(written["with_winner"])), with_winner.scale
-    row = with_winner.comparison.of("norm_ratio_threshold")
+    row = with_winner.judgement.finalists.of("norm_ratio_threshold")
     assert f"The winner against the best constant {scale.margin(row.difference.mean)}" in text
     assert scale.interval(row.difference.low, row.difference.high) in text
-    assert with_winner.verdict.evidence in text
-    assert with_winner.verdict.caveat in text
+    assert with_winner.judgement.verdict.evidence in text
+    assert with_winner.judgement.verdict.caveat in text
     assert "p < 0.001 after Holm's correction" in text
     assert "File size 98 kB 98 kB 98 kB 98 kB" in text
     assert "Search 141 and 1 failed trial" in text
     assert "Confirmation 70 15,470 2 min 20 s" in text
     assert "The winner's curse" in text
     assert "not confirmed" not in text
-    for row in with_winner.comparison.rows:
+    for row in with_winner.judgement.finalists.rows:
         assert scale.value(row.test) in text
 
 

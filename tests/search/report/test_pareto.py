@@ -4,6 +4,8 @@ import random
 import pytest
 from rich.console import Console
 
+from search.evidence.ranking import compare_to_constant
+from search.evidence.students import compare_students
 from search.pareto import fronts
 from search.records import StudentSize
 from search.report.document import report_json
@@ -11,9 +13,7 @@ from search.report.drawing import style
 from search.report.figure_pareto import _get_front_infos, front_figures, gains_in_words
 from search.report.front_text import render_fronts, render_students
 from search.report.page import render_html
-from search.report.ranking import compare_to_constant
 from search.report.source import ReportSource
-from search.report.student_table import student_table
 
 
 def of(search, *costs):
@@ -184,7 +184,7 @@ def test_the_search_file_says_which_cost_of_a_student_counts(trial, make_search)
 
 
 def test_each_student_has_its_own_best_constant(trial, make_search):
-    base, wide = student_table(ReportSource(search=with_students(trial, make_search)))
+    base, wide = compare_students(with_students(trial, make_search))
     assert (base.name, base.family, base.constant.number, base.difference.number) == ("base", "fixed", 1, 2)
     assert base.difference.mean == pytest.approx(-0.01)
     assert (wide.name, wide.family, wide.constant.number, wide.difference.number) == ("wide", "tree", 3, 4)
@@ -193,7 +193,7 @@ def test_each_student_has_its_own_best_constant(trial, make_search):
 
 
 def test_a_single_student_needs_no_table(trial, make_search):
-    assert student_table(ReportSource(search=trading(trial, make_search))) == ()
+    assert compare_students(trading(trial, make_search)) == ()
 
 
 def test_the_terminal_shows_the_students(trial, make_search):

@@ -5,13 +5,13 @@ import io
 import pytest
 from rich.console import Console
 
+from search.evidence import judge
 from search.records import SearchRecord
 from search.report.document import report_json
 from search.report.page import render_html
 from search.report.settings_table import summary_rows
 from search.report.source import ReportSource
 from search.report.text import render_table
-from search.report.verdict import judge
 from tests.search.report.conftest import CONFIG, build_trial
 
 
@@ -37,7 +37,7 @@ def test_a_better_score_over_fewer_seeds_takes_no_place(raced):
 
 
 def test_the_verdict_counts_all_that_raced(raced):
-    caveat = judge(raced).caveat
+    caveat = judge(raced).search_verdict.caveat
     assert "the best of 4 trials, 2 of which came to their last seed, on the 5,000 validation pictures, so it" in caveat
     assert "not finished" not in caveat
 
@@ -48,7 +48,7 @@ def test_the_page_and_the_terminal_tell_who_left(raced):
     assert "1 of 3" in page
     assert "2 of 3" in page
     console = Console(file=io.StringIO(), width=120)
-    console.print(render_table(raced, 120))
+    console.print(render_table(raced, judge(raced), 120))
     assert "left the race" in console.file.getvalue()
     rows = dict(summary_rows(raced))
     assert "2 left the race over seeds" in rows["Trials"]
@@ -58,4 +58,4 @@ def test_the_page_and_the_terminal_tell_who_left(raced):
 def test_a_search_without_a_race_says_nothing_of_one(raced):
     plain = raced.model_copy(update={"trials": raced.finished})
     assert "race" not in render_html(ReportSource(search=plain), ()).partition("</style>")[2].replace("trace", "")
-    assert "best of 2 finished trials" in judge(plain).caveat
+    assert "best of 2 finished trials" in judge(plain).search_verdict.caveat

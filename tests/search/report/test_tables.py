@@ -178,12 +178,12 @@ def test_the_csv_files_hold_the_record(with_winner):
         (result.finalist, result.seed, result.test.accuracy) for result in record.results
     ]
     finalists = {row["key"]: row for row in rows_of(found["finalists"])}
-    for row in with_winner.comparison.rows:
+    for row in with_winner.judgement.finalists.rows:
         assert float(finalists[row.key]["test_score"]) == row.test
         told = finalists[row.key]["difference"]
         assert told == ("" if row.difference is None else repr(row.difference.mean))
     gain = rows_of(found["gains"])[0]
-    assert float(gain["mean"]) == with_winner.comparison.of("norm_ratio_threshold").difference.mean
+    assert float(gain["mean"]) == with_winner.judgement.finalists.of("norm_ratio_threshold").difference.mean
     assert [row["part"] for row in rows_of(found["costs"])] == ["search", "confirmation"]
     assert {row["column"] for row in rows_of(found["kpis"])} >= {"Teacher", "Winner"}
     assert not found["guard"]

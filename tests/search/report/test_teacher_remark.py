@@ -6,10 +6,9 @@ import pytest
 from rich.console import Console
 
 from search.config import load_config
+from search.evidence import judge
 from search.progress import TerminalListener
-from search.report.answer import answer
 from search.report.source import ReportSource
-from search.report.verdict import judge
 from search.teacher_remark import teacher_remark
 from tests.search.picture_counts import picture_counts
 
@@ -47,8 +46,8 @@ def test_students_of_labels_alone_that_beat_the_teacher_are_named_before_a_bette
     assert teacher_remark(search).startswith(
         "Students trained on labels alone are clearly better than the teacher, 67.00 % against 41.00 %"
     )
-    assert teacher_remark(search) in judge(search).caveat
-    assert teacher_remark(search) in answer(ReportSource(search=search)).caveat
+    assert teacher_remark(search) in judge(search).search_verdict.caveat
+    assert teacher_remark(search) in ReportSource(search=search).judgement.answer.caveat
 
 
 def test_a_best_student_is_named_where_labels_alone_did_not_beat_the_teacher(trial, make_search):
@@ -93,6 +92,6 @@ def test_the_terminal_says_so_before_the_first_trial(make_search):
 def test_a_confirmed_answer_says_so_too(with_winner):
     poor = with_winner.search.model_copy(update={"teacher_accuracy": 0.3, "pictures": picture_counts(validation=5000)})
     source = ReportSource(search=poor, confirmation=with_winner.confirmation)
-    assert answer(source).confirmed
-    assert "clearly better than the teacher" in answer(source).caveat
-    assert "teacher" not in answer(with_winner).caveat
+    assert source.judgement.answer.confirmed
+    assert "clearly better than the teacher" in source.judgement.answer.caveat
+    assert "teacher" not in with_winner.judgement.answer.caveat

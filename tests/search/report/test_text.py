@@ -6,15 +6,15 @@ import pytest
 from rich.console import Console, Group
 
 from search.commands import next_command
+from search.evidence import judge
 from search.report.kpi_text import render_own_kpis
 from search.report.source import ReportSource
 from search.report.text import render_report, render_table
-from search.report.verdict import judge
 
 
 def shown(search, width):
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(render_table(search, width))
+    console.print(render_table(search, judge(search), width))
     return console.file.getvalue()
 
 
@@ -63,7 +63,10 @@ def reported(source, width=100, **options):
 
 def test_a_confirmed_answer_comes_before_the_search_and_says_what_to_train_with(with_winner, without_winner):
     text = reported(with_winner)
-    places = [text.index(part) for part in (with_winner.verdict.headline, "Train with", "The search that led to it:")]
+    places = [
+        text.index(part)
+        for part in (with_winner.judgement.verdict.headline, "Train with", "The search that led to it:")
+    ]
     assert places == sorted(places)
     winner = with_winner.confirmation.finalists[0]
     assert f"Train with norm ratio threshold (trial {winner.trial}, learning rate" in text
@@ -81,7 +84,7 @@ def test_beside_a_confirmation_the_search_is_not_called_unconfirmed(with_winner,
 def test_what_is_done_next_anyway_is_not_told_to_be_typed(searched):
     text = reported(searched, with_remedy=False)
     assert "kd-search confirm" not in text
-    assert text.startswith(judge(searched.judged).headline)
+    assert text.startswith(judge(searched.judged).search_verdict.headline)
 
 
 def test_without_a_confirmation_the_command_is_told(searched, begun):

@@ -10,11 +10,11 @@ import statistics
 from typing import Any
 
 from policies.parameter import Value
+from search.evidence.confirmed import Confirmed
 from search.evidence.naming import finalist_of, title
 from search.evidence.policy import finalist_document, objective_value
+from search.evidence.ranking import CONSTANT_FAMILY, ConstantComparison, best_trials, rule_title
 from search.records import SearchRecord, TrialRecord
-from search.report.ranking import CONSTANT_FAMILY, best_trials, compare_to_constant, rule_title
-from search.report.source import Confirmed, ReportSource
 from search.wording import number
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
@@ -39,24 +39,23 @@ class Recommended(Settings):
     """The contents of its `policy.json`, with the evidence; empty where the rule is of an unknown family."""
 
 
-def recommend(source: ReportSource) -> Recommended | None:
-    """What to train with; None while there is nothing."""
-    confirmed = source.confirmed
+def recommend(search: SearchRecord, comparison: ConstantComparison, confirmed: Confirmed | None) -> Recommended | None:
+    """The rule to train with; None while there is nothing."""
     if confirmed is not None:
-        return _of_finalist(source, confirmed, confirmed.winner)
-    best = source.judged.finished
-    return _of_trial(source.judged, best[0]) if best else None
+        return _of_finalist(search, confirmed, confirmed.winner)
+    best = search.finished
+    return _of_trial(search, comparison, best[0]) if best else None
 
 
-def best_of_families(source: ReportSource) -> dict[str, Recommended]:
+def best_of_families(
+    search: SearchRecord, comparison: ConstantComparison, confirmed: Confirmed | None
+) -> dict[str, Recommended]:
     """Each family's best rule; the finalists' with what the confirmation says of them, the best constant included."""
-    search = source.judged
-    found = {family: _of_trial(search, trial) for family, trial in best_trials(search).items()}
-    confirmed = source.confirmed
+    found = {family: _of_trial(search, comparison, trial) for family, trial in best_trials(search).items()}
     if confirmed is not None:
         rules = [finalist for finalist in confirmed.record.finalists if finalist.role == "rule"]
-        found |= {rule.family: _of_finalist(source, confirmed, rule.key) for rule in rules}
-        found[CONSTANT_FAMILY] = _of_finalist(source, confirmed, confirmed.baseline)
+        found |= {rule.family: _of_finalist(search, confirmed, rule.key) for rule in rules}
+        found[CONSTANT_FAMILY] = _of_finalist(search, confirmed, confirmed.baseline)
     return found
 
 
@@ -68,7 +67,8 @@ def settings_in_words(recommended: Recommended) -> str:
     return ", ".join([*trial, *student, *shared])
 
 
-def _of_trial(search: SearchRecord, trial: TrialRecord) -> Recommended:
+def _of_trial(search: SearchRecord, comparison: ConstantComparison, trial: TrialRecord) -> Recommended:
+    document = trial.history.policy
     return Recommended(
         title=rule_title(trial.family, trial.parameters),
         family=trial.family,
@@ -79,11 +79,13 @@ def _of_trial(search: SearchRecord, trial: TrialRecord) -> Recommended:
         student=trial.student,
         trial=trial.number,
         confirmed=False,
-        document={**trial.history.policy, "evidence": _searched(search, trial)} if trial.history.policy else {},
+        document={**trial.history.policy, "evidence": _searched(search, comparison, trial)}
+        if trial.history.policy
+        else {},
     )
 
 
-def _of_finalist(source: ReportSource, confirmed: Confirmed, key: str) -> Recommended:
+def _of_finalist(search: SearchRecord, confirmed: Confirmed, key: str) -> Recommended:
     finalist = finalist_of(confirmed.record, key)
     return Recommended(
         title=title(confirmed.record, key),
@@ -95,14 +97,12 @@ def _of_finalist(source: ReportSource, confirmed: Confirmed, key: str) -> Recomm
         student=finalist.student,
         trial=finalist.trial,
         confirmed=True,
-        document=finalist_document(
-            confirmed.record, confirmed.comparison, confirmed.verdict, finalist, source.search.config
-        ),
+        document=finalist_document(confirmed.record, confirmed.comparison, confirmed.verdict, finalist, search.config),
     )
 
 
-def _searched(search: SearchRecord, trial: TrialRecord) -> dict[str, Any]:
-    difference = compare_to_constant(search).of(trial.family)
+def _searched(search: SearchRecord, comparison: ConstantComparison, trial: TrialRecord) -> dict[str, Any]:
+    difference = comparison.of(trial.family)
     accuracies = [replicate.validation_accuracy for replicate in trial.history.replicates]
     return {
         "search": search.name,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from search.evidence.ranking import BestTrial, PairedDifference, compare_to_constant, rank_families
 from search.records import SearchRecord, StudentSize
-from search.report.ranking import BestTrial, PairedDifference, compare_to_constant, rank_families
-from search.report.source import ReportSource
 from trainables.settings import Settings
 
 
@@ -23,9 +22,8 @@ class StudentRow(Settings):
     """The best rule that is no constant, minus the best constant, with this student."""
 
 
-def student_table(source: ReportSource) -> tuple[StudentRow, ...]:
+def compare_students(search: SearchRecord) -> tuple[StudentRow, ...]:
     """A row for each student, in the order of the search file; none where there is one student only."""
-    search = source.search
     sizes = {size.name: size for size in search.student_sizes}
     names = list(dict.fromkeys([*sizes, *search.students]))
     return tuple(_row(search.of_student(name), name, sizes.get(name)) for name in names) if len(names) > 1 else ()

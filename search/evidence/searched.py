@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from search.records import SearchRecord
-from search.report.ranking import (
+from search.evidence.ranking import (
     CONSTANT_FAMILY,
     BestTrial,
     ConstantComparison,
     FamilyRank,
     PairedDifference,
-    compare_to_constant,
-    rank_families,
     rule_title,
 )
+from search.records import SearchRecord
 from search.scale import Scale
 from search.teacher_remark import teacher_remark
 from search.wording import count, family_title, sentence_case
@@ -23,7 +21,7 @@ from trainables.settings import Settings
 VerdictKind = Literal["ahead", "not_ahead", "no_comparison", "nothing_finished"]
 
 
-class Verdict(Settings):
+class SearchVerdict(Settings):
     """`headline` answers, `evidence` says how far it holds, `caveat` what it does not say."""
 
     kind: VerdictKind
@@ -37,20 +35,22 @@ class Verdict(Settings):
         return " ".join(part for part in (self.headline, self.evidence, self.caveat) if part)
 
 
-def judge(search: SearchRecord, *, confirmed: bool = False) -> Verdict:
+def judge_search(
+    search: SearchRecord, families: tuple[FamilyRank, ...], comparison: ConstantComparison, *, confirmed: bool
+) -> SearchVerdict:
     """The verdict of a search, finished or not.
 
     Args:
         search: with the trials of one student.
+        families: its ranking.
+        comparison: its rules against its best constant.
         confirmed: a confirmation has an answer beside it, so this one is not told to be unconfirmed.
     """
-    families = rank_families(search)
-    comparison = compare_to_constant(search)
     if not families or families[0].best is None:
         caveat = _progress(search) if families else ""
-        return Verdict(kind="nothing_finished", headline=_nothing(search), evidence="", caveat=caveat)
+        return SearchVerdict(kind="nothing_finished", headline=_nothing(search), evidence="", caveat=caveat)
     kind, headline, evidence = _answer(families, comparison, Scale(search.objective))
-    return Verdict(kind=kind, headline=headline, evidence=evidence, caveat=_caveat(search, families, confirmed))
+    return SearchVerdict(kind=kind, headline=headline, evidence=evidence, caveat=_caveat(search, families, confirmed))
 
 
 def _weight(constant: BestTrial) -> str:
@@ -61,7 +61,7 @@ def _answer(
     families: tuple[FamilyRank, ...], comparison: ConstantComparison, scale: Scale
 ) -> tuple[VerdictKind, str, str]:
     first = families[0]
-    assert first.best is not None  # `judge` has seen to it
+    assert first.best is not None  # `judge_search` has seen to it
     constant = comparison.constant
     if constant is None:
         headline = f"The best {scale.title} is {scale.value(first.best.score)}, by {family_title(first.family)}."

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from policies.document import load_policy, read_document
-from search.report.recommended import best_of_families, recommend, settings_in_words
+from search.evidence.recommended import settings_in_words
 from search.report.source import ReportSource
 
 
@@ -14,7 +14,7 @@ def evidence(path):
 def test_before_a_confirmation_it_is_the_best_trial(searched, written):
     folder = written["searched"]
     best = searched.search.finished[0]
-    assert recommend(searched).trial == best.number
+    assert searched.judgement.recommended.trial == best.number
     assert load_policy(folder / "policy.json").values() == best.parameters
     told = evidence(folder / "policy.json")
     assert (told["search"], told["trial"], told["confirmed_on_test_set"]) == ("example", best.number, False)
@@ -25,7 +25,7 @@ def test_before_a_confirmation_it_is_the_best_trial(searched, written):
 
 
 def test_a_confirmation_that_is_not_finished_changes_nothing(begun, searched):
-    assert recommend(begun) == recommend(searched)
+    assert begun.judgement.recommended == searched.judgement.recommended
 
 
 def test_a_confirmed_winner_is_what_to_train_with(with_winner, written):
@@ -34,19 +34,19 @@ def test_a_confirmed_winner_is_what_to_train_with(with_winner, written):
     finalist = record.finalists[0]
     assert load_policy(folder / "policy.json").values() == finalist.parameters
     told = evidence(folder / "policy.json")
-    row = with_winner.comparison.of(finalist.key)
+    row = with_winner.judgement.finalists.of(finalist.key)
     assert told["confirmed_on_test_set"] is told["chosen_by_verdict"] is told["beats_best_constant"] is True
     assert (told["objective_value"], told["objective_on"]) == (pytest.approx(row.test), "test")
     assert told["test_accuracy"] == pytest.approx(row.test)
     assert told["seeds"] == list(record.seeds)
     assert told["lead_over_best_constant"] == row.difference.mean
     assert told["best_constant"] == "λ = 0.45"
-    assert told["verdict"] == with_winner.verdict.text
+    assert told["verdict"] == with_winner.judgement.verdict.text
 
 
 def test_where_no_rule_wins_it_is_the_constant_even_one_that_no_trial_has_tried(without_winner, written):
     folder = written["without_winner"]
-    found = recommend(without_winner)
+    found = without_winner.judgement.recommended
     assert (found.family, found.trial, found.title) == ("fixed", None, "λ = 0.45")
     policy = load_policy(folder / "policy.json")
     assert (policy.family, policy.values()) == ("fixed", {"weight": 0.45})
@@ -60,7 +60,7 @@ def test_where_no_rule_wins_it_is_the_constant_even_one_that_no_trial_has_tried(
 
 
 def test_the_families_that_were_not_confirmed_keep_what_the_search_says(with_winner):
-    found = best_of_families(with_winner)
+    found = with_winner.judgement.best_of_families
     assert {family for family, best in found.items() if best.confirmed} == {
         "norm_ratio_threshold", "norm_balance", "cosine_threshold", "fixed",
     }  # fmt: skip
@@ -68,11 +68,11 @@ def test_the_families_that_were_not_confirmed_keep_what_the_search_says(with_win
 
 
 def test_settings_in_words(searched, without_winner):
-    assert settings_in_words(recommend(searched)).startswith(
+    assert settings_in_words(searched.judgement.recommended).startswith(
         f"trial {searched.search.finished[0].number}, learning rate "
     )
-    assert settings_in_words(recommend(without_winner)) == "learning rate 0.01"
+    assert settings_in_words(without_winner.judgement.recommended) == "learning rate 0.01"
 
 
 def test_an_empty_search_recommends_nothing(make_search):
-    assert recommend(ReportSource(search=make_search())) is None
+    assert ReportSource(search=make_search()).judgement.recommended is None

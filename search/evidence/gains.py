@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from search.evidence import PairedTest, paired_test
 from search.evidence.comparison import difference
+from search.evidence.confirmed import Confirmed
 from search.evidence.naming import p_text, title
-from search.report.ranking import (
+from search.evidence.paired import PairedTest, paired_test
+from search.evidence.ranking import (
     CONSTANT_FAMILY,
     BestTrial,
+    ConstantComparison,
+    FamilyRank,
     PairedDifference,
-    compare_to_constant,
-    rank_families,
     rule_title,
 )
-from search.report.source import Confirmed, ReportSource
 from search.wording import count, family_title
 from trainables.settings import Settings
 
@@ -36,13 +36,13 @@ class Gain(Settings):
     confirmed: bool
 
 
-def gains(source: ReportSource) -> tuple[Gain, ...]:
-    """The first one is what the report is about; there may be none."""
-    confirmed = source.confirmed
-    return _confirmed_gains(source, confirmed) if confirmed else _searched_gains(source)
+def confirmed_gains(confirmed: Confirmed, searched: ConstantComparison) -> tuple[Gain, ...]:
+    """Gains of a confirmation, and what the search had promised; the first one is what a report is about.
 
-
-def _confirmed_gains(source: ReportSource, confirmed: Confirmed) -> tuple[Gain, ...]:
+    Args:
+        confirmed: the confirmation.
+        searched: the search's own comparison, for what it had promised.
+    """
     comparison = confirmed.comparison
     found: list[Gain | None] = []
     rival, baseline, highest = confirmed.rival, confirmed.baseline, comparison.highest
@@ -55,7 +55,7 @@ def _confirmed_gains(source: ReportSource, confirmed: Confirmed) -> tuple[Gain, 
     if confirmed.labels_alone not in (None, confirmed.winner):
         found.append(_between(confirmed, confirmed.winner, confirmed.labels_alone or "", "what the teacher adds"))
     if rival is not None:
-        found.append(_promised(source, comparison.of(rival).family))
+        found.append(_promised(searched, comparison.of(rival).family))
     return tuple(gain for gain in found if gain is not None)
 
 
@@ -68,10 +68,9 @@ def _between(confirmed: Confirmed, ours: str, theirs: str, note: str) -> Gain | 
     return _gain(title(record, ours), title(record, theirs), test, where, note, confirmed=True)
 
 
-def _promised(source: ReportSource, family: str) -> Gain | None:
+def _promised(searched: ConstantComparison, family: str) -> Gain | None:
     """What the search had said of the same rule, against the constant that was its best."""
-    comparison = compare_to_constant(source.judged)
-    promised, constant = comparison.of(family), comparison.constant
+    promised, constant = searched.of(family), searched.constant
     if promised is None or constant is None:
         return None
     theirs = rule_title(CONSTANT_FAMILY, constant.parameters)
@@ -80,8 +79,16 @@ def _promised(source: ReportSource, family: str) -> Gain | None:
     return _gain(family_title(family), theirs, promised, where, note, confirmed=False)
 
 
-def _searched_gains(source: ReportSource) -> tuple[Gain, ...]:
-    comparison = compare_to_constant(source.judged)
+def searched_gains(
+    families: tuple[FamilyRank, ...], comparison: ConstantComparison, resolution: float
+) -> tuple[Gain, ...]:
+    """Gains of a search that is not confirmed; there may be none.
+
+    Args:
+        families: the ranking.
+        comparison: rules against the best constant.
+        resolution: the step in which scores move.
+    """
     constant, alone, found = comparison.constant, comparison.labels_alone, []
     if constant is not None and comparison.differences:
         first = comparison.differences[0]
@@ -89,10 +96,9 @@ def _searched_gains(source: ReportSource) -> tuple[Gain, ...]:
         where = f"validation pictures, {count(len(first.seeds), 'seed')}"
         note = "each the best of several trials, so optimistic"
         found.append(_gain(family_title(first.family), theirs, first, where, note, confirmed=False))
-    families = rank_families(source.judged)
     best = families[0].best if families else None
     if best is not None and alone is not None and best.number != alone.number:
-        test = paired_test(_scores(best), _scores(alone), source.search.resolution)
+        test = paired_test(_scores(best), _scores(alone), resolution)
         if test is not None:
             where = f"validation pictures, {count(len(test.seeds), 'seed')}"
             name = rule_title(families[0].family, best.parameters)

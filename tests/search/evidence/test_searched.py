@@ -1,14 +1,18 @@
 import pytest
 
-from search.report.verdict import judge
+from search.evidence import judge
 
 CONSTANT = (0.800, 0.810, 0.820)
 CLEAR = (0.830, 0.841, 0.849)
 UNCLEAR = (0.815, 0.805, 0.825)
 
 
+def verdict_of(search):
+    return judge(search).search_verdict
+
+
 def test_a_clear_lead_names_the_rule_the_constant_and_the_points(trial, make_search):
-    verdict = judge(
+    verdict = verdict_of(
         make_search(trial(1, "fixed", CONSTANT, parameters={"weight": 0.4}), trial(2, "norm_balance", CLEAR))
     )
     assert verdict.kind == "ahead"
@@ -21,7 +25,7 @@ def test_a_clear_lead_names_the_rule_the_constant_and_the_points(trial, make_sea
 
 
 def test_a_lead_within_the_noise_is_not_called_one(trial, make_search):
-    verdict = judge(
+    verdict = verdict_of(
         make_search(trial(1, "fixed", CONSTANT, parameters={"weight": 0.4}), trial(2, "norm_balance", UNCLEAR))
     )
     assert verdict.kind == "not_ahead"
@@ -31,7 +35,7 @@ def test_a_lead_within_the_noise_is_not_called_one(trial, make_search):
 
 def test_two_seeds_that_can_tell_nothing_are_called_too_few(trial, make_search):
     search = make_search(trial(1, "fixed", (0.35, 0.45)), trial(2, "norm_balance", (0.34, 0.48)))
-    evidence = judge(search).evidence
+    evidence = verdict_of(search).evidence
     assert "norm balance's: +1.00 points against the best constant, but 2 seeds are too few to tell" in evidence
     assert "only a difference above 25.41 points would be clear of the noise between them" in evidence
     assert evidence.endswith("More replicates would tell.")
@@ -39,7 +43,7 @@ def test_two_seeds_that_can_tell_nothing_are_called_too_few(trial, make_search):
 
 
 def test_a_constant_with_the_best_score_is_said_to_have_it(trial, make_search):
-    verdict = judge(make_search(trial(1, "fixed", CLEAR), trial(2, "norm_balance", CONSTANT)))
+    verdict = verdict_of(make_search(trial(1, "fixed", CLEAR), trial(2, "norm_balance", CONSTANT)))
     assert verdict.kind == "not_ahead"
     assert verdict.headline.startswith("No rule is clearly ahead of a constant")
     assert "That constant has the best score itself, 84.00 %" in verdict.evidence
@@ -47,7 +51,7 @@ def test_a_constant_with_the_best_score_is_said_to_have_it(trial, make_search):
 
 
 def test_a_clear_lead_of_another_than_the_highest_score_is_told_as_such(trial, make_search):
-    verdict = judge(
+    verdict = verdict_of(
         make_search(
             trial(1, "fixed", CONSTANT),
             trial(2, "norm_balance", CLEAR),
@@ -60,26 +64,26 @@ def test_a_clear_lead_of_another_than_the_highest_score_is_told_as_such(trial, m
 
 
 def test_one_seed_tells_no_lead_from_noise(trial, make_search):
-    verdict = judge(make_search(trial(1, "fixed", (0.5,)), trial(2, "norm_balance", (0.9,))))
+    verdict = verdict_of(make_search(trial(1, "fixed", (0.5,)), trial(2, "norm_balance", (0.9,))))
     assert verdict.kind == "not_ahead"
     assert "with one seed nothing tells a lead from noise" in verdict.evidence
 
 
 def test_without_a_constant_nothing_is_claimed(trial, make_search):
-    verdict = judge(make_search(trial(1, "norm_balance", CLEAR), trial(2, "fixed", CONSTANT, status="failed")))
+    verdict = verdict_of(make_search(trial(1, "norm_balance", CLEAR), trial(2, "fixed", CONSTANT, status="failed")))
     assert verdict.kind == "no_comparison"
     assert "No constant λ has finished" in verdict.evidence
 
 
 def test_constants_alone_are_compared_with_nothing(trial, make_search):
-    verdict = judge(make_search(trial(1, "fixed", CONSTANT, parameters={"weight": 0.5})))
+    verdict = verdict_of(make_search(trial(1, "fixed", CONSTANT, parameters={"weight": 0.5})))
     assert verdict.kind == "no_comparison"
     assert verdict.headline == "The best constant is λ = 0.5, at 81.00 %."
 
 
 @pytest.mark.parametrize("ours", [CLEAR, UNCLEAR])
 def test_every_score_is_called_optimistic_and_unconfirmed(trial, make_search, ours):
-    verdict = judge(make_search(trial(1, "fixed", CONSTANT), trial(2, "norm_balance", ours)))
+    verdict = verdict_of(make_search(trial(1, "fixed", CONSTANT), trial(2, "norm_balance", ours)))
     assert "the best of 2 finished trials on the 5,000 validation pictures, so it is optimistic" in verdict.caveat
     assert "not confirmed on the test set" in verdict.caveat
     assert verdict.caveat in verdict.text
@@ -97,12 +101,12 @@ def test_every_score_is_called_optimistic_and_unconfirmed(trial, make_search, ou
 )
 def test_without_a_finished_trial_there_is_nothing_to_rank(trial, make_search, statuses, headline):
     search = make_search(*(trial(i, "fixed", (0.5,), status=status) for i, status in enumerate(statuses, start=1)))
-    verdict = judge(search)
+    verdict = verdict_of(search)
     assert (verdict.kind, verdict.headline) == ("nothing_finished", headline)
 
 
 def test_that_all_failed_is_said_when_none_is_to_come(trial, make_search):
-    stopped = judge(make_search(trial(1, "fixed", (0.5,), status="failed"), status="stopped"))
+    stopped = verdict_of(make_search(trial(1, "fixed", (0.5,), status="failed"), status="stopped"))
     assert stopped.headline == "No trial has finished and 1 trial failed, so there is nothing to rank."
     assert "trials not finished: 47 of 48." in stopped.caveat
 
@@ -112,4 +116,4 @@ def test_an_unfinished_search_is_called_so(trial, make_search, status, words):
     search = make_search(
         trial(1, "fixed", CONSTANT), trial(2, "norm_balance", CLEAR), trial(3, "fixed", status="pending"), status=status
     )
-    assert f"The search {words}; trials not finished: 46 of 48." in judge(search).caveat
+    assert f"The search {words}; trials not finished: 46 of 48." in verdict_of(search).caveat

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from search.report.ranking import compare_to_constant, rank_families
+from search.evidence.ranking import compare_to_constant, rank_families
 from tests.search.picture_counts import picture_counts
 
 

@@ -1,0 +1,44 @@
+"""A finished confirmation with its answer."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from search.confirmation import ConfirmationRecord
+from search.evidence.comparison import Comparison
+from search.evidence.verdict import ConfirmedVerdict
+
+
+@dataclasses.dataclass(frozen=True)
+class Confirmed:
+    """A finished confirmation: its winner is a rule or the best constant, which is the baseline."""
+
+    record: ConfirmationRecord
+    comparison: Comparison
+    verdict: ConfirmedVerdict
+    winner: str
+    baseline: str
+
+    @property
+    def rival(self) -> str | None:
+        """Who is shown beside the best constant: the winner, or else the rule that came nearest; None without one."""
+        if self.winner != self.baseline:
+            return self.winner
+        rules = [row for row in self.comparison.rows if row.role == "rule" and row.difference and not row.lost]
+        return max(rules, key=lambda row: row.test or 0.0).key if rules else None
+
+    @property
+    def labels_alone(self) -> str | None:
+        """The finalist that was trained without a teacher; the better one on validation pictures if there are two."""
+        rows = [row for row in self.comparison.rows if row.role == "labels_alone" and row.seeds and not row.lost]
+        return max(rows, key=lambda row: row.validation or 0.0).key if rows else None
+
+
+def confirmed_of(
+    record: ConfirmationRecord | None, comparison: Comparison | None, verdict: ConfirmedVerdict | None
+) -> Confirmed | None:
+    """A confirmation with its answer; None while it has none."""
+    if record is None or verdict is None or comparison is None or verdict.winner is None:
+        return None
+    assert verdict.baseline is not None  # a winner is named against one
+    return Confirmed(record, comparison, verdict, verdict.winner, verdict.baseline)

@@ -1,0 +1,107 @@
+"""The one judgement of a search and its confirmation: worked out here, only rendered everywhere else."""
+
+from __future__ import annotations
+
+from search.confirmation import ConfirmationRecord
+from search.evidence.answer import Answer, answer
+from search.evidence.comparison import Comparison, compare
+from search.evidence.confirmed import confirmed_of
+from search.evidence.gains import Gain, confirmed_gains, searched_gains
+from search.evidence.ranking import ConstantComparison, FamilyRank, compare_to_constant, rank_families
+from search.evidence.recommended import Recommended, best_of_families, recommend
+from search.evidence.searched import SearchVerdict, judge_search
+from search.evidence.students import StudentRow, compare_students
+from search.evidence.verdict import ConfirmedVerdict, judge_confirmation
+from search.records import SearchRecord
+from trainables.objective import Objective
+from trainables.settings import Settings
+
+
+class Judgement(Settings):
+    """All conclusions from a search and its confirmation, as plain data; JSON keeps it whole.
+
+    Scores are turned so that higher is better: values of the objective, negated where less of it is better.
+    """
+
+    search: str
+    """The search's name."""
+    objective: Objective
+    student: str | None
+    """The student whose trials are ranked and compared; None while there is no trial."""
+    answer: Answer
+    """The first words."""
+    families: tuple[FamilyRank, ...]
+    """The search's ranking, best first, on the validation pictures."""
+    comparison: ConstantComparison
+    """The search's rules against its best constant, on the validation pictures."""
+    search_verdict: SearchVerdict
+    """The search's own answer, whatever a confirmation says."""
+    students: tuple[StudentRow, ...]
+    """One row a student; empty where there is one student only."""
+    finalists: Comparison | None
+    """The confirmation's finalists against the best constant, on the test pictures; None if none has begun."""
+    verdict: ConfirmedVerdict | None
+    """The confirmation's answer, finished or not; None if none has begun."""
+    rival: str | None
+    """The finalist shown beside the best constant: the winner, or else the nearest rule; None without an answer."""
+    labels_alone: str | None
+    """The finalist trained without a teacher; None without an answer or without such a finalist."""
+    gains: tuple[Gain, ...]
+    """What the recommended rule gains and over whom; the first one is the report's subject."""
+    recommended: Recommended | None
+    """What to train with; None while there is nothing."""
+    best_of_families: dict[str, Recommended]
+    """Each family's best rule."""
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a finished confirmation has an answer."""
+        return self.verdict is not None and self.verdict.winner is not None
+
+    def rank_of(self, family: str) -> FamilyRank | None:
+        """A family's place in the search; None if it has no trial."""
+        return next((rank for rank in self.families if rank.family == family), None)
+
+
+def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) -> Judgement:
+    """Work out everything that a search and its confirmation show.
+
+    Rules are compared under one student: the confirmed one, or that of the best trial.
+
+    Args:
+        search: finished or not, with the trials of all students.
+        confirmation: finished or not; None if none has begun.
+    """
+    judged = judged_search(search, confirmation)
+    families, comparison = rank_families(judged), compare_to_constant(judged)
+    finalists = None if confirmation is None else compare(confirmation)
+    verdict = None if confirmation is None else judge_confirmation(confirmation)
+    confirmed = confirmed_of(confirmation, finalists, verdict)
+    searched = judge_search(judged, families, comparison, confirmed=confirmed is not None)
+    return Judgement(
+        search=search.name,
+        objective=search.objective,
+        student=judged.trials[0].student if judged.trials else None,
+        answer=answer(judged, searched, verdict, confirmed),
+        families=families,
+        comparison=comparison,
+        search_verdict=searched,
+        students=compare_students(search),
+        finalists=finalists,
+        verdict=verdict,
+        rival=confirmed.rival if confirmed else None,
+        labels_alone=confirmed.labels_alone if confirmed else None,
+        gains=(
+            confirmed_gains(confirmed, comparison)
+            if confirmed
+            else searched_gains(families, comparison, judged.resolution)
+        ),
+        recommended=recommend(judged, comparison, confirmed),
+        best_of_families=best_of_families(judged, comparison, confirmed),
+    )
+
+
+def judged_search(search: SearchRecord, confirmation: ConfirmationRecord | None = None) -> SearchRecord:
+    """The search with the trials of one student alone: the confirmed one, or that of the best trial."""
+    finalists = confirmation.finalists if confirmation else ()
+    return search.of_student(finalists[0].student if finalists else None)
