@@ -10,6 +10,8 @@ from typing import Any, Literal
 import pydantic
 
 from policies.parameter import Value
+from search.confirmation_facts import ConstantFacts
+from trainables.conduct import Conduct
 from trainables.figures import ModelFigures, SetScore
 from trainables.objective import ACCURACY, Objective
 from trainables.pictures import PictureFormat
@@ -28,6 +30,10 @@ __all__ = [
 ]
 
 
+SMALLEST_POINTS = 0.5
+"""Percentage points of accuracy below which a gain is not worth a rule, unless a search says otherwise."""
+
+
 class ConfirmationSettings(Settings):
     """Who is confirmed, and on how many seeds."""
 
@@ -39,6 +45,9 @@ class ConfirmationSettings(Settings):
     """Whose finalists are confirmed, where the search has several students; that of the best trial when not given."""
     more_constants: int = pydantic.Field(4, ge=0, le=100)
     """The most constants to retry at the learning rate and temperature of the best rules."""
+    smallest_gain: float | None = pydantic.Field(None, gt=0.0, le=1e9)
+    """The smallest gain that would be worth a rule, in the metric's own unit: percentage points of accuracy, 0.5 when
+    not given; what the KPI is counted in, and without it the answer is never that no rule is worth it."""
 
 
 Role = Literal["rule", "constant", "labels_alone", "teacher_alone"]
@@ -96,6 +105,8 @@ class SeedResult(Settings):
     """What the guard did: how often by kind."""
     skipped_steps: int = 0
     """Steps that the guard did not let the optimiser take."""
+    conduct: Conduct | None = None
+    """What the rule did at all steps of this training; None in older confirmations."""
 
 
 class ConfirmationRecord(Settings):
@@ -121,8 +132,23 @@ class ConfirmationRecord(Settings):
     """What students read, so that a stored one can be used where the data are not; None in older confirmations."""
     settings: dict[str, Any] = pydantic.Field(default_factory=dict)
     """Whatever else the run was told, such as the number of seeds."""
+    smallest_gain: float | None = None
+    """As `ConfirmationSettings` has it, when the confirmation began."""
+    constant: ConstantFacts | None = None
+    """How the search tuned the constant; None in older confirmations, whose constants were not bracketed."""
+    test_digest: str = ""
+    """Changes with the test set; empty while it is sealed, and in older confirmations."""
+    test_uses: int | None = None
+    """Confirmations of this storage that have opened this test set, with this one; None where nobody counted."""
     complete: bool = False
     """Whether every finalist has every seed."""
+
+    @property
+    def margin(self) -> float | None:
+        """`smallest_gain` as a difference of scores; None for a KPI without that setting."""
+        if self.objective.name == ACCURACY:
+            return (SMALLEST_POINTS if self.smallest_gain is None else self.smallest_gain) / 100.0
+        return self.smallest_gain
 
     def scores(self, key: str) -> dict[int, float]:
         """A finalist's score by seed on the test pictures; higher is better.

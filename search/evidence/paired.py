@@ -19,6 +19,21 @@ _ROUNDING = 1e-9
 """Deviations below this are what subtracting floats leaves behind."""
 
 
+class Noise(Settings):
+    """The parts of a paired difference's noise: standard deviations for one seed and one test sample."""
+
+    seed: float
+    """From seed to seed, the same on every test sample."""
+    sample: float
+    """From test sample to test sample, the same under every seed."""
+    residual: float
+    """Of a single seed on a single test sample, beside those two."""
+    samples: int
+    """Test samples."""
+    freedom: float
+    """Degrees of freedom of the mean's standard error (Satterthwaite 1946, doi 10.2307/3002019)."""
+
+
 class PairedTest(Settings):
     """One finalist's score minus another's, by seed.
 
@@ -41,6 +56,13 @@ class PairedTest(Settings):
     too_few_seeds: bool = False
     """Whether the interval reaches further from the mean than all these scores lie apart, so that no difference among
     them could have been told: it speaks of the number of seeds, not of the finalists."""
+    noise: Noise | None = None
+    """The parts of the noise, where each student's result on each test sample is known."""
+
+    @property
+    def seeds_only(self) -> bool:
+        """Whether the interval holds for new seeds on these test samples alone, and not for new samples."""
+        return self.noise is None
 
     @property
     def p_ahead(self) -> float | None:

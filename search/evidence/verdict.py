@@ -5,32 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from search.confirmation import ConfirmationRecord
 from search.evidence import sentences
+from search.evidence.answers import ConfirmedVerdict
 from search.evidence.choice import choose
 from search.evidence.comparison import Comparison, compare
 from search.wording import count
-from trainables.settings import Settings
 
-
-class ConfirmedVerdict(Settings):
-    """`headline` answers, `evidence` says how far it holds, `caveat` what it does not say."""
-
-    kind: Literal["rule", "constant", "incomplete"]
-    headline: str
-    evidence: str
-    caveat: str
-    winner: str | None
-    """Key of the finalist to use: a rule or the best constant; None while nothing can be said."""
-    baseline: str | None
-    """Key of the best constant."""
-
-    @property
-    def text(self) -> str:
-        """All of it, as one paragraph."""
-        return " ".join(part for part in (self.headline, self.evidence, self.caveat) if part)
+__all__ = ["ConfirmedVerdict", "judge_confirmation"]
 
 
 def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
