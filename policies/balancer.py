@@ -348,6 +348,7 @@ class LossBalancer:
                 step + 1,
                 self.total_steps,
             )
+        batch = isinstance(policy, BatchPolicy)
         reads = policy.needs if isinstance(policy, BatchPolicy) and policy.measures_at(step) else frozenset()
         return Plan(
             step=step,
@@ -357,6 +358,8 @@ class LossBalancer:
             probe=probe,
             several=several,
             scaled=self._scaler is not None and self._scaler.is_enabled(),
+            chosen=not batch or bool(policy.needs - {"progress"}),
+            compared=batch and bool(policy.needs & {"geometry", "losses"}),
         )
 
     def _begin(self, probe: bool, *, several: bool) -> Update:

@@ -69,7 +69,7 @@ class BatchUpdate(Update):
 
     def _decide(self) -> None:
         """Ask the policy, which is shown no more than it asked for, and then the guard."""
-        self.verdict = self._review(self._policy.decide(self.plan.shown(self.observation)))
+        self.verdict = self._review(self._policy.decide(self.plan.shown(self._admitted())))
 
 
 def _occasion(policy: BatchPolicy, plan: Plan, measured_whole: bool) -> tuple[str, str]:

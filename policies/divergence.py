@@ -114,7 +114,7 @@ class DivergenceAlarm:
         self._above = int(state["above"] or 0)
         self._broken = None if state["broken"] is None else _KINDS[int(state["broken"])]
         self._broken_for = int(state["broken_for"] or 0)
-        self._told = {kind for kind in _KINDS if state[f"told_{kind.name}"]}
+        self._told = {kind for kind in _KINDS if state.get(f"told_{kind.name}")}
 
     def _of_broken(self, task_loss: float, distill_loss: float) -> str | None:
         """As `update`, for losses of which one is not finite."""

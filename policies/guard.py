@@ -16,6 +16,7 @@ from policies.geometry import Geometry
 from policies.intervention import Intervention, intervention_kind
 from policies.policy import Decision, Observation, State
 from policies.rate_limit import limited_weight
+from policies.vanishing import VanishedGradient, vanishes
 
 LearningRate: TypeAlias = float | Callable[[], float] | torch.optim.Optimizer
 
@@ -39,6 +40,11 @@ class Guard:
     """Reviews every decision. What it is by default changes nothing in a training that is well.
 
     The first intervention of each kind is logged as a warning, and so is what the divergence alarm tells.
+
+    A loss without a gradient, such as the distillation loss of a student that is a copy of its teacher, stops a
+    training if it has all the weight. `admit` keeps such readings from the rule, so that its λ stands, and `review`
+    gives both losses equal shares, λ = ½, where that λ would still leave nothing to the other loss. A λ that no reading
+    has chosen, such as a constant 1, is the user's own: it is kept, and a warning says that the student stands still.
 
     It sees to the parameters. What a forward pass has left in buffers, such as the running statistics of batch
     normalisation, it does not mend: after a batch of NaN these stay NaN, also if the step was skipped.
@@ -79,6 +85,8 @@ class Guard:
         self.counts: dict[Intervention, int] = {}
         self._learning_rate = learning_rate
         self._alarm = DivergenceAlarm()
+        self._vanished = VanishedGradient()
+        self._chosen = self._compared = True
         self._step = 0
         self._weight: float | None = None
         self._geometry: Geometry | None = None
@@ -98,6 +106,19 @@ class Guard:
         """Whether the losses are wanted on the host at this step."""
         return step % self.check_every == 0
 
+    def admit(self, observation: Observation, *, chosen: bool = True, compared: bool = True) -> Observation:
+        """What of an observation a rule is shown: NaN for readings of a loss that has no gradient.
+
+        Called once a step, before the rule is asked and the decision reviewed.
+
+        Args:
+            observation: as for `review`.
+            chosen: whether the rule looks at more than progress, so that λ is not simply what the user wrote down.
+            compared: whether it looks at the losses or their gradients.
+        """
+        self._chosen, self._compared = chosen, compared
+        return self._vanished.look(observation)
+
     def review(self, observation: Observation, decision: Decision, mixed_loss: float | None = None) -> Verdict:
         """What is to be done in place of a decision.
 
@@ -113,7 +134,8 @@ class Guard:
             self._count(verdict.intervention)
         self.skipped += verdict.skip
         task, distill = observation.task_loss, observation.distill_loss
-        if task is not None and distill is not None:
+        # A start with a loss of 0 would make the alarm take what follows for a rise.
+        if task is not None and distill is not None and not (vanishes(task, distill) or vanishes(distill, task)):
             weight = verdict.decision.weight
             if mixed_loss is None or verdict.replaced:
                 mixed_loss = _mixed(weight, task, distill)
@@ -165,6 +187,7 @@ class Guard:
         state: State = {"skipped": self.skipped, "weight": self._weight, "loss_gap": self._loss_gap}
         state |= {f"count_{kind.name}": self.counts.get(kind, 0) for kind in Intervention}
         state |= {f"alarm_{name}": value for name, value in self._alarm.state_dict().items()}
+        state |= {f"vanished_{name}": value for name, value in self._vanished.state_dict().items()}
         for name in Geometry._fields:
             state[name] = None if self._geometry is None else getattr(self._geometry, name)
         return state
@@ -172,10 +195,9 @@ class Guard:
     def load_state_dict(self, state: State) -> None:
         """Continue from a `state_dict`."""
         self.skipped = int(state["skipped"] or 0)
-        self.counts = {kind: int(n) for kind in Intervention if (n := state[f"count_{kind.name}"])}
-        self._alarm.load_state_dict(
-            {name.removeprefix("alarm_"): value for name, value in state.items() if name.startswith("alarm_")}
-        )
+        self.counts = {kind: int(n) for kind in Intervention if (n := state.get(f"count_{kind.name}"))}
+        for prefix, part in (("alarm_", self._alarm), ("vanished_", self._vanished)):
+            part.load_state_dict({n.removeprefix(prefix): value for n, value in state.items() if n.startswith(prefix)})
         numbers = {name: state[name] for name in ("weight", "loss_gap", *Geometry._fields)}
         floats = {name: None if number is None else float(number) for name, number in numbers.items()}
         self._weight, self._loss_gap = floats["weight"], floats["loss_gap"]
@@ -204,8 +226,26 @@ class Guard:
             verdict = _replaced(decision, bounded, Intervention.BOUNDS, deed)
         if self._learning_rate is not None:
             verdict = self._limited(observation, verdict)
+        if self._vanished.distill or self._vanished.task:
+            verdict = self._kept_moving(verdict)
         self._weight = verdict.decision.weight
         return verdict
+
+    def _kept_moving(self, verdict: Verdict) -> Verdict:
+        """A verdict that leaves something to the loss that still has a gradient, where the other has none."""
+        decision, lost = verdict.decision, self._vanished.in_words()
+        if self._vanished.stands_still(decision.weight):
+            shared = self.within(0.5)
+            if self._chosen and not self._vanished.stands_still(shared):
+                deed = f"{lost}, so λ = {decision.weight:.4g} became {shared:.4g}"
+                return _replaced(decision, shared, Intervention.VANISHED, deed)
+            owner = "the guard's bounds" if self._chosen else "the rule"
+            deed = f"{lost}, so the student stands still at λ = {decision.weight:.4g}, which {owner} sets"
+        elif self._compared:
+            deed = f"{lost}, so its readings are kept from the rule and λ = {decision.weight:.4g} stands"
+        else:
+            return verdict
+        return verdict._replace(intervention=verdict.intervention or Intervention.VANISHED.because(deed))
 
     def _limited(self, observation: Observation, verdict: Verdict) -> Verdict:
         geometry, task, distill = observation.geometry, observation.task_loss, observation.distill_loss

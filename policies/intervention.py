@@ -16,6 +16,7 @@ class Intervention(enum.StrEnum):
     BOUNDS = "λ is outside its bounds"
     RATE = "λ would move too fast"
     DIVERGENCE = "the training diverges"
+    VANISHED = "one loss has no gradient"
 
     def because(self, deed: str) -> str:
         """The reason of an intervention."""

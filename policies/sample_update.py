@@ -53,6 +53,7 @@ class SampleUpdate(Update):
             known = self._observe(self._readings, weight=self._mean / self._share, **more)
             decision = decision_of_mean(known["weight"], sum(map(len, self._given)), self._guard)
             if self.verdict is None:
+                self._admitted()
                 self.verdict = self._review(decision, known.get("mixed_loss"))
             elif not self.verdict.replaced:
                 self.verdict = self.verdict._replace(decision=decision)

@@ -167,8 +167,12 @@ class StackedBalancer:
         losses = (known["task_loss"], known["distill_loss"]) if plan.wants_losses else (None, None)
         teacher = (known["confidence"], known["agreement"]) if "teacher" in plan.reads else (None, None)
         observation = Observation(plan.step, plan.progress, own, *losses, *teacher)
-        decision = policy.decide(plan.shown(observation))
-        verdict = Verdict(decision) if balancer.guard is None else balancer.guard.review(observation, decision)
+        guard = balancer.guard
+        admitted = observation
+        if guard is not None:
+            admitted = guard.admit(observation, chosen=plan.chosen, compared=plan.compared)
+        decision = policy.decide(plan.shown(admitted))
+        verdict = Verdict(decision) if guard is None else guard.review(observation, decision)
         whole = None
         if own is not None and policy.measurement.tier == "full":
             whole = own
@@ -200,6 +204,7 @@ class StackedBalancer:
             observation = Observation(plan.step, plan.progress, None, *losses)
             verdict = Verdict(decision)
             if guard is not None:
+                guard.admit(observation, chosen=plan.chosen, compared=plan.compared)
                 verdict = guard.review(observation, decision, known["mixed_loss"][member] if plan.checked else None)
             whole = Geometry(*known["whole"][member]) if plan.probe else None
             choices.append(_Choice(observation, verdict, whole))

@@ -48,7 +48,7 @@ class Plan(NamedTuple):
 
     `reads` is what the policy looks at, progress apart, `checked` whether the guard looks at the losses, `probe`
     whether the whole student's geometry is wanted for the record, `several` whether further micro-batches follow,
-    `scaled` whether a gradient scaler decides about skipping.
+    `scaled` whether a gradient scaler decides about skipping. `chosen` and `compared` are as for `Guard.admit`.
     """
 
     step: int
@@ -58,6 +58,8 @@ class Plan(NamedTuple):
     probe: bool
     several: bool
     scaled: bool
+    chosen: bool
+    compared: bool
 
     @property
     def wants_losses(self) -> bool:
@@ -132,6 +134,12 @@ class Update(abc.ABC):
 
     @abc.abstractmethod
     def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None: ...
+
+    def _admitted(self) -> Observation:
+        """The observation without what the guard keeps from the policy."""
+        if self._guard is None:
+            return self.observation
+        return self._guard.admit(self.observation, chosen=self.plan.chosen, compared=self.plan.compared)
 
     def _review(self, decision: Decision, mixed_loss: float | None = None) -> Verdict:
         verdict = Verdict(decision)

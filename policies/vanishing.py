@@ -1,0 +1,91 @@
+"""Which of the two losses has no gradient, by what is measured anyway.
+
+A student that starts as a copy of its teacher has a distillation loss of 0 without a gradient. So has a loss that a
+schedule of the user's multiplies by 0. Such a reading says nothing about how two losses relate: their ratio is 0 or
+infinite, and no angle is defined.
+"""
+
+from __future__ import annotations
+
+import math
+
+from policies.geometry import Geometry
+from policies.policy import Observation, State
+
+_NO_GRADIENT = 1e-5
+"""A gradient this many times as long as the other is rounding: of equal logits in float32 it is about 1e-6."""
+
+_NO_LOSS = 1e-6
+"""Below this share of the other, a loss that cannot be negative is at its least, where it has no gradient."""
+
+_NO_WEIGHT = 1e-5
+"""A loss with this weight moves the student so slowly that it stands still."""
+
+_NAN = Geometry(math.nan, math.nan, math.nan)
+
+
+class VanishedGradient:
+    """Remembers which loss had no gradient when it was last looked at.
+
+    Gradients decide where the rule measures them, else the losses' values. Between two looks the last one holds.
+
+    Attributes:
+        distill: whether it is the distillation loss.
+        task: whether it is the task loss; never both.
+    """
+
+    def __init__(self) -> None:
+        self.distill = False
+        self.task = False
+        self._by_gradients = False
+
+    def look(self, observation: Observation) -> Observation:
+        """Take in one step; what of it a rule is shown.
+
+        A reading that cannot compare the losses becomes NaN, which rules pass over. Otherwise one such reading would
+        stay in their averages long after the gradient is back.
+        """
+        geometry, task, distill = observation.geometry, observation.task_loss, observation.distill_loss
+        if geometry is not None:
+            if not geometry.finite:
+                return observation
+            self._by_gradients = True
+            self._compare(geometry.distill_sq, geometry.task_sq, _NO_GRADIENT**2)
+            silent = geometry.distill_sq == geometry.task_sq == 0.0
+        elif task is None or distill is None or self._by_gradients or not math.isfinite(task + distill):
+            return observation
+        else:
+            self._compare(distill, task, _NO_LOSS)
+            silent = distill == task == 0.0
+        if not (self.distill or self.task or silent):
+            return observation
+        return observation._replace(
+            geometry=None if geometry is None else _NAN,
+            task_loss=None if task is None else math.nan,
+            distill_loss=None if distill is None else math.nan,
+        )
+
+    def stands_still(self, weight: float) -> bool:
+        """Whether λ = `weight` leaves nothing to the one loss that has a gradient."""
+        return (self.distill and 1.0 - weight <= _NO_WEIGHT) or (self.task and weight <= _NO_WEIGHT)
+
+    def in_words(self) -> str:
+        """The loss without a gradient."""
+        return "the distillation loss" if self.distill else "the task loss"
+
+    def state_dict(self) -> State:
+        """What is remembered, as JSON values."""
+        return {"distill": self.distill, "task": self.task, "by_gradients": self._by_gradients}
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue from a `state_dict`; what is missing, as in one of an earlier release, is False."""
+        self.distill, self.task = bool(state.get("distill")), bool(state.get("task"))
+        self._by_gradients = bool(state.get("by_gradients"))
+
+    def _compare(self, distill: float, task: float, share: float) -> None:
+        self.distill, self.task = vanishes(distill, task, share), vanishes(task, distill, share)
+
+
+def vanishes(loss: float, other: float, share: float = _NO_LOSS) -> bool:
+    """Whether a loss is nothing beside another; rounding may carry a loss of 0 a little below it."""
+    return 0.0 < other < math.inf and abs(loss) <= share * other
