@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any, ClassVar, Self
 
 from policies.parameter import choice, real
 from policies.policy import Policy
 from policies.tree_features import FEATURES
-from policies.tree_nodes import Leaf, Node, Split, Voice, leaves, live, sentence, splits
+from policies.tree_nodes import Leaf, Node, Split, Voice, leaves, live, sentence, splits, trimmed
 
 _NO_QUESTION = "none"
 _FURTHER = (_NO_QUESTION, *FEATURES)
@@ -63,6 +64,21 @@ class TreeRule(Policy):
     def complexity(self) -> int:
         return sum(1 for _ in splits(self.tree)) + len(set(self._weights))
 
+    @property
+    def leaf_weights(self) -> tuple[float, ...]:
+        """λ of the leaves, from low to high."""
+        return tuple(self._weights)
+
+    def acting_part(self, reached: Collection[int]) -> Self:
+        """The same rule without the questions that had one answer only.
+
+        Args:
+            reached: numbers of the leaves that were ever reached, counted from low to high; at least one.
+        """
+        answers: dict[Split, set[bool | None]] = {}
+        _note_answers(self.tree, 0, reached, answers)
+        return self._with_tree(trimmed(self.tree, answers))
+
     def _with_tree(self, tree: Node) -> Self:
         """A new rule like this one, but for its questions and λ; what has no effect takes its default."""
         kept: dict[str, Any] = {
@@ -72,6 +88,19 @@ class TreeRule(Policy):
             return type(self)(**kept, root=self.root, low_low=tree.weight, high_low=tree.weight)
         root: dict[str, Any] = {"root": tree.feature.name, "root_cut": tree.cut}
         return type(self)(**kept, **root, **_parameters("low", tree.low), **_parameters("high", tree.high))
+
+
+def _note_answers(node: Node, first: int, reached: Collection[int], answers: dict[Split, set[bool | None]]) -> int:
+    """Note which sides of the questions lead to a leaf that was reached; the number of the leaf after the last."""
+    if isinstance(node, Leaf):
+        return first + 1
+    middle = _note_answers(node.low, first, reached, answers)
+    end = _note_answers(node.high, middle, reached, answers)
+    sides = {False: range(first, middle), True: range(middle, end)}
+    answers.setdefault(node, set()).update(
+        side for side, numbers in sides.items() if any(n in reached for n in numbers)
+    )
+    return end
 
 
 def _side(feature: str, cut: float, low: float, high: float) -> Node:

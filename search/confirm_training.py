@@ -92,6 +92,7 @@ def train_seeds(
             trace=tuple(traces[replicate.seed]),
             interventions=replicate.interventions,
             skipped_steps=replicate.skipped_steps,
+            conduct=ended.conduct,
         )
         trained.append(Trained(result, _stored(replicate.student)))
     return tuple(trained)

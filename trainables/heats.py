@@ -7,6 +7,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from trainables.conduct import join_conducts
 from trainables.objective import Objective
 from trainables.records import EpochRecord, TracePoint, TrialHistory
 
@@ -38,6 +39,7 @@ def join_heats(heats: Sequence[TrialHistory], objective: Objective) -> TrialHist
             "decisions_dropped": sum(heat.decisions_dropped for heat in heats),
             "interventions": dict(interventions),
             "skipped_steps": sum(heat.skipped_steps for heat in heats),
+            "conduct": join_conducts([heat.conduct for heat in heats]),
             "replicates": replicates,
             "training_seconds": sum(heat.training_seconds for heat in heats),
         }

@@ -21,6 +21,8 @@ from torch import Tensor
 from policies.balancer import Step
 from policies.document import policy_document
 from policies.geometric import log_ratio
+from trainables.conduct import Conduct, join_conducts
+from trainables.conduct_log import ConductLog
 from trainables.config import TrialSettings
 from trainables.decision_log import MOST_ENTRIES, DecisionLog, LogContext
 from trainables.errors import ModelError
@@ -77,6 +79,7 @@ class Distillation:
         self._together: Together | None = None
         kept = MOST_ENTRIES // len(settings.seeds)
         self.logs = [DecisionLog(seed, kept) for seed in settings.seeds]
+        self._conducts = [ConductLog(first.total_steps) for _ in settings.seeds]
         self.results: list[ReplicateResult] = []
         self._sums = _Sums()
 
@@ -108,6 +111,8 @@ class Distillation:
             decisions_dropped=sum(log.dropped for log in self.logs),
             interventions=self._interventions(),
             skipped_steps=sum(replicate.skipped_steps for replicate in self.replicates),
+            conduct=join_conducts([log.conduct() for log in self._conducts]),
+            chance=self.data.chance,
             replicates=tuple(self.results),
             policy=policy_document(
                 balancer.policy,
@@ -166,6 +171,7 @@ class Distillation:
             "replicates": [r.state_dict() for r in self.replicates],
             "history": self.history().to_json(),
             "logs": [log.state_dict() for log in self.logs],
+            "conducts": [log.state_dict() for log in self._conducts],
             "sums": dataclasses.asdict(self._sums),
         }
 
@@ -179,6 +185,9 @@ class Distillation:
         self.trace = list(history.trace)
         for log, stored in zip(self.logs, state["logs"], strict=True):
             log.load_state_dict(stored)
+        earlier_release = [None] * len(self._conducts)
+        for conduct, stored in zip(self._conducts, state.get("conducts", earlier_release), strict=True):
+            conduct.load_state_dict(stored)
         self.results = list(history.replicates)
         self._sums = _Sums(**state["sums"])
 
@@ -188,7 +197,7 @@ class Distillation:
         task_losses: list[Tensor] = []
         distill_losses: list[Tensor] = []
         steps_per_epoch = self.replicates[0].steps_per_epoch
-        for log, step in self._steps():
+        for log, conduct, step in self._steps():
             task_losses.append(step.task_loss)
             distill_losses.append(step.distill_loss)
             self._sums.weight += step.decision.weight
@@ -196,23 +205,26 @@ class Distillation:
             if step.step in self.probes:
                 probed.setdefault(step.step, []).append(step)
             log.note(step, steps_per_epoch)
+            conduct.note(step)
+        for conduct in self._conducts:
+            conduct.end_epoch()
         for _, same in sorted(probed.items()):
             self._trace(same)
         self._sums.task_loss += float(torch.stack(task_losses).sum())
         self._sums.distill_loss += float(torch.stack(distill_losses).sum())
         self._sums.seconds += time.perf_counter() - began
 
-    def _steps(self) -> Iterator[tuple[DecisionLog, Step]]:
-        """The steps of an epoch, each with the log of its replicate, whose steps come in order."""
+    def _steps(self) -> Iterator[tuple[DecisionLog, ConductLog, Step]]:
+        """The steps of an epoch, each with the logs of its replicate, whose steps come in order."""
         if not self.stacked:
-            for log, replicate in zip(self.logs, self.replicates, strict=True):
+            for log, conduct, replicate in zip(self.logs, self._conducts, self.replicates, strict=True):
                 for step in replicate.train_epoch(self.probes):
-                    yield log, step
+                    yield log, conduct, step
             return
         if self._together is None:
             self._together = Together(self.replicates)
         for steps in self._together.train_epoch(self.probes):
-            yield from zip(self.logs, steps, strict=True)
+            yield from zip(self.logs, self._conducts, steps, strict=True)
         if self.done:
             self._together.release()
             self._together = None
@@ -221,7 +233,10 @@ class Distillation:
         began = time.perf_counter()
         evaluations = [replicate.evaluate() for replicate in self.replicates]
         if self.done:
-            self.results = [_result(r, e) for r, e in zip(self.replicates, evaluations, strict=True)]
+            self.results = [
+                _result(replicate, evaluation, conduct.conduct())
+                for replicate, evaluation, conduct in zip(self.replicates, evaluations, self._conducts, strict=True)
+            ]
         sums, self._sums = self._sums, _Sums()
         record = EpochRecord(
             epoch=self.replicates[0].epoch,
@@ -265,7 +280,7 @@ class Distillation:
         )
 
 
-def _result(replicate: Replicate, evaluation: Evaluation) -> ReplicateResult:
+def _result(replicate: Replicate, evaluation: Evaluation, conduct: Conduct | None) -> ReplicateResult:
     return ReplicateResult(
         seed=replicate.seed,
         validation_accuracy=evaluation.scores.accuracy,
@@ -273,6 +288,7 @@ def _result(replicate: Replicate, evaluation: Evaluation) -> ReplicateResult:
         agreement=_agreement(evaluation),
         calibration_error=evaluation.scores.calibration_error,
         own_kpis=evaluation.own_kpis,
+        conduct=conduct,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pydantic
 
+from trainables.conduct import Conduct
 from trainables.settings import Settings
 
 HISTORY_FILE = "history.json"
@@ -105,6 +106,8 @@ class ReplicateResult(Settings):
     """On the validation pictures; None in older histories."""
     own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The user's own KPIs on the validation pictures, by name."""
+    conduct: Conduct | None = None
+    """What the rule did under this seed; None in older histories."""
 
 
 class TrialHistory(Settings):
@@ -125,6 +128,10 @@ class TrialHistory(Settings):
     """What the guard did, over all replicates: how often by kind."""
     skipped_steps: int = 0
     """Steps that the guard did not let the optimiser take, over all replicates."""
+    conduct: Conduct | None = None
+    """What the rule did at all steps of all replicates; None in older histories and before the first steps are over."""
+    chance: float | None = None
+    """Accuracy of naming the most frequent class of the validation pictures for all of them; None in older ones."""
     replicates: tuple[ReplicateResult, ...] = ()
     policy: dict[str, Any] = pydantic.Field(default_factory=dict)
     """The contents of `policy.json`."""
