@@ -1,0 +1,72 @@
+"""A Gaussian process over a family's parameters and the round's context, asked at the context of the round."""
+
+from __future__ import annotations
+
+import numpy as np
+from optuna import Study
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from policies.parameter import Value
+from search.propose.acquisition import candidates, expected_improvement
+from search.propose.cube import Array
+from search.propose.design import DesignSampler
+from search.propose.gaussian import fit
+
+STARTUP_TRIALS = 3
+"""Trials with a score that a model needs; until then a design is followed."""
+CENTRES = 4
+"""The best points of a family whose neighbourhoods are looked at more closely."""
+
+
+class ContextualSampler(DesignSampler):
+    """Expected improvement under a Gaussian process that has the round's context as an input.
+
+    A family's best parameters often depend on the learning rate and the temperature. So the model learns from trials
+    of all contexts, and the improvement is judged at the context of the proposal's round. Pending and failed trials
+    make their neighbourhoods less uncertain, whatever they score.
+    """
+
+    def answer(self, trials: list[FrozenTrial], study: Study) -> dict[str, Value]:
+        complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+        if len(complete) < STARTUP_TRIALS:
+            return super().answer(trials, study)
+        cube, both = self.question.own, self.question.both
+        random = np.random.default_rng(self.question.seed)
+        others = [trial for trial in trials if trial.state is not TrialState.COMPLETE]
+        known = np.array([both.encode(trial.params) for trial in complete])
+        unknown = np.array([both.encode(trial.params) for trial in others]).reshape(-1, len(both.axes))
+        posterior = fit(known, scalar_scores(complete, study.directions, random), both.nominal, pending=unknown)
+
+        context = self.question.shared.encode(self.question.context)
+        tried = np.unique(known[:, : len(cube.axes)], axis=0)
+        here = _at_context(tried, context)
+        order = np.argsort(-posterior.mean(here), kind="stable")
+        points = _at_context(candidates(cube, tried[order[:CENTRES]], random), context)
+        values = expected_improvement(posterior, points, here)
+        taken = np.concatenate([known, unknown])
+        new = ~np.isclose(points[:, None, :], taken[None, :, :]).all(2).any(1)
+        values = np.where(new, values, -1.0)
+        return cube.decode(points[int(values.argmax()), : len(cube.axes)])
+
+
+def scalar_scores(trials: list[FrozenTrial], directions: list[StudyDirection], random: np.random.Generator) -> Array:
+    """One number a trial, higher is better, [trials]; several objectives are weighed at random.
+
+    Source of the weighing, an augmented Chebyshev distance: ParEGO (Knowles 2006, eq. 2).
+    """
+    signs = [-1.0 if direction is StudyDirection.MINIMIZE else 1.0 for direction in directions]
+    values = np.array([trial.values for trial in trials]) * signs
+    if values.shape[1] == 1:
+        return np.asarray(values[:, 0])
+    weights = random.dirichlet(np.ones(values.shape[1]))
+    low, high = values.min(0), values.max(0)
+    weighed = weights * (values - low) / np.where(high > low, high - low, 1.0)
+    weighed = weighed[:, high > low]
+    if not weighed.shape[1]:
+        return np.zeros(len(trials))
+    return np.asarray(weighed.min(1) + 0.05 * weighed.sum(1))
+
+
+def _at_context(points: Array, context: Array) -> Array:
+    return np.hstack([points, np.broadcast_to(context, (len(points), len(context)))])

@@ -1,0 +1,136 @@
+"""A Gaussian process for few and noisy trials, averaged over its hyperparameters instead of fitted to one of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import qmc
+
+from search.propose.cube import Array
+
+DRAWS = 128
+"""Hyperparameters drawn from the prior, a power of 2."""
+KEPT = 16
+"""The likeliest draws, which predictions are averaged over."""
+
+SCALE_MEDIAN, SCALE_SPREAD = 0.5, 1.0
+"""Lognormal prior of a length scale, for one axis; the median grows with √axes (arXiv 2402.02229)."""
+NOISE_MEDIAN, NOISE_SPREAD = 0.3, 1.2
+"""Lognormal prior of the noise's variance, as a multiple of the signal's."""
+MEAN_VARIANCE = 1.0
+"""Prior variance of the mean, as a multiple of the signal's."""
+SHAPE, RATE = 2.0, 1.0
+"""Inverse gamma prior of the signal's variance, of scores in units of their standard deviation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Posterior:
+    """What is known of the scores after the observed ones.
+
+    Shapes: N trials, P pending ones, D axes, K kept draws, M points.
+    """
+
+    points: Array  # [N + P, D]
+    nominal: NDArray[np.bool_]  # [D]
+    scales: Array  # [K, D]
+    weights: Array  # [K]
+    variances: Array  # [K]
+    coefficients: Array  # [K, N]
+    inverse_roots: Array  # [K, N + P, N + P]
+    location: float
+    unit: float
+
+    def at(self, points: Array) -> tuple[Array, Array]:
+        """Means and standard deviations of the score without noise, by draw, each [K, M]."""
+        cross = _kernel(self.points, points, self.nominal, self.scales) + MEAN_VARIANCE  # [K, N + P, M]
+        observed = self.coefficients.shape[1]
+        mean = np.einsum("kn,knm->km", self.coefficients, cross[:, :observed])
+        reduction = np.square(self.inverse_roots @ cross).sum(1)
+        variance = self.variances[:, None] * np.maximum(1.0 + MEAN_VARIANCE - reduction, 1e-9)
+        return self.location + self.unit * mean, self.unit * np.sqrt(variance)
+
+    def mean(self, points: Array) -> Array:
+        """The expected score without noise, [M]."""
+        return self.weights @ self.at(points)[0]
+
+
+def fit(
+    points: Array,
+    scores: Array,
+    nominal: NDArray[np.bool_],
+    *,
+    pending: Array | None = None,
+    noise: Array | None = None,
+) -> Posterior:
+    """Average Gaussian processes with a Matérn 5/2 kernel over hyperparameters drawn from a prior.
+
+    A draw weighs as much as the scores are likely under it; the signal's variance is integrated out (Rasmussen and
+    Williams 2006, section 5.2, for the likelihood). So nothing is optimised, and few scores do not fix a length scale.
+
+    Args:
+        points: positions in the unit cube, [N, D]; N ≥ 1.
+        scores: one a point, [N]; higher is better.
+        nominal: axes on which two different positions are 1 apart, [D].
+        pending: points whose scores are not known yet, [P, D]; they make what lies near them less uncertain.
+        noise: variances of the scores' noise relative to one another, [N]; 1 each when not given.
+    """
+    count, axes = points.shape
+    pending = np.empty((0, axes)) if pending is None else pending
+    every = np.concatenate([points, pending])
+    relative = np.ones(len(every))
+    relative[:count] = 1.0 if noise is None else noise
+    location, unit = float(scores.mean()), float(scores.std()) or 1.0
+    targets = (scores - location) / unit
+    scales, noises = _draws(axes)
+
+    covariance = _kernel(points, points, nominal, scales) + MEAN_VARIANCE
+    covariance += noises[:, None, None] * np.diag(relative[:count])
+    roots = np.linalg.cholesky(covariance)
+    whitened = np.linalg.solve(roots, np.broadcast_to(targets[:, None], (len(noises), count, 1)))[..., 0]
+    squares = np.square(whitened).sum(1)
+    log_determinants = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(1)
+    likelihoods = -log_determinants - (SHAPE + count / 2) * np.log(RATE + squares / 2)
+    kept = np.argsort(-likelihoods, kind="stable")[:KEPT]
+    weights = np.exp(likelihoods[kept] - likelihoods[kept[0]])
+
+    scales, noises, roots = scales[kept], noises[kept], roots[kept]
+    coefficients = np.linalg.solve(np.swapaxes(roots, 1, 2), whitened[kept][..., None])[..., 0]
+    if len(pending):
+        whole = _kernel(every, every, nominal, scales) + MEAN_VARIANCE + noises[:, None, None] * np.diag(relative)
+        roots = np.linalg.cholesky(whole)
+    return Posterior(
+        points=every,
+        nominal=nominal,
+        scales=scales,
+        weights=weights / weights.sum(),
+        variances=(RATE + squares[kept] / 2) / (SHAPE + count / 2),
+        coefficients=coefficients,
+        inverse_roots=np.linalg.inv(roots),
+        location=location,
+        unit=unit,
+    )
+
+
+def _kernel(first: Array, second: Array, nominal: NDArray[np.bool_], scales: Array) -> Array:
+    """Matérn 5/2 with a length scale an axis, [K, N, M]."""
+    apart = first[:, None, :] - second[None, :, :]
+    squared = np.where(nominal, (apart != 0.0).astype(float), np.square(apart))
+    count, other, axes = squared.shape
+    summed = (squared.reshape(-1, axes) @ (1.0 / np.square(scales)).T).T.reshape(len(scales), count, other)
+    distance = np.sqrt(5.0 * summed)
+    kernel: Array = (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)
+    return kernel
+
+
+@functools.cache
+def _draws(axes: int) -> tuple[Array, Array]:
+    """Length scales, [H, D], and noise variances, [H], spread evenly over their priors."""
+    even = qmc.Sobol(axes + 1, scramble=True, rng=0).random_base2(DRAWS.bit_length() - 1)
+    normal = ndtri(np.clip(even, 1e-6, 1.0 - 1e-6))
+    scales = SCALE_MEDIAN * np.sqrt(axes) * np.exp(SCALE_SPREAD * normal[:, :axes])
+    noises = NOISE_MEDIAN * np.exp(NOISE_SPREAD * normal[:, axes])
+    return scales, noises
