@@ -112,7 +112,6 @@ class Distillation:
             interventions=self._interventions(),
             skipped_steps=sum(replicate.skipped_steps for replicate in self.replicates),
             conduct=join_conducts([log.conduct() for log in self._conducts]),
-            chance=self.data.chance,
             replicates=tuple(self.results),
             policy=policy_document(
                 balancer.policy,

@@ -130,8 +130,6 @@ class TrialHistory(Settings):
     """Steps that the guard did not let the optimiser take, over all replicates."""
     conduct: Conduct | None = None
     """What the rule did at all steps of all replicates; None in older histories and before the first steps are over."""
-    chance: float | None = None
-    """Accuracy of naming the most frequent class of the validation pictures for all of them; None in older ones."""
     replicates: tuple[ReplicateResult, ...] = ()
     policy: dict[str, Any] = pydantic.Field(default_factory=dict)
     """The contents of `policy.json`."""

@@ -51,8 +51,6 @@ class DeviceAssets:
         self._stored_mean = assets.mean
         self._class_names = assets.classes
         self.validation = self.evaluation_set(assets.validation, assets.validation_targets)
-        self.chance = float(np.bincount(assets.validation.labels).max() / len(assets.validation))
-        """Accuracy of naming the most frequent class of the validation pictures for all of them."""
 
     def __len__(self) -> int:
         return len(self.labels)
