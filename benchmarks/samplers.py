@@ -1,242 +1,170 @@
-"""Samplers compared on surrogates of the stored tables of trials, at the budgets that users have.
+"""Samplers compared by regret, at the budgets that users have and the noise of one seed.
 
-    python benchmarks/samplers.py --repetitions 50
-    python benchmarks/samplers.py --samplers gp --trials 16 --families norm_ratio_threshold,norm_balance
+    python benchmarks/samplers.py                                       the whole table
+    python benchmarks/samplers.py --methods gp,random --problems contextual,digits-quick --repetitions 100
+    python benchmarks/samplers.py --methods gp --lags 1,2,3,5           what waiting for fewer scores costs
 
-A table holds random policies only, so it cannot be asked at new points. Of each family a random forest (scikit-learn's
-ExtraTrees) is fitted to its policies' mean validation accuracies over their seeds, from learning rate, temperature and
-the policy's parameters; its R² is that of 5-fold cross-validation, repeated four times. What a trial would score is the
-forest's value at its point plus noise: of each seed, common to all trials, and of each training, both as large as in
-the table. A search runs through `search.searcher.FairSearch` itself: rounds, baselines, defaults first.
+Every family begins with its defaults; then each round has one learning rate and temperature and one trial a family, as
+in a search. A family's proposals of round r know its scores of the rounds up to r − lag. `today` is what searches did
+before: TPE that starts at random and does not mind the context, and learning rate and temperature by TPE, both with
+lag 1. `optuna_gp` is Optuna's GPSampler.
 
-Regret: the highest value that the forest has (over 4,000 random points and all points of all searches) minus its value,
-without noise, at the trial that has the best score; in points of accuracy, averaged over the families, with a 95 %
-interval over repetitions. All samplers see the same noise of seeds and begin with the same first round. `cma_es` needs
-the package cmaes, and leaves parameters that are options to a random sampler.
+Regret is the highest value of the family minus the value, without noise, of the trial that is chosen: by the best
+score, or by the expected score of `search.propose.best_by_model`. The unit is the noise of one training under one seed.
+It is averaged over the families, with a 95 % interval over the repetitions; all methods have the same problems, and
+each trial the same noise. `sampler_problems.py` describes the problems.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import json
+import dataclasses
 import math
-import pathlib
+import statistics
+import time
 import warnings
-from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import optuna
-from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold, cross_val_predict
+from sampler_problems import PLANTED, TABLES, Problem, stored
 
-import search.samplers
-from policies.registry import policy_class
-from search.config import SearchConfig, load_config
-from search.searcher import FairSearch
-from search.space import Suggests, build_space
+from search.propose import ENGINES, Observation, best_by_model, propose, propose_context, seed_of
+from search.propose.question import Question
 
-FOLDER = pathlib.Path(__file__).parent / "data"
-TABLES = {
-    "digits-quick": ("digits-quick", "digits-quick-wide"),
-    "unreliable-batches-digits": ("unreliable-batches-digits",),
-}
-"""Recipe -> its tables."""
-BUDGETS = (8, 16, 32)
+BUDGETS = (5, 8, 16)
+CONTEXT_LAG = 1
+"""By how much longer the lag of a round's context is."""
 Array: TypeAlias = "np.ndarray"
 
 
-class Row(NamedTuple):
-    """One policy of a table: its point, and its validation accuracies by seed."""
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """How a search proposes: the engines for a family's parameters and a round's context, and their lag."""
 
-    family: str
-    point: dict[str, Any]
-    scores: Array
-
-
-def read_rows(recipe: str) -> list[Row]:
-    """All rows of a recipe's tables."""
-    rows = []
-    for name in TABLES[recipe]:
-        path = FOLDER / f"trials-{name}.csv"
-        if not path.exists():
-            continue
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                scores = [float(value) for key, value in row.items() if key.startswith("validation_") and value]
-                shared = {name: float(row[name]) for name in ("learning_rate", "temperature")}
-                rows.append(Row(row["family"], shared | json.loads(row["parameters"]), np.array(scores)))
-    return rows
+    own: str
+    context: str
+    lag: int = 2
+    context_lag: int = 3
 
 
-def _forest() -> ExtraTreesRegressor:
-    return ExtraTreesRegressor(60, min_samples_leaf=2, random_state=0)
+METHODS = {
+    "gp": Method("gp", "gp"),
+    "tpe": Method("tpe", "tpe"),
+    "qmc": Method("qmc", "qmc"),
+    "random": Method("random", "random"),
+    "today": Method("tpe", "tpe", 1, 1),
+    "optuna_gp": Method("optuna_gp", "optuna_gp"),
+    "gp, context by qmc": Method("gp", "qmc"),
+    "gp, context by tpe": Method("gp", "tpe"),
+    "tpe, context by qmc": Method("tpe", "qmc"),
+}
 
 
-class Surrogate:
-    """What a family's policies score, as a forest learnt it from a table."""
-
-    def __init__(self, rows: list[Row]) -> None:
-        points = [row.point for row in rows]
-        # What is the same everywhere says nothing; options are numbered as they are declared.
-        self.names = [name for name in points[0] if len({str(p[name]) for p in points}) > 1]
-        declared = policy_class(rows[0].family).parameters()
-        self.options = {name: declared[name].options for name in self.names if isinstance(points[0][name], str)}
-        inputs = self.encode(points)
-        self.means = np.array([row.scores.mean() for row in rows])
-        weights = [len(row.scores) for row in rows]
-        self.forest = _forest().fit(inputs, self.means, weights)
-        found = []
-        for shuffle in range(4):
-            folds = KFold(5, shuffle=True, random_state=shuffle)
-            predicted = cross_val_predict(_forest(), inputs, self.means, cv=folds, params={"sample_weight": weights})
-            found.append(r2_score(self.means, predicted))
-        self.r2 = float(np.mean(found))
-
-    def encode(self, points: Iterable[dict[str, Any]]) -> Array:
-        """Points as the forest takes them, [points, names]."""
-        return np.array([[self._number(name, point[name]) for name in self.names] for point in points])
-
-    def _number(self, name: str, value: Any) -> float:
-        return float(self.options[name].index(value)) if name in self.options else float(value)
-
-    def values(self, points: Iterable[dict[str, Any]]) -> Array:
-        """Accuracies without noise."""
-        inputs = self.encode(points).astype(np.float32)
-        # As forest.predict, which takes milliseconds to begin.
-        return np.asarray(np.mean([tree.tree_.predict(inputs)[:, 0] for tree in self.forest.estimators_], axis=0))
+def _optuna_gp(question: Question) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.GPSampler(seed=question.seed, n_startup_trials=4, warn_independent_sampling=False)
 
 
-class Noise(NamedTuple):
-    """Standard deviations: of what a seed adds to every training under it, and to each of them."""
-
-    seed: float
-    training: float
-
-    @classmethod
-    def of(cls, rows: list[Row]) -> Noise:
-        """As in a table: two-way analysis of variance without replication."""
-        most = max(len(row.scores) for row in rows)
-        scores = np.array([row.scores for row in rows if len(row.scores) == most])
-        own = scores - scores.mean(1, keepdims=True) - scores.mean(0) + scores.mean()
-        training = float(np.sum(own**2) / ((len(scores) - 1) * (most - 1)))
-        seed = max(0.0, float(scores.mean(0).var(ddof=1)) - training / len(scores))
-        return cls(math.sqrt(seed), math.sqrt(training))
-
-
-class Uniform:
-    """Answers a search space's questions at random."""
-
-    def __init__(self, random: np.random.Generator) -> None:
-        self._random = random
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:  # noqa: ARG002
-        if log:
-            return float(np.exp(self._random.uniform(math.log(low), math.log(high))))
-        return float(self._random.uniform(low, high))
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        return min(high, int(self.suggest_float(name, low, high + 1, log=log)))
-
-    def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:  # noqa: ARG002
-        return choices[self._random.integers(len(choices))]
-
-
-def point_of(suggestion: dict[str, Any]) -> dict[str, Any]:
-    """A suggestion as a table's row has it."""
-    prefix = f"{suggestion['family']}."
-    return {name.removeprefix(prefix): value for name, value in suggestion.items()}
+def searched(problem: Problem, method: Method, rounds: int, repetition: int) -> dict[str, tuple[list[Any], Array]]:
+    """One search: each family's trials, with their scores as values, and their values without noise."""
+    trials: dict[str, list[Observation]] = {name: [] for name in problem.families}
+    values: dict[str, list[float]] = {name: [] for name in problem.families}
+    medians: list[tuple[dict[str, Any], float | None]] = []
+    for turn in range(rounds):
+        context = {name: variable.start() for name, variable in problem.shared.items()}
+        if turn and problem.shared:
+            known = [(c, m if place <= turn - method.context_lag else None) for place, (c, m) in enumerate(medians)]
+            context = propose_context(
+                problem.shared, observed=known, sampler=method.context, seed=repetition, round=turn
+            )
+        scores = []
+        for place, (name, family) in enumerate(problem.families.items()):
+            parameters = problem.start(name)
+            if turn:
+                parameters = propose(
+                    family.variables,
+                    context=context,
+                    contexts=problem.shared,
+                    observed=[
+                        one if earlier <= turn - method.lag else dataclasses.replace(one, values=None)
+                        for earlier, one in enumerate(trials[name])
+                    ],
+                    sampler=method.own,
+                    seed=seed_of(repetition, name),
+                )
+            value = float(family.values([{**parameters, **context}])[0])
+            noise = np.random.default_rng([repetition, turn, place]).normal()
+            trials[name].append(Observation(parameters, context, (value + noise,)))
+            values[name].append(value)
+            scores.append(value + noise)
+        medians.append((context, statistics.median(scores)))
+    return {name: (trials[name], np.array(values[name])) for name in problem.families}
 
 
-class Found(NamedTuple):
-    """Of one search and family: at each trial its score with noise, and its value without."""
-
-    scores: Array
-    values: Array
-
-
-def searched(config: SearchConfig, surrogates: dict[str, Surrogate], noise: Noise, repetition: int) -> dict[str, Found]:
-    """One search over the surrogates."""
-    random = np.random.default_rng(repetition)
-    shared = random.normal(0.0, noise.seed / math.sqrt(config.replicates))
-    searcher = FairSearch(config.model_copy(update={"seed": repetition}))
-    scores: dict[str, list[float]] = {family: [] for family in config.families}
-    values: dict[str, list[float]] = {family: [] for family in config.families}
-    for number in range(config.total_trials):
-        suggestion = searcher.suggest(str(number))
-        assert isinstance(suggestion, dict)
-        family = suggestion["family"]
-        value = float(surrogates[family].values([point_of(suggestion)])[0])
-        score = value + shared + random.normal(0.0, noise.training / math.sqrt(config.replicates))
-        searcher.on_trial_complete(str(number), {"score": score})
-        scores[family].append(score)
-        values[family].append(value)
-    return {family: Found(np.array(scores[family]), np.array(values[family])) for family in config.families}
-
-
-def regrets(found: list[dict[str, Found]], ceilings: dict[str, float], budget: int) -> Array:
-    """In points, averaged over the families, [repetitions]."""
-    return np.array(
-        [
-            np.mean([100 * (ceilings[f] - one.values[one.scores[:budget].argmax()]) for f, one in search.items()])
-            for search in found
-        ]
-    )
-
-
-def _cma_es(seed: int) -> optuna.samplers.BaseSampler:
-    return optuna.samplers.CmaEsSampler(
-        seed=seed, n_startup_trials=search.samplers.STARTUP_TRIALS, warn_independent_sampling=False
-    )
+def regrets(problem: Problem, ceilings: dict[str, float], found: dict[str, Any], budget: int) -> tuple[float, float]:
+    """By the best score, and by the expected score; averaged over the families."""
+    by_score, by_model = [], []
+    for name, (trials, values) in found.items():
+        best = max(range(budget), key=lambda place: trials[place].values[0])
+        by_score.append(ceilings[name] - values[best])
+        variables = problem.families[name].variables
+        expected = best_by_model(variables, contexts=problem.shared, observed=trials[:budget])
+        by_model.append(ceilings[name] - values[expected])
+    return float(np.mean(by_score)), float(np.mean(by_model))
 
 
 def main() -> None:
-    """Print a table for each recipe."""
+    """Print a table for each problem, and one over all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", action="append", choices=list(TABLES), help="[all]")
-    parser.add_argument("--samplers", default="tpe,random,qmc,cma_es", help="separated by commas")
-    parser.add_argument("--families", help="separated by commas [the recipe's]")
-    parser.add_argument("--trials", type=int, default=max(BUDGETS), help="policies a family at most")
-    parser.add_argument("--repetitions", type=int, default=50)
+    parser.add_argument("--problems", default=",".join([*PLANTED, *TABLES]), help="separated by commas [all]")
+    parser.add_argument("--methods", default="today;random;qmc;tpe;gp", help=f"separated by ;, of {'; '.join(METHODS)}")
+    parser.add_argument("--lags", default="", help="separated by commas [each method's own]")
+    parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)))
+    parser.add_argument("--repetitions", type=int, default=60)
     arguments = parser.parse_args()
-    search.samplers.SAMPLERS["cma_es"] = _cma_es
+    ENGINES["optuna_gp"] = _optuna_gp
     warnings.simplefilter("ignore")
-    for recipe in arguments.recipe or TABLES:
-        config = load_config(recipe, [f"trials_per_family={arguments.trials}"])
-        if arguments.families:
-            config = config.model_copy(update={"families": tuple(arguments.families.split(","))})
-        rows = read_rows(recipe)
-        noise = Noise.of(rows)
-        surrogates = {family: Surrogate([row for row in rows if row.family == family]) for family in config.families}
-        fits = ", ".join(f"{family} {surrogate.r2:.2f}" for family, surrogate in surrogates.items())
-        print(f"\n{recipe}: {len(rows) // len(config.families)} policies a family; R² of the forests: {fits};")
-        print(f"noise of a seed {100 * noise.seed:.2f} points, of a training {100 * noise.training:.2f}\n")
-        found = {
-            name: [
-                searched(config.model_copy(update={"sampler": name}), surrogates, noise, repetition)
-                for repetition in range(arguments.repetitions)
-            ]
-            for name in arguments.samplers.split(",")
+    methods = {name: METHODS[name] for name in arguments.methods.split(";")}
+    if arguments.lags:
+        methods = {
+            f"{name}, lag {lag}": dataclasses.replace(method, lag=int(lag), context_lag=int(lag) + CONTEXT_LAG)
+            for name, method in methods.items()
+            for lag in arguments.lags.split(",")
         }
-        uniform: Suggests = Uniform(np.random.default_rng(0))
-        space = build_space(config)
-        ceilings = {}
-        for family in config.families:
-            points = [point_of({"family": family, **space.suggest(uniform, family)}) for _ in range(4000)]
-            visited = max(one[family].values.max() for searches in found.values() for one in searches)
-            ceilings[family] = max(float(surrogates[family].values(points).max()), float(visited))
-        budgets = [budget for budget in BUDGETS if budget <= arguments.trials]
-        print(f"| regret after | {' | '.join(f'{budget} trials' for budget in budgets)} |")
-        print("| --- |" + " --- |" * len(budgets))
-        for name, searches in found.items():
-            cells = []
-            for budget in budgets:
-                regret = regrets(searches, ceilings, budget)
-                half = 1.96 * regret.std(ddof=1) / math.sqrt(len(regret))
-                cells.append(f"{regret.mean():.2f} ± {half:.2f}")
-            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    budgets = [int(budget) for budget in arguments.budgets.split(",")]
+    every: dict[str, list[Array]] = {name: [] for name in methods}
+    heads = [f"{budget} trials, by {way}" for budget in budgets for way in ("score", "model")]
+    for name in arguments.problems.split(","):
+        fixed = stored(name) if name in TABLES else None
+        print(f"\n{name}", end="")
+        if fixed:
+            fits = ", ".join(f"{family} {r2:.2f}" for family, r2 in fixed.r2.items())
+            print(f": noise of a training {100 * fixed.noise:.2f} points; R² of the forests: {fits}", end="")
+        print(f"\n\n| regret after | {' | '.join(heads)} | ms a round |\n|{' --- |' * (len(heads) + 2)}", flush=True)
+        problems = [fixed.problem if fixed else PLANTED[name](one) for one in range(arguments.repetitions)]
+        ceilings = [
+            {family: problem.ceiling(family) for family in problem.families}
+            for problem in (problems[:1] if fixed else problems)
+        ]
+        for title, method in methods.items():
+            began, spent, rows = time.perf_counter(), 0.0, []
+            for repetition, problem in enumerate(problems):
+                began = time.perf_counter()
+                found = searched(problem, method, max(budgets), repetition)
+                spent += time.perf_counter() - began
+                ceiling = ceilings[repetition % len(ceilings)]
+                rows.append([regret for budget in budgets for regret in regrets(problem, ceiling, found, budget)])
+            every[title].append(np.array(rows))
+            print(_row(title, np.array(rows), 1e3 * spent / len(problems) / max(budgets)), flush=True)
+    print(f"\nall problems\n\n| regret after | {' | '.join(heads)} | |\n|{' --- |' * (len(heads) + 2)}")
+    for title, tables in every.items():
+        print(_row(title, np.mean(tables, axis=0), math.nan))
+
+
+def _row(title: str, regret: Array, milliseconds: float) -> str:
+    half = 1.96 * regret.std(0, ddof=1) / math.sqrt(len(regret))
+    cells = [f"{mean:.2f} ± {width:.2f}" for mean, width in zip(regret.mean(0), half, strict=True)]
+    return f"| {title} | {' | '.join(cells)} | {milliseconds:.0f} |"
 
 
 if __name__ == "__main__":
