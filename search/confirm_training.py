@@ -79,7 +79,7 @@ def train_seeds(
     part = distillation.history().training_seconds / len(seeds)
     trained = []
     for turn, (replicate, ended) in enumerate(zip(distillation.replicates, distillation.results, strict=True)):
-        tested = evaluate(replicate.student, test, base.own_kpis)
+        tested = evaluate(replicate.student, test, base.own_kpis, by_sample=True)
         result = SeedResult(
             finalist=finalist.key,
             seed=replicate.seed,
@@ -89,6 +89,7 @@ def train_seeds(
             began=began + turn * part,
             own_kpis=tested.own_kpis,
             validation_kpis=ended.own_kpis,
+            samples=dict(tested.samples),
             trace=tuple(traces[replicate.seed]),
             interventions=replicate.interventions,
             skipped_steps=replicate.skipped_steps,

@@ -16,6 +16,7 @@ from trainables.figures import ModelFigures, SetScore
 from trainables.objective import ACCURACY, Objective
 from trainables.pictures import PictureFormat
 from trainables.records import TracePoint
+from trainables.sample_values import SampleValues
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 
@@ -99,6 +100,9 @@ class SeedResult(Settings):
     """The user's own KPIs, by name, on the test pictures."""
     validation_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The same on the validation pictures."""
+    samples: dict[str, SampleValues] = pydantic.Field(default_factory=dict)
+    """By metric, this student's value on each test picture: `accuracy`, and the user's KPIs that give one. Empty in
+    older confirmations."""
     trace: tuple[TracePoint, ...] = ()
     """What the rule did along this training, at the steps that a trial is probed at."""
     interventions: dict[str, int] = pydantic.Field(default_factory=dict)

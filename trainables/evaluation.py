@@ -8,7 +8,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,9 @@ from trainables.errors import ConfigError
 from trainables.figures import SetScore
 from trainables.folding import folded
 from trainables.normalization import as_tensor, normalise
-from trainables.own_kpi import OwnKPI
+from trainables.objective import ACCURACY
+from trainables.own_kpi import Measured, OwnKPI
+from trainables.sample_values import SampleValues
 from trainables.streamed_images import StoredImages
 
 BINS = 15
@@ -95,10 +98,21 @@ class Evaluation(NamedTuple):
 
     scores: SetScore
     own_kpis: dict[str, float]
+    samples: Mapping[str, SampleValues] = MappingProxyType({})
+    """By metric, its value on each picture: whether the model is right as `accuracy`, and each of the user's KPIs that
+    returns one value a picture. Empty unless asked for."""
 
 
-def evaluate(model: nn.Module, pictures: EvaluationSet, own_kpis: Sequence[OwnKPI] = ()) -> Evaluation:
+def evaluate(
+    model: nn.Module, pictures: EvaluationSet, own_kpis: Sequence[OwnKPI] = (), *, by_sample: bool = False
+) -> Evaluation:
     """Judge a model; it is left in evaluation mode.
+
+    Args:
+        model: maps normalised images [B, K, H, W] to logits [B, C].
+        pictures: the set.
+        own_kpis: the user's.
+        by_sample: whether to keep the results on each picture.
 
     Raises:
         ConfigError: one of the user's KPIs fails.
@@ -106,7 +120,13 @@ def evaluate(model: nn.Module, pictures: EvaluationSet, own_kpis: Sequence[OwnKP
     model.eval()
     logits = pictures.logits(model)
     scores = score_logits(logits, pictures.labels, pictures.teacher_logits)
-    return Evaluation(scores, _measure(own_kpis, model, pictures, logits) if own_kpis else {})
+    measured = _measure(own_kpis, model, pictures, logits) if own_kpis else {}
+    values = {name: kpi.value for name, kpi in measured.items()}
+    if not by_sample:
+        return Evaluation(scores, values)
+    right = (logits.argmax(dim=1) == pictures.labels).cpu().numpy()
+    by_kpi = {name: SampleValues.of(kpi.samples) for name, kpi in measured.items() if kpi.samples is not None}
+    return Evaluation(scores, values, {ACCURACY: SampleValues.of(right), **by_kpi})
 
 
 def score_logits(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None = None) -> SetScore:
@@ -179,7 +199,9 @@ def try_out(own_kpis: Sequence[OwnKPI], model: nn.Module, dataset: Dataset) -> N
             )
 
 
-def _measure(own_kpis: Sequence[OwnKPI], model: nn.Module, pictures: EvaluationSet, logits: Tensor) -> dict[str, float]:
+def _measure(
+    own_kpis: Sequence[OwnKPI], model: nn.Module, pictures: EvaluationSet, logits: Tensor
+) -> dict[str, Measured]:
     """Every KPI on copies and with the same random numbers, so that none has an effect on anything."""
     device = logits.device
     values = {}

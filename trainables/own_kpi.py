@@ -1,14 +1,17 @@
 """A KPI of the user's own: a function `(model, data) -> float`, as it travels with settings. Imports no torch.
 
-`data` is a `trainables.evaluation.KPIData`.
+`data` is a `trainables.evaluation.KPIData`. Instead of a number the function may return one value a sample, [N]: their
+mean is the KPI, and a confirmation's interval then holds for new samples, too.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pydantic
 
 from policies.errors import nearest
@@ -78,11 +81,11 @@ class OwnKPI(Settings):
             )
         return function
 
-    def measure(self, model: nn.Module, data: KPIData) -> float:
-        """The KPI of a model, which may be NaN or infinite.
+    def measure(self, model: nn.Module, data: KPIData) -> Measured:
+        """The KPI of a model.
 
         Raises:
-            ConfigError: the function fails, or what it returns is no number.
+            ConfigError: the function fails, or what it returns is neither a number nor one number a sample.
         """
         file = self.origin.rpartition(":")[0]
         try:
@@ -92,11 +95,31 @@ class OwnKPI(Settings):
         try:
             if isinstance(value, str | bytes):
                 raise TypeError
-            return float(value)
+            if getattr(value, "ndim", None) == 1 and len(value) > 1:
+                return Measured.of_samples(value)
+            return Measured(float(value))
         except (TypeError, ValueError, RuntimeError) as error:
             raise ConfigError(
-                f"the KPI {self.origin} must return one number, but returned {_shown(value)}; return a float."
+                f"the KPI {self.origin} must return one number, but returned {_shown(value)}; return a float, or a"
+                " tensor [N] of one value a sample, whose mean is then the KPI."
             ) from error
+
+
+class Measured(NamedTuple):
+    """A KPI of one model."""
+
+    value: float
+    """May be NaN or infinite."""
+    samples: npt.NDArray[Any] | None = None
+    """One value a sample, [N]; `value` is their mean. None where the function returned one number."""
+
+    @classmethod
+    def of_samples(cls, values: Any) -> Measured:
+        """From a tensor or an array [N], of numbers or truth values."""
+        array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+        if array.dtype != np.bool_:
+            array = array.astype(np.float32)
+        return cls(float(array.mean(dtype=np.float64)), array)
 
 
 def _shown(value: object) -> str:

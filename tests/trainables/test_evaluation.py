@@ -21,6 +21,9 @@ import torch
 def share_of_class_0(model, data):
     return (data.logits.argmax(dim=1) == 0).double().mean()
 
+def right(model, data):
+    return data.logits.argmax(dim=1) == data.labels
+
 def noise(model, data):
     return torch.rand(())
 
@@ -111,6 +114,17 @@ def test_own_kpis_are_measured_beside_the_others(student, data):
     assert set(evaluation.own_kpis) == {"share_of_class_0", "own_accuracy"}
     assert evaluation.own_kpis["own_accuracy"] == pytest.approx(evaluation.scores.accuracy)
     assert evaluate(student, data.validation, [kpi("names_of_classes")]).own_kpis == {"names_of_classes": 10.0}
+
+
+def test_results_on_each_picture_are_kept_when_asked_for(student, data):
+    kpis = [kpi("right"), kpi("own_accuracy")]
+    assert evaluate(student, data.validation, kpis).samples == {}
+    kept = evaluate(student, data.validation, kpis, by_sample=True)
+    assert set(kept.samples) == {"accuracy", "right"}  # a KPI that returns one number has none
+    right = kept.samples["accuracy"].values()
+    assert right.mean() == pytest.approx(kept.scores.accuracy)
+    assert np.array_equal(kept.samples["right"].values(), right)
+    assert kept.own_kpis["right"] == kept.scores.accuracy
 
 
 def test_a_kpi_changes_neither_the_student_nor_the_random_numbers(student, data):

@@ -15,7 +15,7 @@ def parse(body, name="mine"):
 def test_a_kpi_is_named_like_its_function_and_travels_as_text():
     kpi = parse("def mine(model, data, weight=2):\n    return weight * data")
     assert kpi.name == "mine"
-    assert pickle.loads(pickle.dumps(kpi)).measure(None, 4) == 8.0
+    assert pickle.loads(pickle.dumps(kpi)).measure(None, 4).value == 8.0
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,20 @@ def test_numbers_of_every_kind_are_taken():
     import torch
 
     kpi = parse(body)
-    values = [kpi.measure(None, value) for value in (1, True, np.float32(0.5), torch.tensor([0.25]), np.int64(3))]
+    values = [kpi.measure(None, value).value for value in (1, True, np.float32(0.5), torch.tensor([0.25]), np.int64(3))]
     assert values == [1.0, 1.0, 0.5, 0.25, 3.0]
+
+
+def test_one_value_a_sample_is_kept_and_its_mean_is_the_kpi():
+    import torch
+
+    kpi = parse("import torch\ndef mine(model, data):\n    return data")
+    right, losses = torch.tensor([True, False, True, True]), torch.tensor([0.5, 1.5, 4.0])
+    assert kpi.measure(None, right).value == 0.75
+    assert kpi.measure(None, right).samples.tolist() == [True, False, True, True]
+    assert kpi.measure(None, losses).value == 2.0
+    assert kpi.measure(None, losses).samples.tolist() == [0.5, 1.5, 4.0]
+    assert kpi.measure(None, torch.tensor([0.25])).samples is None
 
 
 def test_settings_with_a_kpi_import_no_torch():
