@@ -110,4 +110,4 @@ def project(search: SearchRecord, store: SearchStore, launch: Launch, page: path
 
 def _champion(search: SearchRecord, store: SearchStore) -> Champion | None:
     record = read_confirmation(store)
-    return None if record is None else choose_champion(record, judge(search, record), store.config())
+    return None if record is None else choose_champion(record, judge(search, record), search.config)

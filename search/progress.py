@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from search.config import SearchConfig
+from search.config import CONSTANT_FAMILY, SearchConfig
 from search.racing import planned_trainings, race_in_words
 from search.records import ENDED, SearchRecord, TrialRecord
 from search.scale import Scale
@@ -45,8 +45,8 @@ class Board:
         self._tallies = {family: _Tally() for family in config.families}
         self._trained = 0
         """Trainings, one a seed, that need not be done any more; a failed trial's are among them."""
-        races = len(config.families) * len(config.students)
-        self.trainings = races * planned_trainings(config.heats)
+        a_student = sum(planned_trainings(config.heats_of_family(family)) for family in config.families)
+        self.trainings = a_student * len(config.students)
         for trial in search.trials:
             if trial.status in ENDED or trial.seeds:
                 self.update(trial)
@@ -129,7 +129,9 @@ class Board:
             for status, word in (("eliminated", "left"), ("failed", "failed"))
             if (number := self.count(status, family))
         ]
-        done = f"{self.count('finished', family)}/{self.config.trials_per_family * len(self.config.students)}"
+        config = self.config
+        most = config.most_constants if family == CONSTANT_FAMILY else config.trials_per_family * len(config.students)
+        done = f"{self.count('finished', family)}/{'≤ ' if family == CONSTANT_FAMILY else ''}{most}"
         return f"{done} ({', '.join(parts)})" if parts else done
 
     def _leading(self, leader: TrialRecord | None) -> str:
@@ -141,7 +143,8 @@ class Board:
     def line(self) -> str:
         """The state in one line."""
         best = self.best()
-        parts = [f"{self.ended}/{self.config.total_trials} trials done", f"{self.count('running')} running"]
+        most = "at most " if self.config.most_constants else ""  # constants end once the best one is bracketed
+        parts = [f"{self.ended} of {most}{self.config.total_trials} trials done", f"{self.count('running')} running"]
         if out := self.count("eliminated"):
             parts.append(f"{out} left the race")
         if failed := self.count("failed"):
@@ -149,7 +152,7 @@ class Board:
         if best and best.score is not None:
             parts.append(f"best so far {self.scale.value(best.score)} ({best.family})")
         if left := time_left(self.seconds_left()):
-            parts.append(left)
+            parts.append(f"{most}{left}")
         return ", ".join(parts)
 
 
@@ -205,7 +208,8 @@ class TerminalListener:
         self.stage(f"teacher's accuracy on the validation pictures: {percent(search.teacher_accuracy)}")
         if remark := teacher_remark(search):
             self._line(remark, style="yellow")
-        trials = f"{count(config.total_trials, 'trial')} of {count(config.replicates, 'seed')}"
+        most = "at most " if config.most_constants else ""
+        trials = f"{most}{count(config.total_trials, 'trial')} of {count(config.replicates, 'seed')}"
         self.stage(f"{trials}, {self.board.ended} already done")
         if len(config.heats) > 1:
             self.stage(race_in_words(config.heats, config.trials_per_family))

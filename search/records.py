@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import pydantic
 
 from policies.parameter import Value
+from search.config import SearchConfig, stored_config
 from search.objectives import COSTS, Cost
 from search.pictures import PictureCounts
 from trainables.objective import ACCURACY, Objective
 from trainables.records import TrialHistory
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
-
-_OBJECTIVE = {"name": "objective", "direction": "direction"}
-"""Field -> where the search file has it."""
 
 TrialStatus = Literal["pending", "running", "finished", "eliminated", "failed"]
 """`eliminated`: it left the race over seeds before its last one, so it has no score. `search.racing` says why."""
@@ -86,8 +85,8 @@ class SearchRecord(Settings):
     """One search: its settings, what it stands on, and its trials."""
 
     name: str
-    config: dict[str, Any]
-    """The resolved search file."""
+    config: SearchConfig
+    """The resolved search file; plain values, such as a stored search has, are read as this release reads them."""
     teacher_accuracy: float | None = None
     """On the validation pictures."""
     teacher_parameters: int | None = None
@@ -103,27 +102,26 @@ class SearchRecord(Settings):
     left_out: int = 0
     """Trials that need no more work and are not among `trials`; see `of_student`."""
 
+    @pydantic.field_validator("config", mode="before")
+    @classmethod
+    def _stored_by_an_earlier_release(cls, config: Any) -> Any:
+        return stored_config(config) if isinstance(config, Mapping) else config
+
     @property
     def planned(self) -> int:
-        """Trials of the whole search; those that have begun where the settings do not tell."""
-        families, each = self.config.get("families"), self.config.get("trials_per_family")
-        if not families or not isinstance(each, int):
-            return len(self.trials) + self.left_out
-        further = (self.config.get("space") or {}).get("students") or {}
-        return len(families) * each * (1 + len(further))
+        """Trials of the whole search at most: constants end sooner where the best one is bracketed sooner."""
+        return self.config.total_trials
 
     @property
     def remaining(self) -> int:
-        """Trials of the whole search that have not ended, whether or not they have begun."""
+        """Trials of the whole search, at most, that have not ended, whether or not they have begun."""
         ended = sum(trial.status in ENDED for trial in self.trials) + self.left_out
-        return 0 if self.status == "finished" else self.planned - ended
+        return 0 if self.status == "finished" else max(0, self.planned - ended)
 
     @property
     def objective(self) -> Objective:
-        """What is searched for."""
-        return Objective.parse(
-            {name: self.config[key] for name, key in _OBJECTIVE.items() if self.config.get(key) is not None}
-        )
+        """The score that is searched for."""
+        return Objective(name=self.config.objective, direction=self.config.direction)
 
     @property
     def students(self) -> tuple[str, ...]:
@@ -147,17 +145,12 @@ class SearchRecord(Settings):
     @property
     def costs(self) -> tuple[Cost, ...]:
         """What a better score may cost, as the search file has it."""
-        asked = self.config.get("costs") or ()
-        return tuple(cost for cost in COSTS if cost in asked)
+        return tuple(cost for cost in COSTS if cost in self.config.costs)
 
     @property
     def validation_size(self) -> int | None:
-        """How many validation pictures there are; what the settings ask for where nobody counted; None if neither."""
-        if self.pictures is not None:
-            return self.pictures.validation
-        data = self.config.get("data")
-        size = data.get("validation_size") if isinstance(data, dict) else None
-        return size if isinstance(size, int) and size > 0 else None
+        """The number of validation pictures; the settings' where nobody counted them; None if neither is known."""
+        return self.config.data.validation_size if self.pictures is None else self.pictures.validation
 
     @property
     def resolution(self) -> float:

@@ -89,7 +89,7 @@ def _stored(store: SearchStore) -> dict[str, Any]:
         "left_the_race": ended["eliminated"] if len(config.heats) > 1 else None,
         "failed": ended["failed"],
         "running": running,
-        "pending": config.total_trials - sum(ended.values()) - running,
+        "pending": record.remaining - running,
         "objective": config.objective,
         "direction": config.direction,
         "best_score": best.score if best else None,

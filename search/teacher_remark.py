@@ -68,8 +68,7 @@ def _labels_alone(trial: TrialRecord) -> bool:
 
 
 def _remedy(search: SearchRecord) -> str:
-    teacher = search.config.get("teacher")
-    if isinstance(teacher, dict) and teacher.get("checkpoint"):
+    if search.config.teacher.checkpoint is not None:
         return (
             "See that `teacher.checkpoint` names the data's classes in their order and was trained on pictures"
             " normalised alike, or give another one."

@@ -77,5 +77,5 @@ def _remedy(search: SearchRecord, verdict: ConfirmedVerdict | None) -> tuple[str
         )
     if search.status == "stopped":
         remaining = count(search.remaining, "trial")
-        return f"The search was stopped with {remaining} to go; go on with it, then have it confirmed:", "resume"
+        return f"The search was stopped with at most {remaining} to go; resume it, then have it confirmed:", "resume"
     return "", ""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
 from typing import Any
 
 from policies.document import policy_document
 from policies.registry import FAMILIES, create_policy
+from search.config import SearchConfig
 from search.confirmation import ConfirmationRecord, Finalist
 from search.evidence.comparison import Comparison
 from search.evidence.naming import title
 from search.evidence.verdict import ConfirmedVerdict
 from trainables.objective import Objective
-
-_UNKNOWN_TEMPERATURE = 1.0
 
 
 def finalist_document(
@@ -22,7 +20,7 @@ def finalist_document(
     comparison: Comparison,
     verdict: ConfirmedVerdict,
     finalist: Finalist,
-    settings: Mapping[str, Any],
+    config: SearchConfig,
 ) -> dict[str, Any]:
     """The contents of the file; empty where the rule is of a family that is not known here.
 
@@ -31,14 +29,14 @@ def finalist_document(
         comparison: of the same.
         verdict: of the same; it names a winner.
         finalist: one of the record's.
-        settings: the search's configuration as plain data, since a constant may be one that no trial has tried.
+        config: of the search, since a constant may be one that no trial has tried.
     """
     if finalist.family not in FAMILIES:
         return {}
-    training = dict(settings.get("training") or {})
+    training = config.training.model_dump(mode="json")
     if "learning_rate" in finalist.shared:
         training["learning_rate"] = finalist.shared["learning_rate"]
-    temperature = finalist.shared.get("temperature", settings.get("temperature", _UNKNOWN_TEMPERATURE))
+    temperature = finalist.shared.get("temperature", config.temperature)
     return policy_document(
         create_policy(finalist.family, dict(finalist.parameters)),
         temperature=float(temperature),

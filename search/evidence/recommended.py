@@ -79,9 +79,7 @@ def _of_trial(search: SearchRecord, comparison: ConstantComparison, trial: Trial
         student=trial.student,
         trial=trial.number,
         confirmed=False,
-        document={**trial.history.policy, "evidence": _searched(search, comparison, trial)}
-        if trial.history.policy
-        else {},
+        document={**document, "evidence": _searched(search, comparison, trial)} if document else {},
     )
 
 

@@ -154,7 +154,7 @@ def _progress(search: SearchRecord) -> str:
     if search.status == "finished":
         return ""
     state = "is still running" if search.status == "running" else "was stopped"
-    return f"The search {state}; trials not finished: {search.remaining:,} of {search.planned:,}."
+    return f"The search {state}; at most {search.remaining:,} of {search.planned:,} trials are still to come."
 
 
 def _nothing(search: SearchRecord) -> str:

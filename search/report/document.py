@@ -61,7 +61,7 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         ],
         "trials": [_trial(trial, places.get(trial.number)) for trial in source.search.trials],
         "teacher": {"validation_accuracy": search.teacher_accuracy, "parameters": search.teacher_parameters},
-        "config": search.config,
+        "config": search.config.model_dump(mode="json"),
     }
     plain: dict[str, Any] = _plain(document)
     return plain

@@ -164,7 +164,7 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
         keys.append((confirmed.rival, "Winner" if confirmed.rival == confirmed.winner else "Nearest rule"))
     keys = list({key: (key, label) for key, label in keys}.values())
     columns = (
-        KPIColumn(label="Teacher", who=_teacher_name(search), chosen=False),
+        KPIColumn(label="Teacher", who=search.config.teacher.model.name, chosen=False),
         *(KPIColumn(label=label, who=title(record, key), chosen=key == confirmed.winner) for key, label in keys),
     )
     results = [[r for r in record.results if r.finalist == key] for key, _ in keys]
@@ -207,7 +207,7 @@ def _of_search(source: ReportSource) -> KPITable:
         picked[rule.number] = ("Best rule", rule)
     first = search.finished[0].number
     columns = (
-        KPIColumn(label="Teacher", who=_teacher_name(search), chosen=False),
+        KPIColumn(label="Teacher", who=search.config.teacher.model.name, chosen=False),
         *(
             KPIColumn(label=label, who=rule_title(trial.family, trial.parameters), chosen=trial.number == first)
             for label, trial in picked.values()
@@ -296,9 +296,3 @@ def _value(values: Sequence[float | None]) -> KPIValue:
     if not known or len(known) < len(values):
         return KPIValue(mean=None)
     return KPIValue(mean=statistics.fmean(known), spread=statistics.stdev(known) if len(known) > 1 else None)
-
-
-def _teacher_name(search: SearchRecord) -> str:
-    teacher = search.config.get("teacher")
-    model = teacher.get("model") if isinstance(teacher, dict) else None
-    return str(model.get("name") or "") if isinstance(model, dict) else ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from search.config import SearchConfig
 from search.records import SearchRecord
 from search.scale import Scale
 from search.wording import count, duration, family_title, percent
-from trainables.suggestion import BASE_STUDENT
+from trainables.config import TrainingSettings
 
 Row = tuple[str, str]
 
@@ -20,18 +21,18 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
         ("Teacher", _teacher(search)),
         ("Student", _student(search)),
         ("Searched for", _objective(search)),
-        ("Training", _training(search.config)),
+        ("Training", _training(search.config.training)),
         ("Seeds a trial", _seeds(search)),
-        ("Families", ", ".join(family_title(f) for f in _families(search))),
+        ("Families", ", ".join(map(family_title, search.config.families))),
         ("Trials", _trials(search)),
         ("Search time", _time(search)),
     )
     return tuple((name, value) for name, value in rows if value)
 
 
-def settings_rows(config: dict[str, Any]) -> tuple[Row, ...]:
+def settings_rows(config: SearchConfig) -> tuple[Row, ...]:
     """Every setting by its dotted name."""
-    return tuple(_flat("", config))
+    return tuple(_flat("", config.model_dump(mode="json")))
 
 
 def _flat(prefix: str, value: Any) -> Iterator[Row]:
@@ -54,47 +55,33 @@ def _plain(value: Any) -> str:
     return "none" if value == {} else str(value)
 
 
-def _get(config: dict[str, Any], *path: str) -> Any:
-    value: Any = config
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
 def _data(search: SearchRecord) -> str:
-    name = _get(search.config, "data", "name")
-    if not name:
-        return ""
+    data, validation = search.config.data, search.validation_size
     if search.pictures is not None:
-        return f"{name}: {search.pictures.in_words}"
-    train, validation = _get(search.config, "data", "train_size"), search.validation_size
-    sizes = [f"{train:,} training pictures" if isinstance(train, int) else "all training pictures"]
+        return f"{data.name}: {search.pictures.in_words}"
+    sizes = ["all training pictures" if data.train_size is None else f"{data.train_size:,} training pictures"]
     if validation is not None:
         sizes.append(f"{validation:,} validation pictures")
-    return f"{name}: {', '.join(sizes)}"
+    return f"{data.name}: {', '.join(sizes)}"
 
 
 def _teacher(search: SearchRecord) -> str:
-    parts = [str(_get(search.config, "teacher", "model", "name") or "")]
+    parts = [search.config.teacher.model.name]
     if search.teacher_parameters:
         parts.append(f"{search.teacher_parameters:,} parameters")
     if search.teacher_accuracy is not None:
         parts.append(f"{percent(search.teacher_accuracy)} on the validation pictures")
-    return ", ".join(part for part in parts if part)
+    return ", ".join(parts)
 
 
 def _student(search: SearchRecord) -> str:
     several = search.student_sizes
     if several:
-        return ", ".join(f"{s.name} ({_model(search, s.name)}, {s.parameters:,} parameters)" for s in several)
+        models = search.config.students
+        return ", ".join(f"{s.name} ({models[s.name].name}, {s.parameters:,} parameters)" for s in several)
     sizes = {trial.history.parameters for trial in search.trials if trial.history.parameters}
-    parts = [_model(search, BASE_STUDENT), f"{max(sizes):,} parameters" if sizes else ""]
+    parts = [search.config.student.name, f"{max(sizes):,} parameters" if sizes else ""]
     return ", ".join(part for part in parts if part)
-
-
-def _model(search: SearchRecord, student: str) -> str:
-    path = ("student",) if student == BASE_STUDENT else ("space", "students", student)
-    return str(_get(search.config, *path, "name") or "")
 
 
 def _objective(search: SearchRecord) -> str:
@@ -103,12 +90,8 @@ def _objective(search: SearchRecord) -> str:
     return "" if scale.is_accuracy else scale.on("validation")
 
 
-def _training(config: dict[str, Any]) -> str:
-    epochs, optimizer = _get(config, "training", "epochs"), _get(config, "training", "optimizer")
-    parts = [count(epochs, "epoch") if isinstance(epochs, int) else "", str(optimizer or "")]
-    batch = _get(config, "training", "batch_size")
-    parts.append(f"batches of {batch}" if batch else "")
-    return ", ".join(part for part in parts if part)
+def _training(training: TrainingSettings) -> str:
+    return f"{count(training.epochs, 'epoch')}, {training.optimizer}, batches of {training.batch_size}"
 
 
 def _seeds(search: SearchRecord) -> str:
@@ -121,12 +104,6 @@ def _seeds(search: SearchRecord) -> str:
     return f"{len(seeds)} ({shown}), the same for every trial"
 
 
-def _families(search: SearchRecord) -> list[str]:
-    listed = _get(search.config, "families")
-    seen = dict.fromkeys(trial.family for trial in search.trials)
-    return [str(f) for f in listed] if isinstance(listed, list | tuple) else list(seen)
-
-
 def _trials(search: SearchRecord) -> str:
     statuses = [trial.status for trial in search.trials]
     parts = [f"{statuses.count('finished'):,} finished"]
@@ -136,9 +113,7 @@ def _trials(search: SearchRecord) -> str:
         parts.append(f"{statuses.count('failed'):,} failed")
     if search.remaining:
         parts.append(f"{search.remaining:,} unfinished")
-    budget = _get(search.config, "trials_per_family")
-    text = ", ".join(parts)
-    return f"{text}; {budget} a family were planned" if isinstance(budget, int) else text
+    return f"{', '.join(parts)}; {search.config.trials_per_family} a family of rules were planned"
 
 
 def _time(search: SearchRecord) -> str:

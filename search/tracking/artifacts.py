@@ -53,5 +53,5 @@ def search_files(search: SearchRecord) -> dict[str, bytes]:
         )
         for rank, trial in enumerate(search.finished, start=1)
     )
-    settings = json.dumps(search.config, indent=2, ensure_ascii=False)
+    settings = json.dumps(search.config.model_dump(mode="json"), indent=2, ensure_ascii=False)
     return {"search.json": settings.encode(), "ranking.csv": rows.getvalue().encode()}

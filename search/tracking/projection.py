@@ -212,12 +212,11 @@ class Projection:
         if run is None:
             start = milliseconds(trial.started)
             run = self._trial_runs[trial.trial_id] = writer.create(wording.run_name(trial), start, tags)
-        epochs = int(wording.setting(search, "training.epochs") or 0)
-        evaluations = int(wording.setting(search, "evaluations") or epochs)
+        config = search.config
         points = trial_points(
             trial,
-            expected_epochs=min(evaluations, epochs),
-            expected_steps=int(wording.setting(search, "trace_points") or 0),
+            expected_epochs=min(config.evaluations, config.training.epochs),
+            expected_steps=config.trace_points,
             after_epoch=run.logged.get("epoch", -1),
             after_step=run.logged.get("step", -1),
         )

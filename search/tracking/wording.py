@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from search.config import SearchConfig
 from search.confirmation import Finalist
 from search.evidence import Judgement
 from search.pareto import on_fronts
@@ -30,29 +31,22 @@ _DIGITS = 6
 _MAX_TAG = 8000
 _MAX_PARAMETER = 6000
 _MAX_RULE = 400
-_SETTINGS = {
-    "dataset": "data.name",
-    "train_size": "data.train_size",
-    "teacher": "teacher.model.name",
-    "student": "student.name",
-    "epochs": "training.epochs",
-    "batch_size": "training.batch_size",
-    "optimizer": "training.optimizer",
-    "replicates": "replicates",
-    "objective": "objective",
-    "direction": "direction",
-}
-"""Parameter's name in MLflow -> where the search file has it."""
-_VARIED = {"learning_rate": "training.learning_rate", "temperature": "temperature"}
-"""The same for what a search may vary from trial to trial."""
 
 
-def setting(search: SearchRecord, path: str) -> Any:
-    """The value at a dotted path of the resolved search file; None if it is not there."""
-    value: Any = search.config
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+def _common(config: SearchConfig) -> dict[str, Any]:
+    """The settings that all runs of a search show as parameters."""
+    return {
+        "dataset": config.data.name,
+        "train_size": config.data.train_size,
+        "teacher": config.teacher.model.name,
+        "student": config.student.name,
+        "epochs": config.training.epochs,
+        "batch_size": config.training.batch_size,
+        "optimizer": config.training.optimizer,
+        "replicates": config.replicates,
+        "objective": config.objective,
+        "direction": config.direction,
+    }
 
 
 def identity_tags(search: SearchRecord) -> dict[str, str]:
@@ -63,15 +57,16 @@ def identity_tags(search: SearchRecord) -> dict[str, str]:
 
 def search_parameters(search: SearchRecord) -> dict[str, str]:
     """What all trials of the search have in common, and how many of them there are to be."""
-    values = {name: setting(search, path) for name, path in _SETTINGS.items()}
-    values["trials_per_family"] = setting(search, "trials_per_family")
-    values["families"] = ", ".join(setting(search, "families") or ())
-    return _as_text(values)
+    config = search.config
+    budget = {"trials_per_family": config.trials_per_family, "families": ", ".join(config.families)}
+    return _as_text(_common(config) | budget)
 
 
 def run_parameters(search: SearchRecord, trained: TrialRecord | Finalist) -> dict[str, str]:
     """Everything that a newcomer may want to compare or filter by, flat."""
-    values = {name: setting(search, path) for name, path in (_SETTINGS | _VARIED).items()} | trained.shared
+    config = search.config
+    varied = {"learning_rate": config.training.learning_rate, "temperature": config.temperature}
+    values = _common(config) | varied | trained.shared
     values["policy.family"] = trained.family
     values |= {f"policy.{name}": value for name, value in trained.parameters.items()}
     return _as_text(values | _student_parameters(search, trained.student))
@@ -82,9 +77,8 @@ def _student_parameters(search: SearchRecord, student: str) -> dict[str, Any]:
     size = next((size for size in search.student_sizes if size.name == student), None)
     if size is None:
         return {}
-    path = "student.name" if student == BASE_STUDENT else f"space.students.{student}.name"
     return {
-        "student": setting(search, path),
+        "student": search.config.students[student].name,
         "student.name": student,
         "student.parameters": size.parameters,
         "student.flops": size.flops,
@@ -122,7 +116,7 @@ def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[st
     if trial.status == "failed":
         tags[ERROR] = trial.error or "no message"
     if trial.status == "eliminated":
-        tags[RACE] = left_after(len(trial.seeds), int(setting(search, "replicates") or 0))
+        tags[RACE] = left_after(len(trial.seeds), search.config.replicates)
     return cut_tags(tags) | identity_tags(search)
 
 
@@ -171,8 +165,8 @@ def _search_note(search: SearchRecord, judgement: Judgement) -> str:
     teacher = "" if search.teacher_accuracy is None else f" (validation accuracy {percent(search.teacher_accuracy)})"
     lines = [
         f"A search for the rule that sets λ, the weight of the distillation loss, while teacher"
-        f" `{setting(search, 'teacher.model.name')}`{teacher} teaches student `{setting(search, 'student.name')}` on"
-        f" `{setting(search, 'data.name')}`. Each run below is one student, trained under one rule.",
+        f" `{search.config.teacher.model.name}`{teacher} teaches student `{search.config.student.name}` on"
+        f" `{search.config.data.name}`. Each run below is one student, trained under one rule.",
         "",
     ]
     ranked = [(rank, rank.best) for rank in judgement.families if rank.best is not None]

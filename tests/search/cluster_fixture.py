@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import psutil
 
+from search.config import load_config
 from search.records import SearchRecord
 from search.store import SearchStore
 from search.trials import read_search
@@ -214,7 +215,7 @@ class Site:
     def read(self, name: str) -> SearchRecord:
         """A search as its storage has it, without trials if it has not begun."""
         store = SearchStore(str(self.storage), name)
-        return read_search(store) if store.exists() else SearchRecord(name=name, config={})
+        return read_search(store) if store.exists() else SearchRecord(name=name, config=load_config("digits-quick"))
 
     def run_statuses(self, name: str) -> dict[str, list[str]]:
         """Of a search's runs in MLflow: `search` has those of its own run, `trials` those of its trials."""

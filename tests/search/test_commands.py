@@ -12,6 +12,7 @@ from search.commands import next_command
 from search.launch import DEFAULT_EXPERIMENT, Launch, default_cache, default_data_root
 from search.records import SearchRecord
 from search.store import SearchStore
+from tests.search.tiny import tiny_config
 
 VERBS = ("resume", "confirm", "report", "status", "sync")
 OTHERS = ["--output", "/o", "--cache", "/c", "--data-root", "/d"]
@@ -99,7 +100,7 @@ def test_a_search_stays_in_its_store_and_experiment_unless_another_is_named(verb
     places = ["--output", str(tmp_path)]
     begun = launch_of(*places, "--tracking-uri", "sqlite:///own.db", "--experiment", "its own")
     store = SearchStore(begun.storage, "mine")
-    store.write_header(SearchRecord(name="mine", config={}), begun)
+    store.write_header(SearchRecord(name="mine", config=tiny_config()), begun)
 
     def tracked(*arguments):
         context = cli.cli.commands[verb].make_context(verb, ["mine", *places, *arguments])

@@ -14,6 +14,7 @@ from search.launch import Launch
 from search.phases import phases, spans
 from search.records import SearchRecord, TrialRecord
 from tests.search.evidence_record import around, confirmation, constant, rule
+from tests.search.tiny import tiny_config
 from trainables.decision_log import LogContext, StoredLog, write_decisions
 from trainables.errors import DataError
 from trainables.records import DecisionEntry, TracePoint, TrialHistory
@@ -201,7 +202,7 @@ def test_a_search_is_explained_by_the_trial_that_it_recommends(launch, monkeypat
     shared = {"status": "finished", "parameters": {}, "shared": {}, "rule": "", "complexity": 1}
     search = SearchRecord(
         name="x",
-        config={},
+        config=tiny_config(),
         trials=tuple(
             TrialRecord(trial_id=str(n), number=n, family=family, history=TrialHistory(score=score), **shared)
             for n, family, score in ((1, "fixed", 0.8), (2, "norm_balance", 0.9))

@@ -9,7 +9,7 @@ from tests.search.tiny import tiny_config
 from trainables.records import TrialHistory
 from trainables.teacher import TeacherProgress
 
-SEARCH = SearchRecord(name="tiny", config={}, teacher_accuracy=0.99)
+SEARCH = SearchRecord(name="tiny", config=tiny_config(), teacher_accuracy=0.99)
 
 
 def trial(number, family, status, score=None):
@@ -62,9 +62,9 @@ def test_news_of_a_trial_replaces_what_was_known_of_it(board):
 
 
 def test_the_line_says_what_matters(board, monkeypatch):
-    state = "3/8 trials done, 1 running, 1 failed, best so far 90.00 % (norm_balance)"
+    state = "3 of at most 44 trials done, 1 running, 1 failed, best so far 90.00 % (norm_balance)"
     monkeypatch.setattr("search.progress.time.monotonic", lambda: board.began + 30)
-    assert board.line() == f"{state}, about 50 s left"
+    assert board.line() == f"{state}, at most about 6 min 50 s left"
     monkeypatch.setattr("search.progress.time.monotonic", lambda: board.began + 0.01)
     assert board.line() == state
 
@@ -72,7 +72,7 @@ def test_the_line_says_what_matters(board, monkeypatch):
 def test_a_finished_search_has_no_time_left(board):
     for number in range(4, 9):
         board.update(trial(number, "fixed" if number % 2 else "norm_balance", "finished", 0.7))
-    assert board.line() == "8/8 trials done, 0 running, 1 failed, best so far 90.00 % (norm_balance)"
+    assert board.line() == "8 of at most 44 trials done, 0 running, 1 failed, best so far 90.00 % (norm_balance)"
 
 
 def test_the_time_left_follows_the_pace_of_this_run_alone(board, monkeypatch):
@@ -80,7 +80,7 @@ def test_the_time_left_follows_the_pace_of_this_run_alone(board, monkeypatch):
     assert resumed.seconds_left() is None
     monkeypatch.setattr("search.progress.time.monotonic", lambda: resumed.began + 10)
     resumed.update(trial(4, "norm_balance", "finished", 0.7))
-    assert resumed.seconds_left() == pytest.approx(10 * 4)
+    assert resumed.seconds_left() == pytest.approx(10 * 40)
 
 
 def test_the_table_holds_every_family_whole_at_80_columns(board):
@@ -88,7 +88,7 @@ def test_the_table_holds_every_family_whole_at_80_columns(board):
     console.print(board.table())
     text = console.file.getvalue()
     assert "norm_balance" in text
-    assert "1/4 (1 failed)" in text
+    assert "1/≤ 40 (1 failed)" in text
     assert "80.00 %" in text
 
 

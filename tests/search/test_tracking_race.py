@@ -43,7 +43,7 @@ def raced(number: int, status: Any, seeds: int, score: float, **changes: Any) ->
 
 def race(name: str, *trials: TrialRecord, status: str = "running") -> Any:
     search = make_search(name, *trials, status=status)
-    return search.model_copy(update={"config": search.config | {"replicates": 3}})
+    return search.model_copy(update={"config": search.config.model_copy(update={"replicates": 3})})
 
 
 def run_of(uri: str, search: str, trial: str) -> Any:

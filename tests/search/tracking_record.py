@@ -84,7 +84,7 @@ def make_search(name: str, *trials: TrialRecord, **changes: Any) -> SearchRecord
         "trace_points": EPOCHS * STEPS_AN_EPOCH,
         "temperature": 4.0,
         "data": {"name": "digits", "train_size": 100},
-        "teacher": {"model": {"name": "cnn"}},
+        "teacher": {"model": {"name": "cnn"}, "training": {"epochs": 4}},
         "student": {"name": "mlp"},
         "training": {"epochs": EPOCHS, "batch_size": 32, "optimizer": "adamw", "learning_rate": 0.01},
     }

@@ -36,8 +36,9 @@ def test_a_stopped_search_is_to_be_resumed_and_an_empty_one_has_no_command(trial
     stopped = make_search(trial(1, scores=(0.8, 0.9)), trial(2, status="pending"), status="stopped")
     found = ReportSource(search=stopped).judgement.answer
     assert ReportSource(search=stopped).command == "kd-search resume example"
-    assert "stopped with 47 trials to go" in found.remedy  # of six families of eight, two of which had begun
-    assert "trials not finished: 47 of 48" in found.caveat
+    # Five families of eight and at most 40 constants, one of which has finished.
+    assert "stopped with at most 79 trials to go" in found.remedy
+    assert "at most 79 of 80 trials are still to come" in found.caveat
     elsewhere = ReportSource(search=stopped, launch=launch)
     assert elsewhere.command.startswith(f"kd-search resume example --output {launch.output}")
     failed = make_search(trial(1, status="failed"))

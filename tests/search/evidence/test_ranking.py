@@ -4,6 +4,7 @@ import pytest
 
 from search.evidence.ranking import compare_to_constant, rank_families
 from tests.search.picture_counts import picture_counts
+from tests.search.report.conftest import CONFIG
 
 
 def test_families_stand_in_the_order_of_their_best_trial(trial, make_search):
@@ -122,7 +123,7 @@ def test_one_common_seed_gives_a_difference_without_noise(trial, make_search):
 def test_equal_differences_of_one_picture_are_no_certainty(trial, make_search):
     trials = trial(1, "fixed", (0.600, 0.610)), trial(2, "norm_balance", (0.602, 0.612))
     counted = picture_counts(validation=500)
-    search = make_search(*trials, config={"data": {"validation_size": None}}, pictures=counted)
+    search = make_search(*trials, config={**CONFIG, "data": {"name": "digits"}}, pictures=counted)
     (difference,) = compare_to_constant(search).differences
     assert difference.standard_error == pytest.approx(0.002 / math.sqrt(2))  # one picture's
     assert difference.high - difference.mean == pytest.approx(12.706205 * difference.standard_error)

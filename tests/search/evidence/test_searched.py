@@ -108,7 +108,7 @@ def test_without_a_finished_trial_there_is_nothing_to_rank(trial, make_search, s
 def test_that_all_failed_is_said_when_none_is_to_come(trial, make_search):
     stopped = verdict_of(make_search(trial(1, "fixed", (0.5,), status="failed"), status="stopped"))
     assert stopped.headline == "No trial has finished and 1 trial failed, so there is nothing to rank."
-    assert "trials not finished: 47 of 48." in stopped.caveat
+    assert "at most 79 of 80 trials are still to come." in stopped.caveat
 
 
 @pytest.mark.parametrize(("status", "words"), [("running", "is still running"), ("stopped", "was stopped")])
@@ -116,4 +116,4 @@ def test_an_unfinished_search_is_called_so(trial, make_search, status, words):
     search = make_search(
         trial(1, "fixed", CONSTANT), trial(2, "norm_balance", CLEAR), trial(3, "fixed", status="pending"), status=status
     )
-    assert f"The search {words}; trials not finished: 46 of 48." in verdict_of(search).caveat
+    assert f"The search {words}; at most 78 of 80 trials are still to come." in verdict_of(search).caveat

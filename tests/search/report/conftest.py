@@ -32,7 +32,7 @@ CONFIG: dict[str, Any] = {
     "replicates": 3,
     "seed": 0,
     "data": {"name": "fashion-mnist", "train_size": 2000, "validation_size": 5000, "root": None},
-    "teacher": {"model": {"name": "resnet", "options": {"widths": [32, 64, 128]}}, "checkpoint": None},
+    "teacher": {"model": {"name": "resnet", "options": {"widths": [32, 64, 128]}}, "training": {"epochs": 30}},
     "student": {"name": "cnn", "options": {"widths": [16, 32, 64]}},
     "training": {"epochs": 30, "batch_size": 64, "optimizer": "adamw", "schedule": "one_cycle"},
     "temperature": 4.0,

@@ -1,9 +1,9 @@
 import json
 import math
-import pathlib
 
 from search.report.document import report_json, report_text
 from search.report.source import ReportSource
+from tests.search.report.conftest import CONFIG
 
 
 def test_the_document_is_json_and_complete(full_search, searched):
@@ -25,9 +25,10 @@ def test_the_document_is_json_and_complete(full_search, searched):
 
 
 def test_what_is_not_finite_is_null(trial, make_search):
-    search = make_search(config={"x": math.inf, "path": pathlib.PurePosixPath("/data"), "list": (1, math.nan)})
+    student = {"name": "cnn", "options": {"x": math.inf, "list": (1, math.nan)}}
+    search = make_search(config={**CONFIG, "student": student})
     document = json.loads(report_text(report_json(ReportSource(search=search))))
-    assert document["config"] == {"x": None, "path": "/data", "list": [1, None]}
+    assert document["config"]["student"]["options"] == {"x": None, "list": [1, None]}
 
 
 def test_an_empty_search_has_a_document(make_search):

@@ -13,7 +13,8 @@ from search.tracking.series import outcome_points, trial_points
 from search.tracking.wording import search_tags, trial_tags
 from tests.search.report.conftest import CONFIG
 
-OBJECTIVE = {"objective": "regret", "direction": "minimize", "kpis": [{"origin": "own.py:regret", "source": "…"}]}
+KPI = {"origin": "own.py:regret", "source": "def regret(model, data):\n    return 0.0\n"}
+OBJECTIVE = {"objective": "regret", "direction": "minimize", "kpis": [KPI]}
 
 
 @pytest.fixture

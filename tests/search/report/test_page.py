@@ -12,8 +12,10 @@ import pytest
 from search.report.figures import figure_groups
 from search.report.page import render_html
 from search.report.source import ReportSource
+from tests.search.report.conftest import CONFIG
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
+
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -195,7 +197,8 @@ def test_hostile_names_are_only_text(trial, make_search):
         update={"family": HOSTILE, "shared": {HOSTILE: 1.0}}
     )
     failed = trial(2, "norm_balance", status="failed", error=HOSTILE)
-    page = render(make_search(bad, failed, name=HOSTILE, config={HOSTILE: {HOSTILE: HOSTILE}}))
+    config = {**CONFIG, "student": {"name": HOSTILE, "options": {HOSTILE: HOSTILE}}}
+    page = render(make_search(bad, failed, name=HOSTILE, config=config))
     reader = read(page)
     assert not {"script", "img"} & set(reader.tags)
     assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
@@ -205,7 +208,7 @@ def test_hostile_names_are_only_text(trial, make_search):
 @pytest.mark.parametrize("statuses", [(), ("pending",), ("running", "failed"), ("failed",)])
 def test_a_search_without_a_finished_trial_has_a_page(trial, make_search, statuses):
     trials = [trial(n, "fixed", status=s, error=None) for n, s in enumerate(statuses, start=1)]
-    page = render(make_search(*trials, status="running", teacher_accuracy=None, created=None, config={}))
+    page = render(make_search(*trials, status="running", teacher_accuracy=None, created=None))
     text = words(page)
     assert "there is nothing to rank" in text
     assert "still running" in text

@@ -14,6 +14,7 @@ from search.report.figure_pareto import _get_front_infos, front_figures, gains_i
 from search.report.front_text import render_fronts, render_students
 from search.report.page import render_html
 from search.report.source import ReportSource
+from tests.search.report.conftest import CONFIG
 
 
 def of(search, *costs):
@@ -164,8 +165,9 @@ def with_students(trial, make_search, *, costs=()):
     base = [trial(1, "fixed", (0.70, 0.72)), trial(2, "tree", (0.69, 0.71), complexity=4)]
     wide = [trial(3, "fixed", (0.80, 0.82)), trial(4, "tree", (0.85, 0.87), complexity=4)]
     wide = [record.model_copy(update={"student": "wide"}) for record in wide]
-    search = make_search(*base, *wide, student_sizes=SIZES)
-    return search.model_copy(update={"config": {**search.config, "costs": costs}})
+    config = {**CONFIG, "space": {"students": {"wide": {"name": "cnn"}}}}
+    search = make_search(*base, *wide, student_sizes=SIZES, config=config)
+    return search.model_copy(update={"config": search.config.model_copy(update={"costs": costs})})
 
 
 def test_the_front_of_student_size_is_over_all_students(trial, make_search):

@@ -11,6 +11,7 @@ from search.progress import TerminalListener
 from search.report.source import ReportSource
 from search.teacher_remark import teacher_remark
 from tests.search.picture_counts import picture_counts
+from tests.search.report.conftest import CONFIG
 
 ALONE = {"weight": 0.0}
 
@@ -75,7 +76,7 @@ def test_a_good_teacher_is_passed_over_in_silence(full_search):
 
 
 def test_a_checkpoint_is_asked_for_its_classes_and_its_normalisation(make_search):
-    config = {"teacher": {"checkpoint": "teacher.pt", "training": None}}
+    config = {**CONFIG, "teacher": {"model": {"name": "cnn"}, "checkpoint": "teacher.pt"}}
     remark = teacher_remark(make_search(teacher_accuracy=0.25, pictures=picture_counts(), config=config))
     assert "classes in their order" in remark
     assert "epochs" not in remark

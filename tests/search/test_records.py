@@ -1,0 +1,28 @@
+"""A search as plain data, with settings of its own type."""
+
+import pytest
+
+from search.config import SearchConfig
+from search.records import SearchRecord
+from tests.search.tiny import tiny_config
+from trainables.errors import ConfigError
+
+
+def test_a_stored_search_has_typed_settings_also_those_of_an_earlier_release():
+    config = tiny_config()
+    stored = {**config.model_dump(mode="json"), "baselines": [0.9, 0.5]}
+    record = SearchRecord.parse({"name": "tiny", "config": stored})
+    assert isinstance(record.config, SearchConfig)
+    assert record.config == config
+
+
+def test_settings_that_this_release_does_not_know_are_one_clear_error():
+    stored = {**tiny_config().model_dump(mode="json"), "colour": "red"}
+    with pytest.raises(ConfigError, match="`colour` is not a known setting"):
+        SearchRecord.parse({"name": "tiny", "config": stored})
+
+
+def test_objective_and_sizes_are_those_of_the_settings():
+    record = SearchRecord(name="tiny", config=tiny_config("data.validation_size=300"))
+    assert (record.objective.name, record.validation_size, record.resolution) == ("accuracy", 300, 1 / 300)
+    assert record.planned == record.remaining == record.config.total_trials
