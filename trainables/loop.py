@@ -7,6 +7,7 @@ records and stores its state.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import statistics
 import time
@@ -123,12 +124,36 @@ class Distillation:
             device=self.data.compute.describe(),
         )
 
+    def check_losses(self) -> None:
+        """Make sure that no student is lost: one whose validation loss is not finite never comes back.
+
+        Raises:
+            ModelError: at the last evaluation the validation loss was not finite under some seed, or a parameter is
+                not finite at the end.
+        """
+        broken = list(itertools.takewhile(lambda record: not _is_sound(record), reversed(self.records_so_far)))
+        if broken:
+            epoch, problem = broken[-1].epoch, f"its validation loss became {broken[-1].validation_loss}"
+        elif self.done and not all(replicate.is_finite for replicate in self.replicates):
+            epoch, problem = self.epochs, "some of its parameters are not"
+        else:
+            return
+        lost = [replicate.seed for replicate in self.replicates if not replicate.is_finite]
+        seeds = f" (seed {', '.join(map(str, lost))})" if lost else ""
+        policy = self.replicates[0].balancer.policy
+        raise ModelError(
+            f"the student must stay finite, but {problem} by epoch {epoch} of {self.epochs}{seeds}, under"
+            f" `{policy.family}` ({policy.rule().removesuffix('.')}) with `learning_rate` ="
+            f" {self.settings.training.learning_rate:.3g}; lower the learning rate, or narrow its range."
+        )
+
     def check_scores(self) -> None:
         """See that every student has a score, once the training is done.
 
         Raises:
-            ModelError: the objective is not finite under some seed.
+            ModelError: the objective is not finite under some seed, or as `check_losses`.
         """
+        self.check_losses()
         if bad := self._without_score:
             raise ModelError(
                 f"the objective `{self.settings.objective.name}` must be finite for a trained student, but is not with"
@@ -137,8 +162,9 @@ class Distillation:
 
     @property
     def _without_score(self) -> list[int]:
-        """The seeds of trained students for which the objective is not finite."""
-        return [r.seed for r in self.results if not math.isfinite(self.settings.objective.score_of(r))]
+        """The seeds of trained students for which the objective or the validation loss is not finite."""
+        score_of = self.settings.objective.score_of
+        return [r.seed for r in self.results if not math.isfinite(score_of(r)) or not _is_sound(r)]
 
     @property
     def decisions(self) -> tuple[DecisionEntry, ...]:
@@ -289,6 +315,11 @@ def _result(replicate: Replicate, evaluation: Evaluation, conduct: Conduct | Non
         own_kpis=evaluation.own_kpis,
         conduct=conduct,
     )
+
+
+def _is_sound(result: EpochRecord | ReplicateResult) -> bool:
+    """Whether the student still says anything: a parameter or statistic that is not finite shows in this loss."""
+    return math.isfinite(result.validation_loss)
 
 
 def _agreement(evaluation: Evaluation) -> float:

@@ -214,6 +214,11 @@ class Replicate:
         return {} if guard is None else {kind.value: count for kind, count in guard.counts.items()}
 
     @property
+    def is_finite(self) -> bool:
+        """Whether all of the student's parameters are finite; this waits for the device."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.student.parameters())
+
+    @property
     def skipped_steps(self) -> int:
         """Steps that the guard did not let the optimiser take."""
         guard = self.balancer.guard

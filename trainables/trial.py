@@ -82,6 +82,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         next(self._records)
         while not self._distillation.done and time.monotonic() - began < self._report_seconds:
             next(self._records)
+        self._distillation.check_losses()
         records = self._distillation.records_so_far
         done = self._distillation.done
         if done:
