@@ -1,10 +1,10 @@
 """Every finalist against the best constant λ.
 
-Which constant is the best is itself uncertain. `baseline` is the one that the fresh seeds' validation pictures name:
-the choice leaves the test pictures untouched, so its test score is as unbiased as a rule's. It may be the wrong one by
-a little, so a rule has to beat the constant with the highest test score as well (`highest`), which is an optimistic
-score; that favours the constant. Training on the labels alone (λ = 0) and on the teacher alone (λ = 1) are
-constants like the others.
+Which constant is the best is itself uncertain. `baseline` is the one that the search chose on its validation scores,
+unless the fresh seeds' validation scores contradict: then it is the best by these. The test set is untouched by either
+choice. It may be the wrong one by a little, so a rule has to beat the constants that the search could not tell from it
+(`rivals`), and the one with the highest test score (`highest`). Each favours the constant. Training on the labels alone
+(λ = 0) and on the teacher alone (λ = 1) are constants like the others.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import math
 import statistics
 
 from search.confirmation import ConfirmationRecord, Finalist, Role
-from search.evidence.paired import PairedTest, holm, paired_test, spread
-from search.evidence.power import LEVEL, detectable_effect, seeds_needed, shortfall
-from trainables.objective import ACCURACY
+from search.evidence.paired import ROUNDING, PairedTest, holm, spread
+from search.evidence.power import LEVEL, detectable_gain
+from search.evidence.scores import Scores
+from search.evidence.two_noises import TwoNoises
 from trainables.settings import Settings
 
 
@@ -23,16 +24,16 @@ class Claim(Settings):
     """How far a rule can be said to beat the best constant."""
 
     hardest: str
-    """Key of the constant that is harder to beat: `baseline` or `highest`."""
+    """Key of the constant that is hardest to beat: `baseline`, one of `rivals`, or `highest`."""
     p_value: float
     """Against that constant: two-sided, and 1 where the rule is behind or its noise is not known."""
     p_corrected: float
     """After Holm's correction for the number of rules, times the number of looks."""
-    seeds_needed: int | None
-    """To see a gain like the observed one over `hardest` with a power of 0.8; None if behind or above 1,000."""
     detectable: float | None
-    """The smallest gain over the baseline that this many seeds would have shown, with a power of 0.8; None without a
+    """The smallest gain over the baseline that this confirmation would have shown, with a power of 0.8; None without a
     score under every seed."""
+    upper: float | None
+    """Upper bound of the gain over the baseline, with 97.5 % confidence; looks share the rest. None as above."""
 
     @property
     def stands(self) -> bool:
@@ -66,6 +67,11 @@ class FinalistRow(Settings):
     """`search_score` minus `validation`: what being the best of many trials added to it (the winner's curse)."""
     difference: PairedTest | None
     """Test score minus the baseline's; None for the baseline."""
+    equal: str | None = None
+    """Key of the best constant by validation score at this rule's own learning rate and temperature; None without one.
+    A lead over it alone may be owed to settings at which constants are worse."""
+    at_equal: PairedTest | None = None
+    """Test score minus that constant's."""
     claim: Claim | None
     """Of a rule, where there is a baseline."""
 
@@ -74,7 +80,9 @@ class Comparison(Settings):
     """All finalists, in the record's order."""
 
     baseline: str | None
-    """Key of the best constant by validation score; None where no constant has all of its seeds."""
+    """Key of the best constant by validation scores; None where no constant has all of its seeds."""
+    rivals: tuple[str, ...] = ()
+    """Keys of the constants that the search could not tell from the best; a rule must beat them as well."""
     highest: str | None
     """Key of the constant with the highest test score."""
     rules: int
@@ -95,6 +103,18 @@ class Comparison(Settings):
         known = [row.claim.detectable for row in self.rows if row.claim and row.claim.detectable is not None]
         return statistics.median(known) if known else None
 
+    @property
+    def largest_gain(self) -> float | None:
+        """Upper bound of the largest gain of any rule over the baseline, with 97.5 % confidence.
+
+        The bound of the best rule alone holds so often, and this is no lower. None without a rule that has one; a rule
+        that lost a seed is left out.
+        """
+        rows = [row for row in self.rows if row.claim is not None and not row.lost]
+        bounds = [row.claim.upper for row in rows if row.claim is not None]
+        known = [bound for bound in bounds if bound is not None]
+        return max(known) if known and len(known) == len(bounds) else None
+
     def of(self, key: str) -> FinalistRow:
         """The row of one finalist; `KeyError` if there is none."""
         for row in self.rows:
@@ -105,40 +125,79 @@ class Comparison(Settings):
 
 def compare(record: ConfirmationRecord) -> Comparison:
     """Compare every finalist with the best constant, finished or not."""
+    return compare_scores(record, Scores(record))
+
+
+def compare_scores(record: ConfirmationRecord, scores: Scores) -> Comparison:
+    """As `compare`, from scores that were gathered already."""
     rows = {finalist.key: _row(record, finalist) for finalist in record.finalists}
-    constants = [row for row in rows.values() if row.role != "rule" and row.seeds and not row.lost and not row.absent]
+    constants = {key: row for key, row in rows.items() if row.role != "rule" and _is_whole(row)}
     rules = [row.key for row in rows.values() if row.role == "rule"]
     looks = _looks(record)
     if not constants:
         return Comparison(baseline=None, highest=None, rules=len(rules), looks=looks, rows=tuple(rows.values()))
-    baseline = max(constants, key=lambda row: row.validation or 0.0).key
-    highest = max(constants, key=lambda row: row.test or 0.0).key
-    scores = {key: record.scores(key) for key in rows}
-    resolution = _resolution(record)
+    baseline = _baseline(record, scores, constants)
+    highest = max(constants.values(), key=lambda row: row.test or 0.0).key
+    asked = () if record.constant is None else (record.constant.chosen, *record.constant.rivals)
+    rivals = tuple(key for key in dict.fromkeys(asked) if key in constants and key != baseline)
     for key in rows.keys() - {baseline}:
-        test = paired_test(scores[key], scores[baseline], resolution)
-        rows[key] = rows[key].model_copy(update={"difference": test})
+        rows[key] = rows[key].model_copy(update={"difference": scores.difference(key, baseline)})
     claims = {}
     for key in rules:
-        ahead = {baseline: rows[key].difference}
-        if highest != baseline:
-            ahead[highest] = paired_test(scores[key], scores[highest], resolution)
-        claims[key] = _claim(rows[key], ahead, len(rules) * looks)
+        rows[key] = rows[key].model_copy(update=_at_equal_settings(record, scores, constants, key))
+        against = dict.fromkeys((baseline, *rivals, highest))
+        claims[key] = _claim(rows[key], scores, tuple(against), len(rules) * looks, looks)
     corrected = holm(claim.p_value for claim in claims.values())
     for (key, claim), p_value in zip(claims.items(), corrected, strict=True):
         p_corrected = min(1.0, p_value * looks)
         rows[key] = rows[key].model_copy(update={"claim": claim.model_copy(update={"p_corrected": p_corrected})})
-    return Comparison(baseline=baseline, highest=highest, rules=len(rules), looks=looks, rows=tuple(rows.values()))
+    return Comparison(
+        baseline=baseline,
+        rivals=rivals,
+        highest=highest,
+        rules=len(rules),
+        looks=looks,
+        rows=tuple(rows.values()),
+    )
 
 
 def difference(record: ConfirmationRecord, ours: str, theirs: str) -> PairedTest | None:
     """The paired test of two finalists' test scores; None without a seed in common."""
-    return paired_test(record.scores(ours), record.scores(theirs), _resolution(record))
+    return Scores(record).difference(ours, theirs)
 
 
-def _resolution(record: ConfirmationRecord) -> float:
-    """One picture in accuracy; 0 where it is not known, or where the score is a KPI whose steps are not known."""
-    return 1.0 / record.test_size if record.test_size and record.objective.name == ACCURACY else 0.0
+def _is_whole(row: FinalistRow) -> bool:
+    return bool(row.seeds) and not row.lost and not row.absent
+
+
+def _baseline(record: ConfirmationRecord, scores: Scores, constants: dict[str, FinalistRow]) -> str:
+    """The constant that the search chose, unless another's fresh validation score is ahead of it beyond the noise.
+
+    To choose by the fresh scores alone would favour the luckiest of equals: a student's validation and test scores
+    share its training's luck.
+    """
+    chosen = None if record.constant is None else record.constant.chosen
+    if chosen is None or chosen not in constants:
+        return max(constants.values(), key=lambda row: row.validation or 0.0).key
+    p_ahead = {}
+    for key in constants.keys() - {chosen}:
+        test = scores.validated(key, chosen)
+        if test is not None and test.p_ahead is not None:
+            p_ahead[key] = test.p_ahead
+    corrected = dict(zip(p_ahead, holm(p_ahead.values()), strict=True))
+    ahead = [key for key, p_value in corrected.items() if p_value <= LEVEL]
+    return max(ahead, key=lambda key: constants[key].validation or 0.0, default=chosen)
+
+
+def _at_equal_settings(
+    record: ConfirmationRecord, scores: Scores, constants: dict[str, FinalistRow], rule: str
+) -> dict[str, object]:
+    shared = {finalist.key: finalist.shared for finalist in record.finalists}
+    equal = [row for key, row in constants.items() if shared[key] == shared[rule]]
+    if not equal:
+        return {}
+    best = max(equal, key=lambda row: row.validation or 0.0).key
+    return {"equal": best, "at_equal": scores.difference(rule, best)}
 
 
 def _looks(record: ConfirmationRecord) -> int:
@@ -169,37 +228,41 @@ def _row(record: ConfirmationRecord, finalist: Finalist) -> FinalistRow:
     )
 
 
-def _claim(row: FinalistRow, ahead: dict[str, PairedTest | None], chances: int) -> Claim:
-    """What a rule can claim, before the correction.
+def _claim(row: FinalistRow, scores: Scores, against: tuple[str, ...], chances: int, looks: int) -> Claim:
+    """A rule's claim, before the correction.
 
     Args:
         row: the rule's.
-        ahead: the rule against the baseline, then against the highest constant if that is another.
+        scores: of all finalists.
+        against: the constants to beat; the baseline is the first.
         chances: rules times looks, which share the level.
+        looks: at the results.
     """
-    p_values = {key: 1.0 if test is None or test.p_ahead is None else test.p_ahead for key, test in ahead.items()}
-    hardest = max(p_values, key=p_values.__getitem__)
-    test = ahead[hardest]
-    p_value = 1.0 if row.lost or row.absent else p_values[hardest]
+    tests = {key: row.difference if key == against[0] else scores.difference(row.key, key) for key in against}
+    p_values = {key: 1.0 if test is None or test.p_ahead is None else test.p_ahead for key, test in tests.items()}
+    hardest = max(p_values, key=lambda key: (p_values[key], -_lead(tests[key])))
+    whole = not (row.lost or row.absent)
+    noises = {key: scores.noises(row.key, key) for key in against} if whole else {}
+    lead = noises.get(against[0])
     return Claim(
         hardest=hardest,
-        p_value=p_value,
-        p_corrected=p_value,
-        seeds_needed=None if test is None or test.effect_size is None else seeds_needed(test.effect_size, chances),
-        detectable=None if row.lost or row.absent else _detectable(list(ahead.values()), chances),
+        p_value=p_values[hardest] if whole else 1.0,
+        p_corrected=1.0,
+        detectable=_detectable(list(noises.values()), chances),
+        upper=None if lead is None or lead.error < ROUNDING else lead.mean + lead.half_width(LEVEL / looks),
     )
 
 
-def _detectable(ahead: list[PairedTest | None], chances: int) -> float | None:
-    """A gain over the baseline that clears both constants; the higher one's lead over the baseline comes on top."""
-    gains = []
-    for test in ahead:
-        if ahead[0] is None or test is None or test.deviation is None:
-            return None
-        seeds = len(test.seeds)
-        gain = detectable_effect(seeds, chances) * test.deviation / shortfall(seeds)
-        gains.append(gain + ahead[0].mean - test.mean)
-    return max(gains)
+def _lead(test: PairedTest | None) -> float:
+    return math.inf if test is None else test.mean
+
+
+def _detectable(ahead: list[TwoNoises | None], chances: int) -> float | None:
+    """A gain over the baseline that clears every constant; another's lead over the baseline comes on top."""
+    known = [noises for noises in ahead if noises is not None and noises.error >= ROUNDING]
+    if not known or len(known) < len(ahead):
+        return None
+    return max(detectable_gain(noises, chances) + known[0].mean - noises.mean for noises in known)
 
 
 def _mean(values: list[float]) -> float | None:

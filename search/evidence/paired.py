@@ -1,7 +1,8 @@
 """Two finalists under the same seeds.
 
 Finalists that share a seed share the initial weights, the order of the batches and the augmentation, so a difference
-within a seed is free of what the seed itself does to the score. The test is Student's paired t.
+within a seed is free of what the seed itself does to the score. The test is Student's paired t over the seeds. Where
+the results on each test sample are known, it takes the choice of these samples into account too (`two_noises`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+
+from search.evidence.two_noises import Array, TwoNoises, two_noises
 from trainables.settings import Settings
 
 CONFIDENCE = 0.95
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 """Deviations below this are what subtracting floats leaves behind."""
 
 
@@ -45,12 +49,12 @@ class PairedTest(Settings):
     """Those that both have a finite score for."""
     mean: float
     deviation: float | None
-    """Standard deviation (ddof 1) of the differences, at least the step in which scores move."""
+    """Standard deviation (ddof 1) of the differences by seed, at least the step in which scores move."""
     low: float | None
     """Lower end of the mean's 95 % interval."""
     high: float | None
     p_value: float | None
-    """Two-sided: how often a difference this large would come from seeds alone."""
+    """Two-sided: how often a difference this large would come from the noise alone."""
     effect_size: float | None
     """Cohen's d_z: `mean` in deviations (Lakens 2013, doi 10.3389/fpsyg.2013.00863, eq. 6)."""
     too_few_seeds: bool = False
@@ -72,7 +76,12 @@ class PairedTest(Settings):
         return self.p_value if self.mean > 0.0 else 1.0
 
 
-def paired_test(ours: Mapping[int, float], theirs: Mapping[int, float], resolution: float = 0.0) -> PairedTest | None:
+def paired_test(
+    ours: Mapping[int, float],
+    theirs: Mapping[int, float],
+    resolution: float = 0.0,
+    samples: tuple[Mapping[int, Array], Mapping[int, Array]] | None = None,
+) -> PairedTest | None:
     """Test the mean difference of two finalists' scores.
 
     Args:
@@ -81,40 +90,75 @@ def paired_test(ours: Mapping[int, float], theirs: Mapping[int, float], resoluti
         resolution: the step in which scores move, which for accuracies is one picture of the test set; 0 where it is
             not known. A few seeds may differ by exactly the same number of pictures by chance, so a deviation below one
             step is not taken for certainty but raised to it.
+        samples: both finalists' values on each test sample by seed, [N], with the scores as means. With them the test
+            is for new seeds and new samples; without, or where a seed lacks them, for new seeds only.
 
     Returns:
         None where no seed has a finite score of both.
     """
-    seeds = tuple(sorted(s for s in ours.keys() & theirs.keys() if math.isfinite(ours[s]) and math.isfinite(theirs[s])))
+    seeds = common_seeds(ours, theirs)
     if not seeds:
         return None
-    differences = [ours[seed] - theirs[seed] for seed in seeds]
-    mean, freedom = statistics.fmean(differences), len(seeds) - 1
-    seen = spread(differences) or 0.0
-    deviation = max(seen, resolution) if freedom else 0.0
-    if deviation < _ROUNDING:
+    noises = noises_of(ours, theirs, seeds, resolution, samples)
+    if noises is None or noises.error < ROUNDING:
+        mean = statistics.fmean(ours[seed] - theirs[seed] for seed in seeds)
         return PairedTest(seeds=seeds, mean=mean, deviation=None, low=None, high=None, p_value=None, effect_size=None)
-    from scipy import special
-
-    error = deviation / math.sqrt(len(seeds))
-    half = float(special.stdtrit(freedom, (1.0 + CONFIDENCE) / 2.0)) * error
+    half, deviation = noises.half_width(1.0 - CONFIDENCE), math.sqrt(noises.seed_square)
     scores = [of[seed] for of in (ours, theirs) for seed in seeds]
+    seen = spread([ours[seed] - theirs[seed] for seed in seeds]) or 0.0
     return PairedTest(
         seeds=seeds,
-        mean=mean,
+        mean=noises.mean,
         deviation=deviation,
-        too_few_seeds=seen >= _ROUNDING and half > max(scores) - min(scores),
-        low=mean - half,
-        high=mean + half,
-        p_value=float(2.0 * special.stdtr(freedom, -abs(mean) / error)),
-        effect_size=mean / deviation,
+        too_few_seeds=seen >= ROUNDING and half > max(scores) - min(scores) and _is_of_seeds(noises),
+        low=noises.mean - half,
+        high=noises.mean + half,
+        p_value=noises.p_value,
+        effect_size=noises.mean / deviation if deviation >= ROUNDING else None,
+        noise=_parts(noises),
     )
+
+
+def common_seeds(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[int, ...]:
+    """The seeds under which both have a finite score."""
+    both = ours.keys() & theirs.keys()
+    return tuple(sorted(seed for seed in both if math.isfinite(ours[seed]) and math.isfinite(theirs[seed])))
+
+
+def noises_of(
+    ours: Mapping[int, float],
+    theirs: Mapping[int, float],
+    seeds: Sequence[int],
+    resolution: float,
+    samples: tuple[Mapping[int, Array], Mapping[int, Array]] | None,
+) -> TwoNoises | None:
+    """The analysis of variance behind `paired_test`; None with fewer than two seeds."""
+    if len(seeds) < 2:
+        return None
+    if samples is not None:
+        sizes = {len(of[seed]) if seed in of else 0 for of in samples for seed in seeds}
+        if len(sizes) == 1 and sizes.pop() > 1:
+            return two_noises(np.stack([samples[0][seed] - samples[1][seed] for seed in seeds]), resolution)
+    differences = [ours[seed] - theirs[seed] for seed in seeds]
+    square = max(spread(differences) or 0.0, resolution) ** 2
+    return TwoNoises(mean=statistics.fmean(differences), seeds=len(seeds), samples=None, seed_square=square)
+
+
+def _is_of_seeds(noises: TwoNoises) -> bool:
+    """Whether more seeds would make the interval much smaller."""
+    by_seed, by_sample = noises.parts
+    return by_seed > by_sample
+
+
+def _parts(noises: TwoNoises) -> Noise | None:
+    if noises.samples is None:
+        return None
+    seed, sample, residual = noises.deviations
+    return Noise(seed=seed, sample=sample, residual=residual, samples=noises.samples, freedom=noises.freedom)
 
 
 def spread(values: Sequence[float]) -> float | None:
     """Standard deviation (ddof 1); None for fewer than two values."""
-    import numpy as np
-
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 

@@ -161,8 +161,6 @@ def _nearest(record: ConfirmationRecord, comparison: Comparison, baseline: str) 
     parts.append(_other_constant(record, claim, row, baseline))
     if gain.too_few_seeds:
         parts.append("Confirm again with more seeds: ten are a good number.")
-    elif claim.seeds_needed is not None:
-        parts.append(f"A gain of that size, if it is real, would take about {claim.seeds_needed:,} seeds to show.")
     return _join(parts)
 
 

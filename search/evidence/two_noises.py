@@ -1,13 +1,14 @@
 """The noise of a paired difference: which seeds there were, and which test samples there were.
 
-S: seeds; N: test samples. The difference of two students under seed s on sample n is a mean, an effect of the seed, one of
-the sample and a residual, all independent: the two-way crossed random-effects layout with one observation a cell
+S: seeds; N: test samples. The difference of two students under seed s on sample n is a mean, an effect of the seed,
+one of the sample and a residual, all independent: the two-way crossed random-effects layout with one observation a cell
 (Searle, Casella & McCulloch 1992, ch. 4). Without results by sample the effect of the samples is unknown, and what
 remains is Student's paired t over the seeds.
 
-Two intervals are computed from the same mean squares. `half_width` has Satterthwaite's degrees of freedom and covers as
-often as it says. `p_value` adds the squared half-widths of the parts (Howe 1974, doi 10.1080/01621459.1974.10480180). It
-is never too small, also far in the tail, where Satterthwaite's is several times too small with 3 seeds.
+Two intervals are computed from the same mean squares. `half_width` has Satterthwaite's degrees of freedom and covers
+as often as it says. `p_value` adds the squared half-widths of the parts (Howe 1974,
+doi 10.1080/01621459.1974.10480180). It is never too small, also far in the tail, where Satterthwaite's is several times
+too small with 3 seeds.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[np.floating]
 
 _TAIL = 3.0
-"""Raises the share of the seeds in the degrees of freedom by 3/(S − 1). Their mean square is so uncertain that the plain
-formula covers 92 % with 3 seeds; with this it covers 94 to 96 %."""
+"""Raises the share of the seeds in the degrees of freedom by 3/(S − 1). Their mean square is so uncertain that the
+plain formula covers 92 % with 3 seeds; with this it covers 94 to 96 %."""
 _LEVELS = 60  # halvings: p to 1e-18
 
 
@@ -107,16 +108,6 @@ class TwoNoises:
             else:
                 high = middle
         return math.exp(high)
-
-    def expected_half_width(self, seeds: float, samples: float, level: float) -> float:
-        """What `careful_half_width` would be with other numbers of seeds (at least 2) and samples."""
-        from scipy import special
-
-        seed, sample, residual = self.deviations
-        by_seed = (seed**2 + residual**2 / samples) / seeds
-        of_seeds = float(special.stdtrit(seeds - 1, level / 2.0)) ** 2 * by_seed
-        of_samples = float(special.ndtri(level / 2.0)) ** 2 * sample**2 / samples
-        return math.sqrt(of_seeds + of_samples)
 
 
 def two_noises(differences: Array, resolution: float = 0.0) -> TwoNoises:

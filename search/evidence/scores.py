@@ -1,0 +1,69 @@
+"""The scores of a confirmation's finalists by seed, and by test sample where these are known."""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal
+
+import numpy as np
+
+from search.confirmation import ConfirmationRecord
+from search.evidence.paired import PairedTest, common_seeds, noises_of, paired_test
+from search.evidence.two_noises import Array, TwoNoises
+from trainables.objective import ACCURACY
+
+
+class Scores:
+    """What finalists are compared by; higher is better.
+
+    Args:
+        record: of the confirmation, finished or not.
+    """
+
+    def __init__(self, record: ConfirmationRecord) -> None:
+        self._record = record
+        self._by_key = {
+            finalist.key: [r for r in record.results if r.finalist == finalist.key] for finalist in record.finalists
+        }
+
+    @functools.cached_property
+    def test(self) -> dict[str, dict[int, float]]:
+        """By finalist and seed, on the test set."""
+        return self._on("test")
+
+    @functools.cached_property
+    def validation(self) -> dict[str, dict[int, float]]:
+        """By finalist and seed, on the validation set."""
+        return self._on("validation")
+
+    @property
+    def resolution(self) -> float:
+        """One test sample in accuracy; 0 where it is not known, or where the score is a KPI of unknown steps."""
+        size = self._record.test_size
+        return 1.0 / size if size and self._record.objective.name == ACCURACY else 0.0
+
+    def difference(self, ours: str, theirs: str) -> PairedTest | None:
+        """The paired test of two finalists' test scores; None without a seed in common."""
+        samples = self._samples(ours), self._samples(theirs)
+        return paired_test(self.test[ours], self.test[theirs], self.resolution, samples)
+
+    def noises(self, ours: str, theirs: str) -> TwoNoises | None:
+        """The noise of the same difference; None with fewer than two seeds in common."""
+        seeds = common_seeds(self.test[ours], self.test[theirs])
+        samples = self._samples(ours), self._samples(theirs)
+        return noises_of(self.test[ours], self.test[theirs], seeds, self.resolution, samples)
+
+    def validated(self, ours: str, theirs: str) -> PairedTest | None:
+        """The paired test of two finalists' validation scores, over the seeds only."""
+        return paired_test(self.validation[ours], self.validation[theirs])
+
+    def _on(self, which: Literal["test", "validation"]) -> dict[str, dict[int, float]]:
+        score = self._record.score
+        return {key: {result.seed: score(result, which) for result in own} for key, own in self._by_key.items()}
+
+    def _samples(self, key: str) -> dict[int, Array]:
+        """By seed, values on each test sample, [N], turned so that higher is better."""
+        objective = self._record.objective
+        sign = np.float32(objective.score(1.0))
+        found = {result.seed: result.samples.get(objective.name) for result in self._by_key[key]}
+        return {seed: sign * kept.values() for seed, kept in found.items() if kept is not None}
