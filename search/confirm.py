@@ -118,10 +118,10 @@ def _session(launch: Launch, listener: ConfirmationListener) -> Iterator[None]:
 
 def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Ground) -> ConfirmationRecord:
     """The record with what is known of the test pictures, if data and teacher are those of before."""
-    if search.foundation != ground.foundation:
+    if other := ground.foundation.mismatch(search.foundation):
         raise SearchError(
-            f"the search {search.name!r} ran on other data or with another teacher than are found now, so its finalists"
-            " cannot be confirmed on these. Bring back the pictures, checkpoint or cache that it ran with."
+            f"what the search {search.name!r} ran on is not what is found now ({other}), so its finalists cannot be"
+            " confirmed on it. Bring back the pictures, checkpoint, cache or kind of device that it ran with."
         )
     if record.settings.get(_TEST_DIGEST, ground.test_digest) != ground.test_digest:
         raise SearchError(

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from search.config import SearchConfig
+from search.foundation import Foundation, foundation_of
 from search.launch import Launch
-from search.preparation import PreparationListener, foundation_of, in_cluster, load_told
+from search.preparation import PreparationListener, in_cluster, load_told
 from search.sharing import check_pictures_shared
 from trainables.assets import Dataset, Split, TrialAssets
 from trainables.datasets import add_images
@@ -41,7 +42,7 @@ class Ground:
     pictures: Pictures
     teacher: nn.Module
     """On the CPU, in evaluation mode."""
-    foundation: str
+    foundation: Foundation
     """As `search.preparation.Prepared`'s."""
     test_digest: str
     """Changes with the test pictures and their labels."""
@@ -81,7 +82,7 @@ def _ground(
     return Ground(
         pictures=pictures,
         teacher=module,
-        foundation=foundation_of(config, dataset, teacher),
+        foundation=foundation_of(config, dataset, teacher, compute.device.type),
         test_digest=_digest(dataset.test),
     )
 

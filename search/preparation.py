@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -14,20 +13,21 @@ import torch
 
 from policies.errors import KDPolicySearchError
 from search.config import SearchConfig
+from search.foundation import Foundation, foundation_of
 from search.launch import Launch
 from search.pictures import PictureCounts
 from search.records import StudentSize
 from search.sharing import check_pictures_shared
 from trainables.assets import Dataset, TrialAssets
 from trainables.corruption import Corruption
-from trainables.datasets import add_images, dataset_fingerprint, load_dataset
+from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.evaluation import try_out
 from trainables.kpi import count_flops
 from trainables.mapped_images import MappedImages
 from trainables.models import create_model
 from trainables.targets import compute_assets
-from trainables.teacher import Teacher, TeacherProgress, prepare_teacher
+from trainables.teacher import TeacherProgress, prepare_teacher
 
 _Result = TypeVar("_Result")
 
@@ -48,9 +48,8 @@ class Prepared:
 
     assets: TrialAssets
     teacher_parameters: int
-    foundation: str
-    """Changes with the data, their corruption and the teacher: a search resumed on others would compare what cannot be
-    compared."""
+    foundation: Foundation
+    """The data, their corruption and the teacher: a search resumed on others would compare what cannot be compared."""
     pictures: PictureCounts
     student_sizes: tuple[StudentSize, ...] = ()
     """Where there are several students."""
@@ -145,20 +144,12 @@ def teach(
     compute = select_compute(config.device)
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
     assets = compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache)
-    prepared = Prepared(assets, teacher.parameters, foundation_of(config, dataset, teacher), PictureCounts.of(dataset))
+    foundation = foundation_of(config, dataset, teacher, compute.device.type)
+    prepared = Prepared(assets, teacher.parameters, foundation, PictureCounts.of(dataset))
     del teacher
     if compute.device.type == "cuda":
         torch.cuda.empty_cache()  # trials share the card, and Ray does not count what this process keeps
     return prepared
-
-
-def foundation_of(config: SearchConfig, dataset: Dataset, teacher: Teacher) -> str:
-    """A digest of all that trials share, in hexadecimal; see `Prepared.foundation`."""
-    foundation = hashlib.sha256(f"{teacher.key} {dataset_fingerprint(dataset)} ".encode())
-    add_images(foundation, dataset.train.images)
-    if config.corruption is not None:
-        foundation.update(config.corruption.model_dump_json().encode())
-    return foundation.hexdigest()
 
 
 def teach_in_cluster(

@@ -154,13 +154,13 @@ def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:
     from search.trials import read_search
 
     search = read_search(store)
-    if search.foundation != prepared.foundation:
+    if other := prepared.foundation.mismatch(search.foundation):
         raise SearchError(
-            f"the search {search.name!r} began with other data or another teacher than are found now, so its trials and"
-            " new ones could not be compared. Bring back the pictures, checkpoint or cache that it began with, or begin"
-            " a search of another name."
+            f"what the search {search.name!r} began on is not what is found now ({other}), so its trials and new ones"
+            " could not be compared. Bring back the pictures, checkpoint, cache or kind of device that it began with,"
+            " or begin a search of another name."
         )
-    return search
+    return search.model_copy(update={"foundation": prepared.foundation.text})  # of an earlier release's it knew less
 
 
 def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
@@ -171,6 +171,6 @@ def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
         teacher_parameters=prepared.teacher_parameters,
         student_sizes=prepared.student_sizes,
         pictures=prepared.pictures,
-        foundation=prepared.foundation,
+        foundation=prepared.foundation.text,
         created=datetime.datetime.now(datetime.UTC),
     )

@@ -30,7 +30,7 @@ Targets = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 View = Callable[[int], npt.NDArray[np.float32]]
 """The logits of one view, [N, C]."""
 
-_FORMAT = 1  # of the keys and of the files; raised when the same key would stand for other numbers
+_FORMAT = 2  # of the keys and of the files; raised when the same key would stand for other numbers
 _HALF_ABOVE = 2**28
 """Bytes of float32 from which on float16 is stored."""
 _LOWEST = -60_000.0  # float16 ends at 65,504; a probability of exp(-60,000) is none
@@ -45,12 +45,16 @@ class TargetCache:
     Args:
         folder: where the files are, made if need be.
         teacher: its key.
+        weights: the digest of its weights.
         device: kind of device that the teacher answers on, since the last bits depend on it.
+        precision: what it computes in there.
     """
 
     folder: Path
     teacher: str
+    weights: str
     device: str
+    precision: str
 
     def path(self, dataset: Dataset, images: Images, augmentation: AugmentationSettings | None) -> Path:
         """The file of a set's outputs; `augmentation` is None where the teacher sees the pictures as they are."""
@@ -58,7 +62,9 @@ class TargetCache:
         content = {
             "format": _FORMAT,
             "teacher": self.teacher,
+            "weights": self.weights,
             "device": self.device,
+            "precision": self.precision,
             "augmentation": seen,
             "normalisation": [dataset.mean.tolist(), dataset.std.tolist()],
             "pictures": list(images.shape),

@@ -49,7 +49,15 @@ def compute_assets(
         ModelError: the teacher gives logits that are not finite.
     """
     train, validation = dataset.train.images, dataset.validation.images
-    kept = None if cache is None else TargetCache(folder=cache, teacher=teacher.key, device=device.type)
+    kept = None
+    if cache is not None:
+        kept = TargetCache(
+            folder=cache,
+            teacher=teacher.key,
+            weights=teacher.weights,
+            device=device.type,
+            precision=output_precision(device.type),
+        )
     views = Augmentation(augmentation, len(train), mean=dataset.mean, device=device)
     train_targets = targets(
         None if kept is None else kept.path(dataset, train, augmentation),
@@ -71,6 +79,13 @@ def compute_assets(
         classes=dataset.classes,
         teacher_accuracy=accuracy(validation_targets, dataset.validation.labels),
     )
+
+
+def output_precision(device: str) -> str:
+    """What a teacher's outputs are computed in on a kind of device: `float32`, or `tf32` where a GPU rounds to it."""
+    backends = torch.backends
+    rounded = device == "cuda" and (backends.cudnn.allow_tf32 or backends.cuda.matmul.allow_tf32)
+    return "tf32" if rounded and torch.cuda.get_device_capability() >= (8, 0) else "float32"
 
 
 def compute_logits(

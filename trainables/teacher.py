@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MODEL_SECTION = "teacher.model"
 """Where its model stands in a search file."""
+COUNTER = "num_batches_tracked"
+"""How the names of batch normalisation's counters end. They have no part in outputs, and old files lack them."""
 _FORMAT = 1  # of the keys and of the files in the cache; raised when training changes
 
 
@@ -53,6 +56,23 @@ class Teacher:
     parameters: int
     key: str
     """Changes with all settings and data that made the teacher, but not with the device: 64 hexadecimal digits."""
+
+    @functools.cached_property
+    def weights(self) -> str:
+        """A digest of the weights themselves: 64 hexadecimal digits.
+
+        The same settings give other weights on another kind of device, and a file can be replaced by another of its
+        name, so `key` alone does not say who answers.
+        """
+        import torch
+
+        digest = hashlib.sha256()
+        for name, tensor in self.module.state_dict().items():
+            if name.endswith(COUNTER):
+                continue
+            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
 
 def check_teacher(settings: TeacherSettings) -> None:

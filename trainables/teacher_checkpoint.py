@@ -15,11 +15,10 @@ from trainables.assets import Dataset
 from trainables.config import ModelSettings
 from trainables.errors import CheckpointError
 from trainables.models import create_model
-from trainables.teacher import MODEL_SECTION
+from trainables.teacher import COUNTER, MODEL_SECTION
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 _PREFIXES = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before names
-_OPTIONAL = "num_batches_tracked"  # a counter of training that old files lack
 _SHOWN = 3
 
 
@@ -39,7 +38,7 @@ def restored_module(settings: ModelSettings, path: Path, dataset: Dataset) -> nn
         )
     weights = _read(path)
     _check_fit(weights, module, settings.name, path, len(dataset.classes))
-    module.load_state_dict(weights, strict=False)  # strict already, but for `_OPTIONAL`
+    module.load_state_dict(weights, strict=False)  # strict already, but for counters
     return module
 
 
@@ -98,7 +97,7 @@ def _check_fit(weights: dict[str, Tensor], module: nn.Module, name: str, path: P
                 f"the teacher in {str(path)!r} tells {outputs} classes apart, but the data set has {classes};"
                 " use a teacher that was trained on these classes."
             )
-    problems = [f"{key} is missing" for key in expected if key not in weights and not key.endswith(_OPTIONAL)]
+    problems = [f"{key} is missing" for key in expected if key not in weights and not key.endswith(COUNTER)]
     problems += [f"{key} is unknown to the model" for key in weights if key not in expected]
     problems += [
         f"{key} must have shape {tuple(expected[key].shape)}, but has {tuple(weights[key].shape)}"

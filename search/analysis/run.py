@@ -41,10 +41,13 @@ def analyze(
     compute = select_compute(trial.device)  # before anything is loaded
     dataset = load_checked(config, launch, listener)
     prepared = teach(config, dataset, launch, listener.teacher)
-    if subject.foundation not in (None, prepared.foundation):
+    # An analysis may run on another kind of device than the search, whose last digits prove nothing of its rule.
+    if subject.foundation is not None and (
+        other := prepared.foundation.mismatch(subject.foundation, with_precision=False)
+    ):
         raise SearchError(
-            f"the search {config.name!r} ran on other data or with another teacher than are found now, so its rule"
-            " cannot be analysed on these. Bring back the pictures, checkpoint or cache that it ran with."
+            f"what the search {config.name!r} ran on is not what is found now ({other}), so its rule cannot be analysed"
+            " on it. Bring back the pictures, checkpoint or cache that it ran with."
         )
     data = DeviceAssets(prepared.assets, compute)
     chosen = tuple(range(config.seed, config.seed + seeds))

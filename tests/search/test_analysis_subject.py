@@ -105,5 +105,5 @@ def test_what_cannot_be_analysed_is_told(searched, launch):
 def test_a_search_on_other_data_or_with_another_teacher_is_refused(searched, launch):
     searched(foundation="of other data")
     subject = find_subject("digits-quick", launch)
-    with pytest.raises(SearchError, match="other data or with another teacher"):
+    with pytest.raises(SearchError, match="other data or another teacher"):
         analyze(subject, launch, QuietListener(), seeds=1, probing=ProbeSettings(probes=1))

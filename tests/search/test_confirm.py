@@ -275,8 +275,9 @@ def test_a_confirmation_and_another_of_the_same_search_keep_apart(done, launch):
 
 
 def test_a_confirmation_stands_on_what_the_search_stood_on(elsewhere, monkeypatch):
-    monkeypatch.setattr(confirm_data, "foundation_of", lambda *_: "another teacher")
-    with pytest.raises(KDPolicySearchError, match="ran on other data or with another teacher"):
+    real = confirm_data.foundation_of
+    monkeypatch.setattr(confirm_data, "foundation_of", lambda *ground: dataclasses.replace(real(*ground), teacher="x"))
+    with pytest.raises(KDPolicySearchError, match="not what is found now .a teacher with other weights or settings."):
         confirm_search("tiny", elsewhere, Listener(), TWO)
 
 

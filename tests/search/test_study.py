@@ -200,8 +200,8 @@ def test_a_search_runs_once_at_a_time(done, launch):
 
 def test_a_search_is_not_continued_on_other_data(done, launch, monkeypatch):
     """What a changed picture folder or a lost teacher leads to."""
-    from search import preparation
+    from search import foundation
 
-    monkeypatch.setattr(preparation, "dataset_fingerprint", lambda dataset: "other pictures")
-    with pytest.raises(KDPolicySearchError, match="began with other data or another teacher"):
+    monkeypatch.setattr(foundation, "dataset_fingerprint", lambda dataset: "other pictures")
+    with pytest.raises(KDPolicySearchError, match="'tiny' began on is not what is found now .other data."):
         resume_search("tiny", launch, QuietListener())

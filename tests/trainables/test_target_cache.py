@@ -1,3 +1,4 @@
+import copy
 import logging
 import math
 
@@ -47,6 +48,15 @@ def teacher():
     return Teacher(module=CountingTeacher().eval(), parameters=0, key="a")
 
 
+def with_other_weights(teacher):
+    """A teacher of the same key whose last bias differs in one number; it counts from anew."""
+    module = copy.deepcopy(teacher.module)
+    with torch.no_grad():
+        list(module.parameters())[-1][0] += 1.0
+    module.asked = 0
+    return Teacher(module=module, parameters=0, key=teacher.key)
+
+
 def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -75,6 +85,7 @@ def test_what_was_kept_is_what_the_teacher_says(digits, teacher, tmp_path):
             Teacher(module=teacher.module, parameters=0, key="b"),
             AUGMENTATION,
         ),
+        lambda digits, teacher: (digits, with_other_weights(teacher), AUGMENTATION),
         lambda digits, teacher: (
             digits.__class__(**{**digits.__dict__, "mean": digits.mean + 1}),
             teacher,
@@ -86,7 +97,7 @@ def test_what_was_kept_is_what_the_teacher_says(digits, teacher, tmp_path):
             AUGMENTATION,
         ),
     ],
-    ids=["seed", "none", "teacher", "normalisation", "order"],
+    ids=["seed", "none", "teacher", "weights", "normalisation", "order"],
 )
 def test_other_views_teachers_or_pictures_have_files_of_their_own(digits, teacher, tmp_path, change):
     compute_assets(digits, teacher, AUGMENTATION, CPU, tmp_path)
