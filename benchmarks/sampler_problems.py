@@ -165,7 +165,7 @@ PLANTED: dict[str, Callable[[int], Problem]] = {
     "smooth": _planted({"x": _real(), "y": _real(0.1, 10.0, log=True)}, 1.0, _smooth),
     "rugged": _planted({"x": _real(), "y": _real(), "z": _real()}, 1.0, _rugged),
     "threshold": _planted({"cut": _real(0.1, 20.0, log=True), "above": _real(), "below": _real()}, 1.0, _threshold),
-    "contextual": _planted({"x": _real()}, 1.0, _contextual),
+    "contextual": _planted({"x": Variable(Interval(low=0.0, high=1.0), 0.0)}, 1.0, _contextual),
     "mixed": _planted(
         {"x": _real(), "y": _real(), "n": Variable(Interval(low=1, high=9), 5, True), "o": _option(*"pqrs")},
         1.0,

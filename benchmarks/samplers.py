@@ -10,7 +10,8 @@ before: TPE that starts at random and does not mind the context, and learning ra
 lag 1. `optuna_gp` is Optuna's GPSampler.
 
 Regret is the highest value of the family minus the value, without noise, of the trial that is chosen: by the best
-score, or by the expected score of `search.propose.best_by_model`. The unit is the noise of one training under one seed.
+score, or by the expected score of `search.propose.expected_scores`; under one seed, or raced under 1, 2 and 5 seeds,
+of which half of the trials run the next. The unit is the noise of one training under one seed.
 It is averaged over the families, with a 95 % interval over the repetitions; all methods have the same problems, and
 each trial the same noise. `sampler_problems.py` describes the problems.
 """
@@ -23,16 +24,23 @@ import math
 import statistics
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import optuna
-from sampler_problems import PLANTED, TABLES, Problem, stored
+from sampler_problems import PLANTED, SHARED, TABLES, Family, Problem, stored
 
-from search.propose import ENGINES, Observation, best_by_model, propose, propose_context, seed_of
+from search.domains import Interval
+from search.propose import ENGINES, Observation, expected_scores, propose, propose_context, seed_of
 from search.propose.question import Question
+from search.space import Variable
 
 BUDGETS = (5, 8, 16)
+CHOICES = ("score", "model", "score raced", "model raced")
+SEEDS = 5
+RACE = (1, 2, 5)
+"""Seeds after each heat; half of the trials go on to the next."""
 CONTEXT_LAG = 1
 """By how much longer the lag of a round's context is."""
 Array: TypeAlias = "np.ndarray"
@@ -65,10 +73,20 @@ def _optuna_gp(question: Question) -> optuna.samplers.BaseSampler:
     return optuna.samplers.GPSampler(seed=question.seed, n_startup_trials=4, warn_independent_sampling=False)
 
 
-def searched(problem: Problem, method: Method, rounds: int, repetition: int) -> dict[str, tuple[list[Any], Array]]:
-    """One search: each family's trials, with their scores as values, and their values without noise."""
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A family's trials in a search, with first-heat scores as values; their values without noise; noise by seed."""
+
+    trials: list[Observation]
+    values: Array  # [trials]
+    noise: Array  # [trials, SEEDS]
+
+
+def searched(problem: Problem, method: Method, rounds: int, repetition: int) -> dict[str, Found]:
+    """Run one search."""
     trials: dict[str, list[Observation]] = {name: [] for name in problem.families}
     values: dict[str, list[float]] = {name: [] for name in problem.families}
+    noise = np.random.default_rng(repetition).normal(size=(len(problem.families), rounds, SEEDS))
     medians: list[tuple[dict[str, Any], float | None]] = []
     for turn in range(rounds):
         context = {name: variable.start() for name, variable in problem.shared.items()}
@@ -93,24 +111,57 @@ def searched(problem: Problem, method: Method, rounds: int, repetition: int) -> 
                     seed=seed_of(repetition, name),
                 )
             value = float(family.values([{**parameters, **context}])[0])
-            noise = np.random.default_rng([repetition, turn, place]).normal()
-            trials[name].append(Observation(parameters, context, (value + noise,)))
+            scores.append(value + noise[place, turn, 0])
+            trials[name].append(Observation(parameters, context, (scores[-1],)))
             values[name].append(value)
-            scores.append(value + noise)
         medians.append((context, statistics.median(scores)))
-    return {name: (trials[name], np.array(values[name])) for name in problem.families}
+    return {
+        name: Found(trials[name], np.array(values[name]), noise[place]) for place, name in enumerate(problem.families)
+    }
 
 
-def regrets(problem: Problem, ceilings: dict[str, float], found: dict[str, Any], budget: int) -> tuple[float, float]:
-    """By the best score, and by the expected score; averaged over the families."""
-    by_score, by_model = [], []
-    for name, (trials, values) in found.items():
-        best = max(range(budget), key=lambda place: trials[place].values[0])
-        by_score.append(ceilings[name] - values[best])
-        variables = problem.families[name].variables
-        expected = best_by_model(variables, contexts=problem.shared, observed=trials[:budget])
-        by_model.append(ceilings[name] - values[expected])
-    return float(np.mean(by_score)), float(np.mean(by_model))
+def chosen(problem: Problem, name: str, found: Found, budget: int, choice: str) -> int:
+    """The trial that a family's search ends with, of the first so many."""
+    way = choice.removesuffix(" raced")
+    left, seeds, scores = list(range(budget)), np.ones(budget, int), found.values[:budget] + found.noise[:budget, 0]
+    for place, seeds_after in enumerate(RACE if choice.endswith("raced") else RACE[:1]):
+        if place:
+            left = left[: max(1, len(left) // 2)]
+            seeds[left] = seeds_after
+            scores[left] = found.values[left] + found.noise[left, :seeds_after].mean(1)
+        worth = list(scores)
+        if way == "model":
+            observed = [
+                dataclasses.replace(trial, values=(score,))
+                for trial, score in zip(found.trials[:budget], scores, strict=True)
+            ]
+            variables = problem.families[name].variables
+            worth = expected_scores(variables, contexts=problem.shared, observed=observed, seeds=seeds.tolist())
+        left = sorted(left, key=lambda trial: -worth[trial])
+    return left[0]
+
+
+def regrets(
+    problem: Problem, ceilings: Mapping[str, float], found: Mapping[str, Found], budget: int, choice: str
+) -> float:
+    """The regret of one search, averaged over the families."""
+    lost = [ceilings[name] - one.values[chosen(problem, name, one, budget, choice)] for name, one in found.items()]
+    return float(np.mean(lost))
+
+
+def mean_proposals(method: Method, repetition: int) -> dict[float, float]:
+    """Each temperature's mean proposal for x in the later half of 64 rounds, where x = .2 is best at 2, .8 at 8."""
+    best = {2.0: 0.2, 4.0: 0.5, 8.0: 0.8}
+    variables, shared = {"a.x": Variable(Interval(low=0.0, high=1.0), 0.5)}, {"temperature": SHARED["temperature"]}
+    family = Family(
+        variables, lambda points: np.array([-(((p["a.x"] - best[p["temperature"]]) / 0.2) ** 2) for p in points])
+    )
+    found = searched(Problem({"a": family}, shared), dataclasses.replace(method, context="qmc"), 64, repetition)["a"]
+    late = found.trials[32:]
+    return {
+        t: float(np.mean([trial.parameters["a.x"] for trial in late if trial.context["temperature"] == t]))
+        for t in best
+    }
 
 
 def main() -> None:
@@ -119,6 +170,7 @@ def main() -> None:
     parser.add_argument("--problems", default=",".join([*PLANTED, *TABLES]), help="separated by commas [all]")
     parser.add_argument("--methods", default="today;random;qmc;tpe;gp", help=f"separated by ;, of {'; '.join(METHODS)}")
     parser.add_argument("--lags", default="", help="separated by commas [each method's own]")
+    parser.add_argument("--choices", default="score,model", help=f"separated by commas, of {', '.join(CHOICES)}")
     parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)))
     parser.add_argument("--repetitions", type=int, default=60)
     arguments = parser.parse_args()
@@ -131,9 +183,10 @@ def main() -> None:
             for name, method in methods.items()
             for lag in arguments.lags.split(",")
         }
+    choices = arguments.choices.split(",")
     budgets = [int(budget) for budget in arguments.budgets.split(",")]
     every: dict[str, list[Array]] = {name: [] for name in methods}
-    heads = [f"{budget} trials, by {way}" for budget in budgets for way in ("score", "model")]
+    heads = [f"{budget} trials, by {way}" for budget in budgets for way in choices]
     for name in arguments.problems.split(","):
         fixed = stored(name) if name in TABLES else None
         print(f"\n{name}", end="")
@@ -153,12 +206,17 @@ def main() -> None:
                 found = searched(problem, method, max(budgets), repetition)
                 spent += time.perf_counter() - began
                 ceiling = ceilings[repetition % len(ceilings)]
-                rows.append([regret for budget in budgets for regret in regrets(problem, ceiling, found, budget)])
+                rows.append([regrets(problem, ceiling, found, budget, way) for budget in budgets for way in choices])
             every[title].append(np.array(rows))
             print(_row(title, np.array(rows), 1e3 * spent / len(problems) / max(budgets)), flush=True)
     print(f"\nall problems\n\n| regret after | {' | '.join(heads)} | |\n|{' --- |' * (len(heads) + 2)}")
     for title, tables in every.items():
         print(_row(title, np.mean(tables, axis=0), math.nan))
+    print("\nmean proposals of x, which is best at .2, .5 and .8 at the temperatures\n")
+    print("| | T = 2 | T = 4 | T = 8 |\n| --- | --- | --- | --- |")
+    for title, method in methods.items():
+        means = [mean_proposals(method, repetition) for repetition in range(10)]
+        print(f"| {title} | {' | '.join(f'{np.mean([one[t] for one in means]):.2f}' for t in (2.0, 4.0, 8.0))} |")
 
 
 def _row(title: str, regret: Array, milliseconds: float) -> str:

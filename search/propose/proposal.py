@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import optuna
-
 from policies.parameter import Value
 from search.propose.cube import Cube
 from search.propose.engines import ENGINES
 from search.propose.observation import Observation
 from search.propose.question import Question, rebuild
 from search.propose.seeds import seed_of
+from search.quiet import quiet_optuna
 from search.space import Variable
 from trainables.objective import Direction
 
@@ -90,8 +89,8 @@ def _ask(
         seed=seed_of(seed, "round", place),
         place=place,
     )
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = rebuild(question, observed, directions, ENGINES[sampler](question))
+    with quiet_optuna():
+        study = rebuild(question, observed, directions, ENGINES[sampler](question))
     study.enqueue_trial({axis.name: context[axis.name] for axis in question.shared.axes})
     trial = study.ask(question.both.distributions())
     return {axis.name: axis.exact(trial.params[axis.name]) for axis in own.axes}
