@@ -131,15 +131,16 @@ def chance_finding(
     worst = max(replicate.validation_loss for replicate in lost)
     alarmed = history.interventions.get(Intervention.DIVERGENCE.value, 0) > 0
     forgot = any(record.validation_accuracy > bound + _ERRORS * _error(chance, validation) for record in history.epochs)
-    one = len(seeds) == 1
-    who = "no student" if len(seeds) == len(history.replicates) else f"not the student{'' if one else 's'}"
-    where = "" if who == "no student" else f" with seed{'' if one else 's'} {', '.join(map(str, seeds))}"
+    named = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+    who = "no student is" if len(seeds) == len(history.replicates) else f"with {named} the student is not"
     level = f"right on more pictures than always naming one class would be ({percent(chance)})"
     if alarmed or forgot or worst > _LOST * guessing:
-        rate = "lower the learning rate" if learning_rate is None else f"{number(learning_rate)} is too high a rate"
-        text = f"the training diverged: {who}{where} is {level}, and the loss is {number(worst)}; {rate}"
+        rate = (
+            "lower the learning rate" if learning_rate is None else f"learning rate {number(learning_rate)} is too high"
+        )
+        text = f"the training diverged: {who} {level}, and its loss is {number(worst)}; {rate}"
         return Finding(kind="diverged", text=text, seeds=seeds)
-    return Finding(kind="learned_nothing", text=f"{who}{where} is {level}, though others learned", seeds=seeds)
+    return Finding(kind="learned_nothing", text=f"{who} {level}, though others learned", seeds=seeds)
 
 
 def trend_finding(history: TrialHistory, objective: Objective, noise: float) -> Finding | None:
