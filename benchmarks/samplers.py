@@ -1,7 +1,7 @@
 """Samplers compared by regret, at the budgets that users have and the noise of one seed.
 
     python benchmarks/samplers.py                                       the whole table
-    python benchmarks/samplers.py --methods gp,random --problems contextual,digits-quick --repetitions 100
+    python benchmarks/samplers.py --methods "gp;random" --problems contextual,digits-quick --repetitions 100
     python benchmarks/samplers.py --methods gp --lags 1,2,3,5           what waiting for fewer scores costs
 
 Every family begins with its defaults; then each round has one learning rate and temperature and one trial a family, as

@@ -36,7 +36,9 @@ class ContextualSampler(DesignSampler):
         others = [trial for trial in trials if trial.state is not TrialState.COMPLETE]
         known = np.array([both.encode(trial.params) for trial in complete])
         unknown = np.array([both.encode(trial.params) for trial in others]).reshape(-1, len(both.axes))
-        posterior = fit(known, scalar_scores(complete, study.directions, random), both.nominal, pending=unknown)
+        sign = -1.0 if study.direction is StudyDirection.MINIMIZE else 1.0
+        scores = sign * np.array([trial.value for trial in complete], dtype=float)
+        posterior = fit(known, scores, both.nominal, pending=unknown)
 
         context = self.question.shared.encode(self.question.context)
         tried = np.unique(known[:, : len(cube.axes)], axis=0)
@@ -48,24 +50,6 @@ class ContextualSampler(DesignSampler):
         new = ~np.isclose(points[:, None, :], taken[None, :, :]).all(2).any(1)
         values = np.where(new, values, -1.0)
         return cube.decode(points[int(values.argmax()), : len(cube.axes)])
-
-
-def scalar_scores(trials: list[FrozenTrial], directions: list[StudyDirection], random: np.random.Generator) -> Array:
-    """One number a trial, higher is better, [trials]; several objectives are weighed at random.
-
-    Source of the weighing, an augmented Chebyshev distance: ParEGO (Knowles 2006, eq. 2).
-    """
-    signs = [-1.0 if direction is StudyDirection.MINIMIZE else 1.0 for direction in directions]
-    values = np.array([trial.values for trial in trials]) * signs
-    if values.shape[1] == 1:
-        return np.asarray(values[:, 0])
-    weights = random.dirichlet(np.ones(values.shape[1]))
-    low, high = values.min(0), values.max(0)
-    weighed = weights * (values - low) / np.where(high > low, high - low, 1.0)
-    weighed = weighed[:, high > low]
-    if not weighed.shape[1]:
-        return np.zeros(len(trials))
-    return np.asarray(weighed.min(1) + 0.05 * weighed.sum(1))
 
 
 def _at_context(points: Array, context: Array) -> Array:

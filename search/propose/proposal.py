@@ -88,9 +88,10 @@ def _ask(
         design_seed=seed_of(seed, "design"),
         seed=seed_of(seed, "round", place),
         place=place,
+        directions=tuple(directions),
     )
     with quiet_optuna():
-        study = rebuild(question, observed, directions, ENGINES[sampler](question))
+        study = rebuild(question, observed, ENGINES[sampler](question))
     study.enqueue_trial({axis.name: context[axis.name] for axis in question.shared.axes})
     trial = study.ask(question.both.distributions())
     return {axis.name: axis.exact(trial.params[axis.name]) for axis in own.axes}

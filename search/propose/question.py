@@ -26,6 +26,7 @@ class Question:
         design_seed: the same for all rounds, so that their designs are parts of one.
         seed: another one each round.
         place: how many rounds came before.
+        directions: of the objectives.
     """
 
     own: Cube
@@ -34,6 +35,7 @@ class Question:
     design_seed: int
     seed: int
     place: int
+    directions: tuple[Direction, ...]
 
     @property
     def both(self) -> Cube:
@@ -41,14 +43,12 @@ class Question:
         return Cube(self.own.axes + self.shared.axes)
 
 
-def rebuild(
-    question: Question, observed: Sequence[Observation], directions: Sequence[Direction], sampler: BaseSampler
-) -> optuna.Study:
+def rebuild(question: Question, observed: Sequence[Observation], sampler: BaseSampler) -> optuna.Study:
     """Rebuild a study from the trials that are known; those without values are running ones in it.
 
     A trial outside of the domains is left out: no sampler could propose it, and Optuna refuses it.
     """
-    study = optuna.create_study(directions=list(directions), sampler=sampler)
+    study = optuna.create_study(directions=list(question.directions), sampler=sampler)
     cube = question.both
     for observation in observed:
         parameters = {**observation.context, **observation.parameters}
