@@ -94,6 +94,9 @@ class LossBalancer:
         self._scaler = grad_scaler
         self._decide_on: DecideOn = decide_on
         self._update: Update | None = None
+        by_batch = isinstance(policy, BatchPolicy)
+        self._chosen = not by_batch or bool(policy.needs - {"progress"})
+        self._compared = by_batch and bool(policy.needs & {"geometry", "losses"})
         self._graph_checked = False
         self._trains = False
         if isinstance(policy, BatchPolicy) and "geometry" in policy.needs:
@@ -245,7 +248,8 @@ class LossBalancer:
         closed form, so no graph of the losses is built.
 
         Args:
-            student_logits: [N, C], with their graph.
+            student_logits: [N, C], with their graph; C ≥ 2. N = 0 is no step, or adds nothing to an accumulated update;
+                on one rank of several its gradients are 0, so that no rank waits.
             teacher_logits: [N, C].
             labels: [N] whole numbers in [0, C), or [N, C] probabilities, times a weight of the sample if one likes.
                 Samples without a label (PyTorch's -100) have to be left out.
@@ -255,9 +259,10 @@ class LossBalancer:
             measure_now: as for `backward`.
 
         Raises:
-            PolicyError: shapes that do not fit, student's logits without a graph, labels out of range (on a GPU
-                PyTorch's own error says so), or a share or a smoothing that is none. At the first call also if the
-                student's logits do not depend on what the balancer was made to train.
+            PolicyError: shapes that do not fit, outputs of one number (call `backward` with two losses), student's
+                logits without a graph, labels out of range (on a GPU PyTorch's own error says so), or a share or a
+                smoothing that is none. At the first call also if the student's logits do not depend on what the
+                balancer was made to train.
         """
         if not 0.0 < share <= 1.0:
             raise PolicyError(f"`share` must be in (0, 1]: 1/k for k micro-batches of equal size, but got {share!r}.")
@@ -348,7 +353,6 @@ class LossBalancer:
                 step + 1,
                 self.total_steps,
             )
-        batch = isinstance(policy, BatchPolicy)
         reads = policy.needs if isinstance(policy, BatchPolicy) and policy.measures_at(step) else frozenset()
         return Plan(
             step=step,
@@ -358,8 +362,8 @@ class LossBalancer:
             probe=probe,
             several=several,
             scaled=self._scaler is not None and self._scaler.is_enabled(),
-            chosen=not batch or bool(policy.needs - {"progress"}),
-            compared=batch and bool(policy.needs & {"geometry", "losses"}),
+            chosen=self._chosen,
+            compared=self._compared,
         )
 
     def _begin(self, probe: bool, *, several: bool) -> Update:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+from policies.geometry import UNKNOWN
 from policies.guard import Guard
 from policies.meter import accumulate
 from policies.objective import Factor, Objective
-from policies.policy import BatchPolicy, Measurement
+from policies.policy import BatchPolicy, Decision, Measurement, Observation
 from policies.readings import Readings, Wanted
 from policies.student import Student
 from policies.update import DecideOn, Plan, Update, mixing_weights
@@ -66,6 +69,12 @@ class BatchUpdate(Update):
         assert self.verdict is not None
         if not self.verdict.skip:
             accumulate(pair.parameters, pair.distill, pair.task, *mixing_weights(self.verdict.decision))
+
+    def _decide_blindly(self) -> Decision:
+        if not self.plan.reads:
+            return self._policy.decide(self.observation)
+        unknown = Observation(self.plan.step, self.plan.progress, UNKNOWN, *[math.nan] * (len(Observation._fields) - 3))
+        return self._policy.decide(self.plan.shown(unknown))
 
     def _decide(self) -> None:
         """Ask the policy, which is shown no more than it asked for, and then the guard."""

@@ -14,6 +14,7 @@ _SETTLED = 20
 _PATIENCE = 50
 _RISE = 3.0
 _SHARE = 0.8
+_NOTHING = 0.01
 
 _SLOWER = "a lower learning rate may help"
 _NEVER_FINITE = f"no finite loss in {_PATIENCE} readings; {_SLOWER}"
@@ -27,7 +28,8 @@ class DivergenceAlarm:
     readings, so that a change of λ between two losses of different size does not look like a rise. The alarm rings when
     the mean over about 20 readings has been, for 50 readings in a row, more than 3 times its least and more than 0.8: a
     training that has lost what it had learned. Noise around a small loss never comes near the second bound. Losses
-    below zero have no shares; of them nothing is said.
+    below zero have no shares; of them nothing is said. Nor is a rise told of a loss that began at almost nothing beside
+    the other, as a copy's distillation loss does: it can only rise.
 
     A loss that is not finite in 50 readings in a row is told by name: where only one is so, or both from the start, no
     training has diverged. A mixed loss that is not finite counts as above every bound.
@@ -69,7 +71,7 @@ class DivergenceAlarm:
             return None
         if mixed_loss < math.inf:
             start = weight * self._initial_distill + (1.0 - weight) * self._initial_task
-            if mixed_loss < 0.0 or start <= 0.0:
+            if mixed_loss < 0.0 or start <= _NOTHING * max(self._initial_distill, self._initial_task):
                 return None
             self._readings += 1
             mean = self._mean.update(mixed_loss / start)

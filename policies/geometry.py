@@ -87,3 +87,7 @@ class Geometry(NamedTuple):
         low = -c / (a - c)
         high = b / (b - c)
         return min(low, high), high
+
+
+UNKNOWN = Geometry(math.nan, math.nan, math.nan)
+"""What a rule is shown where nothing could be measured; it passes it over."""

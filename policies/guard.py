@@ -22,6 +22,14 @@ LearningRate: TypeAlias = float | Callable[[], float] | torch.optim.Optimizer
 
 _log = logging.getLogger(__name__)
 
+_MORE = {
+    Intervention.VANISHED: (
+        " (a rule that favours the smaller loss or the shorter gradient may return there; bounds on λ, such as"
+        " `Guard(lowest=0.05, highest=0.95)`, prevent it)"
+    )
+}
+_STILL = "for 50 steps the rule (λ = {:.4g}) has followed almost only a loss that has hardly anything left to lower"
+
 
 class Verdict(NamedTuple):
     """What the guard makes of a decision.
@@ -87,6 +95,8 @@ class Guard:
         self._alarm = DivergenceAlarm()
         self._vanished = VanishedGradient()
         self._chosen = self._compared = True
+        self._alone_for = 0
+        self._still_told = False
         self._step = 0
         self._weight: float | None = None
         self._geometry: Geometry | None = None
@@ -101,6 +111,10 @@ class Guard:
     def within(self, weight: float) -> float:
         """λ, or the bound that it lies beyond; NaN stays."""
         return min(max(weight, self.lowest), self.highest)
+
+    def alone(self, weight: float) -> bool:
+        """Whether λ leaves nothing to one of the losses, so that a step hangs on the gradient of the other."""
+        return self._vanished.alone(weight)
 
     def checks_at(self, step: int) -> bool:
         """Whether the losses are wanted on the host at this step."""
@@ -117,7 +131,7 @@ class Guard:
             compared: whether it looks at the losses or their gradients.
         """
         self._chosen, self._compared = chosen, compared
-        return self._vanished.look(observation)
+        return self._vanished.look(observation, compared=compared)
 
     def review(self, observation: Observation, decision: Decision, mixed_loss: float | None = None) -> Verdict:
         """What is to be done in place of a decision.
@@ -147,18 +161,44 @@ class Guard:
         return verdict
 
     def inspect(self, parameters: Sequence[Tensor]) -> str | None:
-        """Withdraw a step's gradients if one is not finite: `.grad` = None makes optimisers pass the parameter by."""
+        """Withdraw a step's gradients if one is not finite: `.grad` = None makes optimisers pass the parameter by.
+
+        Returns:
+            The reason of an intervention, which may also be that one loss has all the weight and no gradient.
+        """
         gradients = [p.grad for p in parameters if p.grad is not None]
         if not gradients or self.all_finite(gradients):
-            return None
+            return self._of_nothing(gradients)
         for parameter in parameters:
             parameter.grad = None
-        return self.refuse_gradient()
+        return self.refuse(Intervention.GRADIENT)
 
-    def refuse_gradient(self) -> str:
-        """Count a step that is not taken because a gradient is not finite; the reason."""
+    def _of_nothing(self, gradients: list[Tensor]) -> str | None:
+        """The reason to warn that the one loss with all the weight has no gradient, whatever its value.
+
+        Looked for at the 1st, 2nd, 4th, 8th … step with such a weight, until it has been told.
+        """
+        weight = self._weight
+        if weight is None or Intervention.VANISHED in self.counts or not VanishedGradient.alone(weight):
+            return None
+        self._alone_for += 1
+        if self._alone_for & (self._alone_for - 1) or any(g.is_sparse or bool(g.any()) for g in gradients):
+            return None
+        loss = "the distillation loss" if weight > 0.5 else "the task loss"
+        reason = Intervention.VANISHED.because(f"{loss}, so the student stands still at λ = {weight:.4g}")
+        self._count(reason)
+        return reason
+
+    def refuse(self, kind: Intervention, step: int | None = None) -> str:
+        """Count a step that is not taken; the reason.
+
+        Args:
+            kind: why.
+            step: which, if its decision has not been reviewed.
+        """
+        self._step = self._step if step is None else step
         self.skipped += 1
-        reason = Intervention.GRADIENT.because("step skipped")
+        reason = kind.because("step skipped")
         self._count(reason)
         return reason
 
@@ -185,6 +225,7 @@ class Guard:
     def state_dict(self) -> State:
         """What the guard remembers, as JSON numbers."""
         state: State = {"skipped": self.skipped, "weight": self._weight, "loss_gap": self._loss_gap}
+        state["still_told"] = self._still_told
         state |= {f"count_{kind.name}": self.counts.get(kind, 0) for kind in Intervention}
         state |= {f"alarm_{name}": value for name, value in self._alarm.state_dict().items()}
         state |= {f"vanished_{name}": value for name, value in self._vanished.state_dict().items()}
@@ -195,6 +236,7 @@ class Guard:
     def load_state_dict(self, state: State) -> None:
         """Continue from a `state_dict`."""
         self.skipped = int(state["skipped"] or 0)
+        self._still_told = bool(state.get("still_told"))
         self.counts = {kind: int(n) for kind in Intervention if (n := state.get(f"count_{kind.name}"))}
         for prefix, part in (("alarm_", self._alarm), ("vanished_", self._vanished)):
             part.load_state_dict({n.removeprefix(prefix): value for n, value in state.items() if n.startswith(prefix)})
@@ -228,7 +270,11 @@ class Guard:
             verdict = self._limited(observation, verdict)
         if self._vanished.distill or self._vanished.task:
             verdict = self._kept_moving(verdict)
-        self._weight = verdict.decision.weight
+        self._weight = weight = verdict.decision.weight
+        if self._chosen and self._vanished.nearly_still(observation, weight) and not self._still_told:
+            self._still_told = True
+            if Intervention.VANISHED not in self.counts:
+                _log.warning("step %d: %s%s", self._step, _STILL.format(weight), _MORE[Intervention.VANISHED])
         return verdict
 
     def _kept_moving(self, verdict: Verdict) -> Verdict:
@@ -272,7 +318,12 @@ class Guard:
     def _count(self, reason: str) -> None:
         kind = Intervention(intervention_kind(reason))
         if kind not in self.counts and kind is not Intervention.DIVERGENCE:  # of which the alarm has told
-            _log.warning("step %d: %s; further interventions of this kind are only counted", self._step, reason)
+            _log.warning(
+                "step %d: %s%s; further interventions of this kind are only counted",
+                self._step,
+                reason,
+                _MORE.get(kind, ""),
+            )
         self.counts[kind] = self.counts.get(kind, 0) + 1
 
 

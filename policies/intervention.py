@@ -17,6 +17,7 @@ class Intervention(enum.StrEnum):
     RATE = "λ would move too fast"
     DIVERGENCE = "the training diverges"
     VANISHED = "one loss has no gradient"
+    EMPTY = "the batch has no sample"
 
     def because(self, deed: str) -> str:
         """The reason of an intervention."""

@@ -52,7 +52,8 @@ def pair(
         return *objective.gradients(parameters, factor=factor, retain=retain), None
     assert isinstance(objective, LogitPair)  # the balancer has seen to it
     (distill_a, task_a), (distill_b, task_b) = objective.gradients_of_halves(parameters, factor=factor, retain=retain)
-    share = (len(objective.task_losses) // 2) / len(objective.task_losses)
+    count = len(objective.task_losses)
+    share = (count // 2) / max(1, count)
     distill = _blend(distill_a, distill_b, share)
     task = _blend(task_a, task_b, share)
     unbiased = 0.5 * (inner_product(distill_a, task_b) + inner_product(distill_b, task_a))

@@ -18,6 +18,7 @@ from torch import Tensor
 from policies.errors import PolicyError
 from policies.losses import log_softmax, softened
 from policies.sample import SampleObservation
+from policies.shapes import check_shapes
 
 Gradients: TypeAlias = tuple[Tensor | None, ...]
 Factor: TypeAlias = float | Tensor
@@ -31,6 +32,8 @@ class Objective(abc.ABC):
 
     task_loss: Tensor
     distill_loss: Tensor
+    empty = False
+    """Whether it is known to have no sample: its losses and gradients are 0 then."""
 
     @abc.abstractmethod
     def gradients(
@@ -103,22 +106,7 @@ class LogitPair(Objective):
         temperature: float,
         label_smoothing: float = 0.0,
     ) -> None:
-        if student_logits.ndim != 2 or student_logits.shape != teacher_logits.shape or len(student_logits) == 0:
-            raise PolicyError(
-                "student's and teacher's logits must both be [samples, classes], but got"
-                f" {list(student_logits.shape)} and {list(teacher_logits.shape)}; flatten further dimensions into"
-                " samples and leave out positions without a label."
-            )
-        if labels.shape not in (student_logits.shape, student_logits.shape[:1]):
-            raise PolicyError(
-                f"`labels` must be [samples] or [samples, classes] for logits {list(student_logits.shape)}, but got"
-                f" {list(labels.shape)}."
-            )
-        if labels.shape != student_logits.shape and (labels.is_floating_point() or labels.dtype == torch.bool):
-            raise PolicyError(
-                f"`labels` [samples] must be whole numbers, but got {labels.dtype}; give class numbers, or the"
-                " probabilities of all classes as [samples, classes]."
-            )
+        check_shapes(student_logits, teacher_logits, labels)
         if not 0.0 <= label_smoothing <= 1.0:
             raise PolicyError(f"`label_smoothing` must be a share in [0, 1], but got {label_smoothing!r}.")
         self._logits = student_logits
@@ -131,8 +119,10 @@ class LogitPair(Objective):
         self._log_student_soft = softened(self._student, temperature)
         self._log_teacher_soft = softened(self._teacher, temperature)
         self._teacher_soft = self._log_teacher_soft.exp()
-        self.task_loss = self.task_losses.mean()
-        self.distill_loss = self.distill_losses.mean()
+        self.empty = len(student_logits) == 0
+        self._count = max(1, len(student_logits))
+        self.task_loss = mean_of(self.task_losses)
+        self.distill_loss = mean_of(self.distill_losses)
 
     @functools.cached_property
     def task_losses(self) -> Tensor:
@@ -169,8 +159,8 @@ class LogitPair(Objective):
     def gradients(
         self, parameters: Sequence[Tensor], *, factor: Factor = 1.0, retain: bool = False
     ) -> tuple[Gradients, Gradients]:
-        task = self._pull_back(parameters, self.task_gradients, factor / len(self._logits), retain=True)
-        distill = self._pull_back(parameters, self.distill_gradients, factor / len(self._logits), retain=retain)
+        task = self._pull_back(parameters, self.task_gradients, factor / self._count, retain=True)
+        distill = self._pull_back(parameters, self.distill_gradients, factor / self._count, retain=retain)
         return distill, task
 
     def gradients_of_halves(
@@ -189,7 +179,7 @@ class LogitPair(Objective):
             for half, rows in ((first, slice(0, middle)), (second, slice(middle, count))):
                 part = torch.zeros_like(values)
                 part[rows] = values[rows]
-                size = rows.stop - rows.start
+                size = max(1, rows.stop - rows.start)
                 keep = into_last or half is first
                 half.append(self._pull_back(parameters, part, factor / size, retain=keep))
         return (first[1], first[0]), (second[1], second[0])
@@ -197,7 +187,7 @@ class LogitPair(Objective):
     def backward(self, distill_weight: float, task_weight: float, *, factor: Factor = 1.0) -> None:
         # Weights take the mean's 1/N in, and the factor where it is on the host: next to a small student's step each
         # operation counts.
-        share, rest = _on_host(factor, 1.0 / len(self._logits))
+        share, rest = _on_host(factor, 1.0 / self._count)
         distill_weight, task_weight = distill_weight * share, task_weight * share
         if distill_weight == 0.0:
             mixed = self.task_gradients * task_weight
@@ -215,7 +205,7 @@ class LogitPair(Objective):
             factor: multiplies the loss first, as loss scaling does.
         """
         weights = weights.detach()[:, None].to(self.task_gradients.dtype)
-        share, rest = _on_host(factor, 1.0 / len(self._logits))
+        share, rest = _on_host(factor, 1.0 / self._count)
         self._push_back(torch.lerp(self.task_gradients, self.distill_gradients, weights).mul_(share), rest)
 
     def logit_geometry(self) -> Tensor:
@@ -225,7 +215,7 @@ class LogitPair(Objective):
         """
         distill, task = self.distill_gradients.flatten(), self.task_gradients.flatten()
         products = torch.stack([torch.dot(distill, distill), torch.dot(task, task), torch.dot(distill, task)])
-        return products.double() / len(self._logits) ** 2
+        return products.double() / self._count**2
 
     def teacher_signals(self) -> tuple[Tensor, Tensor]:
         """(confidence, agreement), each [N]: the teacher's highest probability, and the label's."""
@@ -276,12 +266,17 @@ def middle_of(count: int) -> int:
     Raises:
         PolicyError: it has a single sample.
     """
-    if count < 2:
+    if count == 1:
         raise PolicyError(
             "`pair` = 'halves' needs batches of at least 2 samples, but got one with 1; leave a last, short batch out"
             " (`drop_last=True` of a DataLoader)."
         )
     return count // 2
+
+
+def mean_of(values: Tensor) -> Tensor:
+    """The mean of values [N], 0 for those of no sample."""
+    return values.mean() if len(values) else values.sum()
 
 
 def _scalar(loss: Tensor, name: str) -> Tensor:

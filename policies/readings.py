@@ -6,6 +6,7 @@ of samples that no other micro-batch has, as at the logits.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from policies.geometry import Geometry
 from policies.meter import add_gradients, geometry_tensor, pair
-from policies.objective import Factor, Gradients, LogitPair, Objective
+from policies.objective import Factor, Gradients, LogitPair, Objective, mean_of
 from policies.policy import Measurement
 from policies.ranks import Ranks
 from policies.student import Student
@@ -83,13 +84,16 @@ class Readings:
         student: whose.
     """
 
+    _averaged = frozenset({"confidence", "agreement"})
+    """Means over samples, to which a rank without one adds nothing."""
+
     def __init__(self, wanted: Wanted, how: Measurement, student: Student) -> None:
         self._wanted, self._ranks, self._student = wanted, student.ranks, student
         in_block = wanted.geometry and how.tier == "last_block"
         self._at_logits = wanted.geometry and how.tier == "logit"
         self._block = PairSum(student.block, how, student.ranks) if in_block else None
         self._sums: dict[str, Tensor] = {}
-        self._share = 0.0
+        self._present = 0.0
         self._factor: Factor = 1.0
 
     def add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
@@ -101,7 +105,6 @@ class Readings:
             factor: what a gradient scaler multiplies the losses by.
             last: whether no other follows.
         """
-        self._share += share
         self._factor = factor
         if self._block is not None:
             self._block.add(objective, factor=share * factor, retain=True, last=last)
@@ -113,8 +116,9 @@ class Readings:
                 self._sum("logits", objective.logit_geometry(), share * share / self._ranks.count)
             if self._wanted.teacher:
                 confidence, agreement = objective.teacher_signals()
-                self._sum("confidence", confidence.mean(), share)
-                self._sum("agreement", agreement.mean(), share)
+                self._sum("confidence", mean_of(confidence), share)
+                self._sum("agreement", mean_of(agreement), share)
+            self._present += 0.0 if objective.empty else share
 
     def transfer(self, **more: Tensor) -> tuple[dict[str, float], dict[str, Geometry]]:
         """All sums' means over the ranks, on the host.
@@ -126,6 +130,8 @@ class Readings:
             Scalars by name, and geometries by name: the own one's is `own`.
         """
         named = self._sums | more
+        if self._ranks.count > 1 and self._averaged & named.keys():  # some ranks may have no sample
+            named["present"] = torch.tensor(self._present)
         if "logits" in named:
             named["own"] = named.pop("logits")
         if self._block is not None:
@@ -141,8 +147,9 @@ class Readings:
                 geometries[name] = Geometry(next(known), next(known), next(known))
             else:
                 scalars[name] = next(known)
-        for name in {"confidence", "agreement"} & scalars.keys():
-            scalars[name] /= self._share
+        present = scalars.pop("present", self._present)
+        for name in self._averaged & scalars.keys():
+            scalars[name] = scalars[name] / present if present else math.nan
         return scalars, geometries
 
     def _on_host(self, values: list[Tensor]) -> list[float]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from policies.geometry import Geometry
 from policies.guard import Guard
-from policies.objective import Factor, LogitPair, Objective
-from policies.policy import Measurement
+from policies.objective import Factor, LogitPair, Objective, mean_of
+from policies.policy import Decision, Measurement
 from policies.readings import Readings, Wanted
 from policies.sample import SamplePolicy, weigh
 from policies.student import Student
@@ -26,6 +27,7 @@ class SampleUpdate(Update):
         self._readings = Readings(Wanted(losses=plan.checked), Measurement(tier="logit"), student)
         self._given: list[Tensor] = []
         self._mean: Tensor | None = None
+        self._present = 0.0
         if plan.probe:
             student.check_two_gradients(("`measure_now` measures the gradients of all parameters", "leave it out"))
 
@@ -37,7 +39,8 @@ class SampleUpdate(Update):
         assert isinstance(objective, LogitPair)  # the balancer has refused the other
         weights = self._weights(objective)
         self._given.append(weights)
-        part = share * weights.mean()
+        part = share * mean_of(weights)
+        self._present += 0.0 if objective.empty else share
         self._mean = part if self._mean is None else self._mean + part
         more: dict[str, Tensor] = {}
         if self.plan.probe:
@@ -49,11 +52,15 @@ class SampleUpdate(Update):
         if self.verdict is None or last:
             if self.verdict is None and self.plan.checked:
                 losses = objective.task_losses, objective.distill_losses
-                more["mixed_loss"] = torch.lerp(*losses, weights.to(losses[0].dtype)).mean()
+                more["mixed_loss"] = mean_of(torch.lerp(*losses, weights.to(losses[0].dtype)))
+            present = self._present / self._share
+            if self._student.ranks.count > 1:  # some of which may have no sample
+                more["present_share"] = torch.tensor(present)
             known = self._observe(self._readings, weight=self._mean / self._share, **more)
-            decision = decision_of_mean(known["weight"], sum(map(len, self._given)), self._guard)
+            weight = known["weight"] / (known.get("present_share", present) or 1.0)
+            decision = decision_of_mean(weight, sum(map(len, self._given)), self._guard)
             if self.verdict is None:
-                self._admitted()
+                self._admitted(self._closer_look(objective, weight, factor))
                 self.verdict = self._review(decision, known.get("mixed_loss"))
             elif not self.verdict.replaced:
                 self.verdict = self.verdict._replace(decision=decision)
@@ -65,6 +72,18 @@ class SampleUpdate(Update):
             objective.backward(*mixing_weights(self.verdict.decision), factor=share * factor)
         else:
             objective.backward_weighted(weights, factor=share * factor)
+
+    def _decide_blindly(self) -> Decision:
+        self.weights = torch.zeros(0)
+        return Decision(0.5 if self._guard is None else self._guard.within(0.5), reason="no sample")
+
+    def _closer_look(self, objective: LogitPair, weight: float, factor: Factor) -> Geometry | None:
+        """The geometry at the logits, if one loss has all the weight of all samples: does it have a gradient?"""
+        if self._guard is None or not self.plan.checked or not self._guard.alone(weight):
+            return None
+        readings = Readings(Wanted(geometry=True), Measurement(tier="logit"), self._student)
+        readings.add(objective, share=1.0, factor=factor, last=True)
+        return readings.transfer()[1]["own"]
 
     def _weights(self, objective: LogitPair) -> Tensor:
         weights = weigh(self._policy, objective.samples(self.plan.step, self.plan.progress))

@@ -18,7 +18,8 @@ from torch import Tensor
 from policies.balancer import LossBalancer
 from policies.errors import PolicyError
 from policies.geometry import Geometry
-from policies.guard import Verdict
+from policies.guard import Guard, Verdict
+from policies.intervention import Intervention
 from policies.policy import BatchPolicy, Observation
 from policies.sample import SamplePolicy, weigh
 from policies.stacked_pair import StackedPair, geometries, mix
@@ -107,7 +108,7 @@ class StackedBalancer:
             guard = self._balancers[member].guard
             assert guard is not None  # `_broken` has looked
             skipped.add(member)
-            interventions[member] = guard.refuse_gradient()
+            interventions[member] = guard.refuse(Intervention.GRADIENT)
         steps = []
         task_losses, distill_losses = pair.task_losses.unbind(), pair.distill_losses.unbind()
         for member, (balancer, choice) in enumerate(zip(self._balancers, choices, strict=True)):
@@ -197,6 +198,7 @@ class StackedBalancer:
             found["task_loss"], found["distill_loss"] = pair.task_losses, pair.distill_losses
             found["mixed_loss"] = pair.mixed_losses(weights)
         known = _on_host(found)
+        closer = _closer_looks(plans, guards, pair, known["weight"])
         choices = []
         for member, (plan, guard) in enumerate(zip(plans, guards, strict=True)):
             decision = decision_of_mean(known["weight"][member], pair.batch, guard)
@@ -204,7 +206,8 @@ class StackedBalancer:
             observation = Observation(plan.step, plan.progress, None, *losses)
             verdict = Verdict(decision)
             if guard is not None:
-                guard.admit(observation, chosen=plan.chosen, compared=plan.compared)
+                seen = observation._replace(geometry=closer[member])
+                guard.admit(seen, chosen=plan.chosen, compared=plan.compared)
                 verdict = guard.review(observation, decision, known["mixed_loss"][member] if plan.checked else None)
             whole = Geometry(*known["whole"][member]) if plan.probe else None
             choices.append(_Choice(observation, verdict, whole))
@@ -230,6 +233,20 @@ class StackedBalancer:
             return []
         finite = gradient.isfinite().all(1).tolist()
         return [member for member in looking if not finite[member]]
+
+
+def _closer_looks(
+    plans: Sequence[Plan], guards: Sequence[Guard | None], pair: StackedPair, weights: Sequence[float]
+) -> list[Geometry | None]:
+    """As `SampleUpdate`: the geometry at the logits of the members whose samples all leave nothing to one loss."""
+    looked_at = [
+        guard is not None and plan.checked and guard.alone(weight)
+        for guard, plan, weight in zip(guards, plans, weights, strict=True)
+    ]
+    if not any(looked_at):
+        return [None] * len(plans)
+    found = _on_host({"own": pair.logit_geometry()})["own"]
+    return [Geometry(*numbers) if looked else None for numbers, looked in zip(found, looked_at, strict=True)]
 
 
 def _on_host(found: dict[str, Tensor]) -> dict[str, list[Any]]:

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from policies.errors import PolicyError
 from policies.objective import LogitPair, middle_of
 from policies.sample import SampleObservation
 
@@ -35,6 +36,9 @@ class StackedPair:
         labels: [R, B] whole numbers.
         temperature: T.
         label_smoothing: share of the label's mass that is spread over all classes.
+
+    Raises:
+        PolicyError: the members' batches have no sample.
     """
 
     def __init__(
@@ -47,6 +51,11 @@ class StackedPair:
         label_smoothing: float,
     ) -> None:
         self.members, self.batch, _ = student_logits.shape
+        if self.batch == 0:
+            raise PolicyError(
+                f"a batch without a sample cannot be trained on, but got logits {list(student_logits.shape)}; leave it"
+                " out."
+            )
         self._logits = student_logits
         more = -self.members * self.batch % ALIGNED
         self._samples = LogitPair(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from policies.geometry import Geometry
 from policies.guard import Guard, Verdict
+from policies.intervention import Intervention
 from policies.objective import Factor, Objective
 from policies.policy import Decision, Measurement, Need, Observation
 from policies.readings import PairSum, Readings
@@ -82,6 +83,7 @@ class Update(abc.ABC):
         self._guard = guard
         self._losses: tuple[Tensor, Tensor] | None = None
         self._share = 0.0
+        self._empty = True
         self._pair: PairSum | None = None
         self.observation = Observation(step=plan.step, progress=plan.progress)
         self.verdict: Verdict | None = None
@@ -102,6 +104,7 @@ class Update(abc.ABC):
             factor: what a gradient scaler multiplies the losses by.
             last: whether the optimiser's step follows.
         """
+        self._empty = self._empty and objective.empty
         task_loss, distill_loss = objective.task_loss, objective.distill_loss
         if share != 1.0:
             task_loss, distill_loss = task_loss * share, distill_loss * share
@@ -109,7 +112,14 @@ class Update(abc.ABC):
             task_loss, distill_loss = self._losses[0] + task_loss, self._losses[1] + distill_loss
         self._losses = task_loss, distill_loss
         self._share += share
-        self._add(objective, share=share, factor=factor, last=last)
+        # Other ranks wait for this one's gradients, and a gradient scaler for any.
+        if not self._empty or self._student.ranks.count > 1 or self.plan.scaled:
+            self._add(objective, share=share, factor=factor, last=last)
+        elif last:
+            decision = self._decide_blindly()
+            kind = Intervention.EMPTY
+            reason = kind.because("step skipped") if self._guard is None else self._guard.refuse(kind, self.plan.step)
+            self.verdict = Verdict(decision, skip=True, intervention=reason)
 
     def finish(self) -> Step:
         """What was done, after the last micro-batch."""
@@ -135,11 +145,20 @@ class Update(abc.ABC):
     @abc.abstractmethod
     def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None: ...
 
-    def _admitted(self) -> Observation:
-        """The observation without what the guard keeps from the policy."""
+    @abc.abstractmethod
+    def _decide_blindly(self) -> Decision:
+        """The decision for an update without a sample, which is not carried out."""
+
+    def _admitted(self, geometry: Geometry | None = None) -> Observation:
+        """The observation without what the guard keeps from the policy.
+
+        Args:
+            geometry: measured for the guard alone.
+        """
         if self._guard is None:
             return self.observation
-        return self._guard.admit(self.observation, chosen=self.plan.chosen, compared=self.plan.compared)
+        seen = self.observation if geometry is None else self.observation._replace(geometry=geometry)
+        return self._guard.admit(seen, chosen=self.plan.chosen, compared=self.plan.compared)
 
     def _review(self, decision: Decision, mixed_loss: float | None = None) -> Verdict:
         verdict = Verdict(decision)

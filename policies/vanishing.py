@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from policies.geometry import Geometry
+from policies.geometry import UNKNOWN
 from policies.policy import Observation, State
 
 _NO_GRADIENT = 1e-5
@@ -18,10 +18,13 @@ _NO_GRADIENT = 1e-5
 _NO_LOSS = 1e-6
 """Below this share of the other, a loss that cannot be negative is at its least, where it has no gradient."""
 
+_FAINT_GRADIENT = 1e-2
+_FAINT_LOSS = 1e-3
+_PATIENCE = 50
+"""A rule that follows so little of what there is for so many steps in a row is warned about."""
+
 _NO_WEIGHT = 1e-5
 """A loss with this weight moves the student so slowly that it stands still."""
-
-_NAN = Geometry(math.nan, math.nan, math.nan)
 
 
 class VanishedGradient:
@@ -38,9 +41,16 @@ class VanishedGradient:
         self.distill = False
         self.task = False
         self._by_gradients = False
+        self._faint = False
+        self._faint_for = 0
 
-    def look(self, observation: Observation) -> Observation:
+    def look(self, observation: Observation, *, compared: bool) -> Observation:
         """Take in one step; what of it a rule is shown.
+
+        Args:
+            observation: of the step.
+            compared: whether the rule itself compares the losses or their gradients. Where such a rule measures
+                gradients now and then, the losses between two measurements decide nothing.
 
         A reading that cannot compare the losses becomes NaN, which rules pass over. Otherwise one such reading would
         stay in their averages long after the gradient is back.
@@ -49,7 +59,7 @@ class VanishedGradient:
         if geometry is not None:
             if not geometry.finite:
                 return observation
-            self._by_gradients = True
+            self._by_gradients = compared
             self._compare(geometry.distill_sq, geometry.task_sq, _NO_GRADIENT**2)
             silent = geometry.distill_sq == geometry.task_sq == 0.0
         elif task is None or distill is None or self._by_gradients or not math.isfinite(task + distill):
@@ -60,10 +70,32 @@ class VanishedGradient:
         if not (self.distill or self.task or silent):
             return observation
         return observation._replace(
-            geometry=None if geometry is None else _NAN,
+            geometry=None if geometry is None else UNKNOWN,
             task_loss=None if task is None else math.nan,
             distill_loss=None if distill is None else math.nan,
         )
+
+    def nearly_still(self, observation: Observation, weight: float) -> bool:
+        """Whether, for 50 steps by now, each loss had hardly a gradient or hardly a weight, and one had a gradient.
+
+        MGDA comes to rest so beside a copy of its teacher, where rounding leaves the shorter gradient above 0. Told
+        at one step only.
+        """
+        geometry, task, distill = observation.geometry, observation.task_loss, observation.distill_loss
+        if geometry is not None and geometry.finite:
+            longest = max(geometry.distill_sq, geometry.task_sq)
+            followed = max(weight * weight * geometry.distill_sq, (1.0 - weight) ** 2 * geometry.task_sq)
+            self._faint = followed <= _FAINT_GRADIENT**2 * longest > 0.0
+        elif not self._by_gradients and task is not None and distill is not None:
+            mixed = weight * distill + (1.0 - weight) * task
+            self._faint = 0.0 <= mixed <= _FAINT_LOSS * max(task, distill) and min(task, distill) >= 0.0 < mixed
+        self._faint_for = self._faint_for + 1 if self._faint else 0
+        return self._faint_for == _PATIENCE
+
+    @staticmethod
+    def alone(weight: float) -> bool:
+        """Whether λ = `weight` leaves nothing to one of the losses."""
+        return weight <= _NO_WEIGHT or 1.0 - weight <= _NO_WEIGHT
 
     def stands_still(self, weight: float) -> bool:
         """Whether λ = `weight` leaves nothing to the one loss that has a gradient."""
@@ -75,12 +107,19 @@ class VanishedGradient:
 
     def state_dict(self) -> State:
         """What is remembered, as JSON values."""
-        return {"distill": self.distill, "task": self.task, "by_gradients": self._by_gradients}
+        return {
+            "distill": self.distill,
+            "task": self.task,
+            "by_gradients": self._by_gradients,
+            "faint": self._faint,
+            "faint_for": self._faint_for,
+        }
 
     def load_state_dict(self, state: State) -> None:
         """Continue from a `state_dict`; what is missing, as in one of an earlier release, is False."""
         self.distill, self.task = bool(state.get("distill")), bool(state.get("task"))
         self._by_gradients = bool(state.get("by_gradients"))
+        self._faint, self._faint_for = bool(state.get("faint")), int(state.get("faint_for") or 0)
 
     def _compare(self, distill: float, task: float, share: float) -> None:
         self.distill, self.task = vanishes(distill, task, share), vanishes(task, distill, share)

@@ -20,11 +20,13 @@ from tests.policies.small_training import (
     COUNT,
     FIXED,
     FULL,
+    HALVES,
     LAST_BLOCK,
     LOGIT,
     LOSSES,
     ON_LOGITS,
     SAMPLES,
+    TEACHER,
     call,
     named,
     small_batches,
@@ -124,6 +126,27 @@ def broken(rank, **which):
     return {"weight": step.decision.weight, "gradients": [p.grad for p in model.parameters()]}
 
 
+def empty_on_one(rule, rank, micro_batches=1):
+    """Four updates of a student of which the second rank has no samples, or none in its last micro-batch."""
+    student = small_student()
+    model = ddp()(student)
+    balancer = LossBalancer(create_policy(*rule), model, total_steps=STEPS)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    weights = []
+    for batch in small_batches(STEPS):
+        optimizer.zero_grad()
+        for number, part in enumerate(own_part(batch, rank, micro_batches), start=1):
+            last = number == micro_batches
+            if rank == 1 and last:
+                part = tuple(tensor[:0] for tensor in part)
+            quiet = contextlib.nullcontext() if last else model.no_sync()
+            with quiet:
+                step = call(balancer, model, part, share=1 / micro_batches, update=last)
+        weights.append(step.decision.weight)
+        optimizer.step()
+    return {"weights": weights, "student": [p.detach().clone() for p in model.parameters()]}
+
+
 def broken_shard(rank):
     """A gradient that is not finite in a row that the first rank holds alone."""
     mesh = init_device_mesh("cpu", (2,))
@@ -176,6 +199,9 @@ def everything(rank):
         results["sharded", named(rule)] = train(rule, rank, sharded)
     for rule in (FIXED, SAMPLES):
         results["sharded, accumulating", named(rule)] = train(rule, rank, sharded, micro_batches=2)
+    for rule in (*ON_LOGITS, HALVES, TEACHER):
+        results["empty", named(rule)] = empty_on_one(rule, rank)
+        results["empty, accumulating", named(rule)] = empty_on_one(rule, rank, micro_batches=2)
     results["broken task"] = broken(rank, task=torch.nan)
     results["broken losses"] = broken(rank, task=torch.nan, distill=torch.inf)
     results["broken shard"] = broken_shard(rank)

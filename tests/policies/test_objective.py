@@ -211,7 +211,13 @@ def test_integer_labels_of_any_width_are_taken():
     [
         ((2, 3, 4), (2, 3, 4), (2, 3), r"\[samples, classes\].*flatten"),
         ((2, 3), (2, 4), (2,), r"\[2, 3\] and \[2, 4\]"),
-        ((0, 3), (0, 3), (0,), r"\[samples, classes\]"),
+        (
+            (2, 1),
+            (2, 1),
+            (2, 1),
+            r"2 classes or more, but got \[2, 1\].*`balancer\.backward\(task_loss, distill_loss\)`",
+        ),
+        ((2,), (2,), (2,), r"2 classes or more, but got \[2\].*`balancer\.backward\(task_loss, distill_loss\)`"),
         ((2, 3), (2, 3), (3,), r"`labels` must be .* \[2, 3\], but got \[3\]"),
         ((2, 3), (2, 3), (2, 1), r"but got \[2, 1\]"),
     ],

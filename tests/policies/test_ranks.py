@@ -1,5 +1,6 @@
 """Two processes that train together decide alike, and train as one process does on both their batches."""
 
+import math
 import pathlib
 import re
 import subprocess
@@ -13,10 +14,12 @@ from policies.ranks import Ranks, is_sharded
 from tests.policies.small_training import (
     FIXED,
     FULL,
+    HALVES,
     LOGIT,
     LOSSES,
     ON_LOGITS,
     SAMPLES,
+    TEACHER,
     call,
     named,
     small_batches,
@@ -104,6 +107,26 @@ def test_a_loss_that_is_broken_on_one_rank_is_left_out_on_both(ranks):
     expected = [p.grad for p in student.parameters()]
     torch.testing.assert_close(first["gradients"], expected)
     torch.testing.assert_close(second["gradients"], expected)
+
+
+@pytest.mark.parametrize("way", ["empty", "empty, accumulating"])
+@pytest.mark.parametrize("rule", [*ON_LOGITS, HALVES, TEACHER], ids=named)
+def test_a_rank_without_samples_keeps_pace_with_the_others(ranks, way, rule):
+    first, second = (done[way, named(rule)] for done in ranks)
+    assert first["weights"] == second["weights"]
+    assert all(math.isfinite(weight) for weight in first["weights"])
+    torch.testing.assert_close(first["student"], second["student"], rtol=0.0, atol=0.0)
+    start = [parameter.detach() for parameter in small_student().parameters()]
+    assert all((end - begin).norm() > 0.0 for end, begin in zip(first["student"], start, strict=True))
+
+
+def test_a_rank_without_samples_adds_nothing_to_the_mean_of_λ(ranks):
+    """Of two ranks' gradients the mean is taken, so that the student moves half as far."""
+    student = small_student()
+    balancer = LossBalancer(create_policy(*SAMPLES), student)
+    x, labels, teacher = (part[:6] for part in small_batches(1)[0])
+    weight = call(balancer, student, (x, labels, teacher)).decision.weight
+    assert ranks[1]["empty", named(SAMPLES)]["weights"][0] == pytest.approx(weight, rel=1e-6)
 
 
 def test_losses_that_are_broken_on_one_rank_skip_the_step_on_both(ranks):
