@@ -7,6 +7,7 @@ from typing import Literal
 from search.evidence.paired import PairedTest
 from trainables.settings import Settings
 
+AnswerKind = Literal["constant", "rule", "cannot_tell"]
 VerdictKind = Literal["constant", "rule", "cannot_tell", "incomplete"]
 """*Use λ = c, no rule is worth it here*; *a rule is better*; *cannot tell yet*; a training is still to come."""
 WorthKind = Literal["pays", "does_not_pay", "cannot_tell"]
@@ -59,7 +60,7 @@ class ConfirmedVerdict(Settings):
     largest_gain: float | None = None
     """Upper bound of the largest gain of any rule over the baseline, with 97.5 % confidence; None if not known."""
     settling: Settling | None = None
-    """Only where the answer is `cannot_tell`."""
+    """Only where the answer is `cannot_tell`, and not where the reason is a constant that was not bracketed."""
     worth: Worth | None = None
     """The first line of a report; None without a finalist that was trained on the labels alone."""
 

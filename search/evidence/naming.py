@@ -60,9 +60,14 @@ def p_text(p_value: float) -> str:
 
 
 def with_interval(record: ConfirmationRecord, test: PairedTest) -> str:
-    """`+1.20 points (95 % interval +0.80 to +1.60)`."""
+    """`+1.20 points (95 % interval +0.80 to +1.60)`, and `seeds only` where it does not hold for new samples."""
     scale = Scale(record.objective)
-    return f"{scale.margin(test.mean)} ({interval_in_words(scale, test, len(test.seeds))})"
+    return f"{scale.margin(test.mean)} ({interval_in_words(scale, test, len(test.seeds))}{scope_label(test)})"
+
+
+def scope_label(test: PairedTest) -> str:
+    """`, seeds only` after an interval that does not hold for new test samples; empty where it does, or without one."""
+    return ", seeds only" if test.seeds_only and test.low is not None and not test.too_few_seeds else ""
 
 
 def interval_in_words(scale: Scale, difference: Uncertain, seeds: int) -> str:

@@ -17,7 +17,8 @@ LEVEL = 0.05
 POWER = 0.8
 MOST_SEEDS = 1_000
 """No larger number of seeds is ever recommended: a gain that needs more is of no use."""
-_MOST_SAMPLES = 10**9
+MOST_SAMPLES = 1_000_000
+"""No larger test set is ever recommended."""
 _LARGEST_EFFECT = 1e6
 
 
@@ -72,7 +73,7 @@ def samples_for(distance: float, noises: TwoNoises, seeds: int, chances: int) ->
     if room <= 0.0:
         return None
     needed = math.ceil((effect**2 * residual**2 + quantile**2 * sample**2) / room)
-    return needed if needed <= _MOST_SAMPLES else None
+    return needed if needed <= MOST_SAMPLES else None
 
 
 def samples_leave(noises: TwoNoises) -> float:

@@ -1,18 +1,21 @@
 """A confirmation's answer in plain words, no stronger than its evidence.
 
-`search.report.verdict` answers for a search that was not confirmed.
+`search.evidence.searched` answers for a search that was not confirmed.
 """
 
 from __future__ import annotations
 
 from search.confirmation import ConfirmationRecord
 from search.evidence import sentences
-from search.evidence.answers import ConfirmedVerdict
-from search.evidence.choice import choose
-from search.evidence.comparison import Comparison, compare
+from search.evidence.answers import AnswerKind, ConfirmedVerdict, Worth
+from search.evidence.choice import Choice, choose
+from search.evidence.comparison import Comparison, compare_scores
+from search.evidence.scores import Scores
+from search.evidence.settling import settling
+from search.evidence.worth import worth_of
 from search.wording import count
 
-__all__ = ["ConfirmedVerdict", "judge_confirmation"]
+__all__ = ["ConfirmedVerdict", "judge_confirmation", "verdict_kind", "worth_it"]
 
 
 def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
@@ -20,38 +23,67 @@ def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
 
     A winner is named when every finalist has every seed and not before: to look after each seed and stop at the first
     lead would find winners among equals far more often than the level says.
+
+    The first answer that holds is given. *Constant*: no rule gains as much as would be worth it. *Rule*: one is better
+    than the best constant and its rivals, and that constant was bracketed. Else *cannot tell*.
     """
-    comparison = compare(record)
-    if comparison.baseline is None or len(record.seeds) < 2 or any(row.absent for row in comparison.rows):
+    scores = Scores(record)
+    comparison = compare_scores(record, scores)
+    baseline = comparison.baseline
+    if baseline is None or len(record.seeds) < 2 or any(row.absent for row in comparison.rows):
         headline, evidence = _incomplete(record, comparison)
         return ConfirmedVerdict(
-            kind="incomplete",
-            headline=headline,
-            evidence=evidence,
-            caveat="",
-            winner=None,
-            baseline=comparison.baseline,
+            kind="incomplete", headline=headline, evidence=evidence, caveat="", winner=None, baseline=baseline
         )
     choice = choose(record, comparison)
-    winner = comparison.baseline if choice is None else choice.winner
-    if choice is None:
-        headline, grounds = sentences.no_rule(record, comparison, comparison.baseline)
+    kind = verdict_kind(record, comparison, choice)
+    winner = choice.winner if choice is not None and kind == "rule" else baseline
+    if kind == "rule" and choice is not None:
+        headline, grounds = sentences.a_rule(record, comparison, baseline, choice)
+    elif kind == "constant":
+        headline, grounds = sentences.a_constant(record, comparison, baseline, choice)
     else:
-        headline, grounds = sentences.a_rule(record, comparison, comparison.baseline, choice)
+        headline, grounds = sentences.no_answer(record, comparison, baseline, choice)
+    settles = settling(record, scores, comparison) if kind == "cannot_tell" and choice is None else None
     caveats = (
+        sentences.range_ends(record, (baseline, winner) if kind == "rule" else (baseline, *_rules(comparison))),
+        sentences.not_bracketed(record) if kind == "constant" else "",
         sentences.lost(record, comparison),
         sentences.looks(comparison),
+        sentences.test_uses(record),
         sentences.optimism(record, comparison),
-        sentences.scope(record),
+        sentences.scope(record, comparison),
     )
     return ConfirmedVerdict(
-        kind="constant" if choice is None else "rule",
+        kind=kind,
         headline=headline,
-        evidence=" ".join(part for part in (grounds, sentences.teaching(record, comparison, winner)) if part),
-        caveat=" ".join(part for part in caveats if part),
+        evidence=sentences.join([grounds, settles.text if settles else "", sentences.levels(record, comparison)]),
+        caveat=sentences.join(caveats),
         winner=winner,
-        baseline=comparison.baseline,
+        baseline=baseline,
+        smallest_gain=record.margin,
+        largest_gain=comparison.largest_gain,
+        settling=settles,
+        worth=worth_of(record, scores, comparison, winner),
     )
+
+
+def _rules(comparison: Comparison) -> tuple[str, ...]:
+    return tuple(row.key for row in comparison.rows if row.role == "rule")
+
+
+def worth_it(record: ConfirmationRecord) -> Worth | None:
+    """Whether distillation is worth it here; None while the confirmation is incomplete, or without labels alone."""
+    return judge_confirmation(record).worth
+
+
+def verdict_kind(record: ConfirmationRecord, comparison: Comparison, choice: Choice | None) -> AnswerKind:
+    """The answer of a complete confirmation, without its words."""
+    margin, largest = record.margin, comparison.largest_gain
+    if not comparison.rules or (margin is not None and largest is not None and largest < margin):
+        return "constant"
+    is_bracketed = record.constant is not None and record.constant.bracketed
+    return "rule" if choice is not None and is_bracketed else "cannot_tell"
 
 
 def _incomplete(record: ConfirmationRecord, comparison: Comparison) -> tuple[str, str]:

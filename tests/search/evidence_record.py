@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from search.confirmation import ConfirmationRecord, Finalist, Role, SeedResult, SetScore
-from trainables.objective import Objective
+import numpy as np
 
+from search.confirmation import ConfirmationRecord, Finalist, Role, SeedResult, SetScore
+from search.confirmation_facts import ConstantFacts
+from trainables.objective import Objective
+from trainables.sample_values import SampleValues
+
+BRACKETED = ConstantFacts(bracketed=True)
 ROLES: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
 
 
@@ -46,10 +51,13 @@ def confirmation(
     test_size: int | None = 10_000,
     kpi: Objective | None = None,
     teacher: float | None = None,
+    constant: ConstantFacts | None = BRACKETED,
+    smallest_gain: float | None = None,
 ) -> ConfirmationRecord:
     """Test scores by finalist and seed; None where a seed is still to come. Validation scores are alike unless given.
 
-    With `kpi`, scores are values of the user's KPI and all accuracies are alike.
+    With `kpi`, scores are values of the user's KPI and all accuracies are alike. The constant was bracketed unless
+    given, and validation scores say which one it is.
     """
     results = []
     for finalist, tested in scores:
@@ -78,8 +86,24 @@ def confirmation(
         teacher=None if teacher is None else on_set(teacher),
         objective=kpi or Objective(),
         test_size=test_size,
+        constant=constant,
+        smallest_gain=smallest_gain,
         complete=len(results) == seeds * len(scores),
     )
+
+
+def on_samples(
+    right: Mapping[str, np.ndarray], finalists: Sequence[Finalist], **settings: object
+) -> ConfirmationRecord:
+    """Accuracies from what is right on each test sample: truth values [S, N] by finalist."""
+    scores = [(finalist, list(right[finalist.key].mean(axis=1))) for finalist in finalists]
+    size = next(iter(right.values())).shape[1]
+    record = confirmation(scores, test_size=size, **settings)  # type: ignore[arg-type]
+    results = [
+        result.model_copy(update={"samples": {"accuracy": SampleValues.of(right[result.finalist][result.seed])}})
+        for result in record.results
+    ]
+    return record.model_copy(update={"results": tuple(results)})
 
 
 def around(mean: float, *points: float) -> list[float | None]:

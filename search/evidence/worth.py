@@ -1,0 +1,90 @@
+"""Whether distillation is worth it here: the best of everything against training on the labels alone."""
+
+from __future__ import annotations
+
+import math
+
+from search.confirmation import ConfirmationRecord
+from search.evidence.answers import Worth, WorthKind
+from search.evidence.comparison import Comparison, FinalistRow
+from search.evidence.naming import scope_label
+from search.evidence.paired import ROUNDING, PairedTest
+from search.evidence.power import LEVEL
+from search.evidence.scores import Scores
+from search.scale import Scale
+
+
+def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison, winner: str) -> Worth | None:
+    """Compare the verdict's choice with the labels alone.
+
+    *Does not pay* means that every finalist's gain over the labels alone is below the smallest gain that counts. *Pays*
+    means that the gain of `best` is above zero. The best constant was chosen before the confirmation, so it is tested
+    at the full level; a rule was chosen among the rules, so these share the level, and so do looks. Where the choice is
+    the labels alone themselves, the finalist with the highest validation score is tested, and all share the level.
+
+    Args:
+        record: of a complete confirmation.
+        scores: of the same.
+        comparison: of the same.
+        winner: key of the finalist to use.
+
+    Returns:
+        None where no finalist was trained on the labels alone, or none other was trained.
+    """
+    alone = [row for row in comparison.rows if row.role == "labels_alone" and _is_whole(row)]
+    others = [row for row in comparison.rows if row.role != "labels_alone" and _is_whole(row)]
+    if not alone or not others:
+        return None
+    labels = max(alone, key=_validation).key
+    role = comparison.of(winner).role
+    best = max(others, key=_validation).key if role == "labels_alone" else winner
+    chances = {"labels_alone": len(others), "rule": comparison.rules}.get(role, 1) * comparison.looks
+    test = scores.difference(best, labels)
+    noises = scores.noises(best, labels)
+    if test is None:
+        return None
+    kind: WorthKind = "cannot_tell"
+    bound = _largest(scores, others, labels, LEVEL / comparison.looks)
+    if noises is not None and noises.error >= ROUNDING:
+        half = noises.careful_half_width(LEVEL / chances) if chances > 1 else noises.half_width(LEVEL)
+        test = test.model_copy(update={"low": noises.mean - half, "high": noises.mean + half})
+        if record.margin is not None and bound < record.margin:
+            kind = "does_not_pay"
+        elif noises.mean - half > 0.0:
+            kind = "pays"
+    return Worth(kind=kind, best=best, labels=labels, gain=test, text=_text(record, kind, test, bound))
+
+
+def _is_whole(row: FinalistRow) -> bool:
+    return bool(row.seeds) and not row.lost and not row.absent
+
+
+def _validation(row: FinalistRow) -> float:
+    return row.validation or 0.0
+
+
+def _largest(scores: Scores, others: list[FinalistRow], labels: str, level: float) -> float:
+    """Upper bound of the largest gain of any finalist over the labels alone; infinite where one is not known."""
+    bounds = []
+    for row in others:
+        noises = scores.noises(row.key, labels)
+        known = noises is not None and noises.error >= ROUNDING
+        bounds.append(noises.mean + noises.half_width(level) if noises is not None and known else math.inf)
+    return max(bounds)
+
+
+def _text(record: ConfirmationRecord, kind: WorthKind, test: PairedTest, bound: float) -> str:
+    scale = Scale(record.objective)
+    gain = scale.margin(test.mean)
+    if test.low is not None and test.high is not None:
+        gain += f" ({scale.interval(test.low, test.high)}{scope_label(test)})"
+    if kind == "pays":
+        return f"Distillation pays here: {gain} over the labels alone."
+    if kind == "does_not_pay":
+        most, worth = scale.size(max(bound, 0.0)), scale.size(record.margin)
+        real = " The gain is real, but too small." if test.low is not None and test.low > 0.0 else ""
+        return (
+            f"Distillation does not pay here: it gains {most} over the labels alone at most, less than the {worth} that"
+            f" would be worth it.{real}"
+        )
+    return f"Cannot tell whether distillation pays here: {gain} over the labels alone."
