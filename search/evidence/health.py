@@ -138,7 +138,7 @@ def chance_finding(
         rate = (
             "lower the learning rate" if learning_rate is None else f"learning rate {number(learning_rate)} is too high"
         )
-        text = f"the training diverged: {who} {level}, and its loss is {number(worst)}; {rate}"
+        text = f"the training diverged: {who} {level}, and the highest loss is {number(worst)}; {rate}"
         return Finding(kind="diverged", text=text, seeds=seeds)
     return Finding(kind="learned_nothing", text=f"{who} {level}, though others learned", seeds=seeds)
 
