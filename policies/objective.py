@@ -119,10 +119,11 @@ class LogitPair(Objective):
         self._log_student_soft = softened(self._student, temperature)
         self._log_teacher_soft = softened(self._teacher, temperature)
         self._teacher_soft = self._log_teacher_soft.exp()
-        self.empty = len(student_logits) == 0
-        self._count = max(1, len(student_logits))
-        self.task_loss = mean_of(self.task_losses)
-        self.distill_loss = mean_of(self.distill_losses)
+        count = student_logits.shape[0]
+        self.empty = count == 0
+        self._count = max(1, count)
+        self.task_loss = self.task_losses.mean() if count else self.task_losses.sum()
+        self.distill_loss = self.distill_losses.mean() if count else self.distill_losses.sum()
 
     @functools.cached_property
     def task_losses(self) -> Tensor:
