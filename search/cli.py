@@ -189,6 +189,7 @@ def resume(name: str, address: str | None, **places: Any) -> None:
 @click.option("--families", help="Whose best rules to confirm, e.g. tree,norm_balance [all].")
 @click.option("--student", help="Whose rules to confirm, where the search has several [the best trial's].")
 @click.option("--more-constants", type=int, help="The most constants to retry with the best rules' settings.")
+@click.option("--smallest-gain", type=float, help="What is worth a rule: points of accuracy [0.5], or the KPI's unit.")
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
 @_places
 def confirm(
@@ -197,6 +198,7 @@ def confirm(
     families: str | None,
     student: str | None,
     more_constants: int | None,
+    smallest_gain: float | None,
     address: str | None,
     **places: Any,
 ) -> None:
@@ -216,7 +218,13 @@ def confirm(
     launch = _tracked_as_before(launch, store, places)
     config = store.config()
     names = None if families is None else [family.strip() for family in families.split(",")]
-    given = {"seeds": seeds, "families": names, "student": student, "more_constants": more_constants}
+    given: dict[str, Any] = {
+        "seeds": seeds,
+        "families": names,
+        "student": student,
+        "more_constants": more_constants,
+        "smallest_gain": smallest_gain,
+    }
     settings = settings_of(config, read_confirmation(store), **given)
     check_config(config, launch)
     if places["tracking_uri"]:  # the search's own store may be away: what it lacks is told at the end

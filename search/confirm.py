@@ -26,6 +26,7 @@ from search.records import SearchRecord
 from search.sharing import check_shared
 from search.store import SearchStore
 from search.termination import terminated_like_interrupted
+from search.test_set_uses import count_use
 from search.trials import read_search
 from trainables.pictures import PictureFormat
 from trainables.teacher import TeacherProgress
@@ -97,6 +98,8 @@ def confirm_search(
             check_shared(store)
             ground = prepare_ground(config, launch, listener)
             record = _on_same_ground(search, plan.record, ground)
+            uses = count_use(store, ground.test_digest, record.identity)
+            record = record.model_copy(update={"test_uses": uses})
             if record.teacher is None:
                 record = teacher_on_test(record, ground, config)
             kept.write(record)

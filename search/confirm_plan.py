@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from search.records import ENDED, SearchRecord
 SEEDS_ASKED = "seeds_asked"
 """In a record's settings: for how many seeds it was asked, one number for each time that it was asked for more. Who
 looks at the results and then asks for more sees leads that are not there more often than a single look does."""
+_MARGIN = "smallest_gain"
 LEFT_OUT = "left_out"
 """In a record's settings: the families without a finalist, with the reasons."""
 
@@ -65,10 +67,15 @@ def plan_confirmation(
             seeds=_fresh(config, settings.seeds),
             finalists=selection.finalists,
             objective=config.base_trial().objective,
+            smallest_gain=settings.smallest_gain,
+            constant=selection.constant,
+            identity=uuid.uuid4().hex,
             settings={**_selecting(settings), LEFT_OUT: selection.left_out, SEEDS_ASKED: [settings.seeds]},
         )
         return Plan(record, tuple(remarks))
-    _check_same(earlier, selection.finalists, next_command("confirm", search.name, launch))
+    goes_on = next_command("confirm", search.name, launch)
+    _check_same(earlier, selection.finalists, goes_on)
+    _check_margin(earlier, settings, goes_on)
     had = len(earlier.seeds)
     if settings.seeds < had:
         remarks.append(f"{had} seeds were asked for before, and they stay")
@@ -104,6 +111,17 @@ def _check_same(earlier: ConfirmationRecord, finalists: Sequence[Finalist], goes
             f"the confirmation of {earlier.search!r} began with other finalists: {began}; now they would be {would}."
             f" `{goes_on}`, without `--families` and `--more-constants`, goes on with those that it began with; to"
             f" confirm others instead, {set_aside()}."
+        )
+
+
+def _check_margin(earlier: ConfirmationRecord, settings: ConfirmationSettings, goes_on: str) -> None:
+    """Make sure that what is worth a rule was decided before the results were seen."""
+    if _MARGIN in earlier.settings and settings.smallest_gain != earlier.smallest_gain:
+        began = "none" if earlier.smallest_gain is None else f"{earlier.smallest_gain:g}"
+        raise SearchError(
+            f"`smallest_gain` must stay what the confirmation of {earlier.search!r} began with ({began}), since its"
+            f" results are known by now, but got {settings.smallest_gain}. `{goes_on}`, without `--smallest-gain`, goes"
+            f" on; to confirm with another one, {set_aside()}."
         )
 
 

@@ -140,8 +140,8 @@ class ConfirmationRecord(Settings):
     """As `ConfirmationSettings` has it, when the confirmation began."""
     constant: ConstantFacts | None = None
     """How the search tuned the constant; None in older confirmations, whose constants were not bracketed."""
-    test_digest: str = ""
-    """Changes with the test set; empty while it is sealed, and in older confirmations."""
+    identity: str = ""
+    """Tells this confirmation from others of the same search; empty in older ones."""
     test_uses: int | None = None
     """Confirmations of this storage that have opened this test set, with this one; None where nobody counted."""
     complete: bool = False

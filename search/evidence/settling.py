@@ -118,7 +118,7 @@ def _out_of_reach(record: ConfirmationRecord, scores: Scores, comparison: Compar
 
 def _rounded_up(number: int) -> int:
     """To two digits: it comes from an observed gain, and is no more certain than that."""
-    step = 10 ** max(len(str(number)) - 2, 0)
+    step: int = 10 ** max(len(str(number)) - 2, 0)
     return -(-number // step) * step
 
 

@@ -9,6 +9,7 @@ from search.errors import SearchError
 from search.finalists import choose_finalists
 from search.records import SearchRecord, TrialRecord
 from tests.search.tiny import tiny_config
+from trainables.conduct import Conduct
 from trainables.errors import ConfigError
 from trainables.records import TrialHistory
 
@@ -113,6 +114,76 @@ def test_a_retried_constant_that_the_search_tried_carries_its_trial():
     assert (tried.trial, tried.search_score) == (2, 0.79)
 
 
+def test_weights_a_tenth_apart_are_two_tries_also_where_binary_numbers_fall_short():
+    finalists = chosen(search(fixed(1.0, 0.8), fixed(0.9, 0.79), rule(0.9, B)))
+    assert [f.key for f in finalists[3:]] == ["fixed-1-at-norm_balance", "fixed-0.9-at-norm_balance"]
+
+
+def test_labels_alone_and_teacher_alone_have_their_own_best_settings_where_they_were_tried():
+    finalists = chosen(search(fixed(0.5, 0.8, A), fixed(0.0, 0.7, B), fixed(0.0, 0.6, C), fixed(1.0, 0.7, C)))
+    own = {f.role: f for f in finalists if f.role in ("labels_alone", "teacher_alone")}
+    assert (own["labels_alone"].shared, own["labels_alone"].search_score) == (B, 0.7)
+    assert own["teacher_alone"].shared == C
+
+
+def moved(low, high):
+    """A rule's conduct whose λ stayed between these."""
+    return Conduct(
+        steps=100,
+        switches=0,
+        weight_mean=(low + high) / 2,
+        weight_range=(low, high),
+        settled_range=(low, high),
+        settled_mean=(low + high) / 2,
+        branches=((0, 100),),
+        settled_branches=(0,),
+        scale_range=(1.0, 1.0),
+    )
+
+
+def did(record, number, conduct):
+    """The search with what one trial's rule did."""
+    trials = [
+        t.model_copy(update={"history": t.history.model_copy(update={"conduct": conduct})}) if t.number == number else t
+        for t in record.trials
+    ]
+    return record.model_copy(update={"trials": tuple(trials)})
+
+
+def test_a_rule_that_never_moved_is_confirmed_as_the_constant_that_it_was():
+    selection = choose_finalists(
+        did(search(fixed(0.5, 0.8), rule(0.9, B), step(0.85, C)), 2, moved(0.91, 0.91)), CONFIG, ConfirmationSettings()
+    )
+    assert [f.key for f in selection.finalists if f.role == "rule"] == ["step_schedule"]
+    stands = next(f for f in selection.finalists if f.key == "fixed-0.91-as-norm_balance")
+    assert (stands.role, stands.family, stands.shared, stands.complexity) == ("constant", "fixed", B, 1)
+    assert "did what a constant does, so fixed-0.91-as-norm_balance stands for it" in selection.left_out["norm_balance"]
+
+
+def test_families_that_come_to_the_same_constant_are_one_finalist():
+    record = did(
+        did(search(fixed(0.5, 0.8), rule(0.9, B), step(0.85, B)), 2, moved(0.91, 0.91)), 3, moved(0.912, 0.912)
+    )
+    selection = choose_finalists(record, CONFIG, ConfirmationSettings())
+    assert [f.key for f in selection.finalists if "-as-" in f.key] == ["fixed-0.91-as-norm_balance"]
+    assert "fixed-0.91-as-norm_balance" in selection.left_out["step_schedule"]
+    # One that was tried as a constant anyway is that one.
+    same = did(search(fixed(0.5, 0.8), rule(0.9, A)), 2, moved(0.5, 0.5))
+    assert not [f for f in chosen(same) if "-as-" in f.key]
+
+
+def test_ends_of_the_searched_range_are_told_for_rules_and_the_chosen_constant():
+    config = tiny_config(
+        'families=["fixed", "norm_balance", "step_schedule"]',
+        "space.learning_rate={ low = 1e-3, high = 3e-2, log = true }",
+    )
+    record = search(fixed(0.5, 0.8, A), rule(0.9, B))
+    facts = choose_finalists(record, config, ConfirmationSettings()).constant
+    assert (facts.chosen, facts.bracketed) == ("fixed-0.5", False)
+    (end,) = (end for end in facts.ends if end.setting == "learning_rate")
+    assert (end.finalist, end.setting, end.end, end.value) == ("norm_balance", "learning_rate", "high", 0.03)
+
+
 def test_families_that_are_left_out_are_named_with_the_reason():
     record = search(fixed(0.5, 0.8), rule(0.9), step(None))
     selection = choose_finalists(record, CONFIG, ConfirmationSettings(families=("step_schedule",)))
@@ -123,8 +194,8 @@ def test_families_that_are_left_out_are_named_with_the_reason():
     assert all(f.family == "fixed" for f in selection.finalists)
 
 
-def test_without_constants_in_the_search_its_baselines_stand_in():
-    config = tiny_config('families=["norm_balance"]', "baselines=[0.9, 0.5]")
+def test_without_constants_in_the_search_the_usual_ones_stand_in():
+    config = tiny_config('families=["norm_balance"]')
     finalists = chosen(search(rule(0.9, B)), config)
     assert [f.key for f in finalists] == ["norm_balance", "fixed-0", "fixed-1", "fixed-0.9", "fixed-0.5"]
     assert all(f.shared == B for f in finalists)
@@ -182,3 +253,23 @@ def test_another_student_than_a_confirmation_began_with_is_told_as_such_with_bot
     # What the message tells to type does go on.
     again = plan_confirmation(two, config, settings_of(config, began), began).record
     assert again.finalists == began.finalists
+
+
+def test_what_is_worth_a_rule_is_kept_from_the_start_and_cannot_change_after_a_look():
+    record = search(fixed(0.5, 0.90), rule(0.92))
+    began = plan_confirmation(record, CONFIG, ConfirmationSettings(seeds=2, smallest_gain=1.0), None).record
+    assert (began.smallest_gain, began.margin) == (1.0, 0.01)
+    assert began.constant is not None
+    assert began.constant.chosen == "fixed-0.5"
+    on = plan_confirmation(record, CONFIG, settings_of(CONFIG, began, seeds=3), began).record
+    assert (on.smallest_gain, on.identity) == (1.0, began.identity)
+    with pytest.raises(
+        SearchError, match=r"`smallest_gain` must stay what the confirmation of 'tiny' began with \(1\)"
+    ):
+        plan_confirmation(record, CONFIG, settings_of(CONFIG, began, smallest_gain=0.1), began)
+
+
+def test_another_confirmation_of_a_search_is_another_use_of_the_test_set():
+    record = search(fixed(0.5, 0.90), rule(0.92))
+    one, other = (plan_confirmation(record, CONFIG, ConfirmationSettings(seeds=2), None).record for _ in range(2))
+    assert one.identity != other.identity
