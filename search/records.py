@@ -10,9 +10,10 @@ import pydantic
 
 from policies.parameter import Value
 from search.config import SearchConfig, stored_config
+from search.metrics import metric_named
 from search.objectives import COSTS, Cost
 from search.pictures import PictureCounts
-from trainables.objective import ACCURACY, Objective
+from trainables.objective import Objective
 from trainables.records import TrialHistory
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
@@ -159,8 +160,7 @@ class SearchRecord(Settings):
         Accuracies move in steps of one picture, so a few seeds can differ by exactly the same amount by chance; a
         deviation below one picture must not be taken for certainty.
         """
-        size = self.validation_size if self.objective.name == ACCURACY else None
-        return 0.0 if size is None else 1.0 / size
+        return metric_named(self.config.objective).resolution(self.validation_size)
 
     @property
     def finished(self) -> tuple[TrialRecord, ...]:

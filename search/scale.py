@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from search.metrics import Metric, metric_named
 from search.wording import percent, points
-from trainables.objective import ACCURACY, Objective
+from trainables.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,12 @@ class Scale:
     @property
     def is_accuracy(self) -> bool:
         """Whether scores are accuracies in [0, 1], in steps of one picture."""
-        return self.objective.name == ACCURACY
+        return self.metric.unit == "%"
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that scores stand for."""
+        return metric_named(self.objective.name, self.objective.direction)
 
     @property
     def title(self) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from typing import Any
 
 from search.confirmation import ConfirmationRecord
 from search.evidence.ranking import ConstantComparison
+from search.metrics import metrics_with
 from search.pareto import fronts
 from search.records import ENDED, SearchRecord, TrialRecord
 from search.report.cost import costs
@@ -138,9 +140,21 @@ def _trial(trial: TrialRecord, place: int | None) -> dict[str, Any]:
         "spread": trial.history.score_std if trial.score is not None else None,
         "partial_score": trial.partial_score if trial.status == "eliminated" else None,
         "seeds": [r.model_dump(mode="python") for r in trial.history.replicates] if trial.status in ENDED else [],
+        "metrics": _metrics(trial),
         "training_seconds": trial.history.training_seconds,
         "error": trial.error,
     }
+
+
+def _metrics(trial: TrialRecord) -> dict[str, Any]:
+    """Mean and standard deviation over the seeds of every metric that all of them have, on the validation pictures."""
+    found, results = {}, trial.history.replicates if trial.status in ENDED else ()
+    for metric in metrics_with(name for result in results for name in result.own_kpis):
+        known = [value for result in results if (value := metric.in_search(result)) is not None]
+        if known and len(known) == len(results):
+            deviation = statistics.stdev(known) if len(known) > 1 else None
+            found[metric.name] = {"mean": statistics.fmean(known), "spread": deviation}
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from search.evidence import FinalistRow
 from search.evidence.confirmed import Confirmed
 from search.evidence.naming import title
+from search.metrics import metrics_with
 from search.report.tables import Table
 
 
@@ -78,17 +79,16 @@ def finalist_numbers(rows: tuple[RankedFinalist, ...]) -> Table:
 def seed_numbers(confirmed: Confirmed) -> Table:
     """A line for each finalist and seed."""
     record = confirmed.record
-    names = sorted({name for result in record.results for name in result.own_kpis})
+    metrics = metrics_with(sorted({name for result in record.results for name in result.own_kpis}))
     return Table(
         (
-            "key", "seed", "test_accuracy", "test_loss", "test_calibration_error", "test_agreement",
-            "validation_accuracy", *(f"test_{name}" for name in names), "seconds",
+            "key", "seed", *(f"test_{metric.name}" for metric in metrics),
+            *(f"validation_{metric.name}" for metric in metrics), "seconds",
         ),
         tuple(
             (
-                result.finalist, result.seed, result.test.accuracy, result.test.loss, result.test.calibration_error,
-                result.test.agreement, result.validation.accuracy,
-                *(result.own_kpis.get(name) for name in names), result.seconds,
+                result.finalist, result.seed, *(metric.of_result(result) for metric in metrics),
+                *(metric.of_result(result, "validation") for metric in metrics), result.seconds,
             )
             for result in record.results
         ),

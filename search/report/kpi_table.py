@@ -6,26 +6,25 @@ What was not measured has no value, and the page says so.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import statistics
 from collections.abc import Callable, Sequence
 
 import pydantic
 
-from search.confirmation import ConfirmationRecord, SeedResult
+from search.confirmation import ConfirmationRecord
 from search.evidence.confirmed import Confirmed
 from search.evidence.naming import title
 from search.evidence.ranking import CONSTANT_FAMILY, rule_title
+from search.metrics import Metric, in_unit, metrics_with, spread_in_unit
 from search.records import SearchRecord, TrialRecord
 from search.report.source import ReportSource
 from search.report.tables import Table
 from search.wording import sentence_case
 from trainables.figures import ModelFigures
-from trainables.records import ReplicateResult
+from trainables.objective import ACCURACY
 from trainables.settings import Settings
 
-_AGREEMENT = "agreement"
 _DEVICES = {"cpu": "CPU, one thread", "cpu_threads": "CPU, all threads", "cuda": "GPU"}
 
 
@@ -48,6 +47,8 @@ class KPIRow(Settings):
     values: tuple[KPIValue, ...]
     own: bool = False
     """Whether it is a KPI of the user's."""
+    of_teacher: bool = True
+    """Whether the teacher can have one."""
 
 
 class KPIColumn(Settings):
@@ -102,56 +103,12 @@ def kpi_numbers(table: KPITable) -> Table:
 
 def shown(value: KPIValue, unit: str) -> str:
     """A value as people read it; empty if it was not measured."""
-    if value.mean is None or not math.isfinite(value.mean):
-        return ""
-    if unit == "%":
-        return f"{100 * value.mean:.2f} %"
-    if unit in _BY_THOUSANDS:
-        return _by_thousands(value.mean, unit)
-    digits = f"{value.mean:,.0f}" if abs(value.mean) >= 100 else f"{value.mean:.3g}"
-    if unit == "pictures/s":
-        digits = f"{float(f'{value.mean:.3g}'):,.0f}"
-    return f"{digits.replace('-', '−')} {unit}".rstrip()
+    return in_unit(value.mean, unit)
 
 
 def shown_spread(value: KPIValue, unit: str) -> str:
     """`± 0.40`; empty where there is none."""
-    if value.spread is None or not math.isfinite(value.spread) or not shown(value, unit):
-        return ""
-    return f"± {100 * value.spread:.2f}" if unit == "%" else f"± {value.spread:.2g}"
-
-
-_BY_THOUSANDS = {"B": ("B", "kB", "MB", "GB", "TB"), "FLOPs": ("", "k", "M", "G", "T")}
-
-
-def _by_thousands(value: float, unit: str) -> str:
-    steps = _BY_THOUSANDS[unit]
-    place = 0
-    while value >= 1000 and place < len(steps) - 1:
-        value, place = value / 1000, place + 1
-    return f"{value:.3g} {steps[place]}".rstrip()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Quality:
-    """How one quality figure is read of the teacher and of a student under one seed."""
-
-    name: str
-    label: str
-    unit: str
-    of_result: Callable[[SeedResult], float | None]
-    of_replicate: Callable[[ReplicateResult], float | None]
-
-
-_QUALITY = (
-    _Quality("accuracy", "Accuracy", "%", lambda r: r.test.accuracy, lambda r: r.validation_accuracy),
-    _Quality(
-        "calibration_error", "Calibration error (ECE)", "%",
-        lambda r: r.test.calibration_error, lambda r: r.calibration_error,
-    ),
-    _Quality(_AGREEMENT, "Agreement with the teacher", "%", lambda r: r.test.agreement, lambda r: r.agreement),
-    _Quality("loss", "Cross entropy", "nats", lambda r: r.test.loss, lambda r: r.validation_loss),
-)  # fmt: skip
+    return spread_in_unit(value.spread, unit) if shown(value, unit) else ""
 
 
 def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
@@ -168,11 +125,10 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
         *(KPIColumn(label=label, who=title(record, key), chosen=key == confirmed.winner) for key, label in keys),
     )
     results = [[r for r in record.results if r.finalist == key] for key, _ in keys]
-    rows = [_teacher_and(q, record, [[q.of_result(r) for r in of_key] for of_key in results]) for q in _QUALITY]
-    for name in dict.fromkeys(name for of_key in results for r in of_key for name in r.own_kpis):
-        own = [_value([r.own_kpis.get(name) for r in of_key]) for of_key in results]
-        teacher = KPIValue(mean=record.teacher_kpis.get(name))
-        rows.append(KPIRow(name=name, label=name, unit="", values=(teacher, *own), own=True))
+    rows = []
+    for metric in metrics_with(name for of_key in results for result in of_key for name in result.own_kpis):
+        students = [_value([metric.of_result(result) for result in of_key]) for of_key in results]
+        rows.append(_row(metric, _of_teacher(metric, record), students))
     rows += _cost_rows(record.teacher_figures, record.student_figures, len(keys))
     return KPITable(
         on="test",
@@ -184,14 +140,20 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
     )
 
 
-def _teacher_and(quality: _Quality, record: ConfirmationRecord, students: list[list[float | None]]) -> KPIRow:
-    known = record.teacher is not None and quality.name != _AGREEMENT  # the teacher agrees with itself
-    teacher = getattr(record.teacher, quality.name) if known else None
+def _of_teacher(metric: Metric, record: ConfirmationRecord) -> float | None:
+    if metric.of_set is None:
+        return record.teacher_kpis.get(metric.name)
+    return metric.of_set(record.teacher) if record.teacher is not None and metric.of_teacher else None
+
+
+def _row(metric: Metric, teacher: float | None, students: Sequence[KPIValue]) -> KPIRow:
     return KPIRow(
-        name=quality.name,
-        label=quality.label,
-        unit=quality.unit,
-        values=(KPIValue(mean=teacher), *map(_value, students)),
+        name=metric.name,
+        label=metric.label,
+        unit=metric.unit,
+        values=(KPIValue(mean=teacher), *students),
+        own=metric.own,
+        of_teacher=metric.of_teacher,
     )
 
 
@@ -215,15 +177,10 @@ def _of_search(source: ReportSource) -> KPITable:
     )
     students = [trial.history.replicates for _, trial in picked.values()]
     rows = []
-    for quality in _QUALITY:
-        teacher = search.teacher_accuracy if quality.name == "accuracy" else None
-        values = [_value([quality.of_replicate(r) for r in of_trial]) for of_trial in students]
-        rows.append(
-            KPIRow(name=quality.name, label=quality.label, unit=quality.unit, values=(KPIValue(mean=teacher), *values))
-        )
-    for name in dict.fromkeys(name for of_trial in students for r in of_trial for name in r.own_kpis):
-        own = [_value([r.own_kpis.get(name) for r in of_trial]) for of_trial in students]
-        rows.append(KPIRow(name=name, label=name, unit="", values=(KPIValue(mean=None), *own), own=True))
+    for metric in metrics_with(name for of_trial in students for result in of_trial for name in result.own_kpis):
+        teacher = search.teacher_accuracy if metric.name == ACCURACY else None
+        values = [_value([metric.in_search(result) for result in of_trial]) for of_trial in students]
+        rows.append(_row(metric, teacher, values))
     sizes = [KPIValue(mean=trial.history.parameters or None) for _, trial in picked.values()]
     rows.append(
         KPIRow(

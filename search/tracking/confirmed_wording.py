@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from search.confirmation import ConfirmationRecord, Finalist, SeedResult
 from search.evidence import Comparison, ConfirmedVerdict, FinalistRow, Judgement
 from search.evidence.naming import interval_cell, title
+from search.metrics import METRICS, metrics_with
 from search.records import SearchRecord
 from search.scale import Scale
 from search.tracking import wording
@@ -103,16 +104,8 @@ def seed_points(results: Sequence[SeedResult]) -> list[Point]:
     """Each training's figures, the seed along the axis of steps."""
     points = []
     for result in results:
-        validation, test, loss, error, agreement = _set_figures(result)
-        values = {
-            "seed/validation_accuracy": validation,
-            "seed/test_accuracy": test,
-            "seed/test_loss": loss,
-            "seed/test_calibration_error": error,
-            "seed/test_agreement_with_teacher": agreement,
-            "seed/training_seconds": result.seconds,
-            **{f"seed/{name}": value for name, value in result.own_kpis.items()},
-        }
+        values = {f"seed/{name}": value for name, value in result_figures(result).items()}
+        values["seed/training_seconds"] = result.seconds
         points += [
             finite_point(name, value, result.seed, moment_of(result))
             for name, value in values.items()
@@ -160,8 +153,13 @@ def moment_of(result: SeedResult) -> int:
 
 def fingerprint(results: Sequence[SeedResult]) -> str:
     """Changes with any of the results."""
-    told = [(result.seed, result.began, *_set_figures(result)) for result in results]
+    told = [(result.seed, result.began, *_scores(result)) for result in results]
     return f"{len(results)} {zlib.crc32(json.dumps(told).encode()):08x}"
+
+
+def _scores(result: SeedResult) -> list[float | None]:
+    accuracy, *_ = METRICS
+    return [accuracy.of_result(result, "validation"), *(metric.of_result(result) for metric in METRICS)]
 
 
 def _lead(row: FinalistRow) -> dict[str, float | None]:
@@ -179,9 +177,16 @@ def _points(values: dict[str, float | None], row: FinalistRow, moment: int) -> l
     return [finite_point(name, value, step, moment) for name, value in values.items() if value is not None]
 
 
-def _set_figures(result: SeedResult) -> tuple[float, float, float, float, float | None]:
-    test = result.test
-    return result.validation.accuracy, test.accuracy, test.loss, test.calibration_error, test.agreement
+def result_figures(result: SeedResult) -> dict[str, float | None]:
+    """Every metric of one training on the test pictures, and its validation accuracy; by name in MLflow."""
+    accuracy, *_ = METRICS
+    return {
+        f"validation_{accuracy.logged}": accuracy.of_result(result, "validation"),
+        **{
+            (metric.logged if metric.own else f"test_{metric.logged}"): metric.of_result(result)
+            for metric in metrics_with(result.own_kpis)
+        },
+    }
 
 
 def _ranked(comparison: Comparison) -> list[FinalistRow]:

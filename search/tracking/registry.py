@@ -15,7 +15,7 @@ from search.errors import TrackingError
 from search.records import SearchRecord
 from search.tracking import wording
 from search.tracking.confirmed import TrackedConfirmation
-from search.tracking.confirmed_wording import moment_of
+from search.tracking.confirmed_wording import moment_of, result_figures
 from search.tracking.runs import Run, RunWriter, checksum_of, written
 
 _MODEL = "student"
@@ -226,17 +226,8 @@ def _parameters(champion: Champion) -> dict[str, str]:
 
 
 def _metrics(champion: Champion) -> dict[str, float]:
-    result = champion.result
-    values = {
-        "model/validation_accuracy": result.validation.accuracy,
-        "model/test_accuracy": result.test.accuracy,
-        "model/test_loss": result.test.loss,
-        "model/test_calibration_error": result.test.calibration_error,
-        **{f"model/{name}": value for name, value in result.own_kpis.items()},
-    }
-    if result.test.agreement is not None:
-        values["model/test_agreement_with_teacher"] = result.test.agreement
-    return values
+    figures = result_figures(champion.result)
+    return {f"model/{name}": value for name, value in figures.items() if value is not None}
 
 
 def _tags(search: SearchRecord, champion: Champion) -> dict[str, str]:

@@ -12,30 +12,13 @@ from typing import TypeVar
 import numpy as np
 
 from policies.intervention import Intervention
+from search.metrics import STEP_CURVES, TRAINING_CURVES, metrics_with
 from search.records import ENDED, TrialRecord
 from trainables.objective import Objective
 from trainables.records import EpochRecord
 
 MAX_POINTS = 100
 """A series has about as many points at most."""
-
-_EPOCH_METRICS = {
-    "epoch/validation_accuracy": "validation_accuracy",
-    "epoch/validation_loss": "validation_loss",
-    "epoch/agreement_with_teacher": "agreement",
-    "epoch/calibration_error": "calibration_error",
-    "epoch/train_task_loss": "train_task_loss",
-    "epoch/train_distill_loss": "train_distill_loss",
-    "epoch/lambda": "weight",
-}
-_STEP_METRICS = {
-    "step/lambda": "weight",
-    "step/scale": "scale",
-    "step/cosine": "cosine",
-    "step/norm_ratio": "norm_ratio",
-    "step/task_loss": "task_loss",
-    "step/distill_loss": "distill_loss",
-}
 
 _Item = TypeVar("_Item")
 
@@ -95,14 +78,14 @@ def trial_points(
         finite_point(name, getattr(record, field), record.step, round(float(np.interp(record.epoch, *clock))))
         for record in thin(history.trace, expected_steps, complete=complete)
         if record.step > after_step
-        for name, field in _STEP_METRICS.items()
+        for name, field in STEP_CURVES.items()
     ]
     return points
 
 
 def _epoch_values(record: EpochRecord) -> dict[str, float]:
-    values = {name: getattr(record, field) for name, field in _EPOCH_METRICS.items()}
-    values |= {f"kpi/{name}": value for name, value in record.own_kpis.items()}
+    values = {metric.curve: metric.in_search(record) for metric in metrics_with(record.own_kpis)}
+    values |= {name: getattr(record, field) for name, field in TRAINING_CURVES.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -21,7 +21,7 @@ def test_a_confirmed_rule_is_the_answer(with_winner):
 def test_a_confirmed_constant_is_an_answer_too(without_winner):
     found = without_winner.judgement.answer
     assert (found.confirmed, found.kind) == (True, "constant")
-    assert found.headline == "No rule beats the best constant λ = 0.45 here."
+    assert found.headline == "Use λ = 0.45: no rule is worth it here."
 
 
 def test_a_confirmation_that_is_not_finished_answers_nothing(begun):

@@ -1,0 +1,163 @@
+"""The one list of what is measured of a student: name, label, unit, direction, resolution, reader and wording.
+
+Tables, JSON, CSV, MLflow and the model card go through this list, so a new figure is one entry here, beside its field
+in the records. A user's own KPI becomes an entry, too. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
+
+from search.confirmation import SeedResult
+from trainables.figures import SetScore
+from trainables.objective import ACCURACY, Direction
+from trainables.records import EpochRecord, ReplicateResult
+
+Unit: TypeAlias = Literal["%", "nats", "ms", "pictures/s", "B", "FLOPs", ""]
+PictureSet: TypeAlias = Literal["validation", "test"]
+Measured: TypeAlias = EpochRecord | ReplicateResult
+"""Records of the search, which are measured on the validation pictures."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One figure of a student on a set of pictures.
+
+    Args:
+        name: in JSON, CSV and settings.
+        label: for people.
+        unit: of its values.
+        direction: whether more or less of it is better.
+        counts_pictures: it is a share of pictures, so it moves in steps of one picture.
+        in_search: reads the records of the search.
+        of_set: reads a score of a confirmation; None for a user's own KPI, which is stored beside the scores.
+        curve: name of its curve along the epochs in MLflow.
+        logged: name of its value on a set in MLflow, after `validation_` or `test_`.
+        of_teacher: whether the teacher has one, too.
+    """
+
+    name: str
+    label: str
+    unit: Unit
+    direction: Direction
+    counts_pictures: bool
+    in_search: Callable[[Measured], float | None]
+    of_set: Callable[[SetScore], float | None] | None
+    curve: str
+    logged: str
+    of_teacher: bool = True
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a KPI of the user's own."""
+        return self.of_set is None
+
+    def of_result(self, result: SeedResult, on: PictureSet = "test") -> float | None:
+        """The value of one confirmed training; None if it was not measured."""
+        if self.of_set is not None:
+            return self.of_set(result.test if on == "test" else result.validation)
+        return (result.own_kpis if on == "test" else result.validation_kpis).get(self.name)
+
+    def resolution(self, pictures: int | None) -> float:
+        """The step in which it moves on a set of so many pictures; 0 where that is not known."""
+        return 1.0 / pictures if pictures and self.counts_pictures else 0.0
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        name=ACCURACY, label="Accuracy", unit="%", direction="maximize", counts_pictures=True,
+        in_search=lambda r: r.validation_accuracy, of_set=lambda s: s.accuracy,
+        curve="epoch/validation_accuracy", logged="accuracy",
+    ),
+    Metric(
+        name="loss", label="Cross entropy", unit="nats", direction="minimize", counts_pictures=False,
+        in_search=lambda r: r.validation_loss, of_set=lambda s: s.loss,
+        curve="epoch/validation_loss", logged="loss",
+    ),
+    Metric(
+        name="calibration_error", label="Calibration error (ECE)", unit="%", direction="minimize",
+        counts_pictures=False, in_search=lambda r: r.calibration_error, of_set=lambda s: s.calibration_error,
+        curve="epoch/calibration_error", logged="calibration_error",
+    ),
+    Metric(
+        name="agreement", label="Agreement with the teacher", unit="%", direction="maximize", counts_pictures=True,
+        in_search=lambda r: r.agreement, of_set=lambda s: s.agreement,
+        curve="epoch/agreement_with_teacher", logged="agreement_with_teacher", of_teacher=False,
+    ),
+)  # fmt: skip
+"""Those that are measured of every student."""
+
+TRAINING_CURVES = {
+    "epoch/train_task_loss": "train_task_loss",
+    "epoch/train_distill_loss": "train_distill_loss",
+    "epoch/lambda": "weight",
+}
+"""Curves of the training itself along its epochs: name in MLflow -> field of `EpochRecord`."""
+STEP_CURVES = {
+    "step/lambda": "weight",
+    "step/scale": "scale",
+    "step/cosine": "cosine",
+    "step/norm_ratio": "norm_ratio",
+    "step/task_loss": "task_loss",
+    "step/distill_loss": "distill_loss",
+}
+"""The same along its probed steps: name in MLflow -> field of `TracePoint`."""
+
+
+def own_metric(name: str, direction: Direction = "maximize") -> Metric:
+    """The entry of a user's own KPI."""
+    return Metric(
+        name=name,
+        label=name,
+        unit="",
+        direction=direction,
+        counts_pictures=False,
+        in_search=lambda record: record.own_kpis.get(name),
+        of_set=None,
+        curve=f"kpi/{name}",
+        logged=name,
+    )
+
+
+def metric_named(name: str, direction: Direction = "maximize") -> Metric:
+    """The entry of that name; one that is not in the list is a KPI of the user's own."""
+    return next((metric for metric in METRICS if metric.name == name), None) or own_metric(name, direction)
+
+
+def metrics_with(own: Iterable[str]) -> tuple[Metric, ...]:
+    """All metrics of students that were measured with these KPIs of the user's own, which come last."""
+    return (*METRICS, *map(own_metric, dict.fromkeys(own)))
+
+
+def in_unit(value: float | None, unit: str) -> str:
+    """A value as people read it: `86.00 %`, `1.2 MB`; empty where there is none."""
+    if value is None or not math.isfinite(value):
+        return ""
+    if unit == "%":
+        return f"{100 * value:.2f} %"
+    if unit in _THOUSANDS:
+        return _by_thousands(value, _THOUSANDS[unit])
+    digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if unit == "pictures/s":
+        digits = f"{float(f'{value:.3g}'):,.0f}"
+    return f"{digits.replace('-', '−')} {unit}".rstrip()
+
+
+def spread_in_unit(spread: float | None, unit: str) -> str:
+    """`± 0.40`, a standard deviation; empty where there is none."""
+    if spread is None or not math.isfinite(spread):
+        return ""
+    return f"± {100 * spread:.2f}" if unit == "%" else f"± {spread:.2g}"
+
+
+_THOUSANDS = {"B": ("B", "kB", "MB", "GB", "TB"), "FLOPs": ("", "k", "M", "G", "T")}
+
+
+def _by_thousands(value: float, steps: tuple[str, ...]) -> str:
+    place = 0
+    while value >= 1000 and place < len(steps) - 1:
+        value, place = value / 1000, place + 1
+    return f"{value:.3g} {steps[place]}".rstrip()
