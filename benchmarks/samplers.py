@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--lags", default="", help="separated by commas [each method's own]")
     parser.add_argument("--choices", default="score,model", help=f"separated by commas, of {', '.join(CHOICES)}")
     parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)))
-    parser.add_argument("--repetitions", type=int, default=60)
+    parser.add_argument("--repetitions", type=int, default=40)
     arguments = parser.parse_args()
     ENGINES["optuna_gp"] = _optuna_gp
     warnings.simplefilter("ignore")
@@ -200,7 +200,7 @@ def main() -> None:
             for problem in (problems[:1] if fixed else problems)
         ]
         for title, method in methods.items():
-            began, spent, rows = time.perf_counter(), 0.0, []
+            spent, rows = 0.0, []
             for repetition, problem in enumerate(problems):
                 began = time.perf_counter()
                 found = searched(problem, method, max(budgets), repetition)
@@ -210,8 +210,14 @@ def main() -> None:
             every[title].append(np.array(rows))
             print(_row(title, np.array(rows), 1e3 * spent / len(problems) / max(budgets)), flush=True)
     print(f"\nall problems\n\n| regret after | {' | '.join(heads)} | |\n|{' --- |' * (len(heads) + 2)}")
-    for title, tables in every.items():
-        print(_row(title, np.mean(tables, axis=0), math.nan))
+    whole = {title: np.mean(tables, axis=0) for title, tables in every.items()}
+    for title, regret in whole.items():
+        print(_row(title, regret, math.nan))
+    first = next(iter(whole))
+    print(f"\nall problems, minus {first}, paired\n\n| | {' | '.join(heads)} | |\n|{' --- |' * (len(heads) + 2)}")
+    for title, regret in whole.items():
+        if title != first:
+            print(_row(title, regret - whole[first], math.nan))
     print("\nmean proposals of x, which is best at .2, .5 and .8 at the temperatures\n")
     print("| | T = 2 | T = 4 | T = 8 |\n| --- | --- | --- | --- |")
     for title, method in methods.items():
@@ -222,7 +228,8 @@ def main() -> None:
 def _row(title: str, regret: Array, milliseconds: float) -> str:
     half = 1.96 * regret.std(0, ddof=1) / math.sqrt(len(regret))
     cells = [f"{mean:.2f} ± {width:.2f}" for mean, width in zip(regret.mean(0), half, strict=True)]
-    return f"| {title} | {' | '.join(cells)} | {milliseconds:.0f} |"
+    last = "" if math.isnan(milliseconds) else f"{milliseconds:.0f}"
+    return f"| {title} | {' | '.join(cells)} | {last} |"
 
 
 if __name__ == "__main__":
