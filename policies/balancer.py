@@ -29,6 +29,7 @@ from policies.objective import Factor, LogitPair, LossPair, Objective
 from policies.policy import BatchPolicy, Measurement, Policy
 from policies.ranks import Group
 from policies.registry import create_policy
+from policies.reliability import ReliabilityTable
 from policies.sample import SamplePolicy
 from policies.sample_update import SampleUpdate
 from policies.student import Student
@@ -99,6 +100,8 @@ class LossBalancer:
         self._compared = by_batch and bool(policy.needs & {"geometry", "losses"})
         self._graph_checked = False
         self._trains = False
+        self.reliability = ReliabilityTable(self._student.ranks) if "reliability" in policy.needs else None
+        """How often teacher and label agreed so far, where the policy looks at it."""
         if isinstance(policy, BatchPolicy) and "geometry" in policy.needs:
             self._prepare(policy.family, policy.measurement)
 
@@ -270,7 +273,12 @@ class LossBalancer:
             if not self._trains:
                 self._trains = check_logits_train(self._student, student_logits, teacher_logits)
             objective = LogitPair(
-                student_logits, teacher_logits, labels, temperature=self.temperature, label_smoothing=label_smoothing
+                student_logits,
+                teacher_logits,
+                labels,
+                temperature=self.temperature,
+                label_smoothing=label_smoothing,
+                table=self.reliability,
             )
             return self._take(objective, (student_logits,), share, update, measure_now)
         except FAILURES as error:
@@ -289,7 +297,8 @@ class LossBalancer:
                 " state after the micro-batch with `update=True`."
             )
         guard = {} if self.guard is None else self.guard.state_dict()
-        return {"step": self.step, "rule": self._rule, "policy": self.policy.state_dict(), "guard": guard}
+        state = {"step": self.step, "rule": self._rule, "policy": self.policy.state_dict(), "guard": guard}
+        return state if self.reliability is None else {**state, "reliability": self.reliability.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a `state_dict`; an update that has begun is forgotten.
@@ -307,6 +316,8 @@ class LossBalancer:
         self.policy.load_state_dict(state["policy"])
         if self.guard is not None and state["guard"]:
             self.guard.load_state_dict(state["guard"])
+        if self.reliability is not None:
+            self.reliability.load_state_dict(state.get("reliability"))
         self._update = None
 
     @property
@@ -316,7 +327,7 @@ class LossBalancer:
     @property
     def _needs_logits(self) -> bool:
         policy = self.policy
-        if not isinstance(policy, BatchPolicy) or "teacher" in policy.needs:
+        if not isinstance(policy, BatchPolicy) or policy.needs & {"teacher", "reliability"}:
             return True
         return "geometry" in policy.needs and policy.measurement.needs_logits
 
@@ -324,6 +335,8 @@ class LossBalancer:
         self, objective: Objective, outputs: tuple[Tensor, ...], share: float, last: bool, probe: bool
     ) -> Step | None:
         """Take in one micro-batch; what was done, if it is the last of its update."""
+        if self._update is None and self.reliability is not None:
+            self.reliability.begin()
         update = self._update or self._begin(probe, several=not last)
         if update.plan.probe != probe:
             raise PolicyError("`measure_now` must be the same for all micro-batches of an update.")
@@ -332,10 +345,14 @@ class LossBalancer:
             check_graph(*outputs)
             self._graph_checked = True
         update.add(objective, share=share, factor=self._loss_scale(objective.task_loss.device), last=last)
+        if self.reliability is not None and isinstance(objective, LogitPair):
+            self.reliability.note(objective.answers)
         if not last:
             self._update = update
             return None
         self.step += 1
+        if self.reliability is not None:
+            self.reliability.close()
         return update.finish()
 
     def plan(self, *, probe: bool, several: bool = False) -> Plan:

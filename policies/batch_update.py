@@ -33,6 +33,7 @@ class BatchUpdate(Update):
             geometry="geometry" in plan.reads and not self._measured_whole,
             losses=plan.wants_losses,
             teacher="teacher" in plan.reads,
+            reliability="reliability" in plan.reads,
         )
         if self._late:
             student.check_two_gradients(_occasion(policy, plan, self._measured_whole))

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from policies.errors import PolicyError
 from policies.losses import log_softmax, softened
+from policies.policy import RELIABILITIES
+from policies.reliability import Answers, ReliabilityTable, StackedTables
 from policies.sample import SampleObservation
 from policies.shapes import check_shapes
 
@@ -92,6 +94,7 @@ class LogitPair(Objective):
         labels: [N] whole numbers, or [N, C] probabilities.
         temperature: T.
         label_smoothing: share of the label's mass that is spread over all classes.
+        table: how reliable the teacher has been so far, where a rule looks at it.
 
     Raises:
         PolicyError: shapes that do not fit, or a smoothing that is no share.
@@ -105,6 +108,7 @@ class LogitPair(Objective):
         *,
         temperature: float,
         label_smoothing: float = 0.0,
+        table: ReliabilityTable | StackedTables | None = None,
     ) -> None:
         check_shapes(student_logits, teacher_logits, labels)
         if not 0.0 <= label_smoothing <= 1.0:
@@ -115,6 +119,7 @@ class LogitPair(Objective):
         self._labels = labels.to(self._student.dtype) if labels.ndim == 2 else labels.long()
         self._temperature = temperature
         self._smoothing = label_smoothing
+        self._table = table
         self._log_student = log_softmax(self._student)
         self._log_student_soft = softened(self._student, temperature)
         self._log_teacher_soft = softened(self._teacher, temperature)
@@ -220,8 +225,23 @@ class LogitPair(Objective):
 
     def teacher_signals(self) -> tuple[Tensor, Tensor]:
         """(confidence, agreement), each [N]: the teacher's highest probability, and the label's."""
-        probabilities = torch.softmax(self._teacher, dim=1)
-        return probabilities.amax(1), self._at_labels(probabilities)
+        return self.answers.confidence, self._at_labels(self._teacher_probabilities)
+
+    @functools.cached_property
+    def answers(self) -> Answers:
+        """What teacher and label say of each sample."""
+        confidence, teacher_class = self._teacher_probabilities.max(1)
+        return Answers(self._labels, teacher_class, confidence, self._student.shape[1])
+
+    def reliability(self) -> Tensor:
+        """[3, N], as `policies.policy.RELIABILITIES` names them; what this batch adds to them is not in them yet."""
+        assert self._table is not None  # the balancer gives one to rules that look at it
+        return self._table.look_up(self.answers)
+
+    @functools.cached_property
+    def _teacher_probabilities(self) -> Tensor:
+        """[N, C], at temperature 1."""
+        return torch.softmax(self._teacher, dim=1)
 
     def samples(self, step: int, progress: float) -> SampleObservation:
         """What a rule of sample scope may look at."""
@@ -230,14 +250,18 @@ class LogitPair(Objective):
         norms = (distill_norm * task_norm).clamp_min_(torch.finfo(distill.dtype).tiny)
         losses = self.task_losses.clamp_min(0.0).div_(self.distill_losses.clamp_min(1.0 / _LARGEST_RATIO))
         confidence, agreement = self.teacher_signals()
+        known = {} if self._table is None else dict(zip(RELIABILITIES, self.reliability(), strict=True))
         return SampleObservation(
             step=step,
             progress=progress,
             cosine=(distill * task).sum(1).div_(norms).nan_to_num_(0.0).clamp_(-1.0, 1.0),
             norm_ratio=_bounded(distill_norm.div_(task_norm)),
             loss_ratio=_bounded(losses),
-            confidence=confidence.nan_to_num_(0.0),
+            confidence=confidence.nan_to_num(0.0),
             agreement=agreement.nan_to_num_(0.0),
+            label=self.answers.label,
+            teacher_class=self.answers.teacher_class,
+            **known,
         )
 
     def _at_labels(self, values: Tensor) -> Tensor:

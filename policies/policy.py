@@ -18,8 +18,12 @@ State = dict[str, float | int | bool | None]
 AS_BEFORE = "as before the interruption"
 """The reason of a decision that a resumed rule repeats; a log takes it for the reason that was given before."""
 
-Need: TypeAlias = Literal["progress", "geometry", "losses", "teacher"]
+Need: TypeAlias = Literal["progress", "geometry", "losses", "teacher", "reliability"]
 """What a policy may ask for: progress at every step; the others at the steps of its choice."""
+
+
+RELIABILITIES = ("class_reliability", "answer_reliability", "confidence_reliability")
+"""The readings that the need `reliability` stands for; see `policies.reliability`."""
 
 
 class Observation(NamedTuple):
@@ -28,7 +32,9 @@ class Observation(NamedTuple):
     A policy is shown what its `needs` name and no more, and that, progress apart, only at the steps that `measures_at`
     names, so that no decision hangs on what others record. `progress` is step/total_steps in [0, 1]. Losses are
     in nats. `confidence` and `agreement` are what the teacher says about the batch, in [0, 1]: the mean of its highest
-    probability, and of the probability that it gives to the label.
+    probability, and of the probability that it gives to the label. The reliabilities, in [0, 1], are means over the
+    batch of how often label and teacher's class have agreed so far in this training, on samples of this label, of this
+    class of the teacher's, of this confidence; see `policies.reliability`.
     """
 
     step: int
@@ -38,6 +44,9 @@ class Observation(NamedTuple):
     distill_loss: float | None = None
     confidence: float | None = None
     agreement: float | None = None
+    class_reliability: float | None = None
+    answer_reliability: float | None = None
+    confidence_reliability: float | None = None
 
 
 class Decision(NamedTuple):

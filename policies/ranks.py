@@ -74,6 +74,12 @@ class Ranks:
             values /= self.count
         return values
 
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over the ranks of a tensor, in place."""
+        if self.count > 1:
+            torch.distributed.all_reduce(values, group=self._group)
+        return values
+
     def average_gradients(self, gradients: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor | None]:
         """The mean over the ranks of each gradient, in place, in few messages.
 

@@ -15,18 +15,21 @@ from torch import Tensor
 from policies.geometry import Geometry
 from policies.meter import add_gradients, geometry_tensor, pair
 from policies.objective import Factor, Gradients, LogitPair, Objective, mean_of
-from policies.policy import Measurement
+from policies.policy import RELIABILITIES, Measurement
 from policies.ranks import Ranks
 from policies.student import Student
 from policies.two_passes import two_passes
 
 
 class Wanted(NamedTuple):
-    """What of an observation is wanted: the geometry (not the whole student's), the losses, the teacher's signals."""
+    """What of an observation is wanted: the geometry (not the whole student's), the losses, the teacher's signals, and
+    how reliable it has been.
+    """
 
     geometry: bool = False
     losses: bool = False
     teacher: bool = False
+    reliability: bool = False
 
 
 class PairSum:
@@ -84,7 +87,7 @@ class Readings:
         student: whose.
     """
 
-    _averaged = frozenset({"confidence", "agreement"})
+    _averaged = frozenset({"confidence", "agreement", *RELIABILITIES})
     """Means over samples, to which a rank without one adds nothing."""
 
     def __init__(self, wanted: Wanted, how: Measurement, student: Student) -> None:
@@ -118,6 +121,9 @@ class Readings:
                 confidence, agreement = objective.teacher_signals()
                 self._sum("confidence", mean_of(confidence), share)
                 self._sum("agreement", mean_of(agreement), share)
+            if self._wanted.reliability:
+                for name, rates in zip(RELIABILITIES, objective.reliability(), strict=True):
+                    self._sum(name, mean_of(rates), share)
             self._present += 0.0 if objective.empty else share
 
     def transfer(self, **more: Tensor) -> tuple[dict[str, float], dict[str, Geometry]]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from policies.aliases import ALIASES, meaning
 from policies.cagrad import CAGrad
+from policies.class_reliability import ClassReliability
+from policies.confidence_reliability import ConfidenceReliability
 from policies.cosine_gate import CosineGate
 from policies.cosine_ramp import CosineRamp
 from policies.cosine_schedule import CosineSchedule
@@ -24,6 +26,8 @@ from policies.norm_ratio_threshold import NormRatioThreshold
 from policies.policy import Policy
 from policies.safe_interval import SafeInterval
 from policies.sample_agreement_threshold import SampleAgreementThreshold
+from policies.sample_class_reliability import SampleClassReliability
+from policies.sample_confidence_reliability import SampleConfidenceReliability
 from policies.sample_cosine_ramp import SampleCosineRamp
 from policies.sample_cosine_threshold import SampleCosineThreshold
 from policies.sample_norm_balance import SampleNormBalance
@@ -62,12 +66,16 @@ FAMILIES: dict[str, type[Policy]] = {
         DynamicWeightAverage,
         Uncertainty,
         Famo,
+        ClassReliability,
+        ConfidenceReliability,
         Tree,
         SampleCosineThreshold,
         SampleCosineRamp,
         SampleNormRatioThreshold,
         SampleNormBalance,
         SampleAgreementThreshold,
+        SampleClassReliability,
+        SampleConfidenceReliability,
         SampleTree,
     )
 }

@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
 
 class SampleObservation(NamedTuple):
-    """What a rule may look at for each sample; tensors [N], float32, finite, without gradients.
+    """What a rule may look at for each sample; tensors [N], float32 unless said otherwise, finite, without gradients.
 
     `norm_ratio` is ‖v_d‖/‖v_t‖ and `loss_ratio` L_task/L_distill, both bounded to [1e-12, 1e12]; `confidence` is the
     teacher's highest probability, `agreement` the one that it gives to the label. `progress` is step/total_steps.
+    `label` and `teacher_class`, int64, are the classes that label and teacher find most likely.
+
+    The reliabilities, in [0, 1], are given to rules whose `needs` name them and are None for others. They say how often
+    label and teacher's class have agreed so far in this training: on samples with this label's class, with this class
+    of the teacher's, with about this confidence. See `policies.reliability`.
     """
 
     step: int
@@ -36,6 +41,11 @@ class SampleObservation(NamedTuple):
     loss_ratio: Tensor
     confidence: Tensor
     agreement: Tensor
+    label: Tensor
+    teacher_class: Tensor
+    class_reliability: Tensor | None = None
+    answer_reliability: Tensor | None = None
+    confidence_reliability: Tensor | None = None
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

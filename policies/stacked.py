@@ -20,7 +20,8 @@ from policies.errors import PolicyError
 from policies.geometry import Geometry
 from policies.guard import Guard, Verdict
 from policies.intervention import Intervention
-from policies.policy import BatchPolicy, Observation
+from policies.policy import RELIABILITIES, BatchPolicy, Observation
+from policies.reliability import StackedTables
 from policies.sample import SamplePolicy, weigh
 from policies.stacked_pair import StackedPair, geometries, mix
 from policies.update import Plan, Step, carried_out, decision_of_mean, mixing_weights
@@ -93,8 +94,14 @@ class StackedBalancer:
             measure_now: measure the whole students' geometry even if no policy asks for it.
         """
         plans = [balancer.plan(probe=measure_now) for balancer in self._balancers]
+        tables = self._tables(batch=student_logits.shape[1])
         pair = StackedPair(
-            student_logits, teacher_logits, labels, temperature=self._temperature, label_smoothing=label_smoothing
+            student_logits,
+            teacher_logits,
+            labels,
+            temperature=self._temperature,
+            label_smoothing=label_smoothing,
+            tables=tables,
         )
         policy = self._balancers[0].policy
         weights: Tensor | None = None
@@ -109,6 +116,8 @@ class StackedBalancer:
             assert guard is not None  # `_broken` has looked
             skipped.add(member)
             interventions[member] = guard.refuse(Intervention.GRADIENT)
+        if tables is not None:
+            tables.note(pair.answers)
         steps = []
         task_losses, distill_losses = pair.task_losses.unbind(), pair.distill_losses.unbind()
         for member, (balancer, choice) in enumerate(zip(self._balancers, choices, strict=True)):
@@ -125,6 +134,10 @@ class StackedBalancer:
                 )
             )
         return StackedStep(tuple(steps), None if len(skipped) == len(steps) else gradient, frozenset(skipped))
+
+    def _tables(self, *, batch: int) -> StackedTables | None:
+        tables = [balancer.reliability for balancer in self._balancers if balancer.reliability is not None]
+        return StackedTables(tables, batch) if tables else None
 
     def _weigh_batches(
         self, plans: Sequence[Plan], pair: StackedPair, parameters: Tensor, block: Sequence[Tensor]
@@ -152,6 +165,8 @@ class StackedBalancer:
             found["task_loss"], found["distill_loss"] = pair.task_losses, pair.distill_losses
         if any("teacher" in plan.reads for plan in plans):
             found["confidence"], found["agreement"] = pair.teacher_signals()
+        if any("reliability" in plan.reads for plan in plans):
+            found |= zip(RELIABILITIES, pair.reliability(), strict=True)
         known = _on_host(found)
         choices = [
             self._decide(member, plan, {name: values[member] for name, values in known.items()})
@@ -167,7 +182,8 @@ class StackedBalancer:
         own = Geometry(*known["own"]) if "geometry" in plan.reads else None
         losses = (known["task_loss"], known["distill_loss"]) if plan.wants_losses else (None, None)
         teacher = (known["confidence"], known["agreement"]) if "teacher" in plan.reads else (None, None)
-        observation = Observation(plan.step, plan.progress, own, *losses, *teacher)
+        reliability = [known[name] for name in RELIABILITIES] if "reliability" in plan.reads else ()
+        observation = Observation(plan.step, plan.progress, own, *losses, *teacher, *reliability)
         guard = balancer.guard
         admitted = observation
         if guard is not None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from policies.errors import PolicyError
 from policies.objective import LogitPair, middle_of
+from policies.reliability import Answers, StackedTables
 from policies.sample import SampleObservation
 
 ALIGNED = 64
@@ -36,6 +37,7 @@ class StackedPair:
         labels: [R, B] whole numbers.
         temperature: T.
         label_smoothing: share of the label's mass that is spread over all classes.
+        tables: how reliable the teacher has been so far, where a rule looks at it.
 
     Raises:
         PolicyError: the members' batches have no sample.
@@ -49,6 +51,7 @@ class StackedPair:
         *,
         temperature: float,
         label_smoothing: float,
+        tables: StackedTables | None = None,
     ) -> None:
         self.members, self.batch, _ = student_logits.shape
         if self.batch == 0:
@@ -64,6 +67,7 @@ class StackedPair:
             _filled(labels.flatten(), more),
             temperature=temperature,
             label_smoothing=label_smoothing,
+            table=tables,
         )
 
     @functools.cached_property
@@ -85,6 +89,15 @@ class StackedPair:
         """(confidence, agreement), each [R]: the teacher's highest probability, and the label's, in the mean."""
         confidence, agreement = self._samples.teacher_signals()
         return self.by_member(confidence).mean(1), self.by_member(agreement).mean(1)
+
+    def reliability(self) -> Tensor:
+        """As `LogitPair.reliability`, in the mean over a member's samples: [3, R]."""
+        return torch.stack([self.by_member(values).mean(1) for values in self._samples.reliability()])
+
+    @property
+    def answers(self) -> Answers:
+        """What teacher and label say of each sample, one member's after another's, and of those that fill up."""
+        return self._samples.answers
 
     def samples(self, step: int, progress: float) -> SampleObservation:
         """What a rule of sample scope may look at, of all samples and those that fill up: tensors [N], N ≥ R·B."""

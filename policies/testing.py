@@ -25,6 +25,7 @@ from policies.policy import BatchPolicy, Decision, Observation, Policy
 from policies.sample import SamplePolicy
 from policies.zoo import (
     MEASURED,
+    columns_of,
     degenerate_streams,
     hidden,
     part_of,
@@ -126,7 +127,7 @@ def rule_is_a_sentence(policy: type[Policy]) -> None:
 
 @_clause
 def needs_are_known(policy: type[Policy]) -> None:
-    """What it needs is among progress, geometry, losses and teacher, and does not change."""
+    """What it needs is among progress, geometry, losses, teacher and reliability, and does not change."""
     made = _created(policy, {})
     before = made.needs
     unknown = set(before) - {"progress", *MEASURED}
@@ -222,7 +223,7 @@ def weights_are_in_range(policy: type[SamplePolicy]) -> None:
         if outside.any():
             at = int(outside.nonzero()[0, 0])
             _fail(f"λ = {weights[at]} {_with(values)} at {part_of(samples, slice(at, at + 1))}")
-        for before, after in zip(untouched[2:], samples[2:], strict=True):
+        for before, after in zip(columns_of(untouched), columns_of(samples), strict=True):
             _require(torch.equal(before, after), "the observation's tensors were written to")
 
 
@@ -239,6 +240,26 @@ def samples_are_weighed_alone(policy: type[SamplePolicy]) -> None:
                 abs(float(alone[0]) - float(together[at])) <= _TOLERANCE,
                 f"λ is {float(together[at])} in a batch and {float(alone[0])} alone, {_with(values)}",
             )
+
+
+@_clause
+def reliability_is_declared(policy: type[SamplePolicy]) -> None:
+    """How reliable the teacher has been is looked at only if it is among what the rule needs."""
+    import torch
+
+    samples = sample_batch()
+    bare = samples._replace(class_reliability=None, answer_reliability=None, confidence_reliability=None)
+    for values in settings(policy):
+        made = _created_sample(policy, values)
+        if "reliability" in made.needs:
+            continue
+        try:
+            same = torch.equal(made.weights(bare), made.weights(samples))
+        except (TypeError, AttributeError) as error:
+            raise AssertionError(
+                f"it needs more than `needs` = {sorted(made.needs)} names ({told(error)}); add 'reliability'"
+            ) from error
+        _require(same, f"λ depends on the teacher's reliability, which `needs` does not name, {_with(values)}")
 
 
 @_clause
@@ -268,7 +289,12 @@ BATCH: tuple[Clause, ...] = (
     instances_are_independent,
     needs_suffice,
 )
-SAMPLE: tuple[Clause, ...] = (weights_are_in_range, samples_are_weighed_alone, progress_is_declared)
+SAMPLE: tuple[Clause, ...] = (
+    weights_are_in_range,
+    samples_are_weighed_alone,
+    reliability_is_declared,
+    progress_is_declared,
+)
 
 
 def _created(policy: type[Any], values: dict[str, Value]) -> Any:

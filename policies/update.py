@@ -186,6 +186,9 @@ class Update(abc.ABC):
             distill_loss=scalars.get("distill_loss"),
             confidence=scalars.get("confidence"),
             agreement=scalars.get("agreement"),
+            class_reliability=scalars.get("class_reliability"),
+            answer_reliability=scalars.get("answer_reliability"),
+            confidence_reliability=scalars.get("confidence_reliability"),
         )
         return scalars
 

@@ -9,17 +9,21 @@ import itertools
 import math
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from policies.geometry import Geometry
 from policies.parameter import Parameter, Value
-from policies.policy import BatchPolicy, Need, Observation, Policy
+from policies.policy import RELIABILITIES, BatchPolicy, Need, Observation, Policy
 from policies.sample import SampleObservation
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MEASURED: dict[Need, tuple[str, ...]] = {
     "geometry": ("geometry",),
     "losses": ("task_loss", "distill_loss"),
     "teacher": ("confidence", "agreement"),
+    "reliability": RELIABILITIES,
 }
 """What is measured, and where an observation has it."""
 
@@ -40,6 +44,7 @@ GEOMETRIES = (
 
 _LOSSES = ((1.0, 2.0), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1e-30, 1e30), (1e30, 1e-30), (-1.0, 1.0), (1.0, -1.0))
 _TEACHERS = ((0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.1, 0.1))
+_RELIABILITIES = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (1.0, 0.0, 0.5))
 
 
 def degenerate_streams() -> list[list[Observation]]:
@@ -47,9 +52,12 @@ def degenerate_streams() -> list[list[Observation]]:
     streams = []
     for number, geometry in enumerate((*GEOMETRIES, *GEOMETRIES)):
         task_loss, distill_loss = _LOSSES[number % len(_LOSSES)] if number < len(GEOMETRIES) else (1.0, 2.0)
-        confidence, agreement = _TEACHERS[number % len(_TEACHERS)]
+        teacher, reliability = _TEACHERS[number % len(_TEACHERS)], _RELIABILITIES[number % len(_RELIABILITIES)]
         streams.append(
-            [Observation(step, step / 2, geometry, task_loss, distill_loss, confidence, agreement) for step in range(3)]
+            [
+                Observation(step, step / 2, geometry, task_loss, distill_loss, *teacher, *reliability)
+                for step in range(3)
+            ]
         )
     return streams
 
@@ -68,13 +76,19 @@ def wandering_stream(length: int = 60) -> list[Observation]:
                 distill_loss=5.0 * math.exp(-step / 50) + 0.5 * math.sin(step / 4) + 1.0,
                 confidence=0.6 + 0.35 * math.sin(step / 6),
                 agreement=0.5 + 0.45 * math.cos(step / 8),
+                class_reliability=0.5 + 0.4 * math.sin(step / 9),
+                answer_reliability=0.5 + 0.4 * math.cos(step / 9),
+                confidence_reliability=0.6 + 0.4 * math.sin(step / 11),
             )
         )
     return stream
 
 
 def sample_batch(progress: float = 0.5, step: int = 7) -> SampleObservation:
-    """A batch of all angles, length ratios from vanishing to dwarfing, and sure, unsure and contradicting teachers."""
+    """A batch of all angles, length ratios from vanishing to dwarfing, and sure, unsure and contradicting teachers.
+
+    Its labels are of all classes, and the teacher is reliable on them never, always or now and then.
+    """
     import torch
 
     rows = [
@@ -86,7 +100,29 @@ def sample_batch(progress: float = 0.5, step: int = 7) -> SampleObservation:
             (1e-12, 0.5, 2.0, 1e12), ((1.0, 1.0), (1.0, 0.0), (0.5, 0.4), (0.1, 0.1)), strict=True
         )
     ]
-    return SampleObservation(step, progress, *torch.tensor(rows, dtype=torch.float32).T.contiguous())
+    number = torch.arange(len(rows))
+    rates = torch.tensor([0.0, 1.0, 0.02, 0.7, 0.4])
+    cosine, norm_ratio, loss_ratio, confidence, agreement = torch.tensor(rows, dtype=torch.float32).T.contiguous()
+    return SampleObservation(
+        step=step,
+        progress=progress,
+        cosine=cosine,
+        norm_ratio=norm_ratio,
+        loss_ratio=loss_ratio,
+        confidence=confidence,
+        agreement=agreement,
+        label=number % 10,
+        teacher_class=number % 7,
+        class_reliability=rates[number % 5],
+        answer_reliability=rates[(number + 1) % 5],
+        confidence_reliability=rates[(number + 3) % 5],
+    )
+
+
+def columns_of(samples: SampleObservation) -> list[Tensor]:
+    """The readings of the samples, each [N], in the order of the fields; a batch of this zoo has all of them."""
+    columns: list[Any] = list(samples[2:])
+    return columns
 
 
 def replaced(observation: Observation, fields: Sequence[str], value: float | None) -> Observation:
@@ -112,7 +148,7 @@ def hidden(observation: Observation, policy: BatchPolicy) -> Observation:
 
 def part_of(samples: SampleObservation, part: slice) -> SampleObservation:
     """Some samples of a batch."""
-    return SampleObservation(samples.step, samples.progress, *(tensor[part] for tensor in samples[2:]))
+    return SampleObservation(samples.step, samples.progress, *(tensor[part] for tensor in columns_of(samples)))
 
 
 def settings(policy: type[Policy]) -> list[dict[str, Value]]:

@@ -14,11 +14,13 @@ LOGIT = ("norm_balance", {"tier": "logit", "measure_every": 2})
 LOSSES = ("loss_ratio", {"measure_every": 2})
 SCHEDULE = ("linear_schedule", {"start": 0.9, "end": 0.1})
 SAMPLES = ("sample_norm_balance", {})
+RELIABILITY = ("class_reliability", {"trust": 0.7})
+SAMPLES_RELIABILITY = ("sample_class_reliability", {"trust": 0.7})
 HALVES = ("cosine_gate", {"pair": "halves", "measure_every": 2})
 TEACHER = ("tree", {"root": "confidence", "low": "agreement", "measure_every": 1})
 
 ON_TWO_LOSSES = [FIXED, FULL, FULL_SCALED, LAST_BLOCK, LOSSES, SCHEDULE]
-ON_LOGITS = [*ON_TWO_LOSSES, LOGIT, SAMPLES]
+ON_LOGITS = [*ON_TWO_LOSSES, LOGIT, SAMPLES, RELIABILITY, SAMPLES_RELIABILITY]
 
 
 def named(rule):

@@ -7,6 +7,7 @@ import torch
 
 from policies import FAMILIES, LossBalancer, PolicyError, create_policy
 from policies.objective import LogitPair
+from policies.policy import RELIABILITIES
 from policies.sample import SampleObservation
 
 SAMPLE_FAMILIES = [family for family, policy in FAMILIES.items() if policy.scope == "sample"]
@@ -32,14 +33,19 @@ def zoo(dtype=torch.float32, device="cpu", progress=0.4):
             (-1.0, 0.0, 0.4, 1.0), (1e-12, 0.5, 3.0, 1e12), (1e-12, 1.0, 1e12), (0.1, 1.0), (0.0, 0.3, 1.0)
         )
     )
-    return SampleObservation(3, progress, *torch.tensor(rows, dtype=dtype).to(device).T.contiguous().unbind())
+    number = torch.arange(len(rows), device=device)
+    rates = [torch.linspace(0.0, 1.0, 1 + k, dtype=dtype).to(device)[number % (1 + k)] for k in (2, 4, 6)]
+    readings = torch.tensor(rows, dtype=dtype).to(device).T.contiguous().unbind()
+    return SampleObservation(3, progress, *readings, number % 10, number % 3, *rates)
 
 
 def samples(progress=0.0, **columns):
     """Samples with these readings; what is not named is 0.5 for all."""
     count = len(next(iter(columns.values())))
     return SampleObservation(
-        0, progress, *(torch.tensor(columns.get(name, [0.5] * count), dtype=torch.float64) for name in COLUMNS)
+        0,
+        progress,
+        *(torch.tensor(columns.get(name, [0.5] * count), dtype=torch.float64) for name in COLUMNS),
     )
 
 
@@ -85,7 +91,7 @@ def test_nothing_waits_for_the_device(policy):
 
 
 def test_progress_matters_only_to_rules_that_need_it(policy):
-    assert policy.needs <= {"progress"}
+    assert policy.needs <= {"progress", "reliability"}
     if "progress" not in policy.needs:
         assert torch.equal(policy.weights(zoo(progress=0.0)), policy.weights(zoo(progress=0.99)))
 
@@ -105,7 +111,7 @@ def test_every_parameter_has_an_effect(policy):
 def test_moving_any_parameter_moves_a_weight(family):
     plain = create_policy(family).weights(zoo())
     for name, parameter in create_policy(family).parameters().items():
-        moved = [create_policy(family, {name: end}).weights(zoo()) for end in parameter.search]
+        moved = [create_policy(family, {name: end}).weights(zoo()) for end in parameter.options or parameter.search]
         assert any(not torch.equal(plain, weights) for weights in moved), name
 
 
@@ -139,6 +145,21 @@ def test_norm_balance_sets_the_weighted_pulls_in_the_ratio_kappa():
         torch.testing.assert_close(weights * ratio / (1 - weights), torch.full_like(ratio, balance))
 
 
+@pytest.mark.parametrize(
+    ("family", "parameters", "reading"),
+    [
+        ("sample_class_reliability", {}, "class_reliability"),
+        ("sample_class_reliability", {"of": "teacher"}, "answer_reliability"),
+        ("sample_confidence_reliability", {}, "confidence_reliability"),
+    ],
+)
+def test_reliability_rules_trust_the_teacher_as_far_as_it_agreed(family, parameters, reading):
+    policy = create_policy(family, {"trust": 0.4, **parameters})
+    assert policy.weights(samples(**{reading: [0.0, 0.5, 1.0]})).tolist() == pytest.approx([0.0, 0.2, 0.4])
+    policy = create_policy(family, {"trust": 2.0, **parameters})
+    assert policy.weights(samples(**{reading: [0.0, 0.25, 0.9]})).tolist() == pytest.approx([0.0, 0.5, 1.0])
+
+
 def test_a_tree_can_hold_a_warm_up():
     policy = create_policy(
         "sample_tree",
@@ -168,6 +189,8 @@ def test_a_training_step_follows_the_samples_weights(family):
     logits = STUDENT.clone().requires_grad_()
     LossBalancer(policy, [logits], total_steps=10).backward_on_logits(logits, TEACHER, LABELS)
     pair = LogitPair(STUDENT, TEACHER, LABELS, temperature=4.0)
-    weights = policy.weights(pair.samples(0, 0.0))[:, None]
+    observed = pair.samples(0, 0.0)
+    half = torch.full_like(observed.cosine, 0.5)  # before anything is counted
+    weights = policy.weights(observed._replace(**dict.fromkeys(RELIABILITIES, half)))[:, None]
     expected = (weights * pair.distill_gradients + (1 - weights) * pair.task_gradients) / 3
     torch.testing.assert_close(logits.grad, expected)

@@ -122,6 +122,11 @@ def in_place(self, samples):
     return samples.norm_ratio.clamp_(0.0, 1.0)
 
 
+def if_reliable(rule, samples):
+    """Looks at what it did not ask for where it is there."""
+    return samples.confidence if samples.class_reliability is None else samples.class_reliability
+
+
 BROKEN = [
     (Ramp, {"source": ""}, "is_complete", r"source` must say where"),
     (Ramp, {"family": "No Name"}, "is_complete", r"family` must be a name"),
@@ -151,6 +156,8 @@ BROKEN = [
     (Balance, {"weights": lambda self, s: 0.5}, "weights_are_in_range", r"but are 0\.5"),
     (Balance, {"weights": in_place}, "weights_are_in_range", r"were written to"),
     (Balance, {"weights": lambda s, o: o.confidence * o.agreement.mean()}, "samples_are_weighed_alone", "alone"),
+    (Balance, {"weights": lambda s, o: o.class_reliability}, "reliability_is_declared", "add 'reliability'"),
+    (Balance, {"weights": if_reliable}, "reliability_is_declared", "depends on the teacher's reliability"),
     (Balance, {"weights": lambda s, o: o.confidence * o.progress}, "progress_is_declared", "depends on the step"),
 ]
 

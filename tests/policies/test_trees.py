@@ -302,6 +302,7 @@ def batches(draw):
 
         ratio = st.floats(0.05, 50.0)
         columns = [column(st.floats(-1.0, 1.0)), column(ratio), column(ratio), column(unit), column(unit)]
+        columns += 2 * [torch.zeros(count, dtype=torch.int64)]
         result.append(SampleObservation(step, draw(unit), *columns))
     return result
 
@@ -322,7 +323,8 @@ def test_simplifying_asks_only_the_samples_that_a_question_reached():
     policy = create_policy("sample_tree", {"root_cut": RATIO_OF_2, "low": "agreement", "high_low": 0.0})
     unit = torch.tensor([0.5, 0.5])
     ratio, agreement = torch.tensor([1.0, 5.0]), torch.tensor([0.9, 0.1])
-    simple = policy.simplify([SampleObservation(0, 0.0, unit, ratio, unit, unit, agreement)])
+    classes = 2 * [torch.tensor([0, 1])]
+    simple = policy.simplify([SampleObservation(0, 0.0, unit, ratio, unit, unit, agreement, *classes)])
     assert simple.rule() == "λ of a sample = 0.5 if the teacher pulls at most 2 times as hard as the label, else 0."
 
 
@@ -332,6 +334,6 @@ def test_a_sample_is_judged_as_a_step_with_its_readings_would_be(parameters, tra
     policy = create_policy("sample_tree", parameters)
     for samples in training:
         for index, weight in enumerate(policy.weights(samples).tolist()):
-            cosine, ratio, loss_ratio, confidence, agreement = (float(column[index]) for column in samples[2:])
+            cosine, ratio, loss_ratio, confidence, agreement = (float(column[index]) for column in samples[2:7])
             step = Observation(0, samples.progress, Geometry.of(ratio, cosine), loss_ratio, 1.0, confidence, agreement)
             assert tree(**parameters).decide(step).weight == weight

@@ -1,0 +1,53 @@
+"""Trust the teacher on a sample as far as it has been right on samples of this class."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from policies.parameter import choice, real
+from policies.policy import Need
+from policies.sample import SampleObservation, SamplePolicy
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class SampleClassReliability(SamplePolicy):
+    """λ_n = min(1, κ·a_n), a_n = how often teacher and label have agreed so far on samples of this class.
+
+    The class is the label's, so that classes which the teacher has never seen are left to the labels, or the teacher's.
+    Labels that are wrong at random lower all a_n alike, which κ makes good.
+
+    Source: the confusion matrix of teacher and labels, as loss correction uses it (Patrini et al. 2017, arXiv
+    1609.03683), by its agreement only.
+    """
+
+    family: ClassVar[str] = "sample_class_reliability"
+    source: ClassVar[str] = "agreement of teacher and labels by class, after loss correction, arXiv 1609.03683"
+
+    trust: float = real(
+        1.0, low=0.0, high=100.0, search=(0.05, 2.0), log=True, meaning="κ: λ of a class on which they always agree"
+    )
+    of: str = choice("label", options=("label", "teacher"), meaning="whose class is looked up")
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"reliability"})
+
+    def weights(self, samples: SampleObservation) -> Tensor:
+        rates = samples.class_reliability if self.of == "label" else samples.answer_reliability
+        assert rates is not None  # `needs` names it
+        return (rates * self.trust).clamp_max(1.0)
+
+    def rule(self) -> str:
+        whose = "labelled like the sample" if self.of == "label" else "which the teacher takes for the sample's class"
+        return (
+            f"λ = {self.trust:.3g} times how often teacher and label have agreed so far on samples {whose}, for each"
+            " sample, 1 at most."
+        )
+
+    @property
+    def complexity(self) -> int:
+        return 1
