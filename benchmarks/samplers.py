@@ -91,9 +91,14 @@ def searched(problem: Problem, method: Method, rounds: int, repetition: int) -> 
     for turn in range(rounds):
         context = {name: variable.start() for name, variable in problem.shared.items()}
         if turn and problem.shared:
-            known = [(c, m if place <= turn - method.context_lag else None) for place, (c, m) in enumerate(medians)]
+            known = max(0, turn - method.context_lag + 1)
             context = propose_context(
-                problem.shared, observed=known, sampler=method.context, seed=repetition, round=turn
+                problem.shared,
+                observed=medians[:known],
+                pending=[shared for shared, _ in medians[known:]],
+                sampler=method.context,
+                seed=repetition,
+                round_number=turn,
             )
         scores = []
         for place, (name, family) in enumerate(problem.families.items()):
@@ -103,12 +108,11 @@ def searched(problem: Problem, method: Method, rounds: int, repetition: int) -> 
                     family.variables,
                     context=context,
                     contexts=problem.shared,
-                    observed=[
-                        one if earlier <= turn - method.lag else dataclasses.replace(one, values=None)
-                        for earlier, one in enumerate(trials[name])
-                    ],
+                    observed=trials[name][: max(0, turn - method.lag + 1)],
+                    pending=trials[name][max(0, turn - method.lag + 1) :],
                     sampler=method.own,
                     seed=seed_of(repetition, name),
+                    round_number=turn,
                 )
             value = float(family.values([{**parameters, **context}])[0])
             scores.append(value + noise[place, turn, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from policies.parameter import Value
@@ -21,8 +22,10 @@ def propose(
     context: Mapping[str, Value],
     contexts: Mapping[str, Variable],
     observed: Sequence[Observation],
+    pending: Sequence[Observation] = (),
     sampler: str,
     seed: int,
+    round_number: int,
     directions: Sequence[Direction] = ("maximize",),
 ) -> dict[str, Value]:
     """Propose a family's parameters for one round, given the round's context.
@@ -31,41 +34,47 @@ def propose(
         variables: the family's own, by name in the suggestion; those that do not vary are ignored.
         context: what the trials of the round share, by name; it may hold more than `contexts`.
         contexts: the variables that the context's values come from; those that do not vary are ignored.
-        observed: the family's trials of all earlier rounds, in their order. Those that failed, and those of rounds
-            within the lag, have no values: they say where not to look again.
+        observed: the family's trials of the rounds up to r − lag, in their order; failed ones have no values.
+        pending: the family's trials of the rounds since, ended or not. They say where not to look again; their values
+            are ignored, so that it does not matter which of them have ended.
         sampler: one of `ENGINES`.
-        seed: of the family, from `seed_of`; best the same in all rounds, since designs continue from round to round.
+        seed: of the family, from `seed_of`; the same in all rounds, since a design continues from round to round.
+        round_number: from 0.
         directions: one for each of an observation's values.
 
     Returns:
         A value for each variable that varies, by name. The first round has the defaults, which the caller knows.
     """
-    return _ask(variables, context, contexts, observed, sampler, seed, directions, len(observed))
+    trials = [*observed, *(dataclasses.replace(trial, values=None) for trial in pending)]
+    return _ask(variables, context, contexts, trials, sampler, seed, directions, round_number)
 
 
 def propose_context(
     contexts: Mapping[str, Variable],
     *,
     observed: Sequence[tuple[Mapping[str, Value], float | None]],
+    pending: Sequence[Mapping[str, Value]] = (),
     sampler: str,
     seed: int,
-    round: int,  # noqa: A002
+    round_number: int,
 ) -> dict[str, Value]:
     """Propose what the trials of one round share.
 
     Args:
         contexts: the shared variables by name; those that do not vary are ignored.
-        observed: earlier rounds in their order, each with the median score of its trials; None when all failed, or
-            when the round lies within the lag.
+        observed: the rounds up to r − lag in their order, each with the median score of its trials; None when all
+            failed.
+        pending: the contexts of the rounds since.
         sampler: one of `ENGINES`.
-        seed: of the student, from `seed_of`; best the same in all rounds.
-        round: from 0. The first round has the recipe's own values, which the caller knows.
+        seed: of the student, from `seed_of`; the same in all rounds.
+        round_number: from 0. The first round has the recipe's own values, which the caller knows.
 
     Returns:
         A value for each variable that varies, by name.
     """
     rounds = [Observation(values, {}, None if score is None else (score,)) for values, score in observed]
-    return _ask(contexts, {}, {}, rounds, sampler, seed_of(seed, "context"), ("maximize",), round)
+    rounds += [Observation(values, {}) for values in pending]
+    return _ask(contexts, {}, {}, rounds, sampler, seed_of(seed, "context"), ("maximize",), round_number)
 
 
 def _ask(

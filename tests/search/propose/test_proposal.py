@@ -24,16 +24,15 @@ def random_trials(count, objectives=1, seed=0):
     random = np.random.default_rng(seed)
     trials = []
     for place in range(count):
-        parameters = propose(
-            OWN, context={}, contexts={}, observed=[Observation({}, {})] * place, sampler="random", seed=seed
-        )
-        context = propose_context(SHARED, observed=[], sampler="random", seed=seed, round=place)
+        parameters = propose(OWN, context={}, contexts={}, observed=[], sampler="random", seed=seed, round_number=place)
+        context = propose_context(SHARED, observed=[], sampler="random", seed=seed, round_number=place)
         trials.append(Observation(parameters, context, tuple(random.normal(size=objectives))))
     return trials
 
 
 def ask(sampler, observed, seed=1, **others):
     context = {"learning_rate": 3e-3, "temperature": 2.0}
+    others = {"round_number": len(observed), **others}
     return propose(OWN, context=context, contexts=SHARED, observed=observed, sampler=sampler, seed=seed, **others)
 
 
@@ -60,7 +59,7 @@ def intervals():
 @pytest.mark.parametrize("sampler", ENGINES)
 def test_a_family_without_parameters_is_asked_for_nothing(sampler):
     fixed = {"rule.fixed": OWN["rule.fixed"]}
-    assert propose(fixed, context={}, contexts=SHARED, observed=[], sampler=sampler, seed=0) == {}
+    assert propose(fixed, context={}, contexts=SHARED, observed=[], sampler=sampler, seed=0, round_number=1) == {}
 
 
 @pytest.mark.parametrize("sampler", ENGINES)
@@ -97,7 +96,9 @@ def test_equal_scores_are_no_reason_to_fail(sampler):
 @pytest.mark.parametrize("sampler", ENGINES)
 def test_contexts_of_rounds_are_proposed_in_their_domains(sampler):
     observed = [({"learning_rate": 1e-2, "temperature": 4.0}, 0.5), ({"learning_rate": 2e-2, "temperature": 8.0}, None)]
-    contexts = [propose_context(SHARED, observed=observed, sampler=sampler, seed=0, round=r) for r in range(2, 8)]
+    contexts = [
+        propose_context(SHARED, observed=observed, sampler=sampler, seed=0, round_number=r) for r in range(2, 8)
+    ]
     assert all(1e-3 <= context["learning_rate"] <= 1e-1 for context in contexts)
     assert {context["temperature"] for context in contexts} <= {2.0, 4.0, 8.0}
     assert len({context["learning_rate"] for context in contexts}) == 6
@@ -107,3 +108,11 @@ def test_seeds_go_by_name():
     assert seed_of(0, "mlp", "fixed") == 4064144351
     assert len({seed_of(0, "mlp", "fixed"), seed_of(1, "mlp", "fixed"), seed_of(0, "mlp", "tree")}) == 3
     assert seed_of(0, "a", "bc") != seed_of(0, "ab", "c")
+
+
+@pytest.mark.parametrize("sampler", ENGINES)
+def test_it_does_not_matter_which_pending_trials_have_ended(sampler):
+    trials = random_trials(10)
+    running = [Observation(trial.parameters, trial.context) for trial in trials[8:]]
+    proposals = [ask(sampler, trials[:8], pending=pending, round_number=10) for pending in (trials[8:], running)]
+    assert proposals[0] == proposals[1]

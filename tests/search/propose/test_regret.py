@@ -31,12 +31,11 @@ def searched(sampler, variables, value, rounds, seed, noise, contexts=None):
                 variables,
                 context=context,
                 contexts=contexts,
-                observed=[
-                    trial if earlier <= turn - LAG else Observation(trial.parameters, trial.context)
-                    for earlier, trial in enumerate(trials)
-                ],
+                observed=trials[: max(0, turn - LAG + 1)],
+                pending=trials[max(0, turn - LAG + 1) :],
                 sampler=sampler,
                 seed=seed_of(seed, "mlp", "a"),
+                round_number=turn,
             )
         values.append(value({**parameters, **context}))
         trials.append(Observation(parameters, context, (values[-1] + noise * random.normal(),)))
