@@ -39,6 +39,7 @@ class Posterior:
     scales: Array  # [K, D]
     weights: Array  # [K]
     variances: Array  # [K]
+    noises: Array  # [K], of one score, relative to the signal's variance
     coefficients: Array  # [K, N]
     inverse_roots: Array  # [K, N + P, N + P]
     location: float
@@ -52,6 +53,21 @@ class Posterior:
         reduction = np.square(self.inverse_roots @ cross).sum(1)
         variance = self.variances[:, None] * np.maximum(1.0 + MEAN_VARIANCE - reduction, 1e-9)
         return self.location + self.unit * mean, self.unit * np.sqrt(variance)
+
+    def joint(self, points: Array) -> tuple[Array, Array]:
+        """Means, [K, M], and covariances, [K, M, M], of the scores without noise, by draw."""
+        cross = _kernel(self.points, points, self.nominal, self.scales) + MEAN_VARIANCE
+        prior = _kernel(points, points, self.nominal, self.scales) + MEAN_VARIANCE
+        observed = self.coefficients.shape[1]
+        mean = np.einsum("kn,knm->km", self.coefficients, cross[:, :observed])
+        whitened = self.inverse_roots @ cross
+        covariance = self.variances[:, None, None] * (prior - np.swapaxes(whitened, 1, 2) @ whitened)
+        return self.location + self.unit * mean, self.unit**2 * covariance
+
+    @property
+    def noise_deviation(self) -> float:
+        """The standard deviation of the noise of a score whose relative noise is 1."""
+        return self.unit * float(np.sqrt(self.weights @ (self.variances * self.noises)))
 
     def mean(self, points: Array) -> Array:
         """The expected score without noise, [M]."""
@@ -108,6 +124,7 @@ def fit(
         scales=scales,
         weights=weights / weights.sum(),
         variances=(RATE + squares[kept] / 2) / (SHAPE + count / 2),
+        noises=noises,
         coefficients=coefficients,
         inverse_roots=np.linalg.inv(roots),
         location=location,

@@ -1,0 +1,17 @@
+"""The best tuned constant λ: a surface over λ, learning rate and temperature, and when it is known well enough."""
+
+from search.constants.bracket import Enough, next_point
+from search.constants.points import ConstantPoint, ConstantScore, SurfaceDomain
+from search.constants.surface import Certificate, CurvePoint, Surface, fit_surface
+
+__all__ = [
+    "Certificate",
+    "ConstantPoint",
+    "ConstantScore",
+    "CurvePoint",
+    "Enough",
+    "Surface",
+    "SurfaceDomain",
+    "fit_surface",
+    "next_point",
+]

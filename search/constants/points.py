@@ -1,0 +1,128 @@
+"""Points of the constant's surface, and their places in a unit cube.
+
+λ is stretched towards both ends, where accuracy changes fastest: its place is logit((λ + .05) / 1.1), from 0 to 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.domains import Choices, Domain, Interval, ends
+from trainables.settings import Settings
+
+Array: TypeAlias = NDArray[np.float64]
+
+_MARGIN = 0.05
+_SETTINGS = ("learning_rate", "temperature")
+
+
+class ConstantPoint(Settings):
+    """A constant λ with what else is searched; a setting that is not searched is None."""
+
+    weight: float
+    learning_rate: float | None = None
+    temperature: float | None = None
+
+
+class ConstantScore(Settings):
+    """The scores of one point by seed, higher being better, in the unit of what is searched for."""
+
+    point: ConstantPoint
+    scores: dict[int, float]
+
+
+class SurfaceDomain(Settings):
+    """Where the best constant is looked for. A learning rate or temperature that does not vary is not part of it."""
+
+    weight: Domain = Interval(low=0.0, high=1.0)
+    learning_rate: Domain | None = None
+    temperature: Domain | None = None
+    home: ConstantPoint | None = None
+    """The point to begin with: common practice at the recipe's own settings."""
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The names of the settings that vary beside λ."""
+        return tuple(name for name in _SETTINGS if len(set(ends(getattr(self, name) or 0.0))) > 1)
+
+    @property
+    def axes(self) -> int:
+        """λ and the settings that vary."""
+        return 1 + len(self.settings)
+
+    def encode(self, point: ConstantPoint) -> Array:
+        """The place of a point in the unit cube, [axes]. λ = 0 knows no temperature, so it has the middle one."""
+        place = [warp(point.weight)]
+        for name in self.settings:
+            blind = name == "temperature" and point.weight == 0.0
+            place.append(0.5 if blind else _position(getattr(self, name), getattr(point, name)))
+        return np.array(place)
+
+    def decode(self, place: Sequence[float]) -> ConstantPoint:
+        """The point nearest to a place that the domain allows, in round numbers."""
+        weight, *others = place
+        values = {name: _value(getattr(self, name), at) for name, at in zip(self.settings, others, strict=True)}
+        return ConstantPoint(weight=self.nearest_weight(unwarp(weight)), **values)
+
+    def nearest_weight(self, weight: float) -> float:
+        """The allowed λ nearest to a number, with three decimals inside an interval."""
+        if isinstance(self.weight, Interval):
+            return min(max(round(weight, 3), self.weight.low), self.weight.high)
+        return float(min(ends(self.weight), key=lambda option: abs(float(option) - weight)))
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The places of the lowest and the highest λ."""
+        options = [float(option) for option in ends(self.weight)]
+        return warp(min(options)), warp(max(options))
+
+
+def warp(weight: float) -> float:
+    """The place of a λ, in [0, 1]."""
+    low, high = _logit(0.0), _logit(1.0)
+    return (_logit(weight) - low) / (high - low)
+
+
+def unwarp(place: float) -> float:
+    """The λ at a place, in [0, 1]."""
+    low, high = _logit(0.0), _logit(1.0)
+    share = 1.0 / (1.0 + math.exp(-(low + place * (high - low))))
+    return min(max(share * (1.0 + 2.0 * _MARGIN) - _MARGIN, 0.0), 1.0)
+
+
+def _logit(weight: float) -> float:
+    share = (weight + _MARGIN) / (1.0 + 2.0 * _MARGIN)
+    return math.log(share / (1.0 - share))
+
+
+def _position(domain: Domain, value: float) -> float:
+    low, high = (_scaled(domain, end) for end in _extremes(domain))
+    return (_scaled(domain, value) - low) / (high - low)
+
+
+def _value(domain: Domain, position: float) -> float:
+    if isinstance(domain, Choices):
+        return float(min(domain.choices, key=lambda option: abs(_position(domain, float(option)) - position)))
+    low, high = _extremes(domain)
+    at = _scaled(domain, low) + position * (_scaled(domain, high) - _scaled(domain, low))
+    value = math.exp(at) if _is_log(domain) else at
+    return min(max(float(f"{value:.3g}"), low), high)
+
+
+def _extremes(domain: Domain) -> tuple[float, float]:
+    values = [float(end) for end in ends(domain)]
+    return min(values), max(values)
+
+
+def _scaled(domain: Domain, value: float | str) -> float:
+    return math.log(float(value)) if _is_log(domain) else float(value)
+
+
+def _is_log(domain: Domain) -> bool:
+    """Whether steps are factors. Listed values are, since people list 2, 4, 8."""
+    return domain.log if isinstance(domain, Interval) else True

@@ -1,0 +1,256 @@
+"""What is known of the constant's surface: the best point tried, its rivals, the curve, and how sure all this is."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import qmc
+
+from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain, unwarp
+from search.propose.gaussian import Posterior, fit
+from trainables.settings import Settings
+
+CLOSE = 0.05
+"""Neighbours of the best λ must lie this close, in units of the stretched λ axis."""
+ALIKE = 0.25
+"""Points are neighbours in λ where their other settings lie this close."""
+ALLOWED_LOSS = 0.35 * math.sqrt(2.0 / 10.0)
+"""The expected loss that is allowed, in standard deviations of one training: about a third of the standard error of a
+difference over ten seeds, so that a confirmation cannot mistake it for a gain."""
+RIVALS = 2
+_DRAWS = 64
+_SPREAD = 128
+_LINE = 33
+_OUTLIER = 3.0
+"""Scores that lie this many times further below the median than the best one lies above it are clipped there."""
+
+
+class Certificate(Settings):
+    """Whether the best constant is known well enough to be the one that rules must beat."""
+
+    holds: bool
+    expected_loss: float
+    """By how much the best point of the surface is expected to exceed the chosen one, in the score's unit."""
+    allowed_loss: float
+    gap_below: float
+    """To the next lower λ tried at like settings, on the stretched axis from 0 to 1; 0 at the end of the range."""
+    gap_above: float
+    points: int
+    """Points with a score."""
+    trainings: int
+    """Of these points, one a seed."""
+    reason: str
+    """Why it does not hold, as the second half of a sentence; empty if it does."""
+
+
+class CurvePoint(Settings):
+    """The accuracy at one constant λ, at the learning rate and temperature that are best for it."""
+
+    weight: float
+    mean: float
+    low: float
+    """The mean less two standard deviations, without the noise of a training."""
+    high: float
+    learning_rate: float | None
+    temperature: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Surface:
+    """The scores of constants as a smooth function of λ, learning rate and temperature."""
+
+    domain: SurfaceDomain
+    observed: tuple[ConstantScore, ...]
+    posterior: Posterior
+    chosen: ConstantPoint
+    """The tried point with the highest expected score."""
+    rivals: tuple[ConstantPoint, ...]
+    """Tried points elsewhere whose expected score lies within two standard errors of the chosen one's, best first."""
+    noise: float
+    """Standard deviation of one training's score, beyond what its seed does to all points."""
+    certificate: Certificate
+
+    def mean(self, points: Sequence[ConstantPoint]) -> Array:
+        """The expected scores of points, [M]."""
+        return self.posterior.mean(np.array([self.domain.encode(point) for point in points]))
+
+    def best_at(self, point: ConstantPoint) -> float:
+        """The λ with the highest expected score at another point's learning rate and temperature."""
+        line = [point.model_copy(update={"weight": weight}) for weight in self._weights()]
+        return line[int(np.argmax(self.mean(line)))].weight
+
+    def best_for(self, weight: float) -> ConstantPoint:
+        """The learning rate and temperature with the highest expected score for a λ."""
+        return max(zip(candidates := self._at_weight(weight), self.mean(candidates), strict=True), key=lambda e: e[1])[0]
+
+    def curve(self) -> tuple[CurvePoint, ...]:
+        """The accuracy against the constant λ, each at its own best settings."""
+        rows = []
+        for weight in self._weights():
+            point = self.best_for(weight)
+            mean, deviation = moments(self.posterior, self.domain.encode(point)[None])
+            rows.append(
+                CurvePoint(
+                    weight=weight,
+                    mean=mean[0],
+                    low=mean[0] - 2.0 * deviation[0],
+                    high=mean[0] + 2.0 * deviation[0],
+                    learning_rate=point.learning_rate,
+                    temperature=point.temperature,
+                )
+            )
+        return tuple(rows)
+
+    def _weights(self) -> list[float]:
+        places = np.linspace(*self.domain.limits, _LINE)
+        return list(dict.fromkeys(self.domain.nearest_weight(unwarp(place)) for place in places))
+
+    def _at_weight(self, weight: float) -> list[ConstantPoint]:
+        others = spread(self.domain.axes - 1) if self.domain.axes > 1 else np.zeros((1, 0))
+        points = [self.domain.decode([0.0, *place]) for place in others]
+        points += [score.point for score in self.observed]
+        return [point.model_copy(update={"weight": weight}) for point in points]
+
+
+def fit_surface(
+    observed: Sequence[ConstantScore | None], domain: SurfaceDomain, pending: Sequence[ConstantPoint] = ()
+) -> Surface | None:
+    """Fit a surface to what constants scored; None where none has a score.
+
+    Points share their seeds, so what a seed does to all of them is subtracted first.
+
+    Args:
+        observed: in the order in which they were proposed; None for one that failed.
+        domain: where they were looked for.
+        pending: points that were proposed and have no score yet.
+    """
+    scored = [entry for entry in observed if entry is not None and entry.scores]
+    if not scored:
+        return None
+    places = np.array([domain.encode(entry.point) for entry in scored])
+    means = clipped(seed_free_means(scored))
+    counts = np.array([len(entry.scores) for entry in scored], dtype=float)
+    posterior = fit(
+        places,
+        means,
+        np.zeros(domain.axes, dtype=bool),
+        pending=np.array([domain.encode(point) for point in pending]) if pending else None,
+        noise=1.0 / counts,
+    )
+    best = int(np.argmax(posterior.mean(places)))
+    chosen = scored[best].point
+    return Surface(
+        domain=domain,
+        observed=tuple(scored),
+        posterior=posterior,
+        chosen=chosen,
+        rivals=_rivals(posterior, scored, places, best),
+        noise=posterior.noise_deviation,
+        certificate=_certify(posterior, domain, scored, places, best),
+    )
+
+
+def seed_free_means(scored: Sequence[ConstantScore]) -> Array:
+    """Each point's mean score, less the mean effect of its seeds on the points that had them all."""
+    common = set.intersection(*(set(entry.scores) for entry in scored))
+    if not common or all(set(entry.scores) == common for entry in scored):
+        return np.array([statistics.fmean(entry.scores.values()) for entry in scored])
+    longest = [entry for entry in scored if set(entry.scores) > common]
+    level = statistics.fmean(entry.scores[seed] for entry in longest for seed in common)
+    effects = {
+        seed: statistics.fmean(entry.scores[seed] for entry in longest if seed in entry.scores) - level
+        for seed in {seed for entry in longest for seed in entry.scores} - common
+    }
+    return np.array(
+        [statistics.fmean(s - effects.get(seed, 0.0) for seed, s in entry.scores.items()) for entry in scored]
+    )
+
+
+def clipped(means: Array) -> Array:
+    """Scores in which a training that collapsed cannot bend the surface where it matters."""
+    middle, best = float(np.median(means)), float(means.max())
+    return np.maximum(means, middle - _OUTLIER * max(best - middle, 1e-9))
+
+
+def moments(posterior: Posterior, places: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of the scores without noise over all draws, each [M]."""
+    means, deviations = posterior.at(places)
+    mean = posterior.weights @ means
+    return mean, np.sqrt(posterior.weights @ (deviations**2 + (means - mean) ** 2))
+
+
+def spread(axes: int) -> Array:
+    """Places spread evenly over a unit cube, the same in every call, [128, axes]."""
+    return np.asarray(qmc.Sobol(axes, scramble=True, rng=0).random_base2(_SPREAD.bit_length() - 1))
+
+
+def _rivals(
+    posterior: Posterior, scored: Sequence[ConstantScore], places: Array, best: int
+) -> tuple[ConstantPoint, ...]:
+    means, covariances = posterior.joint(places)
+    apart = means[:, best, None] - means
+    variance = covariances[:, best, best, None] + np.diagonal(covariances, axis1=1, axis2=2) - 2 * covariances[:, best]
+    mean = posterior.weights @ apart
+    deviation = np.sqrt(np.maximum(posterior.weights @ (variance + (apart - mean) ** 2), 0.0))
+    found = [best]
+    for place in np.argsort(mean, kind="stable"):
+        elsewhere = all(np.abs(places[place] - places[other]).max() > CLOSE for other in found)
+        if elsewhere and mean[place] <= 2.0 * deviation[place] and len(found) <= RIVALS:
+            found.append(int(place))
+    return tuple(scored[place].point for place in found[1:])
+
+
+def _certify(
+    posterior: Posterior, domain: SurfaceDomain, scored: Sequence[ConstantScore], places: Array, best: int
+) -> Certificate:
+    below, above = gaps(domain, places, places[best])
+    loss, allowed = expected_loss(posterior, domain, places, best), ALLOWED_LOSS * posterior.noise_deviation
+    reasons = []
+    if max(below, above) > CLOSE:
+        reasons.append("the λ beside the best one were not tried closely enough")
+    if loss > allowed:
+        reasons.append("a constant that was not tried may be better by more than the noise of a confirmation")
+    return Certificate(
+        holds=not reasons,
+        expected_loss=loss,
+        allowed_loss=allowed,
+        gap_below=below,
+        gap_above=above,
+        points=len(scored),
+        trainings=sum(len(entry.scores) for entry in scored),
+        reason=" and ".join(reasons),
+    )
+
+
+def gaps(domain: SurfaceDomain, places: Array, best: Array) -> tuple[float, float]:
+    """How far the neighbours in λ lie, below and above, among points of like settings; 0 at an end of the range."""
+    if not hasattr(domain.weight, "low"):  # a list: what lies between cannot be had
+        return 0.0, 0.0
+    like = places[np.abs(places[:, 1:] - best[1:]).max(axis=1, initial=0.0) <= ALIKE, 0]
+    low, high = domain.limits
+    below = [best[0] - place for place in like if place < best[0] - 1e-9]
+    above = [place - best[0] for place in like if place > best[0] + 1e-9]
+    return (
+        0.0 if best[0] <= low + 1e-9 else float(min(below, default=best[0] - low + 1.0)),
+        0.0 if best[0] >= high - 1e-9 else float(min(above, default=high - best[0] + 1.0)),
+    )
+
+
+def expected_loss(posterior: Posterior, domain: SurfaceDomain, places: Array, best: int) -> float:
+    """The mean of max(surface) − surface(best tried point) over the posterior, in the score's unit."""
+    low, high = domain.limits
+    line = np.repeat(places[best][None], _LINE, axis=0)
+    line[:, 0] = np.linspace(low, high, _LINE)
+    even = spread(domain.axes)
+    even[:, 0] = low + even[:, 0] * (high - low)
+    grid = np.concatenate([places[best][None], line, even if domain.axes > 1 else even[:0], places])
+    means, covariances = posterior.joint(grid)
+    scale = np.trace(covariances, axis1=1, axis2=2)[:, None, None] / len(grid)
+    roots = np.linalg.cholesky(covariances + (1e-6 * scale + 1e-18) * np.eye(len(grid)))
+    normal = np.random.default_rng(0).standard_normal((len(grid), _DRAWS))
+    draws = means[:, :, None] + roots @ normal
+    return float(posterior.weights @ (draws.max(axis=1) - draws[:, 0]).mean(axis=1))
