@@ -121,12 +121,18 @@ class TeacherSettings(Settings):
     training: TrainingSettings | None = None
     augmentation: AugmentationSettings = AugmentationSettings()
     seed: int = Field(0, ge=0, le=_LARGEST_SEED)
+    unseen_classes: tuple[str, ...] = ()
+    """Classes, by name, whose pictures are kept from the teacher's training, as if it came from an older label set."""
 
     @pydantic.model_validator(mode="after")
     def _one_origin(self) -> TeacherSettings:
         if (self.checkpoint is None) == (self.training is None):
             found = "neither is" if self.checkpoint is None else "both are; remove one of them"
             raise ValueError(f"exactly one of `checkpoint` and `training` must be given, but {found}")
+        if self.unseen_classes and self.checkpoint is not None:
+            raise ValueError(
+                "`unseen_classes` says what a teacher is trained without, but `checkpoint` is given; remove one of them"
+            )
         return self
 
 

@@ -6,12 +6,13 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from policies.errors import nearest
 from trainables.config import TeacherSettings
-from trainables.errors import CheckpointError
+from trainables.errors import CheckpointError, ConfigError
 from trainables.models.registry import check_model
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def prepare_teacher(
     Raises:
         CheckpointError: the checkpoint cannot be read or does not fit the model or the classes, or the cache cannot be
             written.
-        ModelError, ConfigError: as `create_model`; ModelError too if training diverges.
+        ModelError, ConfigError: as `create_model`; ModelError too if training diverges, ConfigError if a class of
+            `unseen_classes` is none of the data set's, or fewer than two are left.
     """
     import torch
 
@@ -121,6 +123,7 @@ def prepare_teacher(
 
     check_teacher(settings)
     if settings.checkpoint is None:
+        check_unseen_classes(settings, dataset.classes)
         key = _training_key(settings, dataset)
         module = teacher_training.trained_module(settings, dataset, cache / f"{key}.pt", compute, progress)
     else:
@@ -136,6 +139,21 @@ def prepare_teacher(
     )
 
 
+def check_unseen_classes(settings: TeacherSettings, classes: Sequence[str]) -> None:
+    """Raises ConfigError if a class of `unseen_classes` is none of `classes`, or fewer than two of these are left."""
+    for name in settings.unseen_classes:
+        if name not in classes:
+            raise ConfigError(
+                f"`teacher.unseen_classes` must name classes of the data set ({', '.join(classes)}), but got {name!r}."
+                f"{nearest(name, classes)}"
+            )
+    left = len(set(classes) - set(settings.unseen_classes))
+    if left < 2:
+        raise ConfigError(
+            f"`teacher.unseen_classes` must leave the teacher two classes at least, but leaves {left}; remove some."
+        )
+
+
 def _training_key(settings: TeacherSettings, dataset: Dataset) -> str:
     from trainables.datasets import dataset_fingerprint
 
@@ -148,6 +166,8 @@ def _training_key(settings: TeacherSettings, dataset: Dataset) -> str:
             "augmentation": settings.augmentation.model_dump() if settings.augmentation.active else None,
             "seed": settings.seed,
             "data": dataset_fingerprint(dataset),
+            # Left out where there are none, so that teachers kept by earlier releases are found.
+            **({"unseen_classes": sorted(set(settings.unseen_classes))} if settings.unseen_classes else {}),
         }
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -94,7 +95,8 @@ def _train(
     images, labels = on_device(dataset.pool.images, device), as_tensor(dataset.pool.labels).to(device)
     mean, std = as_tensor(dataset.mean).to(device), as_tensor(dataset.std).to(device)
     views = Augmentation(settings.augmentation, len(images), mean=dataset.mean, device=device)
-    batches = math.ceil(len(images) / training.batch_size)
+    seen = _seen_pictures(settings, dataset)
+    batches = math.ceil(len(seen) / training.batch_size)
     optimizer = create_optimizer(module.parameters(), training)
     schedule = create_schedule(optimizer, training, training.epochs * batches)
     loss_function = nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
@@ -102,7 +104,7 @@ def _train(
     clock = _Clock(training.epochs, listen)
     for epoch in range(training.epochs):
         totals = torch.zeros(3, device=device)  # loss, hits and pictures of this epoch
-        shuffled = torch.randperm(len(images), generator=order)
+        shuffled = seen[torch.randperm(len(seen), generator=order)]
         there = shuffled.to(device)
         # Parts that differ by one picture at most: a remainder of one would break batch normalisation.
         parts = zip(shuffled.tensor_split(batches), there.tensor_split(batches), strict=True)
@@ -120,6 +122,12 @@ def _train(
             totals += _totals(loss, logits, labels[indices])
             clock.report(epoch + number / batches, totals, always=number == batches)
     return clock.last
+
+
+def _seen_pictures(settings: TeacherSettings, dataset: Dataset) -> Tensor:
+    """The pictures of the pool that the teacher learns from, int64; all but those of its `unseen_classes`."""
+    unseen = [number for number, name in enumerate(dataset.classes) if name in settings.unseen_classes]
+    return torch.from_numpy(np.flatnonzero(~np.isin(dataset.pool.labels, unseen)))
 
 
 def _totals(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:

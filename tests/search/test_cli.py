@@ -385,6 +385,7 @@ def test_recipes_are_listed_and_printed_as_a_start_for_ones_own(run, tmp_path):
         "unreliable-batches-digits",
         "unreliable-samples",
         "unreliable-samples-digits",
+        "unseen-classes-digits",
     ]
     _, text, _ = run("recipes", "digits-quick")
     (tmp_path / "mine.toml").write_text(text)

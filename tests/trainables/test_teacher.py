@@ -90,6 +90,35 @@ class TestTraining:
         finally:
             torch.set_num_threads(usual)
 
+    def test_classes_that_were_kept_from_it_are_never_its_answer(self, digits: Dataset, tmp_path: Path) -> None:
+        chosen = settings(unseen_classes=["3", "8"], training={"epochs": 8, "batch_size": 32})
+        teacher = prepare(chosen, digits, tmp_path)
+        answers = compute_logits(teacher.module, digits.validation.images, digits, CPU).argmax(1)
+        labels = digits.validation.labels
+        assert not np.isin(answers, [3, 8]).any()
+        seen = ~np.isin(labels, [3, 8])
+        assert (answers[seen] == labels[seen]).mean() > 0.9
+        again = prepare(settings(unseen_classes=["8", "3"], training=chosen.training.model_dump()), digits, tmp_path)
+        assert again.key == teacher.key
+        assert prepare(settings(training=chosen.training.model_dump()), digits, tmp_path).key != teacher.key
+
+    @pytest.mark.parametrize(
+        ("unseen", "message"),
+        [
+            (["eight"], "name classes of the data set .0, 1, 2.*but got 'eight'"),
+            ([str(number) for number in range(9)], "leave the teacher two classes at least, but leaves 1"),
+        ],
+    )
+    def test_unseen_classes_that_cannot_be_are_refused(
+        self, digits: Dataset, tmp_path: Path, unseen: list[str], message: str
+    ) -> None:
+        with pytest.raises(ConfigError, match=f"teacher.unseen_classes. must {message}"):
+            prepare(settings(unseen_classes=unseen), digits, tmp_path)
+
+    def test_a_checkpoint_has_no_unseen_classes(self) -> None:
+        with pytest.raises(ConfigError, match="`unseen_classes`.*`checkpoint`.*remove one of them"):
+            settings(checkpoint="teacher.pt", training=None, unseen_classes=["3"])
+
     def test_progress_tells_every_epoch(self, digits: Dataset, tmp_path: Path) -> None:
         told: list[TeacherProgress] = []
         prepare(settings(), digits, tmp_path, told.append)
