@@ -30,6 +30,9 @@ class Branch:
     norm_ratio: float | None
     confidence: float | None
     agreement: float | None
+    class_reliability: float | None
+    answer_reliability: float | None
+    confidence_reliability: float | None
     example: str
 
 
@@ -125,6 +128,9 @@ def _branches(all_spans: list[Span]) -> tuple[Branch, ...]:
                 norm_ratio=_median([entry.norm_ratio for entry in free]),
                 confidence=_median([entry.confidence for entry in free]),
                 agreement=_median([entry.agreement for entry in free]),
+                class_reliability=_median([entry.class_reliability for entry in free]),
+                answer_reliability=_median([entry.answer_reliability for entry in free]),
+                confidence_reliability=_median([entry.confidence_reliability for entry in free]),
                 example=free[len(free) // 2].reason,
             )
         )

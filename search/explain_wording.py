@@ -59,6 +59,9 @@ def _branch_lines(told: Explanation) -> list[str]:
                 ("norm ratio", branch.norm_ratio),
                 ("teacher's confidence", branch.confidence),
                 ("teacher's agreement with the label", branch.agreement),
+                ("teacher's reliability on the labels' classes", branch.class_reliability),
+                ("teacher's reliability on its own classes", branch.answer_reliability),
+                ("teacher's reliability at its confidence", branch.confidence_reliability),
             )
             if value is not None
         ]

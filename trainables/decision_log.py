@@ -116,6 +116,9 @@ class DecisionLog:
                 distill_loss=seen.distill_loss,
                 confidence=seen.confidence,
                 agreement=seen.agreement,
+                class_reliability=seen.class_reliability,
+                answer_reliability=seen.answer_reliability,
+                confidence_reliability=seen.confidence_reliability,
             )
         )
 

@@ -71,8 +71,8 @@ class DecisionEntry(NamedTuple):
     λ (`weight`), `scale`, `branch` and `reason` are those of the decision that was carried out; `intervention` is the
     guard's reason if it had one, and `repeats` at how many steps after this one it did the same again without a break.
     Readings are those of the step's own batch, not smoothed: the geometry where the rule measures it, or else that of
-    the whole student if it was recorded; losses in nats; `confidence` and `agreement` the teacher's, in [0, 1]. They
-    are None where not known.
+    the whole student if it was recorded; losses in nats; `confidence`, `agreement` and the reliabilities the
+    teacher's, in [0, 1]. They are None where not known.
     """
 
     seed: int
@@ -91,6 +91,9 @@ class DecisionEntry(NamedTuple):
     distill_loss: float | None = None
     confidence: float | None = None
     agreement: float | None = None
+    class_reliability: float | None = None
+    answer_reliability: float | None = None
+    confidence_reliability: float | None = None
 
 
 class ReplicateResult(Settings):

@@ -93,6 +93,13 @@ def test_the_story_names_rule_phases_and_reasons():
     assert "The guard never intervened." in text
 
 
+def test_a_branch_is_told_by_how_reliable_the_teacher_was_where_the_rule_looked_at_it():
+    told = {"cosine": None, "norm_ratio": None, "class_reliability": 0.25, "confidence_reliability": 0.5}
+    text = story(log_of(entry(0, 0, **told), entry(100, 1, **told)))
+    assert "teacher's reliability on the labels' classes 0.25, teacher's reliability at its confidence 0.5" in text
+    assert "its own classes" not in text
+
+
 def test_a_rule_without_branches_is_told_by_its_reasons():
     fading = [entry(200 + 20 * i, 0, weight=0.7 - 0.07 * i, reason="late, fades") for i in range(10)]
     told = explain(log_of(entry(0, 0, weight=0.7, reason="early"), *fading), "t")

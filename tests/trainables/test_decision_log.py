@@ -81,6 +81,15 @@ def test_an_entry_tells_what_was_known_and_leaves_the_rest_empty():
     assert (blind.cosine, blind.norm_ratio, blind.distill_loss, blind.confidence) == (None, None, None, None)
 
 
+def test_an_entry_tells_how_reliable_the_teacher_was_and_survives_a_file(tmp_path):
+    step = step_of(0, 0.5)
+    seen = step.observation._replace(class_reliability=0.1, answer_reliability=0.2, confidence_reliability=0.3)
+    (entry,) = logged([step._replace(observation=seen)]).entries
+    assert (entry.class_reliability, entry.answer_reliability, entry.confidence_reliability) == (0.1, 0.2, 0.3)
+    write_decisions(tmp_path / "log.parquet", [entry], CONTEXT)
+    assert read_decisions(tmp_path / "log.parquet", "log").entries == (entry,)
+
+
 def test_what_is_beyond_the_bound_is_counted():
     log = logged((step_of(i, 0.5, branch=i % 2, intervention=BROKEN) for i in range(10)), limit=4)
     assert [entry.step for entry in log.entries] == [0, 1, 2, 3]
