@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -13,9 +13,9 @@ from pydantic import Field
 
 from policies.aliases import ALIASES, meaning
 from policies.own_file import read_source
-from policies.registry import FAMILIES, policy_class
+from policies.registry import policy_class
 from search.confirmation import ConfirmationSettings
-from search.domains import Domain, check_domain, check_options, contains, ends
+from search.domains import Domain, check_domain, check_options, ends
 from search.errors import SearchError, nearest
 from search.objectives import Cost
 from search.racing import Heat, RacingSettings, heats_of
@@ -101,6 +101,24 @@ Racing = Annotated[RacingSettings | None, pydantic.BeforeValidator(_racing)]
 
 SamplerName = Literal["tpe", "gp", "qmc", "random"]
 
+_BASELINES = "baselines"
+"""A setting of earlier releases: the constants that a search tried first."""
+_SEEDS_OF_A_CONSTANT = 2
+"""Of the first heat, where the search races: with one, no two constants could be told from noise."""
+
+CONSTANT_FAMILY = "fixed"
+"""The family of constant λ, which every rule must beat. It has no share of trials: its λ is bracketed."""
+
+
+class ConstantSettings(Settings):
+    """How closely the best constant λ is looked for, over λ, learning rate and temperature."""
+
+    most_trials: int = Field(40, ge=1, le=1000)
+    """Points tried at most, with each student. The bracket usually closes sooner; where it does not, the search says
+    so, and no rule can be said to beat the constant."""
+    promoted: int = Field(3, ge=1, le=100)
+    """Points that are trained with all seeds where the search races: the best one and its nearest rivals."""
+
 
 class SearchConfig(Settings):
     """One search: a teacher, a student, a data set, the families of rules to try, and how often."""
@@ -118,16 +136,19 @@ class SearchConfig(Settings):
     `parameters` and `flops` of the student, where `space.students` gives a choice. See `search.pareto`."""
     families: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_FAMILIES
     trials_per_family: int = Field(8, ge=1)
-    """With each student, where several are searched."""
-    baselines: tuple[float, ...] = (0.9, 0.5, 1.0, 0.0)
-    """Constant λ that are always among the first trials; they count towards the trials of `fixed`."""
+    """With each student, where several are searched. Constant λ have no share: see `constant`."""
+    constant: ConstantSettings = ConstantSettings()
+    """How the best constant λ is looked for, where `fixed` is among `families`."""
     replicates: int = Field(3, ge=1, le=1000)
     """Seeds a trial; their mean is its score."""
     racing: Racing = None
     """Whether policies must earn their seeds: true or false, or a table of how. See `search.racing`."""
-    sampler: SamplerName = "tpe"
+    sampler: SamplerName = "gp"
     """How Optuna proposes what is tried next: tree-structured Parzen estimators, Gaussian processes, a Sobol sequence,
     or at random."""
+    proposal_lag: int = Field(2, ge=1, le=100)
+    """A proposal knows the scores of its family's own trials up to this many rounds before. Larger lags keep more
+    workers busy and learn later. The proposals are the same for any number of workers."""
     seed: int = Field(0, ge=0, le=2**31)
     data: DataSettings = DataSettings()
     teacher: TeacherSettings
@@ -216,23 +237,6 @@ class SearchConfig(Settings):
             raise ValueError("must differ from one another")
         return families
 
-    @pydantic.field_validator("baselines")
-    @classmethod
-    def _baselines_are_weights(cls, baselines: tuple[float, ...]) -> tuple[float, ...]:
-        for weight in baselines:
-            FAMILIES["fixed"].parameters()["weight"].validate("fixed", "weight", weight)
-        return baselines
-
-    @pydantic.model_validator(mode="after")
-    def _budget_holds_the_baselines(self) -> SearchConfig:
-        if "fixed" in self.families and len(self.baselines) > self.trials_per_family:
-            raise ValueError(
-                f"`trials_per_family` must be at least the number of `baselines` ({len(self.baselines)}), since they"
-                f" count towards the trials of 'fixed', but got {self.trials_per_family}; raise it or shorten"
-                " `baselines`"
-            )
-        return self
-
     @pydantic.model_validator(mode="after")
     def _trials_get_the_gpu_they_demand(self) -> SearchConfig:
         if self.device.device == "cuda" and self.resources.gpus_per_trial == 0:
@@ -254,14 +258,6 @@ class SearchConfig(Settings):
                 raise ValueError(
                     f"`space.policies.{family}` has no effect, since {family!r} is not among `families`:"
                     f" {', '.join(self.families)}"
-                )
-        weights = self.space.policies.get("fixed", {}).get("weight")
-        if "fixed" in self.families and weights is not None:
-            outside = [weight for weight in self.baselines if not contains(weights, weight)]
-            if outside:
-                raise ValueError(
-                    f"`baselines` must lie in `space.policies.fixed.weight`, but {outside} do not; shorten `baselines`"
-                    " (it may be empty)"
                 )
         return self
 
@@ -301,9 +297,30 @@ class SearchConfig(Settings):
         return self
 
     @property
+    def rule_families(self) -> tuple[str, ...]:
+        """The families that share the rounds: all but the constant λ."""
+        return tuple(family for family in self.families if family != CONSTANT_FAMILY)
+
+    @property
+    def rule_trials(self) -> int:
+        """Trials of rules in the whole search; their numbers are 1 to this one."""
+        return len(self.rule_families) * self.trials_per_family * len(self.students)
+
+    @property
+    def most_constants(self) -> int:
+        """Constant λ tried at most in the whole search; their numbers follow the rules'."""
+        return self.constant.most_trials * len(self.students) if CONSTANT_FAMILY in self.families else 0
+
+    @property
     def total_trials(self) -> int:
-        """Trials of the whole search."""
-        return len(self.families) * self.trials_per_family * len(self.students)
+        """Trials of the whole search at most; fewer where the best constant is bracketed sooner."""
+        return self.rule_trials + self.most_constants
+
+    @property
+    def most_heats(self) -> int:
+        """Heats of the whole search at most, each a trial of Tune's."""
+        constants = self.most_constants * len(self.heats_of_family(CONSTANT_FAMILY))
+        return self.rule_trials * len(self.heats) + constants
 
     @property
     def students(self) -> dict[str, ModelSettings]:
@@ -322,8 +339,20 @@ class SearchConfig(Settings):
 
     @property
     def heats(self) -> tuple[Heat, ...]:
-        """In which parts the seeds of a trial are trained, and how many policies of each family come to each."""
+        """In which parts the seeds of a rule's trial are trained, and how many policies of each family come to each."""
         return heats_of(self.racing, seeds=self.seeds, trials=self.trials_per_family)
+
+    def heats_of_family(self, family: str) -> tuple[Heat, ...]:
+        """The same of one family. Constants train the first two seeds, then those that are promoted train the rest."""
+        if family != CONSTANT_FAMILY:
+            return self.heats
+        first = _SEEDS_OF_A_CONSTANT
+        if self.racing is None or self.replicates <= first:
+            return (Heat(self.seeds, self.constant.most_trials, self.replicates),)
+        return (
+            Heat(self.seeds[:first], self.constant.most_trials, first),
+            Heat(self.seeds[first:], min(self.constant.promoted, self.constant.most_trials), self.replicates),
+        )
 
     def base_trial(self) -> TrialSettings:
         """What every trial has in common."""
@@ -398,7 +427,21 @@ def parse_config(
         values["own_policies"] = [policy for place, policy in enumerate(read) if policy not in read[:place]]
     if isinstance(values.get("kpis"), list):
         values["kpis"] = [_read_own(kpi, folder, what="KPI", example="my_kpis.py:my_kpi") for kpi in values["kpis"]]
+    if _BASELINES in values:
+        raise ConfigError(
+            f"`{_BASELINES}` is no setting any more, but got {values[_BASELINES]!r}: the best constant λ is bracketed"
+            " without hints (see `constant`); remove the line."
+        )
     return SearchConfig.parse(values)
+
+
+def stored_config(values: Mapping[str, Any]) -> SearchConfig:
+    """A search's settings as its folder has them, also those that an earlier release wrote.
+
+    Raises:
+        ConfigError: they are of a release whose settings this one does not know.
+    """
+    return SearchConfig.parse({key: value for key, value in values.items() if key != _BASELINES})
 
 
 def _read_own(value: Any, folder: pathlib.Path, **wording: str) -> Any:

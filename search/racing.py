@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import Field
 
@@ -104,41 +105,49 @@ class _Entry:
 
 
 class FamilyRace:
-    """The race of one family. Picklable, since a search's snapshot holds it.
+    """The race of one family.
 
     Args:
-        heats: of the search.
-        trials: policies that will run the first heat.
+        heats: of the family.
+        trials: policies that will run the first heat; None where their number is not known before `close`.
     """
 
-    def __init__(self, heats: Sequence[Heat], trials: int) -> None:
+    def __init__(self, heats: Sequence[Heat], trials: int | None) -> None:
         self._heats = tuple(heats)
         self._trials = trials
         self._entries: dict[int, _Entry] = {}
 
+    def close(self) -> None:
+        """Let nobody enter any more."""
+        self._trials = len(self._entries)
+
     def enter(self, number: int) -> None:
-        """A policy begins its first heat."""
+        """Let a policy begin its first heat."""
         self._entries[number] = _Entry(number)
 
     def begin(self, number: int, heat: int) -> None:
-        """A policy begins a further heat, from 1."""
+        """Let a policy begin a further heat, from 1."""
         self._entries[number].begun = heat + 1
 
     def end(self, number: int, score: float | None) -> None:
-        """The heat that a policy is in has ended with a mean score over its seeds, or has failed (None)."""
+        """Note how the heat that a policy is in has ended: its mean score over its seeds, or None where it failed."""
         entry = self._entries[number]
         if score is None:
             entry.failed = True
         else:
             entry.scores.append(score)
 
-    def promote(self) -> tuple[int, int] | Turn:
+    def promote(self, worth: Callable[[int], float] | None = None) -> tuple[int, int] | Turn:
         """Let the next policy begin another heat: its number, and which heat from 0.
 
         A policy that fails in a later heat is replaced by the next best of those it had left behind, so that every
         family has its share.
+
+        Args:
+            worth: tells a policy's worth by its number; the higher, the sooner it is promoted. When not given, it is
+                the mean score over the seeds so far.
         """
-        if len(self._entries) < self._trials:
+        if self._trials is None or len(self._entries) < self._trials:
             return Turn.WAIT
         for number in range(1, len(self._heats)):
             pool = [entry for entry in self._entries.values() if len(entry.scores) >= number]
@@ -147,7 +156,8 @@ class FamilyRace:
             sound = [e for e in pool if e.begun > number and not e.failed]
             waiting = [e for e in pool if e.begun == number and not e.failed]
             if waiting and len(sound) < self._heats[number].entrants:
-                best = max(waiting, key=lambda e: (self._mean(e, number), -e.number))
+                by_worth = functools.partial(self._mean, heats=number) if worth is None else _worth_of(worth)
+                best = max(waiting, key=lambda e: (by_worth(e), -e.number))
                 self.begin(best.number, number)
                 return best.number, number
         return Turn.WAIT if any(e.running for e in self._entries.values()) else Turn.OVER
@@ -155,6 +165,10 @@ class FamilyRace:
     def _mean(self, entry: _Entry, heats: int) -> float:
         """Over the seeds of the first heats."""
         return statistics.fmean(entry.scores[:heats], weights=[float(len(heat.seeds)) for heat in self._heats[:heats]])
+
+
+def _worth_of(worth: Callable[[int], float]) -> Callable[[_Entry], float]:
+    return lambda entry: worth(entry.number)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import pathlib
 import zipfile
 from collections.abc import Iterable
@@ -11,9 +12,8 @@ from collections.abc import Iterable
 import pyarrow.fs
 from ray.tune.experiment import Trial
 
-from search.config import SearchConfig
 from search.errors import SearchError
-from search.searcher import METRIC, FairSearch
+from search.searcher import METRIC, Run, dump_runs
 from search.snapshots import SnapshotKeeper, begin_to_put_aside, forget_earlier_sessions, put_back, puts_aside
 from search.store import SearchStore
 from search.trial_files import CHECKPOINT, TrialState, has_ended, trial_states
@@ -24,11 +24,11 @@ _OF_THE_SESSION = ("_cached_trial_decisions", "_queued_trial_decisions", "_max_p
 then, and how many workers come up at a time, on the machines of then. Without them it has those of a new run."""
 
 
-def recover(store: SearchStore, config: SearchConfig) -> list[TrialState]:
+def recover(store: SearchStore) -> list[TrialState]:
     """Bring Tune's files in a search's folder up to date, before Tune reads them.
 
-    Trials that ended after the last snapshot count as ended, and those that were begun after it go on; the searcher is
-    told of both.
+    Trials that ended after the last snapshot count as ended, and those that were begun after it go on. The searcher is
+    rebuilt from them.
 
     Returns:
         The trials as Tune will find them.
@@ -43,15 +43,12 @@ def recover(store: SearchStore, config: SearchConfig) -> list[TrialState]:
     states = [state.as_left() for state in trial_states(store)]
     mend_checkpoints(store, states)
     searcher_path, snapshot_path = store.newest("searcher-state-"), store.newest("experiment_state-")
-    searcher = FairSearch(config)
-    searcher.load(store.read_bytes(searcher_path))
-    _catch_up(searcher, [state.trial() for state in states])
     snapshot = json.loads(store.read_bytes(snapshot_path))
     snapshot["trial_data"] = states
     for name in _OF_THE_SESSION:
         snapshot["runner_data"].pop(name, None)
     # The searcher first: one that knows of trials that Tune has not heard of is put right by the next try.
-    store.replace(searcher_path, searcher.dump())
+    store.replace(searcher_path, dump_runs(_run(state.trial()) for state in states))
     store.replace(snapshot_path, json.dumps(snapshot).encode())
     return states
 
@@ -132,12 +129,8 @@ def _has_state(filesystem: pyarrow.fs.FileSystem, checkpoint: str) -> bool:
         return False
 
 
-def _catch_up(searcher: FairSearch, trials: list[Trial]) -> None:
-    for trial in sorted(trials, key=lambda trial: (trial.config["trial"], trial.config["seeds"])):
-        if not searcher.knows(trial.trial_id):
-            searcher.recall(trial.trial_id, trial.config)
-    for trial in sorted(trials, key=lambda trial: trial.run_metadata.last_result_time):
-        if trial.status == Trial.TERMINATED:
-            searcher.on_trial_complete(trial.trial_id, {METRIC: trial.last_result[METRIC]})
-        elif trial.status == Trial.ERROR:
-            searcher.on_trial_complete(trial.trial_id, error=True)
+def _run(trial: Trial) -> Run:
+    score = trial.last_result[METRIC] if trial.status == Trial.TERMINATED else None
+    if score is not None and not math.isfinite(score):
+        score = None
+    return Run(trial.trial_id, trial.config, trial.status in (Trial.TERMINATED, Trial.ERROR), score)

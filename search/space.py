@@ -114,12 +114,6 @@ def build_space(config: SearchConfig) -> SearchSpace:
     return SearchSpace(shared, families)
 
 
-def is_baseline(config: SearchConfig, number: int, family: str) -> bool:
-    """Whether the trial with this number (from 1) is one of the known constants."""
-    turn = (number - 1) // len(config.families) // len(config.students)
-    return family == "fixed" and turn < len(config.baselines)
-
-
 def _variable(domain: Domain | None, default: float) -> Variable:
     """A variable that stays at its default unless a domain is given."""
     return Variable(default if domain is None else domain, default)

@@ -18,7 +18,7 @@ import pyarrow.fs
 
 from policies.errors import nearest
 from search.commands import next_command
-from search.config import SearchConfig
+from search.config import SearchConfig, stored_config
 from search.errors import SearchError
 from search.files import replace_in
 from search.launch import Launch
@@ -32,7 +32,9 @@ _SNAPSHOT = "experiment_state-"
 _TRIAL_FOLDER = re.compile(r"\d{4,}-")
 _ELSEWHERE = " If it lies elsewhere, name that place with `--output` or `--storage`."
 _SECONDS_TO_LET_GO = 2.0  # who only looks whether somebody holds a search holds it for a moment
-_FORMAT = 1
+_FORMAT = 2
+_READABLE = (1, 2)
+"""1: proposals depended on the order in which trials ended, so such a search can be read but not resumed."""
 _HEADER = (
     "name",
     "config",
@@ -185,10 +187,10 @@ class SearchStore:
             header: dict[str, Any] = json.loads(self.read_text(f"{self.folder}/{SEARCH_FILE}"))
         except ValueError as error:
             raise SearchError(f"{self.uri}/{SEARCH_FILE} is damaged: {error}.") from error
-        if header.get("format") != _FORMAT:
+        if header.get("format") not in _READABLE:
             raise SearchError(
-                f"{self.uri}/{SEARCH_FILE} has format {header.get('format')!r}, but this release reads {_FORMAT};"
-                " use the release that ran the search."
+                f"{self.uri}/{SEARCH_FILE} has format {header.get('format')!r}, but this release reads"
+                f" {' and '.join(map(str, _READABLE))}; use the release that ran the search."
             )
         return header
 
@@ -199,7 +201,20 @@ class SearchStore:
 
     def config(self) -> SearchConfig:
         """The search's settings."""
-        return SearchConfig.parse(self.read_header()["config"])
+        return stored_config(self.read_header()["config"])
+
+    def check_resumable(self) -> None:
+        """Make sure that this release can propose what is still to come.
+
+        Raises:
+            SearchError: an earlier release began the search, and it has not finished.
+        """
+        if self.read_header()["format"] != _FORMAT:
+            raise SearchError(
+                f"the search {self.name!r} was begun by an earlier release, whose proposals depended on the order in"
+                " which trials ended, so this one cannot resume it. Resume it with the release that began it, or begin"
+                " a search of another name: --set name=…; `report`, `confirm` and `sync` read it as it is."
+            )
 
     def read_text(self, path: str) -> str:
         """A file of the storage's file system."""

@@ -78,6 +78,7 @@ def resume_search(name: str, launch: Launch, listener: Listener) -> Outcome:
         KDPolicySearchError: as `run_search`.
     """
     store = SearchStore(launch.storage, name)
+    store.check_resumable()
     return _run(store.config(), launch, listener, store)
 
 
@@ -96,6 +97,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
         # These take Tune and PyTorch, which have been imported beside Ray's start by now, or could not be.
         from search.decisions import decision_reader
         from search.finish import publish_report, report_files
+        from search.propose.plan import planned_trials
         from search.snapshots import SnapshotKeeper
         from search.tracking import LiveProjection
         from search.trials import read_search
@@ -130,7 +132,8 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
                 listener.end()
             search = read_search(store)
             ended = sum(trial.status in ENDED for trial in search.trials)
-            search = search.model_copy(update={"status": "finished" if ended == config.total_trials else "stopped"})
+            status = "finished" if ended == planned_trials(config, search.trials) else "stopped"
+            search = search.model_copy(update={"status": status})
             store.write_header(search, launch)
             listener.stage("writing the report")
             page = publish_report(search, launch)

@@ -14,10 +14,9 @@ from typing import Any
 from ray.tune.experiment import Trial
 
 from policies.registry import create_policy
-from search.config import SearchConfig
+from search.config import CONSTANT_FAMILY, SearchConfig
 from search.racing import Standing, left_the_race
 from search.records import ENDED, SearchRecord, TrialRecord, TrialStatus
-from search.space import is_baseline
 from search.store import SearchStore
 from search.trial_files import trial_states
 from trainables.heats import join_heats
@@ -142,7 +141,7 @@ class TrialBook:
         return tuple(self._record(number, out) for number in sorted(self._heats))
 
     def _left(self, race: tuple[str, str]) -> set[int]:
-        return left_the_race(self._races[race].values(), self._config.heats)
+        return left_the_race(self._races[race].values(), self._config.heats_of_family(race[1]))
 
     def _record(self, number: int, out: set[int]) -> TrialRecord:
         return _trial_record(self._heats[number], self._config, self._objective, eliminated=number in out)
@@ -162,7 +161,7 @@ def _trial_record(
     policy = create_policy(family, dict(policy_parameters(suggestion)))
     histories = [heat.history for heat in heats if heat.status == "finished"]
     status = last.status
-    if status == "finished" and len(heats) < len(config.heats):
+    if status == "finished" and len(heats) < len(config.heats_of_family(family)):
         status = "eliminated" if eliminated else "pending"
     return TrialRecord(
         trial_id=first.trial_id,
@@ -174,7 +173,7 @@ def _trial_record(
         student=str(suggestion.get("student", BASE_STUDENT)),
         rule=policy.rule(),
         complexity=policy.complexity,
-        baseline=is_baseline(config, number, family),
+        baseline=family == CONSTANT_FAMILY,
         started=first.started,
         ended=last.ended if status in ENDED else None,
         error=last.error,

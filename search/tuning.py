@@ -17,7 +17,7 @@ from search.launch import Launch
 from search.raysession import room_for
 from search.recovery import begin_anew, cleared_staging, recover
 from search.scheduler import PatientScheduler
-from search.searcher import METRIC, FairSearch
+from search.searcher import METRIC, PlannedSearch
 from search.store import SearchStore
 from search.tune_usage import uncounted_callbacks
 from search.watch import Watch
@@ -48,7 +48,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
         {"cpu": config.resources.cpus_per_trial, "gpu": config.resources.gpus_per_trial},
     )
     if store.has_snapshot():
-        watch.restores_in(cleared_staging(store, recover(store, config)))
+        watch.restores_in(cleared_staging(store, recover(store)))
         tuner = tune.Tuner.restore(store.uri, trainable=trainable, resume_unfinished=True)
     else:
         begin_anew(store)
@@ -57,9 +57,9 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
             tune_config=tune.TuneConfig(
                 metric=METRIC,
                 mode="max",
-                search_alg=FairSearch(config),
+                search_alg=PlannedSearch(config),
                 scheduler=PatientScheduler(config.resources),
-                num_samples=config.total_trials * len(config.heats),  # at most; the searcher tells when it is done
+                num_samples=config.most_heats,  # the searcher tells when it is done
                 reuse_actors=True,
                 trial_dirname_creator=_folder_name,
             ),

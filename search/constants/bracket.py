@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain, unwarp, warp
-from search.constants.surface import CLOSE, Surface, fit_surface, gaps, spread
+from search.constants.surface import CLOSE, Surface, fit_surface, gaps, sampled
 from search.domains import Interval, ends
 from search.propose.acquisition import expected_improvement
 from search.propose.seeds import seed_of
@@ -47,7 +47,7 @@ def next_point(
     surface = fit_surface(observed, domain)
     if surface is None:
         return domain.decode(np.random.default_rng((seed, index)).random(domain.axes).tolist())
-    if surface.certificate.holds or not isinstance(domain.weight, Interval) and domain.axes == 1:
+    if surface.certificate.holds or (domain.axes == 1 and not isinstance(domain.weight, Interval)):
         return Enough()
     tried = [*(entry.point for entry in surface.observed), *pending]
     ahead = fit_surface(observed, domain, pending) if pending else surface
@@ -55,7 +55,9 @@ def next_point(
     between = _between(surface, tried)
     if between is not None and index % 2 == 0:
         return between
-    return _improving(ahead, tried, np.random.default_rng((seed, index))) or between or Enough()
+    random = np.random.default_rng((seed, index))
+    plausible = _plausible(ahead, tried, random) if index % 4 == 3 else None
+    return plausible or _improving(ahead, tried, random) or between or Enough()
 
 
 def first_points(domain: SurfaceDomain, seed: int) -> tuple[ConstantPoint, ...]:
@@ -72,8 +74,8 @@ def first_points(domain: SurfaceDomain, seed: int) -> tuple[ConstantPoint, ...]:
         sobol = qmc.Sobol(len(domain.settings), scramble=True, rng=seed_of(seed, "constants") % 2**31)
         settings = sobol.random_base2(max(len(weights) - 1, 1).bit_length())[: len(weights)]
     points = [domain.decode([warp(w), *place]) for w, place in zip(weights, settings, strict=True)]
-    points = [] if domain.home is None else [domain.home], *([point] for point in points)
-    return tuple(dict.fromkeys(point for part in points for point in part))
+    home = [] if domain.home is None else [domain.home]
+    return tuple(dict.fromkeys([*home, *points]))
 
 
 def _between(surface: Surface, tried: Sequence[ConstantPoint]) -> ConstantPoint | None:
@@ -102,8 +104,16 @@ def _improving(surface: Surface, tried: Sequence[ConstantPoint], random: np.rand
     if not points:
         return None
     places = np.array([domain.encode(point) for point in points])
-    incumbents = np.array([domain.encode(entry.point) for entry in surface.observed])
-    return points[int(np.argmax(expected_improvement(surface.posterior, places, incumbents)))]
+    return points[int(np.argmax(expected_improvement(surface.posterior, places, surface.places)))]
+
+
+def _plausible(surface: Surface, tried: Sequence[ConstantPoint], random: np.random.Generator) -> ConstantPoint | None:
+    """The best point of one surface drawn from what is known (Thompson sampling): where a better one may hide."""
+    domain = surface.domain
+    grid, draws = sampled(surface.posterior, domain, surface.places, surface.best, random, 1)
+    drawn = draws[random.choice(len(draws), p=surface.posterior.weights), :, 0]
+    points = (domain.decode(grid[place].tolist()) for place in np.argsort(-drawn, kind="stable")[:_NEAR])
+    return next((point for point in points if point not in tried), None)
 
 
 def _candidates(domain: SurfaceDomain, best: Array, random: np.random.Generator) -> Array:

@@ -76,10 +76,16 @@ class SurfaceDomain(Settings):
         return float(min(ends(self.weight), key=lambda option: abs(float(option) - weight)))
 
     @property
+    def limits_of_weight(self) -> tuple[float, float]:
+        """The lowest and the highest λ."""
+        options = [float(option) for option in ends(self.weight)]
+        return min(options), max(options)
+
+    @property
     def limits(self) -> tuple[float, float]:
         """The places of the lowest and the highest λ."""
-        options = [float(option) for option in ends(self.weight)]
-        return warp(min(options)), warp(max(options))
+        low, high = self.limits_of_weight
+        return warp(low), warp(high)
 
 
 def warp(weight: float) -> float:

@@ -81,6 +81,7 @@ def fit(
     *,
     pending: Array | None = None,
     noise: Array | None = None,
+    stretch: Array | None = None,
 ) -> Posterior:
     """Average Gaussian processes with a Matérn 5/2 kernel over hyperparameters drawn from a prior.
 
@@ -93,6 +94,7 @@ def fit(
         nominal: axes on which two different positions are 1 apart, [D].
         pending: points whose scores are not known yet, [P, D]; they make what lies near them less uncertain.
         noise: variances of the scores' noise relative to one another, [N]; 1 each when not given.
+        stretch: factors of the prior's length scales, [D], above 1 on axes along which scores are known to be smooth.
     """
     count, axes = points.shape
     pending = np.empty((0, axes)) if pending is None else pending
@@ -102,6 +104,7 @@ def fit(
     location, unit = float(scores.mean()), float(scores.std()) or 1.0
     targets = (scores - location) / unit
     scales, noises = _draws(axes)
+    scales = scales if stretch is None else scales * stretch
 
     covariance = _kernel(points, points, nominal, scales) + MEAN_VARIANCE
     covariance += noises[:, None, None] * np.diag(relative[:count])

@@ -41,8 +41,8 @@ def searched(launch, monkeypatch):
     return make
 
 
-def test_a_recipe_is_analysed_at_the_first_of_its_baselines(launch):
-    subject = find_subject("fashion-mnist", launch, overrides=["training.epochs=3", "baselines=[0.7]"])
+def test_a_recipe_is_analysed_at_the_constant_that_it_fixes(launch):
+    subject = find_subject("fashion-mnist", launch, overrides=["training.epochs=3", "space.policies.fixed.weight=0.7"])
     assert (subject.trial.policy.family, subject.trial.policy.parameters) == ("fixed", {"weight": 0.7})
     assert subject.config.training.epochs == subject.trial.training.epochs == 3
     assert (subject.number, subject.foundation) == (None, None)

@@ -1,0 +1,359 @@
+"""What a search tries next, as a function of its settings and of what has ended.
+
+A trial's place is its number. Rules come in rounds: a round tries every family once, with one student, at one learning
+rate and temperature. Constant λ come in a sequence of their own, for each student, until the best one is bracketed.
+
+A proposal depends on the settings and on scores of earlier trials with a fixed lag, never on the order in which trials
+end. So the same settings give the same search for any number of workers, and after any interruption. Retries and kills
+change nothing; a trial that failed is known to have failed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from policies.parameter import Value
+from policies.registry import create_policy
+from search.config import CONSTANT_FAMILY, SearchConfig
+from search.constants import ConstantPoint, ConstantScore, Enough, SurfaceDomain, fit_surface, next_point
+from search.propose.observation import Observation
+from search.propose.proposal import propose, propose_context
+from search.propose.seeds import seed_of
+from search.racing import FamilyRace, Turn
+from search.records import TrialRecord
+from search.space import SearchSpace, build_space
+from trainables.suggestion import policy_parameters
+
+_CONTEXT_LAG = 1
+"""A round's learning rate and temperature are that many rounds older news than its rules: all families decide them, so
+with the same lag the slowest would hold up all."""
+
+
+@dataclasses.dataclass
+class _Trial:
+    """A trial that has begun: its suggestion, and the score of its first heat."""
+
+    suggestion: Mapping[str, Any]
+    ended: bool = False
+    """Whether its first heat has, well or badly."""
+    score: float | None = None
+    """Of the first heat, on seeds that all trials of the family share; None where it failed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Heat:
+    """A heat to be run: the trial's number, which heat from 0, and its suggestion with the heat's seeds."""
+
+    number: int
+    heat: int
+    suggestion: dict[str, Any]
+
+
+class Plan:
+    """A search's trials: which have begun, how they ended, and what comes next.
+
+    Args:
+        config: the search.
+    """
+
+    def __init__(self, config: SearchConfig) -> None:
+        self.config = config
+        self._space: SearchSpace = build_space(config)
+        self._students = tuple(config.students)
+        self._trials: dict[int, _Trial] = {}
+        self._contexts: dict[tuple[str, int], Mapping[str, Value]] = {}
+        self._weighs_complexity = "complexity" in config.costs
+        self._races: dict[tuple[str, str], FamilyRace] = {}
+        for student in self._students:
+            for family in config.families:
+                trials = None if family == CONSTANT_FAMILY else config.trials_per_family
+                self._races[student, family] = FamilyRace(config.heats_of_family(family), trials)
+        self._enough: dict[str, int] = {}
+        """Students whose best constant is bracketed, or whose budget for it is spent: how many were tried."""
+
+    # What has happened
+
+    def begin(self, suggestion: Mapping[str, Any]) -> None:
+        """Note that a heat has begun, which `next` suggested."""
+        number, race = int(suggestion["trial"]), self._race(suggestion)
+        heats = self.config.heats_of_family(str(suggestion["family"]))
+        heat = next(i for i, heat in enumerate(heats) if list(heat.seeds) == list(suggestion["seeds"]))
+        if heat == 0:
+            self._trials[number] = _Trial(suggestion)
+            race.enter(number)
+        else:
+            race.begin(number, heat)
+
+    def end(self, number: int, score: float | None) -> None:
+        """Note that the heat a trial is in has ended: its mean score over its seeds, or None where it failed."""
+        trial = self._trials[number]
+        self._race(trial.suggestion).end(number, score)
+        if not trial.ended:
+            trial.ended, trial.score = True, score
+
+    # What comes next
+
+    def next(self) -> Heat | Turn:
+        """The next heat to run, which counts as begun; or that heats must end first, or that nothing is left."""
+        found = self._next_trial()
+        if found is not None:
+            number, suggestion = found
+            return self._begin(number, 0, suggestion)
+        turns = {Turn.WAIT} if self._unproposed() else set()
+        for (student, family), race in self._races.items():
+            if family == CONSTANT_FAMILY and student in self._enough:
+                race.close()
+            turn = race.promote(self._worth_of_constants(student) if family == CONSTANT_FAMILY else None)
+            if not isinstance(turn, Turn):
+                number, heat = turn
+                return self._begin(number, heat, self._trials[number].suggestion)
+            turns.add(turn)
+        return Turn.WAIT if Turn.WAIT in turns else Turn.OVER
+
+    @property
+    def trials(self) -> int | None:
+        """Trials of the whole search; None while the best constant is not bracketed."""
+        for student in self._open_constants():
+            self._next_constant_of(student)  # notes where there were enough
+        if self._open_constants():
+            return None
+        return self.config.rule_trials + sum(self._enough.values())
+
+    def _begin(self, number: int, heat: int, suggestion: Mapping[str, Any]) -> Heat:
+        seeds = self.config.heats_of_family(str(suggestion["family"]))[heat].seeds
+        begun = {**suggestion, "trial": number, "seeds": list(seeds)}
+        self.begin(begun)
+        return Heat(number, heat, begun)
+
+    def _next_trial(self) -> tuple[int, dict[str, Any]] | None:
+        """A trial that can be proposed by now; constants and rules in turn, so that neither waits for the other."""
+        constants = sum(number > self.config.rule_trials for number in self._trials)
+        lanes = [self._next_constant, self._next_rule]
+        if constants > len(self._trials) - constants:
+            lanes.reverse()
+        for lane in lanes:
+            if (found := lane()) is not None:
+                return found
+        return None
+
+    def _unproposed(self) -> bool:
+        rules = sum(number <= self.config.rule_trials for number in self._trials)
+        return rules < self.config.rule_trials or bool(self._open_constants())
+
+    # Rules
+
+    def _number(self, student: str, family: str, turn: int) -> int:
+        """The trial of a family in a student's round, from 0: students take rounds in turn."""
+        families = self.config.rule_families
+        of_round = turn * len(self._students) + self._students.index(student)
+        return of_round * len(families) + families.index(family) + 1
+
+    def _next_rule(self) -> tuple[int, dict[str, Any]] | None:
+        for number, student, family, turn in sorted(self._waiting_rules()):
+            known = range(max(0, turn - self.config.proposal_lag + 1))
+            if all(self._has_ended(self._number(student, family, earlier)) for earlier in known):
+                context = self._context(student, turn)
+                if context is not None:
+                    return number, self._propose(student, family, turn, context)
+        return None
+
+    def _waiting_rules(self) -> Iterator[tuple[int, str, str, int]]:
+        """Each family's first trial that has not begun, with each student."""
+        for student in self._students:
+            for family in self.config.rule_families:
+                for turn in range(self.config.trials_per_family):
+                    number = self._number(student, family, turn)
+                    if number not in self._trials:
+                        yield number, student, family, turn
+                        break
+
+    def _propose(self, student: str, family: str, turn: int, context: Mapping[str, Value]) -> dict[str, Any]:
+        own = {name: v for name, v in self._space.variables(family).items() if name not in self._space.shared}
+        chosen: Mapping[str, Value] = {}
+        if turn > 0:
+            earlier = [self._observation(self._number(student, family, other)) for other in range(turn)]
+            known = max(0, turn - self.config.proposal_lag + 1)
+            chosen = propose(
+                own,
+                context=context,
+                contexts=self._space.shared,
+                observed=earlier[:known],
+                pending=earlier[known:],
+                sampler=self.config.sampler,
+                seed=seed_of(self.config.seed, student, family),
+                round_number=turn,
+                directions=("maximize", "minimize") if self._weighs_complexity else ("maximize",),
+            )
+        values = {name: chosen.get(name, variable.start()) for name, variable in own.items()}
+        return {"family": family, "student": student, **context, **values}
+
+    def _observation(self, number: int) -> Observation:
+        trial = self._trials[number]
+        suggestion, shared = trial.suggestion, self._space.shared
+        variables = self._space.variables(str(suggestion["family"]))
+        own = {name: suggestion[name] for name in variables if name not in shared}
+        values = None
+        if trial.score is not None:
+            values = (trial.score, _complexity(suggestion)) if self._weighs_complexity else (trial.score,)
+        return Observation(own, {name: suggestion[name] for name in shared}, values)
+
+    def _context(self, student: str, turn: int) -> Mapping[str, Value] | None:
+        """Learning rate and temperature of a student's round; None while rounds that decide them have not ended."""
+        if (student, turn) in self._contexts:
+            return self._contexts[student, turn]
+        shared, families = self._space.shared, self.config.rule_families
+        known = max(0, turn - self.config.proposal_lag - _CONTEXT_LAG + 1)
+        rounds = [[self._number(student, family, earlier) for family in families] for earlier in range(known)]
+        if not all(self._has_ended(number) for numbers in rounds for number in numbers):
+            return None
+        chosen: Mapping[str, Value] = {}
+        if turn > 0:
+            earlier = [self._context(student, other) for other in range(turn)]
+            contexts = [context for context in earlier if context is not None]  # older news each, so all are known
+            chosen = propose_context(
+                shared,
+                observed=[(context, self._median(numbers)) for context, numbers in zip(contexts, rounds, strict=False)],
+                pending=contexts[known:],
+                sampler=self.config.sampler,
+                seed=seed_of(self.config.seed, student),
+                round_number=turn,
+            )
+        context = {name: chosen.get(name, variable.start()) for name, variable in shared.items()}
+        self._contexts[student, turn] = context
+        return context
+
+    def _median(self, numbers: Sequence[int]) -> float | None:
+        scores = [score for score in (self._trials[number].score for number in numbers) if score is not None]
+        return statistics.median(scores) if scores else None
+
+    # Constants
+
+    def _open_constants(self) -> list[str]:
+        """The students whose best constant is still looked for."""
+        if CONSTANT_FAMILY not in self.config.families:
+            return []
+        return [student for student in self._students if student not in self._enough]
+
+    def _constant_number(self, student: str, index: int) -> int:
+        return self.config.rule_trials + index * len(self._students) + self._students.index(student) + 1
+
+    def _next_constant(self) -> tuple[int, dict[str, Any]] | None:
+        for student in sorted(self._open_constants(), key=self._constants_begun):
+            if (found := self._next_constant_of(student)) is not None:
+                return found
+        return None
+
+    def _next_constant_of(self, student: str) -> tuple[int, dict[str, Any]] | None:
+        """The next constant with a student; None where earlier ones must end first, or there were enough.
+
+        That there are enough is decided when all that were begun have ended.
+        """
+        index = self._constants_begun(student)
+        numbers = [self._constant_number(student, earlier) for earlier in range(index)]
+        all_ended = all(map(self._has_ended, numbers))
+        known = max(0, index - self.config.proposal_lag + 1)
+        if index < self.config.constant.most_trials and all(map(self._has_ended, numbers[:known])):
+            point = self._point(student, index, numbers, known)
+            if isinstance(point, Enough) and all_ended:
+                point = self._point(student, index, numbers, index)
+            if not isinstance(point, Enough):
+                return self._constant_number(student, index), self._suggestion_of(student, point)
+        if all_ended:
+            self._enough[student] = index
+        return None
+
+    def _point(self, student: str, index: int, numbers: Sequence[int], known: int) -> ConstantPoint | Enough:
+        return next_point(
+            surface_domain(self.config),
+            seed_of(self.config.seed, student, CONSTANT_FAMILY),
+            index,
+            [self._constant_score(number) for number in numbers[:known]],
+            [point_of(self._trials[number].suggestion, self.config) for number in numbers[known:]],
+        )
+
+    def _constants_begun(self, student: str) -> int:
+        index = 0
+        while self._constant_number(student, index) in self._trials:
+            index += 1
+        return index
+
+    def _constant_score(self, number: int) -> ConstantScore | None:
+        trial = self._trials[number]
+        if trial.score is None:
+            return None
+        seeds = self.config.heats_of_family(CONSTANT_FAMILY)[0].seeds
+        return ConstantScore(point=point_of(trial.suggestion, self.config), scores=dict.fromkeys(seeds, trial.score))
+
+    def _suggestion_of(self, student: str, point: ConstantPoint) -> dict[str, Any]:
+        shared: dict[str, Value] = {name: variable.start() for name, variable in self._space.shared.items()}
+        if point.learning_rate is not None:
+            shared["learning_rate"] = point.learning_rate
+        if point.temperature is not None:
+            shared["temperature"] = point.temperature
+        own = {f"{CONSTANT_FAMILY}.weight": point.weight}
+        return {"family": CONSTANT_FAMILY, "student": student, **shared, **own}
+
+    def _worth_of_constants(self, student: str) -> Callable[[int], float] | None:
+        """The expected score of a constant by its number, once they are all known: one lucky seed promotes nobody."""
+        if student not in self._enough:
+            return None
+        numbers = [self._constant_number(student, index) for index in range(self._enough[student])]
+        surface = fit_surface([self._constant_score(number) for number in numbers], surface_domain(self.config))
+        if surface is None:
+            return None
+        points = [point_of(self._trials[number].suggestion, self.config) for number in numbers]
+        worth = dict(zip(numbers, surface.mean(points).tolist(), strict=True))
+        return worth.__getitem__
+
+    # Both
+
+    def _has_ended(self, number: int) -> bool:
+        trial = self._trials.get(number)
+        return trial is not None and trial.ended
+
+    def _race(self, suggestion: Mapping[str, Any]) -> FamilyRace:
+        return self._races[str(suggestion["student"]), str(suggestion["family"])]
+
+
+def planned_trials(config: SearchConfig, trials: Iterable[TrialRecord]) -> int | None:
+    """How many trials a search has in all; None while its best constant is not bracketed.
+
+    Args:
+        config: of the search.
+        trials: those that have begun.
+    """
+    plan = Plan(config)
+    seeds = list(config.heats_of_family(CONSTANT_FAMILY)[0].seeds)
+    for trial in trials:
+        if trial.family == CONSTANT_FAMILY:
+            own = {f"{CONSTANT_FAMILY}.{name}": value for name, value in trial.parameters.items()}
+            common = {"family": trial.family, "student": trial.student, "trial": trial.number, "seeds": seeds}
+            plan.begin({**common, **trial.shared, **own})
+            if len(trial.seeds) >= len(seeds) or trial.status == "failed":
+                plan.end(trial.number, (trial.opening or trial.history).score if trial.seeds else None)
+    return plan.trials
+
+
+def surface_domain(config: SearchConfig) -> SurfaceDomain:
+    """Where the best constant of a search is looked for."""
+    weight = config.space.policies.get(CONSTANT_FAMILY, {}).get("weight")
+    domain = SurfaceDomain(learning_rate=config.space.learning_rate, temperature=config.space.temperature)
+    domain = domain if weight is None else domain.model_copy(update={"weight": weight})
+    start = build_space(config).start(CONSTANT_FAMILY)
+    values = {name: start[name] for name in domain.settings}
+    home = ConstantPoint(weight=float(start.get(f"{CONSTANT_FAMILY}.weight", domain.limits_of_weight[0])), **values)
+    return domain.model_copy(update={"home": home})
+
+
+def point_of(suggestion: Mapping[str, Any], config: SearchConfig) -> ConstantPoint:
+    """Where a constant's trial lies on the surface."""
+    settings = surface_domain(config).settings
+    values = {name: float(suggestion[name]) for name in settings}
+    return ConstantPoint(weight=float(suggestion[f"{CONSTANT_FAMILY}.weight"]), **values)
+
+
+def _complexity(suggestion: Mapping[str, Any]) -> float:
+    return float(create_policy(str(suggestion["family"]), dict(policy_parameters(suggestion))).complexity)
