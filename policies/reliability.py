@@ -67,17 +67,16 @@ class Answers:
             members: R, whose samples follow one another, as many of each.
         """
         size = self.cells
-        known = self.confidence.isfinite()
+        known = self.confidence >= 0.0  # which NaN is not
         if self.labels.ndim == 2:
             labels = self.labels.nan_to_num(0.0, posinf=0.0, neginf=0.0) * known[:, None]
             seen, agreed = labels.sum(1), labels.gather(1, self.teacher_class[:, None]).squeeze(1)
         else:
             seen, agreed = known, known & (self.labels == self.teacher_class)
         wide = torch.float32 if known.device.type == "mps" else torch.float64
-        _, by_answer, by_confidence = self.places
         # Label and teacher agree on one class, so that the samples on which they do lie in one cell for both.
-        places = torch.cat([self.teacher_class, by_answer, by_confidence, self.places.flatten() + size])
-        values = torch.cat([agreed, agreed, agreed, seen, seen, seen]).to(wide)
+        places = torch.cat([self.teacher_class, self.places[1:].flatten(), (self.places + size).flatten()])
+        values = torch.stack([agreed, seen]).to(wide).repeat_interleave(3, 0).flatten()
         if members > 1:
             places = places + _member_of(len(seen), len(seen) // members, places.device).repeat(6) * (2 * size)
         counts = values.new_zeros(members * 2 * size).scatter_add_(0, places, values).view(members, 2, size)
@@ -97,6 +96,8 @@ class ReliabilityTable:
         self._ranks = ranks
         self._counts: Tensor | None = None
         self._pending: Tensor | None = None
+        self._rates: Tensor | None = None
+        """As the counts are."""
 
     def begin(self) -> None:
         """Begin an update; what was noted of one that failed is dropped."""
@@ -116,7 +117,7 @@ class ReliabilityTable:
             return
         counts = self._ranks.total(self._pending)
         self._counts = counts if self._counts is None else self._counts.to(counts) + counts
-        self._pending = None
+        self._pending = self._rates = None
 
     def rates(self, like: Tensor, cells: int) -> Tensor:
         """How often teacher and label agreed in each cell: [K], in (0, 1), in the dtype and on the device of `like`.
@@ -133,15 +134,16 @@ class ReliabilityTable:
                 f"the reliability of the teacher was counted for {known} classes, but the logits have {found}; make a"
                 " new balancer for another set of classes."
             )
-        classes = (cells - BINS) // 2
-        overall = (agreed[:classes].sum() + 0.5 * _PRIOR) / (seen[:classes].sum() + _PRIOR)
-        rates: Tensor = (agreed + _PRIOR * overall) / (seen + _PRIOR)
-        return rates.to(like)
+        if self._rates is None:
+            all_agreed, all_seen = self._counts[:, : (cells - BINS) // 2].sum(1)
+            overall = (all_agreed + 0.5 * _PRIOR) / (all_seen + _PRIOR)
+            self._rates = (agreed + _PRIOR * overall).div_(seen + _PRIOR).to(like)
+        return self._rates.to(like)
 
     def look_up(self, answers: Answers) -> Tensor:
         """The rates at each sample's cells, [3, N], as `policies.policy.RELIABILITIES` names them."""
         rates = self.rates(answers.confidence, answers.cells)
-        found = rates[answers.places]
+        found = rates.take(answers.places)
         if answers.labels.ndim == 2:
             labels = answers.labels.to(rates.dtype)
             found[0] = (labels @ rates[: answers.classes] / labels.sum(1)).nan_to_num(0.0).clamp(0.0, 1.0)
@@ -156,8 +158,7 @@ class ReliabilityTable:
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
         """Continue from a `state_dict`."""
-        self._pending = None
-        self._counts = None
+        self._pending = self._counts = self._rates = None
         if state is not None:
             self._counts = torch.tensor([state["agreed"], state["seen"]], dtype=torch.float64)
 
@@ -177,7 +178,7 @@ class StackedTables:
         """As `ReliabilityTable.look_up`, for one student's samples after another's and any that fill up: [3, N]."""
         rates = torch.stack([table.rates(answers.confidence, answers.cells) for table in self._tables])
         members = _member_of(len(answers.confidence), self._batch, rates.device).clamp_(max=len(rates) - 1)
-        return rates.flatten()[answers.places + members * answers.cells]
+        return rates.take(answers.places + members * answers.cells)
 
     def note(self, answers: Answers) -> None:
         """Count the samples of all students, and end their updates."""

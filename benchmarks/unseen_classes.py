@@ -1,0 +1,312 @@
+"""Rules on a teacher that has never seen some classes, against the constant's own best λ and learning rate.
+
+    python benchmarks/unseen_classes.py
+    python benchmarks/unseen_classes.py --data fashion-mnist --wrong 0.3
+    python benchmarks/unseen_classes.py --rules class --seeds 48
+
+The student, its data and its teacher are those of the recipe `unseen-classes-digits`, trained in a plain loop. Each row
+is tuned alike: all its settings at all learning rates with two seeds, its best six with six more, on the validation
+pictures. The best one is then trained with fresh seeds, the same for all rows, and judged on the test set. The lead is
+over the best constant, paired by seed, with a 95 % interval over the seeds; the constant's next best settings are shown
+below it, since the best one may be chosen by luck. An end of the learning rates is marked by a star.
+
+Rows in brackets are no families: `oracle` knows which pictures are of unseen classes, `primed` counts the table before
+the first step, `small loss` and `clean direction` were tried as rules.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import pathlib
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import scipy.stats
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from policies.balancer import LossBalancer
+from policies.objective import LogitPair
+from policies.registry import create_policy
+from search.config import load_config
+from search.launch import default_cache
+from trainables.config import CorruptionSettings
+from trainables.corruption import Corruption
+from trainables.datasets import load_dataset
+from trainables.device import select_compute
+from trainables.normalization import as_tensor, normalise
+from trainables.targets import compute_assets, compute_logits
+from trainables.teacher import prepare_teacher
+
+CONSTANTS = (0.0, 0.03, 0.05, 0.1, 0.15, 0.3, 0.5, 0.7, 0.9, 1.0)
+RATES = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1)
+TRUST = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.3)
+FRESH = 1000
+"""The first of the seeds that nothing is chosen on."""
+OVERRIDES = {
+    "digits": [],
+    "fashion-mnist": [
+        'data.name="fashion-mnist"',
+        "data.train_size=2000",
+        "data.validation_size=5000",
+        'teacher.unseen_classes=["Sandal", "Sneaker", "Ankle boot"]',
+        "teacher.training.epochs=3",
+        "teacher.training.batch_size=128",
+        "teacher.model.options.widths=[16, 32]",
+        "student.options.hidden=[64]",
+        "training.epochs=20",
+        "training.batch_size=64",
+    ],
+}
+
+
+class Seen(NamedTuple):
+    """What a rule of this file may look at, of a batch: tensors without gradients."""
+
+    pair: LogitPair
+    hidden: Tensor
+    unseen: Tensor
+    """Which pictures are truly of a class that the teacher never saw, bool [N]."""
+
+
+Weigher: TypeAlias = Callable[[Seen], Tensor]
+"""λ of each sample, [N]."""
+
+
+class Setting(NamedTuple):
+    """One way to weigh: a family of the product's with its parameters, or a rule of this file."""
+
+    family: str
+    values: dict[str, Any]
+    weigher: Callable[..., Weigher] | None = None
+    primed: bool = False
+
+    @property
+    def told(self) -> str:
+        """The values, in short."""
+        return ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in self.values.items())
+
+
+def settings_of(family: str, **choices: Any) -> list[Setting]:
+    """A family at every combination of these values; what is no tuple is fixed."""
+    listed = [value if isinstance(value, tuple) else (value,) for value in choices.values()]
+    return [Setting(family, dict(zip(choices, values, strict=True))) for values in itertools.product(*listed)]
+
+
+def own(weigher: Callable[..., Weigher], **choices: tuple[float, ...]) -> list[Setting]:
+    """As `settings_of`, for a rule of this file."""
+    return [setting._replace(weigher=weigher) for setting in settings_of(weigher.__name__, **choices)]
+
+
+def oracle(*, elsewhere: float) -> Weigher:
+    """λ = 0 on pictures of classes that the teacher has never seen."""
+    return lambda seen: torch.full(seen.unseen.shape, elsewhere).masked_fill(seen.unseen, 0.0)
+
+
+def small_loss(*, share: float, above: float, below: float) -> Weigher:
+    """Trust the labels less on the share of the batch whose task loss is largest (co-teaching, arXiv 1804.06872)."""
+
+    def weights(seen: Seen) -> Tensor:
+        losses = seen.pair.task_losses
+        return torch.where(losses > losses.quantile(1.0 - share), above, below)
+
+    return weights
+
+
+def clean_direction(*, middle: float, slope: float) -> Weigher:
+    """Trust the source whose gradient in the last layer points along the running mean of what was trained on."""
+    mean: Tensor | None = None
+
+    def weights(seen: Seen) -> Tensor:
+        nonlocal mean
+        distill, task, hidden = seen.pair.distill_gradients, seen.pair.task_gradients, normalize(seen.hidden)
+        found = torch.full((len(hidden),), middle)
+        if mean is not None:
+            # The gradient of a sample is an outer product, so its cosine takes a product of vectors.
+            towards = hidden @ mean.T / mean.norm().clamp_min(1e-12)
+            found += slope * ((normalize(distill) * towards).sum(1) - (normalize(task) * towards).sum(1))
+        found = found.clamp(0.0, 1.0)
+        mixed = torch.lerp(task, distill, found[:, None]).T @ seen.hidden / len(hidden)
+        mean = mixed if mean is None else mean.lerp(mixed, 0.05)
+        return found
+
+    return weights
+
+
+def rows() -> dict[str, list[Setting]]:
+    """The rows of the table, the constant first."""
+    every: dict[str, Any] = {"measure_every": 1, "smoothing": (0.0, 0.9)}
+    kappa = (0.03, 0.1, 0.3, 1.0, 3.0)
+    by_class = settings_of("sample_class_reliability", trust=TRUST, of="label")
+    return {
+        "fixed": settings_of("fixed", weight=CONSTANTS),
+        "norm_balance": settings_of("norm_balance", balance=kappa, **every),
+        "sample_norm_balance": settings_of("sample_norm_balance", balance=kappa),
+        "sample_norm_ratio_threshold": settings_of(
+            "sample_norm_ratio_threshold", threshold=(1.0, 2.0, 4.0, 8.0), above=0.0, below=(0.1, 0.3, 0.5, 0.9)
+        ),
+        "sample_cosine_threshold": settings_of(
+            "sample_cosine_threshold", threshold=(-0.25, 0.0, 0.3), above=(0.3, 0.9), below=(0.0, 0.1)
+        ),
+        "sample_cosine_ramp": settings_of("sample_cosine_ramp", middle=(0.1, 0.3, 0.5), slope=(-0.3, 0.3, 0.6)),
+        "sample_agreement_threshold": settings_of(
+            "sample_agreement_threshold", threshold=(0.05, 0.2, 0.5), above=(0.3, 0.5, 0.9), below=(0.0, 0.1)
+        ),
+        "sample_class_reliability, label's class": by_class,
+        "sample_class_reliability, teacher's class": settings_of("sample_class_reliability", trust=TRUST, of="teacher"),
+        "sample_confidence_reliability": settings_of("sample_confidence_reliability", trust=TRUST),
+        "class_reliability": settings_of("class_reliability", trust=TRUST),
+        "confidence_reliability": settings_of("confidence_reliability", trust=TRUST),
+        "(primed) sample_class_reliability, label's class": [s._replace(primed=True) for s in by_class],
+        "(small loss)": own(small_loss, share=(0.3, 0.5), above=(0.5, 0.9), below=(0.0, 0.1, 0.3)),
+        "(clean direction)": own(clean_direction, middle=(0.1, 0.3, 0.5), slope=(0.3, 1.0, 3.0)),
+        "(oracle)": own(oracle, elsewhere=CONSTANTS),
+    }
+
+
+class Bench:
+    """The pictures as a student takes them, what it is told of them, and its training."""
+
+    def __init__(self, data: str, wrong: float, cache: pathlib.Path) -> None:
+        config = load_config("unseen-classes-digits", [*OVERRIDES[data], "corruption.label_share=0.3"])
+        compute = select_compute(config.device)
+        dataset = load_dataset(config.data, default_root=cache / "data", progress=print)
+        teacher = prepare_teacher(config.teacher, dataset, cache=cache / "teachers", compute=compute)
+        assets = compute_assets(dataset, teacher, config.augmentation, compute.device)
+        mean, std = as_tensor(assets.mean), as_tensor(assets.std)
+
+        def pictures(split: Any) -> tuple[Tensor, Tensor]:
+            return normalise(as_tensor(split.images[:]), mean, std).flatten(1), as_tensor(split.labels)
+
+        self.images, truth = pictures(assets.train)
+        self.validation, self.test = pictures(assets.validation), pictures(dataset.test)
+        self.targets = as_tensor(assets.train_targets)[0].float()
+        self.labels = truth
+        if wrong > 0.0:
+            settings = CorruptionSettings(unit="sample", label_share=wrong)
+            corruption = Corruption(settings, pictures=len(truth), batch_size=2, seed=0)
+            self.labels = truth[torch.from_numpy(corruption.sources(np.arange(len(truth)), 0).labels)]
+        hidden = [number for number, name in enumerate(assets.classes) if name in config.teacher.unseen_classes]
+        self.unseen = torch.isin(truth, torch.tensor(hidden))
+        self.classes, self.temperature = len(assets.classes), config.temperature
+        self.hidden = int(config.student.options["hidden"][0])
+        self.epochs, self.batch = config.training.epochs, config.training.batch_size
+        answers = torch.from_numpy(compute_logits(teacher.module, dataset.test.images, dataset, compute.device))
+        self.teacher = float((answers.argmax(1) == self.test[1]).double().mean())
+
+    def train(self, setting: Setting, rate: float, seed: int) -> tuple[float, float]:
+        """Accuracy of a student on the validation pictures and on the test set, in percent."""
+        torch.manual_seed(seed)
+        body = nn.Sequential(nn.Linear(self.images.shape[1], self.hidden), nn.ReLU())
+        head = nn.Linear(self.hidden, self.classes)
+        student = nn.Sequential(body, head)
+        steps = self.epochs * (len(self.images) // self.batch)
+        optimizer = torch.optim.Adam(student.parameters(), lr=rate, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+        weigher = None if setting.weigher is None else setting.weigher(**setting.values)
+        balancer = None
+        if weigher is None:
+            policy = create_policy(setting.family, setting.values)
+            balancer = LossBalancer(policy, student, total_steps=steps, temperature=self.temperature)
+            if setting.primed and balancer.reliability is not None:
+                pair = LogitPair(self.targets, self.targets, self.labels, temperature=self.temperature)
+                balancer.reliability.note(pair.answers)
+                balancer.reliability.close()
+        for _ in range(self.epochs):
+            for batch in torch.randperm(len(self.images)).split(self.batch):
+                if len(batch) < self.batch:
+                    continue
+                optimizer.zero_grad()
+                hidden = body(self.images[batch])
+                logits = head(hidden)
+                if balancer is not None:
+                    balancer.backward_on_logits(logits, self.targets[batch], self.labels[batch])
+                elif weigher is not None:
+                    pair = LogitPair(logits, self.targets[batch], self.labels[batch], temperature=self.temperature)
+                    pair.backward_weighted(weigher(Seen(pair, hidden.detach(), self.unseen[batch])))
+                optimizer.step()
+                schedule.step()
+        with torch.no_grad():
+            return accuracy(student, self.validation), accuracy(student, self.test)
+
+    def tuned(self, settings: list[Setting]) -> list[tuple[Setting, float]]:
+        """The best settings and learning rates on the validation pictures, best first."""
+        scores = {}
+        for place, rate in itertools.product(range(len(settings)), RATES):
+            scores[place, rate] = [self.train(settings[place], rate, seed)[0] for seed in range(2)]
+        best = sorted(scores, key=lambda key: -statistics.fmean(scores[key]))[:6]
+        for key in best:
+            scores[key] += [self.train(settings[key[0]], key[1], seed)[0] for seed in range(2, 8)]
+        best.sort(key=lambda key: -statistics.fmean(scores[key]))
+        return [(settings[place], rate) for place, rate in best]
+
+
+def accuracy(student: nn.Module, pictures: tuple[Tensor, Tensor]) -> float:
+    """In percent."""
+    images, labels = pictures
+    return 100.0 * float((student(images).argmax(1) == labels).double().mean())
+
+
+def lead(ours: list[float], theirs: list[float]) -> str:
+    """The mean difference, paired, and its 95 % interval over the seeds."""
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    mean, count = statistics.fmean(differences), len(differences)
+    margin = float(scipy.stats.t.ppf(0.975, count - 1)) * statistics.stdev(differences) / math.sqrt(count)
+    return f"{mean:+.2f} ({mean - margin:+.2f} to {mean + margin:+.2f})"
+
+
+def table(bench: Bench, chosen: dict[str, list[Setting]], seeds: int) -> Iterator[str]:
+    """The rows, as each is done; the constant's are three."""
+    yield "| rule | best at | learning rate | test accuracy, % | against the best constant, points | s |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    reference: list[float] | None = None
+    for name, settings in chosen.items():
+        began = time.perf_counter()
+        for place, (setting, rate) in enumerate(bench.tuned(settings)[: 3 if reference is None else 1]):
+            found = [bench.train(setting, rate, FRESH + seed)[1] for seed in range(seeds)]
+            star = "*" if rate in (RATES[0], RATES[-1]) else ""
+            against = "" if reference is None else lead(found, reference)
+            reference = reference or found
+            cells = (
+                f"{name}, next best" if place else name,
+                setting.told,
+                f"{rate:g}{star}",
+                f"{statistics.fmean(found):.2f} ± {statistics.stdev(found):.2f}",
+                against,
+                f"{time.perf_counter() - began:.0f}",
+            )
+            yield f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Train, and print a table for each share of wrong labels."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", choices=tuple(OVERRIDES), default="digits")
+    parser.add_argument("--wrong", type=float, nargs="+", default=[0.3, 0.0], help="shares of wrong labels")
+    parser.add_argument("--seeds", type=int, default=24, help="fresh seeds of a row's best [%(default)s]")
+    parser.add_argument("--rules", default="", help="only rows whose name contains one of these, separated by commas")
+    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), help="teachers, data sets [%(default)s]")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    wanted = arguments.rules.split(",")
+    chosen = {
+        name: settings for name, settings in rows().items() if name == "fixed" or any(part in name for part in wanted)
+    }
+    for wrong in arguments.wrong:
+        bench = Bench(arguments.data, wrong, arguments.cache)
+        print(
+            f"\n{arguments.data}, {len(bench.images)} pictures, {wrong:.0%} wrong labels,"
+            f" teacher {100 * bench.teacher:.1f} %\n"
+        )
+        for line in table(bench, chosen, arguments.seeds):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
