@@ -10,7 +10,7 @@ from policies.document import read_document
 from policies.errors import nearest
 from policies.registry import create_policy
 from search.commands import next_command
-from search.config import SearchConfig, load_config
+from search.config import CONSTANT_FAMILY, SearchConfig, load_config
 from search.errors import SearchError
 from search.launch import Launch
 from search.recipes import recipe_names
