@@ -1,4 +1,4 @@
-"""The constants λ that are confirmed, and what the search knows of them.
+"""The constants λ that are confirmed, and how well the search tuned them.
 
 A rule may owe its lead over the constants to the learning rate that it was tried at. So constants are confirmed at
 their own best learning rate and temperature, where a rule must beat them, and at the settings of the best rules.

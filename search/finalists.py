@@ -15,6 +15,7 @@ from search.errors import SearchError, nearest
 from search.evidence.acting import TOLERANCE, Effective, effective_trial
 from search.evidence.edges import edges
 from search.finalist_constants import CONSTANT, Candidate, Constants, constants_of_trials
+from search.finalist_surface import constants_of_surface
 from search.launch import Launch
 from search.records import SearchRecord, TrialRecord
 
@@ -38,7 +39,8 @@ def choose_finalists(
     1. Each family's best trial, with that trial's own learning rate and temperature. A rule that did not act is
        confirmed as what it did: a tree as the part that was reached, a λ that never moved as that constant. Families
        that come to the same constant are one finalist.
-    2. The constants, as `search.finalist_constants` describes them.
+    2. The constants: those that the surface of the search's constants names (`search.finalist_surface`), or in a
+       search that tried a few only, the best ones tried (`search.finalist_constants`).
 
     Duplicates are dropped.
 
@@ -70,7 +72,9 @@ def choose_finalists(
         else:
             rules.append(trial)
             acting.append(_rule(trial, did))
-    constants = constants_of_trials(search, rules, settings.more_constants)
+    constants = constants_of_surface(search, config, rules, settings.more_constants)
+    if constants is None:
+        constants = constants_of_trials(search, rules, settings.more_constants)
     candidates = [*constants.candidates]
     for trial, did in idle:
         candidate, is_new = _as_constant(trial, did, candidates)

@@ -99,7 +99,13 @@ def paired_test(
     seeds = common_seeds(ours, theirs)
     if not seeds:
         return None
-    noises = noises_of(ours, theirs, seeds, resolution, samples)
+    return judged(ours, theirs, seeds, noises_of(ours, theirs, seeds, resolution, samples))
+
+
+def judged(
+    ours: Mapping[int, float], theirs: Mapping[int, float], seeds: tuple[int, ...], noises: TwoNoises | None
+) -> PairedTest:
+    """The test that an analysis of variance makes; `noises` is None with a single seed."""
     if noises is None or noises.error < ROUNDING:
         mean = statistics.fmean(ours[seed] - theirs[seed] for seed in seeds)
         return PairedTest(seeds=seeds, mean=mean, deviation=None, low=None, high=None, p_value=None, effect_size=None)

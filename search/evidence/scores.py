@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Literal
 
-import numpy as np
-
 from search.confirmation import ConfirmationRecord
-from search.evidence.paired import PairedTest, common_seeds, noises_of, paired_test
+from search.evidence.paired import PairedTest, common_seeds, judged, noises_of, paired_test
 from search.evidence.two_noises import Array, TwoNoises
 from trainables.objective import ACCURACY
 
@@ -22,6 +20,7 @@ class Scores:
 
     def __init__(self, record: ConfirmationRecord) -> None:
         self._record = record
+        self._noises: dict[tuple[str, str], TwoNoises | None] = {}
         self._by_key = {
             finalist.key: [r for r in record.results if r.finalist == finalist.key] for finalist in record.finalists
         }
@@ -44,14 +43,17 @@ class Scores:
 
     def difference(self, ours: str, theirs: str) -> PairedTest | None:
         """The paired test of two finalists' test scores; None without a seed in common."""
-        samples = self._samples(ours), self._samples(theirs)
-        return paired_test(self.test[ours], self.test[theirs], self.resolution, samples)
+        seeds = common_seeds(self.test[ours], self.test[theirs])
+        return judged(self.test[ours], self.test[theirs], seeds, self.noises(ours, theirs)) if seeds else None
 
     def noises(self, ours: str, theirs: str) -> TwoNoises | None:
         """The noise of the same difference; None with fewer than two seeds in common."""
-        seeds = common_seeds(self.test[ours], self.test[theirs])
-        samples = self._samples(ours), self._samples(theirs)
-        return noises_of(self.test[ours], self.test[theirs], seeds, self.resolution, samples)
+        if (ours, theirs) not in self._noises:
+            seeds = common_seeds(self.test[ours], self.test[theirs])
+            samples = self._samples(ours), self._samples(theirs)
+            found = noises_of(self.test[ours], self.test[theirs], seeds, self.resolution, samples)
+            self._noises[ours, theirs] = found
+        return self._noises[ours, theirs]
 
     def validated(self, ours: str, theirs: str) -> PairedTest | None:
         """The paired test of two finalists' validation scores, over the seeds only."""
@@ -64,6 +66,6 @@ class Scores:
     def _samples(self, key: str) -> dict[int, Array]:
         """By seed, values on each test sample, [N], turned so that higher is better."""
         objective = self._record.objective
-        sign = np.float32(objective.score(1.0))
         found = {result.seed: result.samples.get(objective.name) for result in self._by_key[key]}
-        return {seed: sign * kept.values() for seed, kept in found.items() if kept is not None}
+        known = {seed: kept.values() for seed, kept in found.items() if kept is not None}
+        return known if objective.direction == "maximize" else {seed: -values for seed, values in known.items()}

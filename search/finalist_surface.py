@@ -1,0 +1,105 @@
+"""The constants λ to confirm, from the surface that the search's constants lie on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from search.config import SearchConfig
+from search.constants import ConstantPoint, ConstantScore, Surface, SurfaceDomain, fit_surface
+from search.evidence.acting import TOLERANCE
+from search.finalist_constants import CONSTANT, Candidate, Constants
+from search.records import SearchRecord, TrialRecord
+
+_FEWEST = 5
+"""Constants with scores by seed that a surface is fitted to; with fewer it would be mostly prior."""
+
+
+def constants_of_surface(
+    search: SearchRecord, config: SearchConfig, rules: Sequence[TrialRecord], more: int
+) -> Constants | None:
+    """The chosen constant and its rivals, both extremes at their own best settings, and constants at the rules'.
+
+    Args:
+        search: the trials of one student.
+        config: its settings.
+        rules: the best trial of each family that is confirmed, best first.
+        more: the most constants at the settings of the rules: the best λ at each, as the surface has it.
+
+    Returns:
+        None where too few constants have scores to fit a surface to.
+    """
+    trials = sorted((t for t in search.raced if t.family == CONSTANT), key=lambda trial: trial.number)
+    observed = [score for trial in trials if (score := _score(search, config, trial)) is not None]
+    surface = fit_surface(observed, _domain(config)) if len(observed) >= _FEWEST else None
+    if surface is None:
+        return None
+    like = trials[0].shared
+    found = [_candidate(surface.chosen, like)]
+    for rival in surface.rivals:
+        _add(found, _candidate(rival, like))
+    rivals = len(found) - 1
+    for extreme in (0.0, 1.0):
+        if surface.chosen.weight == extreme:
+            continue
+        point = surface.best_for(extreme)
+        if extreme == 0.0:  # it knows no temperature
+            point = point.model_copy(update={"temperature": surface.chosen.temperature})
+        _add(found, _candidate(point, like))
+    places = list({tuple(sorted(rule.shared.items())): rule for rule in reversed(rules)}.values())[::-1]
+    for rule in places[:more]:
+        weight = surface.best_at(_point(0.5, rule.shared, config))
+        _add(found, Candidate(weight, rule.shared, f"-at-{rule.family}"))
+    return _constants(surface, found, rivals)
+
+
+def _constants(surface: Surface, found: Sequence[Candidate], rivals: int) -> Constants:
+    certificate = surface.certificate
+    return Constants(
+        candidates=tuple(found),
+        chosen=found[0],
+        rivals=tuple(found[1 : 1 + rivals]),
+        bracketed=certificate.holds,
+        reason=certificate.reason,
+    )
+
+
+def _add(found: list[Candidate], candidate: Candidate) -> None:
+    """Add a constant unless (almost) the same is there; its key is made unique."""
+    if any(other.shared == candidate.shared and abs(other.weight - candidate.weight) <= TOLERANCE for other in found):
+        return
+    keys = {other.key for other in found}
+    place, turn = candidate.place, 2
+    while Candidate(candidate.weight, candidate.shared, place).key in keys:
+        place, turn = f"{candidate.place}-{turn}", turn + 1
+    found.append(Candidate(candidate.weight, candidate.shared, place))
+
+
+def _score(search: SearchRecord, config: SearchConfig, trial: TrialRecord) -> ConstantScore | None:
+    scores = {
+        replicate.seed: score
+        for replicate in trial.history.replicates
+        if math.isfinite(score := search.objective.score_of(replicate))
+    }
+    if not scores:
+        return None
+    return ConstantScore(point=_point(float(trial.parameters["weight"]), trial.shared, config), scores=scores)
+
+
+def _domain(config: SearchConfig) -> SurfaceDomain:
+    weight = config.space.policies.get(CONSTANT, {}).get("weight")
+    chosen = {} if weight is None else {"weight": weight}
+    return SurfaceDomain(learning_rate=config.space.learning_rate, temperature=config.space.temperature, **chosen)
+
+
+def _point(weight: float, shared: Mapping[str, float | int], config: SearchConfig) -> ConstantPoint:
+    def searched(name: str) -> float | None:
+        return None if getattr(config.space, name) is None or name not in shared else float(shared[name])
+
+    return ConstantPoint(weight=weight, learning_rate=searched("learning_rate"), temperature=searched("temperature"))
+
+
+def _candidate(point: ConstantPoint, like: Mapping[str, float | int]) -> Candidate:
+    values = {"learning_rate": point.learning_rate, "temperature": point.temperature}
+    shared = {name: value if (known := values.get(name)) is None else known for name, value in like.items()}
+    return Candidate(point.weight, shared)
