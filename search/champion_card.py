@@ -53,6 +53,7 @@ def card(champion: Champion) -> str:
     lines = [
         f"# {champion.search}: a student trained under {champion.title}",
         "",
+        *([] if champion.verdict.worth is None else [f"**{champion.verdict.worth.text}**", ""]),
         f"**{champion.verdict.headline}**",
         "",
         champion.verdict.evidence,

@@ -302,7 +302,7 @@ def analyze(
     """Try every λ for a step, at places along a training, and compare with what theory says.
 
     SOURCE is a finished search's name (the training that it recommends: confirmed, else the best trial's), a search
-    file (.toml) or a recipe's name (its set-up under the first of its `baselines`).
+    file (.toml) or a recipe's name (its set-up under the λ that `space.policies.fixed.weight` fixes, or else 0.9).
 
     A probe costs as much as some hundred steps of training, and there are up to 20 for each seed, so this may take
     longer than the search did; the first probe tells how long.
@@ -349,6 +349,25 @@ def status(name: str, address: str | None, as_json: bool, **places: Any) -> None
         click.echo(json.dumps(state, indent=2))
         return
     click.echo("\n".join(status_lines(state)))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Numbers for programs.")
+@_places
+def worth(name: str, as_json: bool, **places: Any) -> None:
+    """Is distillation worth it here? The best of everything against training on the labels alone."""
+    from search.finish import report_source
+
+    launch = _launch(places)
+    source = report_source(_read(name, launch), launch)
+    found = source.judgement.worth
+    if as_json:
+        click.echo(json.dumps({**found.model_dump(mode="json"), "command": source.command}, indent=2))
+        return
+    click.echo(found.text)
+    if found.kind in ("unconfirmed", "cannot_tell") and source.command:
+        click.echo(f"  {source.command}")
 
 
 @cli.command()

@@ -30,7 +30,8 @@ def render_confirmation(record: ConfirmationRecord, failed: Mapping[Unit, str], 
     verdict, finalists = judgement.verdict, judgement.finalists
     assert verdict is not None  # the judgement is of this record
     assert finalists is not None
-    parts: list[RenderableType] = [Text(verdict.headline, style="bold")]
+    parts: list[RenderableType] = [Text(judgement.worth.text, style="bold")] if judgement.is_confirmed else []
+    parts.append(Text(verdict.headline, style="bold"))
     rest = " ".join(part for part in (verdict.evidence, verdict.caveat) if part)
     if rest:
         parts.append(Text(rest))
@@ -49,7 +50,8 @@ def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | Non
     scale = Scale(record.objective)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     table.add_column("finalist")  # the one that wraps where the terminal is narrow
-    for heading in ("validation", "test", "vs constant", "95 % interval"):
+    interval = "95 % (seeds only)" if comparison.seeds_only else "95 % interval"
+    for heading in ("validation", "test", "vs constant", interval):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in sorted(comparison.rows, key=lambda row: -(row.test if row.test is not None else float("-inf"))):
         versus = ("best constant", "") if row.key == comparison.baseline else _versus(scale, row.difference)

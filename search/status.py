@@ -8,7 +8,9 @@ from typing import Any
 from search.commands import next_command
 from search.config import SearchConfig
 from search.confirm_store import read_confirmation, units_of
+from search.confirmation import ConfirmationRecord
 from search.errors import SearchError
+from search.evidence import judge
 from search.launch import DASHBOARD_VARIABLE, Launch
 from search.records import ENDED, TrialRecord
 from search.scale import Scale
@@ -75,7 +77,8 @@ def _stored(store: SearchStore) -> dict[str, Any]:
     from search.trials import read_search  # takes Tune, which a name that is not known need not wait for
 
     record = read_search(store)
-    config = store.config()
+    config, confirmation = record.config, read_confirmation(store)
+    judgement = judge(record, confirmation)
     best = record.finished[0] if record.finished else None
     begun = sum(trial.status == "pending" and _in_a_heat(trial, config) for trial in record.trials)
     # Tune's snapshots call a trial that runs one that waits.
@@ -95,7 +98,9 @@ def _stored(store: SearchStore) -> dict[str, Any]:
         "best_score": best.score if best else None,
         "best_family": best.family if best else None,
         "best_rule": best.rule if best else None,
-        "confirmation": _confirmation(store),
+        "confirmation": None if confirmation is None else _confirmation(store, confirmation),
+        "worth": judgement.worth.text if record.finished else None,
+        "verdict": judgement.answer.headline if record.finished else None,
         "storage": store.uri,
         "tracking_uri": header["tracking_uri"],
     }
@@ -107,10 +112,7 @@ def _in_a_heat(trial: TrialRecord, config: SearchConfig) -> bool:
     return trial.started is not None and len(trial.folders) > ended
 
 
-def _confirmation(store: SearchStore) -> str | None:
-    record = read_confirmation(store)
-    if record is None:
-        return None
+def _confirmation(store: SearchStore, record: ConfirmationRecord) -> str:
     done, total = len(record.results), len(units_of(record))
     state = "finished" if record.complete else _UNFINISHED[store.is_running()]
     return f"{state}, {done} of {total} trainings on {len(record.seeds)} fresh seeds"

@@ -14,8 +14,12 @@ from search.evidence.ranking import (
     PairedDifference,
     rule_title,
 )
+from search.records import SearchRecord
 from search.wording import count, family_title
 from trainables.settings import Settings
+
+TEACHING = "what the teacher adds"
+_AT_EQUAL = "at the rule's own learning rate and temperature; the constant's own best decides"
 
 
 class Gain(Settings):
@@ -50,10 +54,13 @@ def confirmed_gains(confirmed: Confirmed, searched: ConstantComparison) -> tuple
         claim = comparison.of(rival).claim
         note = f"{p_text(claim.p_corrected)} after Holm's correction" if claim else ""
         found.append(_between(confirmed, rival, baseline, note))
+        equal = comparison.of(rival).equal
+        if equal not in (None, baseline):
+            found.append(_between(confirmed, rival, equal or "", _AT_EQUAL))
         if highest is not None and highest != baseline:
             found.append(_between(confirmed, rival, highest, "the constant with the highest test score"))
     if confirmed.labels_alone not in (None, confirmed.winner):
-        found.append(_between(confirmed, confirmed.winner, confirmed.labels_alone or "", "what the teacher adds"))
+        found.append(_between(confirmed, confirmed.winner, confirmed.labels_alone or "", TEACHING))
     if rival is not None:
         found.append(_promised(searched, comparison.of(rival).family))
     return tuple(gain for gain in found if gain is not None)
@@ -80,30 +87,49 @@ def _promised(searched: ConstantComparison, family: str) -> Gain | None:
 
 
 def searched_gains(
-    families: tuple[FamilyRank, ...], comparison: ConstantComparison, resolution: float
+    search: SearchRecord, families: tuple[FamilyRank, ...], comparison: ConstantComparison
 ) -> tuple[Gain, ...]:
     """Gains of a search that is not confirmed; there may be none.
 
     Args:
-        families: the ranking.
-        comparison: rules against the best constant.
-        resolution: the step in which scores move.
+        search: with the trials of one student.
+        families: its ranking.
+        comparison: its rules against its best constant.
     """
-    constant, alone, found = comparison.constant, comparison.labels_alone, []
+    constant, alone, found = comparison.constant, comparison.labels_alone, list[Gain]()
+    resolution = search.resolution
     if constant is not None and comparison.differences:
         first = comparison.differences[0]
         theirs = rule_title(CONSTANT_FAMILY, constant.parameters)
         where = f"validation pictures, {count(len(first.seeds), 'seed')}"
         note = "each the best of several trials, so optimistic"
         found.append(_gain(family_title(first.family), theirs, first, where, note, confirmed=False))
+        found += _at_equal_settings(search, first)
     best = families[0].best if families else None
     if best is not None and alone is not None and best.number != alone.number:
         test = paired_test(_scores(best), _scores(alone), resolution)
         if test is not None:
             where = f"validation pictures, {count(len(test.seeds), 'seed')}"
             name = rule_title(families[0].family, best.parameters)
-            found.append(_gain(name, "λ = 0, the labels alone", test, where, "what the teacher adds", confirmed=False))
+            found.append(_gain(name, "λ = 0, the labels alone", test, where, TEACHING, confirmed=False))
     return tuple(found)
+
+
+def _at_equal_settings(search: SearchRecord, difference: PairedDifference) -> list[Gain]:
+    """The best rule against the best constant of its own learning rate and temperature, if that is another trial."""
+    rule = next(trial for trial in search.finished if trial.number == difference.number)
+    constants = [trial for trial in search.finished if trial.family == CONSTANT_FAMILY]
+    equal = next((trial for trial in constants if trial.shared == rule.shared), None)
+    if equal is None or equal is constants[0]:
+        return []
+    score = search.objective.score_of
+    ours, theirs = ({r.seed: score(r) for r in trial.history.replicates} for trial in (rule, equal))
+    test = paired_test(ours, theirs, search.resolution)
+    if test is None:
+        return []
+    where = f"validation pictures, {count(len(test.seeds), 'seed')}"
+    title_of = rule_title(CONSTANT_FAMILY, equal.parameters)
+    return [_gain(family_title(rule.family), title_of, test, where, _AT_EQUAL, confirmed=False)]
 
 
 def _scores(best: BestTrial) -> dict[int, float]:

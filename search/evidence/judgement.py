@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from search.confirmation import ConfirmationRecord
-from search.evidence.answer import Answer, answer
+from search.evidence.answer import Answer, WorthAnswer, answer, worth_answer
 from search.evidence.comparison import Comparison, compare
 from search.evidence.confirmed import confirmed_of
-from search.evidence.gains import Gain, confirmed_gains, searched_gains
+from search.evidence.curve import ConstantCurve, constant_curve
+from search.evidence.gains import TEACHING, Gain, confirmed_gains, searched_gains
 from search.evidence.ranking import ConstantComparison, FamilyRank, compare_to_constant, rank_families
 from search.evidence.recommended import Recommended, best_of_families, recommend
+from search.evidence.remarks import Remark, remarks
 from search.evidence.searched import SearchVerdict, judge_search
 from search.evidence.students import StudentRow, compare_students
 from search.evidence.verdict import ConfirmedVerdict, judge_confirmation
@@ -30,10 +32,16 @@ class Judgement(Settings):
     """The student whose trials are ranked and compared; None while there is no trial."""
     answer: Answer
     """The first words."""
+    worth: WorthAnswer
+    """Whether distillation is worth it here."""
+    remarks: tuple[Remark, ...]
+    """Facts that the answer must be told with, the gravest first."""
     families: tuple[FamilyRank, ...]
     """The search's ranking, best first, on the validation pictures."""
     comparison: ConstantComparison
     """The search's rules against its best constant, on the validation pictures."""
+    curve: ConstantCurve | None
+    """The score against the constant λ with its certificate; None while the search runs or without constants."""
     search_verdict: SearchVerdict
     """The search's own answer, whatever a confirmation says."""
     students: tuple[StudentRow, ...]
@@ -78,24 +86,26 @@ def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) 
     verdict = None if confirmation is None else judge_confirmation(confirmation)
     confirmed = confirmed_of(confirmation, finalists, verdict)
     searched = judge_search(judged, families, comparison, confirmed=confirmed is not None)
+    own_gains = searched_gains(judged, families, comparison)
+    teaching = next((gain for gain in own_gains if gain.note == TEACHING), None)
+    worth = worth_answer(judged, verdict, teaching, confirmed=confirmed is not None)
     return Judgement(
         search=search.name,
         objective=search.objective,
         student=judged.trials[0].student if judged.trials else None,
-        answer=answer(judged, searched, verdict, confirmed),
+        answer=answer(judged, searched, verdict, confirmed, worth),
+        worth=worth,
+        remarks=remarks(judged, families),
         families=families,
         comparison=comparison,
+        curve=constant_curve(judged),
         search_verdict=searched,
         students=compare_students(search),
         finalists=finalists,
         verdict=verdict,
         rival=confirmed.rival if confirmed else None,
         labels_alone=confirmed.labels_alone if confirmed else None,
-        gains=(
-            confirmed_gains(confirmed, comparison)
-            if confirmed
-            else searched_gains(families, comparison, judged.resolution)
-        ),
+        gains=confirmed_gains(confirmed, comparison) if confirmed else own_gains,
         recommended=recommend(judged, comparison, confirmed),
         best_of_families=best_of_families(judged, comparison, confirmed),
     )

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping
+from typing import Literal
 
 from policies.parameter import Value
+from search.evidence.acting import effective_trial
 from search.evidence.paired import paired_test, spread
 from search.records import SearchRecord, TrialRecord
 from search.wording import family_title, number
@@ -38,9 +40,18 @@ class BestTrial(Settings):
     """Standard deviation (ddof 1) over the seeds; None with one seed."""
     seeds: tuple[SeedScore, ...]
     rule: str
+    """In words: what it did, where that is not the rule as written."""
     complexity: int
+    """Numbers that what it did needs."""
     parameters: dict[str, Value]
+    """As written."""
     shared: dict[str, float | int]
+    acts: bool = True
+    """False where the rule did what a simpler one does."""
+    note: str = ""
+    """Why it did not act as written, or how rarely."""
+    unused: Literal["labels", "teacher"] | None = None
+    """The loss that had (almost) no weight at any step."""
 
 
 class FamilyRank(Settings):
@@ -77,14 +88,23 @@ class PairedDifference(Settings):
     """As `search.evidence.paired.PairedTest` has it."""
 
     @property
-    def clearly_ahead(self) -> bool:
-        """Whether the lead is larger than what seeds alone do."""
+    def above_zero(self) -> bool:
+        """Whether the uncorrected interval lies above zero. Of the best of many trials that shows no winner."""
         return self.low is not None and self.low > 0.0
 
     @property
-    def clearly_behind(self) -> bool:
-        """Whether the lag is larger than what seeds alone do."""
+    def below_zero(self) -> bool:
+        """Whether the uncorrected interval lies below zero."""
         return self.high is not None and self.high < 0.0
+
+    @property
+    def mark(self) -> str:
+        """The place of the uncorrected interval, in a few words."""
+        if self.low is None or self.high is None:
+            return "noise unknown"
+        if self.too_few_seeds:
+            return "too few seeds"
+        return "interval above 0" if self.above_zero else "interval below 0" if self.below_zero else "interval holds 0"
 
 
 class ConstantComparison(Settings):
@@ -161,26 +181,32 @@ def compare_to_constant(search: SearchRecord) -> ConstantComparison:
 
 
 def _best(trial: TrialRecord, objective: Objective) -> BestTrial:
+    did = effective_trial(trial)
+    plain = did.acts and not did.note and did.unused is None
     return BestTrial(
         number=trial.number,
         trial_id=trial.trial_id,
         score=trial.score or 0.0,
         spread=trial.history.score_std,
-        seeds=tuple(SeedScore(seed=seed, score=score) for seed, score in _by_seed(trial, objective).items()),
-        rule=trial.rule,
-        complexity=trial.complexity,
+        seeds=tuple(SeedScore(seed=seed, score=score) for seed, score in scores_by_seed(trial, objective).items()),
+        rule=trial.rule if plain else did.text,
+        complexity=did.complexity,
         parameters=trial.parameters,
         shared=trial.shared,
+        acts=did.acts,
+        note=did.note,
+        unused=did.unused,
     )
 
 
-def _by_seed(trial: TrialRecord, objective: Objective) -> dict[int, float]:
+def scores_by_seed(trial: TrialRecord, objective: Objective) -> dict[int, float]:
+    """A trial's finite scores on the validation pictures."""
     scores = {r.seed: objective.score_of(r) for r in trial.history.replicates}
     return {seed: score for seed, score in scores.items() if math.isfinite(score)}
 
 
 def _paired(trial: TrialRecord, constant: TrialRecord, objective: Objective, resolution: float) -> PairedDifference:
-    ours, theirs = _by_seed(trial, objective), _by_seed(constant, objective)
+    ours, theirs = scores_by_seed(trial, objective), scores_by_seed(constant, objective)
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
     test = paired_test(ours, theirs, resolution)
     # The test's own, which agrees with its interval: at least the step in which scores move.

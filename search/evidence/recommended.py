@@ -10,6 +10,8 @@ import statistics
 from typing import Any
 
 from policies.parameter import Value
+from policies.registry import FAMILIES, create_policy
+from search.evidence.acting import Effective, effective_trial
 from search.evidence.confirmed import Confirmed
 from search.evidence.naming import finalist_of, title
 from search.evidence.policy import finalist_document, objective_value
@@ -68,19 +70,30 @@ def settings_in_words(recommended: Recommended) -> str:
 
 
 def _of_trial(search: SearchRecord, comparison: ConstantComparison, trial: TrialRecord) -> Recommended:
-    document = trial.history.policy
+    did = effective_trial(trial)
+    document = _document(trial, did)
     return Recommended(
-        title=rule_title(trial.family, trial.parameters),
-        family=trial.family,
-        rule=trial.rule,
-        complexity=trial.complexity,
-        parameters=trial.parameters,
+        title=rule_title(did.family, did.parameters),
+        family=did.family,
+        rule=trial.rule if did.acts and not did.note else did.text,
+        complexity=did.complexity,
+        parameters=did.parameters,
         shared=trial.shared,
         student=trial.student,
         trial=trial.number,
         confirmed=False,
-        document={**document, "evidence": _searched(search, comparison, trial)} if document else {},
+        document={**document, "evidence": _searched(search, comparison, trial, did)} if document else {},
     )
+
+
+def _document(trial: TrialRecord, did: Effective) -> dict[str, Any]:
+    """The trial's `policy.json`, with the rule that it followed in effect."""
+    document = trial.history.policy
+    if did.acts or not document or did.family not in FAMILIES:
+        return document
+    policy = create_policy(did.family, did.parameters)
+    own = {"family": policy.family, "parameters": policy.values(), "rule": policy.rule()}
+    return {name: value for name, value in document.items() if name != "origin"} | own
 
 
 def _of_finalist(search: SearchRecord, confirmed: Confirmed, key: str) -> Recommended:
@@ -99,7 +112,9 @@ def _of_finalist(search: SearchRecord, confirmed: Confirmed, key: str) -> Recomm
     )
 
 
-def _searched(search: SearchRecord, comparison: ConstantComparison, trial: TrialRecord) -> dict[str, Any]:
+def _searched(
+    search: SearchRecord, comparison: ConstantComparison, trial: TrialRecord, did: Effective
+) -> dict[str, Any]:
     difference = comparison.of(trial.family)
     accuracies = [replicate.validation_accuracy for replicate in trial.history.replicates]
     return {
@@ -111,4 +126,5 @@ def _searched(search: SearchRecord, comparison: ConstantComparison, trial: Trial
         "lead_over_best_constant": difference.mean if difference else None,
         "lead_95_percent_interval": [difference.low, difference.high] if difference else None,
         "confirmed_on_test_set": False,
+        **({} if did.acts else {"searched_as": trial.rule, "what_it_did": did.text}),
     }

@@ -14,17 +14,18 @@ from search.evidence.ranking import (
 )
 from search.records import SearchRecord
 from search.scale import Scale
-from search.teacher_remark import teacher_remark
-from search.wording import count, family_title, sentence_case
+from search.wording import count, family_title
 from trainables.settings import Settings
 
-VerdictKind = Literal["ahead", "not_ahead", "no_comparison", "nothing_finished"]
+SearchVerdictKind = Literal["unconfirmed", "no_comparison", "nothing_finished"]
+"""A search by itself names candidates, never a winner."""
+_CANDIDATES = 3
 
 
 class SearchVerdict(Settings):
     """`headline` answers, `evidence` says how far it holds, `caveat` what it does not say."""
 
-    kind: VerdictKind
+    kind: SearchVerdictKind
     headline: str
     evidence: str
     caveat: str
@@ -59,76 +60,56 @@ def _weight(constant: BestTrial) -> str:
 
 def _answer(
     families: tuple[FamilyRank, ...], comparison: ConstantComparison, scale: Scale
-) -> tuple[VerdictKind, str, str]:
+) -> tuple[SearchVerdictKind, str, str]:
     first = families[0]
     assert first.best is not None  # `judge_search` has seen to it
     constant = comparison.constant
     if constant is None:
         headline = f"The best {scale.title} is {scale.value(first.best.score)}, by {family_title(first.family)}."
-        evidence = "No constant λ has finished, so whether a rule beats a constant is not known."
+        evidence = "No constant λ has finished, so whether a rule is better than a constant is not known."
         return "no_comparison", headline, evidence
     if not comparison.differences:
         headline = f"The best constant is {_weight(constant)}, at {scale.value(constant.score)}."
         return "no_comparison", headline, "No other family has a finished trial to compare with it."
-    ahead = [d for d in comparison.differences if d.clearly_ahead]
-    if ahead:
-        return "ahead", _lead(ahead[0], constant, scale), _evidence_for(ahead[0], first, scale)
-    headline = f"No rule is clearly ahead of a constant {_weight(constant)}."
     if first.family == CONSTANT_FAMILY:
-        nearest = comparison.differences[0]
-        return (
-            "not_ahead",
-            headline,
-            f"That constant has the best score itself, {scale.value(constant.score)}; the best other rule,"
-            f" {family_title(nearest.family)}, stands at {_margin(nearest, scale)}.",
-        )
-    return "not_ahead", headline, _evidence_against(comparison.differences[0], scale)
+        scored = f"the constant {_weight(constant)} scored highest in the search, {scale.value(constant.score)}"
+    else:
+        margin = scale.margin(comparison.differences[0].mean)
+        scored = f"{_title(first)} scored highest in the search, {margin} against the best constant {_weight(constant)}"
+    return "unconfirmed", f"Not confirmed: {scored}.", _candidates(comparison, families, scale)
 
 
-def _lead(difference: PairedDifference, constant: BestTrial, scale: Scale) -> str:
+def _title(rank: FamilyRank) -> str:
+    did = "" if rank.best is None or rank.best.acts else " (which did not act as written)"
+    return f"{family_title(rank.family)}{did}"
+
+
+def _candidates(comparison: ConstantComparison, families: tuple[FamilyRank, ...], scale: Scale) -> str:
+    leading = comparison.differences[:_CANDIDATES]
+    told = "; ".join(f"{family_title(d.family)} {_margin(d, scale)}" for d in leading)
+    if all(d.standard_error is None for d in leading):
+        seeds = "no seed in common" if not leading[0].seeds else "one seed"
+        return f"Candidates: {told}. With {seeds} nothing tells a lead from noise; search again with more replicates."
     return (
-        f"{sentence_case(family_title(difference.family))} is ahead of the best constant {_weight(constant)} by"
-        f" {scale.size(difference.mean)} {'of' if scale.is_accuracy else 'in'} {scale.on('validation')}."
+        f"Candidates, with uncorrected intervals: {told}. Each is the best of several trials, and {len(families)}"
+        " families were tried, so an interval that leaves out zero shows no winner."
     )
-
-
-def _evidence_for(difference: PairedDifference, first: FamilyRank, scale: Scale) -> str:
-    text = f"The lead is larger than the noise between seeds: {_margin(difference, scale)}."
-    if first.family != difference.family and first.best is not None:
-        text += (
-            f" The best score, {scale.value(first.best.score)}, is {family_title(first.family)}'s, but its lead over"
-            " the constant cannot be told from that noise."
-        )
-    return text
-
-
-def _evidence_against(difference: PairedDifference, scale: Scale) -> str:
-    name = family_title(difference.family)
-    if difference.standard_error is None:
-        seeds = "no seed in common" if not difference.seeds else "one seed"
-        return (
-            f"The best score is {name}'s, {scale.margin(difference.mean)} from the constant, but with {seeds} nothing"
-            " tells a lead from noise; search again with more replicates."
-        )
-    if difference.too_few_seeds:
-        return f"The best score is {name}'s: {_margin(difference, scale)}. More replicates would tell."
-    noise = "its lead cannot be told from the noise between seeds"
-    return f"The best score is {name}'s, but {noise}: {_margin(difference, scale)}."
 
 
 def _margin(difference: PairedDifference, scale: Scale) -> str:
     if difference.standard_error is None or difference.low is None or difference.high is None:
         return f"{scale.margin(difference.mean)}, without a measure of noise"
-    error, seeds = scale.deviation(difference.standard_error), count(len(difference.seeds), "seed")
+    seeds = count(len(difference.seeds), "seed")
     if difference.too_few_seeds:
         clear = scale.size((difference.high - difference.low) / 2)
         return (
-            f"{scale.margin(difference.mean)} against the best constant, but {seeds} are too few to tell, since only a"
-            f" difference above {clear} would be clear of the noise between them, more than all their scores lie apart"
+            f"{scale.margin(difference.mean)}, but {seeds} are too few to tell, since only a difference above {clear}"
+            " would be clear of the noise between them, more than all their scores lie apart"
         )
+    error = scale.deviation(difference.standard_error)
     return (
-        f"{scale.margin(difference.mean)} against the best constant, standard error {error} (paired over {seeds},"
-        f" 95 % interval {scale.interval(difference.low, difference.high)})"
+        f"{scale.margin(difference.mean)} (95 % interval {scale.interval(difference.low, difference.high)}, standard"
+        f" error {error}, paired over {seeds})"
     )
 
 
@@ -142,7 +123,6 @@ def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...], confirmed: b
         best_of = f"the best of {raced:,} trials, {finished:,} of which came to their last seed,"
     optimistic = ", so it is optimistic" if raced > 1 else ""
     parts = (
-        teacher_remark(search),
         f"This is a search score: {best_of} on the {pictures}{optimistic}.",
         "" if confirmed else "It is not confirmed on the test set.",
         _progress(search),

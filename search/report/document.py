@@ -43,8 +43,10 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         "status": search.status,
         "created": search.created.isoformat() if search.created else None,
         "objective": _objective(search),
+        "worth": judgement.worth.model_dump(mode="json"),
         "verdict": {**first.model_dump(mode="json"), "command": source.command, "text": first.text},
         "search_verdict": {**searched.model_dump(mode="json"), "text": searched.text},
+        "remarks": [remark.model_dump(mode="json") for remark in judgement.remarks],
         "confirmed_on_test_set": first.confirmed,
         "recommended": None if recommended is None else recommended.model_dump(mode="json", exclude={"document"}),
         "gains": [gain.model_dump(mode="json") for gain in judgement.gains],
@@ -53,6 +55,7 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         "guard": _dumped(guard_table(source)),
         "confirmation": _confirmation(source),
         "families": [family.model_dump(mode="json") for family in judgement.families],
+        "constant_curve": _dumped(judgement.curve),
         "comparison_to_constant": _comparison(judgement.comparison),
         "student": judgement.student,
         "students": [row.model_dump(mode="json") for row in judgement.students],
@@ -117,7 +120,7 @@ def _comparison(comparison: ConstantComparison) -> dict[str, Any]:
     return {
         **comparison.model_dump(mode="json"),
         "differences": [
-            {**d.model_dump(mode="json"), "clearly_ahead": d.clearly_ahead, "clearly_behind": d.clearly_behind}
+            {**d.model_dump(mode="json"), "above_zero": d.above_zero, "below_zero": d.below_zero}
             for d in comparison.differences
         ],
     }

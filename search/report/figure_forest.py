@@ -61,7 +61,7 @@ def _get_forest_info(confirmed: Confirmed) -> ForestInfo:
             role=row.role,
             family=row.family,
             test=row.difference,
-            stands=row.claim is not None and row.claim.stands,
+            stands=confirmed.verdict.kind == "rule" and row.claim is not None and row.claim.stands,
         )
         for row in comparison.rows
         if row.difference is not None
@@ -173,8 +173,8 @@ def _finding(confirmed: Confirmed, info: ForestInfo) -> str:
     if nearest is None:
         return "No rule was confirmed."
     return (
-        f"No rule beats {info.constant} beyond the noise; the nearest, {nearest.label}, stands at"
-        f" {_figures(nearest.test, info.scale)}."
+        f"{confirmed.verdict.headline} The nearest rule, {nearest.label}, stands at"
+        f" {_figures(nearest.test, info.scale)} against {info.constant}."
     )
 
 

@@ -7,6 +7,7 @@ import dataclasses
 from search.evidence.confirmed import Confirmed
 from search.report.drawing import Figure, style
 from search.report.figure_accuracy import accuracy_figure
+from search.report.figure_constants import constants_figure
 from search.report.figure_decisions import decisions_figure
 from search.report.figure_forest import forest_figure
 from search.report.figure_importance import importance_figure
@@ -35,7 +36,9 @@ def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> 
     search, confirmed = source.judged, source.confirmed
     with style():
         groups = (
-            _group("The answer in figures", *(_answer_figures(confirmed) if confirmed else ())),
+            _group(
+                "The answer in figures", *(_answer_figures(confirmed) if confirmed else ()), constants_figure(source)
+            ),
             _group("What the rules do along training", *trace_figures(trace_bands(source)), decisions_figure(source)),
             _group(
                 "The search in figures",

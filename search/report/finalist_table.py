@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from search.evidence import FinalistRow
+from search.evidence.answers import VerdictKind
 from search.evidence.confirmed import Confirmed
 from search.evidence.naming import title
 from search.metrics import metrics_with
 from search.report.tables import Table
+
+_STANDS: dict[VerdictKind, str] = {
+    "rule": "beats it",
+    "constant": "better, but not worth it",
+    "cannot_tell": "better than those tried",
+    "incomplete": "noise not known",
+}
+"""How a lead beyond the noise is called, by the verdict: it must not say more than that."""
 
 
 class RankedFinalist(FinalistRow):
@@ -17,6 +26,8 @@ class RankedFinalist(FinalistRow):
     rule: str
     is_winner: bool
     is_baseline: bool
+    verdict: VerdictKind
+    """Of the whole confirmation."""
 
     @property
     def mark(self) -> str:
@@ -26,7 +37,7 @@ class RankedFinalist(FinalistRow):
         if self.lost:
             return "left out: a training without a score"
         if self.claim is not None and self.claim.stands:
-            return "beats it"
+            return _STANDS[self.verdict]
         if self.difference is None or self.difference.low is None or self.difference.high is None:
             return "noise not known"
         if self.difference.too_few_seeds:
@@ -49,6 +60,7 @@ def ranked_finalists(confirmed: Confirmed) -> tuple[RankedFinalist, ...]:
             rule=finalists[row.key].rule,
             is_winner=row.key == confirmed.winner,
             is_baseline=row.key == confirmed.baseline,
+            verdict=confirmed.verdict.kind,
         )
         for place, row in enumerate(rows, start=1)
     )

@@ -60,6 +60,7 @@ def render_html(
         style=_resource("style.css"),
         search=search,
         answer=judgement.answer,
+        remarks=judgement.remarks,
         command=source.command,
         next_command=functools.partial(next_command, places=source.launch),
         scale=scale,

@@ -71,5 +71,6 @@ class ReportSource:
     @property
     def command(self) -> str:
         """The command to type next; empty where there is none."""
-        verb = self.judgement.answer.next_verb
-        return next_command(verb, self.search.name, self.launch) if verb else ""
+        answer = self.judgement.answer
+        command = next_command(answer.next_verb, self.search.name, self.launch) if answer.next_verb else ""
+        return " ".join([command, *answer.next_options]) if command else ""

@@ -70,10 +70,15 @@ def render_table(search: SearchRecord, judgement: Judgement, width: int) -> Rend
     Columns that a narrow terminal has no room for are left out rather than squeezed.
     """
     verdict, families = judgement.search_verdict, judgement.families
-    parts: list[RenderableType] = [Text(verdict.headline, style="bold")]
+    parts: list[RenderableType] = []
+    if not judgement.is_confirmed and search.finished:
+        parts.append(Text(judgement.worth.text, style="bold"))
+    parts.append(Text(verdict.headline, style="bold"))
     rest = " ".join(part for part in (verdict.evidence, verdict.caveat) if part)
     if rest:
         parts.append(Text(rest))
+    if judgement.remarks:
+        parts += [Text(), *(Text(f"· {remark.sentence}") for remark in judgement.remarks)]
     if families:
         parts += [Text(), _families_table(families, judgement.comparison, Scale(judgement.objective), width)]
     if families and families[0].best is not None:

@@ -66,7 +66,7 @@ class FinalistRuns:
         fingerprint = told.fingerprint(record.results)
         if parent.tags.get(told.RESULTS) != fingerprint:
             moment = max(map(told.moment_of, record.results))
-            points = told.verdict_points(record, comparison, verdict, moment)
+            points = told.verdict_points(record, judgement, moment)
             self.writer.log(parent, points, {}, {told.RESULTS: fingerprint})
 
     def _run(

@@ -71,6 +71,8 @@ def confirmation_note(record: ConfirmationRecord, judgement: Judgement) -> str:
     if verdict is None or comparison is None:
         return ""
     lines = [f"**{verdict.headline}**", ""]
+    if judgement.is_confirmed:
+        lines = [f"**{judgement.worth.text}**", "", *lines]
     if verdict.evidence:
         lines += [verdict.evidence, ""]
     if verdict.winner is None:
@@ -127,11 +129,10 @@ def finalist_points(record: ConfirmationRecord, row: FinalistRow, moment: int) -
     return _points(values, row, moment)
 
 
-def verdict_points(
-    record: ConfirmationRecord, comparison: Comparison, verdict: ConfirmedVerdict, moment: int
-) -> list[Point]:
+def verdict_points(record: ConfirmationRecord, judgement: Judgement, moment: int) -> list[Point]:
     """What one number says about a confirmation that has a winner."""
-    if verdict.winner is None or verdict.baseline is None:
+    verdict, comparison = judgement.verdict, judgement.finalists
+    if verdict is None or comparison is None or verdict.winner is None or verdict.baseline is None:
         return []
     winner, constant, value = comparison.of(verdict.winner), comparison.of(verdict.baseline), record.objective.value
     values = {
@@ -139,6 +140,11 @@ def verdict_points(
         "confirmed/constant_test_score": None if constant.test is None else value(constant.test),
         "confirmed/teacher_test_accuracy": None if record.teacher is None else record.teacher.accuracy,
         "confirmed/detectable_gain": comparison.detectable,
+        "confirmed/smallest_gain": verdict.smallest_gain,
+        "confirmed/largest_gain": verdict.largest_gain,
+        "confirmed/worth": judgement.worth.mean,
+        "confirmed/worth_low": judgement.worth.low,
+        "confirmed/worth_high": judgement.worth.high,
         "confirmed/seeds": len(record.seeds),
         **{f"confirmed/{name}": number for name, number in _lead(winner).items()},
     }

@@ -16,7 +16,7 @@ from search.tracking.confirmed import FinalistRuns, TrackedConfirmation
 from search.tracking.confirmed_wording import FINALIST, confirmation_files, confirmation_note, confirmation_tags
 from search.tracking.registry import Registry
 from search.tracking.runs import ENDED, Run, RunWriter, Tally
-from search.tracking.series import Point, milliseconds, outcome_points, trial_points
+from search.tracking.series import Point, constant_points, milliseconds, outcome_points, trial_points
 from search.tracking.store import open_client, open_experiment, quiet
 from search.tracking.view import view_tags
 from trainables.records import DecisionEntry
@@ -181,6 +181,8 @@ class Projection:
             return
         ends = [milliseconds(trial.ended) for trial in search.trials if trial.ended is not None]
         writer.end(run, status, max(ends, default=None))
+        constant = [point for point in constant_points(judgement.curve, max(ends, default=0)) if not run.shows(point)]
+        writer.log(run, constant, {}, {})
         told = self._confirmation
         confirmed = {} if told is None else confirmation_files(told.record, judgement)
         writer.store_files(run, {**search_files(search), **confirmed, **files})

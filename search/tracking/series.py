@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from policies.intervention import Intervention
+from search.evidence.curve import ConstantCurve
 from search.metrics import STEP_CURVES, TRAINING_CURVES, metrics_with
 from search.records import ENDED, TrialRecord
 from trainables.objective import Objective
@@ -125,6 +126,20 @@ def _guarded(trial: TrialRecord) -> dict[str, int]:
         "guard/interventions": sum(done.values()),
         **{f"guard/{kinds[kind]}": times for kind, times in done.items() if kind in kinds},
     }
+
+
+def constant_points(curve: ConstantCurve | None, moment: int) -> list[Point]:
+    """The best constant of an ended search and its certificate; nothing without a curve."""
+    if curve is None:
+        return []
+    values = {
+        "constant/lambda": curve.chosen,
+        "constant/expected_loss": curve.expected_loss,
+        "constant/allowed_loss": curve.allowed_loss,
+        "constant/certificate_holds": float(curve.holds),
+        "constant/share_of_trainings": curve.share,
+    }
+    return [finite_point(name, value, 0, moment) for name, value in values.items()]
 
 
 def finite_point(name: str, value: float, step: int, timestamp: int) -> Point:

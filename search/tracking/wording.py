@@ -130,7 +130,11 @@ def search_tags(search: SearchRecord, judgement: Judgement, confirmed: str = "")
     """
     own = _search_note(search, judgement)
     note = f"{confirmed}\n---\n\n{own}" if confirmed else own
-    return cut_tags({ROLE: "search", NOTE: note}) | identity_tags(search)
+    tags = {ROLE: "search", NOTE: note, "kd.worth": judgement.worth.text, "kd.worth_kind": judgement.worth.kind}
+    if judgement.curve is not None:
+        certificate = "holds" if judgement.curve.holds else f"does not hold: {judgement.curve.reason}"
+        tags |= {"kd.constant": f"λ = {number(judgement.curve.chosen)}", "kd.constant_certificate": certificate}
+    return cut_tags(tags) | identity_tags(search)
 
 
 def cut_tags(tags: dict[str, str]) -> dict[str, str]:
@@ -176,6 +180,9 @@ def _search_note(search: SearchRecord, judgement: Judgement) -> str:
         lines += [f"Students: {names}. Below are the trials with {judgement.student}.", ""]
     if not ranked:
         return "\n".join([*lines, "No trial has finished yet."])
+    if not judgement.is_confirmed:
+        lines += [f"**{judgement.worth.text}**", "", judgement.search_verdict.text, ""]
+    lines += [*(f"- {remark.sentence}" for remark in judgement.remarks), *([""] if judgement.remarks else [])]
     best = next(trial for trial in search.trials if trial.number == ranked[0][1].number)
     lines += [
         f"Best{' so far' if search.status == 'running' else ''}: **{run_name(best)}**, {scale.value(best.score)}:"

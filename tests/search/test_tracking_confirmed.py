@@ -100,7 +100,9 @@ def test_the_searchs_own_run_leads_with_the_verdict(uri: str) -> None:
     assert tags["kd.verdict"].startswith("Norm balance beats the best constant λ = 0.9 by")
     assert (tags["kd.verdict_kind"], tags["kd.winner"]) == ("rule", "norm_balance")
     note = tags["mlflow.note.content"]
-    assert note.startswith(f"**{tags['kd.verdict']}**")
+    assert note.startswith(f"**{tags['kd.worth']}**\n\n**{tags['kd.verdict']}**")
+    assert tags["kd.worth_kind"] == "pays"
+    assert metrics["confirmed/worth_low"] < metrics["confirmed/worth"] < metrics["confirmed/worth_high"]
     assert note.index("| **norm balance** | 93.00 %") < note.index("A search for the rule")
     assert metrics["confirmed/winner_test_score"] == pytest.approx(0.93)
     assert metrics["confirmed/constant_test_score"] == pytest.approx(0.90)

@@ -116,8 +116,8 @@ def test_one_common_seed_gives_a_difference_without_noise(trial, make_search):
     (difference,) = compare_to_constant(search).differences
     assert difference.mean == pytest.approx(0.1)
     assert (difference.standard_error, difference.low, difference.high) == (None, None, None)
-    assert not difference.clearly_ahead
-    assert not difference.clearly_behind
+    assert not difference.above_zero
+    assert not difference.below_zero
 
 
 def test_equal_differences_of_one_picture_are_no_certainty(trial, make_search):
@@ -127,7 +127,7 @@ def test_equal_differences_of_one_picture_are_no_certainty(trial, make_search):
     (difference,) = compare_to_constant(search).differences
     assert difference.standard_error == pytest.approx(0.002 / math.sqrt(2))  # one picture's
     assert difference.high - difference.mean == pytest.approx(12.706205 * difference.standard_error)
-    assert not difference.clearly_ahead
+    assert not difference.above_zero
 
 
 @pytest.mark.parametrize(
@@ -140,4 +140,4 @@ def test_clear_means_that_the_interval_leaves_out_zero(trial, make_search, shift
     (difference,) = compare_to_constant(
         make_search(trial(1, "fixed", constant), trial(2, "norm_balance", ours))
     ).differences
-    assert (difference.clearly_ahead, difference.clearly_behind) == (ahead, behind)
+    assert (difference.above_zero, difference.below_zero) == (ahead, behind)

@@ -15,7 +15,8 @@ def test_the_document_is_json_and_complete(full_search, searched):
     assert document["confirmation"] is None
     assert document["recommended"]["trial"] == full_search.finished[0].number
     assert document["verdict"]["headline"] == document["search_verdict"]["headline"]
-    assert document["verdict"]["text"].startswith(document["verdict"]["headline"])
+    assert document["verdict"]["text"].startswith(f"{document['worth']['text']} {document['verdict']['headline']}")
+    assert document["trials"][0]["metrics"]["loss"] == {"mean": 0.5, "spread": 0.0}
     best = document["families"][0]["best"]
     assert best["score"] == full_search.finished[0].score
     assert len(best["seeds"]) == 3

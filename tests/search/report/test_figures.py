@@ -225,7 +225,7 @@ def test_importance_info_has_a_block_for_each_family_that_could_be_told(full_sea
 
 
 def test_every_figure_asks_a_question_and_describes_itself(drawn):
-    assert len({figure.name for figure in drawn}) == len(drawn) == 17
+    assert len({figure.name for figure in drawn}) == len(drawn) == 18
     for figure in drawn:
         assert figure.title.endswith("?")
         assert figure.finding
@@ -246,7 +246,7 @@ def test_findings_say_what_was_planted(with_winner, without_winner, drawn):
     assert "times as long as the labels' over the" in told["ratio"]
     with style():
         nothing = forest_figure(without_winner.confirmed)
-    assert nothing.finding.startswith("No rule beats λ = 0.45 beyond the noise; the nearest, ")
+    assert nothing.finding.startswith("Use λ = 0.45: no rule is worth it here. The nearest rule, ")
 
 
 def test_ids_of_all_figures_differ_and_every_reference_has_one(drawn):

@@ -45,7 +45,7 @@ def test_less_is_better(search):
     assert [family.family for family in rank_families(search)] == ["norm_balance", "fixed"]
     (difference,) = compare_to_constant(search).differences
     assert difference.mean == pytest.approx(1.0)
-    assert difference.clearly_ahead
+    assert difference.above_zero
 
 
 def test_differences_that_are_all_equal_are_no_certainty(trial, make_search, search):
@@ -57,12 +57,12 @@ def test_differences_that_are_all_equal_are_no_certainty(trial, make_search, sea
     (difference,) = compare_to_constant(search.model_copy(update={"trials": trials})).differences
     assert difference.mean == pytest.approx(1.0)
     assert difference.low is None
-    assert not difference.clearly_ahead
+    assert not difference.above_zero
 
 
 def test_the_verdict_speaks_of_the_kpi(search):
     text = judge(search).search_verdict.text
-    assert "Norm balance is ahead of the best constant λ = 0.9 by 1 in regret (less is better) on the" in text
+    assert "norm balance scored highest in the search, +1 against the best constant λ = 0.9" in text
     assert not re.search(r"accuracy|points|%(?! interval)", text.replace("95 % interval", ""))
 
 

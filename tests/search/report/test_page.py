@@ -142,7 +142,7 @@ def test_tables_that_are_stacked_on_a_phone_name_their_cells(page):
         (
             "without_winner",
             (
-                "confirmed on the test set", "<h1>No rule beats", "What to train with: the constant",
+                "confirmed on the test set", "<h1>Use λ", "What to train with: the constant",
                 "What a rule would gain", "The answer in figures", "The confirmed finalists",
             ),
         ),

@@ -47,8 +47,8 @@ def test_students_of_labels_alone_that_beat_the_teacher_are_named_before_a_bette
     assert teacher_remark(search).startswith(
         "Students trained on labels alone are clearly better than the teacher, 67.00 % against 41.00 %"
     )
-    assert teacher_remark(search) in judge(search).search_verdict.caveat
-    assert teacher_remark(search) in ReportSource(search=search).judgement.answer.caveat
+    assert teacher_remark(search) in [remark.sentence for remark in judge(search).remarks]
+    assert teacher_remark(search) in [remark.sentence for remark in ReportSource(search=search).judgement.remarks]
 
 
 def test_a_best_student_is_named_where_labels_alone_did_not_beat_the_teacher(trial, make_search):
@@ -94,5 +94,6 @@ def test_a_confirmed_answer_says_so_too(with_winner):
     poor = with_winner.search.model_copy(update={"teacher_accuracy": 0.3, "pictures": picture_counts(validation=5000)})
     source = ReportSource(search=poor, confirmation=with_winner.confirmation)
     assert source.judgement.answer.confirmed
-    assert "clearly better than the teacher" in source.judgement.answer.caveat
-    assert "teacher" not in with_winner.judgement.answer.caveat
+    (remark,) = [remark for remark in source.judgement.remarks if remark.kind == "teacher"]
+    assert "clearly better than the teacher" in remark.sentence
+    assert not [remark for remark in with_winner.judgement.remarks if remark.kind == "teacher"]

@@ -84,7 +84,8 @@ def test_beside_a_confirmation_the_search_is_not_called_unconfirmed(with_winner,
 def test_what_is_done_next_anyway_is_not_told_to_be_typed(searched):
     text = reported(searched, with_remedy=False)
     assert "kd-search confirm" not in text
-    assert text.startswith(judge(searched.judged).search_verdict.headline)
+    judgement = judge(searched.judged)
+    assert text.startswith(f"{judgement.worth.text} {judgement.search_verdict.headline}")
 
 
 def test_without_a_confirmation_the_command_is_told(searched, begun):

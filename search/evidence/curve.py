@@ -1,0 +1,117 @@
+"""The accuracy against the constant λ: the smooth fit over all constants that were tried, and how sure its best is."""
+
+from __future__ import annotations
+
+from search.evidence.ranking import CONSTANT_FAMILY, scores_by_seed
+from search.records import SearchRecord, TrialRecord
+from trainables.settings import Settings
+
+_LEAST_WEIGHTS = 3
+"""Fewer different λ are no curve."""
+
+
+class CurveRow(Settings):
+    """The fitted score of one λ at the learning rate and temperature that are best for it."""
+
+    weight: float
+    mean: float
+    low: float
+    """The mean less two standard deviations of the fit."""
+    high: float
+    learning_rate: float | None
+    temperature: float | None
+
+
+class TriedConstant(Settings):
+    """One constant that was trained; `mean` is over its seeds."""
+
+    trial: int
+    weight: float
+    mean: float
+    seeds: int
+    learning_rate: float | None
+    temperature: float | None
+
+
+class ConstantCurve(Settings):
+    """The constant's curve with its certificate; scores are the search's, on the validation pictures."""
+
+    rows: tuple[CurveRow, ...]
+    tried: tuple[TriedConstant, ...]
+    chosen: float
+    """The tried λ with the highest expected score."""
+    rivals: tuple[float, ...]
+    """Other tried λ that the fit cannot tell from it."""
+    noise: float
+    """Standard deviation of one training's score."""
+    holds: bool
+    """Whether the best constant is known well enough to be the one that rules must beat."""
+    reason: str
+    """Why the certificate does not hold, as the second half of a sentence; empty if it does."""
+    expected_loss: float
+    """By how much the best point of the surface is expected to exceed the chosen one."""
+    allowed_loss: float
+    trainings: int
+    """Of constants, one a seed."""
+    share: float
+    """Of all trainings of the search, in [0, 1]."""
+
+
+def constant_curve(search: SearchRecord) -> ConstantCurve | None:
+    """The curve of a search that has ended; None while it runs, since the fit takes a moment, or without constants.
+
+    Args:
+        search: with the trials of one student.
+    """
+    trials = sorted((t for t in search.trials if t.family == CONSTANT_FAMILY and t.seeds), key=lambda t: t.number)
+    if search.status == "running" or len({trial.parameters.get("weight") for trial in trials}) < _LEAST_WEIGHTS:
+        return None
+    from search.constants import ConstantPoint, ConstantScore, fit_surface  # takes SciPy's statistics
+    from search.propose.plan import surface_domain
+
+    domain = surface_domain(search.config)
+    scored = [(trial, scores_by_seed(trial, search.objective)) for trial in trials]
+    scored = [(trial, scores) for trial, scores in scored if scores]
+    varied = dict.fromkeys(domain.settings, float)
+    points = [
+        ConstantPoint(
+            weight=float(trial.parameters["weight"]),
+            **{name: number(trial.shared[name]) for name, number in varied.items() if name in trial.shared},
+        )
+        for trial, _ in scored
+    ]
+    surface = fit_surface(
+        [ConstantScore(point=point, scores=scores) for point, (_, scores) in zip(points, scored, strict=True)], domain
+    )
+    if surface is None:
+        return None
+    certificate, total = surface.certificate, sum(len(trial.seeds) for trial in search.trials)
+    return ConstantCurve(
+        rows=tuple(CurveRow.model_validate(_plain(row.model_dump())) for row in surface.curve()),
+        tried=tuple(_tried(trial, scores) for trial, scores in scored),
+        chosen=surface.chosen.weight,
+        rivals=tuple(point.weight for point in surface.rivals),
+        noise=float(surface.noise),
+        holds=certificate.holds,
+        reason=certificate.reason,
+        expected_loss=certificate.expected_loss,
+        allowed_loss=float(certificate.allowed_loss),
+        trainings=certificate.trainings,
+        share=certificate.trainings / total,
+    )
+
+
+def _tried(trial: TrialRecord, scores: dict[int, float]) -> TriedConstant:
+    return TriedConstant(
+        trial=trial.number,
+        weight=float(trial.parameters["weight"]),
+        mean=sum(scores.values()) / len(scores),
+        seeds=len(scores),
+        learning_rate=trial.shared.get("learning_rate"),
+        temperature=trial.shared.get("temperature"),
+    )
+
+
+def _plain(row: dict[str, float | None]) -> dict[str, float | None]:
+    """Numbers of NumPy as Python's."""
+    return {name: None if value is None else float(value) for name, value in row.items()}
