@@ -104,6 +104,11 @@ class Comparison(Settings):
         return statistics.median(known) if known else None
 
     @property
+    def seeds_only(self) -> bool:
+        """Whether an interval here holds for new seeds on these test samples alone."""
+        return any(row.difference.seeds_only for row in self.rows if row.difference is not None)
+
+    @property
     def largest_gain(self) -> float | None:
         """Upper bound of the largest gain of any rule over the baseline, with 97.5 % confidence.
 

@@ -155,9 +155,8 @@ def looks(comparison: Comparison) -> str:
 def scope(record: ConfirmationRecord, comparison: Comparison) -> str:
     """The noise that the intervals are over."""
     size = f"{record.test_size:,} " if record.test_size else ""
-    tests = [row.difference for row in comparison.rows if row.difference is not None]
     turned = " Gains are signed so that more is better." if record.objective.direction == "minimize" else ""
-    if tests and not any(test.seeds_only for test in tests):
+    if not comparison.seeds_only:
         noise = f"The noise is that of the training seeds and of which {size}test pictures there were"
     else:
         noise = f"The noise is that of the training seeds only, on these {size}test pictures"
