@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import pathlib
 import zipfile
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ import pyarrow.fs
 from ray.tune.experiment import Trial
 
 from search.errors import SearchError
-from search.searcher import METRIC, Run, dump_runs
+from search.searcher import Run, dump_runs, scores_of
 from search.snapshots import SnapshotKeeper, begin_to_put_aside, forget_earlier_sessions, put_back, puts_aside
 from search.store import SearchStore
 from search.trial_files import CHECKPOINT, TrialState, has_ended, trial_states
@@ -130,7 +129,5 @@ def _has_state(filesystem: pyarrow.fs.FileSystem, checkpoint: str) -> bool:
 
 
 def _run(trial: Trial) -> Run:
-    score = trial.last_result[METRIC] if trial.status == Trial.TERMINATED else None
-    if score is not None and not math.isfinite(score):
-        score = None
-    return Run(trial.trial_id, trial.config, trial.status in (Trial.TERMINATED, Trial.ERROR), score)
+    scores = scores_of(trial.last_result) if trial.status == Trial.TERMINATED else None
+    return Run(trial.trial_id, trial.config, trial.status in (Trial.TERMINATED, Trial.ERROR), scores)

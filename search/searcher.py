@@ -15,6 +15,8 @@ from search.propose.plan import Plan
 from search.racing import Turn
 
 METRIC = "score"
+SEED_SCORES = "seed_scores"
+"""In a trial's last result: what `METRIC` is the mean of."""
 
 
 class Run(NamedTuple):
@@ -23,8 +25,8 @@ class Run(NamedTuple):
     trial_id: str
     suggestion: Mapping[str, Any]
     ended: bool = False
-    score: float | None = None
-    """None where it failed."""
+    scores: list[float] | None = None
+    """Its seeds' scores, in their order; None where it failed."""
 
 
 class PlannedSearch(Searcher):  # type: ignore[misc]
@@ -67,11 +69,9 @@ class PlannedSearch(Searcher):  # type: ignore[misc]
         run = self._runs.get(trial_id)
         if run is None or run.ended:
             return
-        score = None if error else (result or {}).get(METRIC)
-        if score is not None and not math.isfinite(score):
-            score = None
-        self._runs[trial_id] = run._replace(ended=True, score=score)
-        self._plan.end(int(run.suggestion["trial"]), score)
+        scores = None if error else scores_of(result or {})
+        self._runs[trial_id] = run._replace(ended=True, scores=scores)
+        self._plan.end(int(run.suggestion["trial"]), scores)
 
     def save(self, checkpoint_path: str) -> None:
         """Write the trials; Tune calls this for each snapshot."""
@@ -85,7 +85,13 @@ class PlannedSearch(Searcher):  # type: ignore[misc]
             self._runs[run.trial_id] = run
             self._plan.begin(run.suggestion)
             if run.ended:
-                self._plan.end(int(run.suggestion["trial"]), run.score)
+                self._plan.end(int(run.suggestion["trial"]), run.scores)
+
+
+def scores_of(result: Mapping[str, Any]) -> list[float] | None:
+    """The seeds' scores in a trial's last result; None where one is missing or not finite."""
+    scores = [float(score) for score in result.get(SEED_SCORES, ())]
+    return scores if scores and all(map(math.isfinite, scores)) else None
 
 
 def dump_runs(runs: Iterable[Run]) -> bytes:

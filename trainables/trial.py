@@ -83,7 +83,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         while not self._distillation.done and time.monotonic() - began < self._report_seconds:
             next(self._records)
         self._distillation.check_losses()
-        records = self._distillation.records_so_far
+        records, settings = self._distillation.records_so_far, self._distillation.settings
         done = self._distillation.done
         if done:
             # Without a score it fails; otherwise the search could not tell it from a trial that is not finished.
@@ -93,7 +93,8 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
             self._last_checkpoint = time.monotonic()
         return {
             # Before its first evaluation a trial has no score; the searcher reads the last one only.
-            "score": self._distillation.settings.objective.score_of(records[-1]) if records else math.nan,
+            "score": settings.objective.score_of(records[-1]) if records else math.nan,
+            "seed_scores": [settings.objective.score_of(result) for result in self._distillation.results] if done else [],
             "epochs": self._distillation.replicates[0].epoch,
             "done": done,
             "should_checkpoint": due and not done,

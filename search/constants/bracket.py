@@ -22,7 +22,7 @@ _NEAR = 64
 
 @dataclasses.dataclass(frozen=True)
 class Enough:
-    """The certificate holds, so no further constant is tried."""
+    """The best constant is known well enough, so no further one is tried."""
 
 
 def next_point(
@@ -47,7 +47,7 @@ def next_point(
     surface = fit_surface(observed, domain)
     if surface is None:
         return domain.decode(np.random.default_rng((seed, index)).random(domain.axes).tolist())
-    if surface.certificate.holds or (domain.axes == 1 and not isinstance(domain.weight, Interval)):
+    if surface.certificate.enough or (domain.axes == 1 and not isinstance(domain.weight, Interval)):
         return Enough()
     tried = [*(entry.point for entry in surface.observed), *pending]
     ahead = fit_surface(observed, domain, pending) if pending else surface

@@ -19,9 +19,12 @@ CLOSE = 0.05
 """Neighbours of the best λ must lie this close, in units of the stretched λ axis."""
 ALIKE = 0.25
 """Points are neighbours in λ where their other settings lie this close."""
-ALLOWED_LOSS = {1: 0.35 * math.sqrt(2.0 / 10.0), 2: 0.7 * math.sqrt(2.0 / 10.0), 3: 0.7 * math.sqrt(2.0 / 10.0)}
-"""The expected loss that is allowed, by the number of axes, in standard deviations of one training: a share of the
-standard error of a difference over ten seeds. A gain must exceed it, so it decides how much power is left."""
+AIMED_LOSS = {1: 0.35, 2: 0.7, 3: 0.7}
+"""The expected loss at which no further constant is tried, by the number of axes. The unit is the standard error of a
+difference over ten seeds. A gain must exceed the expected loss, so it decides how much power is left."""
+ALLOWED_LOSS = {1: 0.7, 2: 1.0, 3: 1.0}
+"""The expected loss up to which the certificate holds, in the same unit."""
+_STANDARD_ERROR = math.sqrt(2.0 / 10.0)
 SMOOTHER = 2.0
 """Length scales of learning rate and temperature in the prior, as multiples of λ's."""
 RIVALS = 2
@@ -39,6 +42,8 @@ class Certificate(Settings):
     expected_loss: float
     """By how much the best point of the surface is expected to exceed the chosen one, in the score's unit."""
     allowed_loss: float
+    aimed_loss: float
+    """At which no further constant is tried; smaller, so that a promoted point's further seeds seldom undo it."""
     gap_below: float
     """To the next lower λ tried at like settings, on the stretched axis from 0 to 1; 0 at the end of the range."""
     gap_above: float
@@ -48,6 +53,11 @@ class Certificate(Settings):
     """Of these points, one a seed."""
     reason: str
     """Why it does not hold, as the second half of a sentence; empty if it does."""
+
+    @property
+    def enough(self) -> bool:
+        """Whether no further constant need be tried."""
+        return self.holds and self.expected_loss <= self.aimed_loss
 
 
 class CurvePoint(Settings):
@@ -73,7 +83,8 @@ class Surface:
     @property
     def noise(self) -> float:
         """The standard deviation of one training's score, beyond what its seed does to all points."""
-        return self.posterior.noise_deviation
+        residual = residual_deviation(self.observed)
+        return self.posterior.noise_deviation if residual is None else residual
 
     @functools.cached_property
     def rivals(self) -> tuple[ConstantPoint, ...]:
@@ -83,7 +94,7 @@ class Surface:
     @functools.cached_property
     def certificate(self) -> Certificate:
         """Whether the chosen point is known to be nearly the best of the surface."""
-        return _certify(self.posterior, self.domain, self.observed, self.places, self.best)
+        return _certify(self)
 
     @functools.cached_property
     def places(self) -> Array:
@@ -222,14 +233,12 @@ def _rivals(
     return tuple(scored[place].point for place in found[1:])
 
 
-def _certify(
-    posterior: Posterior, domain: SurfaceDomain, scored: Sequence[ConstantScore], places: Array, best: int
-) -> Certificate:
-    below, above = gaps(domain, places, places[best])
-    loss, allowed = (
-        expected_loss(posterior, domain, places, best),
-        ALLOWED_LOSS[domain.axes] * posterior.noise_deviation,
-    )
+def _certify(surface: Surface) -> Certificate:
+    domain, places = surface.domain, surface.places
+    below, above = gaps(domain, places, places[surface.best])
+    loss = expected_loss(surface.posterior, domain, places, surface.best)
+    unit = _STANDARD_ERROR * surface.noise
+    allowed, aimed = ALLOWED_LOSS[domain.axes] * unit, AIMED_LOSS[domain.axes] * unit
     reasons = []
     if max(below, above) > CLOSE:
         reasons.append("the λ beside the best one were not tried closely enough")
@@ -239,12 +248,32 @@ def _certify(
         holds=not reasons,
         expected_loss=loss,
         allowed_loss=allowed,
+        aimed_loss=aimed,
         gap_below=below,
         gap_above=above,
-        points=len(scored),
-        trainings=sum(len(entry.scores) for entry in scored),
+        points=len(surface.observed),
+        trainings=sum(len(entry.scores) for entry in surface.observed),
         reason=" and ".join(reasons),
     )
+
+
+def residual_deviation(scored: Sequence[ConstantScore]) -> float | None:
+    """How far scores stray beyond what their point and their seed do, by the better half of the points.
+
+    None with fewer than two points of two seeds. Points with all seeds of the first heat are compared, since a
+    confirmation compares policies under the same seeds as well.
+    """
+    common = sorted(set.intersection(*(set(entry.scores) for entry in scored)))
+    table = np.array([[entry.scores[seed] for seed in common] for entry in scored])
+    if len(common) < 2 or len(table) < 2:
+        return None
+    means = table.mean(axis=1)
+    better = table[means >= np.median(means)]
+    if len(better) < 2:
+        return None
+    residuals = better - better.mean(axis=1, keepdims=True) - better.mean(axis=0) + better.mean()
+    freedom = (len(better) - 1) * (len(common) - 1)
+    return float(np.sqrt(np.square(residuals).sum() / freedom))
 
 
 def gaps(domain: SurfaceDomain, places: Array, best: Array) -> tuple[float, float]:

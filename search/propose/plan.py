@@ -39,8 +39,13 @@ class _Trial:
     suggestion: Mapping[str, Any]
     ended: bool = False
     """Whether its first heat has, well or badly."""
-    score: float | None = None
-    """Of the first heat, on seeds that all trials of the family share; None where it failed."""
+    scores: Sequence[float] | None = None
+    """Of the first heat, by seed, on seeds that all trials of the family share; None where it failed."""
+
+    @property
+    def score(self) -> float | None:
+        """The mean of `scores`."""
+        return None if self.scores is None else statistics.fmean(self.scores)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,12 +92,12 @@ class Plan:
         else:
             race.begin(number, heat)
 
-    def end(self, number: int, score: float | None) -> None:
-        """Note that the heat a trial is in has ended: its mean score over its seeds, or None where it failed."""
+    def end(self, number: int, scores: Sequence[float] | None) -> None:
+        """Note that the heat a trial is in has ended: its seeds' scores in their order, or None where it failed."""
         trial = self._trials[number]
-        self._race(trial.suggestion).end(number, score)
+        self._race(trial.suggestion).end(number, None if scores is None else statistics.fmean(scores))
         if not trial.ended:
-            trial.ended, trial.score = True, score
+            trial.ended, trial.scores = True, scores
 
     # What comes next
 
@@ -282,10 +287,10 @@ class Plan:
 
     def _constant_score(self, number: int) -> ConstantScore | None:
         trial = self._trials[number]
-        if trial.score is None:
+        if trial.scores is None:
             return None
         seeds = self.config.heats_of_family(CONSTANT_FAMILY)[0].seeds
-        return ConstantScore(point=point_of(trial.suggestion, self.config), scores=dict.fromkeys(seeds, trial.score))
+        return ConstantScore(point=point_of(trial.suggestion, self.config), scores=dict(zip(seeds, trial.scores, strict=True)))
 
     def _suggestion_of(self, student: str, point: ConstantPoint) -> dict[str, Any]:
         shared: dict[str, Value] = {name: variable.start() for name, variable in self._space.shared.items()}
@@ -326,14 +331,15 @@ def planned_trials(config: SearchConfig, trials: Iterable[TrialRecord]) -> int |
         trials: those that have begun.
     """
     plan = Plan(config)
-    seeds = list(config.heats_of_family(CONSTANT_FAMILY)[0].seeds)
+    seeds, objective = list(config.heats_of_family(CONSTANT_FAMILY)[0].seeds), config.base_trial().objective
     for trial in trials:
         if trial.family == CONSTANT_FAMILY:
             own = {f"{CONSTANT_FAMILY}.{name}": value for name, value in trial.parameters.items()}
             common = {"family": trial.family, "student": trial.student, "trial": trial.number, "seeds": seeds}
             plan.begin({**common, **trial.shared, **own})
             if len(trial.seeds) >= len(seeds) or trial.status == "failed":
-                plan.end(trial.number, (trial.opening or trial.history).score if trial.seeds else None)
+                first = (trial.opening or trial.history).replicates
+                plan.end(trial.number, [objective.score_of(replicate) for replicate in first] or None)
     return plan.trials
 
 

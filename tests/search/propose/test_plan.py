@@ -18,10 +18,11 @@ RACING = load_config("digits-quick", [FEW, "constant.most_trials=14", "racing=tr
 
 
 def score_of(suggestion):
-    """What a trial comes to: a function of what is trained, as on a CPU."""
-    noise = random.Random(repr(sorted(item for item in suggestion.items() if item[0] != "trial"))).gauss(0.0, 0.01)
+    """What a trial's seeds come to: a function of what is trained, as on a CPU."""
+    noise = random.Random(repr(sorted(item for item in suggestion.items() if item[0] != "trial")))
     weight = suggestion.get("fixed.weight", suggestion.get("norm_balance.balance", 0.5))
-    return 0.8 - (weight - 0.3) ** 2 - (suggestion["learning_rate"] - 0.02) ** 2 + noise
+    worth = 0.8 - (weight - 0.3) ** 2 - (suggestion["learning_rate"] - 0.02) ** 2
+    return [worth + noise.gauss(0.0, 0.01) for _ in suggestion["seeds"]]
 
 
 def drive(config, workers=1, *, seed=0, kills=0, fails=lambda suggestion: False, tmp_path=None):
@@ -54,7 +55,7 @@ def drive(config, workers=1, *, seed=0, kills=0, fails=lambda suggestion: False,
         assert running, "nothing runs and nothing is proposed"
         trial_id = chance.choice(sorted(running))
         ended = running.pop(trial_id)
-        searcher.on_trial_complete(trial_id, None if fails(ended) else {"score": score_of(ended)}, error=fails(ended))
+        searcher.on_trial_complete(trial_id, None if fails(ended) else {"seed_scores": score_of(ended)}, error=fails(ended))
     raise AssertionError(f"no end after {steps} steps")
 
 
