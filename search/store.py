@@ -26,6 +26,7 @@ from search.records import SearchRecord
 from search.search_lock import SearchLock
 from search.snapshots import latest_state, puts_aside
 from search.tracking.uri import without_password
+from trainables.errors import ConfigError
 
 SEARCH_FILE = "search.json"
 _SNAPSHOT = "experiment_state-"
@@ -197,11 +198,21 @@ class SearchStore:
     def header_record(self) -> SearchRecord:
         """The search without its trials."""
         header = self.read_header()
-        return SearchRecord.parse({key: header[key] for key in _HEADER if key in header})
+        known = {key: header[key] for key in _HEADER if key in header}
+        return SearchRecord.parse({**known, "config": self._settings(header)})
 
     def config(self) -> SearchConfig:
         """The search's settings."""
-        return stored_config(self.read_header()["config"])
+        return self._settings(self.read_header())
+
+    def _settings(self, header: dict[str, Any]) -> SearchConfig:
+        try:
+            return stored_config(header["config"])
+        except ConfigError as error:
+            raise SearchError(
+                f"the settings of the search {self.name!r}, in {self.uri}/{SEARCH_FILE}, cannot be read by this release:"
+                f" {error} Use the release that ran the search."
+            ) from error
 
     def check_resumable(self) -> None:
         """Make sure that this release can propose what is still to come.

@@ -12,6 +12,7 @@ from search.scale import Scale
 from search.wording import count, number
 
 _FIT, _TRIED, _CHOSEN = "fitted", "tried", "chosen"
+_MARGIN = 0.015
 
 
 def constants_figure(source: ReportSource) -> Figure | None:
@@ -44,9 +45,9 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
     )  # fmt: skip
     at = min(curve.rows, key=lambda row: abs(row.weight - curve.chosen))
     axes.plot(curve.chosen, at.mean, "D", markersize=7, color=colour, markeredgecolor=INK, zorder=5, clip_on=False)
-    axes.set_xlim(min(weights), max(weights))
+    axes.set_xlim(min(weights) - _MARGIN, max(weights) + _MARGIN)  # room for the dots at the ends
     plain_axis(axes.xaxis, ticks=10)
-    axes.set_xlabel("constant λ: labels alone on the left, teacher alone on the right")
+    axes.set_xlabel("constant λ (0: labels alone, 1: teacher alone)")
     shown = [*means, *(tried.mean for tried in curve.tried)]
     limits = focus(shown, [min(means), max(row.high for row in curve.rows)], scale)
     score_axis(axes.yaxis, *limits, scale)

@@ -275,7 +275,7 @@ def test_a_search_whose_driver_was_killed_is_reported_as_stopped(run, tmp_path):
     code, out, err = run("report", "tiny", "--output", store.storage)
     words = " ".join(out.split())
     assert code == 0, err
-    assert "The search was stopped with 8 trials to go" in words
+    assert "The search was stopped with at most 44 trials to go" in words
     assert f"kd-search resume tiny --output {store.storage}" in out
     with store.locked():
         assert "kd-search resume" not in run("report", "tiny", "--output", store.storage)[1]
@@ -498,3 +498,14 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
     assert all(len(change) < 200 for change in changes)
     assert changes[-1].startswith("  and ")
     assert "--name" in remedy
+
+
+def test_worth_is_one_line_and_the_command_that_would_answer_it(run, tmp_path):
+    record = SearchRecord(name="tiny", config=tiny_config(), status="finished")
+    launch = Launch.on_this_machine(tmp_path, tmp_path / "cache", "test")
+    SearchStore(launch.storage, "tiny").write_header(record, launch)
+    code, out, _ = run("worth", "tiny", "--output", str(tmp_path))
+    assert code == 0
+    assert out.startswith("Whether distillation pays here is not confirmed")
+    code, out, _ = run("worth", "tiny", "--json", "--output", str(tmp_path))
+    assert json.loads(out)["kind"] == "unconfirmed"

@@ -133,3 +133,16 @@ def test_a_storage_with_options_has_searches_whose_uris_mean_their_folders(place
     filesystem, path = pyarrow.fs.FileSystem.from_uri(store.uri)
     assert path == store.folder
     assert filesystem == store.filesystem
+
+
+def test_settings_of_another_release_are_one_clear_error(launch, record, tmp_path):
+    store = SearchStore(launch.storage, "tiny")
+    store.write_header(record, launch)
+    path = tmp_path / "tiny/search.json"
+    header = json.loads(path.read_text())
+    path.write_text(json.dumps({**header, "config": {**header["config"], "colour": "red"}}))
+    for read in (store.config, store.header_record):
+        with pytest.raises(
+            SearchError, match=r"search 'tiny', in .*search\.json, cannot be read .*`colour` is not a known"
+        ):
+            read()
