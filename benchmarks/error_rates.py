@@ -19,7 +19,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -168,13 +168,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     began = time.perf_counter()
     with concurrent.futures.ProcessPoolExecutor(options.processes) as pool:
 
-        def run(problems: Iterable[Problem]) -> list[tuple[Problem, Tally]]:
+        def run(problems: Iterable[Problem]) -> Iterator[tuple[Problem, Tally]]:
             listed = list(problems)
             judged = pool.map(functools.partial(_judged, options.simulations), enumerate(listed))
-            return list(zip(listed, judged, strict=True))
+            return zip(listed, judged, strict=True)
 
-        idle = run(no_difference())
-        _print_answers("Nothing to find (a rule: at most 5 %; intervals: 95 ± 1 %)", idle)
+        idle = _print_answers("Nothing to find (a rule: at most 5 %; intervals: 95 ± 1 %)", run(no_difference()))
         _print_answers(
             "One rule gains what is worth it (wrongly none: at most 5 %)", run(at_the_margin(no_difference()))
         )
@@ -191,10 +190,13 @@ def _judged(simulations: int, entry: tuple[int, Problem]) -> Tally:
     return tally(problem, simulations, seed)
 
 
-def _print_answers(title: str, rows: list[tuple[Problem, Tally]]) -> None:
+def _print_answers(title: str, rows: Iterable[tuple[Problem, Tally]]) -> list[tuple[Problem, Tally]]:
+    """Print a row as soon as it is known; all rows."""
+    done = []
     print(f"\n{title}")
     print(f"{'':<54} a rule  answer: rule  constant  cannot tell  wrongly none  interval holds  detectable")
     for problem, result in rows:
+        done.append((problem, result))
         kinds = [result.kinds.get(kind, 0) / result.count for kind in ("rule", "constant", "cannot_tell")]
         print(
             f"{problem.title:<54} {result.winners / result.count:>6.1%} {kinds[0]:>13.1%} {kinds[1]:>9.1%}"
@@ -202,9 +204,10 @@ def _print_answers(title: str, rows: list[tuple[Problem, Tally]]) -> None:
             f" {result.detectable:>11.2f}",
             flush=True,
         )
+    return done
 
 
-def _print_found(rows: list[tuple[Problem, Tally]]) -> None:
+def _print_found(rows: Iterable[tuple[Problem, Tally]]) -> None:
     print("\nOne rule gains half, once and twice what would have been seen (promised: 80 % at once)")
     print(f"{'':<54}   gain   found   another named   overstated   interval holds")
     for problem, result in rows:
@@ -215,7 +218,7 @@ def _print_found(rows: list[tuple[Problem, Tally]]) -> None:
         )
 
 
-def _print_simplest(rows: list[tuple[Problem, Tally]]) -> None:
+def _print_simplest(rows: Iterable[tuple[Problem, Tally]]) -> None:
     print("\nTwo good rules, one of one number and one of three: which is named")
     print(f"{'':<54}    gains      simple   third   none   other")
     for problem, result in rows:
