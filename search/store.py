@@ -210,8 +210,8 @@ class SearchStore:
             return stored_config(header["config"])
         except ConfigError as error:
             raise SearchError(
-                f"the settings of the search {self.name!r}, in {self.uri}/{SEARCH_FILE}, cannot be read by this release:"
-                f" {error} Use the release that ran the search."
+                f"the settings of the search {self.name!r}, in {self.uri}/{SEARCH_FILE}, cannot be read by this"
+                f" release: {error} Use the release that ran the search."
             ) from error
 
     def check_resumable(self) -> None:
