@@ -46,7 +46,7 @@ class ConfirmationSettings(Settings):
     """Whose finalists are confirmed, where the search has several students; that of the best trial when not given."""
     more_constants: int = pydantic.Field(4, ge=0, le=100)
     """The most constants to retry at the learning rate and temperature of the best rules."""
-    smallest_gain: float | None = pydantic.Field(None, gt=0.0, le=1e9)
+    smallest_gain: float | None = pydantic.Field(None, gt=0)
     """The smallest gain that would be worth a rule, in the metric's own unit: percentage points of accuracy, 0.5 when
     not given; what the KPI is counted in, and without it the answer is never that no rule is worth it."""
 
