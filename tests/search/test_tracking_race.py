@@ -91,7 +91,7 @@ def test_a_policy_that_comes_back_shows_what_it_has_come_to(uri: str, seen: str)
 def test_only_a_race_that_is_over_has_partial_scores(uri: str) -> None:
     """A stopped search may be resumed, and then those that left one family's race come back but not the other's."""
     over = [
-        trial.model_copy(update={"trial_id": f"other{number}", "number": number, "family": "fixed"})
+        trial.model_copy(update={"trial_id": f"other{number}", "number": number, "family": "norm_balance"})
         for number, trial in enumerate((CAME_BACK, LEFT[1]), start=4)
     ]
     trials = raced(1, "running", 1, 0.9), *LEFT, *over
