@@ -43,6 +43,7 @@ DEFAULT_FAMILIES = (
     "cosine_threshold",
     "norm_ratio_threshold",
     "norm_balance",
+    "sample_class_reliability",
 )
 
 
@@ -144,8 +145,8 @@ class SearchConfig(Settings):
     racing: Racing = None
     """Whether policies must earn their seeds: true or false, or a table of how. See `search.racing`."""
     sampler: SamplerName = "gp"
-    """How Optuna proposes what is tried next: tree-structured Parzen estimators, Gaussian processes, a Sobol sequence,
-    or at random."""
+    """How Optuna proposes what is tried next: a Gaussian process that minds the round's learning rate and temperature,
+    tree-structured Parzen estimators, a Sobol sequence, or at random."""
     proposal_lag: int = Field(2, ge=1, le=100)
     """A proposal knows the scores of its family's own trials up to this many rounds before. Larger lags keep more
     workers busy and learn later. The proposals are the same for any number of workers."""

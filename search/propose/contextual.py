@@ -48,7 +48,8 @@ class ContextualSampler(DesignSampler):
         values = expected_improvement(posterior, points, here)
         taken = np.concatenate([known, unknown])
         new = ~np.isclose(points[:, None, :], taken[None, :, :]).all(2).any(1)
-        values = np.where(new, values, -1.0)
+        # When everything was tried, which takes few options, the best is what is left to say.
+        values = np.where(new, values, -1.0) if new.any() else posterior.mean(points)
         return cube.decode(points[int(values.argmax()), : len(cube.axes)])
 
 
