@@ -148,7 +148,7 @@ def planted(idle: Iterable[tuple[Problem, Tally]]) -> list[Problem]:
     return [
         dataclasses.replace(problem, gains=(0.0, width * result.detectable))
         for problem, result in idle
-        if problem.curve in ("peaked", "flat") and problem.noise != "collapsing" and problem.seeds > 3
+        if problem in [Problem(rules=r, seeds=s, curve=c) for r in (6, 29) for s in (5, 10) for c in ("peaked", "flat")]
         for width in WIDTHS
     ]
 

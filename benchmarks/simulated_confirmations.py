@@ -174,7 +174,13 @@ def draw(
                 validation=_score(validation[place, seed]),
                 test=_score(accuracy[place, seed]),
                 seconds=0.0,
+                began=None,
                 own_kpis={},
+                validation_kpis={},  # each given, since pydantic takes long to make defaults
+                trace=(),
+                interventions={},
+                skipped_steps=0,
+                conduct=None,
                 samples={"accuracy": KnownSamples(right[place, seed])} if problem.by_sample else {},
             )
             for place, entry in enumerate(entries)
