@@ -28,7 +28,7 @@ _BIN = pathlib.Path(sys.executable).parent
 
 QUICK = (
     "families=['fixed','norm_balance']",
-    "baselines=[0.9,0.5]",
+    "constant.most_trials=2",
     "trials_per_family=2",
     "replicates=1",
     "training.epochs=20",

@@ -80,7 +80,7 @@ def test_a_changed_file_is_told_with_its_first_changed_line(tmp_path):
 
 
 def settings(name, *more):
-    few = ["trials_per_family=2", "baselines=[]", "replicates=2", "training.epochs=4", "evaluations=2"]
+    few = ["trials_per_family=2", "constant.most_trials=2", "replicates=2", "training.epochs=4", "evaluations=2"]
     return [*TINY, f"name={name}", *few, *more]
 
 

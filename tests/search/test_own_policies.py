@@ -192,7 +192,7 @@ def test_a_search_with_a_rule_of_ones_own_is_stopped_and_resumed_without_its_fil
     search_file(tmp_path)
     rules = tmp_path / "my_rules.py"
     settings = [*TINY, "name=own", "training.epochs=60", 'families=["fixed"]', "resources.max_concurrent=1"]
-    settings += ["trials_per_family=2", "baselines=[]"]
+    settings += ["trials_per_family=2", "constant.most_trials=2"]
     config = load_config("digits-quick", settings, [f"{rules}:AgreementRamp", f"{rules}:SampleAgreement"])
     first = run_search(config, launch, Stopper()).search
     assert first.status == "stopped"

@@ -51,7 +51,7 @@ class Killer(QuietListener):
 def gone_on(launch):
     launch = dataclasses.replace(launch, checkpoint_seconds=0.5, report_seconds=0.2)
     config = tiny_config(
-        "name=torn", "baselines=[0.9, 0.5]", "trials_per_family=2", f"training.epochs={EPOCHS}", "evaluations=6"
+        "name=torn", "constant.most_trials=2", "trials_per_family=2", f"training.epochs={EPOCHS}", "evaluations=6"
     )
     assert run_search(config, launch, Stopper()).search.status == "stopped"
 

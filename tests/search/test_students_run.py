@@ -22,7 +22,9 @@ CONFIG = tiny_config(
     "name=two",
     'space.students.wide={name="mlp", options={hidden=[48]}}',
     "trials_per_family=2",
-    "baselines=[0.9]",
+    "constant.most_trials=2",
+    "constant.promoted=1",
+    "replicates=3",
     "racing={ reduction = 2 }",
 )
 
@@ -45,7 +47,7 @@ def test_each_student_is_trained_and_raced_by_itself(search):
         for family in ("fixed", "norm_balance"):
             statuses = sorted(t.status for t in search.trials if (t.student, t.family) == (student, family))
             assert statuses == ["eliminated", "finished"]
-        assert [t.baseline for t in search.of_student(student).trials if t.family == "fixed"] == [True, False]
+        assert [t.baseline for t in search.of_student(student).trials if t.family == "fixed"] == [True, True]
 
 
 def test_the_stored_search_knows_what_its_students_cost(search, launch):

@@ -21,7 +21,7 @@ from tests.search.tiny import QuietListener, tiny_config
 @pytest.fixture(scope="module")
 def left_behind(launch):
     """A trial of the same search, killed before its first snapshot."""
-    folder = pathlib.Path(launch.storage, "tiny", "0001-fixed-0123abcd")
+    folder = pathlib.Path(launch.storage, "tiny", "0001-norm_balance-0123abcd")
     folder.mkdir(parents=True)
     (folder / "trial.json").write_text("{")
     return folder
@@ -73,10 +73,10 @@ def test_short_trials_run_side_by_side(done):
     assert len(set(beside)) >= 3  # with one worker at a time it is 2 at most, while the first one's successor starts
 
 
-def test_families_share_the_trials_alike_and_the_baselines_are_there(done):
+def test_constants_are_tried_beside_the_rules_and_begin_with_common_practice(done):
     trials = done[0].search.trials
     assert collections.Counter(t.family for t in trials) == {"fixed": 4, "norm_balance": 4}
-    assert [t.parameters["weight"] for t in trials if t.baseline] == [0.9, 0.5, 1.0, 0.0]
+    assert [t.parameters["weight"] for t in trials if t.baseline] == [0.9, 0.5, 0.0, 1.0]
 
 
 def test_the_listener_hears_of_every_trial_from_start_to_end(done):
@@ -110,7 +110,7 @@ def test_the_best_policy_runs_in_a_plain_loop(done):
 
 
 def test_a_trial_leaves_its_students(done, launch):
-    folder = next(pathlib.Path(launch.storage, "tiny").glob("0001-fixed-*"))
+    folder = next(pathlib.Path(launch.storage, "tiny").glob("0005-fixed-*"))
     students = torch.load(next(folder.glob("checkpoint_*/student.pt")), weights_only=True)
     assert sorted(students) == ["0", "1"]
     assert students["0"].keys() == students["1"].keys()

@@ -6,6 +6,7 @@ TINY = [
     "name=tiny",
     'families=["fixed", "norm_balance"]',
     "trials_per_family=4",
+    "constant.most_trials=4",
     "replicates=2",
     "evaluations=3",
     "trace_points=5",
