@@ -45,7 +45,7 @@ from trainables.targets import compute_assets, compute_logits
 from trainables.teacher import prepare_teacher
 
 CONSTANTS = (0.0, 0.03, 0.05, 0.1, 0.15, 0.3, 0.5, 0.7, 0.9, 1.0)
-RATES = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1)
+RATES = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 3e-2, 1e-1)
 TRUST = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.3)
 FRESH = 1000
 """The first of the seeds that nothing is chosen on."""
@@ -164,8 +164,8 @@ def rows() -> dict[str, list[Setting]]:
         "class_reliability": settings_of("class_reliability", trust=TRUST),
         "confidence_reliability": settings_of("confidence_reliability", trust=TRUST),
         "(primed) sample_class_reliability, label's class": [s._replace(primed=True) for s in by_class],
-        "(small loss)": own(small_loss, share=(0.3, 0.5), above=(0.5, 0.9), below=(0.0, 0.1, 0.3)),
-        "(clean direction)": own(clean_direction, middle=(0.1, 0.3, 0.5), slope=(0.3, 1.0, 3.0)),
+        "(small loss)": own(small_loss, share=(0.3, 0.5), above=(0.1, 0.3, 0.9), below=(0.0, 0.03)),
+        "(clean direction)": own(clean_direction, middle=(0.03, 0.1, 0.3), slope=(0.1, 0.3, 1.0)),
         "(oracle)": own(oracle, elsewhere=CONSTANTS),
     }
 

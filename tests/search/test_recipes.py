@@ -48,7 +48,7 @@ def test_an_unreliable_recipe_has_the_teacher_of_its_clean_counterpart(name):
     assert config.data.model_copy(update={"train_size": clean.data.train_size}) == clean.data
 
 
-@pytest.mark.parametrize("name", [name for name in UNRELIABLE if "digits" in name])
+@pytest.mark.parametrize("name", [*(name for name in UNRELIABLE if "digits" in name), "unseen-classes-digits"])
 def test_every_family_of_an_unreliable_recipe_trains_from_its_start(name, launch):
     config = load_config(name, SMALL)
     dataset = load_dataset(config.data, default_root=launch.data_root)
