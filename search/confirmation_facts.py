@@ -30,5 +30,8 @@ class ConstantFacts(Settings):
     """Whether both neighbours of the chosen λ are close to it and the expected loss of choosing it is small."""
     reason: str = ""
     """Why it is not bracketed, as the second half of a sentence; empty if it is."""
+    expected_loss: float = 0.0
+    """By how much a constant that was not tried is expected to exceed the chosen one, in the score's unit. A rule must
+    gain more than that, beyond the noise, to be called better."""
     ends: tuple[RangeEnd, ...] = ()
     """Of the chosen constant and of the rules: settings at or near an end of the range that all share."""

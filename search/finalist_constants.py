@@ -55,6 +55,8 @@ class Constants:
     bracketed: bool
     reason: str
     """Why it is not bracketed, as the second half of a sentence; empty if it is."""
+    expected_loss: float = 0.0
+    """By how much a constant that was not tried is expected to exceed the chosen one, in the score's unit."""
 
 
 def constants_of_trials(search: SearchRecord, rules: Sequence[TrialRecord], more: int) -> Constants:

@@ -61,6 +61,7 @@ def _constants(surface: Surface, found: Sequence[Candidate], rivals: int) -> Con
         rivals=tuple(found[1 : 1 + rivals]),
         bracketed=certificate.holds,
         reason=certificate.reason,
+        expected_loss=certificate.expected_loss,
     )
 
 

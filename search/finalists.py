@@ -172,6 +172,7 @@ def _facts(config: SearchConfig, constants: Constants, finalists: Sequence[Final
         chosen=chosen,
         rivals=tuple(candidate.key for candidate in constants.rivals),
         bracketed=constants.bracketed,
+        expected_loss=constants.expected_loss,
         reason=constants.reason,
         ends=tuple(ends),
     )

@@ -94,7 +94,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         return {
             # Before its first evaluation a trial has no score; the searcher reads the last one only.
             "score": settings.objective.score_of(records[-1]) if records else math.nan,
-            "seed_scores": [settings.objective.score_of(result) for result in self._distillation.results] if done else [],
+            "seed_scores": [settings.objective.score_of(r) for r in self._distillation.results] if done else [],
             "epochs": self._distillation.replicates[0].epoch,
             "done": done,
             "should_checkpoint": due and not done,

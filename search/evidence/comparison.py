@@ -9,6 +9,7 @@ choice. It may be the wrong one by a little, so a rule has to beat the constants
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 
@@ -151,7 +152,7 @@ def compare_scores(record: ConfirmationRecord, scores: Scores) -> Comparison:
     for key in rules:
         rows[key] = rows[key].model_copy(update=_at_equal_settings(record, scores, constants, key))
         against = dict.fromkeys((baseline, *rivals, highest))
-        claims[key] = _claim(rows[key], scores, tuple(against), len(rules) * looks, looks)
+        claims[key] = _claim(rows[key], scores, tuple(against), len(rules) * looks, looks, expected_loss(record))
     corrected = holm(claim.p_value for claim in claims.values())
     for (key, claim), p_value in zip(claims.items(), corrected, strict=True):
         p_corrected = min(1.0, p_value * looks)
@@ -233,7 +234,17 @@ def _row(record: ConfirmationRecord, finalist: Finalist) -> FinalistRow:
     )
 
 
-def _claim(row: FinalistRow, scores: Scores, against: tuple[str, ...], chances: int, looks: int) -> Claim:
+def expected_loss(record: ConfirmationRecord) -> float:
+    """By how much a constant that was not tried is expected to exceed the chosen one; 0 where the search knew no such.
+
+    A rule must beat this imagined constant, too, or the search's own blind spot would count as its gain.
+    """
+    return 0.0 if record.constant is None else record.constant.expected_loss
+
+
+def _claim(
+    row: FinalistRow, scores: Scores, against: tuple[str, ...], chances: int, looks: int, allowance: float
+) -> Claim:
     """A rule's claim, before the correction.
 
     Args:
@@ -242,20 +253,29 @@ def _claim(row: FinalistRow, scores: Scores, against: tuple[str, ...], chances: 
         against: the constants to beat; the baseline is the first.
         chances: rules times looks, which share the level.
         looks: at the results.
+        allowance: what must be gained over each constant beyond the noise.
     """
     tests = {key: row.difference if key == against[0] else scores.difference(row.key, key) for key in against}
-    p_values = {key: 1.0 if test is None or test.p_ahead is None else test.p_ahead for key, test in tests.items()}
+    every = {key: scores.noises(row.key, key) for key in against}
+    p_values = {key: _p_beyond(tests[key], every[key], allowance) for key in against}
     hardest = max(p_values, key=lambda key: (p_values[key], -_lead(tests[key])))
     whole = not (row.lost or row.absent)
-    noises = {key: scores.noises(row.key, key) for key in against} if whole else {}
+    noises = every if whole else {}
     lead = noises.get(against[0])
     return Claim(
         hardest=hardest,
         p_value=p_values[hardest] if whole else 1.0,
         p_corrected=1.0,
-        detectable=_detectable(list(noises.values()), chances),
+        detectable=None if (gain := _detectable(list(noises.values()), chances)) is None else gain + allowance,
         upper=None if lead is None or lead.error < ROUNDING else lead.mean + lead.half_width(LEVEL / looks),
     )
+
+
+def _p_beyond(test: PairedTest | None, noises: TwoNoises | None, allowance: float) -> float:
+    """The two-sided p-value of a lead beyond an allowance; 1 where it is no larger, or its noise is not known."""
+    if test is None or test.p_ahead is None or noises is None or noises.mean <= allowance:
+        return 1.0
+    return dataclasses.replace(noises, mean=noises.mean - allowance).p_value
 
 
 def _lead(test: PairedTest | None) -> float:

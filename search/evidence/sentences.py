@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from search.confirmation import ConfirmationRecord
 from search.evidence.choice import Choice
-from search.evidence.comparison import Claim, Comparison, FinalistRow, difference
+from search.evidence.comparison import Claim, Comparison, FinalistRow, difference, expected_loss
 from search.evidence.naming import p_text, title, with_interval
 from search.evidence.paired import PairedTest
 from search.evidence.power import LEVEL
@@ -31,11 +31,20 @@ def a_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str, ch
     parts = [
         f"{reached}: {with_interval(record, gain)}, paired over {count(len(gain.seeds), 'seed')};"
         f" {p_text(claim.p_corrected)} after Holm's correction for {count(comparison.rules, 'rule')}.",
+        _allowance(record),
         other_constants(record, comparison, claim, row, baseline),
         equal_settings(record, row, baseline),
         _other_rules(record, comparison, choice),
     ]
     return headline, join(parts)
+
+
+def _allowance(record: ConfirmationRecord) -> str:
+    allowance = expected_loss(record)
+    if allowance <= 0.0:
+        return ""
+    size = Scale(record.objective).size(allowance)
+    return f"The test asks for more than {size}, by which a constant that was not tried may be better."
 
 
 def a_constant(

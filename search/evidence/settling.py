@@ -9,7 +9,7 @@ from typing import Literal
 
 from search.confirmation import ConfirmationRecord
 from search.evidence.answers import Settling
-from search.evidence.comparison import Comparison
+from search.evidence.comparison import Comparison, expected_loss
 from search.evidence.paired import ROUNDING
 from search.evidence.power import samples_for, samples_leave, seeds_for
 from search.evidence.scores import Scores
@@ -93,7 +93,7 @@ def _ways(record: ConfirmationRecord, scores: Scores, comparison: Comparison) ->
         if noises is None or hardest is None or min(noises.error, hardest.error) < ROUNDING:
             return None
         if is_bracketed:
-            rule.append(_Step(hardest.mean, hardest, comparison.rules * looks))
+            rule.append(_Step(hardest.mean - expected_loss(record), hardest, comparison.rules * looks))
         if margin is not None:
             constant.append(_Step(margin - noises.mean, noises, looks))
     return _Ways(tuple(rule), tuple(constant))

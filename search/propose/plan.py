@@ -290,7 +290,9 @@ class Plan:
         if trial.scores is None:
             return None
         seeds = self.config.heats_of_family(CONSTANT_FAMILY)[0].seeds
-        return ConstantScore(point=point_of(trial.suggestion, self.config), scores=dict(zip(seeds, trial.scores, strict=True)))
+        return ConstantScore(
+            point=point_of(trial.suggestion, self.config), scores=dict(zip(seeds, trial.scores, strict=True))
+        )
 
     def _suggestion_of(self, student: str, point: ConstantPoint) -> dict[str, Any]:
         shared: dict[str, Value] = {name: variable.start() for name, variable in self._space.shared.items()}

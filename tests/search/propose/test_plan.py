@@ -55,7 +55,9 @@ def drive(config, workers=1, *, seed=0, kills=0, fails=lambda suggestion: False,
         assert running, "nothing runs and nothing is proposed"
         trial_id = chance.choice(sorted(running))
         ended = running.pop(trial_id)
-        searcher.on_trial_complete(trial_id, None if fails(ended) else {"seed_scores": score_of(ended)}, error=fails(ended))
+        searcher.on_trial_complete(
+            trial_id, None if fails(ended) else {"seed_scores": score_of(ended)}, error=fails(ended)
+        )
     raise AssertionError(f"no end after {steps} steps")
 
 
