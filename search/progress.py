@@ -22,6 +22,8 @@ from search.wording import count, percent, time_left
 from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
+_LARGE_SHARE = 0.25
+"""Above this share of the trainings, the constant's is announced before they begin."""
 
 
 @dataclasses.dataclass
@@ -47,6 +49,8 @@ class Board:
         """Trainings, one a seed, that need not be done any more; a failed trial's are among them."""
         a_student = sum(planned_trainings(config.heats_of_family(family)) for family in config.families)
         self.trainings = a_student * len(config.students)
+        constants = planned_trainings(config.heats_of_family(CONSTANT_FAMILY)) if config.most_constants else 0
+        self.share_of_constants = constants / a_student
         for trial in search.trials:
             if trial.status in ENDED or trial.seeds:
                 self.update(trial)
@@ -213,6 +217,12 @@ class TerminalListener:
         self.stage(f"{trials}, {self.board.ended} already done")
         if len(config.heats) > 1:
             self.stage(race_in_words(config.heats, config.trials_per_family))
+        if (share := self.board.share_of_constants) > _LARGE_SHARE:
+            most = count(config.constant.most_trials, "constant")
+            self.stage(
+                f"the best constant λ may take {share:.0%} of the trainings: at most {most} a student"
+                " (`constant.most_trials`), fewer once it is bracketed"
+            )
         if self.console.is_terminal:
             self.live = Live(console=self.console, refresh_per_second=4, transient=True)
             self.live.start()

@@ -88,8 +88,14 @@ class Surface:
 
     @functools.cached_property
     def rivals(self) -> tuple[ConstantPoint, ...]:
-        """Tried points elsewhere whose expected score lies within two standard errors of the chosen one's."""
-        return _rivals(self.posterior, self.observed, self.places, self.best)
+        """Tried points that may be better than the chosen one.
+
+        These are points elsewhere whose expected score lies within two standard errors of the chosen one's, and the
+        point with the highest score of its own, in case the curve has a peak sharper than the surface believes.
+        """
+        highest = self.observed[int(np.argmax(seed_free_means(self.observed)))].point
+        near = _rivals(self.posterior, self.observed, self.places, self.best)
+        return tuple(point for point in dict.fromkeys((highest, *near)) if point != self.chosen)
 
     @functools.cached_property
     def certificate(self) -> Certificate:
