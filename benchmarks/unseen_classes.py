@@ -46,7 +46,7 @@ from trainables.teacher import prepare_teacher
 
 CONSTANTS = (0.0, 0.03, 0.05, 0.1, 0.15, 0.3, 0.5, 0.7, 0.9, 1.0)
 RATES = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 3e-2, 1e-1)
-TRUST = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.3)
+TRUST = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0, 1.3)
 FRESH = 1000
 """The first of the seeds that nothing is chosen on."""
 OVERRIDES = {

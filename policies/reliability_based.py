@@ -20,7 +20,7 @@ class ReliabilityPolicy(MeasuringPolicy):
     """On which samples they have agreed, in words."""
 
     trust: float = real(
-        1.0, low=0.0, high=100.0, search=(0.05, 2.0), log=True, meaning="κ: λ where they have always agreed"
+        1.0, low=0.0, high=100.0, search=(0.01, 2.0), log=True, meaning="κ: λ where they have always agreed"
     )
     smoothing: float = real(
         0.0, low=0.0, high=0.999, searched=False, meaning="share of the running mean kept at each measurement"

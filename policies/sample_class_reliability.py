@@ -28,7 +28,7 @@ class SampleClassReliability(SamplePolicy):
     source: ClassVar[str] = "agreement of teacher and labels by class, after loss correction, arXiv 1609.03683"
 
     trust: float = real(
-        1.0, low=0.0, high=100.0, search=(0.05, 2.0), log=True, meaning="κ: λ of a class on which they always agree"
+        1.0, low=0.0, high=100.0, search=(0.01, 2.0), log=True, meaning="κ: λ of a class on which they always agree"
     )
     of: str = choice("label", options=("label", "teacher"), meaning="whose class is looked up")
 

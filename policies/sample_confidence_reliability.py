@@ -26,7 +26,7 @@ class SampleConfidenceReliability(SamplePolicy):
     source: ClassVar[str] = "reliability diagram, arXiv 1706.04599, as a weight of each sample"
 
     trust: float = real(
-        1.0, low=0.0, high=100.0, search=(0.05, 2.0), log=True, meaning="κ: λ where they have always agreed"
+        1.0, low=0.0, high=100.0, search=(0.01, 2.0), log=True, meaning="κ: λ where they have always agreed"
     )
 
     @property
