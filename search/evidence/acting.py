@@ -97,7 +97,8 @@ def effective(
     """
     written = Effective(kind="as_written", family=family, parameters=dict(parameters), rule=rule, complexity=complexity)
     if family == Fixed.family:
-        return written.model_copy(update={"unused": _unused(*[float(parameters["weight"])] * 2)})
+        weight = float(parameters.get("weight", 0.5))
+        return written.model_copy(update={"unused": _unused(weight, weight)})
     if conduct is None:
         return written.model_copy(update={"kind": "unknown"})
     low, high = conduct.settled_range if conduct.samples is None else conduct.samples.weight_range
