@@ -47,9 +47,7 @@ def test_a_search_file_names_kpis_beside_it_and_trials_get_them(tmp_path):
     assert (base.objective.name, base.objective.direction) == ("recall_of_class_3", "maximize")
     stored = SearchConfig.parse(json.loads(json.dumps(config.model_dump(mode="json"))))
     assert stored == config
-    assert dict(settings_rows(config))["kpis"] == (
-        "my_kpis.py:recall_of_class_3, my_kpis.py:accuracy_in_noise"
-    )
+    assert dict(settings_rows(config))["kpis"] == ("my_kpis.py:recall_of_class_3, my_kpis.py:accuracy_in_noise")
 
 
 @pytest.mark.parametrize(
