@@ -14,7 +14,7 @@ import numpy as np
 
 from policies.registry import create_policy
 from search.config import load_config
-from search.searcher import FairSearch
+from search.searcher import PlannedSearch
 from trainables.suggestion import policy_parameters
 
 _ALIKE = 0.03
@@ -24,7 +24,7 @@ _ALIKE = 0.03
 def search(costs: str, trials: int, seed: int) -> list[tuple[float, int]]:
     """Score and complexity of each trial of one family."""
     config = load_config("digits-quick", ['families=["tree"]', f"trials_per_family={trials}", f"seed={seed}", costs])
-    searcher, noise, found = FairSearch(config), np.random.default_rng(seed), []
+    searcher, noise, found = PlannedSearch(config), np.random.default_rng(seed), []
     for number in range(trials):
         suggestion = searcher.suggest(str(number))
         assert isinstance(suggestion, dict)

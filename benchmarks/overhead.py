@@ -98,15 +98,15 @@ def meter_driver() -> Costs:
     """Meter what a search's driver does; for the rest of this process."""
     from ray.tune.execution.tune_controller import TuneController
 
-    from search.searcher import FairSearch
+    from search.searcher import PlannedSearch
     from search.tracking.live import LiveProjection
     from search.watch import Watch
 
     costs = Costs()
     costs.meter(TuneController, "checkpoint", "snapshots")
     costs.meter(Watch, "keep_snapshot", "snapshots")
-    costs.meter(FairSearch, "suggest", "searcher")
-    costs.meter(FairSearch, "on_trial_complete", "searcher")
+    costs.meter(PlannedSearch, "suggest", "searcher")
+    costs.meter(PlannedSearch, "on_trial_complete", "searcher")
     costs.meter(Watch, "_tell", "records of trials")
     costs.meter(Watch, "_note", "trials' own files")
     costs.meter(LiveProjection, "_write", MLFLOW)

@@ -16,14 +16,21 @@ from ray.tune.search import SearchGenerator
 from search.config import load_config
 from search.errors import SearchError
 from search.recovery import begin_anew, recover
-from search.searcher import FairSearch
+from search.searcher import PlannedSearch, dump_runs
 from search.snapshots import puts_aside
 from search.store import SearchStore
 from search.trial_files import TRIAL_FILE, TrialState, drop_older_checkpoints, note_trial, trial_states
 from trainables.suggestion import SHARED
 
 CONFIG = load_config(
-    "digits-quick", ['families=["fixed", "norm_balance"]', "trials_per_family=6", "replicates=3", "racing=true"]
+    "digits-quick",
+    [
+        'families=["cosine_threshold", "norm_balance"]',
+        "trials_per_family=6",
+        "replicates=3",
+        "racing=true",
+        "proposal_lag=100",
+    ],
 )
 SESSION = "2026-01-01_00-00-00"
 
@@ -32,7 +39,7 @@ class Driver:
     """What Tune and the watch do to a search's folder, without processes."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        self.folder, self.searcher, self.trials = folder, FairSearch(CONFIG), {}
+        self.folder, self.searcher, self.trials = folder, PlannedSearch(CONFIG), {}
         self.numbers = itertools.count()
         register_trainable("nothing", lambda config: None)
 
@@ -58,24 +65,28 @@ class Driver:
     def stop_halfway(self, trial_id: str, score: float) -> None:
         """What a decision to stop did to it that had waited, in a snapshot, for a checkpoint of another run."""
         trial = self.trials[trial_id]
-        self.searcher.on_trial_complete(trial_id, {"score": score})
+        self.searcher.on_trial_complete(trial_id, self._result(trial_id, score))
         trial.set_status(Trial.TERMINATED)
-        trial.update_last_result({"score": score, "training_iteration": 1, "done": False})
+        trial.update_last_result({**self._result(trial_id, score), "training_iteration": 1, "done": False})
 
     def end(self, trial_id: str, score: float | None) -> None:
         trial = self.trials[trial_id]
-        self.searcher.on_trial_complete(trial_id, None if score is None else {"score": score}, error=score is None)
+        result = None if score is None else self._result(trial_id, score)
+        self.searcher.on_trial_complete(trial_id, result, error=score is None)
         trial.set_status(Trial.ERROR if score is None else Trial.TERMINATED)
         if score is not None:
-            trial.update_last_result({"score": score, "training_iteration": 1, "done": True})
+            trial.update_last_result({**self._result(trial_id, score), "training_iteration": 1, "done": True})
         note_trial(trial)
+
+    def _result(self, trial_id: str, score: float) -> dict[str, object]:
+        return {"score": score, "seed_scores": [score] * len(self.trials[trial_id].config["seeds"])}
 
     def snapshot(self, **runner_data: object) -> None:
         states = [trial.get_json_state() for trial in self.trials.values()]
         folder = self.folder / "race"
         snapshot = {"trial_data": states, "runner_data": runner_data}
         (folder / f"experiment_state-{SESSION}.json").write_text(json.dumps(snapshot))
-        (folder / f"searcher-state-{SESSION}.pkl").write_bytes(self.searcher.dump())
+        (folder / f"searcher-state-{SESSION}.pkl").write_bytes(dump_runs(self.searcher._runs.values()))
 
     def lose(self, trial_id: str) -> None:
         """A trial of which nothing was noted when the driver was killed."""
@@ -86,11 +97,11 @@ class Driver:
         """The snapshot that Tune would read."""
         return json.loads((self.folder / "race" / f"experiment_state-{SESSION}.json").read_text())
 
-    def recovered(self) -> tuple[SearchStore, FairSearch]:
+    def recovered(self) -> tuple[SearchStore, PlannedSearch]:
         store = SearchStore(str(self.folder), "race")
-        recover(store, CONFIG)
-        searcher = FairSearch(CONFIG)
-        searcher.load((self.folder / "race" / f"searcher-state-{SESSION}.pkl").read_bytes())
+        recover(store)
+        searcher = PlannedSearch(CONFIG)
+        searcher.restore(str(self.folder / "race" / f"searcher-state-{SESSION}.pkl"))
         return store, searcher
 
 
@@ -128,13 +139,8 @@ def test_what_happened_after_the_snapshot_is_not_lost(driver):
         fifth,
     ]
     assert searcher.suggest("next")["trial"] == 6
-    told = [
-        [(trial.params, trial.value, trial.state) for trial in course.families[family].trials]
-        for s in (searcher, driver.searcher)
-        for course in s._courses
-        for family in CONFIG.families
-    ]
-    assert told[:2] == [[*trials[:2], *told[i][2:]] for i, trials in enumerate(told[2:])]
+    told = {trial_id: (run.ended, run.scores) for trial_id, run in driver.searcher._runs.items()}
+    assert {trial_id: (run.ended, run.scores) for trial_id, run in searcher._runs.items() if trial_id != "next"} == told
 
 
 def test_a_race_goes_on_where_it_was(driver):
@@ -161,9 +167,7 @@ def test_a_suggestion_that_is_recalled_is_the_one_that_was_made(driver):
     later = driver.begin(6)
     _, searcher = driver.recovered()
     for trial_id in later:
-        number = driver.trials[trial_id].config["trial"]
-        assert searcher._policies[number - 1].suggestion == driver.searcher._policies[number - 1].suggestion
-    assert all(searcher.knows(trial_id) for trial_id in later)
+        assert searcher._runs[trial_id].suggestion == driver.searcher._runs[trial_id].suggestion
 
 
 def test_recovering_twice_changes_nothing(driver):
@@ -232,8 +236,8 @@ def test_a_searcher_that_is_older_than_the_trials_is_told_of_all(driver):
     driver.snapshot()
     (driver.folder / "race" / f"searcher-state-{SESSION}.pkl").write_bytes(older)
     _, searcher = driver.recovered()
-    assert searcher.knows(third)
-    assert searcher._ended == {first}
+    assert third in searcher._runs
+    assert {trial_id for trial_id, run in searcher._runs.items() if run.ended} == {first}
     assert searcher.suggest("next")["trial"] == 4
 
 
@@ -275,7 +279,7 @@ def test_a_damaged_file_says_what_to_do_and_what_is_lost_is_suggested_anew(drive
     driver.lose(lost)
     store, searcher = driver.recovered()
     assert lost not in statuses(store)
-    assert searcher.knows(kept)
+    assert kept in searcher._runs
     assert [searcher.suggest(name)["trial"] for name in ("next", "last")] == [2, 4]
 
 
@@ -290,8 +294,8 @@ def test_what_was_lost_and_begun_again_before_another_kill_is_not_begun_a_third_
     assert driver.trials[again].config["trial"] == 2
 
     _, searcher = driver.recovered()
-    assert searcher.knows(again)
-    assert searcher.knows(kept)
+    assert again in searcher._runs
+    assert kept in searcher._runs
     assert [searcher.suggest(name)["trial"] for name in ("next", "last")] == [4, 5]
 
 
