@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from search.config import SearchConfig
 from search.constants import ConstantPoint, ConstantScore, Surface, SurfaceDomain, fit_surface
+from search.constants.of_search import point_of, surface_domain
 from search.evidence.acting import TOLERANCE
 from search.finalist_constants import CONSTANT, Candidate, Constants
 from search.records import SearchRecord, TrialRecord
@@ -29,9 +30,10 @@ def constants_of_surface(
     Returns:
         None where too few constants have scores to fit a surface to.
     """
+    domain = surface_domain(config)
     trials = sorted((t for t in search.raced if t.family == CONSTANT), key=lambda trial: trial.number)
-    observed = [score for trial in trials if (score := _score(search, config, trial)) is not None]
-    surface = fit_surface(observed, _domain(config)) if len(observed) >= _FEWEST else None
+    observed = [score for trial in trials if (score := _score(search, domain, trial)) is not None]
+    surface = fit_surface(observed, domain) if len(observed) >= _FEWEST else None
     if surface is None:
         return None
     like = trials[0].shared
@@ -48,7 +50,7 @@ def constants_of_surface(
         _add(found, _candidate(point, like))
     places = list({tuple(sorted(rule.shared.items())): rule for rule in reversed(rules)}.values())[::-1]
     for rule in places[:more]:
-        weight = surface.best_at(_point(0.5, rule.shared, config))
+        weight = surface.best_at(point_of(domain, 0.5, rule.shared))
         _add(found, Candidate(weight, rule.shared, f"-at-{rule.family}"))
     return _constants(surface, found, rivals)
 
@@ -76,7 +78,7 @@ def _add(found: list[Candidate], candidate: Candidate) -> None:
     found.append(Candidate(candidate.weight, candidate.shared, place))
 
 
-def _score(search: SearchRecord, config: SearchConfig, trial: TrialRecord) -> ConstantScore | None:
+def _score(search: SearchRecord, domain: SurfaceDomain, trial: TrialRecord) -> ConstantScore | None:
     scores = {
         replicate.seed: score
         for replicate in trial.history.replicates
@@ -84,20 +86,7 @@ def _score(search: SearchRecord, config: SearchConfig, trial: TrialRecord) -> Co
     }
     if not scores:
         return None
-    return ConstantScore(point=_point(float(trial.parameters["weight"]), trial.shared, config), scores=scores)
-
-
-def _domain(config: SearchConfig) -> SurfaceDomain:
-    weight = config.space.policies.get(CONSTANT, {}).get("weight")
-    chosen = {} if weight is None else {"weight": weight}
-    return SurfaceDomain(learning_rate=config.space.learning_rate, temperature=config.space.temperature, **chosen)
-
-
-def _point(weight: float, shared: Mapping[str, float | int], config: SearchConfig) -> ConstantPoint:
-    def searched(name: str) -> float | None:
-        return None if getattr(config.space, name) is None or name not in shared else float(shared[name])
-
-    return ConstantPoint(weight=weight, learning_rate=searched("learning_rate"), temperature=searched("temperature"))
+    return ConstantScore(point=point_of(domain, float(trial.parameters["weight"]), trial.shared), scores=scores)
 
 
 def _candidate(point: ConstantPoint, like: Mapping[str, float | int]) -> Candidate:

@@ -66,22 +66,18 @@ def constant_curve(search: SearchRecord) -> ConstantCurve | None:
     trials = sorted((t for t in search.trials if t.family == CONSTANT_FAMILY and t.seeds), key=lambda t: t.number)
     if search.status == "running" or len({trial.parameters.get("weight") for trial in trials}) < _LEAST_WEIGHTS:
         return None
-    from search.constants import ConstantPoint, ConstantScore, fit_surface  # takes SciPy's statistics
-    from search.propose.plan import surface_domain
+    from search.constants import ConstantScore, fit_surface  # takes SciPy's statistics
+    from search.constants.of_search import point_of, surface_domain
 
     domain = surface_domain(search.config)
     scored = [(trial, scores_by_seed(trial, search.objective)) for trial in trials]
     scored = [(trial, scores) for trial, scores in scored if scores]
-    varied = dict.fromkeys(domain.settings, float)
-    points = [
-        ConstantPoint(
-            weight=float(trial.parameters["weight"]),
-            **{name: number(trial.shared[name]) for name, number in varied.items() if name in trial.shared},
-        )
-        for trial, _ in scored
-    ]
     surface = fit_surface(
-        [ConstantScore(point=point, scores=scores) for point, (_, scores) in zip(points, scored, strict=True)], domain
+        [
+            ConstantScore(point=point_of(domain, float(trial.parameters["weight"]), trial.shared), scores=scores)
+            for trial, scores in scored
+        ],
+        domain,
     )
     if surface is None:
         return None

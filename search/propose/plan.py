@@ -18,7 +18,8 @@ from typing import Any
 from policies.parameter import Value
 from policies.registry import create_policy
 from search.config import CONSTANT_FAMILY, SearchConfig
-from search.constants import ConstantPoint, ConstantScore, Enough, SurfaceDomain, fit_surface, next_point
+from search.constants import ConstantPoint, ConstantScore, Enough, fit_surface, next_point
+from search.constants.of_search import point_of, surface_domain
 from search.propose.observation import Observation
 from search.propose.proposal import propose, propose_context
 from search.propose.seeds import seed_of
@@ -70,6 +71,7 @@ class Plan:
         self._students = tuple(config.students)
         self._trials: dict[int, _Trial] = {}
         self._contexts: dict[tuple[str, int], Mapping[str, Value]] = {}
+        self._domain = surface_domain(config)
         self._weighs_complexity = "complexity" in config.costs
         self._races: dict[tuple[str, str], FamilyRace] = {}
         for student in self._students:
@@ -272,11 +274,11 @@ class Plan:
 
     def _point(self, student: str, index: int, numbers: Sequence[int], known: int) -> ConstantPoint | Enough:
         return next_point(
-            surface_domain(self.config),
+            self._domain,
             seed_of(self.config.seed, student, CONSTANT_FAMILY),
             index,
             [self._constant_score(number) for number in numbers[:known]],
-            [point_of(self._trials[number].suggestion, self.config) for number in numbers[known:]],
+            [self._place(self._trials[number].suggestion) for number in numbers[known:]],
         )
 
     def _constants_begun(self, student: str) -> int:
@@ -290,9 +292,10 @@ class Plan:
         if trial.scores is None:
             return None
         seeds = self.config.heats_of_family(CONSTANT_FAMILY)[0].seeds
-        return ConstantScore(
-            point=point_of(trial.suggestion, self.config), scores=dict(zip(seeds, trial.scores, strict=True))
-        )
+        return ConstantScore(point=self._place(trial.suggestion), scores=dict(zip(seeds, trial.scores, strict=True)))
+
+    def _place(self, suggestion: Mapping[str, Any]) -> ConstantPoint:
+        return point_of(self._domain, float(suggestion[f"{CONSTANT_FAMILY}.weight"]), suggestion)
 
     def _suggestion_of(self, student: str, point: ConstantPoint) -> dict[str, Any]:
         shared: dict[str, Value] = {name: variable.start() for name, variable in self._space.shared.items()}
@@ -308,10 +311,10 @@ class Plan:
         if student not in self._enough:
             return None
         numbers = [self._constant_number(student, index) for index in range(self._enough[student])]
-        surface = fit_surface([self._constant_score(number) for number in numbers], surface_domain(self.config))
+        surface = fit_surface([self._constant_score(number) for number in numbers], self._domain)
         if surface is None:
             return None
-        points = [point_of(self._trials[number].suggestion, self.config) for number in numbers]
+        points = [self._place(self._trials[number].suggestion) for number in numbers]
         worth = dict(zip(numbers, surface.mean(points).tolist(), strict=True))
         return worth.__getitem__
 
@@ -343,24 +346,6 @@ def planned_trials(config: SearchConfig, trials: Iterable[TrialRecord]) -> int |
                 first = (trial.opening or trial.history).replicates
                 plan.end(trial.number, [objective.score_of(replicate) for replicate in first] or None)
     return plan.trials
-
-
-def surface_domain(config: SearchConfig) -> SurfaceDomain:
-    """Where the best constant of a search is looked for."""
-    weight = config.space.policies.get(CONSTANT_FAMILY, {}).get("weight")
-    domain = SurfaceDomain(learning_rate=config.space.learning_rate, temperature=config.space.temperature)
-    domain = domain if weight is None else domain.model_copy(update={"weight": weight})
-    start = build_space(config).start(CONSTANT_FAMILY)
-    values = {name: start[name] for name in domain.settings}
-    home = ConstantPoint(weight=float(start.get(f"{CONSTANT_FAMILY}.weight", domain.limits_of_weight[0])), **values)
-    return domain.model_copy(update={"home": home})
-
-
-def point_of(suggestion: Mapping[str, Any], config: SearchConfig) -> ConstantPoint:
-    """Where a constant's trial lies on the surface."""
-    settings = surface_domain(config).settings
-    values = {name: float(suggestion[name]) for name in settings}
-    return ConstantPoint(weight=float(suggestion[f"{CONSTANT_FAMILY}.weight"]), **values)
 
 
 def _complexity(suggestion: Mapping[str, Any]) -> float:
