@@ -15,7 +15,7 @@ from ray.tune.experiment import Trial
 
 from policies.registry import create_policy
 from search.config import CONSTANT_FAMILY, SearchConfig
-from search.racing import Standing, left_the_race
+from search.racing import Heat, Standing, left_the_race
 from search.records import ENDED, SearchRecord, TrialRecord, TrialStatus
 from search.store import SearchStore
 from search.trial_files import trial_states
@@ -141,10 +141,17 @@ class TrialBook:
         return tuple(self._record(number, out) for number in sorted(self._heats))
 
     def _left(self, race: tuple[str, str]) -> set[int]:
-        return left_the_race(self._races[race].values(), self._config.heats_of_family(race[1]))
+        return left_the_race(self._races[race].values(), self._heats_of(race))
+
+    def _heats_of(self, race: tuple[str, str]) -> tuple[Heat, ...]:
+        """The heats of a race. In a search of release 0.1.0 constants had places in the rounds and raced like rules."""
+        in_rounds = min(self._races[race]) <= self._config.rule_trials
+        return self._config.heats if in_rounds else self._config.heats_of_family(race[1])
 
     def _record(self, number: int, out: set[int]) -> TrialRecord:
-        return _trial_record(self._heats[number], self._config, self._objective, eliminated=number in out)
+        heats = self._heats[number]
+        planned = len(self._heats_of(_race_of(heats[0])))
+        return _trial_record(heats, self._objective, planned=planned, eliminated=number in out)
 
 
 def _race_of(heat: HeatRecord) -> tuple[str, str]:
@@ -152,16 +159,14 @@ def _race_of(heat: HeatRecord) -> tuple[str, str]:
     return str(heat.suggestion.get("student", BASE_STUDENT)), str(heat.suggestion["family"])
 
 
-def _trial_record(
-    heats: Sequence[HeatRecord], config: SearchConfig, objective: Objective, *, eliminated: bool
-) -> TrialRecord:
+def _trial_record(heats: Sequence[HeatRecord], objective: Objective, *, planned: int, eliminated: bool) -> TrialRecord:
     first, last = heats[0], heats[-1]
     suggestion, number = first.suggestion, first.number
     family = str(suggestion["family"])
     policy = create_policy(family, dict(policy_parameters(suggestion)))
     histories = [heat.history for heat in heats if heat.status == "finished"]
     status = last.status
-    if status == "finished" and len(heats) < len(config.heats_of_family(family)):
+    if status == "finished" and len(heats) < planned:
         status = "eliminated" if eliminated else "pending"
     return TrialRecord(
         trial_id=first.trial_id,

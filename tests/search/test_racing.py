@@ -18,8 +18,10 @@ from search.racing import (
     planned_trainings,
     race_in_words,
 )
+from search.trials import HeatRecord, trial_records
 from tests.search.propose.driving import tried
 from trainables.errors import ConfigError
+from trainables.records import ReplicateResult, TrialHistory
 
 
 def ladder(racing, replicates, trials=8):
@@ -227,3 +229,37 @@ def test_a_search_file_turns_racing_on_and_off():
 def test_a_mistake_in_racing_is_told(setting, message):
     with pytest.raises(ConfigError, match=message):
         load_config("digits-quick", [setting])
+
+
+def test_constants_of_an_earlier_release_raced_like_rules():
+    """Their numbers lie in the rounds; a constant with two of three seeds has left, and has no score."""
+    config = load_config(
+        "digits-quick",
+        ['families=["fixed", "norm_balance"]', "trials_per_family=4", "replicates=3", "racing=true"],
+    )
+
+    def heat(number, place):
+        seeds = config.heats[place].seeds
+        replicates = tuple(
+            ReplicateResult(seed=seed, validation_accuracy=0.9, validation_loss=0.3, agreement=0.9) for seed in seeds
+        )
+        return HeatRecord(
+            trial_id=f"{number}-{place}",
+            number=number,
+            suggestion={"family": "fixed", "fixed.weight": 0.1 * number, "trial": number, "seeds": list(seeds)},
+            status="finished",
+            started=None,
+            ended=None,
+            error=None,
+            history=TrialHistory(score=0.9, replicates=replicates),
+            folder="",
+        )
+
+    begun = [(1, 0), (3, 0), (5, 0), (7, 0), (1, 1), (3, 1), (1, 2)]
+    records = trial_records([heat(*entry) for entry in begun], config)
+    assert [(r.number, r.status, len(r.seeds)) for r in records] == [
+        (1, "finished", 3),
+        (3, "eliminated", 2),
+        (5, "eliminated", 1),
+        (7, "eliminated", 1),
+    ]
