@@ -17,45 +17,21 @@ import argparse
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.constant_procedures import DOMAINS, HARD, SHAPES, Accuracy, planted, tuned
 from benchmarks.simulated_confirmations import Problem, draw
 from search.confirmation import Finalist, Role
 from search.confirmation_facts import ConstantFacts
-from search.constants import ConstantPoint, ConstantScore, Enough, Surface, SurfaceDomain, fit_surface, next_point
+from search.constants import ConstantPoint, Surface
 from search.evidence.choice import choose
 from search.evidence.comparison import compare
 from search.evidence.verdict import verdict_kind
 
-LEVEL = 85.0
+CURVES = {**SHAPES, **HARD}
 _PERSISTENT = 0.001  # little, so that an error of the constant is not hidden by the test set's noise
-SHARED = 0.4
-"""Deviation of a seed's effect on all constants, in points."""
-
-
-def _bumps(*bumps: tuple[float, float, float]) -> Callable[[float], float]:
-    """Gaussian bumps of (height, place, width) in λ, in points."""
-    return lambda weight: sum(height * float(np.exp(-(((weight - at) / width) ** 2))) for height, at, width in bumps)
-
-
-SHAPES: dict[str, Callable[[float], float]] = {
-    "flat": lambda _: 0.0,
-    "peak at .4": lambda w: -6.0 * (w - 0.4) ** 2,
-    "steep peak at .6": lambda w: -20.0 * (w - 0.6) ** 2,
-    "shallow peak at .4": lambda w: -1.5 * (w - 0.4) ** 2,
-    "end at 0": lambda w: -4.0 * w,
-    "end at 1": lambda w: -3.0 * (1.0 - w),
-    "sharp near 0": lambda w: -3.0 * abs(w - 0.05) ** 0.5,
-    "sharp near 1": lambda w: -3.0 * abs(w - 0.95) ** 0.5,
-    "twin peaks": _bumps((2.0, 0.2, 0.12), (2.0, 0.8, 0.12)),
-    "between grid points": _bumps((2.0, 0.6, 0.15)),
-    "a needle": _bumps((2.0, 0.6, 0.06)),
-    "cliff at 1": lambda w: 2.0 * w - 4.0 * max(0.0, w - 0.9) / 0.1,
-}
-"""Points of accuracy against the constant λ. The needle is narrower than any design of few points can find: it shows
-the assumption that everything rests on, a curve that is smooth over a tenth of the range."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,16 +39,11 @@ class Search:
     """The settings of simulated searches."""
 
     shape: str
+    settings: str = "one"
+    """Whether λ alone is tuned ("one") or a learning rate and a temperature as well ("several")."""
     noise: float = 0.6
     """Deviation of one training's score beside the seed's effect on all, in points."""
-    search_seeds: int = 2
-    most_points: int = 40
     problem: Problem = dataclasses.field(default_factory=lambda: Problem(own=0.6))
-
-    @property
-    def best(self) -> float:
-        """The best constant's accuracy on the curve, in points."""
-        return max(map(SHAPES[self.shape], np.linspace(0.0, 1.0, 2001)))
 
 
 @dataclasses.dataclass
@@ -91,42 +62,31 @@ class Rates:
     """Confirmations that said that no rule is worth it although one gains the smallest gain that is."""
 
 
-def tuned(search: Search, rng: np.random.Generator) -> Surface:
-    """Tune a constant as a search does."""
-    curve = SHAPES[search.shape]
-    seeds = range(search.search_seeds)
-    shared = {seed: SHARED * rng.standard_normal() for seed in seeds}
-    domain, seed, observed = SurfaceDomain(home=ConstantPoint(weight=0.9)), int(rng.integers(2**31)), []
-    for index in range(search.most_points):
-        point = next_point(domain, seed, index, observed)
-        if isinstance(point, Enough):
-            break
-        level = LEVEL + curve(point.weight)
-        scores = {s: (level + shared[s] + search.noise * rng.standard_normal()) / 100.0 for s in seeds}
-        observed.append(ConstantScore(point=point, scores=scores))
-    surface = fit_surface(observed, domain)
-    assert surface is not None
-    return surface
-
-
-def finalists_of(search: Search, surface: Surface) -> tuple[tuple[Finalist, ...], np.ndarray, ConstantFacts]:
-    """The finalists with their true worths in points over the best constant; rules gain `problem.gains`."""
-    curve, problem = SHAPES[search.shape], search.problem
+def finalists_of(
+    problem: Problem, surface: Surface, accuracy: Accuracy, best: float
+) -> tuple[tuple[Finalist, ...], np.ndarray, ConstantFacts]:
+    """Make the finalists with their true worths in points over the best constant; rules gain `problem.gains`."""
     gains = (*problem.gains, *(0.0 for _ in range(problem.rules - len(problem.gains))))
     entries = [_finalist(f"rule-{n}", "rule", f"rule_{n}", n + 1, None) for n in range(problem.rules)]
     worths = list(gains)
-    weights = dict.fromkeys((surface.chosen.weight, *(rival.weight for rival in surface.rivals), 0.0, 1.0))
+    chosen, labels = surface.chosen, surface.chosen.model_copy(update={"weight": 0.0})
+    points = dict.fromkeys((chosen, *surface.rivals, labels, labels.model_copy(update={"weight": 1.0})))
     roles: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
-    for weight in weights:
-        entries.append(_finalist(f"fixed-{weight:g}", roles.get(weight, "constant"), "fixed", 1, weight))
-        worths.append(curve(weight) - search.best)
+    for point in points:
+        entries.append(_finalist(_key(point), roles.get(point.weight, "constant"), "fixed", 1, point.weight))
+        worths.append(accuracy(point) - best)
     facts = ConstantFacts(
-        chosen=f"fixed-{surface.chosen.weight:g}",
-        rivals=tuple(f"fixed-{rival.weight:g}" for rival in surface.rivals),
+        chosen=_key(chosen),
+        rivals=tuple(map(_key, surface.rivals)),
         bracketed=surface.certificate.holds,
         reason=surface.certificate.reason,
+        expected_loss=surface.certificate.expected_loss / 100.0,
     )
     return tuple(entries), np.array(worths), facts
+
+
+def _key(point: ConstantPoint) -> str:
+    return f"fixed-{point.weight:g}-{point.learning_rate or 0:g}-{point.temperature or 0:g}"
 
 
 def _finalist(key: str, role: Role, family: str, complexity: int, weight: float | None) -> Finalist:
@@ -146,9 +106,11 @@ def _finalist(key: str, role: Role, family: str, complexity: int, weight: float 
 def rates(search: Search, searches: int, confirmations: int, seed: int) -> Rates:
     """Simulate whole searches; the same ones for the same seed."""
     rng, found = np.random.default_rng(seed), Rates(searches=searches, confirmations=searches * confirmations)
-    for _ in range(searches):
-        surface = tuned(search, rng)
-        entries, worths, facts = finalists_of(search, surface)
+    domain = DOMAINS[search.settings]
+    for place in range(searches):
+        accuracy, best = planted(CURVES[search.shape], 2.0 * (place + 0.5) / searches - 1.0, rng, domain)
+        surface = tuned(accuracy, domain, search.noise, rng)
+        entries, worths, facts = finalists_of(search.problem, surface, accuracy, best)
         known = dict(zip((entry.key for entry in entries), worths, strict=True))
         found.certified += surface.certificate.holds
         found.trainings += surface.certificate.trainings
@@ -172,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--confirmations", type=int, default=5, help="confirmations of each search (5)")
     parser.add_argument("--rules", type=int, nargs="+", default=[6, 29], help="rules among the finalists (6 29)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 5, 10], help="fresh seeds (3 5 10)")
+    parser.add_argument("--settings", choices=list(DOMAINS), default="one", help="what is tuned beside λ (one)")
     parser.add_argument("--noise", type=float, nargs="+", default=[0.3, 0.6], help="points of one training (.3 .6)")
     options = parser.parse_args(arguments)
     began = time.perf_counter()
@@ -181,12 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for seeds in options.seeds:
                 for place, shape in enumerate(SHAPES):
                     problem = Problem(rules=rules, seeds=seeds, own=noise, persistent=_PERSISTENT)
-                    found = rates(
-                        Search(shape=shape, noise=noise, problem=problem),
-                        options.searches,
-                        options.confirmations,
-                        place,
-                    )
+                    search = Search(shape=shape, settings=options.settings, noise=noise, problem=problem)
+                    found = rates(search, options.searches, options.confirmations, place)
                     _print_row(f"{rules:>2} rules {seeds:>2} seeds {noise:.1f} {shape}", found)
     print(f"\n{time.perf_counter() - began:.0f} s")
 

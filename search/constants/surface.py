@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import qmc
 
+from search.constants.model import Posterior, fit
 from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain, unwarp
-from search.propose.gaussian import Posterior, fit
 from trainables.settings import Settings
 
 CLOSE = 0.05
@@ -25,14 +25,12 @@ difference over ten seeds. A gain must exceed the expected loss, so it decides h
 ALLOWED_LOSS = {1: 0.7, 2: 1.0, 3: 1.0}
 """The expected loss up to which the certificate holds, in the same unit."""
 _STANDARD_ERROR = math.sqrt(2.0 / 10.0)
-SMOOTHER = 2.0
-"""Length scales of learning rate and temperature in the prior, as multiples of λ's."""
 RIVALS = 2
 _DRAWS = 64
-_SPREAD = 64
+_SPREAD, _LIKELY = 256, 48
 _LINE = 33
-_OUTLIER = 3.0
-"""Scores that lie this many times further below the median than the best one lies above it are clipped there."""
+_GOOD, _OUTLIER = 0.6, 4.0
+"""Scores further below the best one than this many times its distance from this quantile are clipped there."""
 
 
 class Certificate(Settings):
@@ -83,8 +81,7 @@ class Surface:
     @property
     def noise(self) -> float:
         """The standard deviation of one training's score, beyond what its seed does to all points."""
-        residual = residual_deviation(self.observed)
-        return self.posterior.noise_deviation if residual is None else residual
+        return self.posterior.noise
 
     @functools.cached_property
     def rivals(self) -> tuple[ConstantPoint, ...]:
@@ -181,10 +178,9 @@ def fit_surface(
     posterior = fit(
         places,
         means,
-        np.zeros(domain.axes, dtype=bool),
+        counts,
+        within=residual_squares(scored),
         pending=np.array([domain.encode(point) for point in pending]) if pending else None,
-        noise=1.0 / counts,
-        stretch=np.array([1.0] + [SMOOTHER] * (domain.axes - 1)),
     )
     return Surface(domain, tuple(scored), posterior)
 
@@ -207,19 +203,20 @@ def seed_free_means(scored: Sequence[ConstantScore]) -> Array:
 
 def clipped(means: Array) -> Array:
     """Scores in which a training that collapsed cannot bend the surface where it matters."""
-    middle, best = float(np.median(means)), float(means.max())
-    return np.maximum(means, middle - _OUTLIER * max(best - middle, 1e-9))
+    best = float(means.max())
+    return np.maximum(means, best - _OUTLIER * max(best - float(np.quantile(means, _GOOD)), 1e-9))
 
 
 def moments(posterior: Posterior, places: Array) -> tuple[Array, Array]:
     """Mean and standard deviation of the scores without noise over all draws, each [M]."""
-    means, deviations = posterior.at(places)
+    means, covariances = posterior.joint(places)
     mean = posterior.weights @ means
-    return mean, np.sqrt(posterior.weights @ (deviations**2 + (means - mean) ** 2))
+    variances = np.maximum(np.diagonal(covariances, axis1=1, axis2=2), 0.0)
+    return mean, np.sqrt(posterior.weights @ (variances + (means - mean) ** 2))
 
 
 def spread(axes: int) -> Array:
-    """Places spread evenly over a unit cube, the same in every call, [64, axes]."""
+    """Places spread evenly over a unit cube, the same in every call, [256, axes]."""
     return np.asarray(qmc.Sobol(axes, scramble=True, rng=0).random_base2(_SPREAD.bit_length() - 1))
 
 
@@ -263,23 +260,20 @@ def _certify(surface: Surface) -> Certificate:
     )
 
 
-def residual_deviation(scored: Sequence[ConstantScore]) -> float | None:
-    """How far scores stray beyond what their point and their seed do, by the better half of the points.
+def residual_squares(scored: Sequence[ConstantScore]) -> tuple[float, int]:
+    """How far scores stray beyond what their point and their seed do: a sum of squares and its degrees of freedom.
 
-    None with fewer than two points of two seeds. Points with all seeds of the first heat are compared, since a
-    confirmation compares policies under the same seeds as well.
+    Only the better half of the points counts, since trainings at a learning rate too high stray more than any that
+    could be chosen, and only seeds that all points have.
     """
     common = sorted(set.intersection(*(set(entry.scores) for entry in scored)))
     table = np.array([[entry.scores[seed] for seed in common] for entry in scored])
-    if len(common) < 2 or len(table) < 2:
-        return None
+    if len(common) < 2 or len(table) < 4:
+        return 0.0, 0
     means = table.mean(axis=1)
     better = table[means >= np.median(means)]
-    if len(better) < 2:
-        return None
     residuals = better - better.mean(axis=1, keepdims=True) - better.mean(axis=0) + better.mean()
-    freedom = (len(better) - 1) * (len(common) - 1)
-    return float(np.sqrt(np.square(residuals).sum() / freedom))
+    return float(np.square(residuals).sum()), (len(better) - 1) * (len(common) - 1)
 
 
 def gaps(domain: SurfaceDomain, places: Array, best: Array) -> tuple[float, float]:
@@ -309,9 +303,13 @@ def sampled(
     low, high = domain.limits
     line = np.repeat(places[best][None], _LINE, axis=0)
     line[:, 0] = np.linspace(low, high, _LINE)
-    even = spread(domain.axes)
-    even[:, 0] = low + even[:, 0] * (high - low)
-    grid = np.concatenate([places[best][None], line, even if domain.axes > 1 else even[:0], places])
+    parts = [places[best][None], line, places]
+    if domain.axes > 1:
+        even = spread(domain.axes)
+        even[:, 0] = low + even[:, 0] * (high - low)
+        likely = np.argsort(-posterior.mean(even), kind="stable")[:_LIKELY]
+        parts.append(even[likely])
+    grid = np.concatenate(parts)
     means, covariances = posterior.joint(grid)
     scale = np.trace(covariances, axis1=1, axis2=2)[:, None, None] / len(grid)
     roots = np.linalg.cholesky(covariances + (1e-6 * scale + 1e-18) * np.eye(len(grid)))

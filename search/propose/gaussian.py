@@ -54,21 +54,6 @@ class Posterior:
         variance = self.variances[:, None] * np.maximum(1.0 + MEAN_VARIANCE - reduction, 1e-9)
         return self.location + self.unit * mean, self.unit * np.sqrt(variance)
 
-    def joint(self, points: Array) -> tuple[Array, Array]:
-        """Means, [K, M], and covariances, [K, M, M], of the scores without noise, by draw."""
-        cross = _kernel(self.points, points, self.nominal, self.scales) + MEAN_VARIANCE
-        prior = _kernel(points, points, self.nominal, self.scales) + MEAN_VARIANCE
-        observed = self.coefficients.shape[1]
-        mean = np.einsum("kn,knm->km", self.coefficients, cross[:, :observed])
-        whitened = self.inverse_roots @ cross
-        covariance = self.variances[:, None, None] * (prior - np.swapaxes(whitened, 1, 2) @ whitened)
-        return self.location + self.unit * mean, self.unit**2 * covariance
-
-    @property
-    def noise_deviation(self) -> float:
-        """The standard deviation of the noise of a score whose relative noise is 1."""
-        return self.unit * float(np.sqrt(self.weights @ (self.variances * self.noises)))
-
     def mean(self, points: Array) -> Array:
         """The expected score without noise, [M]."""
         return self.weights @ self.at(points)[0]
@@ -81,7 +66,6 @@ def fit(
     *,
     pending: Array | None = None,
     noise: Array | None = None,
-    stretch: Array | None = None,
 ) -> Posterior:
     """Average Gaussian processes with a Matérn 5/2 kernel over hyperparameters drawn from a prior.
 
@@ -94,7 +78,6 @@ def fit(
         nominal: axes on which two different positions are 1 apart, [D].
         pending: points whose scores are not known yet, [P, D]; they make what lies near them less uncertain.
         noise: variances of the scores' noise relative to one another, [N]; 1 each when not given.
-        stretch: factors of the prior's length scales, [D], above 1 on axes along which scores are known to be smooth.
     """
     count, axes = points.shape
     pending = np.empty((0, axes)) if pending is None else pending
@@ -104,7 +87,6 @@ def fit(
     location, unit = float(scores.mean()), float(scores.std()) or 1.0
     targets = (scores - location) / unit
     scales, noises = _draws(axes)
-    scales = scales if stretch is None else scales * stretch
 
     covariance = _kernel(points, points, nominal, scales) + MEAN_VARIANCE
     covariance += noises[:, None, None] * np.diag(relative[:count])

@@ -67,8 +67,10 @@ def test_a_rule_that_is_twice_as_good_is_named_before_a_simpler_one():
     assert two_rules(2.0, 4.0).wins.get("rule-2", 0) >= at_least(0.95)
 
 
-@pytest.mark.parametrize("shape", ["steep peak at .6", "twin peaks", "sharp near 1"])
-def test_a_whole_search_seldom_calls_a_rule_better_that_is_as_good_as_the_best_constant(shape):
-    found = rates(Search(shape=shape, noise=0.6, problem=Problem(own=0.6, test_size=500)), 6, 10, seed=7)
+@pytest.mark.parametrize("settings", ["one", "several"])
+@pytest.mark.parametrize("shape", ["between grid points", "twin peaks", "sharp near 1"])
+def test_a_whole_search_seldom_calls_a_rule_better_that_is_as_good_as_the_best_constant(shape, settings):
+    search = Search(shape=shape, settings=settings, noise=0.6, problem=Problem(own=0.6, test_size=500))
+    found = rates(search, 6, 10, seed=7)
     assert found.named <= at_most(0.05, 60)
     assert found.certified >= 4
