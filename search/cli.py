@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import functools
@@ -352,22 +353,54 @@ def status(name: str, address: str | None, as_json: bool, **places: Any) -> None
 
 
 @cli.command()
-@click.argument("name")
+@click.argument("source", metavar="NAME|FILE|RECIPE")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting of the file or recipe."
+)
 @click.option("--json", "as_json", is_flag=True, help="Numbers for programs.")
+@_pace
 @_places
-def worth(name: str, as_json: bool, **places: Any) -> None:
-    """Is distillation worth it here? The best of everything against training on the labels alone."""
-    from search.finish import report_source
+def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any) -> None:
+    """Is distillation worth it here? The best of everything against training on the labels alone.
 
-    launch = _launch(places)
-    source = report_source(_read(name, launch), launch)
-    found = source.judgement.worth
+    NAME is a search. Given a search file or a recipe, its best constant λ is searched and confirmed first, without any
+    rule, as the search NAME-worth; a second call goes on with that or reads it.
+    """
+    from search.finish import report_source
+    from search.recipes import recipe_names
+    from search.store import SearchStore
+
+    launch, name = _launch(places), source
+    is_file = source in recipe_names() or pathlib.Path(source).suffix == ".toml"
+    if overrides or (is_file and not SearchStore(launch.storage, source).exists()):
+        config = _config(source, overrides, None, None, None, ()).constants_alone()
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            _confirmed_once(config, launch)
+        name = config.name
+    page = report_source(_read(name, launch), launch)
+    found = page.judgement.worth
     if as_json:
-        click.echo(json.dumps({**found.model_dump(mode="json"), "command": source.command}, indent=2))
+        click.echo(json.dumps({**found.model_dump(mode="json"), "command": page.command}, indent=2))
         return
     click.echo(found.text)
-    if found.kind in ("unconfirmed", "cannot_tell") and source.command:
-        click.echo(f"  {source.command}")
+    if found.kind in ("unconfirmed", "cannot_tell") and page.command:
+        click.echo(f"  {page.command}")
+
+
+def _confirmed_once(config: SearchConfig, launch: Launch) -> None:
+    """Search and confirm, or go on with that, unless it has been done."""
+    from search.checks import check_unchanged
+    from search.finish import report_source
+    from search.store import SearchStore
+
+    store = SearchStore(launch.storage, config.name)
+    if store.exists():
+        check_unchanged(config, store.config())
+        record = _read(config.name, launch)
+        if record.status == "finished" and report_source(record, launch).judgement.is_confirmed:
+            return
+    _search(config, launch, resume=True, confirming=True)
+    _confirm(config.name, launch, config.confirm)
 
 
 @cli.command()

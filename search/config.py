@@ -355,6 +355,18 @@ class SearchConfig(Settings):
             Heat(self.seeds[first:], min(self.constant.promoted, self.constant.most_trials), self.replicates),
         )
 
+    def constants_alone(self) -> SearchConfig:
+        """Make the search of this student's best constant without any rule, under the name `NAME-worth`."""
+        kept = {family: domains for family, domains in self.space.policies.items() if family == CONSTANT_FAMILY}
+        changed = {
+            "name": f"{self.name}-worth",
+            "families": [CONSTANT_FAMILY],
+            "own_policies": [],
+            "space": {**self.space.model_dump(), "policies": kept},
+            "confirm": {**self.confirm.model_dump(), "families": None},
+        }
+        return SearchConfig.parse({**self.model_dump(), **changed})
+
     def base_trial(self) -> TrialSettings:
         """What every trial has in common."""
         return TrialSettings(

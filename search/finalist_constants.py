@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from policies.fixed import Fixed
+from search.evidence.edges import RangeSide
 from search.records import SearchRecord, TrialRecord
 
 CONSTANT = Fixed.family
@@ -57,6 +58,8 @@ class Constants:
     """Why it is not bracketed, as the second half of a sentence; empty if it is."""
     expected_loss: float = 0.0
     """By how much a constant that was not tried is expected to exceed the chosen one, in the score's unit."""
+    level_sides: tuple[RangeSide, ...] = ()
+    """Ends of shared ranges beyond which the constants have nothing to gain."""
 
 
 def constants_of_trials(search: SearchRecord, rules: Sequence[TrialRecord], more: int) -> Constants:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from search.config import SearchConfig
 from search.constants import ConstantPoint, ConstantScore, Surface, SurfaceDomain, fit_surface
-from search.constants.of_search import point_of, surface_domain
+from search.constants.of_search import level_sides, point_of, surface_domain
 from search.evidence.acting import TOLERANCE
 from search.finalist_constants import CONSTANT, Candidate, Constants
 from search.records import SearchRecord, TrialRecord
@@ -64,6 +64,7 @@ def _constants(surface: Surface, found: Sequence[Candidate], rivals: int) -> Con
         bracketed=certificate.holds,
         reason=certificate.reason,
         expected_loss=certificate.expected_loss,
+        level_sides=level_sides(surface),
     )
 
 

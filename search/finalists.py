@@ -167,6 +167,7 @@ def _facts(config: SearchConfig, constants: Constants, finalists: Sequence[Final
         for finalist in finalists
         if finalist.role == "rule" or finalist.key == chosen
         for edge in edges(finalist.shared, domains)
+        if (edge.name, edge.end) not in constants.level_sides
     ]
     return ConstantFacts(
         chosen=chosen,

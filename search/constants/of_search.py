@@ -1,4 +1,4 @@
-"""Where a search looks for its best constant, and where a trial of a constant lies."""
+"""Where a search looks for its best constant, where a trial of a constant lies, and what its surface says of ranges."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from search.config import CONSTANT_FAMILY, SearchConfig
 from search.constants.points import ConstantPoint, SurfaceDomain
+from search.constants.surface import Surface
+from search.evidence.edges import RangeSide
 from search.space import build_space
 
 
@@ -28,3 +30,14 @@ def point_of(domain: SurfaceDomain, weight: float, shared: Mapping[str, float | 
     """
     values = {name: float(shared[name]) for name in domain.settings if name in shared}
     return ConstantPoint(weight=weight, **values)
+
+
+def level_sides(surface: Surface) -> tuple[RangeSide, ...]:
+    """List the ends of shared ranges beyond which the constants have nothing to gain."""
+    sides: tuple[RangeSide, ...] = (
+        ("learning_rate", "lower"),
+        ("learning_rate", "upper"),
+        ("temperature", "lower"),
+        ("temperature", "upper"),
+    )
+    return tuple(side for side in sides if surface.is_level_at(*side))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,14 @@ class SurfaceDomain(Settings):
         weight, *others = place
         values = {name: _value(getattr(self, name), at) for name, at in zip(self.settings, others, strict=True)}
         return ConstantPoint(weight=self.nearest_weight(unwarp(weight)), **values)
+
+    def beside(self, setting: str, end: Literal["lower", "upper"]) -> float:
+        """The place next to an end of a setting's range: the next listed value's, or a quarter inside an interval."""
+        domain = getattr(self, setting)
+        if not isinstance(domain, Choices):
+            return 0.25 if end == "lower" else 0.75
+        places = sorted({_position(domain, float(choice)) for choice in domain.choices})
+        return places[1] if end == "lower" else places[-2]
 
     def nearest_weight(self, weight: float) -> float:
         """The allowed λ nearest to a number, with three decimals inside an interval."""

@@ -7,6 +7,7 @@ import functools
 import math
 import statistics
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from scipy.stats import qmc
@@ -145,6 +146,24 @@ class Surface:
                 )
             )
         return tuple(rows)
+
+    def is_level_at(self, setting: str, end: Literal["lower", "upper"]) -> bool:
+        """Tell whether a learning rate or temperature has nothing to gain beyond an end of its range.
+
+        The best score at the end, over all else, must not exceed the best one further inside by more than the
+        certificate allows to be unknown. Further inside is the next listed value, or a quarter of an interval.
+        """
+        if setting not in self.domain.settings:
+            return False
+        axis, inner = 1 + self.domain.settings.index(setting), self.domain.beside(setting, end)
+        places = np.concatenate([spread(self.domain.axes), self.places])
+        low, high = self.domain.limits
+        places[:, 0] = np.clip(places[:, 0], low, high)
+        best = []
+        for place in (0.0 if end == "lower" else 1.0, inner):
+            places[:, axis] = place
+            best.append(float(self.posterior.mean(places).max()))
+        return best[0] - best[1] <= self.certificate.allowed_loss
 
     def _weights(self) -> list[float]:
         places = np.linspace(*self.domain.limits, _LINE)

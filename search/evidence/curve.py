@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search.evidence.edges import RangeSide
 from search.evidence.ranking import CONSTANT_FAMILY, scores_by_seed
 from search.records import SearchRecord, TrialRecord
 from trainables.settings import Settings
@@ -55,6 +56,8 @@ class ConstantCurve(Settings):
     """Of constants, one a seed."""
     share: float
     """Of all trainings of the search, in [0, 1]."""
+    level_sides: tuple[RangeSide, ...] = ()
+    """Ends of the ranges of learning rate and temperature beyond which the constants have nothing to gain."""
 
 
 def constant_curve(search: SearchRecord) -> ConstantCurve | None:
@@ -67,7 +70,7 @@ def constant_curve(search: SearchRecord) -> ConstantCurve | None:
     if search.status == "running" or len({trial.parameters.get("weight") for trial in trials}) < _LEAST_WEIGHTS:
         return None
     from search.constants import ConstantScore, fit_surface  # takes SciPy's statistics
-    from search.constants.of_search import point_of, surface_domain
+    from search.constants.of_search import level_sides, point_of, surface_domain
 
     domain = surface_domain(search.config)
     scored = [(trial, scores_by_seed(trial, search.objective)) for trial in trials]
@@ -94,6 +97,7 @@ def constant_curve(search: SearchRecord) -> ConstantCurve | None:
         allowed_loss=float(certificate.allowed_loss),
         trainings=certificate.trainings,
         share=certificate.trainings / total,
+        level_sides=level_sides(surface),
     )
 
 

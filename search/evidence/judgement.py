@@ -81,7 +81,7 @@ def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) 
         confirmation: finished or not; None if none has begun.
     """
     judged = judged_search(search, confirmation)
-    families, comparison = rank_families(judged), compare_to_constant(judged)
+    families, comparison, curve = rank_families(judged), compare_to_constant(judged), constant_curve(judged)
     finalists = None if confirmation is None else compare(confirmation)
     verdict = None if confirmation is None else judge_confirmation(confirmation)
     confirmed = confirmed_of(confirmation, finalists, verdict)
@@ -95,10 +95,10 @@ def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) 
         student=judged.trials[0].student if judged.trials else None,
         answer=answer(judged, searched, verdict, confirmed, worth),
         worth=worth,
-        remarks=remarks(judged, families),
+        remarks=remarks(judged, families, () if curve is None else curve.level_sides),
         families=families,
         comparison=comparison,
-        curve=constant_curve(judged),
+        curve=curve,
         search_verdict=searched,
         students=compare_students(search),
         finalists=finalists,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from policies.registry import FAMILIES
 from search.domains import Domain
-from search.evidence.edges import edges
+from search.evidence.edges import RangeSide, edges
 from search.evidence.health import Finding, examine
 from search.evidence.ranking import CONSTANT_FAMILY, FamilyRank, rule_title
 from search.records import SearchRecord, TrialRecord
@@ -31,12 +31,15 @@ class Remark(Settings):
     sentence: str
 
 
-def remarks(search: SearchRecord, families: tuple[FamilyRank, ...]) -> tuple[Remark, ...]:
+def remarks(
+    search: SearchRecord, families: tuple[FamilyRank, ...], level: Collection[RangeSide] = ()
+) -> tuple[Remark, ...]:
     """All remarks on a search, the gravest first.
 
     Args:
         search: with the trials of one student.
         families: its ranking. Ends of ranges and trends are told of the best rule and the best constant.
+        level: ends of shared ranges beyond which the constants have nothing to gain; these are not told.
     """
     health = examine(search)
     findings = {trial.number: trial.findings for trial in health.trials}
@@ -51,7 +54,7 @@ def remarks(search: SearchRecord, families: tuple[FamilyRank, ...]) -> tuple[Rem
         *(Remark(kind=_overall(f), subject="search", sentence=_sentence(f.text)) for f in health.overall),
         *_lost(search, findings),
         *_not_acting(ranked),
-        *(remark for trial in told for remark in _edges(search, trial)),
+        *(remark for trial in told for remark in _edges(search, trial, level)),
         *(remark for trial in told for remark in _trends(trial, findings.get(trial.number, ()))),
     )
 
@@ -95,7 +98,7 @@ def _not_acting(ranked: list[FamilyRank]) -> Iterable[Remark]:
         yield Remark(kind="did_not_act", subject=subject, sentence=f"{sentence_case(subject)} did this: {best.rule}")
 
 
-def _edges(search: SearchRecord, trial: TrialRecord) -> Iterable[Remark]:
+def _edges(search: SearchRecord, trial: TrialRecord, level: Collection[RangeSide]) -> Iterable[Remark]:
     space, family = search.config.space, FAMILIES.get(trial.family)
     shared: dict[str, Domain] = {
         name: domain for name in _SHARED if (domain := getattr(space, name)) is not None and name in trial.shared
@@ -103,7 +106,8 @@ def _edges(search: SearchRecord, trial: TrialRecord) -> Iterable[Remark]:
     own = space.policies.get(trial.family, {})
     parameters = family.parameters() if family is not None else {}
     subject = rule_title(trial.family, trial.parameters)
-    for edge in (*edges(trial.shared, shared), *edges(trial.parameters, own, parameters)):
+    ends = (edge for edge in edges(trial.shared, shared) if (edge.name, edge.end) not in level)
+    for edge in (*ends, *edges(trial.parameters, own, parameters)):
         text = edge.text.removeprefix("The best ")
         yield Remark(kind="edge", subject=subject, sentence=f"{sentence_case(subject)}: the best {text}")
 

@@ -118,3 +118,16 @@ def test_several_settings_are_found():
     assert surface.chosen.weight == pytest.approx(0.4, abs=0.2)
     assert surface.chosen.learning_rate == pytest.approx(0.02, rel=0.6)
     assert len(points) <= 40
+
+
+@pytest.mark.parametrize(("cap", "level"), [(2.0, True), (9.0, False)])
+def test_an_end_of_a_range_is_level_where_accuracy_no_longer_rises_towards_it(cap, level):
+    domain = SEVERAL.model_copy(update={"learning_rate": None})
+
+    def worth(point):
+        return 0.8 + 0.03 * point.weight * min(math.log2(point.temperature), cap)
+
+    _, surface, _ = search(domain, of=worth, noise=0.001)
+    assert surface.is_level_at("temperature", "upper") is level
+    assert surface.is_level_at("temperature", "lower")
+    assert not surface.is_level_at("learning_rate", "upper")  # it was not searched
