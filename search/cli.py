@@ -366,6 +366,7 @@ def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any)
     NAME is a search. Given a search file or a recipe, its best constant λ is searched and confirmed first, without any
     rule, as the search NAME-worth; a second call goes on with that or reads it.
     """
+    from search.commands import next_command
     from search.finish import report_source
     from search.recipes import recipe_names
     from search.store import SearchStore
@@ -379,12 +380,17 @@ def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any)
         name = config.name
     page = report_source(_read(name, launch), launch)
     found = page.judgement.worth
+    command = page.command if found.kind == "unconfirmed" else ""
+    if found.settling is not None and found.settling.seeds is not None:
+        command = f"{next_command('confirm', name, launch)} --seeds {found.settling.seeds}"
     if as_json:
-        click.echo(json.dumps({**found.model_dump(mode="json"), "command": page.command}, indent=2))
+        click.echo(json.dumps({**found.model_dump(mode="json"), "command": command}, indent=2))
         return
     click.echo(found.text)
-    if found.kind in ("unconfirmed", "cannot_tell") and page.command:
-        click.echo(f"  {page.command}")
+    if found.settling is not None and found.settling.seeds is None:
+        click.echo(found.settling.text)
+    if command:
+        click.echo(f"  {command}")
 
 
 def _confirmed_once(config: SearchConfig, launch: Launch) -> None:

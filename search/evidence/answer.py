@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from search.evidence.answers import Settling
 from search.evidence.confirmed import Confirmed
 from search.evidence.gains import Gain
 from search.evidence.searched import SearchVerdict
@@ -25,6 +26,8 @@ class WorthAnswer(Settings):
     low: float | None
     """Of its 95 % interval, which is uncorrected where it is not confirmed; None if not known. So is `high`."""
     high: float | None
+    settling: Settling | None = None
+    """What would settle it, where a confirmation cannot tell."""
 
 
 class Answer(Settings):
@@ -69,9 +72,9 @@ def worth_answer(
         if verdict.worth is None:
             text = "Whether distillation pays here is not known: nothing was confirmed on the labels alone."
             return WorthAnswer(kind="cannot_tell", text=text, mean=None, low=None, high=None)
-        gain = verdict.worth.gain
+        worth, gain = verdict.worth, verdict.worth.gain
         return WorthAnswer(
-            kind=verdict.worth.kind, text=verdict.worth.text, mean=gain.mean, low=gain.low, high=gain.high
+            kind=worth.kind, text=worth.text, mean=gain.mean, low=gain.low, high=gain.high, settling=worth.settling
         )
     text = "Whether distillation pays here is not confirmed"
     if teaching is None:

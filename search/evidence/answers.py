@@ -24,7 +24,7 @@ class Settling(Settings):
     """Test samples in all that the present seeds would need; None where more samples alone cannot settle it, or where
     their noise is not known."""
     toward: Literal["rule", "constant"] | None = None
-    """The answer that it would come to if the gains stayed as they are."""
+    """The answer that it would come to if the gains stayed as they are; None where it is about the labels alone."""
     text: str = ""
     """The same in words, one sentence or several."""
 
@@ -41,6 +41,8 @@ class Worth(Settings):
     """`best` minus `labels`. Its interval is as wide as the number of candidates asks."""
     text: str
     """`Distillation pays here: +5.10 points (+4.02 to +6.18) over the labels alone.`"""
+    settling: Settling | None = None
+    """Under `cannot_tell`."""
 
 
 class ConfirmedVerdict(Settings):

@@ -58,10 +58,40 @@ def settling(record: ConfirmationRecord, scores: Scores, comparison: Comparison)
         scores: of the same.
         comparison: of the same; it has a baseline.
     """
-    ways = _ways(record, scores, comparison)
+    return _settling(record, _ways(record, scores, comparison), _out_of_reach(record, scores, comparison))
+
+
+def worth_settling(
+    record: ConfirmationRecord, scores: Scores, comparison: Comparison, best: str, labels: str
+) -> Settling:
+    """Tell what would settle whether distillation is worth it, if the gains over the labels alone stayed as they are.
+
+    Args:
+        record: a confirmation that cannot tell.
+        scores: of the same.
+        comparison: of the same.
+        best: key of the finalist that is held against the labels alone.
+        labels: key of the labels alone.
+    """
+    looks, margin = comparison.looks + 1, record.margin
+    pays, does_not = list[_Step](), list[_Step]()
+    for row in comparison.rows:
+        noises = scores.noises(row.key, labels)
+        if row.role == "labels_alone" or noises is None or noises.error < ROUNDING:
+            continue
+        if row.key == best:
+            chances = comparison.rules if row.role == "rule" else 1
+            pays.append(_Step(noises.mean, noises, max(chances, 1) * looks))
+        if margin is not None:
+            does_not.append(_Step(margin - noises.mean, noises, looks))
+    ways = _Ways(rule=tuple(pays), constant=tuple(does_not)) if pays else None
+    return _settling(record, ways, "").model_copy(update={"toward": None})
+
+
+def _settling(record: ConfirmationRecord, ways: _Ways | None, floor: str) -> Settling:
     if ways is None:
         return Settling(text="The noise between the seeds is not known, so neither is what would settle it.")
-    have, floor = len(record.seeds), _out_of_reach(record, scores, comparison)
+    have = len(record.seeds)
     by_seeds = ways.shortest(lambda step: seeds_for(step.distance, step.noises, step.chances))
     if by_seeds is not None:
         toward, needed = by_seeds[0], max(by_seeds[1], have + 1)

@@ -11,6 +11,7 @@ from search.evidence.naming import scope_label
 from search.evidence.paired import ROUNDING, PairedTest
 from search.evidence.power import LEVEL
 from search.evidence.scores import Scores
+from search.evidence.settling import worth_settling
 from search.scale import Scale
 
 
@@ -52,7 +53,9 @@ def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison,
             kind = "does_not_pay"
         elif noises.mean - half > 0.0:
             kind = "pays"
-    return Worth(kind=kind, best=best, labels=labels, gain=test, text=_text(record, kind, test, bound))
+    settles = worth_settling(record, scores, comparison, best, labels) if kind == "cannot_tell" else None
+    text = _text(record, kind, test, bound)
+    return Worth(kind=kind, best=best, labels=labels, gain=test, text=text, settling=settles)
 
 
 def _is_whole(row: FinalistRow) -> bool:

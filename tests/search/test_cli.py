@@ -500,6 +500,25 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
     assert "--name" in remedy
 
 
+def test_worth_of_a_file_searches_and_confirms_constants_alone_and_a_second_call_reads_that(run, tmp_path, monkeypatch):
+    """Search and confirmation themselves, which take minutes, are replaced."""
+    done = []
+    monkeypatch.setattr("search.cli._search", lambda config, launch, **_: done.append(config))
+    monkeypatch.setattr("search.cli._confirm", lambda name, launch, settings: done.append(name))
+    record = SearchRecord(name="digits-quick-worth", config=tiny_config(), status="finished")
+    launch = Launch.on_this_machine(tmp_path, tmp_path / "cache", "test")
+    run("worth", "digits-quick", "--set", "replicates=2", "--output", str(tmp_path))
+    config, name = done
+    assert name == config.name == "digits-quick-worth"
+    assert config.families == ("fixed",)
+    assert config.replicates == 2
+
+    SearchStore(launch.storage, name).write_header(record, launch)
+    code, _, err = run("worth", "digits-quick", "--output", str(tmp_path))
+    assert code == 2
+    assert "has begun with other settings" in err
+
+
 def test_worth_is_one_line_and_the_command_that_would_answer_it(run, tmp_path):
     record = SearchRecord(name="tiny", config=tiny_config(), status="finished")
     launch = Launch.on_this_machine(tmp_path, tmp_path / "cache", "test")

@@ -34,6 +34,19 @@ def test_one_finalist_that_may_gain_enough_is_reason_not_to_tell():
     assert worth is not None
     assert worth.kind == "cannot_tell"
     assert worth.text.startswith("Cannot tell whether distillation pays here: ")
+    assert worth.settling is not None
+    assert worth.settling.text
+
+
+def test_more_seeds_that_would_settle_it_are_told_with_their_command():
+    noisy = tuple(4.0 * step for step in OURS)
+    worth = worth_it(confirmation([(constant(0.9), around(0.753, *noisy)), ALONE]))
+    assert worth is not None
+    assert worth.kind == "cannot_tell"
+    assert worth.settling is not None
+    assert worth.settling.seeds is not None
+    assert worth.settling.seeds > len(OURS)
+    assert worth.settling.command == f"kd-search confirm made-up --seeds {worth.settling.seeds}"
 
 
 def test_where_the_labels_alone_are_the_choice_the_level_is_shared_by_all_others():
