@@ -33,5 +33,9 @@ class ConstantFacts(Settings):
     expected_loss: float = 0.0
     """By how much a constant that was not tried is expected to exceed the chosen one, in the score's unit. A rule must
     gain more than that, beyond the noise, to be called better."""
+    labels_loss: float | None = 0.0
+    """By how much the labels alone at a learning rate that was not tried are expected to exceed those that were; None
+    where the search tried none.
+    Distillation must gain more than that, beyond the noise, to be said to pay."""
     ends: tuple[RangeEnd, ...] = ()
     """Of the chosen constant and of the rules: settings at or near an end of the range that all share."""

@@ -58,6 +58,8 @@ class Constants:
     """Why it is not bracketed, as the second half of a sentence; empty if it is."""
     expected_loss: float = 0.0
     """By how much a constant that was not tried is expected to exceed the chosen one, in the score's unit."""
+    labels_loss: float | None = 0.0
+    """The same of the labels alone at a learning rate that was not tried; None where none was."""
     level_sides: tuple[RangeSide, ...] = ()
     """Ends of shared ranges beyond which the constants have nothing to gain."""
 

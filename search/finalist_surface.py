@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from search.config import SearchConfig
 from search.constants import ConstantPoint, ConstantScore, Surface, SurfaceDomain, fit_surface
 from search.constants.of_search import level_sides, point_of, surface_domain
-from search.evidence.acting import TOLERANCE
 from search.finalist_constants import CONSTANT, Candidate, Constants
 from search.records import SearchRecord, TrialRecord
+from search.weights import same_weight
 
 _FEWEST = 5
 """Constants with scores by seed that a surface is fitted to; with fewer it would be mostly prior."""
@@ -44,10 +44,8 @@ def constants_of_surface(
     for extreme in (0.0, 1.0):
         if surface.chosen.weight == extreme:
             continue
-        point = surface.best_for(extreme)
-        if extreme == 0.0:  # it knows no temperature
-            point = point.model_copy(update={"temperature": surface.chosen.temperature})
-        _add(found, _candidate(point, like))
+        # What a verdict is held against should have been seen; the surface alone may guess wrong at an end.
+        _add(found, _candidate(surface.best_tried(extreme) or surface.best_for(extreme), like))
     places = list({tuple(sorted(rule.shared.items())): rule for rule in reversed(rules)}.values())[::-1]
     for rule in places[:more]:
         weight = surface.best_at(point_of(domain, 0.5, rule.shared))
@@ -64,13 +62,14 @@ def _constants(surface: Surface, found: Sequence[Candidate], rivals: int) -> Con
         bracketed=certificate.holds,
         reason=certificate.reason,
         expected_loss=certificate.expected_loss,
+        labels_loss=certificate.labels_loss,
         level_sides=level_sides(surface),
     )
 
 
 def _add(found: list[Candidate], candidate: Candidate) -> None:
     """Add a constant unless (almost) the same is there; its key is made unique."""
-    if any(other.shared == candidate.shared and abs(other.weight - candidate.weight) <= TOLERANCE for other in found):
+    if any(other.shared == candidate.shared and same_weight(other.weight, candidate.weight) for other in found):
         return
     keys = {other.key for other in found}
     place, turn = candidate.place, 2

@@ -12,12 +12,13 @@ from search.confirmation import ConfirmationSettings, Finalist, Role
 from search.confirmation_facts import ConstantFacts, RangeEnd
 from search.domains import Domain
 from search.errors import SearchError, nearest
-from search.evidence.acting import TOLERANCE, Effective, effective_trial
+from search.evidence.acting import Effective, effective_trial
 from search.evidence.edges import edges
 from search.finalist_constants import CONSTANT, Candidate, Constants, constants_of_trials
 from search.finalist_surface import constants_of_surface
 from search.launch import Launch
 from search.records import SearchRecord, TrialRecord
+from search.weights import same_weight
 
 _EXTREMES: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
 
@@ -120,7 +121,7 @@ def _as_constant(trial: TrialRecord, did: Effective, candidates: Sequence[Candid
     """The constant that a rule was in effect, and whether it is not among the candidates."""
     weight = float(did.parameters["weight"])
     for other in candidates:
-        if other.shared == trial.shared and abs(other.weight - weight) <= TOLERANCE:
+        if other.shared == trial.shared and same_weight(other.weight, weight):
             return other, False
     return Candidate(weight, trial.shared, f"-as-{trial.family}"), True
 
@@ -174,6 +175,7 @@ def _facts(config: SearchConfig, constants: Constants, finalists: Sequence[Final
         rivals=tuple(candidate.key for candidate in constants.rivals),
         bracketed=constants.bracketed,
         expected_loss=constants.expected_loss,
+        labels_loss=constants.labels_loss,
         reason=constants.reason,
         ends=tuple(ends),
     )

@@ -68,6 +68,8 @@ def _labels_alone(trial: TrialRecord) -> bool:
 
 
 def _remedy(search: SearchRecord) -> str:
+    if search.config.teacher.unseen_classes:
+        return "It has not seen all classes (`teacher.unseen_classes`)."
     if search.config.teacher.checkpoint is not None:
         return (
             "See that `teacher.checkpoint` names the data's classes in their order and was trained on pictures"

@@ -9,14 +9,17 @@ import numpy as np
 from scipy.stats import qmc
 
 from search.constants.acquisition import knowledge_gradient
-from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain, unwarp, warp
-from search.constants.surface import CLOSE, Surface, fit_surface, gaps
+from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain
+from search.constants.surface import CLOSE, Surface, fit_surface, gaps, labels_line
 from search.domains import Interval, ends
 from search.propose.seeds import seed_of
+from search.weights import unwarp, warp
 
 DESIGN = (0.45, 0.0, 1.0, 0.15, 0.85, 0.35, 0.65, 0.05, 0.95, 0.25, 0.75, 0.55)
 """λ of the first points. No two neighbours are more than 0.1 apart, so that no peak of that width is missed, and both
 ends have one at 0.05, where accuracy changes fastest."""
+ALONE = 6
+"""Learning rates at which the labels alone are tried at most."""
 _LINE, _EVEN, _NEAR = 65, 64, 48
 """Candidates on the line of λ through the best point, spread evenly, and near the best point."""
 _STEPS = (0.08, 0.2)
@@ -49,11 +52,13 @@ def next_point(
     surface = fit_surface(observed, domain)
     if surface is None:
         return domain.decode(np.random.default_rng((seed, index)).random(domain.axes).tolist())
-    if surface.certificate.enough or (domain.axes == 1 and not isinstance(domain.weight, Interval)):
-        return Enough()
     tried = [*(entry.point for entry in surface.observed), *pending]
     ahead = fit_surface(observed, domain, pending) if pending else surface
     assert ahead is not None
+    is_best_known = surface.certificate.enough or (domain.axes == 1 and not isinstance(domain.weight, Interval))
+    alone = _labels_alone(surface, ahead, tried) if is_best_known or index % 3 == 0 else None
+    if is_best_known or alone is not None:
+        return alone or Enough()
     between = _between(surface, tried)
     if between is not None and index % 2 == 0:
         return between
@@ -91,9 +96,23 @@ def _between(surface: Surface, tried: Sequence[ConstantPoint]) -> ConstantPoint 
         place = max(best[0] - max(min(below, best[0] - low) / 2.0, CLOSE * 0.8), low)
     else:
         place = min(best[0] + max(min(above, high - best[0]) / 2.0, CLOSE * 0.8), high)
-    weight = domain.nearest_weight(unwarp(place))
-    point = surface.chosen.model_copy(update={"weight": weight})
+    point = domain.moved(surface.chosen, domain.nearest_weight(unwarp(place)))
     return None if point in tried else point
+
+
+def _labels_alone(surface: Surface, ahead: Surface, tried: Sequence[ConstantPoint]) -> ConstantPoint | None:
+    """A learning rate for λ = 0, whose best is what distillation is held against; None where it is known."""
+    domain = surface.domain
+    known = sum(point.weight == 0.0 for point in tried)
+    if surface.certificate.knows_labels_alone or known >= ALONE:
+        return None
+    points = list(dict.fromkeys(domain.decode(place.tolist()) for place in labels_line(domain)))
+    points = [point for point in points if point not in tried]
+    if not points:
+        return None
+    if not known:
+        return points[len(points) // 2]
+    return points[int(np.argmax(_gains(ahead, points, [point for point in tried if point.weight == 0.0])))]
 
 
 def _improving(surface: Surface, tried: Sequence[ConstantPoint], random: np.random.Generator) -> ConstantPoint | None:
@@ -104,9 +123,14 @@ def _improving(surface: Surface, tried: Sequence[ConstantPoint], random: np.rand
     points = [point for point in points if point not in tried]
     if not points:
         return None
-    places = np.array([domain.encode(point) for point in points])
+    return points[int(np.argmax(_gains(surface, points, [entry.point for entry in surface.observed])))]
+
+
+def _gains(surface: Surface, points: Sequence[ConstantPoint], tried: Sequence[ConstantPoint]) -> Array:
+    """By how much each point is expected to raise the best of the tried ones, [M]."""
+    ours, theirs = (np.array([surface.domain.encode(point) for point in some]) for some in (points, tried))
     seeds = float(np.median([len(entry.scores) for entry in surface.observed]))
-    return points[int(np.argmax(knowledge_gradient(surface.posterior, surface.places, places, seeds)))]
+    return knowledge_gradient(surface.posterior, theirs, ours, seeds)
 
 
 def _candidates(domain: SurfaceDomain, best: Array, random: np.random.Generator) -> Array:

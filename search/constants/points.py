@@ -1,6 +1,6 @@
 """Points of the constant's surface, and their places in a unit cube.
 
-λ is stretched towards both ends, where accuracy changes fastest: its place is logit((λ + .05) / 1.1), from 0 to 1.
+λ is stretched towards both ends (`search.weights`). λ = 0 knows no temperature, so it has one point a learning rate.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.domains import Choices, Domain, Interval, ends
+from search.weights import unwarp, warp
 from trainables.settings import Settings
 
 Array: TypeAlias = NDArray[np.float64]
 
-_MARGIN = 0.05
 _SETTINGS = ("learning_rate", "temperature")
 
 
@@ -56,7 +56,7 @@ class SurfaceDomain(Settings):
         return 1 + len(self.settings)
 
     def encode(self, point: ConstantPoint) -> Array:
-        """The place of a point in the unit cube, [axes]. λ = 0 knows no temperature, so it has the middle one."""
+        """The place of a point in the unit cube, [axes]; λ = 0 has the middle of the temperatures."""
         place = [warp(point.weight)]
         for name in self.settings:
             blind = name == "temperature" and point.weight == 0.0
@@ -67,7 +67,25 @@ class SurfaceDomain(Settings):
         """The point nearest to a place that the domain allows, in round numbers."""
         weight, *others = place
         values = {name: _value(getattr(self, name), at) for name, at in zip(self.settings, others, strict=True)}
-        return ConstantPoint(weight=self.nearest_weight(unwarp(weight)), **values)
+        return self.moved(ConstantPoint(weight=0.5, **values), self.nearest_weight(unwarp(weight)))
+
+    def moved(self, point: ConstantPoint, weight: float) -> ConstantPoint:
+        """Give a point another λ; at λ = 0 all temperatures become the one to begin with, or the middle one."""
+        changed: dict[str, float | None] = {"weight": weight}
+        if weight == 0.0 and "temperature" in self.settings:
+            usual = None if self.home is None else self.home.temperature
+            assert self.temperature is not None
+            changed["temperature"] = _value(self.temperature, 0.5) if usual is None else usual
+        return point.model_copy(update=changed)
+
+    def apart(self, places: Array, place: Array) -> Array:
+        """The largest distance of each place to one along the settings, [N]; λ = 0 is near every temperature."""
+        distances = np.abs(places[:, 1:] - place[1:])
+        if "temperature" in self.settings:
+            blind = (places[:, 0] <= warp(0.0)) | (place[0] <= warp(0.0))
+            distances[blind, self.settings.index("temperature")] = 0.0
+        found: Array = distances.max(axis=1, initial=0.0)
+        return found
 
     def beside(self, setting: str, end: Literal["lower", "upper"]) -> float:
         """The place next to an end of a setting's range: the next listed value's, or a quarter inside an interval."""
@@ -94,24 +112,6 @@ class SurfaceDomain(Settings):
         """The places of the lowest and the highest λ."""
         low, high = self.limits_of_weight
         return warp(low), warp(high)
-
-
-def warp(weight: float) -> float:
-    """The place of a λ, in [0, 1]."""
-    low, high = _logit(0.0), _logit(1.0)
-    return (_logit(weight) - low) / (high - low)
-
-
-def unwarp(place: float) -> float:
-    """The λ at a place, in [0, 1]."""
-    low, high = _logit(0.0), _logit(1.0)
-    share = 1.0 / (1.0 + math.exp(-(low + place * (high - low))))
-    return min(max(share * (1.0 + 2.0 * _MARGIN) - _MARGIN, 0.0), 1.0)
-
-
-def _logit(weight: float) -> float:
-    share = (weight + _MARGIN) / (1.0 + 2.0 * _MARGIN)
-    return math.log(share / (1.0 - share))
 
 
 def _position(domain: Domain, value: float) -> float:

@@ -13,7 +13,9 @@ import numpy as np
 from scipy.stats import qmc
 
 from search.constants.model import Posterior, fit
-from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain, unwarp
+from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain
+from search.constants.squeeze import Squeeze
+from search.weights import unwarp, warp
 from trainables.settings import Settings
 
 CLOSE = 0.05
@@ -30,8 +32,6 @@ RIVALS = 2
 _DRAWS = 64
 _SPREAD, _LIKELY = 256, 48
 _LINE = 33
-_GOOD, _OUTLIER = 0.6, 4.0
-"""Scores further below the best one than this many times its distance from this quantile are clipped there."""
 
 
 class Certificate(Settings):
@@ -50,13 +50,21 @@ class Certificate(Settings):
     """Points with a score."""
     trainings: int
     """Of these points, one a seed."""
+    labels_loss: float | None
+    """By how much the labels alone (λ = 0) are expected to score higher at their best learning rate than at the best
+    one tried, in the score's unit; 0 where no learning rate is searched, None where λ = 0 was not tried."""
     reason: str
     """Why it does not hold, as the second half of a sentence; empty if it does."""
 
     @property
     def enough(self) -> bool:
-        """Whether no further constant need be tried."""
+        """Whether no further constant need be tried for the best one's sake."""
         return self.holds and self.expected_loss <= self.aimed_loss
+
+    @property
+    def knows_labels_alone(self) -> bool:
+        """Whether the labels alone are tuned well enough to be held against the best constant."""
+        return self.labels_loss is not None and self.labels_loss <= self.allowed_loss
 
 
 class CurvePoint(Settings):
@@ -78,6 +86,8 @@ class Surface:
     domain: SurfaceDomain
     observed: tuple[ConstantScore, ...]
     posterior: Posterior
+    squeeze: Squeeze
+    """How low scores were brought nearer before the fit."""
 
     @property
     def noise(self) -> float:
@@ -116,12 +126,12 @@ class Surface:
         return self.observed[self.best].point
 
     def mean(self, points: Sequence[ConstantPoint]) -> Array:
-        """The expected scores of points, [M]."""
+        """The expected scores of points, [M]; low ones are squeezed, in the same order."""
         return self.posterior.mean(np.array([self.domain.encode(point) for point in points]))
 
     def best_at(self, point: ConstantPoint) -> float:
         """The λ with the highest expected score at another point's learning rate and temperature."""
-        line = [point.model_copy(update={"weight": weight}) for weight in self._weights()]
+        line = [self.domain.moved(point, weight) for weight in self._weights()]
         return line[int(np.argmax(self.mean(line)))].weight
 
     def best_for(self, weight: float) -> ConstantPoint:
@@ -129,18 +139,24 @@ class Surface:
         candidates = self._at_weight(weight)
         return candidates[int(np.argmax(self.mean(candidates)))]
 
+    def best_tried(self, weight: float) -> ConstantPoint | None:
+        """The tried point of a λ with the highest expected score; None where it was not tried."""
+        tried = [entry.point for entry in self.observed if entry.point.weight == weight]
+        return tried[int(np.argmax(self.mean(tried)))] if tried else None
+
     def curve(self) -> tuple[CurvePoint, ...]:
         """The accuracy against the constant λ, each at its own best settings."""
         rows = []
         for weight in self._weights():
             point = self.best_for(weight)
             mean, deviation = moments(self.posterior, self.domain.encode(point)[None])
+            middle, low, high = self.squeeze.undo(mean[0] + deviation[0] * np.array([0.0, -2.0, 2.0]))
             rows.append(
                 CurvePoint(
                     weight=weight,
-                    mean=mean[0],
-                    low=mean[0] - 2.0 * deviation[0],
-                    high=mean[0] + 2.0 * deviation[0],
+                    mean=middle,
+                    low=low,
+                    high=high,
                     learning_rate=point.learning_rate,
                     temperature=point.temperature,
                 )
@@ -173,7 +189,7 @@ class Surface:
         others = spread(self.domain.axes - 1) if self.domain.axes > 1 else np.zeros((1, 0))
         points = [self.domain.decode([0.0, *place]) for place in others]
         points += [score.point for score in self.observed]
-        return [point.model_copy(update={"weight": weight}) for point in points]
+        return [self.domain.moved(point, weight) for point in points]
 
 
 def fit_surface(
@@ -192,16 +208,17 @@ def fit_surface(
     if not scored:
         return None
     places = np.array([domain.encode(entry.point) for entry in scored])
-    means = clipped(seed_free_means(scored))
+    means, within = seed_free_means(scored), residual_squares(scored)
+    squeeze = Squeeze.of(means, math.sqrt(within[0] / within[1]) if within[1] else 0.0)
     counts = np.array([len(entry.scores) for entry in scored], dtype=float)
     posterior = fit(
         places,
-        means,
+        squeeze.apply(means),
         counts,
-        within=residual_squares(scored),
+        within=within,
         pending=np.array([domain.encode(point) for point in pending]) if pending else None,
     )
-    return Surface(domain, tuple(scored), posterior)
+    return Surface(domain, tuple(scored), posterior, squeeze)
 
 
 def seed_free_means(scored: Sequence[ConstantScore]) -> Array:
@@ -218,12 +235,6 @@ def seed_free_means(scored: Sequence[ConstantScore]) -> Array:
     return np.array(
         [statistics.fmean(s - effects.get(seed, 0.0) for seed, s in entry.scores.items()) for entry in scored]
     )
-
-
-def clipped(means: Array) -> Array:
-    """Scores in which a training that collapsed cannot bend the surface where it matters."""
-    best = float(means.max())
-    return np.maximum(means, best - _OUTLIER * max(best - float(np.quantile(means, _GOOD)), 1e-9))
 
 
 def moments(posterior: Posterior, places: Array) -> tuple[Array, Array]:
@@ -275,6 +286,7 @@ def _certify(surface: Surface) -> Certificate:
         gap_above=above,
         points=len(surface.observed),
         trainings=sum(len(entry.scores) for entry in surface.observed),
+        labels_loss=labels_loss(surface),
         reason=" and ".join(reasons),
     )
 
@@ -299,7 +311,7 @@ def gaps(domain: SurfaceDomain, places: Array, best: Array) -> tuple[float, floa
     """How far the neighbours in λ lie, below and above, among points of like settings; 0 at an end of the range."""
     if not hasattr(domain.weight, "low"):  # a list: what lies between cannot be had
         return 0.0, 0.0
-    like = places[np.abs(places[:, 1:] - best[1:]).max(axis=1, initial=0.0) <= ALIKE, 0]
+    like = places[domain.apart(places, best) <= ALIKE, 0]
     low, high = domain.limits
     below = [best[0] - place for place in like if place < best[0] - 1e-9]
     above = [place - best[0] for place in like if place > best[0] + 1e-9]
@@ -313,6 +325,28 @@ def expected_loss(posterior: Posterior, domain: SurfaceDomain, places: Array, be
     """The mean of max(surface) − surface(best tried point) over the posterior, in the score's unit."""
     _, draws = sampled(posterior, domain, places, best, np.random.default_rng(0), _DRAWS)
     return float(posterior.weights @ (draws.max(axis=1) - draws[:, 0]).mean(axis=1))
+
+
+def labels_line(domain: SurfaceDomain) -> Array:
+    """Places of the labels alone at learning rates over their whole range, [33, axes]."""
+    line = np.full((_LINE, domain.axes), 0.5)
+    line[:, 0] = domain.limits[0]
+    line[:, 1 + domain.settings.index("learning_rate")] = np.linspace(0.0, 1.0, _LINE)
+    return line
+
+
+def labels_loss(surface: Surface) -> float | None:
+    """The mean of max(surface) − surface(best tried point) over the posterior, both at λ = 0; None without such."""
+    domain = surface.domain
+    if "learning_rate" not in domain.settings or domain.limits_of_weight[0] > 0.0:
+        return 0.0
+    tried = np.flatnonzero(surface.places[:, 0] <= warp(0.0))
+    if not len(tried):
+        return None
+    best = tried[int(np.argmax(surface.posterior.mean(surface.places[tried])))]
+    grid = np.concatenate([surface.places[best][None], labels_line(domain), surface.places[tried]])
+    draws = _drawn(surface.posterior, grid, np.random.default_rng(0), _DRAWS)
+    return float(surface.posterior.weights @ (draws.max(axis=1) - draws[:, 0]).mean(axis=1))
 
 
 def sampled(
@@ -329,8 +363,13 @@ def sampled(
         likely = np.argsort(-posterior.mean(even), kind="stable")[:_LIKELY]
         parts.append(even[likely])
     grid = np.concatenate(parts)
+    return grid, _drawn(posterior, grid, random, count)
+
+
+def _drawn(posterior: Posterior, grid: Array, random: np.random.Generator, count: int) -> Array:
     means, covariances = posterior.joint(grid)
     scale = np.trace(covariances, axis1=1, axis2=2)[:, None, None] / len(grid)
     roots = np.linalg.cholesky(covariances + (1e-6 * scale + 1e-18) * np.eye(len(grid)))
     normal = random.standard_normal((len(grid), count))
-    return grid, means[:, :, None] + roots @ normal
+    drawn: Array = means[:, :, None] + roots @ normal
+    return drawn

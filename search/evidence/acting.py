@@ -18,12 +18,12 @@ from policies.registry import create_policy
 from policies.tree_rule import TreeRule
 from search.confirmation import ConfirmationRecord, Finalist
 from search.records import TrialRecord
+from search.weights import same_weight
 from trainables.conduct import FIRST_SHARE, Conduct, join_conducts
 from trainables.settings import Settings
 
-TOLERANCE = 0.005
-"""λ that moves by no more than this has not moved: rules are told with λ to two digits, and the curve of accuracy
-against λ is flat at this scale."""
+_STILL = 0.005
+"""A scale s that moves by no more than this has not moved."""
 RARE = 0.01
 """Share of steps or samples below which a case is told to be rare."""
 _SAME = 1e-6  # λ of samples is float32
@@ -45,7 +45,7 @@ class Effective(Settings):
     note: str = ""
     """Why it is not the rule as written, or how rarely that acted: `the threshold −0.27 was never crossed`."""
     unused: Literal["labels", "teacher"] | None = None
-    """The loss that had (almost) no weight at any step."""
+    """The loss that had no weight at any step."""
 
     @property
     def text(self) -> str:
@@ -103,7 +103,7 @@ def effective(
         return written.model_copy(update={"kind": "unknown"})
     low, high = conduct.settled_range if conduct.samples is None else conduct.samples.weight_range
     written = written.model_copy(update={"unused": _unused(low, high)})
-    if high - low <= TOLERANCE and all(abs(scale - 1.0) <= TOLERANCE for scale in conduct.scale_range):
+    if same_weight(low, high) and all(abs(scale - 1.0) <= _STILL for scale in conduct.scale_range):
         constant = Fixed(weight=_weight(conduct, low, high, parameters))
         return Effective(
             kind="constant",
@@ -118,9 +118,9 @@ def effective(
 
 
 def _unused(low: float, high: float) -> Literal["labels", "teacher"] | None:
-    if low >= 1.0 - TOLERANCE:
+    if low >= 1.0 - _SAME:
         return "labels"
-    return "teacher" if high <= TOLERANCE else None
+    return "teacher" if high <= _SAME else None
 
 
 def _weight(conduct: Conduct, low: float, high: float, parameters: Mapping[str, Value]) -> float:
@@ -137,7 +137,7 @@ def _weight(conduct: Conduct, low: float, high: float, parameters: Mapping[str, 
 def _why_constant(conduct: Conduct, low: float, high: float, parameters: Mapping[str, Value]) -> str:
     single = len(conduct.settled_branches) == 1
     sides = [value for name in ("above", "below") if not isinstance(value := parameters.get(name, ""), str)]
-    if len(sides) == 2 and abs(sides[0] - sides[1]) <= TOLERANCE:
+    if len(sides) == 2 and same_weight(*sides):
         why = "λ is the same on both sides of its threshold"
     elif single and (threshold := _threshold(parameters)):
         why = f"the threshold {threshold} was never crossed"
@@ -148,7 +148,7 @@ def _why_constant(conduct: Conduct, low: float, high: float, parameters: Mapping
     else:
         why = "λ never moved"
     first_low, first_high = conduct.weight_range
-    early = first_high - first_low > TOLERANCE and conduct.samples is None
+    early = not same_weight(first_low, first_high) and conduct.samples is None
     return f"{why} after the first {100 * FIRST_SHARE:g} % of the steps" if early else why
 
 

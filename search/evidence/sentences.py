@@ -60,7 +60,10 @@ def a_constant(
     assert largest is not None  # or it would not be known that none is worth it
     assert margin is not None
     most = f"at most {scale.size(largest)}" if largest > 0.0 else "nothing"
-    bound = f"With 97.5 % confidence any rule gains {most} over it, and {scale.size(margin)} would be worth a rule."
+    bound = (
+        f"With 97.5 % confidence any of these rules, as tuned here, gains {most} over it, and"
+        f" {scale.size(margin)} would be worth a rule."
+    )
     small = "" if choice is None else _real_but_small(record, comparison, choice)
     parts = [bound, reached, small or nearest(record, comparison, baseline)]
     return f"Use {constant}: no rule is worth it here.", join(parts)
@@ -105,7 +108,10 @@ def not_bracketed(record: ConfirmationRecord) -> str:
     if facts is not None and facts.bracketed:
         return ""
     reason = _reason(record)
-    return f"The constant was not bracketed ({reason}): another λ may do better than the best one here."
+    return (
+        f"The constant was not bracketed ({reason}): another λ may do better than the best one here. A search with a"
+        " larger `constant.most_trials` brackets it."
+    )
 
 
 def range_ends(record: ConfirmationRecord, keys: Sequence[str]) -> str:
@@ -115,7 +121,8 @@ def range_ends(record: ConfirmationRecord, keys: Sequence[str]) -> str:
     for end in ends:
         if end.finalist in keys:
             name, side = end.setting.replace("_", " "), "lower" if end.end == "low" else "upper"
-            place = f"The best {name} ({number(end.value)}) lies at the {side} end of the range"
+            whose = sentence_case(title(record, end.finalist))
+            place = f"{whose}: the best {name} ({number(end.value)}) lies at the {side} end of the range"
             told[f"{place}; widen it before believing this."] = None
     return join(told)
 

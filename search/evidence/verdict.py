@@ -47,7 +47,7 @@ def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
     settles = settling(record, scores, comparison) if kind == "cannot_tell" and choice is None else None
     caveats = (
         sentences.range_ends(record, (baseline, winner) if kind == "rule" else (baseline, *_rules(comparison))),
-        sentences.not_bracketed(record) if kind == "constant" else "",
+        sentences.not_bracketed(record) if kind == "constant" or (kind == "cannot_tell" and choice is None) else "",
         sentences.lost(record, comparison),
         sentences.looks(comparison),
         sentences.test_uses(record),

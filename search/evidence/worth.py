@@ -7,7 +7,7 @@ import math
 from search.confirmation import ConfirmationRecord
 from search.evidence.answers import Worth, WorthKind
 from search.evidence.comparison import Comparison, FinalistRow
-from search.evidence.naming import scope_label
+from search.evidence.naming import scope_label, title
 from search.evidence.paired import ROUNDING, PairedTest
 from search.evidence.power import LEVEL
 from search.evidence.scores import Scores
@@ -19,9 +19,10 @@ def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison,
     """Compare the verdict's choice with the labels alone.
 
     *Does not pay* means that every finalist's gain over the labels alone is below the smallest gain that counts. *Pays*
-    means that the gain of `best` is above zero. The best constant was chosen before the confirmation, so it is tested
-    at the full level; a rule was chosen among the rules, so these share the level, and so do looks. Where the choice is
-    the labels alone themselves, the finalist with the highest validation score is tested, and all share the level.
+    means that the gain of `best` is above what better tuned labels alone may gain. The best constant was chosen before
+    the confirmation, so it is tested at the full level; a rule was chosen among the rules, so these share the level,
+    and so do looks. Where the choice is the labels alone themselves, the finalist with the highest validation score is
+    tested, and all share the level.
 
     Args:
         record: of a complete confirmation.
@@ -51,11 +52,18 @@ def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison,
         test = test.model_copy(update={"low": noises.mean - half, "high": noises.mean + half})
         if record.margin is not None and bound < record.margin:
             kind = "does_not_pay"
-        elif noises.mean - half > 0.0:
+        elif noises.mean - half > labels_loss(record):
             kind = "pays"
     settles = worth_settling(record, scores, comparison, best, labels) if kind == "cannot_tell" else None
-    text = _text(record, kind, test, bound)
+    text = _text(record, kind, test, bound, None if best == winner else title(record, best))
     return Worth(kind=kind, best=best, labels=labels, gain=test, text=text, settling=settles)
+
+
+def labels_loss(record: ConfirmationRecord) -> float:
+    """By how much labels alone that were not tried are expected to exceed those that were; infinite where none were."""
+    if record.constant is None:
+        return 0.0
+    return math.inf if record.constant.labels_loss is None else record.constant.labels_loss
 
 
 def _is_whole(row: FinalistRow) -> bool:
@@ -76,11 +84,13 @@ def _largest(scores: Scores, others: list[FinalistRow], labels: str, level: floa
     return max(bounds)
 
 
-def _text(record: ConfirmationRecord, kind: WorthKind, test: PairedTest, bound: float) -> str:
-    scale = Scale(record.objective)
+def _text(record: ConfirmationRecord, kind: WorthKind, test: PairedTest, bound: float, other: str | None) -> str:
+    scale, loss = Scale(record.objective), labels_loss(record)
     gain = scale.margin(test.mean)
     if test.low is not None and test.high is not None:
         gain += f" ({scale.interval(test.low, test.high)}{scope_label(test)})"
+    if other is not None:
+        gain += f" for {other}"
     if kind == "pays":
         return f"Distillation pays here: {gain} over the labels alone."
     if kind == "does_not_pay":
@@ -90,4 +100,8 @@ def _text(record: ConfirmationRecord, kind: WorthKind, test: PairedTest, bound: 
             f"Distillation does not pay here: it gains {most} over the labels alone at most, less than the {worth} that"
             f" would be worth it.{real}"
         )
-    return f"Cannot tell whether distillation pays here: {gain} over the labels alone."
+    untuned = ""
+    if test.low is not None and 0.0 < test.low <= loss:
+        more = f"by {scale.size(loss)}" if math.isfinite(loss) else "by nobody knows how much"
+        untuned = f" These may do better at a learning rate that was not tried, {more}."
+    return f"Cannot tell whether distillation pays here: {gain} over the labels alone.{untuned}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 from search.evidence.curve import ConstantCurve
 from search.evidence.ranking import CONSTANT_FAMILY
 from search.report.drawing import Figure, finish, focus, new_figure, plain_axis, score_axis, score_label
@@ -44,12 +46,15 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
         "o", markersize=4.4, color=INK, alpha=0.5, markeredgewidth=0, zorder=4,
     )  # fmt: skip
     at = min(curve.rows, key=lambda row: abs(row.weight - curve.chosen))
-    axes.plot(curve.chosen, at.mean, "D", markersize=7, color=colour, markeredgecolor=INK, zorder=5, clip_on=False)
+    axes.plot(curve.chosen, at.mean, "o", markersize=9, color=colour, markeredgecolor=INK, zorder=5, clip_on=False)
     axes.set_xlim(min(weights) - _MARGIN, max(weights) + _MARGIN)  # room for the dots at the ends
     plain_axis(axes.xaxis, ticks=10)
     axes.set_xlabel("constant λ (0: labels alone, 1: teacher alone)")
     shown = [*means, *(tried.mean for tried in curve.tried)]
-    limits = focus(shown, [min(means), max(row.high for row in curve.rows)], scale)
+    top = max(row.high for row in curve.rows)
+    limits = focus(shown, [statistics.median(means), top], scale)
+    under = sum(tried.mean < limits[0] for tried in curve.tried)
+    cut = f" The axis begins above {count(under, 'constant')} and the line where it leaves it." if under else ""
     score_axis(axes.yaxis, *limits, scale)
     axes.set_ylabel(score_label(scale))
     return finish(
@@ -59,8 +64,8 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
         caption=(
             "The line is a smooth fit over λ, learning rate and temperature, each λ at its best settings. The band is"
             f" two standard deviations of the fit. Dots are constants that were tried, in"
-            f" {count(curve.trainings, 'training')}: {100 * curve.share:.0f} % of the search's. A dot below the line"
-            " had a worse learning rate or temperature."
+            f" {count(curve.trainings, 'training')}: {100 * curve.share:.0f} % of the search's. Dots below the line"
+            f" mostly had a worse learning rate or temperature.{cut}"
         ),
         finding=certificate_text(curve, scale),
         legend=(

@@ -60,10 +60,10 @@ def test_seeds_on_different_sides_of_a_threshold_are_no_constant():
 
 
 def test_two_sides_with_the_same_weight_make_a_constant():
-    done = conduct(0.9, 0.903, branches=((0, 50), (1, 50)))
-    found = in_effect("cosine_threshold", done, above=0.9, below=0.903)
+    done = conduct(0.9, 0.902, branches=((0, 50), (1, 50)))
+    found = in_effect("cosine_threshold", done, above=0.9, below=0.902)
     assert found.kind == "constant"
-    assert found.parameters["weight"] == pytest.approx(0.9015)
+    assert found.parameters["weight"] == pytest.approx(0.901)
     assert found.note == "λ is the same on both sides of its threshold"
 
 
@@ -216,3 +216,13 @@ def test_trials_and_finalists_are_looked_at_alike():
     assert confirmed == effective_trial(trial)
     assert confirmed.kind == "constant"
     assert effective_finalist(record, finalist).kind == "unknown"
+
+
+def test_near_an_end_where_accuracy_changes_fastest_a_small_move_is_a_move():
+    done = conduct(0.004, 0.0075, branches=((0, 50), (1, 50)))
+    assert in_effect("cosine_threshold", done, above=0.004, below=0.0075).kind == "as_written"
+
+
+def test_a_teacher_that_counts_a_little_was_used():
+    assert in_effect("fixed", conduct(0.002, 0.002), weight=0.002).unused is None
+    assert in_effect("fixed", conduct(0.0, 0.0), weight=0.0).unused == "teacher"

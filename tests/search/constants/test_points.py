@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from search.constants.points import ConstantPoint, SurfaceDomain, unwarp, warp
+from search.constants.points import ConstantPoint, SurfaceDomain
 from search.domains import Choices, Interval
+from search.weights import unwarp, warp
 from tests.search.constants.planted import ONE, SEVERAL
 
 

@@ -131,3 +131,25 @@ def test_an_end_of_a_range_is_level_where_accuracy_no_longer_rises_towards_it(ca
     assert surface.is_level_at("temperature", "upper") is level
     assert surface.is_level_at("temperature", "lower")
     assert not surface.is_level_at("learning_rate", "upper")  # it was not searched
+
+
+def test_the_curve_tells_how_bad_bad_constants_are():
+    found = fit_surface(line(DENSE, lambda w: 0.9 - 0.6 * max(0.0, w - 0.2), noise=0.002), ONE)
+    curve = {round(row.weight, 2): row for row in found.curve()}
+    assert curve[1.0].mean == pytest.approx(0.42, abs=0.05)
+    assert curve[1.0].low <= 0.43
+    assert curve[0.0].mean == pytest.approx(0.9, abs=0.01)
+
+
+def test_the_labels_alone_are_tuned_over_the_learning_rate():
+    points, surface, _ = search(SEVERAL)
+    alone = {point for point in points if point.weight == 0.0}
+    assert 2 <= len(alone) <= 6
+    assert len({point.temperature for point in alone}) == 1
+    assert surface.certificate.knows_labels_alone
+    best = surface.best_tried(0.0)
+    assert 0.01 <= best.learning_rate <= 0.04  # .02 is best
+
+
+def test_without_a_learning_rate_to_find_the_labels_alone_are_known():
+    assert search(ONE)[1].certificate.labels_loss == 0.0

@@ -51,8 +51,8 @@ def test_where_every_rule_gains_less_than_is_worth_it_the_constant_is_to_be_used
     assert gain is not None
     assert verdict.largest_gain == gain.high
     assert (
-        f"With 97.5 % confidence any rule gains at most {100 * gain.high:.2f} points over it, and 0.50 points would be"
-        " worth a rule." in verdict.evidence
+        "With 97.5 % confidence any of these rules, as tuned here, gains at most"
+        f" {100 * gain.high:.2f} points over it, and 0.50 points would be worth a rule." in verdict.evidence
     )
     assert "The nearest rule, norm balance, stands at +0.05 points (95 % interval −0." in verdict.evidence
 
@@ -164,7 +164,7 @@ def test_an_end_of_the_range_is_told_beside_the_answer():
     record = confirmation(
         [(rule("a"), around(0.83, *OTHER)), BEST], constant=ConstantFacts(bracketed=True, chosen="fixed-0.9", ends=ends)
     )
-    told = "The best learning rate (0.1) lies at the upper end of the range; widen it before believing this."
+    told = "λ = 0.9: the best learning rate (0.1) lies at the upper end of the range; widen it before believing this."
     assert judge_confirmation(record).caveat.startswith(told)
 
 
