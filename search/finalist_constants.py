@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from policies.fixed import Fixed
 from search.evidence.edges import RangeSide
 from search.records import SearchRecord, TrialRecord
+from search.weights import same_weight
 
 CONSTANT = Fixed.family
 _RIVALS = 3
@@ -40,8 +41,11 @@ class Candidate:
         return f"{CONSTANT}-{weight}{self.place}"
 
     def is_like(self, other: Candidate) -> bool:
-        """Whether both are the same training."""
-        return (self.weight, self.shared) == (other.weight, other.shared)
+        """Tell whether both come to the same training; λ = 0 knows no temperature."""
+        if not same_weight(self.weight, other.weight):
+            return False
+        blind = {"temperature"} if self.weight == 0.0 else set()
+        return all(self.shared.get(name) == other.shared.get(name) for name in {*self.shared, *other.shared} - blind)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,6 @@ from search.constants import ConstantPoint, ConstantScore, Surface, SurfaceDomai
 from search.constants.of_search import level_sides, point_of, surface_domain
 from search.finalist_constants import CONSTANT, Candidate, Constants
 from search.records import SearchRecord, TrialRecord
-from search.weights import same_weight
 
 _FEWEST = 5
 """Constants with scores by seed that a surface is fitted to; with fewer it would be mostly prior."""
@@ -69,7 +68,7 @@ def _constants(surface: Surface, found: Sequence[Candidate], rivals: int) -> Con
 
 def _add(found: list[Candidate], candidate: Candidate) -> None:
     """Add a constant unless (almost) the same is there; its key is made unique."""
-    if any(other.shared == candidate.shared and same_weight(other.weight, candidate.weight) for other in found):
+    if any(other.is_like(candidate) for other in found):
         return
     keys = {other.key for other in found}
     place, turn = candidate.place, 2

@@ -18,7 +18,6 @@ from search.finalist_constants import CONSTANT, Candidate, Constants, constants_
 from search.finalist_surface import constants_of_surface
 from search.launch import Launch
 from search.records import SearchRecord, TrialRecord
-from search.weights import same_weight
 
 _EXTREMES: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
 
@@ -119,11 +118,9 @@ def _rule(trial: TrialRecord, did: Effective) -> Finalist:
 
 def _as_constant(trial: TrialRecord, did: Effective, candidates: Sequence[Candidate]) -> tuple[Candidate, bool]:
     """The constant that a rule was in effect, and whether it is not among the candidates."""
-    weight = float(did.parameters["weight"])
-    for other in candidates:
-        if other.shared == trial.shared and same_weight(other.weight, weight):
-            return other, False
-    return Candidate(weight, trial.shared, f"-as-{trial.family}"), True
+    candidate = Candidate(float(did.parameters["weight"]), trial.shared, f"-as-{trial.family}")
+    like = next((other for other in candidates if other.is_like(candidate)), None)
+    return (candidate, True) if like is None else (like, False)
 
 
 def _constant(search: SearchRecord, candidate: Candidate) -> Finalist:
