@@ -1,6 +1,6 @@
 """The best tuned constant λ: a surface over λ, learning rate and temperature, and when it is known well enough."""
 
-from search.constants.bracket import Enough, next_point
+from search.constants.bracket import Enough, first_points, next_point
 from search.constants.points import ConstantPoint, ConstantScore, SurfaceDomain
 from search.constants.surface import Certificate, CurvePoint, Surface, fit_surface
 
@@ -12,6 +12,7 @@ __all__ = [
     "Enough",
     "Surface",
     "SurfaceDomain",
+    "first_points",
     "fit_surface",
     "next_point",
 ]

@@ -60,7 +60,8 @@ def next_point(
     if is_best_known or alone is not None:
         return alone or Enough()
     between = _between(surface, tried)
-    if between is not None and index % 2 == 0:
+    is_known_but_for_neighbours = surface.certificate.expected_loss <= surface.certificate.allowed_loss
+    if between is not None and (index % 2 == 0 or is_known_but_for_neighbours):
         return between
     random = np.random.default_rng((seed, index))
     return _improving(ahead, tried, random) or between or Enough()

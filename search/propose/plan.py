@@ -18,7 +18,7 @@ from typing import Any
 from policies.parameter import Value
 from policies.registry import create_policy
 from search.config import CONSTANT_FAMILY, SearchConfig
-from search.constants import ConstantPoint, ConstantScore, Enough, fit_surface, next_point
+from search.constants import ConstantPoint, ConstantScore, Enough, first_points, fit_surface, next_point
 from search.constants.of_search import point_of, surface_domain
 from search.propose.observation import Observation
 from search.propose.proposal import propose, propose_context
@@ -72,6 +72,10 @@ class Plan:
         self._trials: dict[int, _Trial] = {}
         self._contexts: dict[tuple[str, int], Mapping[str, Value]] = {}
         self._domain = surface_domain(config)
+        self._first_constants = 0
+        if CONSTANT_FAMILY in config.families:
+            first = len(first_points(self._domain, config.seed))
+            self._first_constants = min(first, config.constant.most_trials)
         self._weighs_complexity = "complexity" in config.costs
         self._races: dict[tuple[str, str], FamilyRace] = {}
         for student in self._students:
@@ -136,10 +140,10 @@ class Plan:
         return Heat(number, heat, begun)
 
     def _next_trial(self) -> tuple[int, dict[str, Any]] | None:
-        """A trial that can be proposed by now; constants and rules in turn, so that neither waits for the other."""
+        """A trial that can be proposed by now: the first constants, then constants and rules in turn."""
         constants = sum(number > self.config.rule_trials for number in self._trials)
         lanes = [self._next_constant, self._next_rule]
-        if constants > len(self._trials) - constants:
+        if constants > max(len(self._trials) - constants, len(self._students) * self._first_constants - 1):
             lanes.reverse()
         for lane in lanes:
             if (found := lane()) is not None:
@@ -212,6 +216,8 @@ class Plan:
         if (student, turn) in self._contexts:
             return self._contexts[student, turn]
         shared, families = self._space.shared, self.config.rule_families
+        if turn % 2 == 1 and self._constants_known_to(turn) > 0:
+            return self._context_of_constants(student, turn)
         known = max(0, turn - self.config.proposal_lag - _CONTEXT_LAG + 1)
         rounds = [[self._number(student, family, earlier) for family in families] for earlier in range(known)]
         if not all(self._has_ended(number) for numbers in rounds for number in numbers):
@@ -231,6 +237,30 @@ class Plan:
         context = {name: chosen.get(name, variable.start()) for name, variable in shared.items()}
         self._contexts[student, turn] = context
         return context
+
+    def _context_of_constants(self, student: str, turn: int) -> Mapping[str, Value] | None:
+        """The best constant's learning rate and temperature, as far as a round knows it; None before it does.
+
+        Every second round is held there. Constants are tried at many settings and rules at few, so rules would
+        otherwise lose by their learning rate alone.
+        """
+        tried = min(self._constants_known_to(turn), self._enough.get(student, self.config.constant.most_trials))
+        numbers = [self._constant_number(student, index) for index in range(tried)]
+        if not all(map(self._has_ended, numbers)):
+            return None
+        surface = fit_surface([self._constant_score(number) for number in numbers], self._domain)
+        chosen = {} if surface is None else surface.chosen.model_dump()
+        known = {name: value for name in self._space.shared if (value := chosen.get(name)) is not None}
+        context = {name: known.get(name, variable.start()) for name, variable in self._space.shared.items()}
+        self._contexts[student, turn] = context
+        return context
+
+    def _constants_known_to(self, turn: int) -> int:
+        """How many constants decide a round's context, unless the best one is bracketed sooner; 0 without constants."""
+        if CONSTANT_FAMILY not in self.config.families or not self._domain.settings:
+            return 0
+        known = self._first_constants + max(turn - 2, 0) * len(self.config.rule_families)
+        return min(known, self.config.constant.most_trials)
 
     def _median(self, numbers: Sequence[int]) -> float | None:
         scores = [score for score in (self._trials[number].score for number in numbers) if score is not None]

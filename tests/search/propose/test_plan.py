@@ -37,7 +37,8 @@ def drive(config, workers=1, *, seed=0, kills=0, fails=lambda suggestion: False,
         if step in kill_at:
             runs = list(searcher._runs.values())
             lost = {run.trial_id for run in runs if not run.ended and chance.random() < 0.5}
-            again = {run.trial_id for run in runs[-3:] if run.ended and chance.random() < 0.5}
+            newest = {run.suggestion["trial"]: run.trial_id for run in runs}.values()  # a later heat needs its first
+            again = {r.trial_id for r in runs[-3:] if r.ended and r.trial_id in newest and chance.random() < 0.5}
             kept = [run._replace(ended=run.ended and run.trial_id not in again) for run in runs]
             (tmp_path / "state").write_bytes(dump_runs(run for run in kept if run.trial_id not in lost))
             searcher = PlannedSearch(config)
@@ -122,7 +123,14 @@ def test_every_round_tries_every_rule_once_at_one_learning_rate_and_temperature(
     for of_round in rounds:
         assert [s["family"] for s in of_round] == list(CONFIG.rule_families)
         assert len({(s["learning_rate"], s["temperature"]) for s in of_round}) == 1
-    assert len({r[0]["learning_rate"] for r in rounds}) == CONFIG.trials_per_family
+    assert len({r[0]["learning_rate"] for r in rounds[::2]}) == CONFIG.trials_per_family / 2
+
+
+def test_every_second_round_is_held_at_the_best_constants_settings_known_by_then():
+    begun = first_heats(drive(CONFIG), CONFIG)
+    constants = {(s["learning_rate"], s["temperature"]) for s in begun if s["family"] == "fixed"}
+    rules = [s for s in begun if s["family"] == "norm_balance"]
+    assert all((s["learning_rate"], s["temperature"]) in constants for s in rules[1::2])
 
 
 def test_the_first_round_tries_every_rules_defaults():
