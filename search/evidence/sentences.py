@@ -117,14 +117,20 @@ def not_bracketed(record: ConfirmationRecord) -> str:
 def range_ends(record: ConfirmationRecord, keys: Sequence[str]) -> str:
     """A caveat for each setting of these finalists that lies at an end of the range that was searched."""
     ends = () if record.constant is None else record.constant.ends
-    told: dict[str, None] = {}
-    for end in ends:
-        if end.finalist in keys:
+    whose: dict[str, list[str]] = {}
+    for key in keys:
+        for end in (end for end in ends if end.finalist == key):
             name, side = end.setting.replace("_", " "), "lower" if end.end == "low" else "upper"
-            whose = sentence_case(title(record, end.finalist))
-            place = f"{whose}: the best {name} ({number(end.value)}) lies at the {side} end of the range"
-            told[f"{place}; widen it before believing this."] = None
-    return join(told)
+            place = f"the best {name} ({number(end.value)}) lies at the {side} end of the range"
+            whose.setdefault(place, []).append(title(record, key))
+    return join(
+        f"{sentence_case(names[0])}{_and_others(len(names) - 1)}: {place}; widen it before believing this."
+        for place, names in whose.items()
+    )
+
+
+def _and_others(others: int) -> str:
+    return f" and {count(others, 'other finalist')}" if others else ""
 
 
 def test_uses(record: ConfirmationRecord) -> str:

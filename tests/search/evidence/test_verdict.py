@@ -168,6 +168,18 @@ def test_an_end_of_the_range_is_told_beside_the_answer():
     assert judge_confirmation(record).caveat.startswith(told)
 
 
+def test_one_end_that_several_finalists_lie_at_is_told_once():
+    ends = tuple(
+        RangeEnd(finalist=key, setting="learning_rate", value=0.1, end="high", limit=0.1) for key in ("a", "fixed-0.9")
+    )
+    record = confirmation(
+        [(rule("a"), around(0.80, *OTHER)), BEST], constant=ConstantFacts(bracketed=True, chosen="fixed-0.9", ends=ends)
+    )
+    caveat = judge_confirmation(record).caveat
+    assert caveat.count("lies at the upper end of the range") == 1
+    assert "λ = 0.9 and 1 other finalist: the best learning rate (0.1)" in caveat
+
+
 def test_uses_of_the_test_set_are_told_from_the_second_on():
     record = confirmation([(rule("a"), around(0.83, *OTHER)), BEST])
     assert "has been used" not in judge_confirmation(record.model_copy(update={"test_uses": 1})).caveat
