@@ -79,11 +79,15 @@ class SurfaceDomain(Settings):
         return point.model_copy(update=changed)
 
     def apart(self, places: Array, place: Array) -> Array:
-        """The largest distance of each place to one along the settings, [N]; λ = 0 is near every temperature."""
+        """The largest distance of each place to one along the settings, [N].
+
+        Half a range of temperatures counts as a quarter, so that the next listed one is near; λ = 0 is near them all.
+        """
         distances = np.abs(places[:, 1:] - place[1:])
         if "temperature" in self.settings:
-            blind = (places[:, 0] <= warp(0.0)) | (place[0] <= warp(0.0))
-            distances[blind, self.settings.index("temperature")] = 0.0
+            axis = self.settings.index("temperature")
+            distances[:, axis] /= 2.0
+            distances[(places[:, 0] <= warp(0.0)) | (place[0] <= warp(0.0)), axis] = 0.0
         found: Array = distances.max(axis=1, initial=0.0)
         return found
 
