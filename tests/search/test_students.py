@@ -76,9 +76,10 @@ def test_the_best_constant_is_looked_for_with_each_student():
 
     suggestions = suggestions_of(two_students(), score)
     for student, best_weight, best_rate in (("base", 0.2, 0.03), ("wide", 0.8, 0.003)):
-        late = [s for s in suggestions if (s["family"], s["student"]) == ("fixed", student)][-8:]
-        assert sum(abs(s["fixed.weight"] - best_weight) < 0.15 for s in late) >= 5
-        assert sum(abs(math.log10(s["learning_rate"] / best_rate)) < 0.3 for s in late) >= 5
+        ours = [s for s in suggestions if (s["family"], s["student"]) == ("fixed", student)]
+        late = [s for s in ours[13:] if s["fixed.weight"] > 0.0]  # the labels alone are tuned for their own sake
+        assert sum(abs(s["fixed.weight"] - best_weight) < 0.15 for s in late) >= 0.6 * len(late)
+        assert sum(abs(math.log10(s["learning_rate"] / best_rate)) < 0.3 for s in late) >= 0.6 * len(late)
 
 
 def test_a_single_student_is_the_base():

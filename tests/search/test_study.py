@@ -76,7 +76,7 @@ def test_short_trials_run_side_by_side(done):
 def test_constants_are_tried_beside_the_rules_and_begin_with_common_practice(done):
     trials = done[0].search.trials
     assert collections.Counter(t.family for t in trials) == {"fixed": 4, "norm_balance": 4}
-    assert [t.parameters["weight"] for t in trials if t.baseline] == [0.9, 0.5, 0.0, 1.0]
+    assert [t.parameters["weight"] for t in trials if t.baseline] == [0.9, 0.45, 0.0, 1.0]
 
 
 def test_the_listener_hears_of_every_trial_from_start_to_end(done):
