@@ -62,7 +62,7 @@ def settling(record: ConfirmationRecord, scores: Scores, comparison: Comparison)
 
 
 def worth_settling(
-    record: ConfirmationRecord, scores: Scores, comparison: Comparison, best: str, labels: str
+    record: ConfirmationRecord, scores: Scores, comparison: Comparison, best: str, labels: str, allowance: float
 ) -> Settling:
     """Tell what would settle whether distillation is worth it, if the gains over the labels alone stayed as they are.
 
@@ -72,6 +72,7 @@ def worth_settling(
         comparison: of the same.
         best: key of the finalist that is held against the labels alone.
         labels: key of the labels alone.
+        allowance: what distillation must gain more than.
     """
     looks, margin = comparison.looks + 1, record.margin
     pays, does_not = list[_Step](), list[_Step]()
@@ -81,7 +82,7 @@ def worth_settling(
             continue
         if row.key == best:
             chances = comparison.rules if row.role == "rule" else 1
-            pays.append(_Step(noises.mean, noises, max(chances, 1) * looks))
+            pays.append(_Step(noises.mean - allowance, noises, max(chances, 1) * looks))
         if margin is not None:
             does_not.append(_Step(margin - noises.mean, noises, looks))
     ways = _Ways(rule=tuple(pays), constant=tuple(does_not)) if pays else None

@@ -54,7 +54,9 @@ def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison,
             kind = "does_not_pay"
         elif noises.mean - half > labels_loss(record):
             kind = "pays"
-    settles = worth_settling(record, scores, comparison, best, labels) if kind == "cannot_tell" else None
+    settles = None
+    if kind == "cannot_tell":
+        settles = worth_settling(record, scores, comparison, best, labels, labels_loss(record))
     text = _text(record, kind, test, bound, None if best == winner else title(record, best))
     return Worth(kind=kind, best=best, labels=labels, gain=test, text=text, settling=settles)
 

@@ -1,3 +1,4 @@
+from search.confirmation_facts import ConstantFacts
 from search.evidence.verdict import worth_it
 from tests.search.evidence_record import around, confirmation, constant, rule
 
@@ -63,3 +64,16 @@ def test_where_the_labels_alone_are_the_choice_the_level_is_shared_by_all_others
 def test_without_labels_alone_or_before_the_end_nothing_is_said():
     assert worth_it(confirmation([(rule("a"), around(0.82, *OURS)), (constant(0.9), around(0.80, *OURS))])) is None
     assert worth_it(confirmation([(rule("a"), [0.8, None]), (constant(0.0), [0.7, 0.7])])) is None
+
+
+def test_distillation_must_gain_more_than_labels_alone_at_another_learning_rate_may():
+    entries = [(constant(0.9), around(0.80, *OURS)), ALONE]
+    known = ConstantFacts(bracketed=True, chosen="fixed-0.9", labels_loss=0.02)
+    guessed = known.model_copy(update={"labels_loss": 0.08})
+    assert worth_it(confirmation(entries, constant=known)).kind == "pays"
+    worth = worth_it(confirmation(entries, constant=guessed))
+    assert worth.kind == "cannot_tell"
+    assert worth.text.endswith("These may do better at a learning rate that was not tried, by 8.00 points.")
+    assert worth.settling.seeds is None
+    untried = known.model_copy(update={"labels_loss": None})
+    assert worth_it(confirmation(entries, constant=untried)).kind == "cannot_tell"
