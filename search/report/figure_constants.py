@@ -54,7 +54,7 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
     top = max(row.high for row in curve.rows)
     limits = focus(shown, [statistics.median(means), top], scale)
     under = sum(tried.mean < limits[0] for tried in curve.tried)
-    cut = f" The axis begins above {count(under, 'constant')} and the line where it leaves it." if under else ""
+    cut = f" {count(under, 'constant')} and the line beside them lie below the axis." if under else ""
     score_axis(axes.yaxis, *limits, scale)
     axes.set_ylabel(score_label(scale))
     return finish(
