@@ -25,6 +25,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:D
 
 ROOT = pathlib.Path(__file__).parents[2]
 DRIVER = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
 import pathlib, sys, time
 from search.tracking import LiveProjection, MLflowProcess
 from tests.search.tracking_record import EXPERIMENT, make_search, make_trial
