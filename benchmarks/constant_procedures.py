@@ -89,6 +89,23 @@ class Chosen:
     expected_loss: float = 0.0
 
 
+def proposed(
+    domain: SurfaceDomain, seed: int, score: Callable[[ConstantPoint], ConstantScore], most: int, lag: int = LAG
+) -> tuple[list[ConstantScore], bool]:
+    """Try constants as a search with two workers does: the scores in order, and whether there were enough."""
+    observed, points = list[ConstantScore](), list[ConstantPoint]()
+    while len(points) < most:
+        known = max(0, len(points) - lag + 1)
+        point = next_point(domain, seed, len(points), observed[:known], points[known:])
+        if isinstance(point, Enough):
+            point = next_point(domain, seed, len(points), observed)
+            if isinstance(point, Enough):
+                return observed, True
+        points.append(point)
+        observed.append(score(point))
+    return observed, False
+
+
 def tuned(accuracy: Accuracy, domain: SurfaceDomain, noise: float, random: np.random.Generator) -> Surface:
     """Tune as the product does: two seeds a constant, at most 40 constants, two workers at a time.
 
@@ -98,18 +115,13 @@ def tuned(accuracy: Accuracy, domain: SurfaceDomain, noise: float, random: np.ra
         noise: deviation of one training beside what its seed does to all constants, in points.
         random: the source of chance.
     """
-    seed, seeds, observed, points = int(random.integers(2**31)), SHARED * random.standard_normal(2), [], []
-    while len(points) < MOST:
-        known = max(0, len(points) - LAG + 1)
-        point = next_point(domain, seed, len(points), observed[:known], points[known:])
-        if isinstance(point, Enough):
-            point = next_point(domain, seed, len(points), observed)
-            if isinstance(point, Enough):
-                break
-        points.append(point)
+    seed, seeds = int(random.integers(2**31)), SHARED * random.standard_normal(2)
+
+    def score(point: ConstantPoint) -> ConstantScore:
         values = accuracy(point) + seeds + noise * random.standard_normal(2)
-        observed.append(ConstantScore(point=point, scores=dict(enumerate(values.tolist()))))
-    surface = fit_surface(observed, domain)
+        return ConstantScore(point=point, scores=dict(enumerate(values.tolist())))
+
+    surface = fit_surface(proposed(domain, seed, score, MOST)[0], domain)
     assert surface is not None
     return surface
 

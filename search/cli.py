@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from search.config import SearchConfig
     from search.confirmation import ConfirmationSettings
     from search.records import SearchRecord
+    from search.report.source import ReportSource
     from search.store import SearchStore
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -367,7 +368,6 @@ def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any)
     rule, as the search NAME-worth; a second call goes on with that or reads it.
     """
     from search.commands import next_command
-    from search.finish import report_source
     from search.recipes import recipe_names
     from search.store import SearchStore
 
@@ -376,9 +376,10 @@ def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any)
     if overrides or (is_file and not SearchStore(launch.storage, source).exists()):
         config = _config(source, overrides, None, None, None, ()).constants_alone()
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-            _confirmed_once(config, launch)
+            page = _confirmed_once(config, launch)
         name = config.name
-    page = report_source(_read(name, launch), launch)
+    else:
+        page = _source(name, launch)
     found = page.judgement.worth
     command = page.command if found.kind == "unconfirmed" else ""
     if found.settling is not None and found.settling.seeds is not None:
@@ -393,20 +394,20 @@ def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any)
         click.echo(f"  {command}")
 
 
-def _confirmed_once(config: SearchConfig, launch: Launch) -> None:
-    """Search and confirm, or go on with that, unless it has been done."""
+def _confirmed_once(config: SearchConfig, launch: Launch) -> ReportSource:
+    """Search and confirm, or go on with that, unless it has been done; what a report is made from."""
     from search.checks import check_unchanged
-    from search.finish import report_source
     from search.store import SearchStore
 
     store = SearchStore(launch.storage, config.name)
     if store.exists():
         check_unchanged(config, store.config())
-        record = _read(config.name, launch)
-        if record.status == "finished" and report_source(record, launch).judgement.is_confirmed:
-            return
+        done = _source(config.name, launch)
+        if done.search.status == "finished" and done.judgement.is_confirmed:
+            return done
     _search(config, launch, resume=True, confirming=True)
     _confirm(config.name, launch, config.confirm)
+    return _source(config.name, launch)
 
 
 @cli.command()
@@ -732,6 +733,12 @@ def _read(name: str, launch: Launch) -> SearchRecord:
     if record.status == "running" and store.is_running() is False:
         return record.model_copy(update={"status": "stopped"})  # who was killed could not say so
     return record
+
+
+def _source(name: str, launch: Launch) -> ReportSource:
+    from search.finish import report_source
+
+    return report_source(_read(name, launch), launch)
 
 
 def _show(record: SearchRecord, launch: Launch, page: pathlib.Path, *, with_remedy: bool = True) -> None:

@@ -35,7 +35,6 @@ class ConstantFacts(Settings):
     gain more than that, beyond the noise, to be called better."""
     labels_loss: float | None = 0.0
     """By how much the labels alone at a learning rate that was not tried are expected to exceed those that were; None
-    where the search tried none.
-    Distillation must gain more than that, beyond the noise, to be said to pay."""
+    where the search tried none. Distillation must gain more than that, beyond the noise, to be said to pay."""
     ends: tuple[RangeEnd, ...] = ()
     """Of the chosen constant and of the rules: settings at or near an end of the range that all share."""

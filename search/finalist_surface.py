@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from search.config import SearchConfig
 from search.constants import ConstantPoint, ConstantScore, Surface, SurfaceDomain, fit_surface
 from search.constants.of_search import level_sides, point_of, surface_domain
+from search.evidence.ranking import scores_by_seed
 from search.finalist_constants import CONSTANT, Candidate, Constants
 from search.records import SearchRecord, TrialRecord
 
@@ -78,11 +78,7 @@ def _add(found: list[Candidate], candidate: Candidate) -> None:
 
 
 def _score(search: SearchRecord, domain: SurfaceDomain, trial: TrialRecord) -> ConstantScore | None:
-    scores = {
-        replicate.seed: score
-        for replicate in trial.history.replicates
-        if math.isfinite(score := search.objective.score_of(replicate))
-    }
+    scores = scores_by_seed(trial, search.objective)
     if not scores:
         return None
     return ConstantScore(point=point_of(domain, float(trial.parameters["weight"]), trial.shared), scores=scores)

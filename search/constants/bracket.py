@@ -107,8 +107,7 @@ def _labels_alone(surface: Surface, ahead: Surface, tried: Sequence[ConstantPoin
     known = sum(point.weight == 0.0 for point in tried)
     if surface.certificate.knows_labels_alone or known >= ALONE:
         return None
-    points = list(dict.fromkeys(domain.decode(place.tolist()) for place in labels_line(domain)))
-    points = [point for point in points if point not in tried]
+    points = _untried(domain, labels_line(domain), tried)
     if not points:
         return None
     if not known:
@@ -119,12 +118,15 @@ def _labels_alone(surface: Surface, ahead: Surface, tried: Sequence[ConstantPoin
 def _improving(surface: Surface, tried: Sequence[ConstantPoint], random: np.random.Generator) -> ConstantPoint | None:
     """The point that is expected to raise the chosen one's score most."""
     domain = surface.domain
-    candidates = _candidates(domain, domain.encode(surface.chosen), random)
-    points = list(dict.fromkeys(domain.decode(place.tolist()) for place in candidates))
-    points = [point for point in points if point not in tried]
+    points = _untried(domain, _candidates(domain, domain.encode(surface.chosen), random), tried)
     if not points:
         return None
     return points[int(np.argmax(_gains(surface, points, [entry.point for entry in surface.observed])))]
+
+
+def _untried(domain: SurfaceDomain, places: Array, tried: Sequence[ConstantPoint]) -> list[ConstantPoint]:
+    points = dict.fromkeys(domain.decode(place.tolist()) for place in places)
+    return [point for point in points if point not in tried]
 
 
 def _gains(surface: Surface, points: Sequence[ConstantPoint], tried: Sequence[ConstantPoint]) -> Array:

@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from search.constants.points import Array
+from search.propose.matern import matern
 
 DRAWS = {1: 64, 2: 128, 3: 128}
 """Hyperparameters drawn from the prior, by the number of axes; powers of 2."""
@@ -145,9 +146,7 @@ def _matern(first: Array, second: Array, scales: Array) -> Array:
     one, other = first / scales[:, None, :], second / scales[:, None, :]
     squared = np.square(one).sum(2)[:, :, None] + np.square(other).sum(2)[:, None, :]
     squared -= 2.0 * one @ np.swapaxes(other, 1, 2)
-    distance = np.sqrt(5.0 * np.maximum(squared, 0.0))
-    kernel: Array = (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)
-    return kernel
+    return matern(np.maximum(squared, 0.0))
 
 
 @functools.cache

@@ -323,8 +323,16 @@ def gaps(domain: SurfaceDomain, places: Array, best: Array) -> tuple[float, floa
 
 def expected_loss(posterior: Posterior, domain: SurfaceDomain, places: Array, best: int) -> float:
     """The mean of max(surface) − surface(best tried point) over the posterior, in the score's unit."""
-    _, draws = sampled(posterior, domain, places, best, np.random.default_rng(0), _DRAWS)
-    return float(posterior.weights @ (draws.max(axis=1) - draws[:, 0]).mean(axis=1))
+    low, high = domain.limits
+    line = np.repeat(places[best][None], _LINE, axis=0)
+    line[:, 0] = np.linspace(low, high, _LINE)
+    parts = [places[best][None], line, places]
+    if domain.axes > 1:
+        even = spread(domain.axes)
+        even[:, 0] = low + even[:, 0] * (high - low)
+        likely = np.argsort(-posterior.mean(even), kind="stable")[:_LIKELY]
+        parts.append(even[likely])
+    return _loss_of_first(posterior, np.concatenate(parts))
 
 
 def labels_line(domain: SurfaceDomain) -> Array:
@@ -345,31 +353,13 @@ def labels_loss(surface: Surface) -> float | None:
         return None
     best = tried[int(np.argmax(surface.posterior.mean(surface.places[tried])))]
     grid = np.concatenate([surface.places[best][None], labels_line(domain), surface.places[tried]])
-    draws = _drawn(surface.posterior, grid, np.random.default_rng(0), _DRAWS)
-    return float(surface.posterior.weights @ (draws.max(axis=1) - draws[:, 0]).mean(axis=1))
+    return _loss_of_first(surface.posterior, grid)
 
 
-def sampled(
-    posterior: Posterior, domain: SurfaceDomain, places: Array, best: int, random: np.random.Generator, count: int
-) -> tuple[Array, Array]:
-    """Surfaces drawn from the posterior: the places, [M, axes], the best tried one first, and values [K, M, count]."""
-    low, high = domain.limits
-    line = np.repeat(places[best][None], _LINE, axis=0)
-    line[:, 0] = np.linspace(low, high, _LINE)
-    parts = [places[best][None], line, places]
-    if domain.axes > 1:
-        even = spread(domain.axes)
-        even[:, 0] = low + even[:, 0] * (high - low)
-        likely = np.argsort(-posterior.mean(even), kind="stable")[:_LIKELY]
-        parts.append(even[likely])
-    grid = np.concatenate(parts)
-    return grid, _drawn(posterior, grid, random, count)
-
-
-def _drawn(posterior: Posterior, grid: Array, random: np.random.Generator, count: int) -> Array:
+def _loss_of_first(posterior: Posterior, grid: Array) -> float:
+    """By how much the best of some places is expected to exceed the first of them."""
     means, covariances = posterior.joint(grid)
     scale = np.trace(covariances, axis1=1, axis2=2)[:, None, None] / len(grid)
     roots = np.linalg.cholesky(covariances + (1e-6 * scale + 1e-18) * np.eye(len(grid)))
-    normal = random.standard_normal((len(grid), count))
-    drawn: Array = means[:, :, None] + roots @ normal
-    return drawn
+    draws = means[:, :, None] + roots @ np.random.default_rng(0).standard_normal((len(grid), _DRAWS))
+    return float(posterior.weights @ (draws.max(axis=1) - draws[:, 0]).mean(axis=1))

@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from search.propose.cube import Array
+from search.propose.matern import matern
 
 DRAWS = 128
 """Hyperparameters drawn from the prior, a power of 2."""
@@ -123,9 +124,7 @@ def _kernel(first: Array, second: Array, nominal: NDArray[np.bool_], scales: Arr
     squared = np.where(nominal, (apart != 0.0).astype(float), np.square(apart))
     count, other, axes = squared.shape
     summed = (squared.reshape(-1, axes) @ (1.0 / np.square(scales)).T).T.reshape(len(scales), count, other)
-    distance = np.sqrt(5.0 * summed)
-    kernel: Array = (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)
-    return kernel
+    return matern(summed)
 
 
 @functools.cache

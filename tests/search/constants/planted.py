@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from search.constants import ConstantPoint, ConstantScore, Enough, SurfaceDomain, fit_surface, next_point
+from benchmarks.constant_procedures import proposed
+from search.constants import ConstantPoint, ConstantScore, SurfaceDomain, fit_surface
 from search.domains import Choices, Interval
 
 ONE = SurfaceDomain()
@@ -30,17 +31,9 @@ def scored(point, random, of=accuracy, noise=0.004, seeds=(0, 1)):
 
 def search(domain, *, seed=0, of=accuracy, noise=0.004, seeds=(0, 1), most=40, lag=2):
     """All points that a search tries, with the surface at its end, and whether it had enough."""
-    random, observed, points = np.random.default_rng(seed), [], []
-    while len(points) < most:
-        known = max(0, len(points) - lag + 1)
-        point = next_point(domain, seed, len(points), observed[:known], points[known:])
-        if isinstance(point, Enough):
-            point = next_point(domain, seed, len(points), observed)
-            if isinstance(point, Enough):
-                return points, fit_surface(observed, domain), True
-        points.append(point)
-        observed.append(scored(point, random, of, noise, seeds))
-    return points, fit_surface(observed, domain), False
+    random = np.random.default_rng(seed)
+    observed, enough = proposed(domain, seed, lambda point: scored(point, random, of, noise, seeds), most, lag)
+    return [entry.point for entry in observed], fit_surface(observed, domain), enough
 
 
 def line(weights, of, noise=0.0, seeds=(0, 1), seed=0):
