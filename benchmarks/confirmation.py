@@ -29,20 +29,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import psutil
 from results import conditions, write_section
 
-from search import confirm_tasks
-from search.config import SearchConfig, load_config
-from search.confirm_data import Pictures, prepare_ground
-from search.confirm_groups import single
-from search.confirm_plan import plan_confirmation
-from search.confirm_store import Unit, units_of
-from search.confirm_training import Trained
-from search.confirmation import ConfirmationSettings, Finalist
-from search.launch import Launch, default_cache
-from search.progress import TerminalListener
-from search.raysession import ray_session
-from search.store import SearchStore
-from search.trials import read_search
-from trainables.config import DeviceSettings
+from search.cli.progress import TerminalListener
+from search.cluster.ray_session import ray_session
+from search.confirm import tasks as confirm_tasks
+from search.confirm.groups import single
+from search.confirm.plan import plan_confirmation
+from search.confirm.store import Unit, units_of
+from search.confirm.training import Trained
+from search.prepare.test_pictures import Pictures, prepare_ground
+from search.records.confirmation import ConfirmationSettings, Finalist
+from search.settings.launch import Launch, default_cache
+from search.settings.search_file import SearchConfig, load_config
+from search.store.folder import SearchStore
+from search.store.trials import read_search
+from trainables.config.trial import DeviceSettings
 
 WAYS = ("together", "one seed a task", "one seed a task, as a plain model")
 

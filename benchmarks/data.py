@@ -34,11 +34,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from results import conditions, write_section
 
-from trainables.assets import Dataset
-from trainables.config import DataSettings
+from trainables.config.trial import DataSettings
 from trainables.datasets import load_dataset
 from trainables.datasets.decoding import decode
-from trainables.mapped_images import IMAGES_FILE, MappedImages
+from trainables.pictures.mapped_images import IMAGES_FILE, MappedImages
+from trainables.pictures.sets import Dataset
 
 _MIB = 2**20
 _DISTINCT = 100

@@ -22,9 +22,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from search.quiet import quiet_optuna
-from search.report.fanova import Axis, bootstrap_shares
-from search.report.importance import RESAMPLES, SURE
+from search.evidence.importance.fanova import Axis, bootstrap_shares
+from search.evidence.importance.importance import RESAMPLES, SURE
+from search.evidence.importance.quiet import quiet_optuna
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Shares: TypeAlias = Callable[[Array, Array, np.random.Generator], Array]

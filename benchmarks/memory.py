@@ -30,10 +30,10 @@ sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).p
 
 import results  # noqa: E402
 
-from search.config import load_config  # noqa: E402
-from search.launch import default_cache  # noqa: E402
-from trainables.assets import TrialAssets  # noqa: E402
+from search.settings.launch import default_cache  # noqa: E402
+from search.settings.search_file import load_config  # noqa: E402
 from trainables.datasets import load_dataset  # noqa: E402
+from trainables.pictures.sets import TrialAssets  # noqa: E402
 
 _MIB = 2**20
 _STEPS = 20
@@ -64,7 +64,7 @@ def workers(options: argparse.Namespace) -> str:
     """A table: processes, PSS of what is shared and of what is their own."""
     import ray
 
-    from search.raysession import ray_session
+    from search.cluster.ray_session import ray_session
 
     config = load_config(
         "fashion-mnist", [f"data.train_size={options.train_size}", "training.epochs=1", "replicates=1"]
@@ -145,8 +145,8 @@ class _Worker:
         import torch
 
         from trainables.device import select_compute
-        from trainables.loop import Distillation
-        from trainables.replicate import DeviceAssets
+        from trainables.training.loop import Distillation
+        from trainables.training.replicate import DeviceAssets
 
         torch.set_num_threads(1)
         self.data = DeviceAssets(assets, select_compute(settings.device))
@@ -181,8 +181,8 @@ def growth(trials: int) -> str:
     import numpy as np
 
     from policies.registry import FAMILIES
-    from trainables.assets import Split
-    from trainables.config import ModelSettings, PolicySettings, TrainingSettings, TrialSettings
+    from trainables.config.trial import ModelSettings, PolicySettings, TrainingSettings, TrialSettings
+    from trainables.pictures.sets import Split
     from trainables.trial import DistillationTrial
 
     logging.disable(logging.WARNING)

@@ -32,12 +32,12 @@ from typing import Any
 import psutil
 from results import conditions, write_section
 
-from search.config import SearchConfig, load_config
-from search.launch import Launch
-from search.progress import TerminalListener
-from search.records import SearchRecord, TrialRecord
-from search.threads import let_threads_sleep
-from trainables.teacher import TeacherProgress
+from search.cli.progress import TerminalListener
+from search.cluster.threads import let_threads_sleep
+from search.records.search import SearchRecord, TrialRecord
+from search.settings.launch import Launch
+from search.settings.search_file import SearchConfig, load_config
+from trainables.teacher.prepare import TeacherProgress
 
 MLFLOW = "the thread that sends to MLflow's process"
 FAMILIES = 6
@@ -98,9 +98,9 @@ def meter_driver() -> Costs:
     """Meter what a search's driver does; for the rest of this process."""
     from ray.tune.execution.tune_controller import TuneController
 
-    from search.searcher import PlannedSearch
+    from search.propose.searcher import PlannedSearch
+    from search.run.listeners import Watch
     from search.tracking.live import LiveProjection
-    from search.watch import Watch
 
     costs = Costs()
     costs.meter(TuneController, "checkpoint", "snapshots")
@@ -176,7 +176,7 @@ def short_search(trials: int) -> SearchConfig:
 
 def search(config: SearchConfig, launch: Launch) -> tuple[Follower, Costs]:
     """Run it in this process."""
-    from search.study import run_search
+    from search.run.search import run_search
 
     costs = meter_driver()
     follower = Follower(costs)
@@ -271,7 +271,7 @@ def start_once(folder: pathlib.Path) -> None:
     timeline.mark("Python and this program are loaded")
     import ray
 
-    from search import study
+    from search.run import search as study
 
     timeline.mark("Ray is imported")
     timeline.after(ray, "init", "Ray is up")

@@ -18,9 +18,9 @@ from results import conditions, write_section
 
 def section(trials: int) -> str:
     """A search of so many trials, and what comes after it."""
-    from search.finish import publish_report
-    from search.store import SearchStore
-    from search.trials import read_search
+    from search.run.publish import publish_report
+    from search.store.folder import SearchStore
+    from search.store.trials import read_search
 
     with places() as launch:
         config = short_search(trials)

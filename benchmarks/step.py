@@ -22,12 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from policies import LossBalancer, create_policy, distillation_loss
-from policies.meter import last_block
-from trainables.config import DeviceSettings, ModelSettings, TrainingSettings
+from policies.update.meter import last_block
+from trainables.config.trial import DeviceSettings, ModelSettings, TrainingSettings
 from trainables.device import Compute, select_compute
 from trainables.memory import keep_freed_memory
 from trainables.models import create_model
-from trainables.optimization import create_optimizer
+from trainables.training.optimization import create_optimizer
 
 EVERY = 10
 _CPU = Compute(torch.device("cpu"), bfloat16=False)

@@ -21,14 +21,14 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import roc_auc_score
 
+from policies.bases.smoothing import RunningMean
 from policies.geometric import log_ratio
 from policies.geometry import Geometry
-from policies.meter import geometry_tensor, last_block, pair
-from policies.objective import LogitPair
 from policies.policy import Measurement
-from policies.smoothing import RunningMean
-from search.launch import default_cache
-from trainables.config import (
+from policies.update.meter import geometry_tensor, last_block, pair
+from policies.update.objective import LogitPair
+from search.settings.launch import default_cache
+from trainables.config.trial import (
     CorruptionSettings,
     DataSettings,
     DeviceSettings,
@@ -39,9 +39,9 @@ from trainables.config import (
 )
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
-from trainables.replicate import DeviceAssets, Replicate
-from trainables.targets import compute_assets
-from trainables.teacher import prepare_teacher
+from trainables.teacher.prepare import prepare_teacher
+from trainables.teacher.targets import compute_assets
+from trainables.training.replicate import DeviceAssets, Replicate
 
 SMOOTHING = 0.9
 TEMPERATURE = 4.0

@@ -29,16 +29,16 @@ import torch
 from results import conditions, write_section
 from torch.utils.data import RandomSampler
 
-from search.config import SearchConfig, load_config
-from search.launch import default_cache
-from trainables.config import AugmentationSettings, DeviceSettings, PolicySettings, TrialSettings
+from search.settings.launch import default_cache
+from search.settings.search_file import SearchConfig, load_config
+from trainables.config.trial import AugmentationSettings, DeviceSettings, PolicySettings, TrialSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
-from trainables.loop import Distillation
 from trainables.memory import keep_freed_memory
-from trainables.replicate import DeviceAssets
-from trainables.targets import compute_assets
-from trainables.teacher import prepare_teacher
+from trainables.teacher.prepare import prepare_teacher
+from trainables.teacher.targets import compute_assets
+from trainables.training.loop import Distillation
+from trainables.training.replicate import DeviceAssets
 
 WEIGHT = 0.5
 RULE = "norm_balance"

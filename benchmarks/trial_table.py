@@ -33,15 +33,15 @@ import optuna
 import torch
 
 from benchmarks.unreliable import prepare
-from search.config import SearchConfig, load_config
-from search.launch import default_cache
-from search.space import build_space
-from trainables.assets import TrialAssets
-from trainables.config import TrialSettings
+from search.propose.space import build_space
+from search.settings.launch import default_cache
+from search.settings.search_file import SearchConfig, load_config
+from trainables.config.trial import TrialSettings
 from trainables.device import Compute, select_compute
-from trainables.loop import Distillation
-from trainables.replicate import DeviceAssets
+from trainables.pictures.sets import TrialAssets
 from trainables.suggestion import apply_suggestion, policy_parameters
+from trainables.training.loop import Distillation
+from trainables.training.replicate import DeviceAssets
 
 FOLDER = pathlib.Path(__file__).parent / "data"
 

@@ -32,17 +32,17 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from policies.balancer import LossBalancer
-from policies.objective import LogitPair
 from policies.registry import create_policy
-from search.config import load_config
-from search.launch import default_cache
-from trainables.config import CorruptionSettings
-from trainables.corruption import Corruption
+from policies.update.objective import LogitPair
+from search.settings.launch import default_cache
+from search.settings.search_file import load_config
+from trainables.config.trial import CorruptionSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
-from trainables.normalization import as_tensor, normalise
-from trainables.targets import compute_assets, compute_logits
-from trainables.teacher import prepare_teacher
+from trainables.pictures.normalization import as_tensor, normalise
+from trainables.teacher.prepare import prepare_teacher
+from trainables.teacher.targets import compute_assets, compute_logits
+from trainables.training.corruption import Corruption
 
 CONSTANTS = (0.0, 0.03, 0.05, 0.1, 0.15, 0.3, 0.5, 0.7, 0.9, 1.0)
 RATES = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 3e-2, 1e-1)

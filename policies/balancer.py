@@ -18,23 +18,23 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor, nn
 
-from policies.arguments import check_decide_on, check_guard, check_policy, check_temperature, check_total_steps
-from policies.batch_update import BatchUpdate
 from policies.document import read_document
 from policies.errors import PolicyError
 from policies.guard import Guard
 from policies.losses import distillation_loss
-from policies.misuse import FAILURES, check_logits_train, check_losses_train, explain_logits, explain_losses
-from policies.objective import Factor, LogitPair, LossPair, Objective
 from policies.policy import BatchPolicy, Measurement, Policy
-from policies.ranks import Group
 from policies.registry import create_policy
 from policies.reliability import ReliabilityTable
 from policies.sample import SamplePolicy
-from policies.sample_update import SampleUpdate
-from policies.student import Student
-from policies.two_passes import check_graph
-from policies.update import DecideOn, Plan, Step, Update
+from policies.update.arguments import check_decide_on, check_guard, check_policy, check_temperature, check_total_steps
+from policies.update.base import DecideOn, Plan, Step, Update
+from policies.update.batch import BatchUpdate
+from policies.update.misuse import FAILURES, check_logits_train, check_losses_train, explain_logits, explain_losses
+from policies.update.objective import Factor, LogitPair, LossPair, Objective
+from policies.update.ranks import Group
+from policies.update.sample import SampleUpdate
+from policies.update.student import Student
+from policies.update.two_passes import check_graph
 
 __all__ = ["LossBalancer", "Step"]
 

@@ -10,13 +10,13 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from policies.divergence import DivergenceAlarm
 from policies.errors import PolicyError
 from policies.geometry import Geometry
-from policies.intervention import Intervention, intervention_kind
+from policies.guarding.divergence import DivergenceAlarm
+from policies.guarding.intervention import Intervention, intervention_kind
+from policies.guarding.rate_limit import limited_weight
+from policies.guarding.vanishing import VanishedGradient, vanishes
 from policies.policy import Decision, Observation, State
-from policies.rate_limit import limited_weight
-from policies.vanishing import VanishedGradient, vanishes
 
 LearningRate: TypeAlias = float | Callable[[], float] | torch.optim.Optimizer
 
@@ -62,9 +62,9 @@ class Guard:
         highest: greatest λ.
         check_every: steps between two looks at the losses and gradients, each of which waits for the device. Between
             them a loss that is not finite does its harm unseen.
-        learning_rate: limits how far λ moves in a step (`policies.rate_limit`), if given: a number, a function of
-            nothing, or the optimiser, whose first group is asked. Only rules that measure gradients are limited, by
-            what was measured last. Off by default, since a rule that switches may well be meant to.
+        learning_rate: limits how far λ moves in a step (`policies.guarding.rate_limit`), if given: a number, a
+            function of nothing, or the optimiser, whose first group is asked. Only rules that measure gradients are
+            limited, by what was measured last. Off by default, since a rule that switches may well be meant to.
 
     Attributes:
         skipped: steps not taken.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from policies.errors import PolicyError
-from policies.ranks import Ranks
+from policies.update.ranks import Ranks
 
 BINS = 10
 """Bins of equal width that the teacher's confidence is sorted into."""

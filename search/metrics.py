@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias
 
-from search.confirmation import SeedResult
-from trainables.figures import SetScore
-from trainables.objective import ACCURACY, Direction
-from trainables.records import EpochRecord, ReplicateResult
+from search.records.confirmation import SeedResult
+from trainables.records.figures import SetScore
+from trainables.records.objective import ACCURACY, Direction
+from trainables.records.trial import EpochRecord, ReplicateResult
 
 Unit: TypeAlias = Literal["%", "nats", "ms", "pictures/s", "B", "FLOPs", ""]
 PictureSet: TypeAlias = Literal["validation", "test"]

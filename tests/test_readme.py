@@ -49,8 +49,8 @@ def test_the_lines_of_ones_own_search_work_one_after_the_other(tmp_path, monkeyp
     from click.testing import CliRunner
 
     from search.cli import cli
-    from search.config import SearchConfig, load_config
     from search.recipes import recipe_names
+    from search.settings.search_file import SearchConfig, load_config
 
     text = README.read_text(encoding="utf-8").partition("## Your own search")[2]
     (block,) = re.findall(r"```sh\n(.*?)```", text.partition("\n## ")[0], flags=re.DOTALL)

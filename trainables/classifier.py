@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.config import ModelSettings
+from trainables.config.trial import ModelSettings
 from trainables.errors import CheckpointError, ConfigError
 from trainables.models import create_model
-from trainables.normalization import normalise
-from trainables.pictures import PictureFormat
+from trainables.pictures.format import PictureFormat
+from trainables.pictures.normalization import normalise
 
 _FORMAT = "kd-classifier"
 _VERSION = 1

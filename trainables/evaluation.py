@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.assets import Dataset
+from trainables.config.own_kpi import Measured, OwnKPI
 from trainables.device import Compute
 from trainables.errors import ConfigError
-from trainables.figures import SetScore
-from trainables.folding import folded
-from trainables.normalization import as_tensor, normalise
-from trainables.objective import ACCURACY
-from trainables.own_kpi import Measured, OwnKPI
-from trainables.sample_values import SampleValues
-from trainables.streamed_images import StoredImages
+from trainables.models.folding import folded
+from trainables.pictures.normalization import as_tensor, normalise
+from trainables.pictures.sets import Dataset
+from trainables.pictures.streamed_images import StoredImages
+from trainables.records.figures import SetScore
+from trainables.records.objective import ACCURACY
+from trainables.records.sample_values import SampleValues
 
 BINS = 15
 """Of the calibration error."""

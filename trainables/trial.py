@@ -17,15 +17,15 @@ import ray
 import torch
 from ray import tune
 
-from trainables.assets import TrialAssets
-from trainables.config import TrialSettings
-from trainables.decision_log import DECISIONS_FILE, write_decisions
+from trainables.config.trial import TrialSettings
 from trainables.device import select_compute
-from trainables.loop import Distillation
 from trainables.memory import keep_freed_memory
-from trainables.records import HISTORY_FILE, EpochRecord
-from trainables.replicate import DeviceAssets
+from trainables.pictures.sets import TrialAssets
+from trainables.records.trial import HISTORY_FILE, EpochRecord
 from trainables.suggestion import apply_suggestion
+from trainables.training.decision_log import DECISIONS_FILE, write_decisions
+from trainables.training.loop import Distillation
+from trainables.training.replicate import DeviceAssets
 
 STATE_FILE = "state.pt"
 POLICY_FILE = "policy.json"

@@ -6,7 +6,7 @@ with style(): figures = analysis_figures(record, findings)  # search.report.draw
 """
 
 from search.analysis.findings import Findings, judge_analysis
-from search.analysis.record import AnalysisRecord, read_analysis
 from search.analysis.wording import analysis_text, finding
+from search.records.analysis import AnalysisRecord, read_analysis
 
 __all__ = ["AnalysisRecord", "Findings", "analysis_text", "finding", "judge_analysis", "read_analysis"]

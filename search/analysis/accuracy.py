@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from search.analysis.expansion import best_weight
-from search.analysis.record import AnalysisRecord
 from search.analysis.tables import Changes, Floats, Numbers, changes, lowest, places
-from trainables.probes import Loss, StepKind
+from search.records.analysis import AnalysisRecord
+from trainables.records.probes import Loss, StepKind
 
 Rows = npt.NDArray[np.intp]
 

@@ -23,10 +23,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from search.analysis.record import AnalysisRecord
 from search.analysis.tables import Floats, Numbers, changes, lowest, places
-from search.evidence.paired import holm
-from trainables.probes import Loss
+from search.evidence.statistics.paired import holm
+from search.records.analysis import AnalysisRecord
+from trainables.records.probes import Loss
 
 ClaimName = Literal["similar", "large_angle", "longer"]
 Answer = Literal["supported", "opposite", "not supported", "cannot be told"]

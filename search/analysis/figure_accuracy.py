@@ -9,13 +9,13 @@ import numpy as np
 from search.analysis.accuracy import finite_mean, missed
 from search.analysis.figure_style import SERIES, WEIGHT_LEGEND, above, weight_colours
 from search.analysis.findings import Findings, later_changes
-from search.analysis.record import AnalysisRecord
 from search.analysis.tables import changes
 from search.analysis.wording import LOSS_NAMES, PREDICTION_NAMES, r2
-from search.report.drawing import Figure, finish, new_figure, plain_axis, thinned
-from search.report.palette import GRID, INK, MUTED, LegendItem
-from search.report.tables import Table
-from trainables.probes import Loss
+from search.drawing.canvas import Figure, finish, new_figure, plain_axis, thinned
+from search.drawing.palette import GRID, INK, MUTED, LegendItem
+from search.drawing.tables import Table
+from search.records.analysis import AnalysisRecord
+from trainables.records.probes import Loss
 
 _BOTH: tuple[Loss, ...] = ("task", "distill")
 _GOALS: tuple[Loss, ...] = ("task", "mean")

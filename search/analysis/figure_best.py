@@ -19,13 +19,13 @@ from search.analysis.figure_style import (
     weight_colours,
 )
 from search.analysis.findings import Findings
-from search.analysis.record import AnalysisRecord
 from search.analysis.tables import Floats, places
 from search.analysis.wording import LOSS_NAMES, finding
-from search.report.drawing import Figure, finish, new_figure, plain_axis
-from search.report.palette import INK, LegendItem
-from search.report.tables import Table
-from trainables.probes import Loss
+from search.drawing.canvas import Figure, finish, new_figure, plain_axis
+from search.drawing.palette import INK, LegendItem
+from search.drawing.tables import Table
+from search.records.analysis import AnalysisRecord
+from trainables.records.probes import Loss
 
 _GOALS: tuple[Loss, ...] = ("task", "mean")
 _BINS = 5

@@ -10,9 +10,9 @@ from policies.errors import PolicyError
 from policies.geometry import Geometry
 from policies.policy import BatchPolicy, Observation
 from policies.registry import create_policy
-from search.analysis.record import AnalysisRecord
 from search.analysis.tables import Floats
-from search.report.palette import GRID, INK, MUTED, LegendItem
+from search.drawing.palette import GRID, INK, MUTED, LegendItem
+from search.records.analysis import AnalysisRecord
 
 LABELS, TEACHER = "#0072b2", "#d55e00"
 """λ = 0 and λ = 1; between them through `GRID`."""

@@ -8,16 +8,16 @@ from typing import Protocol
 import torch
 
 from policies.registry import create_policy
-from search.analysis.record import AnalysisRecord
 from search.analysis.subject import Subject
 from search.errors import SearchError
-from search.launch import Launch
-from search.preparation import PreparationListener, load_checked, teach
-from search.wording import count
+from search.prepare.preparation import PreparationListener, load_checked, teach
+from search.records.analysis import AnalysisRecord
+from search.settings.launch import Launch
+from search.wording.numbers import count
 from trainables.device import select_compute
-from trainables.probes import ProbeRecord, ProbeSettings
-from trainables.probing import probe_training
-from trainables.replicate import DeviceAssets
+from trainables.records.probes import ProbeRecord, ProbeSettings
+from trainables.training.probing import probe_training
+from trainables.training.replicate import DeviceAssets
 
 
 class AnalysisListener(PreparationListener, Protocol):

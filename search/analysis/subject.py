@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from policies.document import read_document
 from policies.errors import nearest
 from policies.registry import create_policy
-from search.commands import next_command
-from search.config import CONSTANT_FAMILY, SearchConfig, load_config
+from search.confirm.recommended_training import recommended_training
 from search.errors import SearchError
-from search.launch import Launch
 from search.recipes import recipe_names
-from search.recommended_training import recommended_training
-from search.store import SearchStore, searches_in
-from trainables.config import PolicySettings, TrialSettings
+from search.settings.commands import next_command
+from search.settings.launch import Launch
+from search.settings.search_file import CONSTANT_FAMILY, SearchConfig, load_config
+from search.store.folder import SearchStore, searches_in
+from trainables.config.trial import PolicySettings, TrialSettings
 from trainables.suggestion import apply_suggestion
 
 _USUAL_WEIGHT = 0.9
@@ -32,7 +32,7 @@ class Subject:
     number: int | None = None
     """Of the search's trial that this is."""
     foundation: str | None = None
-    """Of that search, as `search.preparation.Prepared`'s."""
+    """Of that search, as `search.prepare.preparation.Prepared`'s."""
     words: str = ""
     """What it is, for people."""
 
@@ -74,7 +74,7 @@ def _of_search(store: SearchStore, overrides: Sequence[str], launch: Launch) -> 
             f"`--set` changes a file or a recipe, but {store.name!r} is a search in {store.storage!r} that has its"
             " settings already. Leave it out, or give another `--output`, where the recipe of that name is meant."
         )
-    from search.trials import read_search
+    from search.store.trials import read_search
 
     search = read_search(store)
     if search.status != "finished" or not search.finished:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pydantic
 
-from search.analysis.record import AnalysisRecord
-from trainables.probes import Loss, StepKind
+from search.records.analysis import AnalysisRecord
+from trainables.records.probes import Loss, StepKind
 from trainables.settings import Settings
 
 Floats = npt.NDArray[np.float64]
@@ -32,8 +32,8 @@ class Changes:
 def changes(record: AnalysisRecord, loss: Loss, where: str = "held_out", kind: StepKind = "optimizer") -> Changes:
     """The changes of a loss on the set `where`, `held_out` or `batch`.
 
-    Beside the expansions of `trainables.probes.Response` there is, for held-out pictures, `from_batch`: what a rule
-    could know, ⟨g, Δ⟩ with the gradient of the training batch.
+    Beside the expansions of `trainables.records.probes.Response` there is, for held-out pictures, `from_batch`: what a
+    rule could know, ⟨g, Δ⟩ with the gradient of the training batch.
     """
     responses = [getattr(probe.steps[kind], where)[loss] for probe in record.probes]
     predictions = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from search.config import CONSTANT_FAMILY, SearchConfig
 from search.constants.points import ConstantPoint, SurfaceDomain
 from search.constants.surface import Surface
-from search.evidence.edges import RangeSide
-from search.space import build_space
+from search.evidence.conduct.edges import RangeSide
+from search.propose.space import build_space
+from search.settings.search_file import CONSTANT_FAMILY, SearchConfig
 
 
 def surface_domain(config: SearchConfig) -> SurfaceDomain:

@@ -1,6 +1,7 @@
 """Points of the constant's surface, and their places in a unit cube.
 
-λ is stretched towards both ends (`search.weights`). λ = 0 knows no temperature, so it has one point a learning rate.
+λ is stretched towards both ends (`search.constants.weights`). λ = 0 knows no temperature, so it has one point a
+learning rate.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from search.domains import Choices, Domain, Interval, ends
-from search.weights import unwarp, warp
+from search.constants.weights import unwarp, warp
+from search.settings.domains import Choices, Domain, Interval, ends
 from trainables.settings import Settings
 
 Array: TypeAlias = NDArray[np.float64]

@@ -15,7 +15,7 @@ from scipy.stats import qmc
 from search.constants.model import Posterior, fit
 from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain
 from search.constants.squeeze import Squeeze
-from search.weights import unwarp, warp
+from search.constants.weights import unwarp, warp
 from trainables.settings import Settings
 
 CLOSE = 0.05

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from search.evidence.comparison import Claim, Comparison, FinalistRow, compare
 from search.evidence.judgement import Judgement, judge
-from search.evidence.paired import PairedTest, paired_test
+from search.evidence.statistics.paired import PairedTest, paired_test
 from search.evidence.verdict import ConfirmedVerdict, judge_confirmation
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from search.evidence.paired import PairedTest
+from search.evidence.statistics.paired import PairedTest
 from trainables.settings import Settings
 
 AnswerKind = Literal["constant", "rule", "cannot_tell"]

@@ -9,10 +9,10 @@ it may trail another by, so with differences of like noise it keeps about half o
 
 from __future__ import annotations
 
-from search.confirmation import ConfirmationRecord
 from search.evidence.comparison import Comparison, FinalistRow, difference
-from search.evidence.paired import holm
-from search.evidence.power import LEVEL
+from search.evidence.statistics.paired import holm
+from search.evidence.statistics.power import LEVEL
+from search.records.confirmation import ConfirmationRecord
 from trainables.settings import Settings
 
 

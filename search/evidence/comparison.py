@@ -13,11 +13,11 @@ import dataclasses
 import math
 import statistics
 
-from search.confirmation import ConfirmationRecord, Finalist, Role
-from search.evidence.paired import ROUNDING, PairedTest, holm, spread
-from search.evidence.power import LEVEL, detectable_gain
 from search.evidence.scores import Scores
-from search.evidence.two_noises import TwoNoises
+from search.evidence.statistics.paired import ROUNDING, PairedTest, holm, spread
+from search.evidence.statistics.power import LEVEL, detectable_gain
+from search.evidence.statistics.two_noises import TwoNoises
+from search.records.confirmation import ConfirmationRecord, Finalist, Role
 from trainables.settings import Settings
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from search.confirmation import ConfirmationRecord
 from search.evidence.comparison import Comparison
 from search.evidence.verdict import ConfirmedVerdict
+from search.records.confirmation import ConfirmationRecord
 
 
 @dataclasses.dataclass(frozen=True)

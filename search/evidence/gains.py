@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from search.evidence.comparison import difference
 from search.evidence.confirmed import Confirmed
-from search.evidence.naming import p_text, title
-from search.evidence.paired import PairedTest, paired_test
 from search.evidence.ranking import (
     CONSTANT_FAMILY,
     BestTrial,
@@ -14,8 +12,10 @@ from search.evidence.ranking import (
     PairedDifference,
     rule_title,
 )
-from search.records import SearchRecord
-from search.wording import count, family_title
+from search.evidence.statistics.paired import PairedTest, paired_test
+from search.evidence.wording.naming import p_text, title
+from search.records.search import SearchRecord
+from search.wording.numbers import count, family_title
 from trainables.settings import Settings
 
 TEACHING = "what the teacher adds"
@@ -32,7 +32,7 @@ class Gain(Settings):
     """Of the 95 % interval; None where the noise is not known. So is `high`."""
     high: float | None
     too_few_seeds: bool
-    """Whether the interval is wider than can tell anything, as `search.evidence.paired.PairedTest` has it."""
+    """Whether the interval is wider than can tell anything; see `search.evidence.statistics.paired.PairedTest`."""
     seeds: int
     where: str
     """On which pictures and seeds."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from search.confirmation import ConfirmationRecord
-from search.evidence.answer import Answer, WorthAnswer, answer, worth_answer
 from search.evidence.comparison import Comparison, compare
 from search.evidence.confirmed import confirmed_of
 from search.evidence.curve import ConstantCurve, constant_curve
 from search.evidence.gains import TEACHING, Gain, confirmed_gains, searched_gains
 from search.evidence.ranking import ConstantComparison, FamilyRank, compare_to_constant, rank_families
 from search.evidence.recommended import Recommended, best_of_families, recommend
-from search.evidence.remarks import Remark, remarks
 from search.evidence.searched import SearchVerdict, judge_search
 from search.evidence.students import StudentRow, compare_students
 from search.evidence.verdict import ConfirmedVerdict, judge_confirmation
-from search.records import SearchRecord
-from trainables.objective import Objective
+from search.evidence.wording.answer import Answer, WorthAnswer, answer, worth_answer
+from search.evidence.wording.remarks import Remark, remarks
+from search.records.confirmation import ConfirmationRecord
+from search.records.search import SearchRecord
+from trainables.records.objective import Objective
 from trainables.settings import Settings
 
 

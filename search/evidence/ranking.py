@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from typing import Literal
 
 from policies.parameter import Value
-from search.evidence.acting import effective_trial
-from search.evidence.paired import paired_test, spread
-from search.records import SearchRecord, TrialRecord
-from search.wording import family_title, number
-from trainables.objective import Objective
+from search.evidence.conduct.acting import effective_trial
+from search.evidence.statistics.paired import paired_test, spread
+from search.records.search import SearchRecord, TrialRecord
+from search.wording.numbers import family_title, number
+from trainables.records.objective import Objective
 from trainables.settings import Settings
 
 CONSTANT_FAMILY = "fixed"
@@ -85,7 +85,7 @@ class PairedDifference(Settings):
     low: float | None
     high: float | None
     too_few_seeds: bool = False
-    """As `search.evidence.paired.PairedTest` has it."""
+    """As `search.evidence.statistics.paired.PairedTest` has it."""
 
     @property
     def above_zero(self) -> bool:

@@ -11,13 +11,13 @@ from typing import Any
 
 from policies.parameter import Value
 from policies.registry import FAMILIES, create_policy
-from search.evidence.acting import Effective, effective_trial
+from search.evidence.conduct.acting import Effective, effective_trial
 from search.evidence.confirmed import Confirmed
-from search.evidence.naming import finalist_of, title
-from search.evidence.policy import finalist_document, objective_value
+from search.evidence.policy_document import finalist_document, objective_value
 from search.evidence.ranking import CONSTANT_FAMILY, ConstantComparison, best_trials, rule_title
-from search.records import SearchRecord, TrialRecord
-from search.wording import number
+from search.evidence.wording.naming import finalist_of, title
+from search.records.search import SearchRecord, TrialRecord
+from search.wording.numbers import number
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 

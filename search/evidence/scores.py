@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Literal
 
-from search.confirmation import ConfirmationRecord
-from search.evidence.paired import PairedTest, common_seeds, judged, noises_of, paired_test
-from search.evidence.two_noises import Array, TwoNoises
-from trainables.objective import ACCURACY
+from search.evidence.statistics.paired import PairedTest, common_seeds, judged, noises_of, paired_test
+from search.evidence.statistics.two_noises import Array, TwoNoises
+from search.records.confirmation import ConfirmationRecord
+from trainables.records.objective import ACCURACY
 
 
 class Scores:

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from search.confirmation import ConfirmationRecord
-from search.evidence import sentences
 from search.evidence.answers import AnswerKind, ConfirmedVerdict, Worth
 from search.evidence.choice import Choice, choose
 from search.evidence.comparison import Comparison, compare_scores
 from search.evidence.scores import Scores
-from search.evidence.settling import settling
+from search.evidence.statistics.settling import settling
+from search.evidence.wording import sentences
 from search.evidence.worth import worth_of
-from search.wording import count
+from search.records.confirmation import ConfirmationRecord
+from search.wording.numbers import count
 
 __all__ = ["ConfirmedVerdict", "judge_confirmation", "verdict_kind", "worth_it"]
 

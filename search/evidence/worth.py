@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
-from search.confirmation import ConfirmationRecord
 from search.evidence.answers import Worth, WorthKind
 from search.evidence.comparison import Comparison, FinalistRow
-from search.evidence.naming import scope_label, title
-from search.evidence.paired import ROUNDING, PairedTest
-from search.evidence.power import LEVEL
 from search.evidence.scores import Scores
-from search.evidence.settling import worth_settling
-from search.scale import Scale
+from search.evidence.statistics.paired import ROUNDING, PairedTest
+from search.evidence.statistics.power import LEVEL
+from search.evidence.statistics.settling import worth_settling
+from search.evidence.wording.naming import scope_label, title
+from search.records.confirmation import ConfirmationRecord
+from search.wording.scale import Scale
 
 
 def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison, winner: str) -> Worth | None:

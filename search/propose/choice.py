@@ -9,7 +9,7 @@ import numpy as np
 from search.propose.cube import Array, Cube
 from search.propose.gaussian import fit
 from search.propose.observation import Observation
-from search.space import Variable
+from search.propose.space import Variable
 
 
 def expected_scores(

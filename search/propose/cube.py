@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from policies.parameter import Value
-from search.domains import Choices, Interval, contains
-from search.space import Variable
+from search.propose.space import Variable
+from search.settings.domains import Choices, Interval, contains
 
 Array: TypeAlias = NDArray[np.float64]
 

@@ -35,4 +35,4 @@ ENGINES: dict[str, Engine] = {
     "qmc": DesignSampler,
     "random": _random,
 }
-"""The names are those of `search.config.SamplerName`."""
+"""The names are those of `search.settings.search_file.SamplerName`."""

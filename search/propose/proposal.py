@@ -6,14 +6,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from policies.parameter import Value
+from search.evidence.importance.quiet import quiet_optuna
 from search.propose.cube import Cube
 from search.propose.engines import ENGINES
 from search.propose.observation import Observation
 from search.propose.question import Question, rebuild
 from search.propose.seeds import seed_of
-from search.quiet import quiet_optuna
-from search.space import Variable
-from trainables.objective import Direction
+from search.propose.space import Variable
+from trainables.records.objective import Direction
 
 
 def propose(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from search.evidence.source import ReportSource
 from search.report.document import report_json
 from search.report.files import write_report
-from search.report.source import ReportSource
-from search.report.text import render_report, render_table
+from search.report.terminal.report import render_report, render_table
 
 __all__ = [
     "ReportSource",

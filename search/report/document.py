@@ -7,17 +7,17 @@ import math
 import statistics
 from typing import Any
 
-from search.confirmation import ConfirmationRecord
+from search.evidence.importance.importance import Importance, importances
+from search.evidence.pareto import fronts
 from search.evidence.ranking import ConstantComparison
+from search.evidence.source import ReportSource
 from search.metrics import metrics_with
-from search.pareto import fronts
-from search.records import ENDED, SearchRecord, TrialRecord
-from search.report.cost import costs
-from search.report.finalist_table import ranked_finalists
-from search.report.guard_table import guard_table
-from search.report.importance import Importance, importances
-from search.report.kpi_table import kpi_table
-from search.report.source import ReportSource
+from search.records.confirmation import ConfirmationRecord
+from search.records.search import ENDED, SearchRecord, TrialRecord
+from search.report.tables.costs import costs
+from search.report.tables.finalists import ranked_finalists
+from search.report.tables.guard import guard_table
+from search.report.tables.kpis import kpi_table
 from trainables.settings import Settings
 
 FORMAT = "kd-search-report"

@@ -8,20 +8,20 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from policies.registry import FAMILIES
+from search.drawing.tables import Table
 from search.evidence.gains import Gain
+from search.evidence.importance.importance import importances
 from search.evidence.judgement import Judgement
-from search.files import replace_file
-from search.report.cost import cost_table, costs
+from search.evidence.source import ReportSource
 from search.report.document import report_json, report_text
-from search.report.finalist_table import finalist_numbers, ranked_finalists, seed_numbers
-from search.report.guard_table import guard_numbers, guard_table
-from search.report.importance import importances
-from search.report.kpi_table import kpi_numbers, kpi_table
-from search.report.source import ReportSource
-from search.report.tables import Table
+from search.report.tables.costs import cost_table, costs
+from search.report.tables.finalists import finalist_numbers, ranked_finalists, seed_numbers
+from search.report.tables.guard import guard_numbers, guard_table
+from search.report.tables.kpis import kpi_numbers, kpi_table
+from search.store.files import replace_file
 
 if TYPE_CHECKING:
-    from search.report.figures import FigureGroup
+    from search.report.figures.groups import FigureGroup
 
 FIGURES, DATA = "figures", "data"
 _OWN = {FIGURES: (".png", ".svg"), DATA: (".csv",)}
@@ -43,7 +43,7 @@ def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
     Raises:
         SearchError: a file cannot be written.
     """
-    from search.report.figures import figure_groups
+    from search.report.figures.groups import figure_groups
     from search.report.page import render_html
 
     computed = importances(source.search)

@@ -8,26 +8,26 @@ import functools
 import importlib.resources
 from typing import TYPE_CHECKING
 
-from search.commands import next_command
+from search.drawing.palette import css_colour, family_colour
 from search.evidence.confirmed import Confirmed
 from search.evidence.gains import Gain
-from search.evidence.naming import interval_cell, interval_in_words, title
 from search.evidence.ranking import CONSTANT_FAMILY, rule_title
 from search.evidence.recommended import settings_in_words
-from search.report.cost import costs
-from search.report.finalist_table import ranked_finalists
-from search.report.guard_table import guard_table
-from search.report.kpi_table import kpi_table, shown, shown_spread
-from search.report.palette import css_colour, family_colour
-from search.report.settings_table import settings_rows, summary_rows
-from search.report.source import ReportSource
-from search.scale import Scale
-from search.wording import count, duration, family_title, number, percent, sentence_case
+from search.evidence.source import ReportSource
+from search.evidence.wording.naming import interval_cell, interval_in_words, title
+from search.report.tables.costs import costs
+from search.report.tables.finalists import ranked_finalists
+from search.report.tables.guard import guard_table
+from search.report.tables.kpis import kpi_table, shown, shown_spread
+from search.report.tables.settings import settings_rows, summary_rows
+from search.settings.commands import next_command
+from search.wording.numbers import count, duration, family_title, number, percent, sentence_case
+from search.wording.scale import Scale
 
 if TYPE_CHECKING:
     import jinja2
 
-    from search.report.figures import FigureGroup
+    from search.report.figures.groups import FigureGroup
 
 _MOST_TRIALS = 300
 

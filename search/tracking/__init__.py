@@ -5,6 +5,7 @@ Importing this package imports no MLflow; that happens where a store is opened.
 
 from __future__ import annotations
 
+from search.settings.tracking_uri import default_tracking_uri
 from search.tracking.check import check_quickly, check_tracking
 from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.live import LiveProjection
@@ -12,7 +13,6 @@ from search.tracking.process import MLflowProcess
 from search.tracking.projection import Projection
 from search.tracking.synchronise import TrackingReport, sync
 from search.tracking.ui import experiment_url, serve_ui, ui_command, ui_environment
-from search.tracking.uri import default_tracking_uri
 
 __all__ = [
     "LiveProjection",

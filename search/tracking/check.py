@@ -8,10 +8,10 @@ import threading
 import urllib.parse
 
 from search.errors import TrackingError, nearest
-from search.files import check_creatable
+from search.settings.tracking_uri import is_server, sqlite_path, without_password
+from search.store.files import check_creatable
 from search.tracking.problems import REMEDY, explain
 from search.tracking.store import open_client, quiet
-from search.tracking.uri import is_server, sqlite_path, without_password
 
 _SECONDS = 4.0
 _SECONDS_FOR_A_FILE = 60.0  # it does not hang as a network does, but a busy machine may be slow to open it

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from search.champion import Champion
-from search.confirmation import ConfirmationRecord, Finalist, SeedResult
+from search.confirm.champion import Champion
 from search.evidence import Judgement
-from search.records import SearchRecord
+from search.records.confirmation import ConfirmationRecord, Finalist, SeedResult
+from search.records.search import SearchRecord
 from search.tracking import confirmed_wording as told
 from search.tracking import wording
 from search.tracking.runs import Run, RunWriter

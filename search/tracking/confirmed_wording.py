@@ -6,15 +6,15 @@ import json
 import zlib
 from collections.abc import Sequence
 
-from search.confirmation import ConfirmationRecord, Finalist, SeedResult
 from search.evidence import Comparison, ConfirmedVerdict, FinalistRow, Judgement
-from search.evidence.naming import interval_cell, title
+from search.evidence.wording.naming import interval_cell, title
 from search.metrics import METRICS, metrics_with
-from search.records import SearchRecord
-from search.scale import Scale
+from search.records.confirmation import ConfirmationRecord, Finalist, SeedResult
+from search.records.search import SearchRecord
 from search.tracking import wording
 from search.tracking.series import Point, finite_point
-from search.wording import count
+from search.wording.numbers import count
+from search.wording.scale import Scale
 
 FINALIST = "kd.finalist"
 RESULTS = "kd.results"

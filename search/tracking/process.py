@@ -16,8 +16,8 @@ import types
 from typing import Any, Self
 
 from search.errors import TrackingError
+from search.settings.tracking_uri import without_password
 from search.tracking.messages import Check, Checked
-from search.tracking.uri import without_password
 
 # Not `multiprocessing.Process`, which would run the user's own program again to find what it is to do.
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1].split(sys.argv[2]); from search.tracking.child import main; main()"

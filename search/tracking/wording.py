@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from search.config import SearchConfig
-from search.confirmation import Finalist
 from search.evidence import Judgement
-from search.pareto import on_fronts
-from search.racing import left_after
-from search.records import SearchRecord, TrialRecord
-from search.scale import Scale
-from search.wording import count, number, percent
+from search.evidence.pareto import on_fronts
+from search.propose.race import left_after
+from search.records.confirmation import Finalist
+from search.records.search import SearchRecord, TrialRecord
+from search.settings.search_file import SearchConfig
+from search.wording.numbers import count, number, percent
+from search.wording.scale import Scale
 from trainables.suggestion import BASE_STUDENT
 
 NOTE = "mlflow.note.content"

@@ -6,7 +6,7 @@ import torch
 
 from policies import Geometry, LossBalancer, PolicyError, create_policy, distillation_loss
 from policies.guard import Guard
-from policies.intervention import Intervention
+from policies.guarding.intervention import Intervention
 
 
 class Student(torch.nn.Module):

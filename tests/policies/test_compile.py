@@ -8,7 +8,7 @@ import torch._functorch.config
 from torch.nn.functional import cross_entropy
 
 from policies import LossBalancer, PolicyError, create_policy, distillation_loss
-from policies.ranks import Ranks
+from policies.update.ranks import Ranks
 from tests.policies.small_training import FIXED, FULL, LAST_BLOCK, LOGIT, SAMPLES, named
 
 T = 4.0

@@ -7,8 +7,8 @@ import torch
 
 from policies import FAMILIES, LossBalancer, PolicyError, create_policy
 from policies.guard import Guard
-from policies.intervention import Intervention
-from policies.stacked import StackedBalancer
+from policies.guarding.intervention import Intervention
+from policies.stacked.balancer import StackedBalancer
 from tests.policies.small_training import HALVES, ON_LOGITS, TEACHER, call, named, small_batches, small_student
 
 EMPTY = tuple(part[:0] for part in small_batches(1)[0])

@@ -117,7 +117,7 @@ def test_a_class_that_is_defined_again_takes_its_own_place():
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        (variant(family="fixed"), r"'fixed' is taken by policies\.fixed\.Fixed; choose another"),
+        (variant(family="fixed"), r"'fixed' is taken by policies\.families\.schedules\.fixed\.Fixed; choose another"),
         (variant(family="pcgrad"), r"'pcgrad' is taken by an alias of `upgrad`"),
         (variant(family="My Rule"), r"`Other\.family` must be a name of lower-case letters.*got 'My Rule'"),
         (variant(family="../evil"), r"got '\.\./evil'"),

@@ -10,7 +10,7 @@ import torch
 
 from policies import FAMILIES, Decision, Geometry, LossBalancer, Observation, PolicyError, create_policy
 from policies.guard import Guard
-from policies.intervention import Intervention, intervention_kind
+from policies.guarding.intervention import Intervention, intervention_kind
 
 EARLY = Geometry(distill_sq=4.0, task_sq=1.0, inner=0.5)
 

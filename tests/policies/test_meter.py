@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy, kl_div
 
 from policies import distillation_loss
-from policies.meter import accumulate, add_gradients, geometry_tensor, inner_product, last_block, pair
-from policies.objective import LogitPair, LossPair
 from policies.policy import Measurement
+from policies.update.meter import accumulate, add_gradients, geometry_tensor, inner_product, last_block, pair
+from policies.update.objective import LogitPair, LossPair
 
 HALVES = Measurement(pair="halves")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from policies import LossBalancer, PolicyError, create_policy, policy_document
-from policies.norm_balance import NormBalance
+from policies.families.gradients.norm_balance import NormBalance
 from tests.policies.small_training import (
     FIXED,
     FULL,

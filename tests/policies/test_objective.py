@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from policies import PolicyError, distillation_loss
-from policies.objective import LogitPair, LossPair
+from policies.update.objective import LogitPair, LossPair
 
 N, C = 7, 5
 TEMPERATURE = 3.0

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from policies import LossBalancer, create_policy
-from policies.ranks import Ranks, is_sharded
+from policies.update.ranks import Ranks, is_sharded
 from tests.policies.small_training import (
     FIXED,
     FULL,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import Geometry
-from policies.rate_limit import limited_weight
+from policies.guarding.rate_limit import limited_weight
 
 weights = st.floats(0.0, 1.0)
 

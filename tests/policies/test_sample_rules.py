@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from policies import FAMILIES, LossBalancer, PolicyError, create_policy
-from policies.objective import LogitPair
 from policies.policy import RELIABILITIES
 from policies.sample import SampleObservation
+from policies.update.objective import LogitPair
 
 SAMPLE_FAMILIES = [family for family, policy in FAMILIES.items() if policy.scope == "sample"]
 COLUMNS = SampleObservation._fields[2:]

@@ -9,9 +9,9 @@ from policies import FAMILIES
 from policies.balancer import LossBalancer
 from policies.errors import PolicyError
 from policies.guard import Guard
-from policies.intervention import Intervention
+from policies.guarding.intervention import Intervention
 from policies.registry import create_policy
-from policies.stacked import StackedBalancer
+from policies.stacked.balancer import StackedBalancer
 
 MEMBERS, BATCH, INPUTS, HIDDEN, CLASSES = 3, 11, 6, 5, 4
 SIZES = (HIDDEN * INPUTS, HIDDEN, CLASSES * HIDDEN, CLASSES)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies import FAMILIES, Geometry, Observation, create_policy, load_policy, policy_document
+from policies.bases.tree_features import FEATURES
 from policies.policy import Measurement
 from policies.sample import SampleObservation
-from policies.tree_features import FEATURES
 
 AT_ONCE = {"smoothing": 0, "measure_every": 1}
 RATIO_OF_2 = math.log(2 / 0.1) / math.log(20 / 0.1)

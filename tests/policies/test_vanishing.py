@@ -11,10 +11,10 @@ from torch.nn.functional import cross_entropy
 
 from policies import FAMILIES, Decision, Geometry, LossBalancer, Observation, create_policy, distillation_loss
 from policies.guard import Guard
-from policies.intervention import Intervention, intervention_kind
-from policies.stacked import StackedBalancer
-from policies.vanishing import VanishedGradient
-from trainables.decision_log import DecisionLog
+from policies.guarding.intervention import Intervention, intervention_kind
+from policies.guarding.vanishing import VanishedGradient
+from policies.stacked.balancer import StackedBalancer
+from trainables.training.decision_log import DecisionLog
 
 T = 4.0
 PHASE = 50

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from search.analysis.record import AnalysisRecord
-from trainables.probes import LOSSES, STEP_KINDS, Angle, ProbeRecord, ProbeSettings, Response, VirtualSteps
+from search.records.analysis import AnalysisRecord
+from trainables.records.probes import LOSSES, STEP_KINDS, Angle, ProbeRecord, ProbeSettings, Response, VirtualSteps
 
 WEIGHTS = tuple(i / 10 for i in range(11))
 

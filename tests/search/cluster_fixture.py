@@ -17,10 +17,10 @@ from collections.abc import Callable
 
 import psutil
 
-from search.config import load_config
-from search.records import SearchRecord
-from search.store import SearchStore
-from search.trials import read_search
+from search.records.search import SearchRecord
+from search.settings.search_file import load_config
+from search.store.folder import SearchStore
+from search.store.trials import read_search
 from tests.search.ports import free_port
 
 _SECONDS_TO_START = 120.0

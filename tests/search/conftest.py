@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from search.launch import Launch
+from search.settings.launch import Launch
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from search.confirmation import ConfirmationRecord, Finalist, Role, SeedResult, SetScore
-from search.confirmation_facts import ConstantFacts
-from trainables.objective import Objective
-from trainables.sample_values import SampleValues
+from search.confirm.facts import ConstantFacts
+from search.records.confirmation import ConfirmationRecord, Finalist, Role, SeedResult, SetScore
+from trainables.records.objective import Objective
+from trainables.records.sample_values import SampleValues
 
 BRACKETED = ConstantFacts(bracketed=True)
 ROLES: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}

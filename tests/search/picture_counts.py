@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from search.pictures import PictureCounts
+from search.records.pictures import PictureCounts
 
 
 def picture_counts(**changes: Any) -> PictureCounts:

@@ -14,10 +14,10 @@ from search.analysis.accuracy import choices, missed, r2_between
 from search.analysis.figure_maps import maps_figure
 from search.analysis.figure_style import CELLS, plane, reach_of, rule_in_plane
 from search.analysis.files import write_analysis
-from search.analysis.record import record_csv, record_json
 from search.analysis.tables import lowest
+from search.drawing.canvas import style
 from search.errors import SearchError
-from search.report.drawing import style
+from search.records.analysis import record_csv, record_json
 from tests.search.analysis_record import WEIGHTS, planted_record
 from tests.search.tiny import TINY
 

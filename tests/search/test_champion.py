@@ -12,16 +12,16 @@ import pytest
 import torch
 
 from policies import LossBalancer
-from search.champion import choose_champion as champion_of
-from search.champion_files import write_champion
-from search.config import load_config
+from search.confirm.champion import choose_champion as champion_of
+from search.confirm.champion_files import write_champion
 from search.evidence import judge
-from search.records import SearchRecord
+from search.records.search import SearchRecord
+from search.settings.search_file import load_config
 from tests.search.evidence_record import around, confirmation, constant, rule
 from trainables.classifier import Classifier
-from trainables.config import ModelSettings
-from trainables.objective import Objective
-from trainables.pictures import PictureFormat
+from trainables.config.trial import ModelSettings
+from trainables.pictures.format import PictureFormat
+from trainables.records.objective import Objective
 
 CONFIG = load_config("digits-quick")
 SEARCH = SearchRecord(name="digits-quick", config=CONFIG.model_dump(mode="json"))

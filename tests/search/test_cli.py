@@ -17,13 +17,13 @@ from PIL import Image
 
 from policies import FAMILIES, create_policy
 from search import cli
-from search.checks import check_config
-from search.config import load_config
-from search.launch import Launch
-from search.records import SearchRecord, TrialRecord
-from search.store import SearchStore
+from search.records.search import SearchRecord, TrialRecord
+from search.settings.launch import Launch
+from search.settings.search_file import load_config
+from search.store.checks import check_config
+from search.store.folder import SearchStore
 from tests.search.tiny import TINY, tiny_config
-from trainables.records import TrialHistory
+from trainables.records.trial import TrialHistory
 
 HEAVY = ("torch", "ray", "mlflow", "optuna", "matplotlib", "sklearn")
 
@@ -97,7 +97,7 @@ def test_a_mistake_costs_one_message_and_exit_code_2(arguments, message, run):
 
 
 def test_a_cache_that_cannot_be_written_is_told_before_anything_starts(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("search.study.run_search", lambda *_: pytest.fail("the search has begun"))
+    monkeypatch.setattr("search.run.search.run_search", lambda *_: pytest.fail("the search has begun"))
     run.cache = "/proc/none"
     code, _, err = run("run", "digits-quick")
     assert code == 2
@@ -108,7 +108,7 @@ def test_a_cache_that_holds_teachers_need_not_be_written(tmp_path, monkeypatch):
     def refuse(folder):
         assert folder == tmp_path / "runs"
 
-    monkeypatch.setattr("search.checks.check_creatable", refuse)
+    monkeypatch.setattr("search.store.checks.check_creatable", refuse)
     launch = Launch.on_this_machine(tmp_path / "runs", tmp_path / "cache")
     launch.cache.mkdir(parents=True)
     (launch.cache / "known.pt").touch()
@@ -122,7 +122,9 @@ def test_a_storage_that_cannot_be_read_is_one_message(run, monkeypatch):
     def unreachable(*_):
         raise OSError("AWS Error NETWORK_CONNECTION")
 
-    monkeypatch.setattr("search.store._open", lambda storage: (SimpleNamespace(get_file_info=unreachable), "bucket"))
+    monkeypatch.setattr(
+        "search.store.folder._open", lambda storage: (SimpleNamespace(get_file_info=unreachable), "bucket")
+    )
     code, _, err = run("status", "mine", "--storage", "s3://bucket")
     assert code == 2
     assert "`--storage` 's3://bucket' cannot be read: AWS Error NETWORK_CONNECTION" in err
@@ -207,7 +209,7 @@ def test_a_missing_checkpoint_is_told_before_anything_starts(run, tmp_path):
 def test_what_shows_only_on_reading_is_told_before_any_trial(kind, run, tmp_path):
     root = picture_folder(tmp_path / "pictures")
     checkpoint = tmp_path / "teacher.pt"
-    from trainables.config import ModelSettings
+    from trainables.config.trial import ModelSettings
     from trainables.models import create_model
 
     teacher = create_model(ModelSettings(name="mlp", options={"hidden": [8]}), image_shape=(3, 16, 16), classes=3)
@@ -317,7 +319,7 @@ def test_a_search_tells_what_to_type_next_unless_that_is_under_way(arguments, st
     )  # fmt: skip
     search = SearchRecord(name="tiny", config=tiny_config().model_dump(mode="json"), status=status, trials=(trial,))
     outcome = SimpleNamespace(search=search, page=tmp_path / "report.html")
-    monkeypatch.setattr("search.study.run_search", lambda *_: outcome)
+    monkeypatch.setattr("search.run.search.run_search", lambda *_: outcome)
     confirmed = []
     monkeypatch.setattr(cli, "_confirm", lambda name, *_: confirmed.append(name))
     code, out, _ = run("run", *tiny(), *arguments)

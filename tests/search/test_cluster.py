@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from search.cli import cli
-from search.config import load_config
+from search.cluster.jobs import Jobs
+from search.cluster.reachable import check_cluster
+from search.cluster.sharing import check_writable
 from search.errors import ClusterError, SearchError
-from search.jobs import Jobs
-from search.reachable import check_cluster
-from search.sharing import check_writable
-from search.store import SearchStore
+from search.settings.search_file import load_config
+from search.store.folder import SearchStore
 from tests.search.cluster_fixture import RayCluster, Site, TrackingServer, quick, wait_for
 from tests.search.ports import refusing_port
 
@@ -137,7 +137,7 @@ def test_wrong_address_of_a_dashboard_is_told():
 
 
 def test_dashboard_that_says_nothing_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr("search.jobs._SECONDS_TO_ANSWER", 1.0)
+    monkeypatch.setattr("search.cluster.jobs._SECONDS_TO_ANSWER", 1.0)
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
@@ -149,7 +149,7 @@ def test_dashboard_that_says_nothing_is_not_waited_for(monkeypatch):
 def test_submitted_search_brings_its_files_along_and_can_be_followed(site, tmp_path):
     import torch
 
-    from trainables.config import ModelSettings
+    from trainables.config.trial import ModelSettings
     from trainables.models import create_model
 
     model = ModelSettings(name="cnn", options={"widths": [16, 32, 64]})
@@ -246,10 +246,10 @@ def test_search_goes_on_after_the_head_was_lost(new_site):
 def test_teacher_is_prepared_by_a_node(site, tmp_path):
     code = """
 import pathlib, sys
-from search.config import load_config
-from search.launch import Launch
-from search.preparation import teach_in_cluster
-from search.raysession import ray_session
+from search.settings.search_file import load_config
+from search.settings.launch import Launch
+from search.prepare.preparation import teach_in_cluster
+from search.cluster.ray_session import ray_session
 from trainables.datasets import load_dataset
 
 class Listener:

@@ -8,10 +8,10 @@ import shlex
 import pytest
 
 from search import cli
-from search.commands import next_command
-from search.launch import DEFAULT_EXPERIMENT, Launch, default_cache, default_data_root
-from search.records import SearchRecord
-from search.store import SearchStore
+from search.records.search import SearchRecord
+from search.settings.commands import next_command
+from search.settings.launch import DEFAULT_EXPERIMENT, Launch, default_cache, default_data_root
+from search.store.folder import SearchStore
 from tests.search.tiny import tiny_config
 
 VERBS = ("resume", "confirm", "report", "status", "sync")

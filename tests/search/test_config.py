@@ -1,9 +1,9 @@
 import pytest
 
 from policies.errors import KDPolicySearchError
-from search.config import load_config, parse_config
-from search.domains import Interval
 from search.recipes import recipe_names
+from search.settings.domains import Interval
+from search.settings.search_file import load_config, parse_config
 
 MINIMAL = """
 name = "mine"

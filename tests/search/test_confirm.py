@@ -21,32 +21,35 @@ import torch
 from rich.console import Console
 
 from policies.errors import KDPolicySearchError
-from search import cli, confirm_data, confirm_figures, preparation
-from search.confirm import confirm_search
-from search.confirm_data import prepare_ground
-from search.confirm_plan import settings_of
-from search.confirm_progress import ConfirmationBoard, ConfirmationProgress
-from search.confirm_store import ConfirmationStore, Unit, read_confirmation, units_of
-from search.confirm_tasks import run_units
-from search.confirm_text import render_confirmation
-from search.confirm_training import train_finalist
-from search.confirmation import ConfirmationRecord, ConfirmationSettings, Finalist, SeedResult, SetScore
+from search import cli
+from search.cli.confirm_progress import ConfirmationBoard, ConfirmationProgress
+from search.cluster.ray_session import ray_session
+from search.confirm import figures as confirm_figures
+from search.confirm.plan import settings_of
+from search.confirm.run import confirm_search
+from search.confirm.store import ConfirmationStore, Unit, read_confirmation, units_of
+from search.confirm.tasks import run_units
+from search.confirm.training import train_finalist
 from search.evidence import judge
-from search.raysession import ray_session
-from search.records import SearchRecord
-from search.store import SearchStore
-from search.study import run_search
+from search.prepare import preparation
+from search.prepare import test_pictures as confirm_data
+from search.prepare.test_pictures import prepare_ground
+from search.records.confirmation import ConfirmationRecord, ConfirmationSettings, Finalist, SeedResult, SetScore
+from search.records.search import SearchRecord
+from search.report.terminal.confirmation import render_confirmation
+from search.run.search import run_search
+from search.store.folder import SearchStore
 from search.tracking.store import open_client
 from tests.search.tiny import QuietListener, tiny_config
-from trainables.assets import TrialAssets
 from trainables.classifier import load_classifier
+from trainables.config.own_kpi import OwnKPI
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.evaluation import evaluate
-from trainables.kpi import measure_figures
 from trainables.models import create_model
-from trainables.own_kpi import OwnKPI
-from trainables.replicate import DeviceAssets
+from trainables.models.cost import measure_figures
+from trainables.pictures.sets import TrialAssets
+from trainables.training.replicate import DeviceAssets
 
 CONFIG = tiny_config("space.learning_rate={ low = 3e-3, high = 3e-2, log = true }")
 TWO = ConfirmationSettings(seeds=2)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from search.confirm_store import read_confirmation, units_of
-from search.store import SearchStore
+from search.confirm.store import read_confirmation, units_of
+from search.store.folder import SearchStore
 from tests.search.cluster_fixture import RayCluster, Site, TrackingServer, quick, wait_for
 
 pytestmark = pytest.mark.slow

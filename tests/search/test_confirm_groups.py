@@ -8,18 +8,18 @@ import pathlib
 import pytest
 import torch
 
-from search.confirm_data import prepare_ground
-from search.confirm_groups import LARGEST, Group, grouped, single
-from search.confirm_store import Unit
-from search.confirm_training import train_seeds
-from search.confirmation import Finalist
+from search.confirm.groups import LARGEST, Group, grouped, single
+from search.confirm.store import Unit
+from search.confirm.training import train_seeds
+from search.prepare.test_pictures import prepare_ground
+from search.records.confirmation import Finalist
 from tests.search.tiny import QuietListener, tiny_config
-from trainables.config import CorruptionSettings
+from trainables.config.own_kpi import OwnKPI
+from trainables.config.own_policy import OwnPolicy
+from trainables.config.trial import CorruptionSettings
 from trainables.device import select_compute
-from trainables.objective import Objective
-from trainables.own_kpi import OwnKPI
-from trainables.own_policy import OwnPolicy
-from trainables.replicate import DeviceAssets
+from trainables.records.objective import Objective
+from trainables.training.replicate import DeviceAssets
 
 SEEDS = (2, 3, 4, 5, 6)
 KPI = '''

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from policies import FAMILIES, create_policy
-from policies.tree_features import FEATURES
+from policies.bases.tree_features import FEATURES
 from policies.zoo import sample_batch, wandering_stream
-from search.evidence.acting import effective, effective_finalist, effective_trial
-from search.records import TrialRecord
+from search.evidence.conduct.acting import effective, effective_finalist, effective_trial
+from search.records.search import TrialRecord
 from tests.search.evidence_record import confirmation, rule
-from trainables.conduct import Conduct, SampleConduct
-from trainables.conduct_log import ConductLog
-from trainables.records import TrialHistory
+from trainables.records.conduct import Conduct, SampleConduct
+from trainables.records.trial import TrialHistory
+from trainables.training.conduct_log import ConductLog
 
 
 def conduct(low=0.91, high=None, *, branches=((0, 100),), first=None, scale=(1.0, 1.0), samples=None):

@@ -1,8 +1,8 @@
 import pytest
 
 from policies import FAMILIES
-from search.domains import Choices, Interval
-from search.evidence.edges import edge_of, edges
+from search.evidence.conduct.edges import edge_of, edges
+from search.settings.domains import Choices, Interval
 
 RATES = Interval(low=0.001, high=0.1, log=True)
 

@@ -2,12 +2,12 @@ import math
 
 import pytest
 
-from search.evidence.health import chance_finding, examine
-from search.pictures import PictureCounts
-from search.records import SearchRecord, TrialRecord
+from search.evidence.conduct.health import chance_finding, examine
+from search.records.pictures import PictureCounts
+from search.records.search import SearchRecord, TrialRecord
 from tests.search.tiny import tiny_config
-from trainables.objective import Objective
-from trainables.records import EpochRecord, ReplicateResult, TrialHistory
+from trainables.records.objective import Objective
+from trainables.records.trial import EpochRecord, ReplicateResult, TrialHistory
 
 PICTURES = PictureCounts(
     train=1000, pool=1000, validation=400, test=400, classes=10, shape=(8, 8, 1), largest_share=0.12

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from search.evidence.trend import curve_noise, trend
+from search.evidence.conduct.trend import curve_noise, trend
 
 NOISE = 0.004
 

@@ -6,18 +6,18 @@ import json
 import pytest
 
 from search.errors import SearchError
-from search.explain import explain, explanation_json
-from search.explain_figure import _figure_info, write_figure
-from search.explain_source import Source, find_source
-from search.explain_wording import explanation_text
-from search.launch import Launch
-from search.phases import phases, spans
-from search.records import SearchRecord, TrialRecord
+from search.explain.figure import _figure_info, write_figure
+from search.explain.phases import phases, spans
+from search.explain.source import Source, find_source
+from search.explain.summary import explain, explanation_json
+from search.explain.wording import explanation_text
+from search.records.search import SearchRecord, TrialRecord
+from search.settings.launch import Launch
 from tests.search.evidence_record import around, confirmation, constant, rule
 from tests.search.tiny import tiny_config
-from trainables.decision_log import LogContext, StoredLog, write_decisions
 from trainables.errors import DataError
-from trainables.records import DecisionEntry, TracePoint, TrialHistory
+from trainables.records.trial import DecisionEntry, TracePoint, TrialHistory
+from trainables.training.decision_log import LogContext, StoredLog, write_decisions
 
 STEPS = 400
 
@@ -218,15 +218,15 @@ def test_a_search_is_explained_by_the_trial_that_it_recommends(launch, monkeypat
     balance, weight = rule("norm_balance"), constant(0.9)
     scores = {"rule": (balance, around(0.7, 0.2, -0.1)), "constant": (weight, around(0.9, 0.1, -0.1))}
     log = log_of(entry(0, 0))
-    monkeypatch.setattr("search.explain_source.read_search", lambda _: search)
-    monkeypatch.setattr("search.explain_source.stored_decisions", lambda *_: log)
+    monkeypatch.setattr("search.explain.source.read_search", lambda _: search)
+    monkeypatch.setattr("search.explain.source.stored_decisions", lambda *_: log)
 
     def title_of(run, **trials):
         found = [
             (finalist.model_copy(update={"trial": trials.get(role)}), told) for role, (finalist, told) in scores.items()
         ]
         record = confirmation(found) if trials else None
-        monkeypatch.setattr("search.recommended_training.read_confirmation", lambda _: record)
+        monkeypatch.setattr("search.confirm.recommended_training.read_confirmation", lambda _: record)
         source = find_source(run, launch)
         return explanation_text(explain(source.log, source.title, source.remark)).splitlines()[0]
 

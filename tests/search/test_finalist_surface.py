@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from policies.registry import create_policy
-from search.confirmation import ConfirmationSettings
-from search.finalists import choose_finalists
-from search.records import SearchRecord, TrialRecord
+from search.confirm.finalists import choose_finalists
+from search.records.confirmation import ConfirmationSettings
+from search.records.search import SearchRecord, TrialRecord
 from tests.search.tiny import tiny_config
-from trainables.records import ReplicateResult, TrialHistory
+from trainables.records.trial import ReplicateResult, TrialHistory
 
 CONFIG = tiny_config(
     'families=["fixed", "norm_balance", "step_schedule"]',

@@ -3,15 +3,15 @@
 import pytest
 
 from policies.registry import create_policy
-from search.confirm_plan import plan_confirmation, settings_of
-from search.confirmation import ConfirmationSettings
+from search.confirm.finalists import choose_finalists
+from search.confirm.plan import plan_confirmation, settings_of
 from search.errors import SearchError
-from search.finalists import choose_finalists
-from search.records import SearchRecord, TrialRecord
+from search.records.confirmation import ConfirmationSettings
+from search.records.search import SearchRecord, TrialRecord
 from tests.search.tiny import tiny_config
-from trainables.conduct import Conduct
 from trainables.errors import ConfigError
-from trainables.records import TrialHistory
+from trainables.records.conduct import Conduct
+from trainables.records.trial import TrialHistory
 
 CONFIG = tiny_config('families=["fixed", "norm_balance", "step_schedule"]')
 A = {"learning_rate": 0.01, "temperature": 4.0}

@@ -4,12 +4,12 @@ import hashlib
 import pytest
 import torch
 
-from search.foundation import Foundation
-from search.preparation import teach
+from search.prepare.foundation import Foundation
+from search.prepare.preparation import teach
 from tests.search.tiny import tiny_config
 from trainables.datasets import add_images, dataset_fingerprint, load_dataset
 from trainables.device import select_compute
-from trainables.teacher import prepare_teacher
+from trainables.teacher.prepare import prepare_teacher
 
 FOUND = Foundation(data="d", teacher="t", precision="float32", earlier="e")
 

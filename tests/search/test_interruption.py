@@ -12,8 +12,8 @@ import time
 import pytest
 from mlflow.tracking import MlflowClient
 
-from search.store import SearchStore
-from search.trials import read_search
+from search.store.folder import SearchStore
+from search.store.trials import read_search
 from tests.search.tiny import TINY
 
 # Trials of some seconds, so that there is a middle to interrupt.

@@ -5,14 +5,14 @@ import types
 import pytest
 from click.testing import CliRunner
 
-from search import jobs
 from search.cli import cli
+from search.cluster import jobs
+from search.cluster.jobs import Jobs, check_begun
 from search.errors import SearchError
-from search.jobs import Jobs, check_begun
-from search.launch import Launch
-from search.records import SearchRecord
-from search.status import search_status
-from search.store import SearchStore
+from search.records.search import SearchRecord
+from search.run.status import search_status
+from search.settings.launch import Launch
+from search.store.folder import SearchStore
 from tests.search.tiny import TINY, tiny_config
 
 LOG = """\
@@ -115,5 +115,5 @@ def test_a_storage_that_cannot_be_read_from_here_is_left_to_the_job(monkeypatch,
     with pytest.raises(SearchError, match="other settings"):
         check_begun(config, begun)
     unreachable = types.SimpleNamespace(get_file_info=away)
-    monkeypatch.setattr("search.store._open", lambda _: (unreachable, "bucket"))
+    monkeypatch.setattr("search.store.folder._open", lambda _: (unreachable, "bucket"))
     check_begun(config, begun)

@@ -6,11 +6,11 @@ import pathlib
 import pytest
 
 from policies.errors import KDPolicySearchError
-from search.checks import check_unchanged
-from search.config import SearchConfig, load_config
-from search.report.settings_table import settings_rows
-from search.store import SearchStore
-from search.study import run_search
+from search.report.tables.settings import settings_rows
+from search.run.search import run_search
+from search.settings.search_file import SearchConfig, load_config
+from search.store.checks import check_unchanged
+from search.store.folder import SearchStore
 from tests.search.tiny import TINY, QuietListener
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"

@@ -8,17 +8,17 @@ import pytest
 import ray
 from PIL import Image
 
-from search import sharing
-from search.config import load_config
+from search.cluster import sharing
+from search.cluster.ray_session import ray_session
 from search.errors import SearchError
-from search.launch import Launch
-from search.preparation import prepare
-from search.raysession import ray_session
-from search.study import run_search
+from search.prepare.preparation import prepare
+from search.run.search import run_search
+from search.settings.launch import Launch
+from search.settings.search_file import load_config
 from tests.search.tiny import TINY, QuietListener
-from trainables.assets import Split, TrialAssets
 from trainables.datasets import loading
-from trainables.mapped_images import MappedImages
+from trainables.pictures.mapped_images import MappedImages
+from trainables.pictures.sets import Split, TrialAssets
 
 
 @pytest.fixture
@@ -84,9 +84,9 @@ def test_a_trial_s_tensors_are_the_object_store_s_memory():
     )
 
     def memory_of_tensors(assets: TrialAssets) -> dict[str, str]:  # nested, so that it travels by value
-        from trainables.config import DeviceSettings
+        from trainables.config.trial import DeviceSettings
         from trainables.device import select_compute
-        from trainables.replicate import DeviceAssets
+        from trainables.training.replicate import DeviceAssets
 
         data = DeviceAssets(assets, select_compute(DeviceSettings(device="cpu")))
         tensors = {

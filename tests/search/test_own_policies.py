@@ -12,13 +12,13 @@ import pytest
 
 from policies import FAMILIES, PolicyError, load_policy, load_policy_class
 from policies.errors import KDPolicySearchError
-from search.checks import check_own_policies, check_unchanged
-from search.config import SearchConfig, load_config
-from search.report.settings_table import settings_rows
-from search.store import SearchStore
-from search.study import resume_search, run_search
+from search.report.tables.settings import settings_rows
+from search.run.search import resume_search, run_search
+from search.settings.search_file import SearchConfig, load_config
+from search.store.checks import check_own_policies, check_unchanged
+from search.store.folder import SearchStore
 from tests.search.tiny import TINY, QuietListener
-from trainables.config import TrialSettings
+from trainables.config.trial import TrialSettings
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 RULE = (EXAMPLES / "my_rules.py").read_text(encoding="utf-8")

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from search.confirm_data import prepare_ground
-from search.pictures import PictureCounts
-from search.preparation import load_checked, teach
-from search.store import SearchStore
-from search.study import _new_record
+from search.prepare.preparation import load_checked, teach
+from search.prepare.test_pictures import prepare_ground
+from search.records.pictures import PictureCounts
+from search.run.search import _new_record
+from search.store.folder import SearchStore
 from tests.search.tiny import QuietListener, tiny_config
 from trainables.datasets import load_dataset
 

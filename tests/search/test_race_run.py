@@ -11,16 +11,16 @@ import torch
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
-from search.confirmation import ConfirmationSettings
-from search.decisions import stored_decisions
+from search.confirm.finalists import choose_finalists
 from search.evidence import judge
-from search.finalists import choose_finalists
-from search.report.text import render_table
-from search.status import search_status
-from search.store import SearchStore
-from search.study import resume_search, run_search
-from search.trial_files import trial_states
-from search.trials import read_search
+from search.records.confirmation import ConfirmationSettings
+from search.report.terminal.report import render_table
+from search.run.search import resume_search, run_search
+from search.run.status import search_status
+from search.store.decisions import stored_decisions
+from search.store.folder import SearchStore
+from search.store.trial_files import trial_states
+from search.store.trials import read_search
 from tests.search.test_interruption import command, finished_trials, start, status_of
 from tests.search.tiny import TINY, QuietListener, tiny_config
 

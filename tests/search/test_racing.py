@@ -6,8 +6,7 @@ import statistics
 
 import pytest
 
-from search.config import load_config
-from search.racing import (
+from search.propose.race import (
     FamilyRace,
     RacingSettings,
     Standing,
@@ -18,10 +17,11 @@ from search.racing import (
     planned_trainings,
     race_in_words,
 )
-from search.trials import HeatRecord, trial_records
+from search.settings.search_file import load_config
+from search.store.trials import HeatRecord, trial_records
 from tests.search.propose.driving import tried
 from trainables.errors import ConfigError
-from trainables.records import ReplicateResult, TrialHistory
+from trainables.records.trial import ReplicateResult, TrialHistory
 
 
 def ladder(racing, replicates, trials=8):

@@ -3,18 +3,18 @@ import threading
 import pytest
 from PIL import Image
 
-from search.config import load_config
-from search.preparation import load_checked, prepare, teach
+from search.prepare.preparation import load_checked, prepare, teach
+from search.propose.space import build_space
 from search.recipes import recipe_names
-from search.space import build_space
+from search.settings.search_file import load_config
 from tests.search.tiny import QuietListener
-from trainables.config import DeviceSettings
+from trainables.config.trial import DeviceSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.errors import ConfigError
-from trainables.loop import Distillation
-from trainables.replicate import DeviceAssets
 from trainables.suggestion import apply_suggestion
+from trainables.training.loop import Distillation
+from trainables.training.replicate import DeviceAssets
 
 UNRELIABLE = [name for name in recipe_names() if name.startswith("unreliable-")]
 SMALL = ["teacher.training.epochs=4", "training.epochs=3", "replicates=1", "evaluations=1", "trace_points=2"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from search.config import SearchConfig
-from search.records import SearchRecord
+from search.records.search import SearchRecord
+from search.settings.search_file import SearchConfig
 from tests.search.tiny import tiny_config
 from trainables.errors import ConfigError
 

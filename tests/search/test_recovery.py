@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from search.recovery import mend_checkpoints
-from search.store import SearchStore
+from search.store.folder import SearchStore
+from search.store.resume import mend_checkpoints
 from trainables.trial import STATE_FILE, STUDENT_FILE, DistillationTrial
 
 TRIAL = "0001-fixed-abc"

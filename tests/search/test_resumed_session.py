@@ -9,12 +9,12 @@ import signal
 import psutil
 import pytest
 
-from search import tuning
-from search.snapshots import latest_state
-from search.store import SearchStore
-from search.study import resume_search, run_search
-from search.trial_files import snapshot_states, trial_states
-from search.watch import Watch
+from search.run import tuner as tuning
+from search.run.listeners import Watch
+from search.run.search import resume_search, run_search
+from search.store.folder import SearchStore
+from search.store.snapshots import latest_state
+from search.store.trial_files import snapshot_states, trial_states
 from tests.search.tiny import QuietListener, tiny_config
 
 EPOCHS = 600  # some seconds a trial, so that there is a middle to stop in

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from search.store import SearchStore
-from search.study import run_search
-from search.trials import read_search
+from search.run.search import run_search
+from search.store.folder import SearchStore
+from search.store.trials import read_search
 from tests.search.test_interruption import command
 from tests.search.tiny import TINY, QuietListener, tiny_config
 

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from search.scale import Scale
-from trainables.objective import Objective
+from search.wording.scale import Scale
+from trainables.records.objective import Objective
 
 ACCURACY = Scale(Objective())
 MORE = Scale(Objective(name="recall"))

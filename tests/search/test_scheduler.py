@@ -3,9 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from search import scheduler
-from search.config import ResourceSettings
-from search.scheduler import PatientScheduler
+from search.run import scheduler
+from search.run.scheduler import PatientScheduler
+from search.settings.search_file import ResourceSettings
 
 
 def trial(number, status, seeds=(0,)):

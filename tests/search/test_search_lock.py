@@ -7,11 +7,11 @@ import threading
 import filelock
 import pytest
 
-from search.search_lock import SearchLock
+from search.store.lock import SearchLock
 
 HOLD = """
 import pathlib, sys
-from search.search_lock import SearchLock
+from search.store.lock import SearchLock
 lock = SearchLock(pathlib.Path(sys.argv[1]))
 lock.acquire(5)
 print("held", flush=True)

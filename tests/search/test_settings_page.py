@@ -9,8 +9,8 @@ import annotated_types
 import pytest
 from pydantic.fields import FieldInfo
 
-from search.config import SearchConfig, load_config
 from search.recipes import read_recipe, recipe_names
+from search.settings.search_file import SearchConfig, load_config
 from trainables.models import options
 from trainables.models.registry import model_names
 from trainables.settings import Settings

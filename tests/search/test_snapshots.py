@@ -8,7 +8,7 @@ import pyarrow.fs
 import pytest
 from ray.tune.execution.experiment_state import _ExperimentCheckpointManager, _find_newest_experiment_checkpoint
 
-from search.snapshots import SnapshotKeeper, forget_earlier_sessions, latest_state, put_back
+from search.store.snapshots import SnapshotKeeper, forget_earlier_sessions, latest_state, put_back
 
 
 def write_staging(folder, state, stamp, session="2026-01-01_00-00-00"):

@@ -7,10 +7,10 @@ import optuna
 import pytest
 
 from policies import FAMILIES, create_policy
-from policies.fixed import Fixed
+from policies.families.schedules.fixed import Fixed
 from policies.parameter import choice
-from search.config import load_config
-from search.space import build_space
+from search.propose.space import build_space
+from search.settings.search_file import load_config
 from tests.search.propose.driving import tried
 from trainables.suggestion import policy_parameters
 

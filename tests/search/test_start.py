@@ -12,12 +12,12 @@ import psutil
 import pytest
 import ray
 
+from search.cluster.ray_session import ray_session
 from search.errors import ClusterError, TrackingError
-from search.raysession import ray_session
-from search.session import prepared_session
-from search.store import SearchStore
+from search.run.start import prepared_session
+from search.settings.tracking_uri import sqlite_path
+from search.store.folder import SearchStore
 from search.tracking import MLflowProcess
-from search.tracking.uri import sqlite_path
 from tests.search.tiny import QuietListener, tiny_config
 
 TIMED_OUT = "The current node timed out during startup. This could happen because some of the raylet failed to startup."
@@ -31,14 +31,14 @@ def loaded_by(code, *names):
 
 
 def test_ray_is_started_before_what_takes_longer_is_imported():
-    assert loaded_by("import search.study", "ray", "torch", "ray.tune", "mlflow", "optuna", "sklearn") == ["ray"]
+    assert loaded_by("import search.run.search", "ray", "torch", "ray.tune", "mlflow", "optuna", "sklearn") == ["ray"]
 
 
 def test_ray_starts_no_workers_before_there_is_work():
     # By itself it starts one a core, and lets its first driver wait for them.
     code = """
 import psutil, ray
-from search.raysession import ray_session
+from search.cluster.ray_session import ray_session
 with ray_session(None):
     names = [process.name() for process in psutil.Process().children(recursive=True)]
 print("raylet" in names, sum(name.startswith("ray::IDLE") for name in names))
@@ -49,16 +49,16 @@ print("raylet" in names, sum(name.startswith("ray::IDLE") for name in names))
 
 
 def test_a_tracking_file_that_cannot_be_used_is_told_before_the_first_trial(init, launch, monkeypatch):
-    monkeypatch.setattr("search.session.check_resources", lambda config: None)
-    monkeypatch.setattr("search.session.check_shared", lambda store: None)
+    monkeypatch.setattr("search.run.start.check_resources", lambda config: None)
+    monkeypatch.setattr("search.run.start.check_shared", lambda store: None)
     monkeypatch.setattr(
-        "search.preparation.prepare", lambda *_: threading.Event().wait(20)
+        "search.prepare.preparation.prepare", lambda *_: threading.Event().wait(20)
     )  # nor does it wait for the teacher
     launch.output.mkdir(exist_ok=True)
     path = sqlite_path(launch.tracking_uri)
     path.write_bytes(b"SQLite format 3\x00" + bytes(200))
     config, store = tiny_config(), SearchStore(launch.storage, "tiny")
-    monkeypatch.setattr("search.session._SECONDS_TO_ABANDON", 0.1)
+    monkeypatch.setattr("search.run.start._SECONDS_TO_ABANDON", 0.1)
     with (
         pytest.raises(TrackingError, match="cannot be used"),
         MLflowProcess() as mlflow,

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from search.launch import Launch
-from search.records import SearchRecord
-from search.status import search_status, status_lines
-from search.store import SearchStore
+from search.records.search import SearchRecord
+from search.run.status import search_status, status_lines
+from search.settings.launch import Launch
+from search.store.folder import SearchStore
 from tests.search.tiny import tiny_config
 
 

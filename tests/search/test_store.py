@@ -6,11 +6,11 @@ import pyarrow.fs
 import pytest
 
 from search.errors import SearchError
-from search.launch import Launch
-from search.records import SearchRecord
-from search.snapshots import SnapshotKeeper, begin_to_put_aside
-from search.store import SearchStore, searches_in
-from search.trials import read_search
+from search.records.search import SearchRecord
+from search.settings.launch import Launch
+from search.store.folder import SearchStore, searches_in
+from search.store.snapshots import SnapshotKeeper, begin_to_put_aside
+from search.store.trials import read_search
 from tests.search.tiny import tiny_config
 
 

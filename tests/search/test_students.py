@@ -5,12 +5,12 @@ import math
 import pytest
 
 from policies.registry import create_policy
-from search.config import load_config
 from search.evidence import judge
-from search.records import SearchRecord, StudentSize, TrialRecord
+from search.records.search import SearchRecord, StudentSize, TrialRecord
+from search.settings.search_file import load_config
 from search.tracking.wording import run_name, run_parameters, search_tags
 from tests.search.propose.driving import tried
-from trainables.config import TrialSettings
+from trainables.config.trial import TrialSettings
 from trainables.errors import ConfigError
 from trainables.suggestion import apply_suggestion, policy_parameters
 

@@ -5,17 +5,17 @@ import json
 
 import pytest
 
-from search import confirm_figures
-from search.confirm import confirm_search
-from search.confirmation import ConfirmationSettings
-from search.finish import publish_report
-from search.raysession import ray_session
-from search.store import SearchStore
-from search.study import run_search
-from search.trials import read_search
+from search.cluster.ray_session import ray_session
+from search.confirm import figures as confirm_figures
+from search.confirm.run import confirm_search
+from search.records.confirmation import ConfirmationSettings
+from search.run.publish import publish_report
+from search.run.search import run_search
+from search.store.folder import SearchStore
+from search.store.trials import read_search
 from tests.search.test_confirm import Listener
 from tests.search.tiny import QuietListener, tiny_config
-from trainables.kpi import measure_figures
+from trainables.models.cost import measure_figures
 
 SIZES = {"base": (64 + 1) * 32 + (32 + 1) * 10, "wide": (64 + 1) * 48 + (48 + 1) * 10}
 CONFIG = tiny_config(

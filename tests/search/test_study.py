@@ -11,10 +11,10 @@ import torch
 
 from policies import LossBalancer, load_policy
 from policies.errors import KDPolicySearchError
-from search.raysession import room_for
-from search.store import SearchStore, searches_in
-from search.study import resume_search, run_search
-from search.trials import read_search
+from search.cluster.ray_session import room_for
+from search.run.search import resume_search, run_search
+from search.store.folder import SearchStore, searches_in
+from search.store.trials import read_search
 from tests.search.tiny import QuietListener, tiny_config
 
 
@@ -96,7 +96,7 @@ def test_what_is_read_back_is_what_was_returned(done, launch):
 
 
 def test_nothing_of_the_test_set_is_in_a_trials_data(done, launch):
-    from trainables.assets import TrialAssets
+    from trainables.pictures.sets import TrialAssets
 
     assert not any("test" in name for name in TrialAssets.__dataclass_fields__)
 
@@ -200,7 +200,7 @@ def test_a_search_runs_once_at_a_time(done, launch):
 
 def test_a_search_is_not_continued_on_other_data(done, launch, monkeypatch):
     """What a changed picture folder or a lost teacher leads to."""
-    from search import foundation
+    from search.prepare import foundation
 
     monkeypatch.setattr(foundation, "dataset_fingerprint", lambda dataset: "other pictures")
     with pytest.raises(KDPolicySearchError, match="'tiny' began on is not what is found now .other data."):

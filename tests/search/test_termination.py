@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from search.termination import terminated_like_interrupted
+from search.cluster.termination import terminated_like_interrupted
 
 
 @pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["interruptible", "SIGINT ignored"])

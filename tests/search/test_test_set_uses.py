@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from search.store import SearchStore
-from search.test_set_uses import USES_FOLDER, count_use
+from search.confirm.test_set_uses import USES_FOLDER, count_use
+from search.store.folder import SearchStore
 
 SEALED, OTHER = "a" * 64, "b" * 64
 

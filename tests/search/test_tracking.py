@@ -18,15 +18,15 @@ import pytest
 
 from search.errors import TrackingError
 from search.evidence import judge
-from search.records import TrialRecord
+from search.records.search import TrialRecord
 from search.tracking import LiveProjection, MLflowProcess, TrackingReport, experiment_url, sync
 from search.tracking.series import MAX_POINTS, outcome_points, thin, trial_points
 from search.tracking.store import open_client
 from search.tracking.wording import run_name, search_tags, trial_tags
 from tests.search.ports import free_port
 from tests.search.tracking_record import EXPERIMENT, START, make_history, make_search, make_trial, served, wait_until
-from trainables.objective import Objective
-from trainables.records import DecisionEntry, TrialHistory
+from trainables.records.objective import Objective
+from trainables.records.trial import DecisionEntry, TrialHistory
 
 # sqlalchemy 2.1 deprecates a loader that MLflow 3.17's models name; told once, when MLflow's SQL store is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")

@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 import torch
 
-from search.champion import choose_champion
-from search.champion_card import ALIAS
-from search.config import load_config
-from search.confirmation import ConfirmationRecord
+from search.confirm.champion import choose_champion
+from search.confirm.champion_card import ALIAS
 from search.errors import TrackingError
 from search.evidence import judge
+from search.records.confirmation import ConfirmationRecord
+from search.settings.search_file import load_config
 from search.tracking import TrackedConfirmation, TrackingReport, registry, sync
 from search.tracking.store import open_client
 from tests.search.evidence_record import around, confirmation, constant, rule
 from tests.search.ports import free_port
 from tests.search.tracking_record import EXPERIMENT, START, make_search, make_trial, served
 from trainables.classifier import Classifier, restore_classifier
-from trainables.pictures import PictureFormat
+from trainables.pictures.format import PictureFormat
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 

@@ -164,7 +164,7 @@ def test_its_reader_of_decisions_may_be_of_any_module_that_the_driver_finds(
 ) -> None:
     reader = """
         import sys
-        from trainables.records import DecisionEntry
+        from trainables.records.trial import DecisionEntry
 
         def read(trial):
             print("not", "on", "the", "terminal")
@@ -212,8 +212,8 @@ def test_a_driver_never_imports_mlflow(uri: str, cache: pathlib.Path, tmp_path: 
     """A whole search, of some ten seconds: what Tune or the report import shows nowhere else."""
     program = """
 import json, pathlib, sys
-from search.launch import Launch
-from search.study import run_search
+from search.settings.launch import Launch
+from search.run.search import run_search
 from tests.search.tiny import QuietListener, tiny_config
 
 output, cache, uri = sys.argv[1:]

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from search.records import TrialRecord
+from search.records.search import TrialRecord
 from search.tracking import sync
 from search.tracking.series import milliseconds
 from search.tracking.store import open_client
 from tests.search.tracking_record import EXPERIMENT, START, make_history, make_search, make_trial
-from trainables.records import ReplicateResult
+from trainables.records.trial import ReplicateResult
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 

@@ -13,13 +13,13 @@ from ray.tune.experiment import Trial
 from ray.tune.registry import register_trainable
 from ray.tune.search import SearchGenerator
 
-from search.config import load_config
 from search.errors import SearchError
-from search.recovery import begin_anew, recover
-from search.searcher import PlannedSearch, dump_runs
-from search.snapshots import puts_aside
-from search.store import SearchStore
-from search.trial_files import TRIAL_FILE, TrialState, drop_older_checkpoints, note_trial, trial_states
+from search.propose.searcher import PlannedSearch, dump_runs
+from search.settings.search_file import load_config
+from search.store.folder import SearchStore
+from search.store.resume import begin_anew, recover
+from search.store.snapshots import puts_aside
+from search.store.trial_files import TRIAL_FILE, TrialState, drop_older_checkpoints, note_trial, trial_states
 from trainables.suggestion import SHARED
 
 CONFIG = load_config(

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from search.errors import SearchError
-from search.records import TrialRecord
-from search.watch import Watch
+from search.records.search import TrialRecord
+from search.run.listeners import Watch
 from tests.search.tiny import tiny_config
-from trainables.records import TrialHistory
+from trainables.records.trial import TrialHistory
 
 
 @pytest.fixture

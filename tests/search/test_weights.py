@@ -1,6 +1,6 @@
 import pytest
 
-from search.weights import same_weight, unwarp, warp
+from search.constants.weights import same_weight, unwarp, warp
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.003, 0.5, 0.97, 1.0])

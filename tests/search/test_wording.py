@@ -1,6 +1,6 @@
 import pytest
 
-from search.wording import count, duration, number, percent, points, time_left
+from search.wording.numbers import count, duration, number, percent, points, time_left
 
 
 @pytest.mark.parametrize(

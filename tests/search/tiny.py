@@ -1,6 +1,6 @@
 """A search small enough for a test, and a listener that keeps what it is told."""
 
-from search.config import SearchConfig, load_config
+from search.settings.search_file import SearchConfig, load_config
 
 TINY = [
     "name=tiny",

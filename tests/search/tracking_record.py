@@ -11,9 +11,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from search.records import SearchRecord, TrialRecord, TrialStatus
+from search.records.search import SearchRecord, TrialRecord, TrialStatus
 from search.tracking import ui_command, ui_environment
-from trainables.records import EpochRecord, ReplicateResult, TracePoint, TrialHistory
+from trainables.records.trial import EpochRecord, ReplicateResult, TracePoint, TrialHistory
 
 EXPERIMENT = "kd-policy-search"
 START = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)

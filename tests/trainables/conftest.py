@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.assets import Split, TrialAssets
-from trainables.config import DeviceSettings, ModelSettings, PolicySettings, TrainingSettings, TrialSettings
+from trainables.config.trial import DeviceSettings, ModelSettings, PolicySettings, TrainingSettings, TrialSettings
 from trainables.device import select_compute
-from trainables.replicate import DeviceAssets
+from trainables.pictures.sets import Split, TrialAssets
+from trainables.training.replicate import DeviceAssets
 
 
 @pytest.fixture(scope="session")

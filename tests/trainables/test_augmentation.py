@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.augmentation import Augmentation
-from trainables.config import AugmentationSettings
+from trainables.config.trial import AugmentationSettings
+from trainables.training.augmentation import Augmentation
 
 COUNT = 300
 MEAN = np.array([99.6, 20.2])

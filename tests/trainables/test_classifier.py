@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from trainables.classifier import Classifier, classifier_bytes, load_classifier, restore_classifier
-from trainables.config import DataSettings, DeviceSettings, ModelSettings
+from trainables.config.trial import DataSettings, DeviceSettings, ModelSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.errors import CheckpointError
 from trainables.evaluation import EvaluationSet
 from trainables.models import create_model
-from trainables.normalization import as_tensor
-from trainables.pictures import PictureFormat
+from trainables.pictures.format import PictureFormat
+from trainables.pictures.normalization import as_tensor
 
 CNN = ModelSettings(name="cnn", options={"widths": [4, 8]})
 

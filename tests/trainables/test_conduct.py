@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from policies import FAMILIES
-from trainables.conduct import join_conducts
-from trainables.config import ModelSettings, PolicySettings
-from trainables.heats import join_heats
-from trainables.loop import Distillation
-from trainables.objective import Objective
-from trainables.records import TrialHistory
+from trainables.config.trial import ModelSettings, PolicySettings
+from trainables.records.conduct import join_conducts
+from trainables.records.heats import join_heats
+from trainables.records.objective import Objective
+from trainables.records.trial import TrialHistory
+from trainables.training.loop import Distillation
 
 # A convolution's students train one after the other, chains of linear layers as one stacked model.
 STUDENTS = {

@@ -4,11 +4,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.config import AugmentationSettings, CorruptionSettings, DeviceSettings, PolicySettings, TrialSettings
-from trainables.corruption import Corruption
+from trainables.config.trial import (
+    AugmentationSettings,
+    CorruptionSettings,
+    DeviceSettings,
+    PolicySettings,
+    TrialSettings,
+)
 from trainables.errors import ConfigError
-from trainables.loop import Distillation
-from trainables.replicate import DeviceAssets, Replicate
+from trainables.training.corruption import Corruption
+from trainables.training.loop import Distillation
+from trainables.training.replicate import DeviceAssets, Replicate
 
 BATCH = CorruptionSettings(unit="batch", teacher_share=0.3, label_share=0.3)
 SAMPLE = CorruptionSettings(unit="sample", teacher_share=0.3, label_share=0.3)

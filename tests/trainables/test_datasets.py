@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.assets import Dataset, Split
-from trainables.config import DataSettings
+from trainables.config.trial import DataSettings
 from trainables.datasets import check_dataset, dataset_fingerprint, fashion_mnist, load_dataset
 from trainables.datasets.loading import channel_statistics
 from trainables.errors import DataError
+from trainables.pictures.sets import Dataset, Split
 
 needs_fashion_mnist = pytest.mark.skipif(
     not fashion_mnist.DEBIAN_FOLDER.is_dir(), reason="Debian's dataset-fashion-mnist is not installed"

@@ -9,11 +9,11 @@ import torch
 
 from policies import Decision, Geometry, Observation
 from policies.balancer import Step
-from trainables.config import PolicySettings
-from trainables.decision_log import DecisionLog, LogContext, read_decisions, write_decisions
+from trainables.config.trial import PolicySettings
 from trainables.errors import DataError
-from trainables.loop import Distillation
-from trainables.records import DecisionEntry
+from trainables.records.trial import DecisionEntry
+from trainables.training.decision_log import DecisionLog, LogContext, read_decisions, write_decisions
+from trainables.training.loop import Distillation
 
 BROKEN = "the task loss is not finite: λ = 1"
 CONTEXT = LogContext(policy={"family": "fixed", "rule": "λ = 0.5"}, seeds=(0, 7), steps=9, total_steps=12, dropped=2)
@@ -161,7 +161,7 @@ def test_what_is_no_log_is_told(kind, tmp_path):
 
 
 def test_a_trial_shares_the_bound_among_its_seeds_and_its_history_stays_small(settings, data, monkeypatch):
-    monkeypatch.setattr("trainables.loop.MOST_ENTRIES", 7)
+    monkeypatch.setattr("trainables.training.loop.MOST_ENTRIES", 7)
     policy = PolicySettings(
         family="norm_ratio_threshold", parameters={"threshold": 1.2, "measure_every": 1, "smoothing": 0.0}
     )

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trainables.config import DeviceSettings
+from trainables.config.trial import DeviceSettings
 from trainables.device import select_compute
 from trainables.errors import ConfigError
 

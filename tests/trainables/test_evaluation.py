@@ -6,14 +6,14 @@ import torch
 from torch import nn
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
-from trainables.assets import Dataset, Split
+from trainables.config.own_kpi import OwnKPI
 from trainables.errors import ConfigError
 from trainables.evaluation import BINS, evaluate, score_logits, try_out
-from trainables.figures import SetScore
-from trainables.loop import Distillation
-from trainables.objective import Objective
-from trainables.own_kpi import OwnKPI
-from trainables.replicate import Replicate
+from trainables.pictures.sets import Dataset, Split
+from trainables.records.figures import SetScore
+from trainables.records.objective import Objective
+from trainables.training.loop import Distillation
+from trainables.training.replicate import Replicate
 
 KPIS = """
 import torch

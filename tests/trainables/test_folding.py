@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.config import ModelSettings
-from trainables.folding import folded
+from trainables.config.trial import ModelSettings
 from trainables.models import create_model
+from trainables.models.folding import folded
 
 SHAPE = (3, 16, 16)
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from trainables.config import PolicySettings
-from trainables.heats import join_heats
-from trainables.loop import Distillation
+from trainables.config.trial import PolicySettings
+from trainables.records.heats import join_heats
 from trainables.suggestion import apply_suggestion
+from trainables.training.loop import Distillation
 
 
 def history(settings, data, seeds):

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from trainables import kpi
-from trainables.config import ModelSettings
-from trainables.kpi import count_flops, measure_figures
+from trainables.config.trial import ModelSettings
+from trainables.models import cost as kpi
 from trainables.models import create_model
+from trainables.models.cost import count_flops, measure_figures
 
 
 def model(name="mlp", shape=(1, 8, 8), **options):

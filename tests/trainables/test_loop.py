@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from policies import FAMILIES
-from trainables.config import AugmentationSettings, ModelSettings, PolicySettings
-from trainables.loop import Distillation, spread_evenly
-from trainables.records import TrialHistory
+from trainables.config.trial import AugmentationSettings, ModelSettings, PolicySettings
+from trainables.records.trial import TrialHistory
+from trainables.training.loop import Distillation, spread_evenly
 
 
 def run(settings, data):

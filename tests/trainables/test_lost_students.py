@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from trainables.config import PolicySettings
+from trainables.config.trial import PolicySettings
 from trainables.errors import ModelError
-from trainables.loop import Distillation
+from trainables.training.loop import Distillation
 
 
 def trained(settings, data, learning_rate, **training):

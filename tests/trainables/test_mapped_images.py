@@ -11,8 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables.assets import Dataset
-from trainables.config import (
+from trainables.config.trial import (
     AugmentationSettings,
     DataSettings,
     DeviceSettings,
@@ -23,12 +22,13 @@ from trainables.config import (
 from trainables.datasets import dataset_fingerprint, load_dataset, loading
 from trainables.device import select_compute
 from trainables.errors import DataError
-from trainables.loop import Distillation
-from trainables.mapped_images import IMAGES_FILE, RECORDS_FILE, MappedImages, record_type
-from trainables.replicate import DeviceAssets
-from trainables.streamed_images import StreamedImages, gather, on_device
-from trainables.targets import compute_assets
-from trainables.teacher import prepare_teacher
+from trainables.pictures.mapped_images import IMAGES_FILE, RECORDS_FILE, MappedImages, record_type
+from trainables.pictures.sets import Dataset
+from trainables.pictures.streamed_images import StreamedImages, gather, on_device
+from trainables.teacher.prepare import prepare_teacher
+from trainables.teacher.targets import compute_assets
+from trainables.training.loop import Distillation
+from trainables.training.replicate import DeviceAssets
 
 CPU = select_compute(DeviceSettings(device="cpu"))
 
@@ -197,10 +197,10 @@ _LIMITED = """
 import pathlib, resource, sys
 import numpy as np
 import sklearn.model_selection, PIL.Image, PIL.PngImagePlugin
-from trainables.assets import Dataset, Split
-from trainables.config import *
+from trainables.pictures.sets import Dataset, Split
+from trainables.config.trial import *
 from trainables.datasets import loading, picture_cache, dataset_fingerprint, load_dataset
-from trainables.mapped_images import MappedImages
+from trainables.pictures.mapped_images import MappedImages
 
 picture_cache._MOST_THREADS = 2  # the stacks of threads count
 folder = pathlib.Path(sys.argv[2])
@@ -214,10 +214,10 @@ def decoding(mapped):
 
 def training(mapped, count=40_000):
     from trainables.device import select_compute
-    from trainables.loop import Distillation
-    from trainables.replicate import DeviceAssets
-    from trainables.targets import compute_assets
-    from trainables.teacher import prepare_teacher
+    from trainables.training.loop import Distillation
+    from trainables.training.replicate import DeviceAssets
+    from trainables.teacher.targets import compute_assets
+    from trainables.teacher.prepare import prepare_teacher
 
     images = MappedImages(str(folder), np.arange(count))
     every = Split(images=images if mapped else images[:], labels=np.arange(count) % 2)

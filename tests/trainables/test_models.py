@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.config import ModelSettings
+from trainables.config.trial import ModelSettings
 from trainables.errors import ConfigError, ModelError
 from trainables.models import check_model, create_model, model_names
 from trainables.models.registry import torchvision_names

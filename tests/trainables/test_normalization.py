@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.normalization import as_tensor, normalise
+from trainables.pictures.normalization import as_tensor, normalise
 
 
 def test_normalise_subtracts_and_divides_by_channel() -> None:

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from policies import FAMILIES, LossBalancer, create_policy, distillation_loss
-from trainables.config import DeviceSettings, ModelSettings, PolicySettings
+from trainables.config.trial import DeviceSettings, ModelSettings, PolicySettings
 from trainables.device import select_compute
-from trainables.loop import Distillation
-from trainables.replicate import DeviceAssets
+from trainables.training.loop import Distillation
+from trainables.training.replicate import DeviceAssets
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.config import TrainingSettings
-from trainables.optimization import create_optimizer, create_schedule
+from trainables.config.trial import TrainingSettings
+from trainables.training.optimization import create_optimizer, create_schedule
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "multi_step", "constant")
@@ -140,8 +140,8 @@ def test_a_resumed_training_equals_an_uninterrupted_one(optimizer: str, schedule
 def test_an_optimiser_does_not_bring_in_pytorchs_compiler(optimizer: str) -> None:
     code = f"""
 import sys, torch
-from trainables.config import TrainingSettings
-from trainables.optimization import create_optimizer, create_schedule
+from trainables.config.trial import TrainingSettings
+from trainables.training.optimization import create_optimizer, create_schedule
 settings = TrainingSettings(optimizer={optimizer!r})
 parameter = torch.nn.Parameter(torch.ones(3))
 optimizer = create_optimizer([parameter], settings)

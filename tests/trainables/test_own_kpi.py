@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from trainables.config.own_kpi import OwnKPI
 from trainables.errors import ConfigError
-from trainables.own_kpi import OwnKPI
 
 
 def parse(body, name="mine"):
@@ -74,7 +74,7 @@ def test_one_value_a_sample_is_kept_and_its_mean_is_the_kpi():
 
 def test_settings_with_a_kpi_import_no_torch():
     code = (
-        "import sys; from trainables.config import TrialSettings; from trainables.own_kpi import OwnKPI;"
+        "import sys; from trainables.config import TrialSettings; from trainables.config.own_kpi import OwnKPI;"
         "OwnKPI(origin='a.py:f', source='def f(model, data): return 1'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

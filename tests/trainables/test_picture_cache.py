@@ -18,7 +18,7 @@ from trainables.datasets import picture_cache
 from trainables.datasets.decoding import decode
 from trainables.datasets.picture_cache import decoded_images
 from trainables.errors import DataError
-from trainables.mapped_images import IMAGES_FILE, RECORDS_FILE
+from trainables.pictures.mapped_images import IMAGES_FILE, RECORDS_FILE
 
 SIZE = 8
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from policies.objective import LogitPair
-from trainables.config import ModelSettings, PolicySettings, TrainingSettings
-from trainables.probes import STEP_KINDS, ProbeSettings
-from trainables.probing import Prober, Surface, Twin, point_of, probe_replicate, probe_training
-from trainables.replicate import Replicate
+from policies.update.objective import LogitPair
+from trainables.config.trial import ModelSettings, PolicySettings, TrainingSettings
+from trainables.records.probes import STEP_KINDS, ProbeSettings
+from trainables.training.probing import Prober, Surface, Twin, point_of, probe_replicate, probe_training
+from trainables.training.replicate import Replicate
 
 PROBING = ProbeSettings(probes=3, weights=(0.0, 0.5, 1.0), horizons=(1, 4), pictures=60)
 STUDENTS = {
@@ -162,7 +162,7 @@ class Parabola(Surface):
 def test_of_a_quadratic_loss_the_second_order_is_exact_and_the_first_is_off_by_the_curvature(
     settings, data, monkeypatch
 ):
-    monkeypatch.setattr("trainables.probing.Surface", Parabola)
+    monkeypatch.setattr("trainables.training.probing.Surface", Parabola)
     settings = settings.model_copy(update={"student": ModelSettings(name="mlp", options={"hidden": []})})
     probe = next(probe_training(settings, 3, data, PROBING))
     for kind in STEP_KINDS:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trainables.sample_values import SampleValues
+from trainables.records.sample_values import SampleValues
 
 RNG = np.random.default_rng(0)
 

@@ -8,14 +8,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.objective import LogitPair
-from trainables import target_cache
-from trainables.config import AugmentationSettings, DataSettings, ModelSettings
+from policies.update.objective import LogitPair
+from trainables.config.trial import AugmentationSettings, DataSettings, ModelSettings
 from trainables.datasets import load_dataset
 from trainables.models import create_model
-from trainables.target_cache import halved
-from trainables.targets import compute_assets, compute_logits
-from trainables.teacher import Teacher
+from trainables.teacher import target_cache
+from trainables.teacher.prepare import Teacher
+from trainables.teacher.target_cache import halved
+from trainables.teacher.targets import compute_assets, compute_logits
 
 CPU = torch.device("cpu")
 AUGMENTATION = AugmentationSettings(flip=True, crop_padding=1, views=3, seed=2)

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.assets import Dataset
-from trainables.augmentation import Augmentation
-from trainables.config import AugmentationSettings, DataSettings, ModelSettings
+from trainables.config.trial import AugmentationSettings, DataSettings, ModelSettings
 from trainables.datasets import load_dataset
 from trainables.errors import ModelError
 from trainables.models import create_model
-from trainables.normalization import as_tensor, normalise
-from trainables.targets import accuracy, compute_assets, compute_logits
-from trainables.teacher import Teacher
+from trainables.pictures.normalization import as_tensor, normalise
+from trainables.pictures.sets import Dataset
+from trainables.teacher.prepare import Teacher
+from trainables.teacher.targets import accuracy, compute_assets, compute_logits
+from trainables.training.augmentation import Augmentation
 
 CPU = torch.device("cpu")
 

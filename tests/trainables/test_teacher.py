@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from trainables import teacher_training
-from trainables.assets import Dataset
-from trainables.config import DataSettings, TeacherSettings
+from trainables.config.trial import DataSettings, TeacherSettings
 from trainables.datasets import load_dataset
 from trainables.device import Compute
 from trainables.errors import CheckpointError, ConfigError, ModelError
 from trainables.models import create_model
-from trainables.targets import accuracy, compute_logits
-from trainables.teacher import Teacher, TeacherProgress, check_teacher, prepare_teacher
+from trainables.pictures.sets import Dataset
+from trainables.teacher import training as teacher_training
+from trainables.teacher.prepare import Teacher, TeacherProgress, check_teacher, prepare_teacher
+from trainables.teacher.targets import accuracy, compute_logits
 
 CPU = torch.device("cpu")
 TRAINING = {"epochs": 2, "batch_size": 64}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from policies import FAMILIES
-from trainables.config import (
+from trainables.config.trial import (
     AugmentationSettings,
     CorruptionSettings,
     DeviceSettings,
@@ -14,9 +14,9 @@ from trainables.config import (
     PolicySettings,
 )
 from trainables.errors import ConfigError
-from trainables.loop import Distillation
-from trainables.replicate import Replicate
-from trainables.stacking import trains_stacked
+from trainables.training.loop import Distillation
+from trainables.training.replicate import Replicate
+from trainables.training.stacking import trains_stacked
 
 EPOCHS = 2
 

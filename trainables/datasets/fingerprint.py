@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainables.assets import Dataset, Images
-from trainables.mapped_images import MappedImages
+from trainables.pictures.mapped_images import MappedImages
+from trainables.pictures.sets import Dataset, Images
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash

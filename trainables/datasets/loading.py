@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trainables.assets import Dataset, Images, Split
-from trainables.config import DataSettings
+from trainables.config.trial import DataSettings
 from trainables.datasets import cifar, digits, fashion_mnist, image_folder
 from trainables.datasets.source import Places, Progress, Source
 from trainables.datasets.split import check_sizes, split_pictures
-from trainables.mapped_images import MappedImages
+from trainables.pictures.mapped_images import MappedImages
+from trainables.pictures.sets import Dataset, Images, Split
 
 SOURCES: dict[str, Source] = {
     "digits": digits.SOURCE,

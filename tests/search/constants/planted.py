@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.constant_procedures import proposed
 from search.constants import ConstantPoint, ConstantScore, SurfaceDomain, fit_surface
-from search.domains import Choices, Interval
+from search.settings.domains import Choices, Interval
 
 ONE = SurfaceDomain()
 SEVERAL = SurfaceDomain(

@@ -8,7 +8,7 @@ import pytest
 
 from search.constants import ConstantPoint, Enough, SurfaceDomain, next_point
 from search.constants.bracket import first_points
-from search.domains import Choices, Interval
+from search.settings.domains import Choices, Interval
 from tests.search.constants.planted import ONE, SEVERAL, scored, search
 
 

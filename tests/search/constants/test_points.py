@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from search.constants.points import ConstantPoint, SurfaceDomain
-from search.domains import Choices, Interval
-from search.weights import unwarp, warp
+from search.constants.weights import unwarp, warp
+from search.settings.domains import Choices, Interval
 from tests.search.constants.planted import ONE, SEVERAL
 
 

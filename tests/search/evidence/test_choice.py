@@ -1,8 +1,8 @@
 import pytest
 
-from search.confirmation import ConfirmationRecord
 from search.evidence.choice import Choice, choose
 from search.evidence.comparison import compare
+from search.records.confirmation import ConfirmationRecord
 from tests.search.evidence_record import around, confirmation, constant, rule
 
 SEEDS = (0.1, -0.1, 0.2, -0.2, 0.0, 0.1, -0.1, 0.2, -0.2, 0.0)

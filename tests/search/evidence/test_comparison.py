@@ -4,10 +4,10 @@ import pytest
 from scipy import stats
 
 from search.evidence import compare
-from search.evidence.paired import holm
-from search.evidence.power import detectable_effect, shortfall
+from search.evidence.statistics.paired import holm
+from search.evidence.statistics.power import detectable_effect, shortfall
 from tests.search.evidence_record import around, confirmation, constant, rule
-from trainables.objective import Objective
+from trainables.records.objective import Objective
 
 SEEDS = (0.1, -0.1, 0.2, -0.2, 0.0)
 SHIFTED = (0.3, -0.2, 0.1, -0.1, 0.2)

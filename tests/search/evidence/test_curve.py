@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from search.drawing.canvas import style
 from search.evidence import judge
+from search.evidence.source import ReportSource
 from search.report.document import report_json, report_text
-from search.report.drawing import style
-from search.report.figure_constants import certificate_text, constants_figure
-from search.report.source import ReportSource
+from search.report.figures.constants import certificate_text, constants_figure
 
 WEIGHTS = (0.0, 0.05, 0.15, 0.3, 0.38, 0.42, 0.46, 0.5, 0.7, 0.85, 0.95, 1.0)
 

@@ -1,7 +1,7 @@
 import json
 
 from search.evidence import Judgement, judge
-from search.report.source import ReportSource
+from search.evidence.source import ReportSource
 
 
 def test_without_a_confirmation_the_search_answers_and_the_command_is_told(searched):

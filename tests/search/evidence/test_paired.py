@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from scipy import stats
 
-from search.evidence.paired import holm, paired_test
+from search.evidence.statistics.paired import holm, paired_test
 
 OURS = {1: 0.871, 2: 0.874, 3: 0.869, 4: 0.880}
 THEIRS = {1: 0.865, 2: 0.870, 3: 0.868, 4: 0.871}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.evidence.power import (
+from search.evidence.statistics.power import (
     MOST_SEEDS,
     detectable_effect,
     detectable_gain,
@@ -11,7 +11,7 @@ from search.evidence.power import (
     seeds_for,
     shortfall,
 )
-from search.evidence.two_noises import TwoNoises, two_noises
+from search.evidence.statistics.two_noises import TwoNoises, two_noises
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10, 30])

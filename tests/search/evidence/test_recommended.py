@@ -4,7 +4,7 @@ import pytest
 
 from policies.document import load_policy, read_document
 from search.evidence.recommended import settings_in_words
-from search.report.source import ReportSource
+from search.evidence.source import ReportSource
 
 
 def evidence(path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.evidence.two_noises import TwoNoises, two_noises
+from search.evidence.statistics.two_noises import TwoNoises, two_noises
 
 SHARES = [(1, 0, 0), (0, 0, 1), (0.8, 0.15, 0.05), (0.5, 0.25, 0.25), (0.1, 0.8, 0.1)]
 """Of the variance of the mean: the seeds', the samples' and the residual's."""

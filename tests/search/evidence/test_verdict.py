@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from search.confirmation_facts import ConstantFacts, RangeEnd
+from search.confirm.facts import ConstantFacts, RangeEnd
 from search.evidence import compare, judge_confirmation
 from tests.search.evidence_record import around, confirmation, constant, on_samples, rule
-from trainables.objective import Objective
+from trainables.records.objective import Objective
 
 SEEDS = (0.1, -0.1, 0.2, -0.2, 0.0, 0.1, -0.1, 0.2, -0.2, 0.0)
 OTHER = (0.2, -0.2, 0.1, -0.1, 0.1, 0.0, -0.1, 0.1, -0.2, 0.1)
@@ -344,7 +344,7 @@ def test_judging_imports_neither_torch_nor_ray_nor_mlflow():
     program = """
 import sys
 from search.evidence import judge_confirmation
-from search.confirmation import ConfirmationRecord
+from search.records.confirmation import ConfirmationRecord
 early = {"scipy", "statsmodels"} & sys.modules.keys()
 verdict = judge_confirmation(ConfirmationRecord.model_validate_json(sys.stdin.read()))
 print(verdict.kind, *early, *({"torch", "ray", "mlflow", "matplotlib"} & sys.modules.keys()))

@@ -1,4 +1,4 @@
-from search.confirmation_facts import ConstantFacts
+from search.confirm.facts import ConstantFacts
 from search.evidence.verdict import worth_it
 from tests.search.evidence_record import around, confirmation, constant, rule
 

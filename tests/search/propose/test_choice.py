@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from search.domains import Interval
 from search.propose import Observation, best_by_model, expected_scores
-from search.space import Variable
+from search.propose.space import Variable
+from search.settings.domains import Interval
 
 OWN = {"a.x": Variable(Interval(low=0.0, high=1.0), 0.5)}
 

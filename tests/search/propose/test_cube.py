@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from search.domains import Choices, Interval
 from search.propose.cube import Axis, Cube
-from search.space import Variable
+from search.propose.space import Variable
+from search.settings.domains import Choices, Interval
 
 DOMAINS = {
     "share": Variable(Interval(low=0.0, high=1.0), 0.5),

@@ -7,9 +7,9 @@ import pytest
 from ray.tune.search import Searcher
 
 from policies import create_policy
-from search.config import load_config
 from search.propose.plan import planned_trials
-from search.searcher import PlannedSearch, dump_runs
+from search.propose.searcher import PlannedSearch, dump_runs
+from search.settings.search_file import load_config
 from trainables.suggestion import policy_parameters
 
 FEW = 'families=["fixed", "norm_balance", "cosine_threshold"]'

@@ -5,10 +5,10 @@ import typing
 import numpy as np
 import pytest
 
-from search.config import SamplerName
-from search.domains import Choices, Interval
 from search.propose import ENGINES, Observation, propose, seed_of
-from search.space import Variable
+from search.propose.space import Variable
+from search.settings.domains import Choices, Interval
+from search.settings.search_file import SamplerName
 
 LAG = 2
 TEMPERATURE = {"temperature": Variable(Choices(choices=(2.0, 4.0, 8.0)), 4.0)}

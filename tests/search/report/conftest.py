@@ -15,13 +15,13 @@ from policies.document import policy_document
 from policies.geometry import Geometry
 from policies.policy import Observation, Policy
 from policies.registry import create_policy
-from search.confirmation import ConfirmationRecord, Finalist
-from search.records import SearchRecord, TrialRecord
+from search.evidence.source import ReportSource
+from search.records.confirmation import ConfirmationRecord, Finalist
+from search.records.search import SearchRecord, TrialRecord
 from search.report.files import write_report
-from search.report.source import ReportSource
 from tests.search.evidence_record import confirmation, constant, rule
-from trainables.figures import ModelFigures
-from trainables.records import EpochRecord, ReplicateResult, TracePoint, TrialHistory
+from trainables.records.figures import ModelFigures
+from trainables.records.trial import EpochRecord, ReplicateResult, TracePoint, TrialHistory
 
 FAMILIES = ("fixed", "cosine_schedule", "step_schedule", "cosine_threshold", "norm_ratio_threshold", "norm_balance")
 START = datetime.datetime(2025, 5, 1, 9, 0, tzinfo=datetime.UTC)

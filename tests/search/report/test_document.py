@@ -1,8 +1,8 @@
 import json
 import math
 
+from search.evidence.source import ReportSource
 from search.report.document import report_json, report_text
-from search.report.source import ReportSource
 from tests.search.report.conftest import CONFIG
 
 

@@ -5,26 +5,26 @@ import re
 import pytest
 
 from policies.registry import FAMILIES
-from search.report.drawing import focus, jitter, new_figure, style, thinned, to_svg
-from search.report.figure_accuracy import _get_accuracy_info
-from search.report.figure_decisions import decisions_figure
-from search.report.figure_forest import _get_forest_info, forest_figure
-from search.report.figure_importance import _get_importance_info
-from search.report.figure_optimism import _get_optimism_info
-from search.report.figure_parallel import _get_parallel_info
-from search.report.figure_parameters import _get_family_info, _get_shared_info
-from search.report.figure_scores import _get_scores_info
-from search.report.figure_traces import trace_figures
-from search.report.figures import figure_groups
-from search.report.importance import importances
-from search.report.palette import family_colour
-from search.report.source import ReportSource
-from search.report.traces import trace_bands
-from search.scale import Scale
+from search.drawing.canvas import focus, jitter, new_figure, style, thinned, to_svg
+from search.drawing.palette import family_colour
+from search.evidence.importance.importance import importances
+from search.evidence.source import ReportSource
+from search.report.figures.accuracy import _get_accuracy_info
+from search.report.figures.decisions import decisions_figure
+from search.report.figures.forest import _get_forest_info, forest_figure
+from search.report.figures.groups import figure_groups
+from search.report.figures.importance import _get_importance_info
+from search.report.figures.optimism import _get_optimism_info
+from search.report.figures.parallel import _get_parallel_info
+from search.report.figures.parameters import _get_family_info, _get_shared_info
+from search.report.figures.scores import _get_scores_info
+from search.report.figures.traces import trace_figures
+from search.report.tables.traces import trace_bands
+from search.wording.scale import Scale
 from tests.search.analysis_record import planted_record
-from trainables.decision_log import LogContext, StoredLog
-from trainables.objective import Objective
-from trainables.records import DecisionEntry
+from trainables.records.objective import Objective
+from trainables.records.trial import DecisionEntry
+from trainables.training.decision_log import LogContext, StoredLog
 
 
 def figures(source, importances=()):

@@ -9,8 +9,8 @@ from PIL import Image
 
 from policies.document import load_policy
 from search.errors import SearchError
+from search.evidence.source import ReportSource
 from search.report.files import write_report
-from search.report.source import ReportSource
 
 
 def names(folder, pattern):
@@ -119,5 +119,7 @@ def test_importing_the_report_costs_none_of_the_heavy_libraries():
 
 
 def test_a_stored_search_is_read_and_reported_without_torch():
-    modules = "search.trials, search.finish, search.report.page, search.report.figures, search.analysis.figures"
+    modules = (
+        "search.store.trials, search.run.publish, search.report.page, search.report.figures, search.analysis.figures"
+    )
     assert loaded(modules, ("torch", "mlflow")) == "[]"

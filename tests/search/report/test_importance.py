@@ -3,9 +3,9 @@ import random
 import optuna
 import pytest
 
-from search.report.drawing import style
-from search.report.figure_importance import importance_figure
-from search.report.importance import INTERVAL_TRIALS, MINIMUM_TRIALS, importances
+from search.drawing.canvas import style
+from search.evidence.importance.importance import INTERVAL_TRIALS, MINIMUM_TRIALS, importances
+from search.report.figures.importance import importance_figure
 
 
 def planted(trial, make_search, effect, count=16, family="norm_ratio_threshold", seed=3):

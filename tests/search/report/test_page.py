@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from search.report.figures import figure_groups
+from search.evidence.source import ReportSource
+from search.report.figures.groups import figure_groups
 from search.report.page import render_html
-from search.report.source import ReportSource
 from tests.search.report.conftest import CONFIG
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}

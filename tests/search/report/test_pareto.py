@@ -4,16 +4,16 @@ import random
 import pytest
 from rich.console import Console
 
+from search.drawing.canvas import style
+from search.evidence.pareto import fronts
 from search.evidence.ranking import compare_to_constant
+from search.evidence.source import ReportSource
 from search.evidence.students import compare_students
-from search.pareto import fronts
-from search.records import StudentSize
+from search.records.search import StudentSize
 from search.report.document import report_json
-from search.report.drawing import style
-from search.report.figure_pareto import _get_front_infos, front_figures, gains_in_words
-from search.report.front_text import render_fronts, render_students
+from search.report.figures.pareto import _get_front_infos, front_figures, gains_in_words
 from search.report.page import render_html
-from search.report.source import ReportSource
+from search.report.terminal.fronts import render_fronts, render_students
 from tests.search.report.conftest import CONFIG
 
 

@@ -6,12 +6,12 @@ import pytest
 from rich.console import Console
 
 from search.evidence import judge
-from search.records import SearchRecord
+from search.evidence.source import ReportSource
+from search.records.search import SearchRecord
 from search.report.document import report_json
 from search.report.page import render_html
-from search.report.settings_table import summary_rows
-from search.report.source import ReportSource
-from search.report.text import render_table
+from search.report.tables.settings import summary_rows
+from search.report.terminal.report import render_table
 from tests.search.report.conftest import CONFIG, build_trial
 
 

@@ -5,13 +5,13 @@ import statistics
 
 import pytest
 
-from search.report.cost import costs
+from search.drawing.tables import Table
+from search.evidence.source import ReportSource
 from search.report.files import tables
-from search.report.finalist_table import ranked_finalists
-from search.report.guard_table import guard_table
-from search.report.kpi_table import KPIValue, kpi_table, shown, shown_spread
-from search.report.source import ReportSource
-from search.report.tables import Table
+from search.report.tables.costs import costs
+from search.report.tables.finalists import ranked_finalists
+from search.report.tables.guard import guard_table
+from search.report.tables.kpis import KPIValue, kpi_table, shown, shown_spread
 from tests.search.report.conftest import START
 
 

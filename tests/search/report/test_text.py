@@ -5,11 +5,11 @@ import re
 import pytest
 from rich.console import Console, Group
 
-from search.commands import next_command
 from search.evidence import judge
-from search.report.kpi_text import render_own_kpis
-from search.report.source import ReportSource
-from search.report.text import render_report, render_table
+from search.evidence.source import ReportSource
+from search.report.terminal.kpis import render_own_kpis
+from search.report.terminal.report import render_report, render_table
+from search.settings.commands import next_command
 
 
 def shown(search, width):

@@ -1,0 +1,59 @@
+"""What the rules that look at the two losses share. They cost no second backward pass.
+
+L_d and L_t are the losses of a batch. A method of multi-task learning gives weights (w_d, w_t); they mean
+λ = w_d/(w_d + w_t) and s = w_d + w_t.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from policies.bases.scaled import PublishedScale
+from policies.measuring import MeasuringPolicy
+from policies.parameter import integer
+from policies.policy import Decision, Need, Observation
+
+# Losses beyond these say only "vanished" or "exploded"; the bound keeps exponentials of their logarithms finite.
+_SMALLEST, _LARGEST = 1e-12, 1e12
+
+
+def bounded(loss: float | None) -> float:
+    """The loss, bounded; NaN where it is missing, negative or not finite, since no ratio can be made of it then."""
+    if loss is None or not 0.0 <= loss < math.inf:
+        return math.nan
+    return min(max(loss, _SMALLEST), _LARGEST)
+
+
+def logistic(x: float) -> float:
+    """1/(1 + e^-x) without overflow."""
+    small = math.exp(-abs(x))
+    return (1.0 if x >= 0.0 else small) / (1.0 + small)
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class LossPolicy(MeasuringPolicy):
+    """A rule on the losses' logarithms, so that their averages are geometric means."""
+
+    measure_every: int = integer(
+        1, low=1, high=100_000, search=(1, 20), log=True, searched=False, meaning="steps between two readings"
+    )
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({"losses"})
+
+    def readings(self, observation: Observation) -> tuple[float, ...]:
+        return math.log(bounded(observation.distill_loss)), math.log(bounded(observation.task_loss))
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ScaledLossPolicy(LossPolicy, PublishedScale):
+    """A rule on the losses whose published weights do not add up to a constant."""
+
+    def mix(self, log_distill: float, log_task: float, reason: str) -> Decision:
+        """The decision for published weights, given as logarithms."""
+        weight = logistic(log_distill - log_task)
+        if self.scale == "unit":
+            return Decision(weight, reason=reason)
+        return Decision(weight, math.exp(log_distill) + math.exp(log_task), reason)

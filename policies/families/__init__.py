@@ -1,0 +1,1 @@
+"""The families of λ rules, each in a file of its own."""

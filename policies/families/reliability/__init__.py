@@ -1,0 +1,1 @@
+"""Rules that look at how often the teacher has been right."""

@@ -1,0 +1,1 @@
+"""Rules that choose a λ for every sample."""

@@ -1,0 +1,1 @@
+"""Rules that follow the training's progress alone."""

@@ -1,0 +1,1 @@
+"""Students of one architecture that train as one stacked model."""

@@ -1,0 +1,231 @@
+"""The two losses of R members' batches, and their gradients in the members' parameters.
+
+R: members; B: samples of a member's batch; C: classes; P: trainable parameters of a student; K: of a part of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from policies.errors import PolicyError
+from policies.reliability import Answers, StackedTables
+from policies.sample import SampleObservation
+from policies.update.objective import LogitPair, middle_of
+
+ALIGNED = 64
+"""As many numbers in a row, or a multiple of it, fill whole vector registers. What the processor does to a member's
+numbers does not depend on where they lie then: a member is the same to the last bit whoever its company is."""
+
+Weights = tuple[float, float]
+"""(w_d, w_t) of one member: what its two losses are multiplied by."""
+
+
+class StackedPair:
+    """Cross entropy and T²·KL of every member; the losses of a member are means over its own batch.
+
+    What is known of single samples comes from one `LogitPair` over all of them, and over as many more as make their
+    number a multiple of `ALIGNED`.
+
+    Args:
+        student_logits: [R, B, C], with the graph of a stacked model, in which rows of members never meet.
+        teacher_logits: [R, B, C].
+        labels: [R, B] whole numbers.
+        temperature: T.
+        label_smoothing: share of the label's mass that is spread over all classes.
+        tables: how reliable the teacher has been so far, where a rule looks at it.
+
+    Raises:
+        PolicyError: the members' batches have no sample.
+    """
+
+    def __init__(
+        self,
+        student_logits: Tensor,
+        teacher_logits: Tensor,
+        labels: Tensor,
+        *,
+        temperature: float,
+        label_smoothing: float,
+        tables: StackedTables | None = None,
+    ) -> None:
+        self.members, self.batch, _ = student_logits.shape
+        if self.batch == 0:
+            raise PolicyError(
+                f"a batch without a sample cannot be trained on, but got logits {list(student_logits.shape)}; leave it"
+                " out."
+            )
+        self._logits = student_logits
+        more = -self.members * self.batch % ALIGNED
+        self._samples = LogitPair(
+            _filled(student_logits.detach().flatten(0, 1), more),
+            _filled(teacher_logits.flatten(0, 1), more),
+            _filled(labels.flatten(), more),
+            temperature=temperature,
+            label_smoothing=label_smoothing,
+            table=tables,
+        )
+
+    @functools.cached_property
+    def task_losses(self) -> Tensor:
+        """[R], in nats."""
+        return self.by_member(self._samples.task_losses).mean(1)
+
+    @functools.cached_property
+    def distill_losses(self) -> Tensor:
+        """[R], in nats."""
+        return self.by_member(self._samples.distill_losses).mean(1)
+
+    def mixed_losses(self, weights: Tensor) -> Tensor:
+        """[R]: the means over a member's samples of λ·L_distill + (1-λ)·L_task, for λ [R, B]."""
+        task = self.by_member(self._samples.task_losses)
+        return torch.lerp(task, self.by_member(self._samples.distill_losses), weights.to(task.dtype)).mean(1)
+
+    def teacher_signals(self) -> tuple[Tensor, Tensor]:
+        """(confidence, agreement), each [R]: the teacher's highest probability, and the label's, in the mean."""
+        confidence, agreement = self._samples.teacher_signals()
+        return self.by_member(confidence).mean(1), self.by_member(agreement).mean(1)
+
+    def reliability(self) -> Tensor:
+        """As `LogitPair.reliability`, in the mean over a member's samples: [3, R]."""
+        return torch.stack([self.by_member(values).mean(1) for values in self._samples.reliability()])
+
+    @property
+    def answers(self) -> Answers:
+        """What teacher and label say of each sample, one member's after another's, and of those that fill up."""
+        return self._samples.answers
+
+    def samples(self, step: int, progress: float) -> SampleObservation:
+        """What a rule of sample scope may look at, of all samples and those that fill up: tensors [N], N ≥ R·B."""
+        return self._samples.samples(step, progress)
+
+    def by_member(self, values: Tensor) -> Tensor:
+        """[R, B, ...] from what was computed of `samples`, [N, ...]."""
+        count = self.members * self.batch
+        return values[:count].view(self.members, self.batch, *values.shape[1:])
+
+    def logit_geometry(self) -> Tensor:
+        """As `LogitPair.logit_geometry`, of every member: double [R, 3]."""
+        return geometries(self._distill.flatten(1), self._task.flatten(1)) / self.batch**2
+
+    def gradients(
+        self, parameters: Sequence[Tensor], pair: Literal["same", "halves"], *, retain: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """(g_d, g_t, shared noise) of every member: [R, K], [R, K] and double [R], as in `policies.update.meter.pair`.
+
+        Args:
+            parameters: what to differentiate by: tensors [R, ...] of the logits' graph, K numbers a member together.
+            pair: on which samples; the noise is None for `same`.
+            retain: whether another backward pass follows.
+
+        Raises:
+            PolicyError: two halves are asked for of batches of one sample.
+        """
+        if pair == "same":
+            task = self._pull_back(parameters, self._task / self.batch, retain=True)
+            return self._pull_back(parameters, self._distill / self.batch, retain=retain), task, None
+        middle = middle_of(self.batch)
+        task_a, task_b = self._halves(parameters, self._task, middle, retain=True)
+        distill_a, distill_b = self._halves(parameters, self._distill, middle, retain=retain)
+        share = middle / self.batch
+        task = share * task_a + (1.0 - share) * task_b
+        distill = share * distill_a + (1.0 - share) * distill_b
+        unbiased = 0.5 * (inner_products(distill_a, task_b) + inner_products(distill_b, task_a))
+        return distill, task, inner_products(distill, task) - unbiased
+
+    def gradient(self, parameters: Tensor, weights: Sequence[Weights]) -> Tensor:
+        """The gradient of each member's weighted sum, [R, P]; a loss with weight 0 takes no part."""
+        return self._pull_back([parameters], mix(self._distill, self._task, weights) / self.batch, retain=False)
+
+    def gradient_weighted(self, parameters: Tensor, weights: Tensor, instead: Mapping[int, Weights]) -> Tensor:
+        """The gradient of each member's `mixed_losses`, [R, P].
+
+        Args:
+            parameters: [R, P].
+            weights: λ of every sample, [R, B].
+            instead: members with one weight for all samples, as for `gradient`.
+        """
+        mixed = torch.lerp(self._task, self._distill, weights[..., None].to(self._task.dtype))
+        for member, pair in instead.items():
+            mixed[member] = mix(self._distill[member, None], self._task[member, None], [pair])[0]
+        return self._pull_back([parameters], mixed / self.batch, retain=False)
+
+    @functools.cached_property
+    def _task(self) -> Tensor:
+        """[R, B, C]: of each sample's task loss in its logits."""
+        return self.by_member(self._samples.task_gradients)
+
+    @functools.cached_property
+    def _distill(self) -> Tensor:
+        return self.by_member(self._samples.distill_gradients)
+
+    def _halves(
+        self, parameters: Sequence[Tensor], values: Tensor, middle: int, *, retain: bool
+    ) -> tuple[Tensor, Tensor]:
+        first, second = torch.zeros_like(values), torch.zeros_like(values)
+        first[:, :middle] = values[:, :middle] / middle
+        second[:, middle:] = values[:, middle:] / (self.batch - middle)
+        return (
+            self._pull_back(parameters, first, retain=True),
+            self._pull_back(parameters, second, retain=retain),
+        )
+
+    def _pull_back(self, parameters: Sequence[Tensor], logit_gradients: Tensor, *, retain: bool) -> Tensor:
+        found = torch.autograd.grad(
+            self._logits, parameters, logit_gradients.to(self._logits.dtype), retain_graph=retain
+        )
+        return found[0].flatten(1) if len(found) == 1 else torch.cat([part.flatten(1) for part in found], 1)
+
+
+def _filled(values: Tensor, more: int) -> Tensor:
+    return torch.cat([values, values.new_zeros(more, *values.shape[1:])]) if more else values
+
+
+def mix(distill: Tensor, task: Tensor, weights: Sequence[Weights]) -> Tensor:
+    """w_d·distill + w_t·task with weights of each member's own.
+
+    A side whose weight is 0 takes no part, so that a broken loss with no say cannot spoil the sum (0·∞).
+
+    Args:
+        distill: [R, ...].
+        task: likewise.
+        weights: R pairs.
+    """
+    first = weights[0]
+    if all(pair == first for pair in weights):
+        distill_weight, task_weight = first
+        if distill_weight == 0.0:
+            return task * task_weight
+        if task_weight == 0.0:
+            return distill * distill_weight
+        return torch.add(distill * distill_weight, task, alpha=task_weight)
+    columns = distill.new_tensor(weights).view(-1, 2, *[1] * (distill.ndim - 1))
+    mixed = (distill * columns[:, 0]).addcmul_(task, columns[:, 1])
+    for member, (distill_weight, task_weight) in enumerate(weights):
+        if distill_weight == 0.0:
+            mixed[member] = task[member] * task_weight
+        elif task_weight == 0.0:
+            mixed[member] = distill[member] * distill_weight
+    return mixed
+
+
+def geometries(distill: Tensor, task: Tensor, shared_noise: Tensor | None = None) -> Tensor:
+    """(‖g_d‖², ‖g_t‖², ⟨g_d, g_t⟩) of every member: double [R, 3].
+
+    Args:
+        distill: g_d, [R, K].
+        task: g_t, [R, K].
+        shared_noise: what is taken off the inner product, double [R].
+    """
+    inner = inner_products(distill, task)
+    squares = [torch.linalg.vector_norm(side, dim=1, dtype=torch.float64).square_() for side in (distill, task)]
+    return torch.stack([*squares, inner if shared_noise is None else inner - shared_noise], 1)
+
+
+def inner_products(distill: Tensor, task: Tensor) -> Tensor:
+    """⟨g_d, g_t⟩ of every member, double [R], for g_d and g_t [R, K]."""
+    return (distill * task).sum(1, dtype=torch.float64)

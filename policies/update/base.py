@@ -1,0 +1,208 @@
+"""One update of the student, from its first micro-batch to its last."""
+
+from __future__ import annotations
+
+import abc
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from policies.geometry import Geometry
+from policies.guard import Guard, Verdict
+from policies.guarding.intervention import Intervention
+from policies.policy import Decision, Measurement, Need, Observation
+from policies.update.objective import Factor, Objective
+from policies.update.readings import PairSum, Readings
+from policies.update.student import Student
+
+_WHOLE = Measurement()
+
+DecideOn = Literal["update", "first"]
+"""What an accumulated update's λ hangs on: all of its micro-batches, or the first alone."""
+
+
+class Step(NamedTuple):
+    """What one update's calls of `backward` did.
+
+    `observation` is what policy and guard were told. `decision` is the one that was carried out; for a rule of sample
+    scope its weight is the mean of `weights`, λ for each of the update's samples ([N]). `geometry` is that of the whole
+    student, if both gradients were taken. Losses are detached scalars of this rank, summed over the micro-batches.
+    """
+
+    observation: Observation
+    decision: Decision
+    geometry: Geometry | None
+    task_loss: Tensor
+    distill_loss: Tensor
+    weights: Tensor | None = None
+    intervention: str | None = None
+
+    @property
+    def step(self) -> int:
+        """Updates before this one."""
+        return self.observation.step
+
+
+class Plan(NamedTuple):
+    """How an update is carried out; settled at its first micro-batch.
+
+    `reads` is what the policy looks at, progress apart, `checked` whether the guard looks at the losses, `probe`
+    whether the whole student's geometry is wanted for the record, `several` whether further micro-batches follow,
+    `scaled` whether a gradient scaler decides about skipping. `chosen` and `compared` are as for `Guard.admit`.
+    """
+
+    step: int
+    progress: float
+    reads: frozenset[Need]
+    checked: bool
+    probe: bool
+    several: bool
+    scaled: bool
+    chosen: bool
+    compared: bool
+
+    @property
+    def wants_losses(self) -> bool:
+        """Whether a rule of batch scope or its guard, which compares them at each measurement, looks at the losses."""
+        return self.checked or bool(self.reads & {"geometry", "losses"})
+
+    def shown(self, observation: Observation) -> Observation:
+        """What of an observation the policy is shown: the guard may have asked for losses that it did not."""
+        if "losses" in self.reads:
+            return observation
+        return observation._replace(task_loss=None, distill_loss=None)
+
+
+class Update(abc.ABC):
+    """What is known of an update, and what its micro-batches leave in `.grad`."""
+
+    def __init__(self, plan: Plan, student: Student, guard: Guard | None) -> None:
+        self.plan = plan
+        self._student = student
+        self._guard = guard
+        self._losses: tuple[Tensor, Tensor] | None = None
+        self._share = 0.0
+        self._empty = True
+        self._pair: PairSum | None = None
+        self.observation = Observation(step=plan.step, progress=plan.progress)
+        self.verdict: Verdict | None = None
+        self.geometry: Geometry | None = None
+        self.weights: Tensor | None = None
+
+    @property
+    @abc.abstractmethod
+    def takes_gradients_apart(self) -> bool:
+        """Whether the two losses' gradients in parameters are taken, and not only that of their mix."""
+
+    def add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
+        """Take in one micro-batch.
+
+        Args:
+            objective: its losses.
+            share: of its samples in the update's, unless its losses are divided already.
+            factor: what a gradient scaler multiplies the losses by.
+            last: whether the optimiser's step follows.
+        """
+        self._empty = self._empty and objective.empty
+        task_loss, distill_loss = objective.task_loss, objective.distill_loss
+        if share != 1.0:
+            task_loss, distill_loss = task_loss * share, distill_loss * share
+        if self._losses is not None:
+            task_loss, distill_loss = self._losses[0] + task_loss, self._losses[1] + distill_loss
+        self._losses = task_loss, distill_loss
+        self._share += share
+        # Other ranks wait for this one's gradients, and a gradient scaler for any.
+        if not self._empty or self._student.ranks.count > 1 or self.plan.scaled:
+            self._add(objective, share=share, factor=factor, last=last)
+        elif last:
+            decision = self._decide_blindly()
+            kind = Intervention.EMPTY
+            reason = kind.because("step skipped") if self._guard is None else self._guard.refuse(kind, self.plan.step)
+            self.verdict = Verdict(decision, skip=True, intervention=reason)
+
+    def finish(self) -> Step:
+        """What was done, after the last micro-batch."""
+        assert self.verdict is not None
+        assert self._losses is not None
+        intervention = self.verdict.intervention
+        if self.verdict.skip:
+            for parameter in self._student.parameters:
+                parameter.grad = None
+        elif self.plan.checked and self._guard is not None and not self.plan.scaled:
+            intervention = self._guard.inspect(self._student.inspected) or intervention
+        task_loss, distill_loss = self._losses
+        return Step(
+            self.observation,
+            self.verdict.decision,
+            self.geometry,
+            task_loss,
+            distill_loss,
+            self.weights,
+            intervention,
+        )
+
+    @abc.abstractmethod
+    def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None: ...
+
+    @abc.abstractmethod
+    def _decide_blindly(self) -> Decision:
+        """The decision for an update without a sample, which is not carried out."""
+
+    def _admitted(self, geometry: Geometry | None = None) -> Observation:
+        """The observation without what the guard keeps from the policy.
+
+        Args:
+            geometry: measured for the guard alone.
+        """
+        if self._guard is None:
+            return self.observation
+        seen = self.observation if geometry is None else self.observation._replace(geometry=geometry)
+        return self._guard.admit(seen, chosen=self.plan.chosen, compared=self.plan.compared)
+
+    def _review(self, decision: Decision, mixed_loss: float | None = None) -> Verdict:
+        verdict = Verdict(decision)
+        if self._guard is not None:
+            verdict = self._guard.review(self.observation, decision, mixed_loss)
+        # With a gradient scaler the step is the scaler's to skip, and it insists on seeing why.
+        return verdict._replace(skip=False) if self.plan.scaled else verdict
+
+    def _take_pair(
+        self, objective: Objective, *, factor: Factor, retain: bool, last: bool, how: Measurement = _WHOLE
+    ) -> PairSum:
+        """Add a micro-batch's two gradients in the whole student."""
+        if self._pair is None:
+            self._pair = PairSum(self._student.parameters, how, self._student.ranks)
+        self._pair.add(objective, factor=factor, retain=retain, last=last)
+        return self._pair
+
+    def _observe(self, readings: Readings, **more: Tensor) -> dict[str, float]:
+        """Fill in the observation and the whole student's geometry; the scalars that were read."""
+        scalars, geometries = readings.transfer(**more)
+        self.geometry = geometries.get("whole")
+        self.observation = self.observation._replace(
+            geometry=geometries.get("own"),
+            task_loss=scalars.get("task_loss"),
+            distill_loss=scalars.get("distill_loss"),
+            confidence=scalars.get("confidence"),
+            agreement=scalars.get("agreement"),
+            class_reliability=scalars.get("class_reliability"),
+            answer_reliability=scalars.get("answer_reliability"),
+            confidence_reliability=scalars.get("confidence_reliability"),
+        )
+        return scalars
+
+
+def decision_of_mean(mean: float, samples: int, guard: Guard | None) -> Decision:
+    """What stands for one λ a sample. Each of these is within the bounds, but rounding may carry their mean beyond."""
+    return Decision(mean if guard is None else guard.within(mean), reason=f"mean over {samples} samples")
+
+
+def carried_out(weights: Tensor, verdict: Verdict) -> Tensor:
+    """λ of every sample, as it is trained."""
+    return torch.full_like(weights, verdict.decision.weight) if verdict.replaced else weights
+
+
+def mixing_weights(decision: Decision) -> tuple[float, float]:
+    """(w_d, w_t) of a decision."""
+    return decision.scale * decision.weight, decision.scale * (1.0 - decision.weight)

@@ -1,0 +1,172 @@
+"""What is to be known before λ is chosen: gathered over an update's micro-batches and over the ranks.
+
+A micro-batch of share w in its update adds w times its losses, and w² times its geometry where the gradients are those
+of samples that no other micro-batch has, as at the logits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from policies.geometry import Geometry
+from policies.policy import RELIABILITIES, Measurement
+from policies.update.meter import add_gradients, geometry_tensor, pair
+from policies.update.objective import Factor, Gradients, LogitPair, Objective, mean_of
+from policies.update.ranks import Ranks
+from policies.update.student import Student
+from policies.update.two_passes import two_passes
+
+
+class Wanted(NamedTuple):
+    """What of an observation is wanted: the geometry (not the whole student's), the losses, the teacher's signals, and
+    how reliable it has been.
+    """
+
+    geometry: bool = False
+    losses: bool = False
+    teacher: bool = False
+    reliability: bool = False
+
+
+class PairSum:
+    """g_d and g_t in some parameters, summed over micro-batches.
+
+    Args:
+        parameters: what to differentiate by, the same for all micro-batches.
+        how: on which samples.
+        ranks: who averages.
+    """
+
+    def __init__(self, parameters: list[Tensor], how: Measurement, ranks: Ranks) -> None:
+        self.parameters, self._how, self._ranks = parameters, how, ranks
+        self.distill: Gradients = ()
+        self.task: Gradients = ()
+        self._shared_noise: Tensor | None = None
+        self._count = 0
+
+    def add(self, objective: Objective, *, factor: Factor, retain: bool, last: bool) -> None:
+        """Take in one micro-batch.
+
+        Args:
+            objective: its losses.
+            factor: multiplies them.
+            retain: whether its graph is walked again.
+            last: whether no other follows; autograd's tensors, which may share memory, need no copy then.
+        """
+        with two_passes():
+            distill, task, noise = pair(objective, self.parameters, self._how, factor=factor, retain=retain)
+        if self._count == 0 and last and self._ranks.count == 1:
+            self.distill, self.task = distill, task
+        else:
+            self.distill = add_gradients(self.distill if self._count else None, distill)
+            self.task = add_gradients(self.task if self._count else None, task)
+        if noise is not None:
+            self._shared_noise = noise if self._shared_noise is None else self._shared_noise + noise
+        self._count += 1
+
+    def geometry(self, factor: Factor) -> Tensor:
+        """Average both gradients over the ranks; their geometry, [3], but for a factor that both were multiplied by."""
+        self.distill = tuple(self._ranks.average_gradients(self.distill, self.parameters))
+        self.task = tuple(self._ranks.average_gradients(self.task, self.parameters))
+        noise = self._shared_noise
+        if noise is not None:  # a mean over R ranks has 1/R of one rank's
+            noise = self._ranks.average(noise.clone()) / self._ranks.count
+        return geometry_tensor(self.distill, self.task, noise) / factor**2
+
+
+class Readings:
+    """Sums over an update's micro-batches, brought to the host in one transfer.
+
+    Args:
+        wanted: what to gather.
+        how: where and on which samples the geometry is measured, unless in the whole student.
+        student: whose.
+    """
+
+    _averaged = frozenset({"confidence", "agreement", *RELIABILITIES})
+    """Means over samples, to which a rank without one adds nothing."""
+
+    def __init__(self, wanted: Wanted, how: Measurement, student: Student) -> None:
+        self._wanted, self._ranks, self._student = wanted, student.ranks, student
+        in_block = wanted.geometry and how.tier == "last_block"
+        self._at_logits = wanted.geometry and how.tier == "logit"
+        self._block = PairSum(student.block, how, student.ranks) if in_block else None
+        self._sums: dict[str, Tensor] = {}
+        self._present = 0.0
+        self._factor: Factor = 1.0
+
+    def add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
+        """Take in one micro-batch, whose graph is kept.
+
+        Args:
+            objective: its losses.
+            share: what it counts for.
+            factor: what a gradient scaler multiplies the losses by.
+            last: whether no other follows.
+        """
+        self._factor = factor
+        if self._block is not None:
+            self._block.add(objective, factor=share * factor, retain=True, last=last)
+        if self._wanted.losses:
+            self._sum("task_loss", objective.task_loss, share)
+            self._sum("distill_loss", objective.distill_loss, share)
+        if isinstance(objective, LogitPair):
+            if self._at_logits:
+                self._sum("logits", objective.logit_geometry(), share * share / self._ranks.count)
+            if self._wanted.teacher:
+                confidence, agreement = objective.teacher_signals()
+                self._sum("confidence", mean_of(confidence), share)
+                self._sum("agreement", mean_of(agreement), share)
+            if self._wanted.reliability:
+                for name, rates in zip(RELIABILITIES, objective.reliability(), strict=True):
+                    self._sum(name, mean_of(rates), share)
+            self._present += 0.0 if objective.empty else share
+
+    def transfer(self, **more: Tensor) -> tuple[dict[str, float], dict[str, Geometry]]:
+        """All sums' means over the ranks, on the host.
+
+        Args:
+            more: further tensors, each a scalar to be averaged too, or a geometry, [3], which is no longer.
+
+        Returns:
+            Scalars by name, and geometries by name: the own one's is `own`.
+        """
+        named = self._sums | more
+        if self._ranks.count > 1 and self._averaged & named.keys():  # some ranks may have no sample
+            named["present"] = torch.tensor(self._present)
+        if "logits" in named:
+            named["own"] = named.pop("logits")
+        if self._block is not None:
+            named["own"] = self._block.geometry(self._factor)
+            self._student.confirm_block((*self._block.distill, *self._block.task))
+        if not named:
+            return {}, {}
+        known = iter(self._on_host(list(named.values())))
+        scalars: dict[str, float] = {}
+        geometries: dict[str, Geometry] = {}
+        for name, value in named.items():
+            if value.ndim:
+                geometries[name] = Geometry(next(known), next(known), next(known))
+            else:
+                scalars[name] = next(known)
+        present = scalars.pop("present", self._present)
+        for name in self._averaged & scalars.keys():
+            scalars[name] = scalars[name] / present if present else math.nan
+        return scalars, geometries
+
+    def _on_host(self, values: list[Tensor]) -> list[float]:
+        if self._ranks.count == 1 and all(value.is_cpu for value in values):
+            return [number for value in values for number in (value.tolist() if value.ndim else [value.item()])]
+        device = values[0].device
+        together = torch.cat([value.detach().reshape(-1).to(device, torch.float64) for value in values])
+        numbers: list[float] = self._ranks.average(together).tolist()
+        return numbers
+
+    def _sum(self, name: str, value: Tensor, share: float) -> None:
+        if share != 1.0:  # next to a small student's step even a scalar's product takes time
+            value = value * share
+        self._sums[name] = self._sums[name] + value if name in self._sums else value

@@ -1,0 +1,90 @@
+"""An update under a rule of one λ a sample."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from policies.geometry import Geometry
+from policies.guard import Guard
+from policies.policy import Decision, Measurement
+from policies.sample import SamplePolicy, weigh
+from policies.update.base import Plan, Update, carried_out, decision_of_mean, mixing_weights
+from policies.update.objective import Factor, LogitPair, Objective, mean_of
+from policies.update.readings import Readings, Wanted
+from policies.update.student import Student
+
+
+class SampleUpdate(Update):
+    """A λ for each sample, and one backward pass of the weighted mean.
+
+    No sample's λ hangs on the others, so micro-batches make no difference.
+    """
+
+    def __init__(self, policy: SamplePolicy, plan: Plan, student: Student, guard: Guard | None) -> None:
+        super().__init__(plan, student, guard)
+        self._policy = policy
+        self._readings = Readings(Wanted(losses=plan.checked), Measurement(tier="logit"), student)
+        self._given: list[Tensor] = []
+        self._mean: Tensor | None = None
+        self._present = 0.0
+        if plan.probe:
+            student.check_two_gradients(("`measure_now` measures the gradients of all parameters", "leave it out"))
+
+    @property
+    def takes_gradients_apart(self) -> bool:
+        return self.plan.probe
+
+    def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
+        assert isinstance(objective, LogitPair)  # the balancer has refused the other
+        weights = self._weights(objective)
+        self._given.append(weights)
+        part = share * mean_of(weights)
+        self._present += 0.0 if objective.empty else share
+        self._mean = part if self._mean is None else self._mean + part
+        more: dict[str, Tensor] = {}
+        if self.plan.probe:
+            pair = self._take_pair(objective, factor=share * factor, retain=True, last=last)
+            if last:
+                more["whole"] = pair.geometry(factor)
+        if self.verdict is None:
+            self._readings.add(objective, share=1.0, factor=factor, last=True)
+        if self.verdict is None or last:
+            if self.verdict is None and self.plan.checked:
+                losses = objective.task_losses, objective.distill_losses
+                more["mixed_loss"] = mean_of(torch.lerp(*losses, weights.to(losses[0].dtype)))
+            present = self._present / self._share
+            if self._student.ranks.count > 1:  # some of which may have no sample
+                more["present_share"] = torch.tensor(present)
+            known = self._observe(self._readings, weight=self._mean / self._share, **more)
+            weight = known["weight"] / (known.get("present_share", present) or 1.0)
+            decision = decision_of_mean(weight, sum(map(len, self._given)), self._guard)
+            if self.verdict is None:
+                self._admitted(self._closer_look(objective, weight, factor))
+                self.verdict = self._review(decision, known.get("mixed_loss"))
+            elif not self.verdict.replaced:
+                self.verdict = self.verdict._replace(decision=decision)
+        if last:
+            self.weights = carried_out(torch.cat(self._given), self.verdict)
+        if self.verdict.skip:
+            return
+        if self.verdict.replaced:
+            objective.backward(*mixing_weights(self.verdict.decision), factor=share * factor)
+        else:
+            objective.backward_weighted(weights, factor=share * factor)
+
+    def _decide_blindly(self) -> Decision:
+        self.weights = torch.zeros(0)
+        return Decision(0.5 if self._guard is None else self._guard.within(0.5), reason="no sample")
+
+    def _closer_look(self, objective: LogitPair, weight: float, factor: Factor) -> Geometry | None:
+        """The geometry at the logits, if one loss has all the weight of all samples: does it have a gradient?"""
+        if self._guard is None or not self.plan.checked or not self._guard.alone(weight):
+            return None
+        readings = Readings(Wanted(geometry=True), Measurement(tier="logit"), self._student)
+        readings.add(objective, share=1.0, factor=factor, last=True)
+        return readings.transfer()[1]["own"]
+
+    def _weights(self, objective: LogitPair) -> Tensor:
+        weights = weigh(self._policy, objective.samples(self.plan.step, self.plan.progress))
+        return weights if self._guard is None else weights.clamp(self._guard.lowest, self._guard.highest)

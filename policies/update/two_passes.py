@@ -1,0 +1,76 @@
+"""What walking one graph backward twice asks of a student, and how it is told what is in the way.
+
+Measuring takes the gradients of two losses apart, by two calls of `torch.autograd.grad` over one graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from policies.errors import PolicyError
+from policies.update.graph import nodes_of
+
+_REENTRANT = (
+    "the student recomputes activations in a way that does not let gradients be taken apart; pass `use_reentrant=False`"
+    " to `torch.utils.checkpoint.checkpoint`."
+)
+
+
+def allow_two_passes(student: nn.Module) -> None:
+    """Let a compiled student's graph be walked twice.
+
+    `torch.compile` lets the backward pass write into what the forward pass saved ("donated buffers"). The setting
+    that forbids it is read when a graph is compiled, and it is the process's own. What has been compiled before is
+    dropped, since PyTorch would no longer notice that its buffers are spoilt.
+    """
+    if not any(map(_is_compiled, student.modules())):
+        return
+    import torch._functorch.config as settings
+
+    if getattr(settings, "donated_buffer", False):
+        settings.donated_buffer = False
+        torch.compiler.reset()
+
+
+@contextlib.contextmanager
+def two_passes() -> Iterator[None]:
+    """Tell with the remedy why a graph could not be walked twice.
+
+    Raises:
+        PolicyError: a graph was compiled to be walked once, or recomputes its activations in the old way.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "donated" in str(error):
+            raise PolicyError(
+                "the student was compiled to be walked backward once, but measuring takes two passes; set"
+                " `torch._functorch.config.donated_buffer = False` before anything is compiled, or create the balancer"
+                " from the compiled module before its first forward pass."
+            ) from error
+        if "torch.utils.checkpoint is incompatible" in str(error):
+            raise PolicyError(_REENTRANT) from error
+        raise
+
+
+def check_graph(*outputs: Tensor) -> None:
+    """Make sure that a graph reaches its parameters when gradients are taken apart.
+
+    Activations that are recomputed in the old way hide the parameters behind them, which would then get no gradient.
+
+    Args:
+        outputs: the losses, or what they are made from.
+
+    Raises:
+        PolicyError: it recomputes its activations so.
+    """
+    if any(node.name() == "CheckpointFunctionBackward" for node in nodes_of(*outputs)):
+        raise PolicyError(_REENTRANT)
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None

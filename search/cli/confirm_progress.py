@@ -1,0 +1,131 @@
+"""A running confirmation in the terminal: a live table, or plain lines where there is no terminal.
+
+It shows how far each finalist is, and not what it scores: who sees that is tempted to stop at the first lead.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from search.cli.progress import TerminalListener
+from search.records.confirmation import ConfirmationRecord, SeedResult
+from search.wording.numbers import time_left
+from trainables.teacher.prepare import TeacherProgress
+
+_PLAIN_SECONDS = 15.0
+
+
+class ConfirmationBoard:
+    """What is known of a running confirmation: trainings done, by finalist, and the time left."""
+
+    def __init__(self, record: ConfirmationRecord) -> None:
+        self.record = record
+        self.done = Counter(result.finalist for result in record.results)
+        self.earlier = self.done.total()
+        self._began, self._ended = math.inf, -math.inf
+        """When the first training of this run began and the last one ended, by the clocks that results are told in."""
+        self._counted = time.monotonic()
+
+    def count(self, result: SeedResult) -> None:
+        """A training of this run has ended."""
+        self.done[result.finalist] += 1
+        self._counted = time.monotonic()
+        if result.began is not None:
+            self._began = min(self._began, result.began)
+            self._ended = max(self._ended, result.began + result.seconds)
+
+    @property
+    def total(self) -> int:
+        """Trainings of the whole confirmation."""
+        return len(self.record.finalists) * len(self.record.seeds)
+
+    def seconds_left(self) -> float | None:
+        """Estimated from the pace of this run's trainings; None before one has ended.
+
+        Too long until as many have ended as run side by side.
+        """
+        done = self.done.total()
+        if self._ended < self._began:
+            return None
+        left = (self._ended - self._began) / (done - self.earlier) * (self.total - done)
+        return max(0.0, left - (time.monotonic() - self._counted))
+
+    def table(self) -> Table:
+        """One row a finalist."""
+        table = Table(title=f"Confirmation of {self.record.search}", title_justify="left", expand=False)
+        table.add_column("finalist", no_wrap=True)
+        table.add_column("seeds", justify="right", no_wrap=True)
+        table.add_column("rule")
+        for finalist in self.record.finalists:
+            cells = finalist.key, f"{self.done[finalist.key]}/{len(self.record.seeds)}", finalist.rule
+            table.add_row(*map(Text, cells))
+        return table
+
+    def line(self) -> str:
+        """The state in one line."""
+        parts = f"{self.done.total()}/{self.total} trainings done", time_left(self.seconds_left())
+        return ", ".join(part for part in parts if part)
+
+
+class ConfirmationProgress:
+    """Follows a confirmation on a console; live where it is a terminal, a line now and then where it is not."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._preparation = TerminalListener(console)
+        self._board: ConfirmationBoard | None = None
+        self._live: Live | None = None
+        self._last_line = time.monotonic()
+
+    def stage(self, text: str) -> None:
+        """Say that something begins."""
+        self._preparation.stage(text)
+
+    def teacher(self, progress: TeacherProgress) -> None:
+        """Show the teacher's training."""
+        self._preparation.teacher(progress)
+
+    def begin(self, record: ConfirmationRecord) -> None:
+        """Show the table."""
+        self._board = ConfirmationBoard(record)
+        self._preparation.end()
+        self.stage(
+            f"{self._board.total} trainings: {len(record.finalists)} finalists on {len(record.seeds)} fresh seeds"
+            f" ({record.seeds[0]} to {record.seeds[-1]}), {self._board.earlier} already done"
+        )
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def result(self, result: SeedResult) -> None:
+        """Count a training."""
+        if self._board is not None:
+            self._board.count(result)
+
+    def tick(self) -> None:
+        """Redraw."""
+        if self._board is None:
+            return
+        if self._live is not None:
+            self._live.update(Group(self._board.table(), self._board.line()))
+        elif time.monotonic() - self._last_line >= _PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            self._line(self._board.line())
+
+    def end(self) -> None:
+        """Take the live table away; the answer follows."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        if self._board is not None:
+            self._line(self._board.line())
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=not self._console.is_terminal)

@@ -1,0 +1,264 @@
+"""A running search in the terminal: a live table, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import dataclasses
+import statistics
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from search.evidence.wording.teacher_remark import teacher_remark
+from search.propose.race import planned_trainings, race_in_words
+from search.records.search import ENDED, SearchRecord, TrialRecord
+from search.settings.search_file import CONSTANT_FAMILY, SearchConfig
+from search.wording.numbers import count, percent, time_left
+from search.wording.scale import Scale
+from trainables.teacher.prepare import TeacherProgress
+
+_PLAIN_SECONDS = 15.0
+_LARGE_SHARE = 0.25
+"""Above this share of the trainings, the constant's is announced before they begin."""
+
+
+@dataclasses.dataclass
+class _Tally:
+    """What is known of one family's trials, kept so that a table costs the same however many there are."""
+
+    states: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    scores: list[float] = dataclasses.field(default_factory=list)
+    """In order."""
+    best: TrialRecord | None = None
+
+
+class Board:
+    """What is known of a running search: trials by state, the best of each family, the time left."""
+
+    def __init__(self, search: SearchRecord, config: SearchConfig) -> None:
+        self.config = config
+        self.scale = Scale(search.objective)
+        self.trials: dict[str, TrialRecord] = {}
+        self._least = {"finished": config.replicates, "failed": len(config.heats[0].seeds)}
+        self._tallies = {family: _Tally() for family in config.families}
+        self._trained = 0
+        """Trainings, one a seed, that need not be done any more; a failed trial's are among them."""
+        a_student = sum(planned_trainings(config.heats_of_family(family)) for family in config.families)
+        self.trainings = a_student * len(config.students)
+        constants = planned_trainings(config.heats_of_family(CONSTANT_FAMILY)) if config.most_constants else 0
+        self.share_of_constants = constants / a_student
+        for trial in search.trials:
+            if trial.status in ENDED or trial.seeds:
+                self.update(trial)
+        self.earlier = self._trained
+        self.began = time.monotonic()
+
+    def update(self, record: TrialRecord) -> None:
+        """Take in a trial's latest state."""
+        before = self.trials.get(record.trial_id)
+        tally = self._tallies[record.family]
+        if before is not None:
+            tally.states[before.status] -= 1
+            self._trained -= self._trainings_of(before)
+            if before.score is not None:
+                del tally.scores[bisect.bisect_left(tally.scores, before.score)]
+        self.trials[record.trial_id] = record
+        tally.states[record.status] += 1
+        self._trained += self._trainings_of(record)
+        if record.score is not None:
+            bisect.insort(tally.scores, record.score)
+            tally.best = record if tally.best is None else max(tally.best, record, key=_rank)
+
+    def _trainings_of(self, trial: TrialRecord) -> int:
+        return max(len(trial.seeds), self._least.get(trial.status, 0))
+
+    def count(self, status: str, family: str | None = None) -> int:
+        """Trials in a state, of one family or of all."""
+        tallies = self._tallies.values() if family is None else (self._tallies[family],)
+        return sum(tally.states[status] for tally in tallies)
+
+    @property
+    def ended(self) -> int:
+        """Trials that need no more work."""
+        return sum(self.count(status) for status in ENDED)
+
+    def best(self, family: str | None = None) -> TrialRecord | None:
+        """The finished trial with the highest score, of one family or of all."""
+        if family is not None:
+            return self._tallies[family].best
+        return max((t.best for t in self._tallies.values() if t.best is not None), key=_rank, default=None)
+
+    def leader(self, family: str) -> TrialRecord | None:
+        """While none of a family's trials has a score: who leads its race, most seeds first."""
+        racing = [t for t in self.trials.values() if t.family == family and t.partial_score is not None]
+        return max(racing, key=lambda t: (len(t.seeds), t.partial_score or 0.0, -t.number), default=None)
+
+    def seconds_left(self) -> float | None:
+        """Estimated from the pace since this run began; None before the first heat has ended."""
+        done = self._trained - self.earlier
+        if done < 1:
+            return None
+        return (time.monotonic() - self.began) / done * max(0, self.trainings - self._trained)
+
+    def table(self) -> Table:
+        """One row a family."""
+        looked_for = "" if self.scale.is_accuracy else f": {self.scale.on('validation')}"
+        table = Table(title=f"Search {self.config.name}{looked_for}", title_justify="left", expand=False)
+        table.add_column("family", no_wrap=True)
+        table.add_column("trials", justify="right", no_wrap=True)
+        table.add_column("median", justify="right", no_wrap=True)
+        table.add_column("best", justify="right", no_wrap=True)
+        table.add_column("best rule so far")  # the one that wraps where the terminal is narrow
+        leader = self.best()
+        for family in self.config.families:
+            scores, best = self._tallies[family].scores, self.best(family)
+            table.add_row(
+                family,
+                self._progress(family),
+                self.scale.value(statistics.median(scores)) if scores else "–",
+                self.scale.value(best.score) if best else self._leading(self.leader(family)),
+                best.rule if best else "",
+                style="bold green" if best and leader and best.trial_id == leader.trial_id else "",
+            )
+        return table
+
+    def _progress(self, family: str) -> str:
+        """`3/8`, or `2/8 (5 left, 1 failed)`."""
+        parts = [
+            f"{number} {word}"
+            for status, word in (("eliminated", "left"), ("failed", "failed"))
+            if (number := self.count(status, family))
+        ]
+        config = self.config
+        most = config.most_constants if family == CONSTANT_FAMILY else config.trials_per_family * len(config.students)
+        done = f"{self.count('finished', family)}/{'≤ ' if family == CONSTANT_FAMILY else ''}{most}"
+        return f"{done} ({', '.join(parts)})" if parts else done
+
+    def _leading(self, leader: TrialRecord | None) -> str:
+        """A score over some of the seeds says so."""
+        if leader is None:
+            return "–"
+        return f"{self.scale.value(leader.partial_score)} ({count(len(leader.seeds), 'seed')})"
+
+    def line(self) -> str:
+        """The state in one line."""
+        best = self.best()
+        most = "at most " if self.config.most_constants else ""  # constants end once the best one is bracketed
+        parts = [f"{self.ended} of {most}{self.config.total_trials} trials done", f"{self.count('running')} running"]
+        if out := self.count("eliminated"):
+            parts.append(f"{out} left the race")
+        if failed := self.count("failed"):
+            parts.append(f"{failed} failed")
+        if best and best.score is not None:
+            parts.append(f"best so far {self.scale.value(best.score)} ({best.family})")
+        if left := time_left(self.seconds_left()):
+            parts.append(f"{most}{left}")
+        return ", ".join(parts)
+
+
+def _rank(trial: TrialRecord) -> tuple[float, int, int]:
+    """Ties go to the simpler rule, then to the earlier trial."""
+    return trial.score or 0.0, -trial.complexity, -trial.number
+
+
+class TerminalListener:
+    """Follows a search on a console; live where it is a terminal, a line now and then where it is not."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live: Live | None = None
+        self.board: Board | None = None
+        self.bar: Progress | None = None
+        self.last_line = 0.0
+
+    def stage(self, text: str) -> None:
+        """Say that something begins."""
+        self._line(f"· {text}", style="dim")
+
+    def teacher(self, progress: TeacherProgress) -> None:
+        """Show the teacher's training."""
+        if progress.cached:
+            self.stage("teacher found in the cache")
+            return
+        if not self.console.is_terminal:
+            if progress.epoch >= progress.epochs or time.monotonic() - self.last_line >= _PLAIN_SECONDS:
+                self.last_line = time.monotonic()
+                self.stage(
+                    f"teacher: epoch {progress.epoch:.1f} of {progress.epochs}, training loss {progress.loss:.3f}"
+                )
+            return
+        if self.bar is None:
+            self.bar = Progress(
+                TextColumn("· training the teacher"),
+                BarColumn(),
+                TextColumn("epoch {task.completed:.0f}/{task.total}, training loss {task.fields[loss]:.3f}"),
+                TimeElapsedColumn(),
+                console=self.console,
+            )
+            self.bar.add_task("teacher", total=progress.epochs, loss=progress.loss)
+            self.bar.start()
+        self.bar.update(self.bar.task_ids[0], completed=progress.epoch, loss=progress.loss)
+        if progress.epoch >= progress.epochs:
+            self._close_bar()
+
+    def begin(self, search: SearchRecord, config: SearchConfig) -> None:
+        """Show the table."""
+        self._close_bar()
+        self.board = Board(search, config)
+        self.stage(f"teacher's accuracy on the validation pictures: {percent(search.teacher_accuracy)}")
+        if remark := teacher_remark(search):
+            self._line(remark, style="yellow")
+        most = "at most " if config.most_constants else ""
+        trials = f"{most}{count(config.total_trials, 'trial')} of {count(config.replicates, 'seed')}"
+        self.stage(f"{trials}, {self.board.ended} already done")
+        if len(config.heats) > 1:
+            self.stage(race_in_words(config.heats, config.trials_per_family))
+        if (share := self.board.share_of_constants) > _LARGE_SHARE:
+            most = count(config.constant.most_trials, "constant")
+            self.stage(
+                f"the best constant λ may take {share:.0%} of the trainings: at most {most} a student"
+                " (`constant.most_trials`), fewer once it is bracketed"
+            )
+        if self.console.is_terminal:
+            self.live = Live(console=self.console, refresh_per_second=4, transient=True)
+            self.live.start()
+
+    def trial(self, record: TrialRecord) -> None:
+        """Take in a trial's latest state."""
+        if self.board is None:
+            return
+        self.board.update(record)
+        if record.status == "failed":
+            self._line(f"trial {record.number} ({record.family}) failed: {record.error}", style="red")
+
+    def tick(self) -> None:
+        """Redraw."""
+        if self.board is None:
+            return
+        if self.live is not None:
+            self.live.update(Group(self.board.table(), self.board.line()))
+        elif time.monotonic() - self.last_line >= _PLAIN_SECONDS:
+            self.last_line = time.monotonic()
+            self._line(self.board.line())
+
+    def end(self) -> None:
+        """Take the live table away; the report's follows."""
+        self._close_bar()
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+        elif self.board is not None:
+            self._line(self.board.line())
+
+    def _line(self, text: str, style: str = "") -> None:
+        """One line, which a terminal breaks where it must, so that a command in it can be copied as a whole."""
+        self.console.print(text, style=style, markup=False, soft_wrap=True)
+
+    def _close_bar(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

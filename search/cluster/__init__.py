@@ -1,0 +1,1 @@
+"""Ray's sessions and jobs, and what nodes share."""

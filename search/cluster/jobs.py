@@ -1,0 +1,266 @@
+"""A search as a Ray job: sent to a running cluster, followed and stopped from anywhere that reaches its dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import pathlib
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from search.cluster.shipping import code_folders
+from search.errors import ClusterError, SearchError, nearest
+from search.settings.search_file import SearchConfig
+from search.store.checks import check_unchanged
+from search.store.folder import SearchStore
+
+CONFIG_VARIABLE = "KD_SEARCH_CONFIG"
+"""How a job is told its search: the settings as JSON, in its environment."""
+STORAGE = "kd.storage"
+"""The key of a job's metadata that says where its search is kept."""
+_NAME = "kd.search"
+_ACTIVE = ("PENDING", "RUNNING")
+_GRACE_SECONDS = 240
+"""Two minutes of them are MLflow's, at most, and come last."""
+_SECONDS_TO_ANSWER = 10.0
+_SECONDS_TO_AGENT = 20.0  # a head's agent, which starts the jobs, comes up some seconds after its dashboard
+_ERROR = "error: "
+"""Begins the message with which the command line ends."""
+_LONGEST_ERROR = 10
+"""In lines."""
+_TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to what the head was started with"
+
+
+class Jobs:
+    """The Ray Jobs of one cluster. Its methods raise `ClusterError` also when the dashboard stops answering.
+
+    Args:
+        address: of the cluster's dashboard, `http://host:8265`. A token is taken from the environment as Ray does
+            (`RAY_AUTH_MODE=token` and `RAY_AUTH_TOKEN` or `~/.ray/auth_token`).
+
+    Raises:
+        ClusterError: nothing that speaks Ray Jobs answers there, or it asks for another token.
+    """
+
+    def __init__(self, address: str) -> None:
+        if not address.startswith(("http://", "https://")):
+            raise ClusterError(
+                f"`--address` of a submission must be the dashboard's, like http://head:8265, but got {address!r}."
+            )
+        self.address = address
+        self._client = _connect(address)
+
+    def submit(
+        self,
+        config: SearchConfig,
+        *,
+        storage: str,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        working_dir: pathlib.Path | None,
+        ship_code: bool,
+    ) -> str:
+        """Send a search; a name that has run before is resumed.
+
+        Args:
+            config: the search.
+            storage: a folder that all nodes share, or a URI.
+            arguments: further arguments of `kd-search run` on the cluster.
+            environment: variables that the search's driver and trials get.
+            working_dir: a folder that goes along (pictures, checkpoints); paths in the search file are relative to it.
+            ship_code: send this installation's three packages too, so that the cluster needs only the libraries.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            ClusterError: a job of this name is under way, or the cluster refuses the job.
+        """
+        if active := self.find(config.name, active=True):
+            raise ClusterError(
+                f"the search {config.name!r} is under way as job {active.submission_id}. Follow it with `kd-search logs"
+                f" {config.name} -f --address {self.address}`, or stop it first."
+            )
+        runtime: dict[str, Any] = {
+            "env_vars": {
+                **environment,
+                CONFIG_VARIABLE: config.model_dump_json(),
+                # Time to save the search and to close its MLflow runs when the job is stopped.
+                "RAY_JOB_STOP_WAIT_TIME_S": str(_GRACE_SECONDS),
+                "PYTHONUNBUFFERED": "1",
+            },
+        }
+        if working_dir is not None:
+            runtime["working_dir"] = str(working_dir)
+        if ship_code:
+            runtime["py_modules"] = code_folders()
+        command = ["python", "-m", "search", "run", "-", "--resume", "--address", "auto", "--storage", storage]
+        job = {
+            "entrypoint": shlex.join([*command, *arguments]),
+            "submission_id": f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}",
+            "runtime_env": runtime,
+            "metadata": {_NAME: config.name, STORAGE: storage},
+        }
+        with self._asking("refused the job"):
+            return self._submit(job)
+
+    def find(self, name: str, *, active: bool = False) -> Any | None:
+        """The latest job of a search, or the latest that is still under way; None if there is none."""
+        jobs = [
+            job
+            for job in self._jobs()
+            if job.metadata[_NAME] == name and (not active or str(job.status.value) in _ACTIVE)
+        ]
+        return max(jobs, key=lambda job: job.start_time or 0, default=None)
+
+    def require(self, name: str) -> Any:
+        """As `find`.
+
+        Raises:
+            ClusterError: no job of this search is known there.
+        """
+        job = self.find(name)
+        if job is None:
+            known = sorted({job.metadata[_NAME] for job in self._jobs()})
+            raise ClusterError(
+                f"{self.address} knows no job of a search {name!r}; searches there:"
+                f" {', '.join(known) or 'none'}.{nearest(name, known)}"
+            )
+        return job
+
+    def last_words(self, job: Any) -> str | None:
+        """The last line of a job's log, or the error that it ends with, as a whole; None if it says nothing yet."""
+        with self._asking("has no log"):
+            lines = [line.rstrip() for line in self._client.get_job_logs(job.submission_id).splitlines()]
+        told = [line for line in lines if line]
+        for length, line in enumerate(reversed(told[-_LONGEST_ERROR:]), start=1):
+            if line.startswith(_ERROR):
+                return "\n".join(told[-length:])
+        return told[-1].strip() if told else None
+
+    def logs(self, name: str, *, follow: bool, write: Callable[[str], None]) -> str:
+        """Write a job's log, with `follow` also what comes until it ends; returns the job's status."""
+        job_id = self.require(name).submission_id
+
+        async def tail() -> None:
+            async for lines in self._client.tail_job_logs(job_id):
+                write(lines)
+
+        with self._asking("sends no more of the log"):
+            if follow:
+                asyncio.run(tail())
+            else:
+                write(self._client.get_job_logs(job_id))
+            return str(self._client.get_job_status(job_id).value)
+
+    def stop(self, name: str) -> str:
+        """Stop a search, wait until its state is saved, and return the job's last status.
+
+        Raises:
+            ClusterError: there is no such job, or it has not ended when its grace is over.
+        """
+        job = self.require(name)
+        with self._asking("did not stop the job"):
+            if str(job.status.value) in _ACTIVE:
+                self._client.stop_job(job.submission_id)
+            deadline = time.monotonic() + _GRACE_SECONDS + 30
+            while time.monotonic() < deadline:
+                status = str(self._client.get_job_status(job.submission_id).value)
+                if status not in _ACTIVE:
+                    return status
+                time.sleep(0.5)
+        raise ClusterError(f"job {job.submission_id} has not ended {_GRACE_SECONDS + 30} s after it was told to stop.")
+
+    def _submit(self, job: dict[str, Any]) -> str:
+        deadline = time.monotonic() + _SECONDS_TO_AGENT
+        while True:
+            try:
+                return str(self._client.submit_job(**job))
+            except RuntimeError as error:
+                if "No available agent" not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise ClusterError(
+                        f"the head at {self.address} answers, but not what starts its jobs. If another Ray runs on that"
+                        " machine too, start the head with --dashboard-agent-listen-port=0."
+                    ) from error
+            time.sleep(1)
+
+    def _jobs(self) -> list[Any]:
+        with self._asking("tells no jobs"):
+            return [job for job in self._client.list_jobs() if _NAME in (job.metadata or {})]
+
+    @contextlib.contextmanager
+    def _asking(self, failure: str) -> Iterator[None]:
+        """Turns whatever Ray's client raises (`RuntimeError` with a server's traceback, requests', aiohttp's …)."""
+        try:
+            yield
+        except ClusterError:
+            raise
+        except Exception as error:
+            raise ClusterError(f"{self.address} {failure}: {_reason(error)}.") from error
+
+
+def seen_from_here(storage: str, name: str) -> SearchStore | None:
+    """A search that has begun in a storage of other machines; None if it has not, or cannot be read from this one."""
+    try:
+        store = SearchStore(storage, name)
+        return store if store.exists() else None
+    except SearchError:
+        return None
+
+
+def check_begun(config: SearchConfig, storage: str) -> None:
+    """Compare a search with what has begun under its name, if the storage can be read from here.
+
+    Where it cannot, being the cluster's, the job compares.
+
+    Raises:
+        SearchError: some settings differ.
+    """
+    store = seen_from_here(storage, config.name)
+    if store is not None:
+        check_unchanged(config, store.config())
+
+
+def _connect(address: str) -> Any:
+    """Ray's client, which asks the dashboard for its version; in a thread, because it would wait for ever."""
+    from ray.job_submission import JobSubmissionClient
+
+    for handler in logging.getLogger("ray").handlers:
+        handler.setLevel(logging.WARNING)  # it would tell of every package that it uploads
+    clients: list[Any] = []
+    problems: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            clients.append(JobSubmissionClient(address))
+        except Exception as error:  # ConnectionError, RuntimeError, AuthenticationError, a JSON error …
+            problems.append(error)
+
+    thread = threading.Thread(target=ask, name="ray-jobs", daemon=True)
+    thread.start()
+    thread.join(_SECONDS_TO_ANSWER)
+    if clients:
+        return clients[0]
+    if not problems:
+        reason = f"nothing came within {_SECONDS_TO_ANSWER:.0f} s"
+    elif type(problems[0]).__name__ == "AuthenticationError":
+        raise ClusterError(
+            f"the Ray dashboard at {address!r} refuses the token ({_reason(problems[0])}); {_TOKEN}."
+        ) from problems[0]
+    else:
+        reason = _reason(problems[0])
+    raise ClusterError(
+        f"no Ray dashboard answers at {address!r}: {reason}. Give the address that `ray start --head` prints for its"
+        " dashboard (ray[default] must be installed there, and --dashboard-host must let you in)."
+    ) from next(iter(problems), None)
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".: ") if lines else type(error).__name__

@@ -1,0 +1,156 @@
+"""Ray for one search: started on this machine, or a running cluster attached to."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+from ray._private import ray_constants, services
+
+from search.cluster.reachable import explain_refusal, in_ray_job
+from search.cluster.sharing import alive_nodes
+from search.cluster.shipping import code_folders
+from search.errors import ClusterError
+from search.settings.search_file import ResourceSettings, SearchConfig
+
+# Tune's own switches, which it reads from the environment only.
+_TUNE_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our history files say what result.json would say again
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # a long trial's checkpoints may ask for one
+    "RAY_AIR_NEW_OUTPUT": "0",  # its boxes come even at verbosity 0; our own table says more
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+# Ray starts a worker for every core as soon as it is up, and lets its first driver wait for them. Trials get none of
+# these, since Tune's actors have an environment of their own, and many cores would mean as many idle processes.
+_NO_WORKERS_AHEAD = ("RAY_prestart_worker_first_driver", "0")
+_ROUNDING = 1e-6
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None) -> Iterator[None]:
+    """Ray within the block; what was started here is shut down after it, an attached cluster is left running.
+
+    A Ray of our own listens on the loopback interface only and demands a token that lives in this process's
+    environment, so that nobody else on the machine can run code through it. To a cluster the project's code goes
+    along, so that its nodes need the libraries only.
+
+    Raises:
+        ClusterError: no cluster answers at `address`.
+    """
+    for name, value in _TUNE_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
+    if ray.is_initialized():
+        yield
+        return
+    if address is None:
+        if "RAY_AUTH_MODE" not in os.environ:
+            # Ray then asks for a token of its own accord, and would write one into the home folder if there were none.
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        os.environ.setdefault(*_NO_WORKERS_AHEAD)
+        _start(quiet)
+    else:
+        # A job's own runtime environment holds the code already.
+        ship = None if in_ray_job() else {"py_modules": code_folders()}
+        try:
+            ray.init(address=address, runtime_env=ship, **quiet)
+        except Exception as error:  # ConnectionError, RuntimeError, ValueError, AuthenticationError …
+            raise ClusterError(
+                f"the Ray cluster at `--address` {address!r} could not be joined: {explain_refusal(str(error))}"
+            ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+class _InItsOwnGroup(subprocess.Popen[bytes]):
+    """A process that a signal to this one's process group does not reach.
+
+    `timeout`, systemd and batch systems end a program by SIGTERM to its whole group. Without Ray's processes this one
+    could not end the search in good order: it would wait for a minute and then be aborted.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **{"process_group": 0, **named})
+
+
+@contextlib.contextmanager
+def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
+    """Within the block a module of Ray has this where Ray has no setting; other releases may not have the name."""
+    usual = getattr(module, name, None)
+    if usual is None:
+        yield
+        return
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, usual)
+
+
+@contextlib.contextmanager
+def _by_itself() -> Iterator[None]:
+    """Within the block Ray starts its processes in groups of their own, and to listen on the loopback interface.
+
+    Without the latter Ray puts the machine's own address in place of 127.0.0.1, on Linux.
+    """
+    with (
+        _replaced(services, "ConsolePopen", _InItsOwnGroup),
+        _replaced(ray_constants, "ENABLE_RAY_CLUSTER", False),
+    ):
+        yield
+
+
+def _start(quiet: dict[str, Any]) -> None:
+    """A Ray of our own. Its processes have some seconds to come up, which on a busy machine may take two tries."""
+    for last in (False, True):
+        try:
+            # Ray asks the kernel to end them with this process, whatever their group, so none is left behind.
+            with _by_itself():
+                # "local", since without an address Ray joins the cluster that RAY_ADDRESS names, or the machine's last.
+                ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+            if last:
+                raise ClusterError(
+                    "Ray's processes did not come up within half a minute, twice: this machine is too busy. Try again"
+                    " when it is less so, or join a running cluster with `--address`."
+                ) from error
+        else:
+            return
+
+
+def _wanted(resources: ResourceSettings) -> dict[str, float]:
+    """What a training takes, by kind."""
+    return {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+
+
+def room_for(resources: ResourceSettings) -> int:
+    """How many trainings there is room for at a time, if nobody else needs any; at least 1. Ray must be up."""
+    wanted = _wanted(resources)
+    room = sum(
+        min(int(node["Resources"].get(kind, 0.0) / amount + _ROUNDING) for kind, amount in wanted.items() if amount)
+        for node in alive_nodes()
+    )
+    return max(1, min(room, resources.max_concurrent or room))
+
+
+def check_resources(config: SearchConfig) -> None:
+    """Raises ClusterError if no node could ever run a trial of this search."""
+    wanted, nodes = _wanted(config.resources), [node["Resources"] for node in alive_nodes()]
+    if any(all(node.get(kind, 0.0) >= amount for kind, amount in wanted.items() if amount) for node in nodes):
+        return
+    have = "; ".join(f"{n.get('CPU', 0):g} CPU, {n.get('GPU', 0):g} GPU" for n in nodes) or "no node"
+    raise ClusterError(
+        f"a trial needs {wanted['CPU']:g} CPU and {wanted['GPU']:g} GPU (`resources.cpus_per_trial`,"
+        f" `resources.gpus_per_trial`), but the nodes have: {have}. Lower them, e.g."
+        " --set resources.gpus_per_trial=0, or add a node that has them."
+    )

@@ -1,0 +1,76 @@
+"""The champion of a confirmed search: the student to use, and what speaks for it. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from search.evidence import Comparison, ConfirmedVerdict, Judgement
+from search.evidence.wording.naming import finalist_of
+from search.records.confirmation import ConfirmationRecord, Finalist, SeedResult
+from search.settings.search_file import SearchConfig
+from search.wording.scale import Scale
+from trainables.config.trial import ModelSettings
+from trainables.pictures.format import PictureFormat
+from trainables.settings import Settings
+from trainables.suggestion import apply_suggestion
+
+
+class Champion(Settings):
+    """One of the students of the finalist that the verdict names."""
+
+    search: str
+    title: str
+    """Of the finalist: a rule by its family, a constant by its λ."""
+    finalist: Finalist
+    result: SeedResult
+    """The student's own."""
+    verdict: ConfirmedVerdict
+    comparison: Comparison
+    scale: Scale
+    policy: dict[str, Any]
+    """The contents of its `policy.json`."""
+    student: ModelSettings
+    pictures: PictureFormat
+
+
+def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: SearchConfig) -> Champion | None:
+    """The finalist that the verdict names, by its student with the highest validation score.
+
+    The test pictures choose nothing, so the student's own test score is as honest as the finalist's mean. Ties go to
+    the smaller seed.
+
+    Args:
+        record: of a confirmation, finished or not.
+        judgement: of its search and this record.
+        config: of its search.
+
+    Returns:
+        None while no verdict names anybody, or where a confirmation of an older release does not tell what pictures its
+        students read.
+    """
+    verdict, finalists, recommended = judgement.verdict, judgement.finalists, judgement.recommended
+    if verdict is None or verdict.winner is None or record.pictures is None:
+        return None
+    assert finalists is not None  # a verdict was found on them
+    assert recommended is not None
+    finalist = finalist_of(record, verdict.winner)
+    results = [result for result in record.results if result.finalist == verdict.winner]
+    best = max(results, key=lambda result: (_validation(record, result), -result.seed))
+    return Champion(
+        search=record.search,
+        title=recommended.title,
+        finalist=finalist,
+        result=best,
+        verdict=verdict,
+        comparison=finalists,
+        scale=Scale(record.objective),
+        policy=recommended.document,
+        student=apply_suggestion(config.base_trial(), finalist.suggestion).student,
+        pictures=record.pictures,
+    )
+
+
+def _validation(record: ConfirmationRecord, result: SeedResult) -> float:
+    score = record.score(result, "validation")
+    return score if math.isfinite(score) else -math.inf

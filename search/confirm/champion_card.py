@@ -1,0 +1,109 @@
+"""What goes with a champion's student: how to load it, what it reads, what it is worth. As Markdown and as data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from search.confirm.champion import Champion
+from search.wording.numbers import count, number
+
+STUDENT_FILE = "student.pt"
+POLICY_FILE = "policy.json"
+VERDICT_FILE = "verdict.json"
+CARD_FILE = "README.md"
+
+ALIAS = "champion"
+"""Of the version in MLflow's model registry."""
+
+
+def evidence_files(champion: Champion) -> dict[str, bytes]:
+    """Path -> content: policy, verdict and card."""
+    return {
+        POLICY_FILE: _json(champion.policy),
+        VERDICT_FILE: _json(verdict_document(champion)),
+        CARD_FILE: card(champion).encode(),
+    }
+
+
+def verdict_document(champion: Champion) -> dict[str, Any]:
+    """The verdict and what stands behind it, for programs. Scores are turned so that higher is better."""
+    return {
+        "search": champion.search,
+        "verdict": champion.verdict.model_dump(mode="json"),
+        "finalist": champion.finalist.model_dump(mode="json"),
+        "seed": champion.result.seed,
+        "student": {
+            "validation": champion.result.validation.model_dump(mode="json"),
+            "test": champion.result.test.model_dump(mode="json"),
+            "own_kpis": champion.result.own_kpis,
+        },
+        "row": champion.comparison.of(champion.finalist.key).model_dump(mode="json"),
+        "objective": champion.scale.objective.model_dump(mode="json"),
+    }
+
+
+def card(champion: Champion) -> str:
+    """The model card."""
+    row, scale, pictures = champion.comparison.of(champion.finalist.key), champion.scale, champion.pictures
+    channels, height, width = pictures.shape
+    means, deviations = (", ".join(map(number, values)) for values in (pictures.mean, pictures.std))
+    seeds = count(len(row.seeds), "fresh seed")
+    test = champion.result.test
+    lines = [
+        f"# {champion.search}: a student trained under {champion.title}",
+        "",
+        *([] if champion.verdict.worth is None else [f"**{champion.verdict.worth.text}**", ""]),
+        f"**{champion.verdict.headline}**",
+        "",
+        champion.verdict.evidence,
+        "",
+        champion.verdict.caveat,
+        "",
+        "## The rule",
+        "",
+        champion.finalist.rule,
+        "",
+        f"`{POLICY_FILE}` trains another student under it: `LossBalancer.from_file` in the package `policies`.",
+        "",
+        "## The student",
+        "",
+        f"The model is `{champion.student.name}`, trained under seed {champion.result.seed}: of the students of {seeds}"
+        f" the one with the highest {scale.on('validation')}. The test pictures did not choose it. Its own test"
+        f" accuracy is {100 * test.accuracy:.2f} % (calibration error {test.calibration_error:.3f}); the {seeds} reach"
+        f" {scale.value(row.test)} {scale.spread(row.spread)} of {scale.on('test')}, which is what to expect of another"
+        " training.".replace("  ", " "),
+        "",
+        f"It reads pictures as they are stored, uint8 [N, {channels}, {height}, {width}] in 0..255, and gives logits"
+        f" [N, {len(pictures.classes)}]. The normalisation (pixel − mean) / std, by channel, is part of it: mean"
+        f" {means}, std {deviations}. Classes, in the order of the logits: {_classes(pictures.classes)}.",
+        "",
+        f"From `{STUDENT_FILE}` in the search's folder `champion`:",
+        "",
+        "```python",
+        "from trainables.classifier import load_classifier",
+        "",
+        f'student = load_classifier("{STUDENT_FILE}")',
+        "logits = student(pictures)",
+        "```",
+        "",
+        "From MLflow's model registry:",
+        "",
+        "```python",
+        "import mlflow",
+        "",
+        f'student = mlflow.pytorch.load_model("models:/{champion.search}@{ALIAS}")',
+        "logits = student(pictures)",
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _classes(classes: tuple[str, ...], most: int = 20) -> str:
+    told = ", ".join(classes[:most])
+    return told if len(classes) <= most else f"{told}, … ({len(classes)} in all, kept with the student)"
+
+
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,72 @@
+"""A champion's student as the confirmation keeps it, and as files for those without MLflow."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+from search.confirm.champion import Champion
+from search.confirm.champion_card import STUDENT_FILE, VERDICT_FILE, evidence_files
+from search.confirm.store import ConfirmationStore, Unit
+from search.errors import SearchError
+from search.settings.commands import next_command
+from search.store.files import replace_file
+from search.store.folder import SearchStore
+
+FOLDER = "champion"
+"""Inside a search's folder of results."""
+
+
+def student_reader(store: SearchStore) -> Callable[[Champion], bytes]:
+    """Gives a champion's `state_dict` as `torch.save` wrote it.
+
+    Raises (when called):
+        SearchError: the student's file is gone.
+    """
+    kept = ConfirmationStore(store)
+
+    def read(champion: Champion) -> bytes:
+        path = kept.student_path(Unit(champion.finalist.key, champion.result.seed))
+        try:
+            with store.filesystem.open_input_stream(path) as stream:
+                return bytes(stream.readall())
+        except FileNotFoundError as error:
+            raise SearchError(
+                f"the student of the champion is gone: there is no {path}. Move the `.json` file beside it away, and"
+                f" `{next_command('confirm', champion.search, store.storage)}` trains it again."
+            ) from error
+
+    return read
+
+
+def write_champion(champion: Champion, read_student: Callable[[Champion], bytes], folder: pathlib.Path) -> pathlib.Path:
+    """Write `student.pt`, `policy.json`, `verdict.json` and a model card into a folder; nothing if they are there.
+
+    Each file is replaced as a whole, the verdict last, so what the verdict says holds for what lies beside it.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SearchError: a file cannot be written, or the student's own cannot be read.
+        CheckpointError: the student's weights are damaged.
+    """
+    evidence = evidence_files(champion)
+    if _holds(folder, evidence):
+        return folder
+    from trainables.classifier import classifier_bytes, restore_classifier
+
+    classifier = restore_classifier(champion.student, champion.pictures, read_student(champion))
+    verdict = evidence.pop(VERDICT_FILE)
+    for name, content in {STUDENT_FILE: classifier_bytes(classifier), **evidence, VERDICT_FILE: verdict}.items():
+        replace_file(folder / name, content, what="the champion's")
+    return folder
+
+
+def _holds(folder: pathlib.Path, files: dict[str, bytes]) -> bool:
+    try:
+        return (folder / STUDENT_FILE).is_file() and all(
+            (folder / name).read_bytes() == content for name, content in files.items()
+        )
+    except OSError:
+        return False

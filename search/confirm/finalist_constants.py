@@ -1,0 +1,143 @@
+"""The constants λ that are confirmed, and how well the search tuned them.
+
+A rule may owe its lead over the constants to the learning rate that it was tried at. So constants are confirmed at
+their own best learning rate and temperature, where a rule must beat them, and at the settings of the best rules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from policies.families.schedules.fixed import Fixed
+from search.constants.weights import same_weight
+from search.evidence.conduct.edges import RangeSide
+from search.records.search import SearchRecord, TrialRecord
+
+CONSTANT = Fixed.family
+_RIVALS = 3
+"""How many constant weights are worth retrying."""
+_USUAL = (0.9, 0.5)
+_APART = 0.1
+"""Weights closer than this are one try at the same thing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A constant weight at a learning rate and temperature, as far as these were searched."""
+
+    weight: float
+    shared: Mapping[str, float | int]
+    place: str = ""
+    """Ends the key where it would not be unique without."""
+
+    @property
+    def key(self) -> str:
+        """Unique in a confirmation."""
+        weight = f"{self.weight:.6g}"
+        if weight == "1" and self.weight != 1.0:
+            weight = repr(self.weight)  # λ = 1 is a finalist, too
+        return f"{CONSTANT}-{weight}{self.place}"
+
+    def is_like(self, other: Candidate) -> bool:
+        """Tell whether both come to the same training; λ = 0 knows no temperature."""
+        if not same_weight(self.weight, other.weight):
+            return False
+        blind = {"temperature"} if self.weight == 0.0 else set()
+        return all(self.shared.get(name) == other.shared.get(name) for name in {*self.shared, *other.shared} - blind)
+
+
+@dataclasses.dataclass(frozen=True)
+class Constants:
+    """The constants to confirm, and how well they were tuned."""
+
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate | None
+    """The best constant by the search's validation scores; None if the search named none."""
+    rivals: tuple[Candidate, ...]
+    """Those that the search could not tell from it."""
+    bracketed: bool
+    reason: str
+    """Why it is not bracketed, as the second half of a sentence; empty if it is."""
+    expected_loss: float = 0.0
+    """By how much a constant that was not tried is expected to exceed the chosen one, in the score's unit."""
+    labels_loss: float | None = 0.0
+    """The same of the labels alone at a learning rate that was not tried; None where none was."""
+    level_sides: tuple[RangeSide, ...] = ()
+    """Ends of shared ranges beyond which the constants have nothing to gain."""
+
+
+def constants_of_trials(search: SearchRecord, rules: Sequence[TrialRecord], more: int) -> Constants:
+    """The constants of a search that tried a few of them.
+
+    The best one, both extremes at their own best settings, then at most `more` at the settings of the rules: the three
+    best weights of the search that lie at least 0.1 apart. The better rule and the better weight come first. Without
+    trials of `fixed`, the best rule's settings and the usual weights 0.9 and 0.5 stand in.
+
+    Args:
+        search: the trials of one student; one has finished at least.
+        rules: the best trial of each family that is confirmed, best first.
+        more: the most constants at the settings of the rules.
+    """
+    tried = [trial for trial in search.finished if trial.family == CONSTANT]
+    best = tried[0] if tried else None
+    home = (best or (rules[0] if rules else search.finished[0])).shared
+    chosen = [] if best is None else [Candidate(_weight(best), best.shared)]
+    for extreme in (0.0, 1.0):
+        own = next((trial.shared for trial in tried if _weight(trial) == extreme), home)
+        place = "" if own == home else "-own"
+        if not any(candidate.weight == extreme for candidate in chosen):
+            chosen.append(Candidate(extreme, own, place))
+    most = len(chosen) + more
+    for candidate in _retried(home, rules, _rivals(search)):
+        if len(chosen) < most and not any(candidate.is_like(other) for other in chosen):
+            chosen.append(candidate)
+    return Constants(
+        candidates=tuple(chosen),
+        chosen=None if best is None else chosen[0],
+        rivals=(),
+        bracketed=False,
+        reason="the search tried a few constants only",
+    )
+
+
+def _retried(
+    home: Mapping[str, float | int], rules: Sequence[TrialRecord], weights: Sequence[float]
+) -> list[Candidate]:
+    """Every weight at every rule's settings; the smaller the sum of both ranks, the sooner."""
+    places: list[TrialRecord] = []
+    for rule in rules:
+        if all(rule.shared != other.shared for other in places):
+            places.append(rule)
+    ranked = sorted(
+        ((i + j, i, rule, weight) for i, rule in enumerate(places) for j, weight in enumerate(weights)),
+        key=lambda entry: entry[:2],
+    )
+    return [
+        Candidate(weight, rule.shared, "" if rule.shared == home else f"-at-{rule.family}")
+        for _, _, rule, weight in ranked
+    ]
+
+
+def _rivals(search: SearchRecord) -> list[float]:
+    """The best constant weights of the search, best first, no two of them close; without trials, the usual ones.
+
+    Those that left a race over seeds come after those that have a score.
+    """
+    tried = [_weight(trial) for trial in search.raced if trial.family == CONSTANT]
+    rivals: list[float] = []
+    for weight in tried or _USUAL:
+        if len(rivals) < _RIVALS and all(_are_apart(weight, other) for other in rivals):
+            rivals.append(weight)
+    return rivals
+
+
+def _are_apart(weight: float, other: float) -> bool:
+    """Whether two weights are two tries; 1 − 0.9 is a hair below 0.1 in binary and counts as 0.1."""
+    distance = abs(weight - other)
+    return distance > _APART or math.isclose(distance, _APART)
+
+
+def _weight(trial: TrialRecord) -> float:
+    return float(trial.parameters["weight"])

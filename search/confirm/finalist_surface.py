@@ -1,0 +1,90 @@
+"""The constants λ to confirm, from the surface that the search's constants lie on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from search.confirm.finalist_constants import CONSTANT, Candidate, Constants
+from search.constants import ConstantPoint, ConstantScore, Surface, SurfaceDomain, fit_surface
+from search.constants.of_search import level_sides, point_of, surface_domain
+from search.evidence.ranking import scores_by_seed
+from search.records.search import SearchRecord, TrialRecord
+from search.settings.search_file import SearchConfig
+
+_FEWEST = 5
+"""Constants with scores by seed that a surface is fitted to; with fewer it would be mostly prior."""
+
+
+def constants_of_surface(
+    search: SearchRecord, config: SearchConfig, rules: Sequence[TrialRecord], more: int
+) -> Constants | None:
+    """The chosen constant and its rivals, both extremes at their own best settings, and constants at the rules'.
+
+    Args:
+        search: the trials of one student.
+        config: its settings.
+        rules: the best trial of each family that is confirmed, best first.
+        more: the most constants at the settings of the rules: the best λ at each, as the surface has it.
+
+    Returns:
+        None where too few constants have scores to fit a surface to.
+    """
+    domain = surface_domain(config)
+    trials = sorted((t for t in search.raced if t.family == CONSTANT), key=lambda trial: trial.number)
+    observed = [score for trial in trials if (score := _score(search, domain, trial)) is not None]
+    surface = fit_surface(observed, domain) if len(observed) >= _FEWEST else None
+    if surface is None:
+        return None
+    like = trials[0].shared
+    found = [_candidate(surface.chosen, like)]
+    for rival in surface.rivals:
+        _add(found, _candidate(rival, like))
+    rivals = len(found) - 1
+    for extreme in (0.0, 1.0):
+        if surface.chosen.weight == extreme:
+            continue
+        # What a verdict is held against should have been seen; the surface alone may guess wrong at an end.
+        _add(found, _candidate(surface.best_tried(extreme) or surface.best_for(extreme), like))
+    places = list({tuple(sorted(rule.shared.items())): rule for rule in reversed(rules)}.values())[::-1]
+    for rule in places[:more]:
+        weight = surface.best_at(point_of(domain, 0.5, rule.shared))
+        _add(found, Candidate(weight, rule.shared, f"-at-{rule.family}"))
+    return _constants(surface, found, rivals)
+
+
+def _constants(surface: Surface, found: Sequence[Candidate], rivals: int) -> Constants:
+    certificate = surface.certificate
+    return Constants(
+        candidates=tuple(found),
+        chosen=found[0],
+        rivals=tuple(found[1 : 1 + rivals]),
+        bracketed=certificate.holds,
+        reason=certificate.reason,
+        expected_loss=certificate.expected_loss,
+        labels_loss=certificate.labels_loss,
+        level_sides=level_sides(surface),
+    )
+
+
+def _add(found: list[Candidate], candidate: Candidate) -> None:
+    """Add a constant unless (almost) the same is there; its key is made unique."""
+    if any(other.is_like(candidate) for other in found):
+        return
+    keys = {other.key for other in found}
+    place, turn = candidate.place, 2
+    while Candidate(candidate.weight, candidate.shared, place).key in keys:
+        place, turn = f"{candidate.place}-{turn}", turn + 1
+    found.append(Candidate(candidate.weight, candidate.shared, place))
+
+
+def _score(search: SearchRecord, domain: SurfaceDomain, trial: TrialRecord) -> ConstantScore | None:
+    scores = scores_by_seed(trial, search.objective)
+    if not scores:
+        return None
+    return ConstantScore(point=point_of(domain, float(trial.parameters["weight"]), trial.shared), scores=scores)
+
+
+def _candidate(point: ConstantPoint, like: Mapping[str, float | int]) -> Candidate:
+    values = {"learning_rate": point.learning_rate, "temperature": point.temperature}
+    shared = {name: value if (known := values.get(name)) is None else known for name, value in like.items()}
+    return Candidate(point.weight, shared)

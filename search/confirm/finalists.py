@@ -1,0 +1,178 @@
+"""The finalists of a search: the best rule of each family, and the constants that such a rule must beat."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from policies.registry import create_policy
+from search.confirm.facts import ConstantFacts, RangeEnd
+from search.confirm.finalist_constants import CONSTANT, Candidate, Constants, constants_of_trials
+from search.confirm.finalist_surface import constants_of_surface
+from search.errors import SearchError, nearest
+from search.evidence.conduct.acting import Effective, effective_trial
+from search.evidence.conduct.edges import edges
+from search.records.confirmation import ConfirmationSettings, Finalist, Role
+from search.records.search import SearchRecord, TrialRecord
+from search.settings.commands import next_command
+from search.settings.domains import Domain
+from search.settings.launch import Launch
+from search.settings.search_file import SearchConfig
+
+_EXTREMES: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The finalists, rules first; the families that have none with the reason why; facts on the constant."""
+
+    finalists: tuple[Finalist, ...]
+    left_out: dict[str, str]
+    constant: ConstantFacts
+
+
+def choose_finalists(
+    search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings, launch: Launch | None = None
+) -> Selection:
+    """The finalists of a finished search: of one student's trials, `settings.student`'s or else the best trial's.
+
+    1. Each family's best trial, with that trial's own learning rate and temperature. A rule that did not act is
+       confirmed as what it did: a tree as the part that was reached, a λ that never moved as that constant. Families
+       that come to the same constant are one finalist.
+    2. The constants: those that the surface of the search's constants names (`search.confirm.finalist_surface`), or in
+       a search that tried a few only, the best ones tried (`search.confirm.finalist_constants`).
+
+    Duplicates are dropped.
+
+    Raises:
+        SearchError: no trial has finished, or a family is asked for that the search did not try.
+    """
+    _check_student(search, config, settings)
+    _check_families(search, config, settings)
+    search = search.of_student(settings.student)
+    if not search.finished:
+        with_student = "" if settings.student is None else f" with the student {settings.student!r}"
+        raise SearchError(
+            f"no trial of the search {search.name!r}{with_student} has finished, so there is nothing to confirm;"
+            f" `{next_command('report', search.name, launch)}` tells what went wrong."
+        )
+    asked = config.families if settings.families is None else settings.families
+    best: dict[str, TrialRecord] = {}
+    for trial in search.finished:
+        best.setdefault(trial.family, trial)
+    left_out = {family: "none of its trials has finished" for family in config.families if family not in best}
+    left_out |= {family: "not asked for" for family in best if family not in asked and family != CONSTANT}
+    rules, acting, idle = [], [], list[tuple[TrialRecord, Effective]]()
+    for family, trial in best.items():
+        if family not in asked or family == CONSTANT:
+            continue
+        did = effective_trial(trial)
+        if did.kind == "constant":
+            idle.append((trial, did))
+        else:
+            rules.append(trial)
+            acting.append(_rule(trial, did))
+    constants = constants_of_surface(search, config, rules, settings.more_constants)
+    if constants is None:
+        constants = constants_of_trials(search, rules, settings.more_constants)
+    candidates = [*constants.candidates]
+    for trial, did in idle:
+        candidate, is_new = _as_constant(trial, did, candidates)
+        candidates += [candidate] if is_new else []
+        left_out[trial.family] = f"its best rule did what a constant does, so {candidate.key} stands for it: {did.text}"
+    finalists = (*acting, *(_constant(search, candidate) for candidate in candidates))
+    return Selection(finalists, left_out, _facts(config, constants, finalists))
+
+
+def _check_student(search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings) -> None:
+    if settings.student is not None and settings.student not in config.students:
+        raise SearchError(
+            f"`--student` must name a student of the search {search.name!r} ({', '.join(config.students)}), but"
+            f" {settings.student!r} is none.{nearest(settings.student, config.students)}"
+        )
+
+
+def _check_families(search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings) -> None:
+    for family in settings.families or ():
+        if family not in config.families:
+            raise SearchError(
+                f"`--families` must name families of the search {search.name!r} ({', '.join(config.families)}), but"
+                f" {family!r} is none.{nearest(family, config.families)}"
+            )
+
+
+def _rule(trial: TrialRecord, did: Effective) -> Finalist:
+    return Finalist(
+        key=trial.family,
+        role="rule",
+        family=did.family,
+        parameters=did.parameters,
+        shared=trial.shared,
+        student=trial.student,
+        rule=did.text if did.kind == "part" else did.rule,
+        complexity=did.complexity,
+        trial=trial.number,
+        search_score=trial.score,
+    )
+
+
+def _as_constant(trial: TrialRecord, did: Effective, candidates: Sequence[Candidate]) -> tuple[Candidate, bool]:
+    """The constant that a rule was in effect, and whether it is not among the candidates."""
+    candidate = Candidate(float(did.parameters["weight"]), trial.shared, f"-as-{trial.family}")
+    like = next((other for other in candidates if other.is_like(candidate)), None)
+    return (candidate, True) if like is None else (like, False)
+
+
+def _constant(search: SearchRecord, candidate: Candidate) -> Finalist:
+    """With the number and score of the best trial that was the same, if there was one."""
+    policy = create_policy(CONSTANT, {"weight": candidate.weight})
+    same = (
+        trial
+        for trial in search.finished
+        if trial.family == CONSTANT
+        and (float(trial.parameters["weight"]), trial.shared) == (candidate.weight, candidate.shared)
+    )
+    trial = next(same, None)
+    return Finalist(
+        key=candidate.key,
+        role=_EXTREMES.get(candidate.weight, "constant"),
+        family=CONSTANT,
+        parameters=policy.values(),
+        shared=dict(candidate.shared),
+        student=search.finished[0].student,
+        rule=policy.rule(),
+        complexity=policy.complexity,
+        trial=trial.number if trial else None,
+        search_score=trial.score if trial else None,
+    )
+
+
+def _facts(config: SearchConfig, constants: Constants, finalists: Sequence[Finalist]) -> ConstantFacts:
+    chosen = None if constants.chosen is None else constants.chosen.key
+    domains: dict[str, Domain] = {
+        name: domain for name in ("learning_rate", "temperature") if (domain := getattr(config.space, name)) is not None
+    }
+    ends = [
+        RangeEnd.model_validate(
+            {
+                "finalist": finalist.key,
+                "setting": edge.name,
+                "value": edge.value,
+                "end": "low" if edge.end == "lower" else "high",
+                "limit": edge.bound,
+            }
+        )
+        for finalist in finalists
+        if finalist.role == "rule" or finalist.key == chosen
+        for edge in edges(finalist.shared, domains)
+        if (edge.name, edge.end) not in constants.level_sides
+    ]
+    return ConstantFacts(
+        chosen=chosen,
+        rivals=tuple(candidate.key for candidate in constants.rivals),
+        bracketed=constants.bracketed,
+        expected_loss=constants.expected_loss,
+        labels_loss=constants.labels_loss,
+        reason=constants.reason,
+        ends=tuple(ends),
+    )

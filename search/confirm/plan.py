@@ -1,0 +1,135 @@
+"""What a confirmation is to do: its finalists and its seeds, begun anew or gone on with."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from search.confirm.finalists import choose_finalists
+from search.confirm.store import set_aside, units_of
+from search.errors import SearchError
+from search.records.confirmation import ConfirmationRecord, ConfirmationSettings, Finalist
+from search.records.search import ENDED, SearchRecord
+from search.settings.commands import next_command
+from search.settings.launch import Launch
+from search.settings.search_file import SearchConfig
+
+SEEDS_ASKED = "seeds_asked"
+"""In a record's settings: for how many seeds it was asked, one number for each time that it was asked for more. Who
+looks at the results and then asks for more sees leads that are not there more often than a single look does."""
+_MARGIN = "smallest_gain"
+LEFT_OUT = "left_out"
+"""In a record's settings: the families without a finalist, with the reasons."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A confirmation with the results that it has, and what its user should know before it goes on."""
+
+    record: ConfirmationRecord
+    remarks: tuple[str, ...]
+
+
+def plan_confirmation(
+    search: SearchRecord,
+    config: SearchConfig,
+    settings: ConfirmationSettings,
+    earlier: ConfirmationRecord | None,
+    launch: Launch | None = None,
+) -> Plan:
+    """The confirmation of a search, with the seeds that follow the search's own.
+
+    Args:
+        search: finished.
+        config: its settings.
+        settings: of the confirmation.
+        earlier: what of it there is already.
+        launch: its places, for the commands that a message tells to type.
+
+    Raises:
+        SearchError: the search has not finished, or `earlier` is of another student or began with other finalists.
+    """
+    if search.status != "finished":
+        ended = sum(trial.status in ENDED for trial in search.trials)
+        raise SearchError(
+            f"the search {search.name!r} must have finished before it is confirmed, but {ended} of"
+            f" {config.total_trials} trials have; go on with it: {next_command('resume', search.name, launch)}"
+        )
+    selection = choose_finalists(search, config, settings, launch)
+    remarks = [f"{family} is left out: {reason}" for family, reason in selection.left_out.items()]
+    if len(config.students) > 1:
+        remarks.append(f"confirmed is the student {selection.finalists[0].student!r}, of {', '.join(config.students)}")
+    if earlier is None:
+        record = ConfirmationRecord(
+            search=search.name,
+            seeds=_fresh(config, settings.seeds),
+            finalists=selection.finalists,
+            objective=config.base_trial().objective,
+            smallest_gain=settings.smallest_gain,
+            constant=selection.constant,
+            identity=uuid.uuid4().hex,
+            settings={**_selecting(settings), LEFT_OUT: selection.left_out, SEEDS_ASKED: [settings.seeds]},
+        )
+        return Plan(record, tuple(remarks))
+    goes_on = next_command("confirm", search.name, launch)
+    _check_same(earlier, selection.finalists, goes_on)
+    _check_margin(earlier, settings, goes_on)
+    had = len(earlier.seeds)
+    if settings.seeds < had:
+        remarks.append(f"{had} seeds were asked for before, and they stay")
+    seeds = _fresh(config, max(had, settings.seeds))
+    asked = [*earlier.settings[SEEDS_ASKED], *([len(seeds)] if len(seeds) > had else [])]
+    record = earlier.model_copy(update={"seeds": seeds, "settings": {**earlier.settings, SEEDS_ASKED: asked}})
+    complete = len(record.results) == len(units_of(record))
+    return Plan(record.model_copy(update={"complete": complete}), tuple(remarks))
+
+
+def settings_of(config: SearchConfig, earlier: ConfirmationRecord | None, **given: Any) -> ConfirmationSettings:
+    """Settings where they are given (not None); the others as the confirmation began, or as the search file says."""
+    values = config.confirm.model_dump()
+    if earlier is not None:
+        values |= {key: value for key, value in earlier.settings.items() if key in values}
+        values["seeds"] = len(earlier.seeds)
+    return ConfirmationSettings.parse(values | {key: value for key, value in given.items() if value is not None})
+
+
+def _check_same(earlier: ConfirmationRecord, finalists: Sequence[Finalist], goes_on: str) -> None:
+    """Make sure that a confirmation is gone on with for those that it began with; `goes_on` is the command for it."""
+    before, now = earlier.finalists[0].student, finalists[0].student
+    if before != now:
+        raise SearchError(
+            f"the confirmation of {earlier.search!r} is of the student {before!r}, but asked for is {now!r}, and a"
+            f" search has one confirmation. `{goes_on}` goes on with {before!r}; to confirm {now!r} instead,"
+            f" {set_aside(before)}."
+        )
+    # What is trained decides, not how this release words a rule.
+    if [(f.key, f.suggestion) for f in earlier.finalists] != [(f.key, f.suggestion) for f in finalists]:
+        began, would = (", ".join(f.key for f in chosen) for chosen in (earlier.finalists, finalists))
+        raise SearchError(
+            f"the confirmation of {earlier.search!r} began with other finalists: {began}; now they would be {would}."
+            f" `{goes_on}`, without `--families` and `--more-constants`, goes on with those that it began with; to"
+            f" confirm others instead, {set_aside()}."
+        )
+
+
+def _check_margin(earlier: ConfirmationRecord, settings: ConfirmationSettings, goes_on: str) -> None:
+    """Make sure that what is worth a rule was decided before the results were seen."""
+    if _MARGIN in earlier.settings and settings.smallest_gain != earlier.smallest_gain:
+        began = "none" if earlier.smallest_gain is None else f"{earlier.smallest_gain:g}"
+        raise SearchError(
+            f"`smallest_gain` must stay what the confirmation of {earlier.search!r} began with ({began}), since its"
+            f" results are known by now, but got {settings.smallest_gain}. `{goes_on}`, without `--smallest-gain`, goes"
+            f" on; to confirm with another one, {set_aside()}."
+        )
+
+
+def _selecting(settings: ConfirmationSettings) -> dict[str, Any]:
+    """The settings that decide who is confirmed."""
+    return settings.model_dump(mode="json", exclude={"seeds"})
+
+
+def _fresh(config: SearchConfig, count: int) -> tuple[int, ...]:
+    first = config.seed + config.replicates
+    return tuple(range(first, first + count))

@@ -1,0 +1,172 @@
+"""Confirms a search: its finalists are trained again on fresh seeds and judged on the test pictures.
+
+What was trained stays: a confirmation that was cut short goes on where it was, and one that is asked for more seeds
+trains on those only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Protocol
+
+from search.cluster.ray_session import check_resources, ray_session
+from search.cluster.sharing import check_shared
+from search.cluster.termination import terminated_like_interrupted
+from search.confirm.figures import teacher_on_test, with_figures
+from search.confirm.plan import plan_confirmation
+from search.confirm.store import ConfirmationStore, Unit, set_aside, units_of
+from search.confirm.tasks import run_units
+from search.confirm.test_set_uses import count_use
+from search.confirm.training import Trained
+from search.errors import SearchError
+from search.prepare.test_pictures import Ground, prepare_ground
+from search.records.confirmation import ConfirmationRecord, ConfirmationSettings, SeedResult
+from search.records.search import SearchRecord
+from search.settings.launch import Launch
+from search.settings.search_file import SearchConfig
+from search.store.folder import SearchStore
+from search.store.trials import read_search
+from trainables.pictures.format import PictureFormat
+from trainables.teacher.prepare import TeacherProgress
+
+_RETRIES_ON_A_CLUSTER = 2
+_TEST_DIGEST = "test_digest"
+
+
+class ConfirmationListener(Protocol):
+    """Who follows a confirmation: the terminal, a test, a notebook."""
+
+    def stage(self, text: str) -> None:
+        """Something that takes a while begins."""
+
+    def teacher(self, progress: TeacherProgress) -> None:
+        """The teacher has trained for another epoch, or was found in the cache."""
+
+    def begin(self, record: ConfirmationRecord) -> None:
+        """Trainings are about to start; `record` holds the results of earlier ones."""
+
+    def result(self, result: SeedResult) -> None:
+        """A training has ended and is kept."""
+
+    def tick(self) -> None:
+        """Called a few times a second while trainings run."""
+
+    def end(self) -> None:
+        """No more trainings."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Confirmed:
+    """A confirmation, finished or not, and why it may not be."""
+
+    record: ConfirmationRecord
+    failed: dict[Unit, str]
+    """What went wrong, for the trainings that failed in this run; they are tried again in the next one."""
+    interrupted: bool
+
+
+def confirm_search(
+    name: str, launch: Launch, listener: ConfirmationListener, settings: ConfirmationSettings
+) -> Confirmed:
+    """Begin a confirmation, go on with one, or give one more seeds.
+
+    Args:
+        name: of a search that has finished.
+        launch: its places.
+        listener: told what happens.
+        settings: of the confirmation.
+
+    Raises:
+        SearchError: the search is unknown or unfinished, somebody runs it, or the confirmation began with other
+            finalists, on other data or with another teacher.
+        KDPolicySearchError: data, teacher or cluster cannot be had.
+    """
+    store = SearchStore(launch.storage, name)
+    config = store.config()
+    with store.locked():
+        search, kept = read_search(store), ConfirmationStore(store)
+        plan = plan_confirmation(search, config, settings, kept.read(), launch)
+        for remark in plan.remarks:
+            listener.stage(remark)
+        if plan.record.complete and plan.record.student_figures is not None and plan.record.pictures is not None:
+            listener.stage("everything is confirmed already; --seeds asks for more")
+            return Confirmed(plan.record, {}, interrupted=False)
+        with _session(launch, listener):
+            check_resources(config)
+            check_shared(store)
+            ground = prepare_ground(config, launch, listener)
+            record = _on_same_ground(search, plan.record, ground)
+            uses = count_use(store, ground.test_digest, record.identity)
+            record = record.model_copy(update={"test_uses": uses})
+            if record.teacher is None:
+                record = teacher_on_test(record, ground, config)
+            kept.write(record)
+            failed, interrupted = _train(record, config, ground, launch, listener, kept)
+        record = kept.read() or record
+        if record.complete and not interrupted:
+            listener.stage("measuring size and speed of teacher and student")
+            record = with_figures(record, ground, config)
+            kept.write(record)
+        return Confirmed(record, failed, interrupted)
+
+
+@contextlib.contextmanager
+def _session(launch: Launch, listener: ConfirmationListener) -> Iterator[None]:
+    listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
+    with ray_session(launch.address), terminated_like_interrupted():
+        yield
+
+
+def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Ground) -> ConfirmationRecord:
+    """The record with what is known of the test pictures, if data and teacher are those of before."""
+    if other := ground.foundation.mismatch(search.foundation):
+        raise SearchError(
+            f"what the search {search.name!r} ran on is not what is found now ({other}), so its finalists cannot be"
+            " confirmed on it. Bring back the pictures, checkpoint, cache or kind of device that it ran with."
+        )
+    if record.settings.get(_TEST_DIGEST, ground.test_digest) != ground.test_digest:
+        raise SearchError(
+            f"the confirmation of {search.name!r} began with other test pictures than are found now, so its results and"
+            " new ones could not be compared. Bring back those pictures, or"
+            f" {set_aside()} to begin anew."
+        )
+    settings = {**record.settings, _TEST_DIGEST: ground.test_digest}
+    known = {"test_size": len(ground.pictures.test), "pictures": PictureFormat.of(ground.pictures.assets)}
+    return record.model_copy(update={"settings": settings, **known})
+
+
+def _train(
+    record: ConfirmationRecord,
+    config: SearchConfig,
+    ground: Ground,
+    launch: Launch,
+    listener: ConfirmationListener,
+    kept: ConfirmationStore,
+) -> tuple[dict[Unit, str], bool]:
+    """Train what is missing; what failed, and whether it was interrupted."""
+    known = {Unit(result.finalist, result.seed) for result in record.results}
+    missing = [unit for unit in units_of(record) if unit not in known]
+
+    def keep(trained: Trained) -> None:
+        kept.add(trained.result, trained.student)
+        listener.result(trained.result)
+
+    listener.begin(record)
+    try:
+        failed = run_units(
+            missing,
+            {finalist.key: finalist for finalist in record.finalists},
+            config,
+            ground.pictures,
+            # A node may be lost; on one machine a failure is the trainings' own and would only be repeated.
+            retries=0 if launch.address is None else _RETRIES_ON_A_CLUSTER,
+            done=keep,
+            tick=listener.tick,
+        )
+    except KeyboardInterrupt:
+        return {}, True
+    finally:
+        listener.end()
+    return failed, False

@@ -1,0 +1,140 @@
+"""A confirmation's folder inside its search's: what was planned, and a pair of files for each training that is done.
+
+`confirmation.json` holds the finalists and the seeds; `<finalist>-<seed>.json` a result and `<finalist>-<seed>.pt` its
+student. A result is written after its student and in one step, so one that is there is whole.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple, TypeVar
+
+import pyarrow.fs
+
+from search.errors import SearchError
+from search.records.confirmation import ConfirmationRecord, SeedResult
+from search.settings.commands import next_command
+from search.store.files import replace_in
+from search.store.folder import SearchStore
+from trainables.errors import ConfigError
+from trainables.settings import Settings
+
+FOLDER = "confirm"
+RECORD_FILE = "confirmation.json"
+_FORMAT = 1
+
+_Stored = TypeVar("_Stored", bound=Settings)
+
+
+class Unit(NamedTuple):
+    """One training of a confirmation."""
+
+    finalist: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"{self.finalist}-{self.seed}"
+
+
+class ConfirmationStore:
+    """Where one search's confirmation is kept.
+
+    Args:
+        store: of the search.
+    """
+
+    def __init__(self, store: SearchStore) -> None:
+        self.search = store.name
+        self._again = next_command("confirm", store.name, store.storage)
+        self.folder = f"{store.folder}/{FOLDER}"
+        self._filesystem = store.filesystem
+        self._uri = f"{store.uri}/{FOLDER}"
+
+    def read(self) -> ConfirmationRecord | None:
+        """The confirmation as far as it is; None if none has begun.
+
+        Raises:
+            SearchError: a file is damaged, or of another release.
+        """
+        content = self._read(RECORD_FILE)
+        if content is None:
+            return None
+        if content.pop("format", None) != _FORMAT:
+            raise SearchError(
+                f"{self._uri}/{RECORD_FILE} was written by another release; read it with that one, or"
+                f" {set_aside()} to confirm anew."
+            )
+        record = self._parse(ConfirmationRecord, RECORD_FILE, content)
+        units = units_of(record)
+        selector = pyarrow.fs.FileSelector(self.folder, allow_not_found=True)
+        names = {info.base_name for info in self._filesystem.get_file_info(selector)}
+        results = tuple(
+            self._parse(SeedResult, file, self._read(file) or {})
+            for unit in units
+            if (file := f"{unit.name}.json") in names
+        )
+        return record.model_copy(update={"results": results, "complete": len(results) == len(units)})
+
+    def write(self, record: ConfirmationRecord) -> None:
+        """Keep everything but the results, replacing what was kept before."""
+        content = record.model_dump(mode="python", exclude={"results", "complete"})
+        self._write(RECORD_FILE, _json({"format": _FORMAT, **content}))
+
+    def add(self, result: SeedResult, student: bytes) -> None:
+        """Keep one training: its scores, and the student's `state_dict` as `torch.save` writes it."""
+        name = Unit(result.finalist, result.seed).name
+        self._write(f"{name}.pt", student)
+        self._write(f"{name}.json", _json(result.model_dump(mode="python")))
+
+    def student_path(self, unit: Unit) -> str:
+        """Where the student of a training lies, on the storage's file system."""
+        return f"{self.folder}/{unit.name}.pt"
+
+    def _read(self, file: str) -> dict[str, Any] | None:
+        try:
+            with self._filesystem.open_input_stream(f"{self.folder}/{file}") as stream:
+                content: dict[str, Any] = json.loads(bytes(stream.readall()))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise self._damaged(file, error) from error
+        return content
+
+    def _parse(self, kind: type[_Stored], file: str, content: dict[str, Any]) -> _Stored:
+        try:
+            return kind.parse(content)
+        except ConfigError as error:
+            raise self._damaged(file, error) from error
+
+    def _damaged(self, file: str, reason: Exception) -> SearchError:
+        return SearchError(f"{self._uri}/{file} is damaged ({reason}). Move it away; `{self._again}` makes it again.")
+
+    def _write(self, file: str, content: bytes) -> None:
+        self._filesystem.create_dir(self.folder, recursive=True)
+        replace_in(self._filesystem, f"{self.folder}/{file}", content)
+
+
+def read_confirmation(store: SearchStore) -> ConfirmationRecord | None:
+    """A search's confirmation, finished or not; None if none has begun.
+
+    Raises:
+        SearchError: a file of it is damaged, or of another release.
+    """
+    return ConfirmationStore(store).read()
+
+
+def set_aside(label: str = "before") -> str:
+    """What messages tell to do where a confirmation stands in the way of another one of the same search."""
+    return f"move the search's folder `{FOLDER}` aside (to `{FOLDER}-{label}`, say; moved back, it counts again)"
+
+
+def units_of(record: ConfirmationRecord) -> tuple[Unit, ...]:
+    """Every training of a confirmation, seed by seed, so that one that is cut short has whole seeds to compare."""
+    return tuple(Unit(finalist.key, seed) for seed in record.seeds for finalist in record.finalists)
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    """With NaN and infinity as Python's `json` reads them, which pydantic would write as null."""
+    return json.dumps(content, indent=2, ensure_ascii=False).encode()

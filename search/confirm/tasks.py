@@ -1,0 +1,121 @@
+"""The trainings of a confirmation as Ray tasks, watched until all have ended."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ray
+
+from policies.errors import KDPolicySearchError
+from search.cluster.ray_session import room_for
+from search.cluster.sharing import alive_nodes
+from search.confirm.groups import Group, grouped, single
+from search.confirm.store import Unit
+from search.confirm.training import Trained, train_finalist
+from search.prepare.test_pictures import Pictures
+from search.records.confirmation import Finalist
+from search.settings.search_file import SearchConfig
+from trainables.config.trial import TrialSettings
+from trainables.suggestion import student_of
+from trainables.training.stacking import trains_stacked
+
+_SECONDS_TO_WAIT = 0.25
+_MOST_QUEUED = 1000
+"""Ray keeps a task that waits in the driver's memory."""
+
+
+def run_units(
+    units: Sequence[Unit],
+    finalists: Mapping[str, Finalist],
+    config: SearchConfig,
+    pictures: Pictures,
+    *,
+    retries: int,
+    done: Callable[[Trained], None],
+    tick: Callable[[], None],
+) -> dict[Unit, str]:
+    """Train every unit, as many at a time as there is room for; seeds of a finalist together where its student stacks.
+
+    Args:
+        units: what to train, seed by seed; all of one student.
+        finalists: by key.
+        config: of the search, with the resources of one training.
+        pictures: what trainings read; one copy a node.
+        retries: how often a task is begun again that was lost with its process or node.
+        done: told each training once it has ended; one again that it was being told when it was interrupted.
+        tick: called a few times a second.
+
+    Returns:
+        What went wrong, for the units that failed. Those of a group that fails are tried one by one.
+
+    Raises:
+        KeyboardInterrupt: trainings under way are given up; those that had ended were told to `done`.
+    """
+    base, shared = config.base_trial(), ray.put(pictures)
+    task = ray.remote(**_options(config, retries))(train_finalist)
+    most = config.resources.max_concurrent or _MOST_QUEUED
+    waiting, running = deque(_groups(units, finalists, config, base)), dict[Any, Group]()
+    ended, failed = deque[Trained](), dict[Unit, str]()
+
+    def collect(most: int, seconds: float) -> None:
+        for answer in ray.wait(list(running), num_returns=most, timeout=seconds)[0] if running else ():
+            try:
+                trained = ray.get(answer)
+            except ray.exceptions.RayError as error:
+                group = running.pop(answer)
+                if len(group.seeds) > 1:
+                    waiting.extend(single(group.units))
+                else:
+                    failed[group.units[0]] = _reason(error)
+            else:
+                ended.extend(trained)
+                del running[answer]
+        while ended:
+            done(ended[0])
+            ended.popleft()
+
+    try:
+        while waiting or running:
+            while waiting and len(running) < most:
+                group = waiting.popleft()
+                running[task.remote(finalists[group.finalist], group.seeds, base, shared)] = group
+            collect(1, _SECONDS_TO_WAIT)
+            tick()
+    except KeyboardInterrupt:
+        collect(len(running), 0.0)
+        raise
+    finally:
+        for answer in running:
+            with contextlib.suppress(ray.exceptions.RayError):
+                ray.cancel(answer, force=True)
+    return failed
+
+
+def _groups(
+    units: Sequence[Unit], finalists: Mapping[str, Finalist], config: SearchConfig, base: TrialSettings
+) -> list[Group]:
+    students = {finalists[unit.finalist].student for unit in units}
+    if all(trains_stacked(student_of(base, student), base.device) for student in students):
+        return grouped(units, room_for(config.resources))
+    return single(units)
+
+
+def _options(config: SearchConfig, retries: int) -> dict[str, Any]:
+    resources = config.resources
+    options = {"num_cpus": resources.cpus_per_trial, "num_gpus": resources.gpus_per_trial, "max_retries": retries}
+    if all(node["Resources"].get("GPU", 0.0) <= 1 for node in alive_nodes()):
+        # A process goes on with the next training. Ray's own choice for GPUs is a process for each, since PyTorch would
+        # stay on the first card that it was given; where a node has one card only, that is always the same.
+        options["max_calls"] = 0
+    return options
+
+
+def _reason(error: ray.exceptions.RayError) -> str:
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, KDPolicySearchError):
+        return str(cause)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if isinstance(error, ray.exceptions.RayTaskError) and lines else (lines or ["no message"])[0]

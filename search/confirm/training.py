@@ -1,0 +1,115 @@
+"""Trainings of a confirmation, as a Ray task runs them."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import ray
+import torch
+from torch import nn
+
+from search.prepare.test_pictures import Pictures
+from search.records.confirmation import Finalist, SeedResult
+from trainables.config.trial import TrialSettings
+from trainables.device import select_compute
+from trainables.evaluation import EvaluationSet, evaluate
+from trainables.memory import keep_freed_memory
+from trainables.records.figures import SetScore
+from trainables.records.trial import ReplicateResult, TracePoint
+from trainables.suggestion import apply_suggestion
+from trainables.training.loop import Distillation
+from trainables.training.replicate import DeviceAssets
+
+
+class Trained(NamedTuple):
+    """A result, and the student's `state_dict` as `torch.save` writes it."""
+
+    result: SeedResult
+    student: bytes
+
+
+def settings_of(finalist: Finalist, base: TrialSettings, seeds: Sequence[int]) -> TrialSettings:
+    """A finalist's training under some seeds: that of its trial, but evaluated at its end only.
+
+    Steps are probed as in a trial, since a probed step adds its gradients up in another order: under a seed of the
+    search the student is that of the trial to the last bit, on a CPU.
+    """
+    trial = apply_suggestion(base, finalist.suggestion)
+    return trial.model_copy(update={"seeds": tuple(seeds), "evaluations": 1})
+
+
+def train_finalist(
+    finalist: Finalist, seeds: Sequence[int], base: TrialSettings, pictures: Pictures
+) -> tuple[Trained, ...]:
+    """Train a finalist's students, one for each seed, and judge them on the validation and test pictures.
+
+    Raises:
+        ConfigError: a GPU is asked for where there is none, or a KPI of the user's own fails.
+    """
+    torch.set_num_threads(base.device.threads or 1)
+    compute = select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids()))
+    if compute.device.type == "cpu":
+        keep_freed_memory()
+    data = DeviceAssets(pictures.assets, compute)
+    test = data.evaluation_set(pictures.test, pictures.test_targets)
+    trained = train_seeds(finalist, seeds, base, data, test)
+    del data, test
+    if compute.device.type == "cuda":
+        torch.cuda.empty_cache()  # the next training in this process may be another's turn on the card
+    return trained
+
+
+def train_seeds(
+    finalist: Finalist, seeds: Sequence[int], base: TrialSettings, data: DeviceAssets, test: EvaluationSet
+) -> tuple[Trained, ...]:
+    """What `train_finalist` does, on pictures that lie on the device.
+
+    On a CPU a student and its scores are those of its seed alone, to the last bit.
+    """
+    began = time.time()
+    traces: dict[int, list[TracePoint]] = {seed: [] for seed in seeds}
+    distillation = Distillation(
+        settings_of(finalist, base, seeds), data, watch=lambda seed, point: traces[seed].append(point)
+    )
+    for _ in distillation.records():
+        pass
+    part = distillation.history().training_seconds / len(seeds)
+    trained = []
+    for turn, (replicate, ended) in enumerate(zip(distillation.replicates, distillation.results, strict=True)):
+        tested = evaluate(replicate.student, test, base.own_kpis, by_sample=True)
+        result = SeedResult(
+            finalist=finalist.key,
+            seed=replicate.seed,
+            validation=_scores(ended),
+            test=tested.scores,
+            seconds=part,
+            began=began + turn * part,
+            own_kpis=tested.own_kpis,
+            validation_kpis=ended.own_kpis,
+            samples=dict(tested.samples),
+            trace=tuple(traces[replicate.seed]),
+            interventions=replicate.interventions,
+            skipped_steps=replicate.skipped_steps,
+            conduct=ended.conduct,
+        )
+        trained.append(Trained(result, _stored(replicate.student)))
+    return tuple(trained)
+
+
+def _scores(ended: ReplicateResult) -> SetScore:
+    """On the validation pictures, where every student is judged when its training ends."""
+    return SetScore(
+        accuracy=ended.validation_accuracy,
+        loss=ended.validation_loss,
+        calibration_error=ended.calibration_error,
+        agreement=ended.agreement,
+    )
+
+
+def _stored(student: nn.Module) -> bytes:
+    stream = io.BytesIO()
+    torch.save({name: value.cpu() for name, value in student.state_dict().items()}, stream)
+    return stream.getvalue()

@@ -1,0 +1,1 @@
+"""What rules and trainings did that a reader must know of."""

@@ -1,0 +1,89 @@
+"""Is the best value at the end of the range in which it was searched? Then a better one may lie beyond."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from policies.parameter import Parameter, Value
+from search.settings.domains import Choices, Domain, Interval
+from search.wording.numbers import number
+from trainables.settings import Settings
+
+NEAR = 0.02
+"""Share of a range that counts as its end. On a logarithmic range it is a share of the orders of magnitude."""
+RangeSide: TypeAlias = tuple[Literal["learning_rate", "temperature"], Literal["lower", "upper"]]
+"""An end of a range that all families share."""
+_FEWEST_CHOICES = 3  # of two values one is always at an end
+
+
+class Edge(Settings):
+    """A value at an end of its range."""
+
+    name: str
+    value: float
+    end: Literal["lower", "upper"]
+    bound: float
+    """The range's end."""
+    can_widen: bool
+    """Whether values beyond the bound are valid at all; beyond λ = 0 or 1 there are none."""
+
+    @property
+    def text(self) -> str:
+        """One sentence, with the remedy if there is one."""
+        name = self.name.replace("_", " ")
+        place = f"{name} {number(self.value)} lies at the {self.end} end of its range ({number(self.bound)})"
+        return f"The best {place}; widen the range before believing this." if self.can_widen else f"The best {place}."
+
+
+def edge_of(name: str, value: Value, domain: Domain, parameter: Parameter | None = None) -> Edge | None:
+    """The end of its range that a value lies at; None if it lies inside, is no number or was not searched.
+
+    Args:
+        name: of the setting.
+        value: the best one.
+        domain: where it was searched.
+        parameter: its declaration, for a policy's parameter; it says what is valid.
+    """
+    ends = _ends(domain)
+    if ends is None or isinstance(value, str):
+        return None
+    low, high = ends
+    near = NEAR if isinstance(domain, Interval) else 0.0
+    share = _place(value, low, high, log=isinstance(domain, Interval) and domain.log)
+    if near < share < 1.0 - near:
+        return None
+    upper = share >= 0.5
+    bound = high if upper else low
+    valid = parameter is None or (bound < parameter.high if upper else bound > parameter.low)
+    return Edge(name=name, value=float(value), end="upper" if upper else "lower", bound=bound, can_widen=valid)
+
+
+def edges(
+    values: Mapping[str, Value], domains: Mapping[str, Domain], parameters: Mapping[str, Parameter] | None = None
+) -> tuple[Edge, ...]:
+    """All values that lie at an end of their range, in the order of `values`; names without a domain are skipped."""
+    declared = parameters or {}
+    searched = [name for name in values if name in domains]
+    found = [edge_of(name, values[name], domains[name], declared.get(name)) for name in searched]
+    return tuple(edge for edge in found if edge is not None)
+
+
+def _ends(domain: Domain) -> tuple[float, float] | None:
+    if isinstance(domain, Interval):
+        return domain.low, domain.high
+    if not isinstance(domain, Choices):
+        return None
+    listed = {float(choice) for choice in domain.choices if not isinstance(choice, str)}
+    if len(listed) < _FEWEST_CHOICES or len(listed) < len(set(domain.choices)):
+        return None
+    return min(listed), max(listed)
+
+
+def _place(value: float, low: float, high: float, *, log: bool) -> float:
+    """Where a value lies in a range: 0 at its lower, 1 at its upper end; the same beyond them."""
+    value = min(max(value, low), high)
+    if log:
+        return math.log(value / low) / math.log(high / low)
+    return (value - low) / (high - low)

@@ -1,0 +1,105 @@
+"""Functional ANOVA of a few trials by Optuna, and how much it would change with other trials.
+
+fANOVA (Hutter, Hoos and Leyton-Brown 2014, https://proceedings.mlr.press/v32/hutter14.html) fits a forest of
+regression trees to the scores and tells how much of its variance each setting explains alone. Each tree is grown on a
+bootstrap of the trials, so one tree at a time gives the shares of as many resamples as there are trees.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from policies.parameter import Value
+from search.evidence.importance.quiet import quiet_optuna
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+_DEPTH = 4
+"""Of a tree, so at most 16 leaves: more would only follow the noise, and take longer."""
+
+
+class Axis:
+    """One setting: the range that it was searched in, and its trials' values on it.
+
+    Args:
+        values: of each trial; names, or numbers. Numbers among names count as names.
+        declared: the range that was searched, if it is known; it is widened to what was seen.
+        log: whether the numbers are spread over orders of magnitude. Shares are of the variance over the range, so the
+            range must be the one that the search drew from.
+    """
+
+    def __init__(self, values: Sequence[Value], declared: tuple[float, float] | None = None, *, log: bool = False):
+        from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+        numbers = [float(value) for value in values if not isinstance(value, str)]
+        self.values: tuple[str, ...] | tuple[float, ...]
+        self.distribution: BaseDistribution
+        if len(numbers) < len(values):
+            self.values = tuple(map(str, values))
+            self.distribution = CategoricalDistribution(sorted(set(self.values)))
+            return
+        ends = [*numbers, *(declared or ())]
+        if log and min(ends) > 0:
+            numbers, ends = [math.log(x) for x in numbers], [math.log(x) for x in ends]
+        self.values = tuple(numbers)
+        self.distribution = FloatDistribution(min(ends), max(ends))
+
+
+def fanova_shares(axes: Mapping[str, Axis], scores: Sequence[float], *, trees: int) -> Array | None:
+    """The forest's shares, [1, D], or None where its trees found nothing to split; D: settings.
+
+    Each row of this and of `bootstrap_shares` adds up to 1.
+    """
+    rows = _shares(_study(axes, scores), trees=trees, seed=0)
+    return None if rows is None else rows[None]
+
+
+def bootstrap_shares(axes: Mapping[str, Axis], scores: Sequence[float], *, resamples: int) -> Array | None:
+    """One tree's shares for each resample of the trials, [R, D]; R: resamples in which there was something to split.
+
+    None where there was none.
+    """
+    study = _study(axes, scores)
+    rows = [row for seed in range(resamples) if (row := _shares(study, trees=1, seed=seed)) is not None]
+    return np.stack(rows) if rows else None
+
+
+def _study(axes: Mapping[str, Axis], scores: Sequence[float]) -> optuna.Study:
+    import optuna
+
+    with quiet_optuna():
+        study = optuna.create_study(direction="maximize", storage=optuna.storages.InMemoryStorage())
+        distributions = {name: axis.distribution for name, axis in axes.items()}
+        study.add_trials(
+            [
+                optuna.create_trial(
+                    params={name: axis.values[place] for name, axis in axes.items()},
+                    distributions=distributions,
+                    value=score,
+                )
+                for place, score in enumerate(scores)
+            ]
+        )
+    return study
+
+
+def _shares(study: optuna.Study, *, trees: int, seed: int) -> Array | None:
+    from optuna.importance import FanovaImportanceEvaluator
+
+    evaluator = FanovaImportanceEvaluator(n_trees=trees, max_depth=_DEPTH, seed=seed)
+    try:
+        found = evaluator.evaluate(study)
+    except RuntimeError:  # every tree is a single leaf: no variance to divide
+        return None
+    row = np.array([found[name] for name in study.trials[0].params])
+    total = row.sum()
+    return row / total if math.isfinite(total) and total > 0.0 else None

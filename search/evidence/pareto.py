@@ -1,0 +1,157 @@
+"""What a better score costs: the trials that no other trial beats in every respect (the Pareto front).
+
+A cost is the rule's complexity, in numbers, or the student's, in parameters or FLOPs. Optuna tells which trials are on
+the front. Scores are means over a few seeds, so each step along a front is given with the noise of its gain.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from search.evidence.importance.quiet import quiet_optuna
+from search.evidence.statistics.paired import PairedTest, paired_test
+from search.records.costs import COSTS, Cost
+from search.records.search import SearchRecord, TrialRecord
+from trainables.records.objective import Direction
+from trainables.settings import Settings
+
+_LESS: Direction = "minimize"
+
+
+class FrontPoint(Settings):
+    """A trial on a front."""
+
+    number: int
+    family: str
+    student: str
+    """By its name in the search."""
+    rule: str
+    score: float
+    """Mean over the seeds, higher being better."""
+    spread: float | None
+    """Standard deviation (ddof 1) over the seeds; None with one seed."""
+    costs: dict[Cost, int]
+    gain: PairedTest | None = None
+    """Its score minus that of the next cheaper point of the front, by seed. None for the cheapest point, and on a front
+    of several costs, which has no order."""
+    knee: bool = False
+    """Whether it lies furthest above the line between the front's ends, both axes scaled to [0, 1] (Das 1999, doi
+    10.1007/BF01195985). Student costs are taken by their logarithm. Fronts of two points have no knee."""
+
+
+class Front(Settings):
+    """Score against one cost, or against several at once."""
+
+    costs: tuple[Cost, ...]
+    points: tuple[FrontPoint, ...]
+    """Cheapest first. Of trials that are alike in score and costs, the earliest."""
+    dominated: int
+    """Finished trials that are not on the front."""
+
+
+def fronts(search: SearchRecord) -> tuple[Front, ...]:
+    """The front of the score and each cost that differs between the finished trials, in the order of `COSTS`.
+
+    The rule's complexity always has one, and of the student's costs those that the search file names as `costs`, or
+    else its parameters. Where the file names several, their common front comes last.
+    """
+    asked = tuple(cost for cost in search.costs if _varies(search, cost))
+    of_student: tuple[Cost, ...] = tuple(cost for cost in asked if cost != "complexity") or ("parameters",)
+    shown = [cost for cost in COSTS if cost in ("complexity", *of_student) and _varies(search, cost)]
+    sets: list[tuple[Cost, ...]] = [(cost,) for cost in shown] + ([asked] if len(asked) > 1 else [])
+    return tuple(_front(search, costs) for costs in sets)
+
+
+def on_fronts(search: SearchRecord) -> dict[int, tuple[tuple[Cost, ...], ...]]:
+    """The fronts that each finished trial is on, told by their costs; by the trial's number."""
+    found: dict[int, list[tuple[Cost, ...]]] = {trial.number: [] for trial in search.finished}
+    for front in fronts(search):
+        for point in front.points:
+            found[point.number].append(front.costs)
+    return {number: tuple(costs) for number, costs in found.items()}
+
+
+def cost_of(search: SearchRecord, trial: TrialRecord, cost: Cost) -> int | None:
+    """What a trial's rule or student costs; None where it is not known."""
+    if cost == "complexity":
+        return trial.complexity
+    size = next((size for size in search.student_sizes if size.name == trial.student), None)
+    return None if size is None else getattr(size, cost)
+
+
+def _varies(search: SearchRecord, cost: Cost) -> bool:
+    return len({cost_of(search, trial, cost) for trial in search.finished} - {None}) > 1
+
+
+def _front(search: SearchRecord, costs: tuple[Cost, ...]) -> Front:
+    known = [
+        (trial, values)
+        for trial in sorted(search.finished, key=lambda trial: trial.number)
+        if None not in (values := tuple(cost_of(search, trial, cost) for cost in costs))
+    ]
+    places = _undominated([(trial.score or 0.0, *(float(v or 0) for v in values)) for trial, values in known])
+    on_front = sorted((known[place] for place in places), key=lambda entry: entry[1])
+    points = [
+        FrontPoint(
+            number=trial.number,
+            family=trial.family,
+            student=trial.student,
+            rule=trial.rule,
+            score=trial.score or 0.0,
+            spread=trial.history.score_std,
+            costs={cost: value or 0 for cost, value in zip(costs, values, strict=True)},
+        )
+        for trial, values in on_front
+    ]
+    if len(costs) == 1:
+        knee = _knee([_place(costs[0], point.costs[costs[0]]) for point in points], [point.score for point in points])
+        cheaper = [None, *(trial for trial, _ in on_front)]
+        points = [
+            point.model_copy(update={"gain": None if less is None else _gain(search, trial, less), "knee": i == knee})
+            for i, (point, (trial, _), less) in enumerate(zip(points, on_front, cheaper, strict=False))
+        ]
+    return Front(costs=costs, points=tuple(points), dominated=len(known) - len(points))
+
+
+def _undominated(values: Sequence[tuple[float, ...]]) -> list[int]:
+    """Places of the points that none is at least as good as in all respects and better in one.
+
+    Args:
+        values: (score, cost, …) of each point; scores are maximised, costs minimised.
+    """
+    import optuna
+
+    if not values:
+        return []
+    with quiet_optuna():
+        directions: list[Direction] = ["maximize", *(_LESS for _ in values[0][1:])]
+        study = optuna.create_study(directions=directions, storage=optuna.storages.InMemoryStorage())
+        study.add_trials([optuna.create_trial(values=list(point)) for point in values])
+        first: dict[tuple[float, ...], int] = {}
+        for trial in study.best_trials:
+            first.setdefault(values[trial.number], trial.number)
+    return sorted(first.values())
+
+
+def _gain(search: SearchRecord, ours: TrialRecord, theirs: TrialRecord) -> PairedTest | None:
+    score = search.objective.score_of
+    return paired_test(
+        {result.seed: score(result) for result in ours.history.replicates},
+        {result.seed: score(result) for result in theirs.history.replicates},
+        search.resolution,
+    )
+
+
+def _place(cost: Cost, value: int) -> float:
+    return float(value) if cost == "complexity" else math.log(value)
+
+
+def _knee(costs: Sequence[float], scores: Sequence[float]) -> int | None:
+    """The place of the point furthest above the line between the first and the last; None if none lies above it."""
+    if len(costs) < 3:
+        return None
+    wide, high = costs[-1] - costs[0], scores[-1] - scores[0]
+    above = [(score - scores[0]) / high - (cost - costs[0]) / wide for cost, score in zip(costs, scores, strict=True)]
+    place = max(range(len(above)), key=above.__getitem__)
+    return place if above[place] > 1e-9 else None

@@ -1,0 +1,76 @@
+"""All that a report is made from, and what each of its parts asks of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from search.evidence.confirmed import Confirmed, confirmed_of
+from search.evidence.judgement import Judgement, judge, judged_search
+from search.records.confirmation import ConfirmationRecord
+from search.records.search import SearchRecord, TrialRecord
+from search.settings.commands import next_command
+from search.settings.launch import Launch
+from search.wording.scale import Scale
+from trainables.training.decision_log import StoredLog
+
+if TYPE_CHECKING:
+    from search.records.analysis import AnalysisRecord
+
+
+def _no_log(_: TrialRecord) -> StoredLog | None:
+    return None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportSource:
+    """A search and what came after it.
+
+    Args:
+        search: finished or not, with the trials of all students.
+        confirmation: finished or not; None if none has begun.
+        decisions: gives a trial's decision log; None where it has none.
+        analysis: what `kd-search analyze` left; None where there is nothing.
+        launch: the search's places, for the commands that the report tells to type.
+    """
+
+    search: SearchRecord
+    confirmation: ConfirmationRecord | None = None
+    decisions: Callable[[TrialRecord], StoredLog | None] = _no_log
+    analysis: AnalysisRecord | None = None
+    launch: Launch | None = None
+
+    @functools.cached_property
+    def judgement(self) -> Judgement:
+        """All conclusions; the report only renders them."""
+        return judge(self.search, self.confirmation)
+
+    @functools.cached_property
+    def judged(self) -> SearchRecord:
+        """The trials of the student that the judgement is about."""
+        return judged_search(self.search, self.confirmation)
+
+    @functools.cached_property
+    def scale(self) -> Scale:
+        """How scores are written."""
+        return Scale(self.search.objective)
+
+    @functools.cached_property
+    def best_trials(self) -> dict[str, TrialRecord]:
+        """Each ranked family's best trial, best family first."""
+        trials = {trial.number: trial for trial in self.search.trials}
+        return {rank.family: trials[rank.best.number] for rank in self.judgement.families if rank.best is not None}
+
+    @property
+    def confirmed(self) -> Confirmed | None:
+        """The confirmation with its answer; None while it has none."""
+        return confirmed_of(self.confirmation, self.judgement.finalists, self.judgement.verdict)
+
+    @property
+    def command(self) -> str:
+        """The command to type next; empty where there is none."""
+        answer = self.judgement.answer
+        command = next_command(answer.next_verb, self.search.name, self.launch) if answer.next_verb else ""
+        return " ".join([command, *answer.next_options]) if command else ""

@@ -1,0 +1,192 @@
+"""Two finalists under the same seeds.
+
+Finalists that share a seed share the initial weights, the order of the batches and the augmentation, so a difference
+within a seed is free of what the seed itself does to the score. The test is Student's paired t over the seeds. Where
+the results on each test sample are known, it takes the choice of these samples into account too (`two_noises`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from search.evidence.statistics.two_noises import Array, TwoNoises, two_noises
+from trainables.settings import Settings
+
+CONFIDENCE = 0.95
+ROUNDING = 1e-9
+"""Deviations below this are what subtracting floats leaves behind."""
+
+
+class Noise(Settings):
+    """The parts of a paired difference's noise: standard deviations for one seed and one test sample."""
+
+    seed: float
+    """From seed to seed, the same on every test sample."""
+    sample: float
+    """From test sample to test sample, the same under every seed."""
+    residual: float
+    """Of a single seed on a single test sample, beside those two."""
+    samples: int
+    """Test samples."""
+    freedom: float
+    """Degrees of freedom of the mean's standard error (Satterthwaite 1946, doi 10.2307/3002019)."""
+
+
+class PairedTest(Settings):
+    """One finalist's score minus another's, by seed.
+
+    All but `seeds` and `mean` are None where the noise is not known: with one seed, or where every difference is the
+    same and the steps in which scores move are not known.
+    """
+
+    seeds: tuple[int, ...]
+    """Those that both have a finite score for."""
+    mean: float
+    deviation: float | None
+    """Standard deviation (ddof 1) of the differences by seed, at least the step in which scores move."""
+    low: float | None
+    """Lower end of the mean's 95 % interval."""
+    high: float | None
+    p_value: float | None
+    """Two-sided: how often a difference this large would come from the noise alone."""
+    effect_size: float | None
+    """Cohen's d_z: `mean` in deviations (Lakens 2013, doi 10.3389/fpsyg.2013.00863, eq. 6)."""
+    too_few_seeds: bool = False
+    """Whether the interval reaches further from the mean than all these scores lie apart, so that no difference among
+    them could have been told: it speaks of the number of seeds, not of the finalists."""
+    noise: Noise | None = None
+    """The parts of the noise, where each student's result on each test sample is known."""
+
+    @property
+    def seeds_only(self) -> bool:
+        """Whether the interval holds for new seeds on these test samples alone, and not for new samples."""
+        return self.noise is None
+
+    @property
+    def p_ahead(self) -> float | None:
+        """`p_value` if the mean is positive, else 1: small only where the first finalist is ahead."""
+        if self.p_value is None:
+            return None
+        return self.p_value if self.mean > 0.0 else 1.0
+
+
+def paired_test(
+    ours: Mapping[int, float],
+    theirs: Mapping[int, float],
+    resolution: float = 0.0,
+    samples: tuple[Mapping[int, Array], Mapping[int, Array]] | None = None,
+) -> PairedTest | None:
+    """Test the mean difference of two finalists' scores.
+
+    Args:
+        ours: score by seed.
+        theirs: the same of the other finalist.
+        resolution: the step in which scores move, which for accuracies is one picture of the test set; 0 where it is
+            not known. A few seeds may differ by exactly the same number of pictures by chance, so a deviation below one
+            step is not taken for certainty but raised to it.
+        samples: both finalists' values on each test sample by seed, [N], with the scores as means. With them the test
+            is for new seeds and new samples; without, or where a seed lacks them, for new seeds only.
+
+    Returns:
+        None where no seed has a finite score of both.
+    """
+    seeds = common_seeds(ours, theirs)
+    if not seeds:
+        return None
+    return judged(ours, theirs, seeds, noises_of(ours, theirs, seeds, resolution, samples))
+
+
+def judged(
+    ours: Mapping[int, float], theirs: Mapping[int, float], seeds: tuple[int, ...], noises: TwoNoises | None
+) -> PairedTest:
+    """The test that an analysis of variance makes; `noises` is None with a single seed."""
+    if noises is None or noises.error < ROUNDING:
+        mean = statistics.fmean(ours[seed] - theirs[seed] for seed in seeds)
+        return PairedTest(seeds=seeds, mean=mean, deviation=None, low=None, high=None, p_value=None, effect_size=None)
+    half, deviation = noises.half_width(1.0 - CONFIDENCE), math.sqrt(noises.seed_square)
+    scores = [of[seed] for of in (ours, theirs) for seed in seeds]
+    seen = spread([ours[seed] - theirs[seed] for seed in seeds]) or 0.0
+    return PairedTest(
+        seeds=seeds,
+        mean=noises.mean,
+        deviation=deviation,
+        too_few_seeds=seen >= ROUNDING and half > max(scores) - min(scores) and _is_of_seeds(noises),
+        low=noises.mean - half,
+        high=noises.mean + half,
+        p_value=noises.p_value,
+        effect_size=noises.mean / deviation if deviation >= ROUNDING else None,
+        noise=_parts(noises),
+    )
+
+
+def common_seeds(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[int, ...]:
+    """The seeds under which both have a finite score."""
+    both = ours.keys() & theirs.keys()
+    return tuple(sorted(seed for seed in both if math.isfinite(ours[seed]) and math.isfinite(theirs[seed])))
+
+
+def noises_of(
+    ours: Mapping[int, float],
+    theirs: Mapping[int, float],
+    seeds: Sequence[int],
+    resolution: float,
+    samples: tuple[Mapping[int, Array], Mapping[int, Array]] | None,
+) -> TwoNoises | None:
+    """The analysis of variance behind `paired_test`; None with fewer than two seeds."""
+    if len(seeds) < 2:
+        return None
+    if samples is not None:
+        sizes = {len(of[seed]) if seed in of else 0 for of in samples for seed in seeds}
+        if len(sizes) == 1 and sizes.pop() > 1:
+            return two_noises(np.stack([samples[0][seed] - samples[1][seed] for seed in seeds]), resolution)
+    differences = [ours[seed] - theirs[seed] for seed in seeds]
+    square = max(spread(differences) or 0.0, resolution) ** 2
+    return TwoNoises(mean=statistics.fmean(differences), seeds=len(seeds), samples=None, seed_square=square)
+
+
+def _is_of_seeds(noises: TwoNoises) -> bool:
+    """Whether more seeds would make the interval much smaller."""
+    by_seed, by_sample = noises.parts
+    return by_seed > by_sample
+
+
+def _parts(noises: TwoNoises) -> Noise | None:
+    if noises.samples is None:
+        return None
+    seed, sample, residual = noises.deviations
+    return Noise(seed=seed, sample=sample, residual=residual, samples=noises.samples, freedom=noises.freedom)
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Standard deviation (ddof 1); None for fewer than two values."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def holm(p_values: Iterable[float]) -> tuple[float, ...]:
+    """p-values corrected for being several (Holm 1979), in the order given."""
+    values = list(p_values)
+    if not values:
+        return ()
+    from statsmodels.stats.multitest import multipletests
+
+    with _quick_collections():
+        return tuple(float(p) for p in multipletests(values, method="holm")[1])
+
+
+@contextlib.contextmanager
+def _quick_collections() -> Iterator[None]:
+    """Within the block a garbage collection, such as statsmodels runs at every call, has next to nothing to look at.
+
+    Both calls only join lists. Whoever had frozen objects before finds them thawed; to ask first would count them all.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,127 @@
+"""What a number of seeds and of test samples can show.
+
+A gain is seen when its test calls it one at the level that Holm's correction asks of the first of several rules.
+Effects are Cohen's d_z: the mean difference in standard deviations of the differences by seed.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import math
+
+from search.evidence.statistics.two_noises import TwoNoises
+
+LEVEL = 0.05
+"""Two-sided, for all rules of a confirmation together; so a rule is wrongly called better in half as many at most."""
+POWER = 0.8
+MOST_SEEDS = 1_000
+"""No larger number of seeds is ever recommended: a gain that needs more is of no use."""
+MOST_SAMPLES = 1_000_000
+"""No larger test set is ever recommended."""
+_LARGEST_EFFECT = 1e6
+
+
+@functools.cache
+def detectable_effect(seeds: int, chances: int) -> float:
+    """The smallest effect that `seeds` (at least 2) paired differences show with a power of 0.8.
+
+    Args:
+        seeds: paired differences.
+        chances: how many tests share the level, which are the rules (times the looks).
+    """
+    low, high = 0.0, 1.0
+    while _power(high, seeds, chances) < POWER and high < _LARGEST_EFFECT:
+        high *= 2.0
+    for _ in range(50):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if _power(middle, seeds, chances) < POWER else (low, middle)
+    return high
+
+
+def detectable_gain(noises: TwoNoises, chances: int) -> float:
+    """The smallest true gain that a test with these noises shows with a power of 0.8.
+
+    The seeds' part is a paired t-test's, the samples' part that of a normal test; their squares add up.
+    """
+    return _gain(noises, noises.seeds, noises.samples, chances)
+
+
+def seeds_for(distance: float, noises: TwoNoises, chances: int) -> int | None:
+    """The smallest number of seeds that shows a true gain of `distance` with a power of 0.8, on the same test samples.
+
+    None if that is above `MOST_SEEDS`, which is always so where the samples alone leave more noise. The distance is
+    mostly one that was observed, and as uncertain as that.
+    """
+    if distance <= 0.0:
+        return None
+    counts = range(2, MOST_SEEDS + 1)
+    place = bisect.bisect_left(counts, -distance, key=lambda seeds: -_gain(noises, seeds, noises.samples, chances))
+    return counts[place] if place < len(counts) else None
+
+
+def samples_for(distance: float, noises: TwoNoises, seeds: int, chances: int) -> int | None:
+    """The smallest number of test samples that shows a true gain of `distance` with a power of 0.8.
+
+    None if no number does, since the seeds leave more noise, or if the noise of the samples is not known.
+    """
+    if noises.samples is None or distance <= 0.0:
+        return None
+    seed, sample, residual = noises.deviations
+    effect, quantile = detectable_effect(seeds, chances) / shortfall(noises.seeds), _quantile(chances)
+    room = distance**2 - effect**2 * seed**2
+    if room <= 0.0:
+        return None
+    needed = math.ceil((effect**2 * residual**2 + quantile**2 * sample**2) / room)
+    return needed if needed <= MOST_SAMPLES else None
+
+
+def samples_leave(noises: TwoNoises) -> float:
+    """Half of the 95 % interval that any number of seeds would leave on these test samples; 0 where not known."""
+    if noises.samples is None:
+        return 0.0
+    from scipy import special
+
+    return float(special.ndtri(1.0 - LEVEL / 2.0)) * noises.deviations[1] / math.sqrt(noises.samples)
+
+
+@functools.cache
+def shortfall(seeds: int) -> float:
+    """How much smaller than the true one a sample's standard deviation is in the middle, as a factor.
+
+    Few seeds understate the noise more often than not (with 5 by 8 %), so a gain called detectable from their deviation
+    as it stands would be missed more often than promised.
+    """
+    from scipy import stats
+
+    return math.sqrt(float(stats.chi2.median(seeds - 1)) / (seeds - 1))
+
+
+def _gain(noises: TwoNoises, seeds: int, samples: int | None, chances: int) -> float:
+    seed, sample, residual = noises.deviations
+    if samples is None:
+        return detectable_effect(seeds, chances) * math.sqrt(noises.seed_square) / shortfall(noises.seeds)
+    by_seed = math.sqrt(max(seed**2 + residual**2 / samples, noises.seed_square)) / shortfall(noises.seeds)
+    by_sample = sample / math.sqrt(samples)
+    return math.hypot(detectable_effect(seeds, chances) * by_seed, _quantile(chances) * by_sample)
+
+
+@functools.cache
+def _quantile(chances: int) -> float:
+    """Standard errors of a normal test's detectable mean."""
+    from scipy import special
+
+    return float(special.ndtri(1.0 - _level(chances)) + special.ndtri(POWER))
+
+
+def _power(effect: float, seeds: int, chances: int) -> float:
+    """The power of a one-sided paired t-test."""
+    from scipy import special
+
+    critical = special.stdtrit(seeds - 1, 1.0 - _level(chances))
+    return 1.0 - float(special.nctdtr(seeds - 1, effect * math.sqrt(seeds), critical))
+
+
+def _level(chances: int) -> float:
+    """One-sided, of the first and hardest step of Holm's procedure."""
+    return LEVEL / 2.0 / max(chances, 1)

@@ -1,0 +1,86 @@
+"""How a verdict writes finalists, figures and intervals."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from search.evidence.statistics.paired import PairedTest
+from search.records.confirmation import ConfirmationRecord, Finalist
+from search.wording.numbers import count, family_title, number
+from search.wording.scale import Scale
+
+
+class Uncertain(Protocol):
+    """A paired difference with the 95 % interval of its mean."""
+
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def too_few_seeds(self) -> bool: ...
+
+
+_SHARED = {"learning_rate": "learning rate", "temperature": "temperature"}
+
+
+def finalist_of(record: ConfirmationRecord, key: str) -> Finalist:
+    """The finalist of that key; `KeyError` if there is none."""
+    for finalist in record.finalists:
+        if finalist.key == key:
+            return finalist
+    raise KeyError(key)
+
+
+def title(record: ConfirmationRecord, key: str) -> str:
+    """A rule by its family, a constant by its λ; by what else tells it from another of that name, if there is one."""
+    finalist = finalist_of(record, key)
+    name = _name(finalist)
+    alike = [f for f in record.finalists if _name(f) == name]
+    if len(alike) == 1:
+        return name
+    told = [
+        f"{words} {number(finalist.shared[setting])}"
+        for setting, words in _SHARED.items()
+        if setting in finalist.shared and len({f.shared.get(setting) for f in alike}) > 1
+    ]
+    return f"{name} ({', '.join(told) or key})"
+
+
+def _name(finalist: Finalist) -> str:
+    if finalist.role == "rule":
+        return family_title(finalist.family)
+    weight = {"labels_alone": 0.0, "teacher_alone": 1.0}.get(finalist.role, finalist.parameters.get("weight"))
+    return finalist.key if weight is None else f"λ = {number(weight)}"
+
+
+def p_text(p_value: float) -> str:
+    """`p = 0.012`, `p < 0.001`."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def with_interval(record: ConfirmationRecord, test: PairedTest) -> str:
+    """`+1.20 points (95 % interval +0.80 to +1.60)`, and `seeds only` where it does not hold for new samples."""
+    scale = Scale(record.objective)
+    return f"{scale.margin(test.mean)} ({interval_in_words(scale, test, len(test.seeds))}{scope_label(test)})"
+
+
+def scope_label(test: PairedTest) -> str:
+    """`, seeds only` after an interval that does not hold for new test samples; empty where it does, or without one."""
+    return ", seeds only" if test.seeds_only and test.low is not None and not test.too_few_seeds else ""
+
+
+def interval_in_words(scale: Scale, difference: Uncertain, seeds: int) -> str:
+    """`95 % interval +0.80 to +1.60`, or why there is none: `2 seeds are too few to tell`."""
+    if difference.low is None or difference.high is None:
+        return "noise not known"
+    if difference.too_few_seeds:
+        return f"{count(seeds, 'seed')} are too few to tell"
+    return f"95 % interval {scale.interval(difference.low, difference.high)}"
+
+
+def interval_cell(scale: Scale, difference: Uncertain, unknown: str = "–") -> str:
+    """The same for a table whose column is called so: `+0.80 to +1.60` or `too few seeds`."""
+    if difference.low is None or difference.high is None:
+        return unknown
+    return "too few seeds" if difference.too_few_seeds else scale.interval(difference.low, difference.high)

@@ -1,0 +1,81 @@
+"""Words for a teacher that has little to teach. Such a search runs, but what it finds says little of rules for λ."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from search.records.search import SearchRecord, TrialRecord
+from search.wording.numbers import percent
+
+_LEAST_SHARE = 0.25
+"""Of the way from always naming the largest class to being right on every picture, what a teacher should have come."""
+_ERRORS = 3.0
+"""Standard errors by which a student must be ahead of its teacher: more than two, as it is the best of several."""
+
+
+def teacher_remark(search: SearchRecord) -> str:
+    """What is wrong with the teacher and what to do, in a sentence or two; empty if nothing shows.
+
+    A student that is clearly better than the teacher tells more than the teacher's accuracy, so it is named first, and
+    of students one that saw labels alone.
+    """
+    found = _outdone(search) or _near_chance(search)
+    return f"{found} {_remedy(search)}" if found else ""
+
+
+def _near_chance(search: SearchRecord) -> str:
+    accuracy, pictures = search.teacher_accuracy, search.pictures
+    if accuracy is None or pictures is None:
+        return ""
+    chance = pictures.largest_share
+    if accuracy >= chance + _LEAST_SHARE * (1.0 - chance):
+        return ""
+    return (
+        f"The teacher has learnt little: it is right on {percent(accuracy)} of the validation pictures, and always"
+        f" naming the largest class would be on {percent(chance)}."
+    )
+
+
+def _outdone(search: SearchRecord) -> str:
+    teacher, size = search.teacher_accuracy, search.validation_size
+    if teacher is None or size is None:
+        return ""
+    trained = [(accuracy, trial) for trial in search.raced if (accuracy := _accuracy(trial)) is not None]
+    alone = [accuracy for accuracy, trial in trained if _labels_alone(trial)]
+    for students, accuracies in (
+        ("Students trained on labels alone are", alone),
+        ("The best student is", [accuracy for accuracy, _ in trained]),
+    ):
+        best = max(accuracies, default=0.0)
+        error = math.sqrt((best * (1.0 - best) + teacher * (1.0 - teacher)) / size)
+        if best - teacher > _ERRORS * error:
+            return (
+                f"{students} clearly better than the teacher, {percent(best)} against {percent(teacher)} of the"
+                " validation pictures, so it has little to teach."
+            )
+    return ""
+
+
+def _accuracy(trial: TrialRecord) -> float | None:
+    """Mean over its seeds on the validation pictures, whatever is searched for."""
+    accuracies = [replicate.validation_accuracy for replicate in trial.history.replicates]
+    return statistics.fmean(accuracies) if accuracies else None
+
+
+def _labels_alone(trial: TrialRecord) -> bool:
+    return trial.family == "fixed" and trial.parameters.get("weight") == 0.0
+
+
+def _remedy(search: SearchRecord) -> str:
+    if search.config.teacher.unseen_classes:
+        return "It has not seen all classes (`teacher.unseen_classes`)."
+    if search.config.teacher.checkpoint is not None:
+        return (
+            "See that `teacher.checkpoint` names the data's classes in their order and was trained on pictures"
+            " normalised alike, or give another one."
+        )
+    return (
+        "Train it longer (`teacher.training.epochs`), or give a trained one (`teacher.checkpoint`), in a search of"
+        " another name."
+    )

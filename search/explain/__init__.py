@@ -1,0 +1,1 @@
+"""What a rule did along one training, and why."""

@@ -1,0 +1,115 @@
+"""Which decision log a user means: of the trial that a search recommends, of one of its trials, or a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from search.confirm.recommended_training import recommended_training
+from search.errors import SearchError
+from search.records.search import SearchRecord, TrialRecord
+from search.settings.commands import next_command
+from search.settings.launch import Launch
+from search.store.decisions import stored_decisions
+from search.store.folder import SEARCH_FILE, SearchStore
+from search.store.trials import read_search
+from trainables.errors import DataError
+from trainables.records.trial import HISTORY_FILE, TrialHistory
+from trainables.training.decision_log import DECISIONS_FILE, StoredLog, read_decisions
+
+EXPLAIN = "explain"
+"""Where in a search's folder the figures of its trials go."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """A decision log, what it is called, the trial's history if it is known, and where a figure of it belongs.
+
+    `remark` says how the trial stands, empty where it was named; `figure` has no suffix.
+    """
+
+    title: str
+    remark: str = ""
+    log: StoredLog
+    history: TrialHistory | None
+    figure: pathlib.Path
+
+
+def find_source(run: str, launch: Launch) -> Source:
+    """The log that `run` names: `search`, `search/number`, a log file, or a folder that holds one.
+
+    Raises:
+        SearchError: there is no such search, trial or log.
+        DataError: the file is no decision log.
+    """
+    path = pathlib.Path(run)
+    if path.is_file():
+        return _of_file(path)
+    if path.is_dir() and (found := sorted([*path.glob(DECISIONS_FILE), *path.glob(f"checkpoint_*/{DECISIONS_FILE}")])):
+        return _of_file(found[-1])
+    name, _, number = run.partition("/")
+    if not name or path.is_absolute() or "/" in number or path.suffix == ".parquet":
+        raise SearchError(
+            f"there is no decision log at {run!r}; give a search's name, name/number for one of its trials, or the path"
+            f" of a {DECISIONS_FILE} or of a folder that holds one."
+        )
+    store = SearchStore(launch.storage, name)
+    search = read_search(store)
+    trial, remark = _recommended(store, search) if not number else (_numbered(search, number, launch), "")
+    log = stored_decisions(store, trial)
+    if log is None:
+        raise SearchError(
+            f"trial {trial.number} of {name!r} ({trial.status}) has stored no decision log; one is written with each of"
+            f" its checkpoints, at the latest when it ends. `{next_command('status', name, launch)}` tells how far the"
+            " search is."
+        )
+    return Source(
+        title=f"trial {trial.number} of {name}",
+        remark=remark,
+        log=log,
+        history=trial.history,
+        figure=launch.output / name / EXPLAIN / f"trial-{trial.number}",
+    )
+
+
+def _of_file(path: pathlib.Path) -> Source:
+    history = path.with_name(HISTORY_FILE)
+    try:
+        known = TrialHistory.from_json(history.read_text(encoding="utf-8")) if history.is_file() else None
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{str(history)!r} beside the decision log is damaged: {error}; remove it to do without."
+        ) from error
+    folder = path.absolute().parent
+    title = folder.parent.name if folder.name.startswith("checkpoint_") else folder.name
+    search = folder.parent.parent
+    # Within a search, whose trials' folders are Tune's, where all figures of its trials lie; else beside the log.
+    figure = search / EXPLAIN / title if (search / SEARCH_FILE).is_file() else path.with_suffix("")
+    return Source(title=title, log=read_decisions(path, str(path)), history=known, figure=figure)
+
+
+def _recommended(store: SearchStore, search: SearchRecord) -> tuple[TrialRecord, str]:
+    """The trial to train as, and how it stands."""
+    found = recommended_training(store, search)
+    if found is not None:
+        number = found.recommended.trial
+        if number is not None:
+            return next(trial for trial in search.trials if trial.number == number), found.words
+        return found.first, (
+            f"the best of the search; {found.recommended.title} is confirmed, a constant that no trial had with these"
+            " settings"
+        )
+    raise SearchError(
+        f"no trial of {search.name!r} has finished yet, so none is the best; name one: {search.name}/1 … (it has"
+        f" {len(search.trials)} so far)."
+    )
+
+
+def _numbered(search: SearchRecord, number: str, launch: Launch) -> TrialRecord:
+    for trial in search.trials:
+        if str(trial.number) == number:
+            return trial
+    numbers = [trial.number for trial in search.trials]
+    known = f"its trials are {min(numbers)} to {max(numbers)}" if numbers else "it has none so far"
+    report = next_command("report", search.name, launch)
+    raise SearchError(f"{search.name!r} has no trial {number!r}; {known}. `{report} --json` lists them.")

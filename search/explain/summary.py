@@ -1,0 +1,175 @@
+"""What a rule did along a training, and why: a decision log summed up."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import statistics
+from collections import Counter, defaultdict
+from typing import Any
+
+from policies.guarding.intervention import intervention_kind
+from search.explain.phases import Phase, Span, phases, spans
+from trainables.records.trial import DecisionEntry
+from trainables.training.decision_log import StoredLog
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Branch:
+    """One case of the rule over all seeds: its share of the steps, λ in it, and what was typical of entering it.
+
+    Readings are medians over the entries, None where none was measured; `example` is the reason of one of them.
+    """
+
+    number: int
+    share: float
+    entered: int
+    low: float
+    high: float
+    cosine: float | None
+    norm_ratio: float | None
+    confidence: float | None
+    agreement: float | None
+    class_reliability: float | None
+    answer_reliability: float | None
+    confidence_reliability: float | None
+    example: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Story:
+    """One seed's training."""
+
+    seed: int
+    switches: int
+    phases: tuple[Phase, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Interventions:
+    """What the guard did of one kind, at how many steps, and where first."""
+
+    kind: str
+    steps: int
+    first_step: int
+    first_seed: int
+    example: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """A decision log, summed up. `branches` are ordered by share; `constant` says that λ never moved notably.
+
+    `remark` says how the trial stands in its search.
+    """
+
+    title: str
+    remark: str
+    family: str
+    rule: str
+    steps: int
+    total_steps: int
+    entries: int
+    dropped: int
+    constant: bool
+    branches: tuple[Branch, ...]
+    stories: tuple[Story, ...]
+    interventions: tuple[Interventions, ...]
+
+
+def explain(log: StoredLog, title: str, remark: str = "") -> Explanation:
+    """The numbers of a story.
+
+    Args:
+        log: of one trial.
+        title: what the trial is called.
+        remark: how it stands in its search; empty where nothing is to be said.
+    """
+    by_seed = {seed: spans(log, seed) for seed in log.context.seeds}
+    return Explanation(
+        title=title,
+        remark=remark,
+        family=str(log.context.policy.get("family", "")),
+        rule=str(log.context.policy.get("rule", "")),
+        steps=log.context.steps,
+        total_steps=log.context.total_steps,
+        entries=len(log.entries),
+        dropped=log.context.dropped,
+        constant=len(log.entries) <= len(log.context.seeds),
+        branches=_branches([span for of_seed in by_seed.values() for span in of_seed]),
+        stories=tuple(
+            Story(seed=seed, switches=_switches(of_seed), phases=phases(of_seed)) for seed, of_seed in by_seed.items()
+        ),
+        interventions=_interventions(log),
+    )
+
+
+def explanation_json(explanation: Explanation) -> dict[str, Any]:
+    """Plain values; shares in [0, 1], steps from 0."""
+    return dataclasses.asdict(explanation)
+
+
+def _branches(all_spans: list[Span]) -> tuple[Branch, ...]:
+    grouped: dict[int, list[Span]] = defaultdict(list)
+    for span in all_spans:
+        grouped[span.entry.branch].append(span)
+    total = sum(span.length for span in all_spans)
+    found = []
+    for number, own in grouped.items():
+        free = [span.entry for span in own if span.entry.intervention is None] or [span.entry for span in own]
+        found.append(
+            Branch(
+                number=number,
+                share=sum(span.length for span in own) / total,
+                entered=_entries_into(all_spans, number),
+                low=min(entry.weight for entry in free),
+                high=max(entry.weight for entry in free),
+                cosine=_median([entry.cosine for entry in free]),
+                norm_ratio=_median([entry.norm_ratio for entry in free]),
+                confidence=_median([entry.confidence for entry in free]),
+                agreement=_median([entry.agreement for entry in free]),
+                class_reliability=_median([entry.class_reliability for entry in free]),
+                answer_reliability=_median([entry.answer_reliability for entry in free]),
+                confidence_reliability=_median([entry.confidence_reliability for entry in free]),
+                example=free[len(free) // 2].reason,
+            )
+        )
+    return tuple(sorted(found, key=lambda branch: -branch.share))
+
+
+def _entries_into(all_spans: list[Span], number: int) -> int:
+    before = [None, *all_spans[:-1]]
+    return sum(
+        span.entry.branch == number
+        and (last is None or last.entry.seed != span.entry.seed or last.entry.branch != number)
+        for last, span in zip(before, all_spans, strict=True)
+    )
+
+
+def _switches(of_seed: list[Span]) -> int:
+    return sum(a.entry.branch != b.entry.branch for a, b in itertools.pairwise(of_seed))
+
+
+def _median(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _interventions(log: StoredLog) -> tuple[Interventions, ...]:
+    steps: Counter[str] = Counter()
+    first: dict[str, DecisionEntry] = {}
+    for entry in sorted(log.entries, key=lambda entry: entry.step):
+        if entry.intervention is not None:
+            kind = intervention_kind(entry.intervention)
+            steps[kind] += 1 + entry.repeats
+            first.setdefault(kind, entry)
+    return tuple(
+        Interventions(
+            kind=kind,
+            steps=count,
+            first_step=first[kind].step,
+            first_seed=first[kind].seed,
+            example=first[kind].intervention or "",
+        )
+        for kind, count in steps.most_common()
+    )

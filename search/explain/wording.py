@@ -1,0 +1,166 @@
+"""The story of a training in words."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from search.explain.phases import Phase, Reason
+from search.explain.summary import Branch, Explanation
+from trainables.training.decision_log import NOTABLE_CHANGE
+
+_SEEDS_TOLD = 3
+_REASONS_TOLD = 3
+
+
+def explanation_text(told: Explanation) -> str:
+    """The story in words."""
+    title = f"{told.title}, {told.remark}" if told.remark else told.title
+    lines = [f"{title}: {told.family}", f"rule: {told.rule}", ""]
+    seeds = len(told.stories)
+    done = (
+        f"{told.steps:,} steps" if told.steps == told.total_steps else f"{told.steps:,} of {told.total_steps:,} steps"
+    )
+    lines.append(f"{done} under {seeds} {'seed' if seeds == 1 else 'seeds'}, {told.entries:,} entries in the log.")
+    if told.dropped:
+        lines.append(
+            f"The log was full: {told.dropped:,} later entries are missing, so the last phases are not to be trusted."
+        )
+    if told.constant:
+        lines += ["", _never_changed(told)]
+    else:
+        lines += ["", *_branch_lines(told), *_story_lines(told)]
+    return "\n".join([*lines, "", *_intervention_lines(told)])
+
+
+def _never_changed(told: Explanation) -> str:
+    weights = sorted({phase.mean for story in told.stories for phase in story.phases})
+    if not weights:
+        return "No step has been taken yet."
+    values = f"λ = {weights[0]:.3g}" if len(weights) == 1 else f"λ between {weights[0]:.3g} and {weights[-1]:.3g}"
+    reasons = [reason for reason in told.stories[0].phases[0].reasons if reason.kind != "constant"]
+    given = _quoted(reasons) if reasons else ""
+    return (
+        f"The rule never changed its mind: one branch throughout, and λ never moved by {NOTABLE_CHANGE:g} ({values})."
+        f" On this training it was a constant{f'; {given}' if given else ''}."
+    )
+
+
+def _branch_lines(told: Explanation) -> list[str]:
+    if len(told.branches) == 1:
+        common = _common_reason(told)
+        return [f"The rule has one branch, in which λ moves{f'; “{common}” throughout' if common else ''}.", ""]
+    lines = []
+    for branch in told.branches:
+        readings = [
+            f"{name} {value:.3g}"
+            for name, value in (
+                ("cosine", branch.cosine),
+                ("norm ratio", branch.norm_ratio),
+                ("teacher's confidence", branch.confidence),
+                ("teacher's agreement with the label", branch.agreement),
+                ("teacher's reliability on the labels' classes", branch.class_reliability),
+                ("teacher's reliability on its own classes", branch.answer_reliability),
+                ("teacher's reliability at its confidence", branch.confidence_reliability),
+            )
+            if value is not None
+        ]
+        entered = f"entered {branch.entered} time{'s' * (branch.entered != 1)}"
+        if readings:
+            entered += f", typically at {', '.join(readings)}"
+        example = f"; e.g. “{branch.example}”" if branch.example else ""
+        lines.append(f"{_named(branch)}: {branch.share:.0%} of the steps, {entered}{example}")
+    return [*lines, ""]
+
+
+def _story_lines(told: Explanation) -> list[str]:
+    names = {branch.number: _named(branch) for branch in told.branches}
+    lines = []
+    for story in told.stories[:_SEEDS_TOLD]:
+        lines.append(f"seed {story.seed}" + (f", {_changes(story.switches)} of branch" if len(names) > 1 else ""))
+        lines += [f"  {line}" for line in _phase_lines(story.phases, names, _common_reason(told))]
+    if len(told.stories) > _SEEDS_TOLD:
+        switches = [story.switches for story in told.stories[_SEEDS_TOLD:]]
+        lines.append(f"{len(switches)} more seeds, with {min(switches)} to {max(switches)} changes of branch")
+    return lines
+
+
+def _changes(count: int) -> str:
+    return "1 change" if count == 1 else f"{count} changes"
+
+
+def _phase_lines(found: Sequence[Phase], names: dict[int, str], common: str) -> list[str]:
+    """A line for each phase with its reason; neighbours that read the same are one, with the reason of the first.
+
+    Where branches alternate no reason is told: the lines of the branches have them.
+    """
+    lines = []
+    for _, group in itertools.groupby(enumerate(found), key=lambda pair: _reading(pair[0], pair[1], names)):
+        same = [phase for _, phase in group]
+        first = same[0]
+        given = "" if common or first.switches > 1 else _quoted(first.reasons)
+        lines.append(f"{_steps(first, same[-1])}: {_in_words(first, names)}{f'; {given}' if given else ''}")
+    return lines
+
+
+def _reading(place: int, phase: Phase, names: dict[int, str]) -> tuple[object, ...]:
+    """What phases share that are told as one; a phase in which something moves is alone in its own."""
+    quiet = phase.switches == 0 and phase.high - phase.low < NOTABLE_CHANGE
+    return _in_words(phase, names), tuple(reason.kind for reason in phase.reasons), -1 if quiet else place
+
+
+def _common_reason(told: Explanation) -> str:
+    """The one reason that a rule without branches gave throughout, if it holds no number; else empty."""
+    kinds = {reason.kind: reason for story in told.stories for phase in story.phases for reason in phase.reasons}
+    if len(told.branches) > 1 or len(kinds) != 1:
+        return ""
+    (reason,) = kinds.values()
+    return reason.example if reason.example == reason.kind else ""
+
+
+def _quoted(reasons: Sequence[Reason]) -> str:
+    """`“early”`; `e.g. “norm ratio 2.48 not above 4”`; `“early” (70%), “late” (30%)`."""
+    if len(reasons) == 1:
+        (reason,) = reasons
+        return f"{'' if reason.example == reason.kind else 'e.g. '}“{reason.example}”"
+    told = [f"“{reason.example}” ({reason.share:.0%})" for reason in reasons[:_REASONS_TOLD]]
+    more = len(reasons) - len(told)
+    return ", ".join(told) + (f" and {more} more" if more else "")
+
+
+def _steps(first: Phase, last: Phase) -> str:
+    return f"step {first.first:,}" if first.first == last.last else f"steps {first.first:,}–{last.last:,}"
+
+
+def _in_words(phase: Phase, names: dict[int, str]) -> str:
+    main, share = next(iter(phase.shares.items()))
+    if phase.switches > 1:
+        between = " and ".join(names[branch] for branch in sorted(phase.shares))
+        return f"switched {phase.switches} times between {between}, mostly branch {main} ({share:.0%})"
+    if len(names) > 1:
+        moving = "" if phase.high - phase.low < NOTABLE_CHANGE else f", {_moved(phase)}"
+        return " then ".join(names[branch] for branch in phase.shares) + moving
+    return _moved(phase)
+
+
+def _moved(phase: Phase) -> str:
+    if phase.high - phase.low < NOTABLE_CHANGE:
+        return f"λ about {phase.mean:.2f}"
+    verb = "went" if abs(phase.end - phase.start) < NOTABLE_CHANGE else "fell" if phase.end < phase.start else "rose"
+    return f"λ {verb} from {phase.start:.2f} to {phase.end:.2f} (between {phase.low:.2f} and {phase.high:.2f})"
+
+
+def _named(branch: Branch) -> str:
+    if branch.high - branch.low < 1e-9:
+        return f"branch {branch.number} (λ = {branch.low:.3g})"
+    return f"branch {branch.number} (λ {branch.low:.2f}–{branch.high:.2f})"
+
+
+def _intervention_lines(told: Explanation) -> list[str]:
+    if not told.interventions:
+        return ["The guard never intervened."]
+    return [
+        f"The guard intervened at {found.steps:,} step{'s' * (found.steps != 1)}, first at step {found.first_step:,} of"
+        f" seed {found.first_seed}: {found.example}"
+        for found in told.interventions
+    ]

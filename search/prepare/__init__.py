@@ -1,0 +1,1 @@
+"""What a search stands on: data, teacher, and the teacher's outputs."""

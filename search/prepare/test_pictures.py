@@ -1,0 +1,94 @@
+"""What a confirmation stands on: what the search stood on, and the test pictures, which are opened here."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from search.cluster.sharing import check_pictures_shared
+from search.prepare.foundation import Foundation, foundation_of
+from search.prepare.preparation import PreparationListener, in_cluster, load_told
+from search.settings.launch import Launch
+from search.settings.search_file import SearchConfig
+from trainables.datasets import add_images
+from trainables.device import select_compute
+from trainables.pictures.mapped_images import MappedImages
+from trainables.pictures.sets import Dataset, Split, TrialAssets
+from trainables.teacher.prepare import TeacherProgress, prepare_teacher
+from trainables.teacher.targets import compute_assets, compute_logits
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """What every training of a confirmation reads; one copy a node."""
+
+    assets: TrialAssets
+    test: Split
+    test_targets: npt.NDArray[np.float32]
+    """The teacher's logits on the test pictures, [M, C]; M: test pictures, C: classes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ground:
+    """Pictures and teacher, ready."""
+
+    pictures: Pictures
+    teacher: nn.Module
+    """On the CPU, in evaluation mode."""
+    foundation: Foundation
+    """As `search.prepare.preparation.Prepared`'s."""
+    test_digest: str
+    """Changes with the test pictures and their labels."""
+
+
+def prepare_ground(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Ground:
+    """Load the data and get the teacher and its outputs, the search's own, and those on the test pictures too.
+
+    Ray must be up. Where trainings use GPUs and this process sees none, the teacher's work is done in a task that has
+    one.
+
+    Raises:
+        KDPolicySearchError: something cannot be had or does not fit.
+    """
+    dataset = load_told(config, launch, listener)
+    if isinstance(dataset.train.images, MappedImages):
+        check_pictures_shared(dataset.train.images)
+    work = functools.partial(_ground, config, dataset, launch)
+    if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
+        return in_cluster(work, listener, gpus=config.resources.gpus_per_trial)
+    return work(listener.teacher)
+
+
+def _ground(
+    config: SearchConfig, dataset: Dataset, launch: Launch, progress: Callable[[TeacherProgress], None]
+) -> Ground:
+    compute = select_compute(config.device)
+    teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
+    pictures = Pictures(
+        assets=compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache),
+        test=dataset.test,
+        test_targets=compute_logits(teacher.module, dataset.test.images, dataset, compute.device),
+    )
+    module = teacher.module.cpu()
+    if compute.device.type == "cuda":
+        torch.cuda.empty_cache()  # trainings share the card, and Ray does not count what this process keeps
+    return Ground(
+        pictures=pictures,
+        teacher=module,
+        foundation=foundation_of(config, dataset, teacher, compute.device.type),
+        test_digest=_digest(dataset.test),
+    )
+
+
+def _digest(split: Split) -> str:
+    digest = hashlib.sha256(f"{split.images.shape}".encode())
+    add_images(digest, split.images)
+    digest.update(np.ascontiguousarray(split.labels).data)
+    return digest.hexdigest()

@@ -1,0 +1,51 @@
+"""How many pictures a search stands on, as the report and the terminal tell it. Imports no torch."""
+
+from __future__ import annotations
+
+import collections
+from typing import TYPE_CHECKING
+
+from trainables.settings import Settings
+
+if TYPE_CHECKING:
+    from trainables.pictures.sets import Dataset
+
+
+class PictureCounts(Settings):
+    """The sizes of the sets, after all splits."""
+
+    train: int
+    """What students see."""
+    pool: int
+    """What the teacher is trained on; `train` is part of it."""
+    validation: int
+    test: int
+    classes: int
+    shape: tuple[int, int, int]
+    """(height, width, channels)."""
+    largest_share: float
+    """Of the validation pictures, those of the largest class: the accuracy of always naming it."""
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> PictureCounts:
+        """The sizes of a data set's parts."""
+        channels, height, width = dataset.image_shape
+        sizes = collections.Counter(dataset.validation.labels.tolist())
+        return cls(
+            train=len(dataset.train),
+            pool=len(dataset.pool),
+            validation=len(dataset.validation),
+            test=len(dataset.test),
+            classes=len(dataset.classes),
+            shape=(height, width, channels),
+            largest_share=max(sizes.values()) / sizes.total(),
+        )
+
+    @property
+    def in_words(self) -> str:
+        """`2,000 training (the teacher's: 55,000), 5,000 validation, 10,000 test pictures of 28×28×1, 10 classes`."""
+        teachers = "" if self.pool == self.train else f" (the teacher's: {self.pool:,})"
+        return (
+            f"{self.train:,} training{teachers}, {self.validation:,} validation, {self.test:,} test pictures of"
+            f" {'×'.join(map(str, self.shape))}, {self.classes:,} classes"
+        )

@@ -1,0 +1,87 @@
+"""The accuracy against the constant λ, with the constants that were tried."""
+
+from __future__ import annotations
+
+import statistics
+
+from search.drawing.canvas import Figure, finish, focus, new_figure, plain_axis, score_axis, score_label
+from search.drawing.palette import INK, LegendItem, css_colour, family_colour
+from search.drawing.tables import Table
+from search.evidence.curve import ConstantCurve
+from search.evidence.ranking import CONSTANT_FAMILY
+from search.evidence.source import ReportSource
+from search.wording.numbers import count, number
+from search.wording.scale import Scale
+
+_FIT, _TRIED, _CHOSEN = "fitted", "tried", "chosen"
+_MARGIN = 0.015
+
+
+def constants_figure(source: ReportSource) -> Figure | None:
+    """The figure, or None without a curve. To be called inside `drawing.style`."""
+    curve = source.judgement.curve
+    return None if curve is None else _plot(curve, source.scale)
+
+
+def certificate_text(curve: ConstantCurve, scale: Scale) -> str:
+    """The certificate in one or two sentences."""
+    known = f"λ = {number(curve.chosen)} is the best of {count(len(curve.tried), 'constant')} that were tried"
+    if curve.holds:
+        loss = scale.size(curve.expected_loss)
+        return f"{known}, and it is bracketed: the best untried one is expected to gain {loss} on it."
+    return f"{known}, but it is not bracketed, since {curve.reason}. So no rule can be said to be better yet."
+
+
+def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
+    figure, (axes,) = new_figure(230)
+    colour = family_colour(CONSTANT_FAMILY)
+    weights = [row.weight for row in curve.rows]
+    means = [row.mean for row in curve.rows]
+    lows, highs = [row.low for row in curve.rows], [row.high for row in curve.rows]
+    axes.fill_between(weights, lows, highs, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(weights, means, color=colour, linewidth=2.0, zorder=3)
+    axes.plot(
+        [tried.weight for tried in curve.tried],
+        [tried.mean for tried in curve.tried],
+        "o", markersize=4.4, color=INK, alpha=0.5, markeredgewidth=0, zorder=4,
+    )  # fmt: skip
+    at = min(curve.rows, key=lambda row: abs(row.weight - curve.chosen))
+    axes.plot(curve.chosen, at.mean, "o", markersize=9, color=colour, markeredgecolor=INK, zorder=5, clip_on=False)
+    axes.set_xlim(min(weights) - _MARGIN, max(weights) + _MARGIN)  # room for the dots at the ends
+    plain_axis(axes.xaxis, ticks=10)
+    axes.set_xlabel("constant λ (0: labels alone, 1: teacher alone)")
+    shown = [*means, *(tried.mean for tried in curve.tried)]
+    top = max(row.high for row in curve.rows)
+    limits = focus(shown, [statistics.median(means), top], scale)
+    under = sum(tried.mean < limits[0] for tried in curve.tried)
+    cut = f" {count(under, 'constant')} and the line beside them lie below the axis." if under else ""
+    score_axis(axes.yaxis, *limits, scale)
+    axes.set_ylabel(score_label(scale))
+    return finish(
+        figure,
+        name="constants",
+        title="How good is a constant λ?",
+        caption=(
+            "The line is a smooth fit over λ, learning rate and temperature, each λ at its best settings. The band is"
+            f" two standard deviations of the fit. Dots are constants that were tried, in"
+            f" {count(curve.trainings, 'training')}: {100 * curve.share:.0f} % of the search's. Dots below the line"
+            f" mostly had a worse learning rate or temperature.{cut}"
+        ),
+        finding=certificate_text(curve, scale),
+        legend=(
+            LegendItem(label="fit, each λ at its best settings", colour=css_colour(colour)),
+            LegendItem(label="tried", colour=css_colour(INK), dot=True),
+            LegendItem(label=f"chosen: λ = {number(curve.chosen)}", colour=css_colour(colour), dot=True),
+        ),
+        table=Table(
+            ("kind", "weight", "mean", "low", "high", "seeds", "learning_rate", "temperature"),
+            (
+                *((_FIT, r.weight, r.mean, r.low, r.high, None, r.learning_rate, r.temperature) for r in curve.rows),
+                *(
+                    (_CHOSEN if t.weight == curve.chosen else _TRIED, t.weight, t.mean, None, None, t.seeds,
+                     t.learning_rate, t.temperature)
+                    for t in curve.tried
+                ),
+            ),
+        ),
+    )  # fmt: skip

@@ -1,0 +1,66 @@
+"""Every decision of the rule in question along a trial: λ, branches, what the guard did, and the readings."""
+
+from __future__ import annotations
+
+from search.drawing.canvas import Figure, finish
+from search.drawing.tables import Table
+from search.evidence.ranking import CONSTANT_FAMILY
+from search.evidence.source import ReportSource
+from search.evidence.wording.naming import finalist_of
+from search.explain.figure import plot_decisions
+from search.explain.summary import Branch, Explanation, explain
+from search.records.search import TrialRecord
+from search.wording.numbers import count, family_title, sentence_case
+from trainables.records.trial import DecisionEntry
+
+_MOST_BRANCHES = 3
+
+
+def decisions_figure(source: ReportSource) -> Figure | None:
+    """The figure, or None where there is no rule or no log of it. To be called inside `drawing.style`."""
+    trial = _trial(source)
+    log = None if trial is None else source.decisions(trial)
+    if trial is None or log is None or not log.entries:
+        return None
+    told = explain(log, f"trial {trial.number}")
+    return finish(
+        plot_decisions(log, f"trial {trial.number}: {family_title(trial.family)}", trial.history.trace),
+        name="decisions",
+        title="What did the rule decide, and on what readings?",
+        caption=(
+            f"Trial {trial.number} of the search, {count(len(log.context.seeds), 'seed')}. Each seed's own branches; λ"
+            " and readings as they were when the rule changed its mind."
+        ),
+        finding=_finding(trial, told),
+        table=Table(DecisionEntry._fields, log.entries),
+    )
+
+
+def _trial(source: ReportSource) -> TrialRecord | None:
+    """Of the rule that the report is about: the winner, or the one that came nearest."""
+    confirmed = source.confirmed
+    if confirmed is None:
+        return next((trial for trial in source.judged.finished if trial.family != CONSTANT_FAMILY), None)
+    number = None if confirmed.rival is None else finalist_of(confirmed.record, confirmed.rival).trial
+    return next((trial for trial in source.search.trials if trial.number == number), None)
+
+
+def _finding(trial: TrialRecord, told: Explanation) -> str:
+    name = sentence_case(family_title(trial.family))
+    steps = sum(entry.steps for entry in told.interventions)
+    guard = f" The guard stepped in at {count(steps, 'step')}." if steps else ""
+    if told.constant:
+        return f"{name} never changed its mind: on this training it was a constant.{guard}"
+    if len(told.branches) == 1:
+        branch = told.branches[0]
+        return f"{name} has one branch, with {_weights(branch)}.{guard}"
+    switches = sum(story.switches for story in told.stories) / len(told.stories)
+    often = "once" if switches == 1 else f"{switches:,.0f} times" if switches >= 10 else f"{switches:.2g} times"
+    shares = ", ".join(f"{100 * b.share:.0f} % with {_weights(b)}" for b in told.branches[:_MOST_BRANCHES])
+    return f"{name} changed its branch {often} a seed. Of the steps, {shares}.{guard}"
+
+
+def _weights(branch: Branch) -> str:
+    """λ in a branch: `λ = 0.9`, or `λ from 0.1 to 0.9`."""
+    low, high = f"{branch.low:.2g}", f"{branch.high:.2g}"
+    return f"λ = {low}" if low == high else f"λ from {low} to {high}"

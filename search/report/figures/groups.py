@@ -1,0 +1,73 @@
+"""All figures of a report, in the order of the page."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from search.drawing.canvas import Figure, style
+from search.evidence.confirmed import Confirmed
+from search.evidence.importance.importance import Importance
+from search.evidence.source import ReportSource
+from search.report.figures.accuracy import accuracy_figure
+from search.report.figures.constants import constants_figure
+from search.report.figures.decisions import decisions_figure
+from search.report.figures.forest import forest_figure
+from search.report.figures.importance import importance_figure
+from search.report.figures.optimism import optimism_figure
+from search.report.figures.parallel import parallel_figure
+from search.report.figures.parameters import family_figures, shared_figure
+from search.report.figures.pareto import front_figures
+from search.report.figures.scores import scores_figure
+from search.report.figures.traces import trace_figures
+from search.report.tables.traces import trace_bands
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FigureGroup:
+    """Figures under one heading; a folded group is shown when asked for, and not printed."""
+
+    title: str
+    figures: tuple[Figure, ...]
+    folded: bool = False
+
+
+def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> tuple[FigureGroup, ...]:
+    """What there is something to show for; none while no trial has finished."""
+    search, confirmed = source.judged, source.confirmed
+    with style():
+        groups = (
+            _group(
+                "The answer in figures", *(_answer_figures(confirmed) if confirmed else ()), constants_figure(source)
+            ),
+            _group("What the rules do along training", *trace_figures(trace_bands(source)), decisions_figure(source)),
+            _group(
+                "The search in figures",
+                scores_figure(source),
+                accuracy_figure(source),
+                *front_figures(source.search),
+                importance_figure(importances),
+                parallel_figure(source),
+                shared_figure(search),
+            ),
+            _group("What theory and virtual steps say of λ", *_analysis(source)),
+            _group("The settings of each family", *family_figures(search), folded=True),
+        )
+    return tuple(group for group in groups if group.figures)
+
+
+def _answer_figures(confirmed: Confirmed) -> tuple[Figure | None, ...]:
+    return forest_figure(confirmed), optimism_figure(confirmed)
+
+
+def _analysis(source: ReportSource) -> tuple[Figure, ...]:
+    if source.analysis is None:
+        return ()
+    from search.analysis import judge_analysis
+    from search.analysis.figures import analysis_figures
+
+    drawn = analysis_figures(source.analysis, judge_analysis(source.analysis))
+    return tuple(dataclasses.replace(figure, name=f"analysis-{figure.name}") for figure in drawn)
+
+
+def _group(title: str, *drawn: Figure | None, folded: bool = False) -> FigureGroup:
+    return FigureGroup(title=title, figures=tuple(figure for figure in drawn if figure is not None), folded=folded)

@@ -1,0 +1,198 @@
+"""What the rules do along training: λ, and the geometry of the two gradients, with bands over the seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from search.drawing.canvas import Figure, finish, new_figure, plain_axis, thinned
+from search.drawing.palette import GRID, INK, LegendItem, css_colour, family_colour
+from search.report.tables.traces import BandPoint, TraceBand, trace_table
+from search.wording.numbers import count, number, sentence_case
+
+_MOST_POINTS = 200
+_MOST_PANELS = 12
+_LETTERS = 26
+"""Of a panel's title: what fits above half of a figure's width."""
+_PARTS = 10
+"""A figure's finding compares the first and the last tenth of the training."""
+
+_Read = Callable[[BandPoint], float]
+
+
+def trace_figures(bands: tuple[TraceBand, ...]) -> tuple[Figure, ...]:
+    """The figures for which there is something to show. To be called inside `drawing.style`."""
+    few = tuple(sorted((band for band in bands if band.shown), key=lambda band: band.constant))
+    drawn = (
+        _plot_weights(bands) if bands else None,
+        _plot_cosine(few) if _any_finite(few, lambda point: point.cosine) else None,
+        _plot_norm_ratio(few) if _any_finite(few, lambda point: point.norm_ratio) else None,
+    )
+    return tuple(figure for figure in drawn if figure is not None)
+
+
+def _any_finite(bands: Sequence[TraceBand], read: _Read) -> bool:
+    return any(math.isfinite(read(point)) for band in bands for point in band.points)
+
+
+def _plot_weights(bands: tuple[TraceBand, ...]) -> Figure:
+    shown = bands[:_MOST_PANELS]
+    columns = 1 if len(shown) == 1 else 2
+    rows = -(-len(shown) // columns)
+    figure, axes = new_figure(
+        rows * 84 + 38, rows=rows, columns=columns, left=30, right=8, bottom=34, top=18, gap=(14, 26)
+    )
+    last = max(band.points[-1].epoch for band in shown)
+    for place, panel in enumerate(axes):
+        if place >= len(shown):
+            panel.set_axis_off()
+            continue
+        band = shown[place]
+        for other in shown:
+            if other is not band:
+                panel.plot(*_line(other, lambda point: point.weight), color=GRID, linewidth=1.0, zorder=1)
+        _fill(panel, band, lambda point: point.weight_low, lambda point: point.weight_high)
+        panel.plot(*_line(band, lambda point: point.weight), color=family_colour(band.family), linewidth=2.0, zorder=3)
+        panel.set_title(_short(band.label), loc="left", color=INK, pad=4)
+        panel.set_xlim(0, last)
+        panel.set_ylim(-0.04, 1.04)
+        panel.set_yticks([0, 0.5, 1], ["0", "0.5", "1"] if place % columns == 0 else [])
+        plain_axis(panel.xaxis)
+        if place + columns < len(shown):
+            panel.tick_params(labelbottom=False)
+        else:
+            panel.set_xlabel("epoch")
+    caption = (
+        "λ is the weight of the teacher's loss: 1 follows the teacher alone, 0 the labels alone."
+        f" {_how_averaged(shown)} The others in grey."
+    )
+    if len(bands) > len(shown):
+        caption += f" {count(len(bands) - len(shown), 'more rule')} in the table of this figure."
+    return finish(
+        figure,
+        name="weights",
+        title="What does each rule do with λ?",
+        caption=caption,
+        finding=_weights_in_words(next((band for band in shown if not band.constant), shown[0])),
+        table=trace_table(bands),
+    )
+
+
+def _weights_in_words(band: TraceBand) -> str:
+    low, high = min(point.weight_low for point in band.points), max(point.weight_high for point in band.points)
+    name = sentence_case(band.label)
+    if high - low < 0.005:
+        return f"{name} keeps λ at {low:.2f} throughout."
+    begin, end = _ends(band, lambda point: point.weight)
+    return f"{name} takes λ from {begin:.2f} at the start to {end:.2f} at the end, between {low:.2f} and {high:.2f}."
+
+
+def _plot_cosine(bands: tuple[TraceBand, ...]) -> Figure:
+    figure, (axes,) = new_figure(200)
+    axes.axhline(0, color=INK, linewidth=0.7)
+    for band in bands:
+        _fill(axes, band, lambda point: point.cosine_low, lambda point: point.cosine_high)
+    _plot_lines(axes, bands, lambda point: point.cosine)
+    plain_axis(axes.yaxis)
+    axes.set_ylabel("cosine of the gradients")
+    begin, end = _ends(bands[0], lambda point: point.cosine)
+    return finish(
+        figure,
+        name="cosine",
+        title="Do teacher and labels pull the same way?",
+        caption=(
+            "1: the same direction; 0: at right angles; below 0: what helps one harms the other."
+            f" {_how_averaged(bands)}"
+        ),
+        finding=_tidy(
+            f"Under {bands[0].label} the cosine is {begin:.2f} over the first tenth and {end:.2f} over the last."
+        ),
+        legend=_legend(bands),
+        table=trace_table(bands),
+    )
+
+
+def _plot_norm_ratio(bands: tuple[TraceBand, ...]) -> Figure:
+    figure, (axes,) = new_figure(200)
+    axes.set_yscale("log")
+    axes.axhline(1, color=INK, linewidth=0.7)
+    _plot_lines(axes, bands, lambda point: point.norm_ratio)
+    plain_axis(axes.yaxis, log=True)
+    axes.set_ylabel("ratio of gradient lengths")
+    begin, end = _ends(bands[0], lambda point: point.norm_ratio)
+    return finish(
+        figure,
+        name="ratio",
+        title="Whose gradient is longer, the teacher's or the labels'?",
+        caption="Length of the teacher's gradient over the labels', logarithmic; above 1 the teacher pulls harder.",
+        finding=_tidy(
+            f"Under {bands[0].label} the teacher's gradient is {number(begin)} times as long as the labels' over the"
+            f" first tenth and {number(end)} times over the last."
+        ),
+        legend=_legend(bands),
+        table=trace_table(bands),
+    )
+
+
+def _plot_lines(axes: Any, bands: tuple[TraceBand, ...], read: _Read) -> None:
+    for place, band in enumerate(bands):
+        dash: Any = (0, (4, 2)) if band.constant else "-"
+        # The best rule lies on top.
+        order = 3 + (len(bands) - place) / 100
+        axes.plot(*_line(band, read), color=family_colour(band.family), linestyle=dash, zorder=order)
+    axes.set_xlim(0, max(band.points[-1].epoch for band in bands))
+    plain_axis(axes.xaxis, ticks=6)
+    axes.set_xlabel("epoch")
+
+
+def _fill(axes: Any, band: TraceBand, low: _Read, high: _Read) -> None:
+    points = _finite(band, lambda point: low(point) + high(point))
+    if any(high(point) > low(point) for point in points):
+        axes.fill_between(
+            [point.epoch for point in points],
+            [low(point) for point in points],
+            [high(point) for point in points],
+            color=family_colour(band.family), alpha=0.22, linewidth=0, zorder=2,
+        )  # fmt: skip
+
+
+def _line(band: TraceBand, read: _Read) -> tuple[list[float], list[float]]:
+    points = _finite(band, read)
+    return [point.epoch for point in points], [read(point) for point in points]
+
+
+def _finite(band: TraceBand, read: _Read) -> Sequence[BandPoint]:
+    return thinned([point for point in band.points if math.isfinite(read(point))], _MOST_POINTS)
+
+
+def _ends(band: TraceBand, read: _Read) -> tuple[float, float]:
+    """Means over the first and the last tenth of the training; NaN where nothing is finite."""
+    values = [read(point) for point in band.points if math.isfinite(read(point))]
+    if not values:
+        return math.nan, math.nan
+    part = max(1, len(values) // _PARTS)
+    return sum(values[:part]) / part, sum(values[-part:]) / part
+
+
+def _how_averaged(bands: Sequence[TraceBand]) -> str:
+    seeds = max(band.seeds for band in bands)
+    if seeds < 2:
+        return "One seed."
+    return f"Lines are means over {count(seeds, 'seed')}; bands reach from the lowest to the highest of them."
+
+
+def _legend(bands: tuple[TraceBand, ...]) -> tuple[LegendItem, ...]:
+    return tuple(
+        LegendItem(label=band.label, colour=css_colour(family_colour(band.family)), dashed=band.constant)
+        for band in bands
+    )
+
+
+def _short(label: str) -> str:
+    label = label.partition(" (")[0]
+    return label if len(label) <= _LETTERS else f"{label[: _LETTERS - 1].rstrip()}…"
+
+
+def _tidy(text: str) -> str:
+    return text.replace("-", "−")

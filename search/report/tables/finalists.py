@@ -1,0 +1,107 @@
+"""The confirmed finalists as rows: what the search said, what fresh seeds say, and the difference to the constant."""
+
+from __future__ import annotations
+
+from search.drawing.tables import Table
+from search.evidence import FinalistRow
+from search.evidence.answers import VerdictKind
+from search.evidence.confirmed import Confirmed
+from search.evidence.wording.naming import title
+from search.metrics import metrics_with
+
+_STANDS: dict[VerdictKind, str] = {
+    "rule": "beats it",
+    "constant": "better, but not worth it",
+    "cannot_tell": "better than those tried",
+    "incomplete": "noise not known",
+}
+"""How a lead beyond the noise is called, by the verdict: it must not say more than that."""
+
+
+class RankedFinalist(FinalistRow):
+    """A finalist with its place by test score, its name and its rule in words."""
+
+    place: int
+    label: str
+    rule: str
+    is_winner: bool
+    is_baseline: bool
+    verdict: VerdictKind
+    """Of the whole confirmation."""
+
+    @property
+    def mark(self) -> str:
+        """How it stands to the best constant, in a word or two."""
+        if self.is_baseline:
+            return "the best constant"
+        if self.lost:
+            return "left out: a training without a score"
+        if self.claim is not None and self.claim.stands:
+            return _STANDS[self.verdict]
+        if self.difference is None or self.difference.low is None or self.difference.high is None:
+            return "noise not known"
+        if self.difference.too_few_seeds:
+            return "too few seeds to tell"
+        return "behind" if self.difference.high < 0.0 else "within noise"
+
+
+def ranked_finalists(confirmed: Confirmed) -> tuple[RankedFinalist, ...]:
+    """By test score, best first; those without one last."""
+    record = confirmed.record
+    finalists = {finalist.key: finalist for finalist in record.finalists}
+    rows = sorted(
+        confirmed.comparison.rows, key=lambda row: float("inf") if row.test is None or row.lost else -row.test
+    )
+    return tuple(
+        RankedFinalist(
+            **{name: getattr(row, name) for name in FinalistRow.model_fields},
+            place=place,
+            label=title(record, row.key),
+            rule=finalists[row.key].rule,
+            is_winner=row.key == confirmed.winner,
+            is_baseline=row.key == confirmed.baseline,
+            verdict=confirmed.verdict.kind,
+        )
+        for place, row in enumerate(rows, start=1)
+    )
+
+
+def finalist_numbers(rows: tuple[RankedFinalist, ...]) -> Table:
+    """A line for each finalist; scores are turned so that higher is better."""
+    return Table(
+        (
+            "place", "key", "finalist", "role", "rule", "numbers", "search_score", "validation_score", "test_score",
+            "test_standard_deviation", "difference", "low", "high", "p_corrected", "winner", "baseline",
+        ),
+        tuple(
+            (
+                row.place, row.key, row.label, row.role, row.rule, row.complexity, row.search_score, row.validation,
+                row.test, row.spread,
+                row.difference.mean if row.difference else None,
+                row.difference.low if row.difference else None,
+                row.difference.high if row.difference else None,
+                row.claim.p_corrected if row.claim else None,
+                row.is_winner, row.is_baseline,
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+def seed_numbers(confirmed: Confirmed) -> Table:
+    """A line for each finalist and seed."""
+    record = confirmed.record
+    metrics = metrics_with(sorted({name for result in record.results for name in result.own_kpis}))
+    return Table(
+        (
+            "key", "seed", *(f"test_{metric.name}" for metric in metrics),
+            *(f"validation_{metric.name}" for metric in metrics), "seconds",
+        ),
+        tuple(
+            (
+                result.finalist, result.seed, *(metric.of_result(result) for metric in metrics),
+                *(metric.of_result(result, "validation") for metric in metrics), result.seconds,
+            )
+            for result in record.results
+        ),
+    )  # fmt: skip

@@ -1,0 +1,131 @@
+"""What the search stood on, as rows of a table: the few facts that people ask for, then every setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from search.records.search import SearchRecord
+from search.settings.search_file import SearchConfig
+from search.wording.numbers import count, duration, family_title, percent
+from search.wording.scale import Scale
+from trainables.config.trial import TrainingSettings
+
+Row = tuple[str, str]
+
+
+def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
+    """Data, models, seeds, budget and time; what the search does not tell is left out."""
+    rows = (
+        ("Data", _data(search)),
+        ("Teacher", _teacher(search)),
+        ("Student", _student(search)),
+        ("Searched for", _objective(search)),
+        ("Training", _training(search.config.training)),
+        ("Seeds a trial", _seeds(search)),
+        ("Families", ", ".join(map(family_title, search.config.families))),
+        ("Trials", _trials(search)),
+        ("Search time", _time(search)),
+    )
+    return tuple((name, value) for name, value in rows if value)
+
+
+def settings_rows(config: SearchConfig) -> tuple[Row, ...]:
+    """Every setting by its dotted name."""
+    return tuple(_flat("", config.model_dump(mode="json")))
+
+
+def _flat(prefix: str, value: Any) -> Iterator[Row]:
+    if prefix in ("own_policies", "kpis"):
+        yield prefix, _plain([own.get("origin") if isinstance(own, dict) else own for own in value or ()])
+    elif isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(f"{prefix}.{key}" if prefix else str(key), item)
+    else:
+        yield prefix, _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value) if value else "none"
+    return "none" if value == {} else str(value)
+
+
+def _data(search: SearchRecord) -> str:
+    data, validation = search.config.data, search.validation_size
+    if search.pictures is not None:
+        return f"{data.name}: {search.pictures.in_words}"
+    sizes = ["all training pictures" if data.train_size is None else f"{data.train_size:,} training pictures"]
+    if validation is not None:
+        sizes.append(f"{validation:,} validation pictures")
+    return f"{data.name}: {', '.join(sizes)}"
+
+
+def _teacher(search: SearchRecord) -> str:
+    parts = [search.config.teacher.model.name]
+    if search.teacher_parameters:
+        parts.append(f"{search.teacher_parameters:,} parameters")
+    if search.teacher_accuracy is not None:
+        parts.append(f"{percent(search.teacher_accuracy)} on the validation pictures")
+    return ", ".join(parts)
+
+
+def _student(search: SearchRecord) -> str:
+    several = search.student_sizes
+    if several:
+        models = search.config.students
+        return ", ".join(f"{s.name} ({models[s.name].name}, {s.parameters:,} parameters)" for s in several)
+    sizes = {trial.history.parameters for trial in search.trials if trial.history.parameters}
+    parts = [search.config.student.name, f"{max(sizes):,} parameters" if sizes else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def _objective(search: SearchRecord) -> str:
+    """Nothing where it is the accuracy, as everybody expects."""
+    scale = Scale(search.objective)
+    return "" if scale.is_accuracy else scale.on("validation")
+
+
+def _training(training: TrainingSettings) -> str:
+    return f"{count(training.epochs, 'epoch')}, {training.optimizer}, batches of {training.batch_size}"
+
+
+def _seeds(search: SearchRecord) -> str:
+    seeds = sorted({r.seed for trial in search.trials for r in trial.history.replicates})
+    if not seeds:
+        return ""
+    shown = ", ".join(str(seed) for seed in seeds[:10]) + (", …" if len(seeds) > 10 else "")
+    if any(trial.status == "eliminated" for trial in search.trials):
+        return f"{len(seeds)} ({shown}), of which each trial had the first ones; more had to be earned"
+    return f"{len(seeds)} ({shown}), the same for every trial"
+
+
+def _trials(search: SearchRecord) -> str:
+    statuses = [trial.status for trial in search.trials]
+    parts = [f"{statuses.count('finished'):,} finished"]
+    if "eliminated" in statuses:
+        parts.append(f"{statuses.count('eliminated'):,} left the race over seeds")
+    if "failed" in statuses:
+        parts.append(f"{statuses.count('failed'):,} failed")
+    if search.remaining:
+        parts.append(f"{search.remaining:,} unfinished")
+    return f"{', '.join(parts)}; {search.config.trials_per_family} a family of rules were planned"
+
+
+def _time(search: SearchRecord) -> str:
+    started = [trial.started for trial in search.trials if trial.started]
+    ended = [trial.ended for trial in search.trials if trial.ended]
+    training = sum(trial.history.training_seconds for trial in search.trials)
+    parts = (
+        [f"{duration((max(ended) - min(started)).total_seconds())} from first to last trial"]
+        if started and ended
+        else []
+    )
+    if training:
+        devices = sorted({trial.history.device for trial in search.trials if trial.history.device})
+        parts.append(f"{duration(training)} of training" + (f" on {', '.join(devices)}" if devices else ""))
+    return ", ".join(parts)

@@ -1,0 +1,1 @@
+"""Runs a search, from its start to its report."""

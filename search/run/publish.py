@@ -1,0 +1,113 @@
+"""What is left to do when a search or its confirmation has ended: report, champion, MLflow."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from typing import TYPE_CHECKING
+
+from search.confirm.champion import Champion, choose_champion
+from search.confirm.champion_files import FOLDER, student_reader, write_champion
+from search.confirm.store import read_confirmation
+from search.evidence import judge
+from search.records.search import SearchRecord
+from search.settings.launch import Launch
+from search.store.decisions import decision_reader, stored_decisions
+from search.store.folder import SearchStore
+from search.tracking import TrackedConfirmation, TrackingReport, sync
+
+if TYPE_CHECKING:
+    from search.report import ReportSource
+
+
+def publish_report(search: SearchRecord, launch: Launch) -> pathlib.Path:
+    """Write page, figures, numbers and policies under `<output>/<name>/report` and return the page's path.
+
+    Raises:
+        SearchError: the confirmation is damaged, or a file cannot be written.
+    """
+    from search.report import write_report
+
+    return write_report(report_source(search, launch), launch.output / search.name / "report")
+
+
+def report_source(search: SearchRecord, launch: Launch) -> ReportSource:
+    """A search with what is stored beside it: its confirmation and its decision logs.
+
+    Raises:
+        SearchError: the confirmation is damaged.
+    """
+    from search.records.analysis import read_analysis
+    from search.report import ReportSource
+
+    store = SearchStore(launch.storage, search.name)
+    return ReportSource(
+        search=search,
+        confirmation=read_confirmation(store) if store.exists() else None,
+        decisions=functools.partial(stored_decisions, store),
+        analysis=read_analysis(launch.output / search.name / "analysis"),
+        launch=launch,
+    )
+
+
+def report_files(folder: pathlib.Path) -> dict[str, bytes]:
+    """A report as MLflow keeps it with the search's run: path -> content."""
+    return {
+        f"report/{path.relative_to(folder).as_posix()}": path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def publish_champion(search: SearchRecord, store: SearchStore, launch: Launch) -> pathlib.Path | None:
+    """Write the champion's student, policy and verdict under `<output>/<name>/champion`.
+
+    Returns:
+        The folder; None while a confirmation names no champion.
+
+    Raises:
+        SearchError: the student cannot be read, or a file cannot be written.
+    """
+    champion = _champion(search, store)
+    if champion is None:
+        return None
+    return write_champion(champion, student_reader(store), launch.output / store.name / FOLDER)
+
+
+def tracked_confirmation(search: SearchRecord, store: SearchStore) -> TrackedConfirmation | None:
+    """What MLflow is to know of a search's confirmation; None if none has begun.
+
+    Raises:
+        SearchError: a file of it is damaged.
+    """
+    record = read_confirmation(store)
+    if record is None:
+        return None
+    return TrackedConfirmation(record=record, champion=_champion(search, store), read_student=student_reader(store))
+
+
+def project(search: SearchRecord, store: SearchStore, launch: Launch, page: pathlib.Path) -> TrackingReport:
+    """Bring MLflow up to date with a search, its report and its confirmation.
+
+    Args:
+        search: as it is stored.
+        store: where.
+        launch: its places.
+        page: of its report.
+
+    Raises:
+        TrackingError: the store fails.
+    """
+    return sync(
+        search,
+        launch.tracking_uri,
+        launch.experiment,
+        report_files(page.parent),
+        decision_reader(store),
+        tracked_confirmation(search, store),
+    )
+
+
+def _champion(search: SearchRecord, store: SearchStore) -> Champion | None:
+    record = read_confirmation(store)
+    return None if record is None else choose_champion(record, judge(search, record), search.config)

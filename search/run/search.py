@@ -1,0 +1,179 @@
+"""Runs a search: data and teacher once, then Tune with Optuna over the policies, watched and resumable."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pathlib
+from typing import TYPE_CHECKING, Protocol
+
+from search.cluster.termination import terminated_like_interrupted
+from search.confirm.store import read_confirmation
+from search.errors import SearchError
+from search.records.search import ENDED, SearchRecord, TrialRecord
+from search.run.start import prepared_session
+from search.settings.commands import next_command
+from search.settings.launch import Launch
+from search.settings.search_file import SearchConfig
+from search.store.folder import SearchStore
+from search.tracking import MLflowProcess
+
+if TYPE_CHECKING:
+    from search.prepare.preparation import Prepared
+    from search.tracking import TrackedConfirmation
+    from trainables.teacher.prepare import TeacherProgress
+
+
+class Listener(Protocol):
+    """Who follows a search: the terminal, a test, a notebook."""
+
+    def stage(self, text: str) -> None:
+        """Something that takes a while begins."""
+
+    def teacher(self, progress: TeacherProgress) -> None:
+        """The teacher has trained for another epoch, or was found in the cache."""
+
+    def begin(self, search: SearchRecord, config: SearchConfig) -> None:
+        """Trials are about to start; `search` holds those that an earlier run finished."""
+
+    def trial(self, record: TrialRecord) -> None:
+        """A trial started, progressed or ended."""
+
+    def tick(self) -> None:
+        """Called a few times a second while trials run."""
+
+    def end(self) -> None:
+        """No more trials."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """A search with all its trials ("stopped" if it was interrupted), and its report's page."""
+
+    search: SearchRecord
+    page: pathlib.Path
+
+
+def run_search(config: SearchConfig, launch: Launch, listener: Listener) -> Outcome:
+    """Begin a search and see it through.
+
+    Raises:
+        SearchError: a search of this name exists already.
+        KDPolicySearchError: data, teacher, cluster or tracking store cannot be had.
+    """
+    store = SearchStore(launch.storage, config.name)
+    if store.exists():
+        raise SearchError(
+            f"a search {config.name!r} exists already in {launch.storage!r}. Continue it with"
+            f" `{next_command('resume', config.name, launch)}`, or give the new one another name: --set name=…"
+        )
+    return _run(config, launch, listener, store)
+
+
+def resume_search(name: str, launch: Launch, listener: Listener) -> Outcome:
+    """Go on with an interrupted search; nothing that finished is run again.
+
+    Raises:
+        SearchError: there is no such search.
+        KDPolicySearchError: as `run_search`.
+    """
+    store = SearchStore(launch.storage, name)
+    store.check_resumable()
+    return _run(store.config(), launch, listener, store)
+
+
+def _run(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
+    with store.locked():
+        return _run_alone(config, launch, listener, store)
+
+
+def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
+    listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
+    with (
+        MLflowProcess() as mlflow,
+        prepared_session(config, launch, listener, store, mlflow) as prepared,
+        terminated_like_interrupted(),  # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it
+    ):
+        # These take Tune and PyTorch, which have been imported beside Ray's start by now, or could not be.
+        from search.propose.plan import planned_trials
+        from search.run.listeners import Watch
+        from search.run.publish import publish_report, report_files
+        from search.run.tuner import most_failures, run_trials
+        from search.store.decisions import decision_reader
+        from search.store.snapshots import SnapshotKeeper
+        from search.store.trials import read_search
+        from search.tracking import LiveProjection
+
+        search = _earlier(store, prepared) if store.exists() else _new_record(config, prepared)
+        search = search.model_copy(update={"status": "running"})
+        store.write_header(search, launch)
+        with LiveProjection(
+            search,
+            launch.tracking_uri,
+            launch.experiment,
+            read_decisions=decision_reader(store),
+            confirmation=_confirmation(store),
+            process=mlflow,
+        ) as projection:
+            listener.begin(search, config)
+            try:
+                keeper = None if store.local_folder is None else SnapshotKeeper(store.local_folder)
+                watch = Watch(
+                    config,
+                    search.trials,
+                    [listener.trial, projection.update],
+                    listener.tick,
+                    keeper,
+                    most_failures(launch),
+                )
+                run_trials(config, launch, store, prepared.assets, watch)
+                watch.keep_snapshot(last=True)  # Tune's last one comes after the last step
+            finally:
+                listener.end()
+            search = read_search(store)
+            ended = sum(trial.status in ENDED for trial in search.trials)
+            status = "finished" if ended == planned_trials(config, search.trials) else "stopped"
+            search = search.model_copy(update={"status": status})
+            store.write_header(search, launch)
+            listener.stage("writing the report")
+            page = publish_report(search, launch)
+            listener.stage("finishing what MLflow has not yet")
+            tracked = projection.finish(search, report_files(page.parent))
+            if not tracked.complete:
+                listener.stage(f"{tracked}; complete it with: {next_command('sync', config.name, launch)}")
+    return Outcome(search, page)
+
+
+def _confirmation(store: SearchStore) -> TrackedConfirmation | None:
+    """That of an earlier run, which MLflow shows already; its champion is left as it is."""
+    from search.tracking import TrackedConfirmation
+
+    record = read_confirmation(store)
+    return None if record is None else TrackedConfirmation(record=record)
+
+
+def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:
+    """The search as it was left, if it stands on the same data and teacher."""
+    from search.store.trials import read_search
+
+    search = read_search(store)
+    if other := prepared.foundation.mismatch(search.foundation):
+        raise SearchError(
+            f"what the search {search.name!r} began on is not what is found now ({other}), so its trials and new ones"
+            " could not be compared. Bring back the pictures, checkpoint, cache or kind of device that it began with,"
+            " or begin a search of another name."
+        )
+    return search.model_copy(update={"foundation": prepared.foundation.text})  # of an earlier release's it knew less
+
+
+def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
+    return SearchRecord(
+        name=config.name,
+        config=config.model_dump(mode="json"),
+        teacher_accuracy=prepared.assets.teacher_accuracy,
+        teacher_parameters=prepared.teacher_parameters,
+        student_sizes=prepared.student_sizes,
+        pictures=prepared.pictures,
+        foundation=prepared.foundation.text,
+        created=datetime.datetime.now(datetime.UTC),
+    )

@@ -1,0 +1,99 @@
+"""A Ray session and what a search stands on, got ready side by side.
+
+Ray takes seconds to start, most of them waiting for its own processes. PyTorch and the data are brought in meanwhile,
+so nothing here imports them before Ray is on its way; MLflow's store is opened by its own process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from search.cluster.ray_session import check_resources, ray_session
+from search.cluster.sharing import check_shared
+from search.settings.launch import Launch
+from search.settings.search_file import SearchConfig
+from search.store.folder import SearchStore
+from search.tracking import MLflowProcess, check_quickly
+
+if TYPE_CHECKING:
+    from search.prepare.preparation import PreparationListener, Prepared
+    from trainables.teacher.prepare import TeacherProgress
+
+_SECONDS_TO_ABANDON = 10.0
+
+
+class _Relay:
+    """Passes on what a preparation tells, until it is abandoned; then what it tells next is its end."""
+
+    def __init__(self, listener: PreparationListener) -> None:
+        self.abandoned = False
+        self._listener = listener
+
+    def stage(self, text: str) -> None:
+        self._check()
+        self._listener.stage(text)
+
+    def teacher(self, progress: TeacherProgress) -> None:
+        self._check()
+        self._listener.teacher(progress)
+
+    def _check(self) -> None:
+        if self.abandoned:
+            raise InterruptedError("the search has ended before its trials")
+
+
+@contextlib.contextmanager
+def prepared_session(
+    config: SearchConfig, launch: Launch, listener: PreparationListener, store: SearchStore, mlflow: MLflowProcess
+) -> Iterator[Prepared]:
+    """A Ray session, started while data and teacher are prepared in a thread beside it, and MLflow's store is opened.
+
+    Args:
+        config: the search.
+        launch: its places.
+        listener: told what happens.
+        store: of the search.
+        mlflow: opens the tracking store.
+
+    Raises:
+        KDPolicySearchError: data, teacher, cluster or tracking store cannot be had.
+    """
+    check_quickly(launch.tracking_uri)
+    mlflow.begin_check(launch.tracking_uri)
+    prepared: list[Prepared] = []
+    problems: list[BaseException] = []
+    ray_is_up = threading.Event()
+    relay = _Relay(listener)
+
+    def work() -> None:
+        try:
+            from search.prepare.preparation import prepare  # with PyTorch
+
+            prepared.append(prepare(config, launch, relay, ray_is_up))
+        except BaseException as error:
+            problems.append(error)
+
+    beside = threading.Thread(target=work, name="preparation", daemon=True)
+
+    def abandon() -> None:
+        # A thread that is in PyTorch when the interpreter ends would abort the process.
+        relay.abandoned = True
+        ray_is_up.set()
+        beside.join(_SECONDS_TO_ABANDON)
+
+    beside.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(abandon)
+        stack.enter_context(ray_session(launch.address))
+        stack.callback(abandon)  # here Ray is still up, which the thread may be using
+        check_resources(config)
+        ray_is_up.set()
+        check_shared(store)
+        mlflow.end_check()
+        beside.join()
+        if problems:
+            raise problems[0]
+        yield prepared[0]

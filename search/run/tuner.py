@@ -1,0 +1,107 @@
+"""Ray Tune over a search's trials: what it runs, and how it goes on with what an earlier run left.
+
+Importing this takes Tune and PyTorch, which `search.run.search` puts off until Ray starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from ray import tune
+
+from search.cluster.ray_session import room_for
+from search.propose.searcher import METRIC, PlannedSearch
+from search.run.listeners import Watch
+from search.run.scheduler import PatientScheduler
+from search.run.tune_usage import uncounted_callbacks
+from search.settings.launch import Launch
+from search.settings.search_file import SearchConfig
+from search.store.folder import SearchStore
+from search.store.resume import begin_anew, cleared_staging, recover
+from trainables.pictures.sets import TrialAssets
+from trainables.trial import DistillationTrial
+
+_PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+
+
+def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets: TrialAssets, watch: Watch) -> None:
+    """Run all trials of a search that have not ended; returns early if interrupted.
+
+    Args:
+        config: the search.
+        launch: its places.
+        store: its folder.
+        assets: what its trials read.
+        watch: told of what happens.
+    """
+    trainable = tune.with_resources(
+        tune.with_parameters(
+            DistillationTrial,
+            base=config.base_trial(),
+            assets=assets,
+            report_seconds=launch.report_seconds,
+            checkpoint_seconds=launch.checkpoint_seconds,
+        ),
+        {"cpu": config.resources.cpus_per_trial, "gpu": config.resources.gpus_per_trial},
+    )
+    if store.has_snapshot():
+        watch.restores_in(cleared_staging(store, recover(store)))
+        tuner = tune.Tuner.restore(store.uri, trainable=trainable, resume_unfinished=True)
+    else:
+        begin_anew(store)
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                metric=METRIC,
+                mode="max",
+                search_alg=PlannedSearch(config),
+                scheduler=PatientScheduler(config.resources),
+                num_samples=config.most_heats,  # the searcher tells when it is done
+                reuse_actors=True,
+                trial_dirname_creator=_folder_name,
+            ),
+            run_config=tune.RunConfig(
+                name=config.name,
+                storage_path=launch.storage_path,
+                callbacks=[watch],
+                verbose=0,
+                # With one to keep, every checkpoint would bring a snapshot of the whole search.
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=True),
+                # For those that fail in the very step that made them; of all others the watch says so.
+                failure_config=tune.FailureConfig(max_failures=most_failures(launch)),
+            ),
+        )
+    with uncounted_callbacks(), _workers_at_once(room_for(config.resources)):
+        tuner.fit()
+
+
+def most_failures(launch: Launch) -> int:
+    """How often a trial that fails is tried again.
+
+    On a cluster a node may be lost, and its trials go on elsewhere; on one machine a failure is the trial's own and
+    would only be repeated.
+    """
+    return 0 if launch.address is None else 2
+
+
+@contextlib.contextmanager
+def _workers_at_once(count: int) -> Iterator[None]:
+    """Within the block Tune starts so many workers at a time, unless the user's environment says how many.
+
+    By itself it starts one at a time, and where trials are short no second one comes up (see `PatientScheduler`).
+    """
+    if _PENDING in os.environ:
+        yield
+        return
+    os.environ[_PENDING] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ[_PENDING]
+
+
+def _folder_name(trial: Any) -> str:
+    return f"{trial.config['trial']:04d}-{trial.config['family']}-{trial.trial_id}"

@@ -1,0 +1,1 @@
+"""The search file and what it means."""

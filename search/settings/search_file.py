@@ -1,0 +1,487 @@
+"""A search file and what it means. Imports no torch, so that a mistake is told at once."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+
+from policies.aliases import ALIASES, meaning
+from policies.own_file import read_source
+from policies.registry import policy_class
+from search.errors import SearchError, nearest
+from search.propose.race import Heat, RacingSettings, heats_of
+from search.records.confirmation import ConfirmationSettings
+from search.records.costs import Cost
+from search.settings.domains import Domain, check_domain, check_options, ends
+from trainables.config.own_kpi import OwnKPI
+from trainables.config.own_policy import OwnPolicy
+from trainables.config.trial import (
+    AugmentationSettings,
+    CorruptionSettings,
+    DataSettings,
+    DeviceSettings,
+    ModelSettings,
+    TeacherSettings,
+    TrainingSettings,
+    TrialSettings,
+)
+from trainables.errors import ConfigError
+from trainables.records.objective import ACCURACY, Direction, Objective
+from trainables.settings import Settings
+from trainables.suggestion import BASE_STUDENT
+
+DEFAULT_FAMILIES = (
+    "fixed",
+    "cosine_schedule",
+    "step_schedule",
+    "cosine_threshold",
+    "norm_ratio_threshold",
+    "norm_balance",
+    "sample_class_reliability",
+)
+
+
+class SpaceSettings(Settings):
+    """What is searched. Students, learning rate and temperature, if they are, are searched alike for every family."""
+
+    learning_rate: Domain | None = None
+    temperature: Domain | None = None
+    students: dict[str, ModelSettings] = Field(default_factory=dict)
+    """`students.<name>`: further students, each searched as closely as `student`, whose name here is `base`."""
+    policies: dict[str, dict[str, Domain]] = Field(default_factory=dict)
+    """`policies.<family>.<parameter>`: overrides of a family's own search ranges."""
+
+    @pydantic.field_validator("learning_rate", "temperature")
+    @classmethod
+    def _positive_numbers(cls, domain: Domain | None) -> Domain | None:
+        for end in () if domain is None else ends(domain):
+            if isinstance(end, str) or end <= 0:
+                raise ConfigError(f"must be made of positive numbers, but got {end!r}.")
+        return domain
+
+    @pydantic.field_validator("students")
+    @classmethod
+    def _students_have_names(cls, students: dict[str, ModelSettings]) -> dict[str, ModelSettings]:
+        for name in students:
+            if name == BASE_STUDENT:
+                raise ConfigError(
+                    f"must not name a student {BASE_STUDENT!r}, which is what `student` is called; rename it."
+                )
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", name):
+                raise ConfigError(
+                    f"must name students with letters, digits, '_' and '-', 40 at most, but got {name!r}; rename it."
+                )
+        return students
+
+
+class ResourceSettings(Settings):
+    """What one trial takes, and how many run at a time (as many as fit when not given)."""
+
+    cpus_per_trial: float = Field(1.0, gt=0)
+    gpus_per_trial: float = Field(0.0, ge=0)
+    max_concurrent: int | None = Field(None, ge=1)
+
+
+def _racing(value: Any) -> Any:
+    """`true` stands for a race as it is by default, `false` for none."""
+    if isinstance(value, bool):
+        return {} if value else None
+    if value is None or isinstance(value, dict | RacingSettings):
+        return value
+    raise ValueError("should be true, false or a table like { heats = 3 }")
+
+
+Racing = Annotated[RacingSettings | None, pydantic.BeforeValidator(_racing)]
+
+
+SamplerName = Literal["tpe", "gp", "qmc", "random"]
+
+_BASELINES = "baselines"
+"""A setting of earlier releases: the constants that a search tried first."""
+_SEEDS_OF_A_CONSTANT = 2
+"""Of the first heat, where the search races: with one, no two constants could be told from noise."""
+
+CONSTANT_FAMILY = "fixed"
+"""The family of constant λ, which every rule must beat. It has no share of trials: its λ is bracketed."""
+
+
+class ConstantSettings(Settings):
+    """How closely the best constant λ is looked for, over λ, learning rate and temperature."""
+
+    most_trials: int = Field(40, ge=1, le=1000)
+    """Points tried at most, with each student. The bracket usually closes sooner; where it does not, the search says
+    so, and no rule can be said to beat the constant."""
+    promoted: int = Field(3, ge=1, le=100)
+    """Points that are trained with all seeds where the search races: the best one and its nearest rivals."""
+
+
+class SearchConfig(Settings):
+    """One search: a teacher, a student, a data set, the families of rules to try, and how often."""
+
+    name: str
+    own_policies: tuple[OwnPolicy, ...] = ()
+    """Rules of the user's own; in a search file, `"my_rules.py:MyRule"` relative to it. Their families are added."""
+    kpis: tuple[OwnKPI, ...] = ()
+    """Figures of the user's own; in a search file, `"my_kpis.py:my_function"` relative to it."""
+    objective: str = ACCURACY
+    """What is searched for, on the validation pictures: `accuracy` or one of `kpis`, by its function's name."""
+    direction: Direction = "maximize"
+    costs: tuple[Cost, ...] = ()
+    """What a better score may cost: `complexity` of the rule, which the search then also looks for little of;
+    `parameters` and `flops` of the student, where `space.students` gives a choice. See `search.evidence.pareto`."""
+    families: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_FAMILIES
+    trials_per_family: int = Field(8, ge=1)
+    """With each student, where several are searched. Constant λ have no share: see `constant`."""
+    constant: ConstantSettings = ConstantSettings()
+    """How the best constant λ is looked for, where `fixed` is among `families`."""
+    replicates: int = Field(3, ge=1, le=1000)
+    """Seeds a trial; their mean is its score."""
+    racing: Racing = None
+    """Whether policies must earn their seeds: true or false, or a table of how. See `search.propose.race`."""
+    sampler: SamplerName = "gp"
+    """How Optuna proposes what is tried next: a Gaussian process that minds the round's learning rate and temperature,
+    tree-structured Parzen estimators, a Sobol sequence, or at random."""
+    proposal_lag: int = Field(2, ge=1, le=100)
+    """A proposal knows the scores of its family's own trials up to this many rounds before. Larger lags keep more
+    workers busy and learn later. The proposals are the same for any number of workers."""
+    seed: int = Field(0, ge=0, le=2**31)
+    data: DataSettings = DataSettings()
+    teacher: TeacherSettings
+    student: ModelSettings
+    training: TrainingSettings = TrainingSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    corruption: CorruptionSettings | None = None
+    temperature: float = Field(4.0, gt=0, le=1000)
+    space: SpaceSettings = SpaceSettings()
+    device: DeviceSettings = DeviceSettings()
+    resources: ResourceSettings = ResourceSettings()
+    confirm: ConfirmationSettings = ConfirmationSettings()
+    evaluations: int = Field(15, ge=1)
+    trace_points: int = Field(50, ge=2, le=10_000)
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _usable_as_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            raise ValueError("must be made of letters, digits, '.', '_' and '-', 100 at most")
+        return name
+
+    @pydantic.field_validator("own_policies")
+    @classmethod
+    def _own_families_differ(cls, own_policies: tuple[OwnPolicy, ...]) -> tuple[OwnPolicy, ...]:
+        origins: dict[str, str] = {}
+        for policy in own_policies:
+            other = origins.setdefault(policy.family, policy.origin)
+            if other != policy.origin:
+                raise ConfigError(f"{other} and {policy.origin} are both of the family {policy.family!r}; rename one.")
+        return own_policies
+
+    @pydantic.field_validator("kpis")
+    @classmethod
+    def _kpis_differ(cls, kpis: tuple[OwnKPI, ...]) -> tuple[OwnKPI, ...]:
+        origins: dict[str, str] = {}
+        for kpi in kpis:
+            other = origins.setdefault(kpi.name, kpi.origin)
+            if kpis.count(kpi) > 1 or other != kpi.origin:
+                raise ConfigError(f"{other} and {kpi.origin} have the same name; list it once, or rename one.")
+        return kpis
+
+    @pydantic.field_validator("objective")
+    @classmethod
+    def _objective_is_measured(cls, objective: str, info: pydantic.ValidationInfo) -> str:
+        if "kpis" in info.data:
+            known = [ACCURACY, *(kpi.name for kpi in info.data["kpis"])]
+            if objective not in known:
+                raise ConfigError(
+                    f"must be one of {', '.join(known)}, but got {objective!r}; list further KPIs in `kpis`."
+                    f"{nearest(objective, known)}"
+                )
+        return objective
+
+    @pydantic.field_validator("direction")
+    @classmethod
+    def _accuracy_is_maximised(cls, direction: Direction, info: pydantic.ValidationInfo) -> Direction:
+        if direction == "minimize" and info.data.get("objective") == ACCURACY:
+            raise ConfigError(
+                "must be 'maximize' while `objective` is 'accuracy'; to minimise, name one of `kpis` as the objective."
+            )
+        return direction
+
+    @pydantic.field_validator("costs")
+    @classmethod
+    def _costs_differ(cls, costs: tuple[Cost, ...]) -> tuple[Cost, ...]:
+        if len(set(costs)) != len(costs):
+            raise ValueError("must differ from one another")
+        return costs
+
+    @pydantic.field_validator("families")
+    @classmethod
+    def _families_exist(cls, families: tuple[str, ...], info: pydantic.ValidationInfo) -> tuple[str, ...]:
+        if "own_policies" not in info.data:
+            return families  # that mistake is told; that their families are unknown then is none
+        added = (policy.family for policy in info.data["own_policies"])
+        families = (*families, *(family for family in added if family not in families))
+        for family in families:
+            target = policy_class(family).family
+            if family in ALIASES:
+                raise ValueError(
+                    f"{family!r} stands for {meaning(family)}; list {target!r} and set those values under"
+                    f" `space.policies.{target}` to keep it at that"
+                )
+        if len(set(families)) != len(families):
+            raise ValueError("must differ from one another")
+        return families
+
+    @pydantic.model_validator(mode="after")
+    def _trials_get_the_gpu_they_demand(self) -> SearchConfig:
+        if self.device.device == "cuda" and self.resources.gpus_per_trial == 0:
+            raise ValueError(
+                "`device.device` is 'cuda', but `resources.gpus_per_trial` is 0; give each trial a share of a GPU, e.g."
+                " 0.25"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _overrides_are_valid_and_have_an_effect(self) -> SearchConfig:
+        for family, domains in self.space.policies.items():
+            owner = policy_class(family)
+            owner.check_names(domains)
+            for name, domain in domains.items():
+                check_domain(domain, owner.parameters()[name], f"space.policies.{family}", name)
+            check_options(owner, domains, f"space.policies.{family}")
+            if family not in self.families:
+                raise ValueError(
+                    f"`space.policies.{family}` has no effect, since {family!r} is not among `families`:"
+                    f" {', '.join(self.families)}"
+                )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _students_differ(self) -> SearchConfig:
+        known: dict[str, str] = {}
+        for name, student in self.students.items():
+            twin = known.setdefault(student.model_dump_json(), name)
+            if twin != name:
+                raise ValueError(f"`space.students.{name}` is the same student as {twin!r}; change or remove it")
+        costs = [cost for cost in self.costs if cost != "complexity"]
+        if costs and len(self.students) < 2:
+            raise ValueError(
+                f"`costs` names {costs[0]!r}, which is the same for every trial of one student; add others under"
+                " `space.students`, or remove it"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _confirmed_student_is_searched(self) -> SearchConfig:
+        student = self.confirm.student
+        if student is not None and student not in self.students:
+            raise ValueError(
+                f"`confirm.student` must be one of {', '.join(self.students)}, but got {student!r}."
+                f"{nearest(student, self.students)}"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _confirmed_families_are_searched(self) -> SearchConfig:
+        for family in self.confirm.families or ():
+            if family not in self.families:
+                raise ValueError(
+                    f"`confirm.families` must be among `families` ({', '.join(self.families)}), but {family!r} is"
+                    f" not.{nearest(family, self.families)}"
+                )
+        return self
+
+    @property
+    def rule_families(self) -> tuple[str, ...]:
+        """The families that share the rounds: all but the constant λ."""
+        return tuple(family for family in self.families if family != CONSTANT_FAMILY)
+
+    @property
+    def rule_trials(self) -> int:
+        """Trials of rules in the whole search; their numbers are 1 to this one."""
+        return len(self.rule_families) * self.trials_per_family * len(self.students)
+
+    @property
+    def most_constants(self) -> int:
+        """Constant λ tried at most in the whole search; their numbers follow the rules'."""
+        return self.constant.most_trials * len(self.students) if CONSTANT_FAMILY in self.families else 0
+
+    @property
+    def total_trials(self) -> int:
+        """Trials of the whole search at most; fewer where the best constant is bracketed sooner."""
+        return self.rule_trials + self.most_constants
+
+    @property
+    def most_heats(self) -> int:
+        """Heats of the whole search at most, each a trial of Tune's."""
+        constants = self.most_constants * len(self.heats_of_family(CONSTANT_FAMILY))
+        return self.rule_trials * len(self.heats) + constants
+
+    @property
+    def students(self) -> dict[str, ModelSettings]:
+        """All students by name: `student` as `base`, then `space.students`."""
+        return {BASE_STUDENT: self.student, **self.space.students}
+
+    @property
+    def student_sections(self) -> dict[str, str]:
+        """Where each of `students` stands in the search file."""
+        return {name: "student" if name == BASE_STUDENT else f"space.students.{name}" for name in self.students}
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of a whole trial."""
+        return tuple(range(self.seed, self.seed + self.replicates))
+
+    @property
+    def heats(self) -> tuple[Heat, ...]:
+        """In which parts the seeds of a rule's trial are trained, and how many policies of each family come to each."""
+        return heats_of(self.racing, seeds=self.seeds, trials=self.trials_per_family)
+
+    def heats_of_family(self, family: str) -> tuple[Heat, ...]:
+        """The same of one family. Constants train the first two seeds, then those that are promoted train the rest."""
+        if family != CONSTANT_FAMILY:
+            return self.heats
+        first = _SEEDS_OF_A_CONSTANT
+        if self.racing is None or self.replicates <= first:
+            return (Heat(self.seeds, self.constant.most_trials, self.replicates),)
+        return (
+            Heat(self.seeds[:first], self.constant.most_trials, first),
+            Heat(self.seeds[first:], min(self.constant.promoted, self.constant.most_trials), self.replicates),
+        )
+
+    def constants_alone(self) -> SearchConfig:
+        """Make the search of this student's best constant without any rule, under the name `NAME-worth`."""
+        kept = {family: domains for family, domains in self.space.policies.items() if family == CONSTANT_FAMILY}
+        changed = {
+            "name": f"{self.name}-worth",
+            "families": [CONSTANT_FAMILY],
+            "own_policies": [],
+            "space": {**self.space.model_dump(), "policies": kept},
+            "confirm": {**self.confirm.model_dump(), "families": None},
+        }
+        return SearchConfig.parse({**self.model_dump(), **changed})
+
+    def base_trial(self) -> TrialSettings:
+        """What every trial has in common."""
+        return TrialSettings(
+            student=self.student,
+            students=self.space.students,
+            training=self.training,
+            augmentation=self.augmentation,
+            corruption=self.corruption,
+            own_policies=self.own_policies,
+            own_kpis=self.kpis,
+            objective=Objective(name=self.objective, direction=self.direction),
+            temperature=self.temperature,
+            seeds=self.seeds,
+            device=self.device.model_copy(
+                update={"threads": self.device.threads or max(1, int(self.resources.cpus_per_trial))}
+            ),
+            evaluations=self.evaluations,
+            trace_points=self.trace_points,
+        )
+
+
+def load_config(source: str, overrides: Sequence[str] = (), own_policies: Sequence[str] = ()) -> SearchConfig:
+    """A search from a TOML file or a recipe's name.
+
+    Args:
+        source: the file or the recipe's name.
+        overrides: `key.path=value`, each.
+        own_policies: further rules of the user's own, `my_rules.py:MyRule`, relative to the working directory.
+
+    Raises:
+        PolicyError: a rule or a KPI of the user's own cannot be loaded.
+        SearchError: there is no such file or recipe, or it is not TOML, or an override is malformed.
+        ConfigError: a setting is unknown or invalid.
+    """
+    from search.recipes import read_recipe, recipe_names
+
+    path = pathlib.Path(source)
+    if path.suffix == ".toml" or path.exists():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SearchError(
+                f"cannot read the search file {source!r}: {reason}. Give a .toml file or a recipe:"
+                f" {', '.join(recipe_names())}."
+            ) from error
+    else:
+        text = read_recipe(source)
+    return parse_config(text, overrides, own_policies, origin=source, folder=path.parent)
+
+
+def parse_config(
+    text: str,
+    overrides: Sequence[str] = (),
+    own_policies: Sequence[str] = (),
+    *,
+    origin: str = "search file",
+    folder: pathlib.Path = pathlib.Path(),
+) -> SearchConfig:
+    """As `load_config`, from the text of a file in `folder`."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SearchError(f"{origin} is not valid TOML: {error}.") from error
+    for override in overrides:
+        _apply_override(values, override)
+    listed = values.get("own_policies", [])
+    if isinstance(listed, list):
+        read = [_read_own(policy, folder) for policy in listed]
+        read += [_read_own(policy, pathlib.Path()) for policy in own_policies]
+        values["own_policies"] = [policy for place, policy in enumerate(read) if policy not in read[:place]]
+    if isinstance(values.get("kpis"), list):
+        values["kpis"] = [_read_own(kpi, folder, what="KPI", example="my_kpis.py:my_kpi") for kpi in values["kpis"]]
+    if _BASELINES in values:
+        raise ConfigError(
+            f"`{_BASELINES}` is no setting any more, but got {values[_BASELINES]!r}: the best constant λ is bracketed"
+            " without hints (see `constant`); remove the line."
+        )
+    return SearchConfig.parse(values)
+
+
+def stored_config(values: Mapping[str, Any]) -> SearchConfig:
+    """A search's settings as its folder has them, also those that an earlier release wrote.
+
+    Raises:
+        ConfigError: they are of a release whose settings this one does not know.
+    """
+    return SearchConfig.parse({key: value for key, value in values.items() if key != _BASELINES})
+
+
+def _read_own(value: Any, folder: pathlib.Path, **wording: str) -> Any:
+    """A reference to a file as `OwnPolicy` and `OwnKPI` take it; a table is what a stored search has."""
+    if isinstance(value, dict):
+        return value
+    origin, source = read_source(str(value), folder, **wording)
+    return {"origin": origin, "source": source}
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise SearchError(f"`--set` takes key.path=value, but got {override!r}.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        value = text.strip()  # a bare word is a string, so that nobody fights the shell's quotes
+        if value.startswith(("[", "{", '"', "'")):
+            raise SearchError(
+                f"`--set {override}`: `{value}` is not valid TOML: {error}. Close what it opens, put text in double"
+                """ quotes, and all of it in single quotes, which the shell takes away: --set 'KEY=["one", "two"]'."""
+            ) from error
+    table = values
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise SearchError(f"`--set {override}`: {part!r} is a value, not a table.")
+    table[path[-1]] = value

@@ -1,0 +1,125 @@
+"""What can be found wrong with a search before anything heavy is imported or started."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any
+
+from policies.testing import check_policy
+from search.errors import SearchError
+from search.settings.launch import Launch
+from search.settings.search_file import SearchConfig
+from search.store.files import check_creatable
+from trainables.datasets import check_dataset
+from trainables.models import check_model
+from trainables.teacher.prepare import check_teacher
+from trainables.training.stacking import trains_stacked
+
+_MOST_CHANGES = 5
+_LONGEST_VALUE = 60
+_FILES = {"own_policies.": "rule", "kpis.": "KPI"}
+"""Settings that hold the text of files."""
+
+
+def check_config(config: SearchConfig, launch: Launch) -> None:
+    """Find mistakes that need no PyTorch to be found.
+
+    Raises:
+        KDPolicySearchError: data, models or checkpoint are missing or unknown, students cannot train as is asked, or a
+            folder cannot be written.
+    """
+    check_own_policies(config)
+    for name, student in config.students.items():
+        check_model(student, config.student_sections[name])
+        trains_stacked(student, config.device)
+    check_teacher(config.teacher)
+    check_dataset(config.data, launch.data_root)
+    _check_folders(config, launch)
+
+
+def _check_folders(config: SearchConfig, launch: Launch) -> None:
+    """Reports are written when a search has ended, and a teacher is kept when it has learned: both late to be told."""
+    _check_folder("--output", launch.output)
+    # Whoever finds a teacher in the cache need not write there, and which one it is takes the pictures to know. On a
+    # cluster with GPUs another node may train it.
+    trained_here = launch.address is None or config.resources.gpus_per_trial == 0
+    if config.teacher.training is not None and trained_here and not any(launch.cache.glob("*.pt")):
+        _check_folder("--cache", launch.cache)
+
+
+def _check_folder(option: str, folder: pathlib.Path) -> None:
+    try:
+        check_creatable(folder)
+    except OSError as error:
+        raise SearchError(
+            f"`{option}`: {str(folder)!r} cannot be written: {error.strerror or error}. Make it writable, or give"
+            " another folder."
+        ) from error
+
+
+def check_own_policies(config: SearchConfig) -> None:
+    """Hold the user's own rules to the contract before trials are spent on them.
+
+    Raises:
+        SearchError: one breaks a clause.
+    """
+    for policy in config.own_policies:
+        try:
+            check_policy(policy.policy_class)
+        except AssertionError as error:
+            raise SearchError(
+                f"{policy.origin} does not keep the contract of a rule: {error} Mend it, and try it with `kd-search"
+                " policies --check FILE.py:CLASS`."
+            ) from error
+
+
+def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
+    """Make sure that a search is gone on with as it was begun.
+
+    Raises:
+        SearchError: some settings differ.
+    """
+    changes = list(_changes(_comparable(begun), _comparable(config)))
+    if changes:
+        shown = changes[:_MOST_CHANGES]
+        if len(changes) > len(shown):
+            shown.append(f"and {len(changes) - len(shown):,} more")
+        lines = "".join(f"\n  {line}" for line in shown)
+        raise SearchError(
+            f"a search {config.name!r} has begun with other settings:{lines}\nGive this one another name (--name …), or"
+            " go on with the settings that it began with."
+        )
+
+
+def _comparable(config: SearchConfig) -> dict[str, Any]:
+    return {
+        **config.model_dump(mode="json", exclude={"confirm"}),  # no trial depends on it
+        "own_policies": {policy.origin: policy.source for policy in config.own_policies},
+        "kpis": {kpi.origin: kpi.source for kpi in config.kpis},
+    }
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _changes(old, new, f"{prefix}{key}.")
+        elif prefix in _FILES and old != new:
+            yield _changed_file(_FILES[prefix], key, old, new)
+        elif old != new:
+            yield f"`{prefix}{key}` was {_shortened(old)} and now is {_shortened(new)}"
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def _changed_file(what: str, origin: str, old: str | None, new: str | None) -> str:
+    if old is None or new is None:
+        return f"the {what} {origin} {'was not there' if old is None else 'is not there any more'}"
+    pairs = zip_longest(old.splitlines(), new.splitlines(), fillvalue="nothing")
+    line, before, now = next((n, *pair) for n, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
+    return f"the file of {origin} has changed: line {line} was `{before.strip()}` and now is `{now.strip()}`"

@@ -1,0 +1,281 @@
+"""A search's folder: Tune's storage, the one truth of a search, and a small file that says what the search is.
+
+The folder may lie anywhere that pyarrow reaches (a local or shared folder, `s3://`, `gs://`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import filelock
+import pyarrow
+import pyarrow.fs
+
+from policies.errors import nearest
+from search.errors import SearchError
+from search.records.search import SearchRecord
+from search.settings.commands import next_command
+from search.settings.launch import Launch
+from search.settings.search_file import SearchConfig, stored_config
+from search.settings.tracking_uri import without_password
+from search.store.files import replace_in
+from search.store.lock import SearchLock
+from search.store.snapshots import latest_state, puts_aside
+from trainables.errors import ConfigError
+
+SEARCH_FILE = "search.json"
+_SNAPSHOT = "experiment_state-"
+_TRIAL_FOLDER = re.compile(r"\d{4,}-")
+_ELSEWHERE = " If it lies elsewhere, name that place with `--output` or `--storage`."
+_SECONDS_TO_LET_GO = 2.0  # who only looks whether somebody holds a search holds it for a moment
+_FORMAT = 2
+_READABLE = (1, 2)
+"""1: proposals depended on the order in which trials ended, so such a search can be read but not resumed."""
+_HEADER = (
+    "name",
+    "config",
+    "teacher_accuracy",
+    "teacher_parameters",
+    "student_sizes",
+    "pictures",
+    "foundation",
+    "created",
+    "status",
+)
+
+
+class SearchStore:
+    """The folder of one search.
+
+    Args:
+        storage: the folder or URI that holds searches.
+        name: the search.
+
+    Raises:
+        SearchError: the storage's URI cannot be understood or reached.
+    """
+
+    def __init__(self, storage: str, name: str) -> None:
+        self.storage = storage
+        self.name = name
+        self.filesystem, root = _open(storage)
+        self.folder = f"{root.rstrip('/')}/{name}"
+
+    @property
+    def uri(self) -> str:
+        """The folder's absolute path or URI; options of the storage's URI, after its question mark, stay last."""
+        if "://" not in self.storage:
+            return self.folder
+        place, mark, options = self.storage.partition("?")
+        return f"{place.rstrip('/')}/{self.name}{mark}{options}"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else runs this search within the block. On a file system only; object stores know no locks.
+
+        Raises:
+            SearchError: somebody runs it already, or its folder cannot be written.
+        """
+        folder = self.local_folder
+        if folder is None:
+            yield
+            return
+        lock = SearchLock(folder)
+        try:
+            lock.acquire(_SECONDS_TO_LET_GO)
+        except filelock.Timeout as error:
+            raise SearchError(
+                f"the search {self.name!r} is running already, from here or from another machine that shares"
+                f" {self.storage!r}. Wait for it or stop it; `{next_command('status', self.name, self.storage)}` tells"
+                " how far it is."
+            ) from error
+        except OSError as error:
+            raise SearchError(
+                f"the search {self.name!r} cannot be taken hold of: {error}. Make {str(folder)!r} writable, or copy it"
+                " to where you may write."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_running(self) -> bool | None:
+        """Whether somebody holds the search; None where that cannot be told."""
+        folder = self.local_folder
+        if folder is None:
+            return None
+        try:
+            return SearchLock(folder).is_held()
+        except OSError:  # somebody else's, that one may only read
+            return None
+
+    def exists(self) -> bool:
+        """Whether the search has begun.
+
+        Raises:
+            SearchError: the storage cannot be read.
+        """
+        return bool(self._kind(SEARCH_FILE) == pyarrow.fs.FileType.File)
+
+    @property
+    def local_folder(self) -> pathlib.Path | None:
+        """The folder on a file system; None in an object store."""
+        return pathlib.Path(self.folder) if isinstance(self.filesystem, pyarrow.fs.LocalFileSystem) else None
+
+    def has_snapshot(self) -> bool:
+        """Whether Tune has saved anything to resume from."""
+        folder = self.local_folder
+        if folder is not None and puts_aside(folder):
+            return latest_state(folder) is not None
+        return any(name.startswith(_SNAPSHOT) for name in self._names(self.folder))
+
+    def read_snapshot(self) -> str:
+        """The newest state of the trials, as Tune's JSON.
+
+        Raises:
+            SearchError: there is none.
+        """
+        folder = self.local_folder
+        if folder is None or not puts_aside(folder):
+            return self.read_text(self.newest(_SNAPSHOT))
+        if (state := latest_state(folder)) is None:
+            raise self._nothing_saved()
+        return state.read_text(encoding="utf-8")
+
+    def newest(self, prefix: str) -> str:
+        """The path of the newest of Tune's own files of a kind.
+
+        Raises:
+            SearchError: there is none.
+        """
+        name = max((name for name in self._names(self.folder) if name.startswith(prefix)), default=None)
+        if name is None:
+            raise self._nothing_saved()
+        return f"{self.folder}/{name}"
+
+    def _nothing_saved(self) -> SearchError:
+        return SearchError(f"the search {self.name!r} has saved no trials yet.")
+
+    def trial_folders(self) -> list[str]:
+        """The names of the folders that Tune's trials have begun, in the order of their numbers."""
+        return sorted(name for name in self._names(self.folder) if _TRIAL_FOLDER.match(name))
+
+    def write_header(self, record: SearchRecord, launch: Launch) -> None:
+        """Say what the search is and where it is tracked, replacing what was said before."""
+        header = record.model_dump(mode="json", include=set(_HEADER))
+        header.update(format=_FORMAT, tracking_uri=without_password(launch.tracking_uri), experiment=launch.experiment)
+        self.filesystem.create_dir(self.folder, recursive=True)
+        self.replace(f"{self.folder}/{SEARCH_FILE}", json.dumps(header, indent=2, ensure_ascii=False).encode())
+
+    def read_header(self) -> dict[str, Any]:
+        """What `write_header` wrote.
+
+        Raises:
+            SearchError: no search of this name has begun here, or its file is damaged.
+        """
+        if not self.exists():
+            known = searches_in(self.storage)
+            raise SearchError(
+                f"there is no search {self.name!r} in {self.storage!r}; searches there:"
+                f" {', '.join(known) or 'none'}.{nearest(self.name, known) or _ELSEWHERE}"
+            )
+        try:
+            header: dict[str, Any] = json.loads(self.read_text(f"{self.folder}/{SEARCH_FILE}"))
+        except ValueError as error:
+            raise SearchError(f"{self.uri}/{SEARCH_FILE} is damaged: {error}.") from error
+        if header.get("format") not in _READABLE:
+            raise SearchError(
+                f"{self.uri}/{SEARCH_FILE} has format {header.get('format')!r}, but this release reads"
+                f" {' and '.join(map(str, _READABLE))}; use the release that ran the search."
+            )
+        return header
+
+    def header_record(self) -> SearchRecord:
+        """The search without its trials."""
+        header = self.read_header()
+        known = {key: header[key] for key in _HEADER if key in header}
+        return SearchRecord.parse({**known, "config": self._settings(header)})
+
+    def config(self) -> SearchConfig:
+        """The search's settings."""
+        return self._settings(self.read_header())
+
+    def _settings(self, header: dict[str, Any]) -> SearchConfig:
+        try:
+            return stored_config(header["config"])
+        except ConfigError as error:
+            raise SearchError(
+                f"the settings of the search {self.name!r}, in {self.uri}/{SEARCH_FILE}, cannot be read by this"
+                f" release: {error} Use the release that ran the search."
+            ) from error
+
+    def check_resumable(self) -> None:
+        """Make sure that this release can propose what is still to come.
+
+        Raises:
+            SearchError: an earlier release began the search, and it has not finished.
+        """
+        if self.read_header()["format"] != _FORMAT:
+            raise SearchError(
+                f"the search {self.name!r} was begun by an earlier release, whose proposals depended on the order in"
+                " which trials ended, so this one cannot resume it. Resume it with the release that began it, or begin"
+                " a search of another name: --set name=…; `report`, `confirm` and `sync` read it as it is."
+            )
+
+    def read_text(self, path: str) -> str:
+        """A file of the storage's file system."""
+        return self.read_bytes(path).decode()
+
+    def read_bytes(self, path: str) -> bytes:
+        """A file of the storage's file system."""
+        with self.filesystem.open_input_stream(path) as stream:
+            return bytes(stream.readall())
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Write a file of the storage's file system as a whole."""
+        replace_in(self.filesystem, path, content)
+
+    def _kind(self, name: str) -> pyarrow.fs.FileType:
+        try:
+            return self.filesystem.get_file_info(f"{self.folder}/{name}").type
+        except (OSError, pyarrow.ArrowException) as error:  # every command looks here first
+            raise SearchError(
+                f"`--storage` {self.storage!r} cannot be read: {error}. Make it readable, or give another place."
+            ) from error
+
+    def _names(self, folder: str) -> list[str]:
+        selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
+        return [info.base_name for info in self.filesystem.get_file_info(selector)]
+
+
+def searches_in(storage: str) -> list[str]:
+    """The names of the searches that have begun in a storage."""
+    filesystem, root = _open(storage)
+    selector = pyarrow.fs.FileSelector(root, allow_not_found=True)
+    folders = [info.path for info in filesystem.get_file_info(selector) if info.type == pyarrow.fs.FileType.Directory]
+    files = filesystem.get_file_info([f"{folder}/{SEARCH_FILE}" for folder in folders]) if folders else []
+    return sorted(
+        pathlib.PurePosixPath(info.path).parent.name for info in files if info.type == pyarrow.fs.FileType.File
+    )
+
+
+def _open(storage: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    if "://" not in storage:
+        return pyarrow.fs.LocalFileSystem(), str(pathlib.Path(storage).absolute())
+    try:
+        filesystem, root = pyarrow.fs.FileSystem.from_uri(storage)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]  # a missing library is told with every place where it was looked for
+        raise SearchError(
+            f"`--storage` {storage!r} cannot be opened: {reason}. Give a folder or an s3:// URI."
+        ) from error
+    if not root:
+        raise SearchError(
+            f"`--storage` {storage!r} names no bucket; give one, and best a folder in it: {storage}bucket/searches."
+        )
+    return filesystem, str(root)

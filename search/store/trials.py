@@ -1,0 +1,221 @@
+"""Tune's trials as `TrialRecord`s: live ones in the driver, and stored ones from a search's folder.
+
+Where policies are raced over seeds, a trial of the search is several of Tune's, one a heat.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ray.tune.experiment import Trial
+
+from policies.registry import create_policy
+from search.propose.race import Heat, Standing, left_the_race
+from search.records.search import ENDED, SearchRecord, TrialRecord, TrialStatus
+from search.settings.search_file import CONSTANT_FAMILY, SearchConfig
+from search.store.folder import SearchStore
+from search.store.trial_files import trial_states
+from trainables.records.heats import join_heats
+from trainables.records.objective import Objective
+from trainables.records.trial import HISTORY_FILE, TrialHistory
+from trainables.suggestion import BASE_STUDENT, SHARED, policy_parameters
+
+_STATUS: dict[str, TrialStatus] = {"TERMINATED": "finished", "ERROR": "failed", "RUNNING": "running"}
+
+
+def read_search(store: SearchStore) -> SearchRecord:
+    """A search with its trials, as Tune's last snapshot and the trials' own files have them.
+
+    Raises:
+        SearchError: there is no such search, or its header is damaged.
+    """
+    record = store.header_record()
+    if not store.has_snapshot():
+        return record
+    config = store.config()
+    return record.model_copy(update={"trials": trial_records(map(heat_record, _stored_trials(store)), config)})
+
+
+def _stored_trials(store: SearchStore) -> list[Trial]:
+    """Tune's trials as they were last noted, pointing at the folder where it lies now."""
+    trials = []
+    for stored in trial_states(store):
+        trial = stored.trial()
+        storage = copy.copy(trial.storage)
+        storage.storage_filesystem = store.filesystem
+        storage.storage_fs_path, _, storage.experiment_dir_name = store.folder.rpartition("/")
+        trial.set_storage(storage)
+        trials.append(trial)
+    return trials
+
+
+@dataclasses.dataclass(frozen=True)
+class HeatRecord:
+    """One of Tune's trials: part of the seeds of the policy with this number, all of them where nothing is raced."""
+
+    trial_id: str
+    number: int
+    suggestion: dict[str, Any]
+    status: TrialStatus
+    started: datetime.datetime | None
+    ended: datetime.datetime | None
+    error: str | None
+    history: TrialHistory
+    folder: str
+
+
+def heat_record(trial: Trial, status: TrialStatus | None = None) -> HeatRecord:
+    """One of Tune's trials; its history comes from its last checkpoint, its status from Tune unless given."""
+    history = _history(trial)
+    status = status or _STATUS.get(trial.status, "pending")
+    if status == "finished" and history.score is None:
+        status = "pending"  # stopped before its end: a resumed search goes on with it
+    start, last_result = trial.run_metadata.start_time, trial.run_metadata.last_result_time
+    if status == "finished" and start:
+        # A busy driver may note the start only when the trial in a reused process is well under way.
+        start = min(start, last_result - history.training_seconds)
+    return HeatRecord(
+        trial_id=trial.trial_id,
+        number=int(trial.config["trial"]),
+        suggestion=trial.config,
+        status=status,
+        started=_moment(start),
+        ended=_moment(last_result) if status in ENDED else None,
+        error=_error(trial) if status == "failed" else None,
+        history=history,
+        folder=trial.storage.trial_dir_name or "",
+    )
+
+
+def trial_records(heats: Iterable[HeatRecord], config: SearchConfig) -> tuple[TrialRecord, ...]:
+    """The trials that these heats are part of, by number. Of a trial all heats must be there, and of a family all
+    trials with the same student, since who left the race is seen from who went on.
+    """
+    book = TrialBook(config)
+    for heat in heats:
+        book.note(heat)
+    return book.records()
+
+
+class TrialBook:
+    """Trials heat by heat, as they come.
+
+    Args:
+        config: of their search.
+    """
+
+    def __init__(self, config: SearchConfig) -> None:
+        self._config = config
+        self._objective = config.base_trial().objective
+        self._heats: dict[int, list[HeatRecord]] = {}
+        self._races: dict[tuple[str, str], dict[int, Standing]] = {}
+        self._out: dict[tuple[str, str], set[int]] = {}
+
+    def note(self, heat: HeatRecord) -> None:
+        """Take in a heat, or what has become of it."""
+        of_trial = [other for other in self._heats.get(heat.number, ()) if other.trial_id != heat.trial_id]
+        of_trial = sorted([*of_trial, heat], key=lambda other: other.suggestion["seeds"])
+        self._heats[heat.number] = of_trial
+        self._races.setdefault(_race_of(heat), {})[heat.number] = Standing(
+            heat.number,
+            heats_begun=len(of_trial),
+            heats_ended=sum(heat.status == "finished" for heat in of_trial),
+            failed=any(heat.status == "failed" for heat in of_trial),
+        )
+
+    def changed(self, heat: HeatRecord) -> list[TrialRecord]:
+        """Take in a heat: its trial's record, and those of the trials that leave the race or come back by it."""
+        self.note(heat)
+        race = _race_of(heat)
+        before, now = self._out.get(race, set()), self._left(race)
+        self._out[race] = now
+        return [self._record(number, now) for number in sorted({heat.number} | (before ^ now))]
+
+    def records(self) -> tuple[TrialRecord, ...]:
+        """All trials, by number."""
+        out = {number for race in self._races for number in self._left(race)}
+        return tuple(self._record(number, out) for number in sorted(self._heats))
+
+    def _left(self, race: tuple[str, str]) -> set[int]:
+        return left_the_race(self._races[race].values(), self._heats_of(race))
+
+    def _heats_of(self, race: tuple[str, str]) -> tuple[Heat, ...]:
+        """The heats of a race. In a search of release 0.1.0 constants had places in the rounds and raced like rules."""
+        in_rounds = min(self._races[race]) <= self._config.rule_trials
+        return self._config.heats if in_rounds else self._config.heats_of_family(race[1])
+
+    def _record(self, number: int, out: set[int]) -> TrialRecord:
+        heats = self._heats[number]
+        planned = len(self._heats_of(_race_of(heats[0])))
+        return _trial_record(heats, self._objective, planned=planned, eliminated=number in out)
+
+
+def _race_of(heat: HeatRecord) -> tuple[str, str]:
+    """Student and family."""
+    return str(heat.suggestion.get("student", BASE_STUDENT)), str(heat.suggestion["family"])
+
+
+def _trial_record(heats: Sequence[HeatRecord], objective: Objective, *, planned: int, eliminated: bool) -> TrialRecord:
+    first, last = heats[0], heats[-1]
+    suggestion, number = first.suggestion, first.number
+    family = str(suggestion["family"])
+    policy = create_policy(family, dict(policy_parameters(suggestion)))
+    histories = [heat.history for heat in heats if heat.status == "finished"]
+    status = last.status
+    if status == "finished" and len(heats) < planned:
+        status = "eliminated" if eliminated else "pending"
+    return TrialRecord(
+        trial_id=first.trial_id,
+        number=number,
+        status=status,
+        family=family,
+        parameters=policy.values(),
+        shared={name: suggestion[name] for name in SHARED if name in suggestion},
+        student=str(suggestion.get("student", BASE_STUDENT)),
+        rule=policy.rule(),
+        complexity=policy.complexity,
+        baseline=family == CONSTANT_FAMILY,
+        started=first.started,
+        ended=last.ended if status in ENDED else None,
+        error=last.error,
+        history=join_heats(histories, objective) if histories else first.history,
+        opening=first.history if len(histories) > 1 else None,
+        folders=tuple(heat.folder for heat in heats),
+    )
+
+
+def _history(trial: Trial) -> TrialHistory:
+    checkpoint = trial.checkpoint
+    if checkpoint is None:
+        return TrialHistory()
+    path = f"{checkpoint.path}/{HISTORY_FILE}"
+    try:
+        with checkpoint.filesystem.open_input_stream(path) as stream:
+            return TrialHistory.from_json(bytes(stream.readall()).decode())
+    except FileNotFoundError:
+        return TrialHistory()
+
+
+def _error(trial: Trial) -> str:
+    """The last line of a failed trial's traceback."""
+    filename = trial.run_metadata.error_filename
+    if not filename:
+        return "no message"
+    storage = trial.storage
+    try:
+        with storage.storage_filesystem.open_input_stream(f"{storage.trial_fs_path}/{filename}") as stream:
+            text = bytes(stream.readall()).decode(errors="replace")
+    except OSError:
+        return "the message was lost"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no message"
+
+
+def _moment(seconds: float | None) -> datetime.datetime | None:
+    if not seconds or seconds < 0:
+        return None
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)

@@ -1,0 +1,1 @@
+"""Everything that one trial depends on, as settings."""

@@ -1,0 +1,196 @@
+"""Everything one trial depends on, so that a run can be told by its settings alone. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+
+from policies.parameter import Value
+from policies.registry import create_policy
+from trainables.config.own_kpi import OwnKPI
+from trainables.config.own_policy import OwnPolicy
+from trainables.records.objective import Objective
+from trainables.settings import Settings
+
+_LARGEST_SEED = 2**32 - 1  # what NumPy and scikit-learn take
+
+DatasetName = Literal["digits", "fashion-mnist", "cifar10", "cifar100", "image-folder"]
+
+
+class DataSettings(Settings):
+    """Which pictures, and how they are split.
+
+    The test set is the data set's own where it has one, and so is the validation set. Students see `train_size`
+    pictures of the training pool (stratified by class; all when not given), the teacher sees the whole pool, and both
+    never see the validation pictures, on which policies are compared.
+    """
+
+    name: DatasetName = "digits"
+    root: str | None = None
+    train_size: int | None = Field(None, ge=2)
+    validation_size: int | None = Field(None, ge=1)
+    """All of the data set's own validation set when not given; 500 where it has none."""
+    test_size: int | None = Field(None, ge=1)
+    split_seed: int = Field(0, ge=0, le=_LARGEST_SEED)
+    image_size: int | None = Field(None, ge=4)
+    channels: Literal[1, 3] | None = None
+    download: bool = True
+
+    @pydantic.model_validator(mode="after")
+    def _only_where_it_applies(self) -> DataSettings:
+        if self.name == "image-folder":
+            if self.root is None:
+                raise ValueError(
+                    "`root` must name the folder of pictures when `name` is 'image-folder', but is not given"
+                )
+        elif self.image_size is not None or self.channels is not None:
+            raise ValueError(
+                f"`image_size` and `channels` apply to 'image-folder' only, but `name` is {self.name!r}; remove them"
+            )
+        return self
+
+
+class AugmentationSettings(Settings):
+    """Seeded random views of the training pictures.
+
+    Each picture has `views` fixed views; epoch e uses view e mod `views`, so that the teacher's outputs can be
+    computed once for every view.
+    """
+
+    flip: bool = False
+    crop_padding: int = Field(0, ge=0, le=64)
+    views: int = Field(8, ge=1, le=256)
+    seed: int = Field(0, ge=0, le=_LARGEST_SEED)
+
+    @property
+    def active(self) -> bool:
+        """Whether views differ from the picture at all."""
+        return self.flip or self.crop_padding > 0
+
+
+class CorruptionSettings(Settings):
+    """Training data broken on purpose, to see which rules withstand it; see `trainables.training.corruption`.
+
+    Of the batches of each epoch, or of the training pictures once and for all, `teacher_share` get the teacher's
+    outputs of other pictures and `label_share`, none of them among the former, other pictures' labels. What policies
+    are compared on, and what the teacher learns from, stay whole.
+    """
+
+    unit: Literal["batch", "sample"]
+    teacher_share: float = Field(0.0, ge=0, le=1)
+    label_share: float = Field(0.0, ge=0, le=1)
+    seed: int = Field(0, ge=0, le=_LARGEST_SEED)
+
+    @pydantic.model_validator(mode="after")
+    def _one_source_stays(self) -> CorruptionSettings:
+        if self.teacher_share + self.label_share > 1:
+            raise ValueError(
+                "`teacher_share` and `label_share` must add up to 1 at most, since no picture loses both, but got"
+                f" {self.teacher_share:g} and {self.label_share:g}; lower one of them"
+            )
+        return self
+
+
+class ModelSettings(Settings):
+    """A model by name, and its options; see `trainables.models`."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class TrainingSettings(Settings):
+    """How a network is trained. `learning_rate` is the peak of the schedule."""
+
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(64, ge=1)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(1e-2, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    schedule: Literal["one_cycle", "cosine", "multi_step", "constant"] = "one_cycle"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+class TeacherSettings(Settings):
+    """The teacher: read from `checkpoint`, or trained once with `training` and cached."""
+
+    model: ModelSettings
+    checkpoint: str | None = None
+    training: TrainingSettings | None = None
+    augmentation: AugmentationSettings = AugmentationSettings()
+    seed: int = Field(0, ge=0, le=_LARGEST_SEED)
+    unseen_classes: tuple[str, ...] = ()
+    """Classes, by name, whose pictures are kept from the teacher's training, as if it came from an older label set."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_origin(self) -> TeacherSettings:
+        if (self.checkpoint is None) == (self.training is None):
+            found = "neither is" if self.checkpoint is None else "both are; remove one of them"
+            raise ValueError(f"exactly one of `checkpoint` and `training` must be given, but {found}")
+        if self.unseen_classes and self.checkpoint is not None:
+            raise ValueError(
+                "`unseen_classes` says what a teacher is trained without, but `checkpoint` is given; remove one of them"
+            )
+        return self
+
+
+class DeviceSettings(Settings):
+    """Where and in what precision a trial computes.
+
+    `auto` takes a GPU if Ray gave the trial one. `precision` = auto is bfloat16 autocast on a GPU that has it, and
+    float32 on a CPU.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int | None = Field(None, ge=1)
+    """Of PyTorch in a trial; as many as the trial has whole CPUs when not given, so one by default."""
+    replicates: Literal["auto", "together", "apart"] = "auto"
+    """Whether a trial's students, one for each seed, train as one stacked model or one after another; the numbers
+    differ by rounding. `auto` puts together what can be."""
+
+
+class PolicySettings(Settings):
+    """A λ policy: its family and parameters; those not named take their defaults."""
+
+    family: str = "fixed"
+    parameters: dict[str, Value] = Field(default_factory=dict)
+
+    @pydantic.model_validator(mode="after")
+    def _exists(self) -> PolicySettings:
+        create_policy(self.family, dict(self.parameters))
+        return self
+
+
+class TrialSettings(Settings):
+    """One trial: one student, trained under one policy, once per seed in `seeds`."""
+
+    student: ModelSettings
+    students: dict[str, ModelSettings] = Field(default_factory=dict)
+    """By name, those that a suggestion may put in the place of `student`."""
+    training: TrainingSettings = TrainingSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    corruption: CorruptionSettings | None = None
+    own_policies: tuple[OwnPolicy, ...] = ()
+    """Before `policy`, which may be one of them."""
+    own_kpis: tuple[OwnKPI, ...] = ()
+    """Measured at each evaluation, each seed."""
+    objective: Objective = Objective()
+    """`accuracy` or one of `own_kpis`."""
+    policy: PolicySettings = PolicySettings()
+    temperature: float = Field(4.0, gt=0, le=1000)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=_LARGEST_SEED)], ...], Field(min_length=1)] = (0,)
+    device: DeviceSettings = DeviceSettings()
+    evaluations: int = Field(15, ge=1)
+    """How often a training is evaluated on the validation pictures, evenly spread, the last epoch included."""
+    trace_points: int = Field(50, ge=2, le=10_000)
+    """At how many steps λ, the geometry and the losses are recorded, evenly spread."""
+
+    @pydantic.field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("must differ from one another")
+        return seeds

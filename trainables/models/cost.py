@@ -1,0 +1,152 @@
+"""What a network costs: parameters, FLOPs, the file's size, and how long it takes to answer.
+
+K: channels; H, W: height and width in pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import pathlib
+import platform
+import re
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from trainables.records.figures import ModelFigures
+
+_BATCH = 64
+_FEWEST_RUNS = 3
+_MOST_RUNS = 2000
+
+
+def measure_figures(
+    model: nn.Module, image_shape: tuple[int, int, int], *, cuda: bool = True, seconds: float = 0.5
+) -> ModelFigures:
+    """Everything that a network costs. Measure when nothing else runs on the machine.
+
+    Latency is what a caller waits for logits of normalised float32 pictures that are on the device already: the
+    middle (and the 95th percentile) of single calls in inference mode and channels-last layout, after a warm-up.
+
+    Args:
+        model: float32 pictures [N, K, H, W] to logits; it is left as it is, a copy is measured.
+        image_shape: (K, H, W).
+        cuda: whether a GPU is measured, too, where PyTorch sees one.
+        seconds: for each of the two to six series of calls. A network so slow that 64 pictures would take more than
+            four times as long is timed in smaller batches.
+    """
+    network = copy.deepcopy(model).cpu().eval().requires_grad_(False)
+    network = network.to(memory_format=torch.channels_last)
+    latency, names = {}, {}
+    usual = torch.get_num_threads()
+    for device, threads in {"cpu": 1, "cpu_threads": usual}.items():
+        if device == "cpu" or threads > 1:
+            with _threads(threads):
+                latency[device] = _latency(network, image_shape, torch.device("cpu"), seconds)
+            names[device] = f"{_cpu_name()}, {threads} thread{'' if threads == 1 else 's'}"
+    flops, file_bytes = count_flops(network, image_shape), _file_bytes(network)
+    if cuda and torch.cuda.is_available():
+        latency["cuda"] = _latency(network.cuda(), image_shape, torch.device("cuda"), seconds)
+        names["cuda"] = torch.cuda.get_device_name()
+    return ModelFigures(
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        flops=flops,
+        file_bytes=file_bytes,
+        latency=latency,
+        device_names=names,
+    )
+
+
+def count_flops(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
+    """FLOPs of one picture through a model in evaluation mode on the CPU; a multiply-add counts as two.
+
+    Matrix products, convolutions and attention are counted, what is done element by element is not.
+    """
+    picture = torch.zeros(1, *image_shape)
+    # PyTorch's counter does not see into its fused kernels of attention, so they are taken apart.
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            model(picture)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    return int(counter.get_total_flops())
+
+
+def _file_bytes(model: nn.Module) -> int:
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    return file.getbuffer().nbytes
+
+
+def _latency(
+    model: nn.Module, image_shape: tuple[int, int, int], device: torch.device, seconds: float
+) -> dict[str, float]:
+    single = _time(model, _pictures(1, image_shape, device), seconds)
+    middle, slow = np.percentile(single, [50, 95]).tolist()
+    batch = _BATCH
+    while batch > 1 and batch * middle > 4 * seconds:
+        batch //= 2
+    batched = _time(model, _pictures(batch, image_shape, device), seconds)
+    return {
+        "p50_ms": 1e3 * middle,
+        "p95_ms": 1e3 * slow,
+        "runs": len(single),
+        "pictures_per_second": batch / float(np.median(batched)),
+        "batch": batch,
+    }
+
+
+def _pictures(count: int, image_shape: tuple[int, int, int], device: torch.device) -> Tensor:
+    return torch.randn(count, *image_shape, generator=torch.Generator().manual_seed(0)).to(
+        device, memory_format=torch.channels_last
+    )
+
+
+@torch.inference_mode()
+def _time(model: nn.Module, pictures: Tensor, seconds: float) -> list[float]:
+    """Seconds of single calls: for a tenth of the time (once at least) as a warm-up, then for the rest of it."""
+
+    def call() -> float:
+        began = time.perf_counter()
+        model(pictures)
+        if pictures.is_cuda:
+            torch.cuda.synchronize()  # a call only puts work in the GPU's queue; the caller waits for its end
+        return time.perf_counter() - began
+
+    end = time.perf_counter() + 0.1 * seconds
+    call()
+    while time.perf_counter() < end:
+        call()
+    end = time.perf_counter() + 0.9 * seconds
+    times: list[float] = []
+    while len(times) < _FEWEST_RUNS or (len(times) < _MOST_RUNS and time.perf_counter() < end):
+        times.append(call())
+    return times
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _cpu_name() -> str:
+    """The processor as Linux names it; elsewhere its architecture."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()

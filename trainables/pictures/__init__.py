@@ -1,0 +1,1 @@
+"""Pictures and labels as a trial uses them: in memory, in a file or on a device."""

@@ -1,0 +1,94 @@
+"""One trial's heats as one history: its seeds were trained in several parts, each with a history of its own."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from trainables.records.conduct import join_conducts
+from trainables.records.objective import Objective
+from trainables.records.trial import EpochRecord, TracePoint, TrialHistory
+
+
+def join_heats(heats: Sequence[TrialHistory], objective: Objective) -> TrialHistory:
+    """The history of all seeds together, as if they had been trained side by side.
+
+    Scores are exactly those of training side by side; curves are means weighted by seeds, so equal to rounding.
+
+    Args:
+        heats: finished ones of the same policy and training, each with other seeds; at least one.
+        objective: what their scores are of.
+    """
+    if len(heats) == 1:
+        return heats[0]
+    seeds = [len(heat.replicates) for heat in heats]
+    replicates = tuple(replicate for heat in heats for replicate in heat.replicates)
+    scores = [objective.score_of(replicate) for replicate in replicates]
+    interventions: Counter[str] = Counter()
+    for heat in heats:
+        interventions.update(heat.interventions)
+    return heats[0].model_copy(
+        update={
+            "score": statistics.fmean(scores),
+            "score_std": statistics.stdev(scores) if len(scores) > 1 else None,
+            "epochs": tuple(_join_epochs(same, seeds) for same in zip(*(h.epochs for h in heats), strict=True)),
+            "trace": tuple(_join_trace(same, seeds) for same in zip(*(h.trace for h in heats), strict=True)),
+            "decisions": sum(heat.decisions for heat in heats),
+            "decisions_dropped": sum(heat.decisions_dropped for heat in heats),
+            "interventions": dict(interventions),
+            "skipped_steps": sum(heat.skipped_steps for heat in heats),
+            "conduct": join_conducts([heat.conduct for heat in heats]),
+            "replicates": replicates,
+            "training_seconds": sum(heat.training_seconds for heat in heats),
+        }
+    )
+
+
+def _join_epochs(same: Sequence[EpochRecord], seeds: Sequence[int]) -> EpochRecord:
+    def mean(of: Callable[[EpochRecord], float]) -> float:
+        return _mean(map(of, same), seeds)
+
+    calibrated = all(record.calibration_error is not None for record in same)
+    return EpochRecord(
+        epoch=same[0].epoch,
+        train_task_loss=mean(lambda record: record.train_task_loss),
+        train_distill_loss=mean(lambda record: record.train_distill_loss),
+        validation_loss=mean(lambda record: record.validation_loss),
+        validation_accuracy=mean(lambda record: record.validation_accuracy),
+        agreement=mean(lambda record: record.agreement),
+        calibration_error=mean(lambda record: record.calibration_error or 0.0) if calibrated else None,
+        own_kpis={name: _mean((record.own_kpis[name] for record in same), seeds) for name in same[0].own_kpis},
+        weight=mean(lambda record: record.weight),
+        seconds=sum(record.seconds for record in same),
+    )
+
+
+def _join_trace(same: Sequence[TracePoint], seeds: Sequence[int]) -> TracePoint:
+    def mean(of: Callable[[TracePoint], float]) -> float:
+        return _mean(map(of, same), seeds)
+
+    return TracePoint(
+        step=same[0].step,
+        epoch=same[0].epoch,
+        weight=mean(lambda point: point.weight),
+        scale=mean(lambda point: point.scale),
+        cosine=mean(lambda point: point.cosine),
+        norm_ratio=math.exp(mean(lambda point: math.log(point.norm_ratio))),
+        task_loss=mean(lambda point: point.task_loss),
+        distill_loss=mean(lambda point: point.distill_loss),
+        weight_range=_range(point.weight_range for point in same),
+        cosine_range=_range(point.cosine_range for point in same),
+    )
+
+
+def _mean(values: Iterable[float], seeds: Sequence[int]) -> float:
+    return statistics.fmean(values, weights=[float(count) for count in seeds])
+
+
+def _range(ranges: Iterable[tuple[float, float] | None]) -> tuple[float, float] | None:
+    known = list(ranges)
+    if any(ends is None for ends in known):
+        return None
+    return min(ends[0] for ends in known if ends), max(ends[1] for ends in known if ends)

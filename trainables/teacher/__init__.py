@@ -1,0 +1,1 @@
+"""The teacher: its checkpoint, its training, and its outputs."""

@@ -1,0 +1,193 @@
+"""The teacher: read from the user's checkpoint, or trained once and kept. Importing this loads no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from policies.errors import nearest
+from trainables.config.trial import TeacherSettings
+from trainables.errors import CheckpointError, ConfigError
+from trainables.models.registry import check_model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from trainables.device import Compute
+    from trainables.pictures.sets import Dataset
+
+MODEL_SECTION = "teacher.model"
+"""Where its model stands in a search file."""
+COUNTER = "num_batches_tracked"
+"""How the names of batch normalisation's counters end. They have no part in outputs, and old files lack them."""
+_FORMAT = 1  # of the keys and of the files in the cache; raised when training changes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TeacherProgress:
+    """How far a teacher's training is. Sent once a second and after each epoch; once for a teacher kept."""
+
+    epoch: float
+    """Epochs finished, fractional."""
+    epochs: int
+    loss: float
+    """Mean cross-entropy over this epoch so far, in nats."""
+    accuracy: float
+    """On the training pictures over this epoch so far; of the last epoch when `cached`."""
+    seconds: float
+    """Since the training began."""
+    cached: bool
+    """Whether nothing had to be trained."""
+
+
+TeacherListener = Callable[[TeacherProgress], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """A teacher that is ready to answer."""
+
+    module: nn.Module
+    """In evaluation mode, without gradients; normalised float32 pictures [N, K, H, W] to logits [N, C]."""
+    parameters: int
+    key: str
+    """Changes with all settings and data that made the teacher, but not with the device: 64 hexadecimal digits."""
+
+    @functools.cached_property
+    def weights(self) -> str:
+        """A digest of the weights themselves: 64 hexadecimal digits.
+
+        The same settings give other weights on another kind of device, and a file can be replaced by another of its
+        name, so `key` alone does not say who answers.
+        """
+        import torch
+
+        digest = hashlib.sha256()
+        for name, tensor in self.module.state_dict().items():
+            if name.endswith(COUNTER):
+                continue
+            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+
+def check_teacher(settings: TeacherSettings) -> None:
+    """Find what is wrong with a teacher before any work starts; reads no weights.
+
+    Raises:
+        ModelError: no model has its name.
+        ConfigError: an option of its model is unknown or invalid.
+        CheckpointError: there is no file where the checkpoint should be.
+    """
+    check_model(settings.model, MODEL_SECTION)
+    if settings.checkpoint is not None and not Path(settings.checkpoint).expanduser().is_file():
+        raise CheckpointError(
+            f"the teacher's `checkpoint` must be a file, but there is none at {settings.checkpoint!r}; correct the"
+            " path, or give `training` instead."
+        )
+
+
+def prepare_teacher(
+    settings: TeacherSettings,
+    dataset: Dataset,
+    *,
+    cache: Path,
+    compute: Compute,
+    progress: TeacherListener | None = None,
+) -> Teacher:
+    """The teacher, on its device: from its checkpoint, from `cache`, or trained on `dataset.pool` and put there.
+
+    The same settings, data and kind of device give the same teacher. torch's global random state is left as it was.
+
+    Args:
+        settings: model, and checkpoint or training.
+        dataset: the teacher sees `pool`.
+        cache: folder of trained teachers, made if need be; a damaged file in it is replaced.
+        compute: where and in what precision to train, and where the module is afterwards.
+        progress: called while it trains.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read or does not fit the model or the classes, or the cache cannot be
+            written.
+        ModelError, ConfigError: as `create_model`; ModelError too if training diverges, ConfigError if a class of
+            `unseen_classes` is none of the data set's, or fewer than two are left.
+    """
+    import torch
+
+    from trainables.teacher import checkpoint as teacher_checkpoint
+    from trainables.teacher import training as teacher_training
+
+    check_teacher(settings)
+    if settings.checkpoint is None:
+        check_unseen_classes(settings, dataset.classes)
+        key = _training_key(settings, dataset)
+        module = teacher_training.trained_module(settings, dataset, cache / f"{key}.pt", compute, progress)
+    else:
+        path = Path(settings.checkpoint).expanduser()
+        key = _checkpoint_key(settings, path, dataset)
+        module = teacher_checkpoint.restored_module(settings.model, path, dataset)
+    # The same layout by every way, because the order of sums, and so the last bits, depend on it.
+    module.eval().requires_grad_(False).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Teacher(
+        module=module,
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        key=key,
+    )
+
+
+def check_unseen_classes(settings: TeacherSettings, classes: Sequence[str]) -> None:
+    """Raises ConfigError if a class of `unseen_classes` is none of `classes`, or fewer than two of these are left."""
+    for name in settings.unseen_classes:
+        if name not in classes:
+            raise ConfigError(
+                f"`teacher.unseen_classes` must name classes of the data set ({', '.join(classes)}), but got {name!r}."
+                f"{nearest(name, classes)}"
+            )
+    left = len(set(classes) - set(settings.unseen_classes))
+    if left < 2:
+        raise ConfigError(
+            f"`teacher.unseen_classes` must leave the teacher two classes at least, but leaves {left}; remove some."
+        )
+
+
+def _training_key(settings: TeacherSettings, dataset: Dataset) -> str:
+    from trainables.datasets import dataset_fingerprint
+
+    assert settings.training is not None
+    return _hash(
+        {
+            "model": settings.model.name,
+            "options": check_model(settings.model).model_dump(),
+            "training": settings.training.model_dump(),
+            "augmentation": settings.augmentation.model_dump() if settings.augmentation.active else None,
+            "seed": settings.seed,
+            "data": dataset_fingerprint(dataset),
+            # Left out where there are none, so that teachers kept by earlier releases are found.
+            **({"unseen_classes": sorted(set(settings.unseen_classes))} if settings.unseen_classes else {}),
+        }
+    )
+
+
+def _checkpoint_key(settings: TeacherSettings, path: Path, dataset: Dataset) -> str:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"the teacher's `checkpoint` {str(path)!r} cannot be read ({error}).") from error
+    return _hash(
+        {
+            "model": settings.model.name,
+            "options": check_model(settings.model).model_dump(),
+            "checkpoint": digest,
+            "normalisation": [dataset.mean.tolist(), dataset.std.tolist()],
+        }
+    )
+
+
+def _hash(content: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps({"format": _FORMAT, **content}, sort_keys=True).encode()).hexdigest()

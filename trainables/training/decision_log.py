@@ -1,0 +1,186 @@
+"""The decision log: when a rule changed its mind or the guard stepped in, and what was known at that moment.
+
+An entry is made at the first step, at every change of branch and of the reason (but for its numbers), whenever the
+guard begins or ceases to intervene or does so for another reason, and when λ has moved by 0.05 since the last entry. So
+between two entries λ is known to 0.05.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from policies.guarding.intervention import intervention_kind
+from policies.policy import AS_BEFORE
+from trainables.errors import DataError
+from trainables.records.trial import DecisionEntry
+
+if TYPE_CHECKING:
+    from policies.balancer import Step
+
+DECISIONS_FILE = "decisions.parquet"
+NOTABLE_CHANGE = 0.05
+MOST_ENTRIES = 20_000
+"""Of a trial."""
+
+_CONTEXT = b"kd-policy-search"
+_WHOLE = frozenset({"seed", "step", "branch", "repeats"})
+_TEXT = frozenset({"reason", "intervention"})
+_NUMBER = re.compile(r"[-+−]?(?:\d[\d.,]*(?:e[-+]?\d+)?|\b(?:inf|nan)\b)", re.IGNORECASE)
+
+
+@functools.lru_cache(maxsize=256)
+def reason_kind(reason: str) -> str:
+    """A reason without its numbers, which may be others at every step: `norm ratio … above …`."""
+    return _NUMBER.sub("…", reason)
+
+
+class LogContext(NamedTuple):
+    """What a log says about its trial, so that the file explains itself.
+
+    `policy` is a policy document; `steps` are those done by each replicate of `total_steps`.
+    """
+
+    policy: dict[str, Any]
+    seeds: tuple[int, ...]
+    steps: int
+    total_steps: int
+    dropped: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredLog:
+    """A log as read: entries by seed, then by step."""
+
+    context: LogContext
+    entries: tuple[DecisionEntry, ...]
+
+
+class DecisionLog:
+    """Keeps the entries of one replicate.
+
+    Args:
+        seed: of the replicate.
+        limit: how many entries are kept.
+    """
+
+    def __init__(self, seed: int, limit: int) -> None:
+        self.entries: list[DecisionEntry] = []
+        self.dropped = 0
+        self._seed = seed
+        self._limit = limit
+        self._case: tuple[int, str | None, str] | None = None
+        self._weight = 0.0
+        self._open = False
+        """Whether the last entry is of the same case as the last step, so that repeats are its own."""
+
+    def note(self, step: Step, steps_per_epoch: int) -> None:
+        """Take in the replicate's next step."""
+        decision, intervention = step.decision, step.intervention
+        kind = None if intervention is None else intervention_kind(intervention)
+        said = reason_kind(decision.reason)
+        if self._case is not None and decision.reason == AS_BEFORE:
+            said = self._case[2]
+        case = decision.branch, kind, said
+        if case == self._case and abs(decision.weight - self._weight) < NOTABLE_CHANGE:
+            if intervention is not None and self._open:
+                last = self.entries[-1]
+                self.entries[-1] = last._replace(repeats=last.repeats + 1)
+            return
+        self._case, self._weight = case, decision.weight
+        self._open = len(self.entries) < self._limit
+        if not self._open:
+            self.dropped += 1
+            return
+        seen = step.observation
+        geometry = seen.geometry or step.geometry
+        self.entries.append(
+            DecisionEntry(
+                seed=self._seed,
+                step=step.step,
+                epoch=step.step / steps_per_epoch,
+                weight=decision.weight,
+                scale=decision.scale,
+                branch=decision.branch,
+                reason=decision.reason,
+                intervention=intervention,
+                progress=seen.progress,
+                cosine=None if geometry is None else geometry.cosine,
+                norm_ratio=None if geometry is None else geometry.norm_ratio,
+                task_loss=seen.task_loss,
+                distill_loss=seen.distill_loss,
+                confidence=seen.confidence,
+                agreement=seen.agreement,
+                class_reliability=seen.class_reliability,
+                answer_reliability=seen.answer_reliability,
+                confidence_reliability=seen.confidence_reliability,
+            )
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "entries": [tuple(entry) for entry in self.entries],
+            "dropped": self.dropped,
+            "case": self._case,
+            "weight": self._weight,
+            "open": self._open,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a `state_dict`."""
+        self.entries = [DecisionEntry(*entry) for entry in state["entries"]]
+        self.dropped = int(state["dropped"])
+        self._case = None if state["case"] is None else tuple(state["case"])
+        self._weight = float(state["weight"])
+        self._open = bool(state["open"])
+
+
+def write_decisions(path: pathlib.Path, entries: Sequence[DecisionEntry], context: LogContext) -> None:
+    """Write a log as a Parquet file: a column for each field of `DecisionEntry`, null where it is None."""
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = list(zip(*entries, strict=True)) or [() for _ in DecisionEntry._fields]
+    fields = [
+        pyarrow.field(
+            name,
+            pyarrow.int64() if name in _WHOLE else pyarrow.string() if name in _TEXT else pyarrow.float64(),
+            nullable=DecisionEntry._field_defaults.get(name, 0) is None,
+        )
+        for name in DecisionEntry._fields
+    ]
+    schema = pyarrow.schema(fields, metadata={_CONTEXT: json.dumps(context._asdict()).encode()})
+    arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, fields, strict=True)]
+    pyarrow.parquet.write_table(pyarrow.table(arrays, schema=schema), path)
+
+
+def read_decisions(source: pathlib.Path | BinaryIO, name: str) -> StoredLog:
+    """What `write_decisions` wrote.
+
+    Args:
+        source: the file.
+        name: what to call it in an error.
+
+    Raises:
+        DataError: it is no such file.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(source)
+        context = json.loads(table.schema.metadata[_CONTEXT])
+        entries = tuple(DecisionEntry(**row) for row in table.to_pylist())
+        return StoredLog(LogContext(**{**context, "seeds": tuple(context["seeds"])}), entries)
+    except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        problem = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{name!r} is no decision log ({type(error).__name__}: {problem}); give the {DECISIONS_FILE} that a trial's"
+            " checkpoint holds."
+        ) from error

@@ -1,0 +1,279 @@
+"""One student in training under one seed.
+
+B: pictures of a batch; C: classes; V: views of a picture.
+
+Everything random in an epoch (the order of the batches, dropout) is drawn from the seed and the epoch's number, so
+trials that share a seed see the same batches whatever their policy does, and a training resumed at an epoch's end
+continues exactly without any generator's state being stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from policies.balancer import LossBalancer, Step
+from policies.guard import Guard
+from policies.registry import create_policy
+from trainables.config.trial import AugmentationSettings, TrialSettings
+from trainables.device import Compute
+from trainables.evaluation import Evaluation, EvaluationSet, evaluate
+from trainables.models import create_model
+from trainables.pictures.normalization import as_tensor, normalise
+from trainables.pictures.sets import Split, TrialAssets
+from trainables.pictures.streamed_images import gather, on_device
+from trainables.training.augmentation import Augmentation
+from trainables.training.corruption import Corruption
+from trainables.training.optimization import create_optimizer, create_schedule
+
+_CHECK_EVERY_ON_GPU = 10
+
+
+class DeviceAssets:
+    """A trial's shared data on its device. On a CPU nothing is copied, and pictures in a file stay there anywhere."""
+
+    def __init__(self, assets: TrialAssets, compute: Compute) -> None:
+        def tensor(array: np.ndarray[Any, Any]) -> Tensor:
+            return as_tensor(array).to(compute.device)
+
+        self.compute = compute
+        self.image_shape = assets.image_shape
+        self.classes = len(assets.classes)
+        self.images = on_device(assets.train.images, compute.device)
+        self.labels = tensor(assets.train.labels)
+        self.targets = tensor(assets.train_targets)
+        self.mean = tensor(assets.mean)
+        self.std = tensor(assets.std)
+        self._stored_mean = assets.mean
+        self._class_names = assets.classes
+        self.validation = self.evaluation_set(assets.validation, assets.validation_targets)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def evaluation_set(self, split: Split, teacher_logits: np.ndarray[Any, Any]) -> EvaluationSet:
+        """A set of pictures to judge networks on, with the teacher's logits on them, [N, C], on this device."""
+        return EvaluationSet(
+            images=on_device(split.images, self.compute.device),
+            labels=as_tensor(split.labels).to(self.compute.device),
+            teacher_logits=as_tensor(teacher_logits).to(self.compute.device),
+            classes=self._class_names,
+            mean=self.mean,
+            std=self.std,
+            compute=self.compute,
+        )
+
+    def augmentation(self, settings: AugmentationSettings) -> Augmentation:
+        """The views of the training pictures, drawn on this device."""
+        return Augmentation(settings, len(self), mean=self._stored_mean, device=self.compute.device)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Stored pictures, uint8, as a student takes them: normalised float32 in the device's layout."""
+        return normalise(images, self.mean, self.std).contiguous(memory_format=self.compute.memory_format)
+
+
+class Batch(NamedTuple):
+    """What one step trains on.
+
+    `images` are the views of the training pictures `pictures`, as a student takes them, float32 [B, K, H, W]. `labels`,
+    int64 [B], and `targets`, the teacher's logits, float32 [B, C], are those of the training pictures `label_sources`
+    and `target_sources`: the same pictures, but for what a corruption exchanges. All three are int64 [B].
+    """
+
+    images: Tensor
+    labels: Tensor
+    targets: Tensor
+    pictures: Tensor
+    label_sources: Tensor
+    target_sources: Tensor
+
+
+class Replicate:
+    """A student, its optimiser and its policy under one seed."""
+
+    def __init__(self, settings: TrialSettings, seed: int, data: DeviceAssets, augmentation: Augmentation) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.data = data
+        self.augmentation = augmentation
+        self.epoch = 0
+        self.batch_size = min(settings.training.batch_size, len(data))
+        self.steps_per_epoch = len(data) // self.batch_size
+        self.total_steps = self.steps_per_epoch * settings.training.epochs
+        self.corruption = (
+            None
+            if settings.corruption is None
+            else Corruption(settings.corruption, pictures=len(data), batch_size=self.batch_size, seed=seed)
+        )
+        compute = data.compute
+        with self._random(0):
+            student = create_model(settings.student, image_shape=data.image_shape, classes=data.classes)
+        self.student = student.to(compute.device).to(memory_format=compute.memory_format)
+        self.optimizer = create_optimizer(self.student.parameters(), settings.training)
+        self.schedule = create_schedule(self.optimizer, settings.training, self.total_steps)
+        self.balancer = LossBalancer(
+            create_policy(settings.policy.family, dict(settings.policy.parameters)),
+            self.student,
+            total_steps=self.total_steps,
+            temperature=settings.temperature,
+            # Each look waits for the device; on a CPU there is nothing to wait for.
+            guard=Guard(check_every=_CHECK_EVERY_ON_GPU if compute.device.type == "cuda" else 1),
+        )
+
+    def train_epoch(self, probes: frozenset[int]) -> Iterator[Step]:
+        """Train for one epoch, yielding each step.
+
+        Args:
+            probes: the steps at which the geometry is measured even if the policy does not ask for it.
+        """
+        data, training, balancer = self.data, self.settings.training, self.balancer
+        self.student.train()
+        with self._random(self.epoch + 1):
+            for batch in self.batches():
+                with data.compute.autocast():
+                    logits = self.student(batch.images)
+                self.optimizer.zero_grad(set_to_none=True)
+                step = balancer.backward_on_logits(
+                    logits,
+                    batch.targets,
+                    batch.labels,
+                    label_smoothing=training.label_smoothing,
+                    measure_now=balancer.step in probes,
+                )
+                self.optimizer.step()
+                self.schedule.step()
+                yield step
+        self.epoch += 1
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches of the epoch to come, in an order drawn from PyTorch's global generator."""
+        return self.batches_in(self._draw_order(), self.epoch)
+
+    def batches_in(self, order: Tensor, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch.
+
+        Args:
+            order: int64 [S·B], training pictures, S batches after one another.
+            epoch: from 0; decides the view and what is broken.
+        """
+        return self.batches_of(self.sources(order, epoch), epoch)
+
+    def sources(self, order: Tensor, epoch: int) -> Tensor:
+        """Which pictures the batches of an epoch are made of: int64 [3, S, B] on the CPU.
+
+        Args:
+            order: as for `batches_in`.
+            epoch: likewise.
+
+        Returns:
+            The training pictures that images, labels and targets are taken from.
+        """
+        sources = [order, order, order]
+        if self.corruption is not None:
+            sources[1:] = map(torch.from_numpy, self.corruption.sources(order.numpy(), epoch))
+        return torch.stack(sources).view(3, -1, self.batch_size)
+
+    def batches_of(self, sources: Tensor, epoch: int) -> Iterator[Batch]:
+        """Batches of any size.
+
+        Args:
+            sources: as `sources` gives them, of one replicate or of several next to one another.
+            epoch: from 0; decides the view.
+        """
+        data = self.data
+        view = epoch % self.augmentation.views
+        targets = data.targets[epoch % len(data.targets)]
+        for here, there in zip(sources[0], sources.to(data.compute.device).unbind(1), strict=True):
+            pictures, label_sources, target_sources = there
+            images = self.augmentation.apply(gather(data.images, here, pictures), pictures, view)
+            yield Batch(
+                images=data.prepare(images),
+                labels=data.labels[label_sources],
+                targets=targets[target_sources],
+                pictures=pictures,
+                label_sources=label_sources,
+                target_sources=target_sources,
+            )
+
+    def evaluate(self) -> Evaluation:
+        """The student on the validation pictures.
+
+        Raises:
+            ConfigError: one of the user's KPIs fails.
+        """
+        return evaluate(self.student, self.data.validation, self.settings.own_kpis)
+
+    @property
+    def interventions(self) -> dict[str, int]:
+        """What the guard did: how often by kind."""
+        guard = self.balancer.guard
+        return {} if guard is None else {kind.value: count for kind, count in guard.counts.items()}
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all of the student's parameters are finite; this waits for the device."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.student.parameters())
+
+    @property
+    def skipped_steps(self) -> int:
+        """Steps that the guard did not let the optimiser take."""
+        guard = self.balancer.guard
+        return 0 if guard is None else guard.skipped
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed training needs; tensors and plain values only."""
+        return {
+            "epoch": self.epoch,
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "balancer": self.balancer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a `state_dict`."""
+        self.epoch = int(state["epoch"])
+        self.student.load_state_dict(state["student"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.balancer.load_state_dict(state["balancer"])
+
+    def order_of(self, epoch: int) -> Tensor:
+        """The order of an epoch's pictures, past, present or to come, int64 [S·B]; no generator is moved by asking."""
+        return self._draw_order(torch.Generator().manual_seed(_random_value(self.seed, epoch + 1)))
+
+    def _draw_order(self, generator: torch.Generator | None = None) -> Tensor:
+        """The first that an epoch draws; from PyTorch's global generator unless told otherwise."""
+        return torch.randperm(len(self.data), generator=generator)[: self.steps_per_epoch * self.batch_size]
+
+    def _random(self, stream: int) -> _SeededRandom:
+        return _SeededRandom(self.seed, stream, self.data.compute.device)
+
+
+class _SeededRandom:
+    """PyTorch's global generators seeded by (seed, stream) inside, and as they were before outside."""
+
+    def __init__(self, seed: int, stream: int, device: torch.device) -> None:
+        self.value = _random_value(seed, stream)
+        self.device = device
+        self.fork = torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else [])
+
+    def __enter__(self) -> None:
+        self.fork.__enter__()
+        if self.device.type == "cuda":
+            torch.manual_seed(self.value)
+        else:
+            # `torch.manual_seed` notes for a GPU, should one come into use, who has asked: a fifth of a millisecond.
+            torch.default_generator.manual_seed(self.value)
+
+    def __exit__(self, *problem: Any) -> None:
+        self.fork.__exit__(*problem)
+
+
+def _random_value(seed: int, stream: int) -> int:
+    """Of 63 bits."""
+    return int(np.random.SeedSequence((seed, stream)).generate_state(1, np.uint64)[0] >> 1)
