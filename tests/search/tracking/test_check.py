@@ -154,7 +154,7 @@ def test_the_page_is_served_from_the_store_without_job_workers() -> None:
 
 def test_importing_the_package_imports_no_mlflow() -> None:
     code = "import sys, search.tracking; sys.exit('mlflow' in sys.modules or 'sqlalchemy' in sys.modules)"
-    root = pathlib.Path(__file__).parents[2]
+    root = pathlib.Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 

@@ -370,6 +370,6 @@ class TestCheck:
             "check_teacher(TeacherSettings.parse({'model': {'name': 'cnn'}, 'training': {}}));"
             "print([m for m in ('torch', 'sklearn') if m in sys.modules])"
         )
-        root = Path(__file__).parents[2]
+        root = Path(__file__).parents[3]
         done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "[]"

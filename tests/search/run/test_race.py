@@ -21,7 +21,7 @@ from search.store.decisions import stored_decisions
 from search.store.folder import SearchStore
 from search.store.trial_files import trial_states
 from search.store.trials import read_search
-from tests.search.test_interruption import command, finished_trials, start, status_of
+from tests.search.run.test_interruption import command, finished_trials, start, status_of
 from tests.search.tiny import TINY, QuietListener, tiny_config
 
 RACE = ("name=race", "replicates=3", "racing=true", "constant.promoted=1")

@@ -26,7 +26,7 @@ from trainables.records.objective import Objective
 CONFIG = load_config("digits-quick")
 SEARCH = SearchRecord(name="digits-quick", config=CONFIG.model_dump(mode="json"))
 PICTURES = PictureFormat(shape=(1, 8, 8), classes=tuple("0123456789"), mean=(70.0,), std=(90.0,))
-WITH_THE_PACKAGE = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
+WITH_THE_PACKAGE = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[3])}
 THIRD = {"norm_balance": [0.90, 0.90, 0.95, 0.95], "fixed-0.9": [0.90, 0.92, 0.91, 0.90]}
 
 

@@ -24,7 +24,15 @@ from search.tracking.series import MAX_POINTS, outcome_points, thin, trial_point
 from search.tracking.store import open_client
 from search.tracking.wording import run_name, search_tags, trial_tags
 from tests.search.ports import free_port
-from tests.search.tracking_record import EXPERIMENT, START, make_history, make_search, make_trial, served, wait_until
+from tests.search.tracking.tracking_record import (
+    EXPERIMENT,
+    START,
+    make_history,
+    make_search,
+    make_trial,
+    served,
+    wait_until,
+)
 from trainables.records.objective import Objective
 from trainables.records.trial import DecisionEntry, TrialHistory
 

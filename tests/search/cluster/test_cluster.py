@@ -18,7 +18,7 @@ from search.cluster.sharing import check_writable
 from search.errors import ClusterError, SearchError
 from search.settings.search_file import load_config
 from search.store.folder import SearchStore
-from tests.search.cluster_fixture import RayCluster, Site, TrackingServer, quick, wait_for
+from tests.search.cluster.cluster_fixture import RayCluster, Site, TrackingServer, quick, wait_for
 from tests.search.ports import refusing_port
 
 WRONG_TOKEN = {"RAY_AUTH_TOKEN": "0" * 64}
@@ -277,7 +277,7 @@ print(prepared.teacher_parameters, prepared.assets.teacher_accuracy > 0.5, liste
 
 
 def test_entry_point_of_the_rayjob_goes_on_with_a_search_that_has_begun():
-    manifest = yaml.safe_load((pathlib.Path(__file__).parents[2] / "deploy" / "rayjob.yaml").read_text())
+    manifest = yaml.safe_load((pathlib.Path(__file__).parents[3] / "deploy" / "rayjob.yaml").read_text())
     python, *module, command, source = shlex.split(manifest["spec"]["entrypoint"])[:5]
     assert (python, module, command) == ("python", ["-m", "search"], "run")
     assert load_config(source)

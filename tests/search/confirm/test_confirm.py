@@ -245,7 +245,7 @@ def test_after_kill_9_nothing_is_trained_again_that_had_ended(elsewhere, capsys,
         stderr=subprocess.STDOUT,
         text=True,
         env={k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_"))},
-        cwd=pathlib.Path(__file__).parents[2],
+        cwd=pathlib.Path(__file__).parents[3],
     )
     deadline = time.monotonic() + 120
     while len([name for name in files_of(elsewhere) if name.endswith(".json")]) < 3:

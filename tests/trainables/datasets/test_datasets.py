@@ -465,6 +465,6 @@ def test_checking_a_data_set_loads_no_heavy_package() -> None:
         "check_dataset(DataSettings(), pathlib.Path('x'));"
         "print([m for m in ('torch', 'torchvision', 'sklearn', 'PIL') if m in sys.modules])"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

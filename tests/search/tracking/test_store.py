@@ -17,7 +17,7 @@ from search.tracking.store import open_client, quiet
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 DYING = """
 import os, pathlib, sys
 import sqlalchemy, mlflow.store.tracking.sqlalchemy_store

@@ -13,7 +13,7 @@ from search.run.publish import publish_report
 from search.run.search import run_search
 from search.store.folder import SearchStore
 from search.store.trials import read_search
-from tests.search.test_confirm import Listener
+from tests.search.confirm.test_confirm import Listener
 from tests.search.tiny import QuietListener, tiny_config
 from trainables.models.cost import measure_figures
 

@@ -8,7 +8,7 @@ import pytest
 
 from search.confirm.store import read_confirmation, units_of
 from search.store.folder import SearchStore
-from tests.search.cluster_fixture import RayCluster, Site, TrackingServer, quick, wait_for
+from tests.search.cluster.cluster_fixture import RayCluster, Site, TrackingServer, quick, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -175,7 +175,7 @@ def test_checking_a_model_loads_no_torch() -> None:
         "[check_model(ModelSettings(name=n)) for n in ('cnn', 'resnet20', 'wrn-16-1', 'torchvision/resnet18')];"
         "print([m for m in ('torch', 'torchvision') if m in sys.modules])"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

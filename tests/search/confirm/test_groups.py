@@ -29,7 +29,7 @@ def worst_class(model, data):
     right = torch.cat([model(x + 0.3 * torch.randn_like(x)).argmax(1) for x in data.images]) == data.labels
     return min(right[data.labels == label].double().mean() for label in range(len(data.classes)))
 '''
-RULE = (pathlib.Path(__file__).parents[2] / "examples/my_rules.py").read_text(encoding="utf-8")
+RULE = (pathlib.Path(__file__).parents[3] / "examples/my_rules.py").read_text(encoding="utf-8")
 
 
 def units(finalists, seeds):

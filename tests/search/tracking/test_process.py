@@ -19,17 +19,17 @@ from search.errors import TrackingError
 from search.tracking import LiveProjection, MLflowProcess, sync
 from search.tracking.store import open_client
 from tests.search.ports import refusing_port
-from tests.search.tracking_record import EXPERIMENT, make_search, make_trial, wait_until
+from tests.search.tracking.tracking_record import EXPERIMENT, make_search, make_trial, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 DRIVER = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
 import pathlib, sys, time
 from search.tracking import LiveProjection, MLflowProcess
-from tests.search.tracking_record import EXPERIMENT, make_search, make_trial
+from tests.search.tracking.tracking_record import EXPERIMENT, make_search, make_trial
 
 uri, noted = sys.argv[1:]
 with MLflowProcess() as process, LiveProjection(

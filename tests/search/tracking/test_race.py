@@ -11,7 +11,7 @@ from search.records.search import TrialRecord
 from search.tracking import sync
 from search.tracking.series import milliseconds
 from search.tracking.store import open_client
-from tests.search.tracking_record import EXPERIMENT, START, make_history, make_search, make_trial
+from tests.search.tracking.tracking_record import EXPERIMENT, START, make_history, make_search, make_trial
 from trainables.records.trial import ReplicateResult
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")

@@ -24,7 +24,7 @@ from search.tracking import TrackedConfirmation, TrackingReport, registry, sync
 from search.tracking.store import open_client
 from tests.search.evidence_record import around, confirmation, constant, rule
 from tests.search.ports import free_port
-from tests.search.tracking_record import EXPERIMENT, START, make_search, make_trial, served
+from tests.search.tracking.tracking_record import EXPERIMENT, START, make_search, make_trial, served
 from trainables.classifier import Classifier, restore_classifier
 from trainables.pictures.format import PictureFormat
 

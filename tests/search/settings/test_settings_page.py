@@ -15,7 +15,7 @@ from trainables.models import options
 from trainables.models.registry import model_names
 from trainables.settings import Settings
 
-DOCS = pathlib.Path(__file__).parents[2] / "docs"
+DOCS = pathlib.Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "settings.md").read_text(encoding="utf-8")
 BOUNDS = {annotated_types.Ge: ("≥", "ge"), annotated_types.Gt: (">", "gt")}
 BOUNDS |= {annotated_types.Le: ("≤", "le"), annotated_types.Lt: ("<", "lt")}

@@ -10,7 +10,7 @@ import pytest
 from search.run.search import run_search
 from search.store.folder import SearchStore
 from search.store.trials import read_search
-from tests.search.test_interruption import command
+from tests.search.run.test_interruption import command
 from tests.search.tiny import TINY, QuietListener, tiny_config
 
 MORE = ("trials_per_family=6", "constant.most_trials=12", "training.epochs=20", "racing={heats=2}", "replicates=3")
