@@ -13,7 +13,7 @@ import statistics
 import numpy as np
 
 from policies.registry import create_policy
-from search.propose.searcher import PlannedSearch
+from search.plan.searcher import PlannedSearch
 from search.settings.search_file import load_config
 from trainables.suggestion import policy_parameters
 

@@ -37,7 +37,8 @@ from search.confirm.plan import plan_confirmation
 from search.confirm.store import Unit, units_of
 from search.confirm.training import Trained
 from search.prepare.test_pictures import Pictures, prepare_ground
-from search.records.confirmation import ConfirmationSettings, Finalist
+from search.records.confirmation import Finalist
+from search.settings.confirmation import ConfirmationSettings
 from search.settings.launch import Launch, default_cache
 from search.settings.search_file import SearchConfig, load_config
 from search.store.folder import SearchStore

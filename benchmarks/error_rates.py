@@ -27,7 +27,8 @@ from benchmarks.simulated_confirmations import CURVES, Problem, simulate
 from search.evidence.choice import choose
 from search.evidence.comparison import Comparison, compare
 from search.evidence.verdict import verdict_kind
-from search.records.confirmation import SMALLEST_POINTS, ConfirmationRecord
+from search.records.confirmation import ConfirmationRecord
+from search.settings.confirmation import SMALLEST_POINTS
 
 LOOKS = ((10,), (10, 20), (5, 10, 15, 20))
 WIDTHS = (0.5, 1.0, 2.0)

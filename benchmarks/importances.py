@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from search.evidence.importance.fanova import Axis, bootstrap_shares
 from search.evidence.importance.importance import RESAMPLES, SURE
-from search.evidence.importance.quiet import quiet_optuna
+from search.propose.quiet import quiet_optuna
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Shares: TypeAlias = Callable[[Array, Array, np.random.Generator], Array]

@@ -180,7 +180,7 @@ def growth(trials: int) -> str:
 
     import numpy as np
 
-    from policies.registry import FAMILIES
+    from policies.families import FAMILIES
     from trainables.config.trial import ModelSettings, PolicySettings, TrainingSettings, TrialSettings
     from trainables.pictures.sets import Split
     from trainables.trial import DistillationTrial

@@ -37,7 +37,7 @@ from search.cluster.threads import let_threads_sleep
 from search.records.search import SearchRecord, TrialRecord
 from search.settings.launch import Launch
 from search.settings.search_file import SearchConfig, load_config
-from trainables.teacher.prepare import TeacherProgress
+from trainables.teacher.progress import TeacherProgress
 
 MLFLOW = "the thread that sends to MLflow's process"
 FAMILIES = 6
@@ -98,7 +98,7 @@ def meter_driver() -> Costs:
     """Meter what a search's driver does; for the rest of this process."""
     from ray.tune.execution.tune_controller import TuneController
 
-    from search.propose.searcher import PlannedSearch
+    from search.plan.searcher import PlannedSearch
     from search.run.listeners import Watch
     from search.tracking.live import LiveProjection
 

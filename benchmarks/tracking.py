@@ -21,10 +21,10 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import roc_auc_score
 
-from policies.bases.smoothing import RunningMean
 from policies.geometric import log_ratio
 from policies.geometry import Geometry
 from policies.policy import Measurement
+from policies.smoothing import RunningMean
 from policies.update.meter import geometry_tensor, last_block, pair
 from policies.update.objective import LogitPair
 from search.settings.launch import default_cache

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from policies.document import load_policy, policy_document
 from policies.errors import KDPolicySearchError, PolicyError
 from policies.extensions import register_policy
+from policies.families import FAMILIES
 from policies.geometry import Geometry
 from policies.own_file import load_policy_class
 from policies.policy import BatchPolicy, Decision, Observation, Policy
-from policies.registry import FAMILIES, create_policy
+from policies.registry import create_policy
 from policies.sample import SampleObservation, SamplePolicy
 
 if TYPE_CHECKING:

@@ -24,7 +24,6 @@ from policies.guard import Guard
 from policies.losses import distillation_loss
 from policies.policy import BatchPolicy, Measurement, Policy
 from policies.registry import create_policy
-from policies.reliability import ReliabilityTable
 from policies.sample import SamplePolicy
 from policies.update.arguments import check_decide_on, check_guard, check_policy, check_temperature, check_total_steps
 from policies.update.base import DecideOn, Plan, Step, Update
@@ -32,6 +31,7 @@ from policies.update.batch import BatchUpdate
 from policies.update.misuse import FAILURES, check_logits_train, check_losses_train, explain_logits, explain_losses
 from policies.update.objective import Factor, LogitPair, LossPair, Objective
 from policies.update.ranks import Group
+from policies.update.reliability import ReliabilityTable
 from policies.update.sample import SampleUpdate
 from policies.update.student import Student
 from policies.update.two_passes import check_graph

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from policies.aliases import ALIASES
 from policies.errors import PolicyError
+from policies.families import FAMILIES
 from policies.policy import BatchPolicy, Policy
-from policies.registry import FAMILIES
 from policies.sample import SamplePolicy
 
 ENTRY_POINTS = "kd_policy_search.policies"

@@ -6,12 +6,12 @@ import abc
 import dataclasses
 import math
 
-from policies.bases.smoothing import Switch
 from policies.errors import PolicyError
 from policies.geometry import Geometry
 from policies.measuring import MeasuringPolicy
 from policies.parameter import choice
 from policies.policy import Decision, Measurement, Need, Observation, State
+from policies.smoothing import Switch
 
 # Norm ratios beyond these say only "one gradient has vanished"; a bound keeps a running mean of logs finite.
 _LARGEST_RATIO = 1e12

@@ -7,9 +7,9 @@ import dataclasses
 import math
 from typing import ClassVar
 
-from policies.bases.smoothing import RunningMean
 from policies.parameter import integer, real
 from policies.policy import AS_BEFORE, BatchPolicy, Decision, Observation, State
+from policies.smoothing import RunningMean
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

@@ -23,7 +23,7 @@ Need: TypeAlias = Literal["progress", "geometry", "losses", "teacher", "reliabil
 
 
 RELIABILITIES = ("class_reliability", "answer_reliability", "confidence_reliability")
-"""The readings that the need `reliability` stands for; see `policies.reliability`."""
+"""The readings that the need `reliability` stands for; see `policies.update.reliability`."""
 
 
 class Observation(NamedTuple):
@@ -34,7 +34,7 @@ class Observation(NamedTuple):
     in nats. `confidence` and `agreement` are what the teacher says about the batch, in [0, 1]: the mean of its highest
     probability, and of the probability that it gives to the label. The reliabilities, in [0, 1], are means over the
     batch of how often label and teacher's class have agreed so far in this training, on samples of this label, of this
-    class of the teacher's, of this confidence; see `policies.reliability`.
+    class of the teacher's, of this confidence; see `policies.update.reliability`.
     """
 
     step: int

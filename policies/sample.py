@@ -31,7 +31,7 @@ class SampleObservation(NamedTuple):
 
     The reliabilities, in [0, 1], are given to rules whose `needs` name them and are None for others. They say how often
     label and teacher's class have agreed so far in this training: on samples with this label's class, with this class
-    of the teacher's, with about this confidence. See `policies.reliability`.
+    of the teacher's, with about this confidence. See `policies.update.reliability`.
     """
 
     step: int

@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from search.records.confirmation import SeedResult
 from trainables.records.figures import SetScore
 from trainables.records.objective import ACCURACY, Direction
 from trainables.records.trial import EpochRecord, ReplicateResult
+
+if TYPE_CHECKING:
+    from search.records.confirmation import SeedResult
 
 Unit: TypeAlias = Literal["%", "nats", "ms", "pictures/s", "B", "FLOPs", ""]
 PictureSet: TypeAlias = Literal["validation", "test"]

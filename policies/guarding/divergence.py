@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from policies.bases.smoothing import RunningMean
 from policies.guarding.intervention import Intervention
 from policies.policy import State
+from policies.smoothing import RunningMean
 
 _INITIAL = 10
 _SMOOTHING = 0.95

@@ -21,10 +21,10 @@ from policies.geometry import Geometry
 from policies.guard import Guard, Verdict
 from policies.guarding.intervention import Intervention
 from policies.policy import RELIABILITIES, BatchPolicy, Observation
-from policies.reliability import StackedTables
 from policies.sample import SamplePolicy, weigh
 from policies.stacked.pair import StackedPair, geometries, mix
 from policies.update.base import Plan, Step, carried_out, decision_of_mean, mixing_weights
+from policies.update.reliability import StackedTables
 
 
 class StackedStep(NamedTuple):

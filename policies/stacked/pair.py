@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from policies.errors import PolicyError
-from policies.reliability import Answers, StackedTables
 from policies.sample import SampleObservation
 from policies.update.objective import LogitPair, middle_of
+from policies.update.reliability import Answers, StackedTables
 
 ALIGNED = 64
 """As many numbers in a row, or a multiple of it, fill whole vector registers. What the processor does to a member's

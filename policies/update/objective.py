@@ -18,8 +18,8 @@ from torch import Tensor
 from policies.errors import PolicyError
 from policies.losses import log_softmax, softened
 from policies.policy import RELIABILITIES
-from policies.reliability import Answers, ReliabilityTable, StackedTables
 from policies.sample import SampleObservation
+from policies.update.reliability import Answers, ReliabilityTable, StackedTables
 from policies.update.shapes import check_shapes
 
 Gradients: TypeAlias = tuple[Tensor | None, ...]

@@ -29,8 +29,8 @@ from search.settings.launch import (
 
 if TYPE_CHECKING:
     from search.evidence.source import ReportSource
-    from search.records.confirmation import ConfirmationSettings
     from search.records.search import SearchRecord
+    from search.settings.confirmation import ConfirmationSettings
     from search.settings.search_file import SearchConfig
     from search.store.folder import SearchStore
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from search.cli.progress import TerminalListener
 from search.wording.numbers import duration, time_left
 from trainables.records.probes import ProbeRecord
-from trainables.teacher.prepare import TeacherProgress
+from trainables.teacher.progress import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from policies.errors import PolicyError
 from policies.extensions import origin_of
+from policies.families import FAMILIES
 from policies.parameter import Parameter
 from policies.policy import Need, Policy
-from policies.registry import FAMILIES, policy_class
+from policies.registry import policy_class
 from search.wording.numbers import number
 
 _NEEDS: dict[Need, str] = {

@@ -17,7 +17,7 @@ from rich.text import Text
 from search.cli.progress import TerminalListener
 from search.records.confirmation import ConfirmationRecord, SeedResult
 from search.wording.numbers import time_left
-from trainables.teacher.prepare import TeacherProgress
+from trainables.teacher.progress import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
 

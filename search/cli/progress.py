@@ -14,12 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from search.evidence.wording.teacher_remark import teacher_remark
-from search.propose.race import planned_trainings, race_in_words
 from search.records.search import ENDED, SearchRecord, TrialRecord
+from search.settings.racing import planned_trainings, race_in_words
 from search.settings.search_file import CONSTANT_FAMILY, SearchConfig
 from search.wording.numbers import count, percent, time_left
 from search.wording.scale import Scale
-from trainables.teacher.prepare import TeacherProgress
+from trainables.teacher.progress import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
 _LARGE_SHARE = 0.25

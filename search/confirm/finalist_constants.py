@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from policies.families.schedules.fixed import Fixed
 from search.constants.weights import same_weight
-from search.evidence.conduct.edges import RangeSide
 from search.records.search import SearchRecord, TrialRecord
+from search.settings.domains import RangeSide
 
 CONSTANT = Fixed.family
 _RIVALS = 3

@@ -10,9 +10,10 @@ from typing import Any
 from search.confirm.finalists import choose_finalists
 from search.confirm.store import set_aside, units_of
 from search.errors import SearchError
-from search.records.confirmation import ConfirmationRecord, ConfirmationSettings, Finalist
+from search.records.confirmation import ConfirmationRecord, Finalist
 from search.records.search import ENDED, SearchRecord
 from search.settings.commands import next_command
+from search.settings.confirmation import ConfirmationSettings
 from search.settings.launch import Launch
 from search.settings.search_file import SearchConfig
 

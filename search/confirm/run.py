@@ -22,14 +22,15 @@ from search.confirm.test_set_uses import count_use
 from search.confirm.training import Trained
 from search.errors import SearchError
 from search.prepare.test_pictures import Ground, prepare_ground
-from search.records.confirmation import ConfirmationRecord, ConfirmationSettings, SeedResult
+from search.records.confirmation import ConfirmationRecord, SeedResult
 from search.records.search import SearchRecord
+from search.settings.confirmation import ConfirmationSettings
 from search.settings.launch import Launch
 from search.settings.search_file import SearchConfig
 from search.store.folder import SearchStore
 from search.store.trials import read_search
 from trainables.pictures.format import PictureFormat
-from trainables.teacher.prepare import TeacherProgress
+from trainables.teacher.progress import TeacherProgress
 
 _RETRIES_ON_A_CLUSTER = 2
 _TEST_DIGEST = "test_digest"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from search.constants.points import ConstantPoint, SurfaceDomain
 from search.constants.surface import Surface
-from search.evidence.conduct.edges import RangeSide
 from search.propose.space import build_space
+from search.settings.domains import RangeSide
 from search.settings.search_file import CONSTANT_FAMILY, SearchConfig
 
 

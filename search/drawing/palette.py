@@ -10,7 +10,7 @@ import colorsys
 import dataclasses
 import re
 
-from policies.registry import FAMILIES
+from policies.families import FAMILIES
 
 INK = "#1b1f24"
 MUTED = "#667085"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from search.evidence.conduct.edges import RangeSide
 from search.evidence.ranking import CONSTANT_FAMILY, scores_by_seed
 from search.records.search import SearchRecord, TrialRecord
+from search.settings.domains import RangeSide
 from trainables.settings import Settings
 
 _LEAST_WEIGHTS = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search.evidence.answer import Answer, WorthAnswer, answer, worth_answer
 from search.evidence.comparison import Comparison, compare
 from search.evidence.confirmed import confirmed_of
 from search.evidence.curve import ConstantCurve, constant_curve
@@ -11,7 +12,6 @@ from search.evidence.recommended import Recommended, best_of_families, recommend
 from search.evidence.searched import SearchVerdict, judge_search
 from search.evidence.students import StudentRow, compare_students
 from search.evidence.verdict import ConfirmedVerdict, judge_confirmation
-from search.evidence.wording.answer import Answer, WorthAnswer, answer, worth_answer
 from search.evidence.wording.remarks import Remark, remarks
 from search.records.confirmation import ConfirmationRecord
 from search.records.search import SearchRecord

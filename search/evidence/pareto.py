@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from search.evidence.importance.quiet import quiet_optuna
 from search.evidence.statistics.paired import PairedTest, paired_test
-from search.records.costs import COSTS, Cost
+from search.propose.quiet import quiet_optuna
 from search.records.search import SearchRecord, TrialRecord
+from search.settings.costs import COSTS, Cost
 from trainables.records.objective import Direction
 from trainables.settings import Settings
 

@@ -6,7 +6,8 @@ import statistics
 from typing import Any
 
 from policies.document import policy_document
-from policies.registry import FAMILIES, create_policy
+from policies.families import FAMILIES
+from policies.registry import create_policy
 from search.evidence.comparison import Comparison
 from search.evidence.verdict import ConfirmedVerdict
 from search.evidence.wording.naming import title

@@ -9,8 +9,9 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from policies.families import FAMILIES
 from policies.parameter import Value
-from policies.registry import FAMILIES, create_policy
+from policies.registry import create_policy
 from search.evidence.conduct.acting import Effective, effective_trial
 from search.evidence.confirmed import Confirmed
 from search.evidence.policy_document import finalist_document, objective_value

@@ -9,7 +9,7 @@ from search.evidence.answers import AnswerKind, ConfirmedVerdict, Worth
 from search.evidence.choice import Choice, choose
 from search.evidence.comparison import Comparison, compare_scores
 from search.evidence.scores import Scores
-from search.evidence.statistics.settling import settling
+from search.evidence.settling import settling
 from search.evidence.wording import sentences
 from search.evidence.worth import worth_of
 from search.records.confirmation import ConfirmationRecord

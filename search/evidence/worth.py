@@ -7,9 +7,9 @@ import math
 from search.evidence.answers import Worth, WorthKind
 from search.evidence.comparison import Comparison, FinalistRow
 from search.evidence.scores import Scores
+from search.evidence.settling import worth_settling
 from search.evidence.statistics.paired import ROUNDING, PairedTest
 from search.evidence.statistics.power import LEVEL
-from search.evidence.statistics.settling import worth_settling
 from search.evidence.wording.naming import scope_label, title
 from search.records.confirmation import ConfirmationRecord
 from search.wording.scale import Scale

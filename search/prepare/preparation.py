@@ -25,7 +25,8 @@ from trainables.models import create_model
 from trainables.models.cost import count_flops
 from trainables.pictures.mapped_images import MappedImages
 from trainables.pictures.sets import Dataset, TrialAssets
-from trainables.teacher.prepare import TeacherProgress, prepare_teacher
+from trainables.teacher.prepare import prepare_teacher
+from trainables.teacher.progress import TeacherProgress
 from trainables.teacher.targets import compute_assets
 from trainables.training.corruption import Corruption
 

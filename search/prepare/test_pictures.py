@@ -21,7 +21,8 @@ from trainables.datasets import add_images
 from trainables.device import select_compute
 from trainables.pictures.mapped_images import MappedImages
 from trainables.pictures.sets import Dataset, Split, TrialAssets
-from trainables.teacher.prepare import TeacherProgress, prepare_teacher
+from trainables.teacher.prepare import prepare_teacher
+from trainables.teacher.progress import TeacherProgress
 from trainables.teacher.targets import compute_assets, compute_logits
 
 

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from policies.parameter import Value
-from search.evidence.importance.quiet import quiet_optuna
 from search.propose.cube import Cube
 from search.propose.engines import ENGINES
 from search.propose.observation import Observation
 from search.propose.question import Question, rebuild
+from search.propose.quiet import quiet_optuna
 from search.propose.seeds import seed_of
 from search.propose.space import Variable
 from trainables.records.objective import Direction

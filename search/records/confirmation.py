@@ -10,7 +10,8 @@ from typing import Any, Literal
 import pydantic
 
 from policies.parameter import Value
-from search.confirm.facts import ConstantFacts
+from search.records.facts import ConstantFacts
+from search.settings.confirmation import SMALLEST_POINTS
 from trainables.pictures.format import PictureFormat
 from trainables.records.conduct import Conduct
 from trainables.records.figures import ModelFigures, SetScore
@@ -22,34 +23,12 @@ from trainables.suggestion import BASE_STUDENT
 
 __all__ = [
     "ConfirmationRecord",
-    "ConfirmationSettings",
     "Finalist",
     "ModelFigures",
     "Role",
     "SeedResult",
     "SetScore",
 ]
-
-
-SMALLEST_POINTS = 0.5
-"""Percentage points of accuracy below which a gain is not worth a rule, unless a search says otherwise."""
-
-
-class ConfirmationSettings(Settings):
-    """Who is confirmed, and on how many seeds."""
-
-    seeds: int = pydantic.Field(10, ge=2, le=1000)
-    """Fresh ones, the same for every finalist. One alone could not tell a lead from noise."""
-    families: tuple[str, ...] | None = None
-    """Whose best rule is confirmed; every family of the search when not given. Constants are confirmed in any case."""
-    student: str | None = None
-    """Whose finalists are confirmed, where the search has several students; that of the best trial when not given."""
-    more_constants: int = pydantic.Field(4, ge=0, le=100)
-    """The most constants to retry at the learning rate and temperature of the best rules."""
-    smallest_gain: float | None = pydantic.Field(None, gt=0)
-    """The smallest gain that would be worth a rule, in the metric's own unit: percentage points of accuracy, 0.5 when
-    not given; what the KPI is counted in, and without it the answer is never that no rule is worth it."""
-
 
 Role = Literal["rule", "constant", "labels_alone", "teacher_alone"]
 """A family's best rule; a constant λ that may be the baseline; λ = 0; λ = 1."""

@@ -10,8 +10,8 @@ import pydantic
 
 from policies.parameter import Value
 from search.metrics import metric_named
-from search.records.costs import COSTS, Cost
 from search.records.pictures import PictureCounts
+from search.settings.costs import COSTS, Cost
 from search.settings.search_file import SearchConfig, stored_config
 from trainables.records.objective import Objective
 from trainables.records.trial import TrialHistory
@@ -19,7 +19,7 @@ from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 
 TrialStatus = Literal["pending", "running", "finished", "eliminated", "failed"]
-"""`eliminated`: it left the race over seeds before its last one, so it has no score. `search.propose.race` says why."""
+"""`eliminated`: it left the race over seeds before its last one, so it has no score. `search.plan.race` says why."""
 ENDED: tuple[TrialStatus, ...] = ("finished", "eliminated", "failed")
 """Of trials that need no more work."""
 

@@ -7,7 +7,7 @@ import json
 import pathlib
 from typing import TYPE_CHECKING
 
-from policies.registry import FAMILIES
+from policies.families import FAMILIES
 from search.drawing.tables import Table
 from search.evidence.gains import Gain
 from search.evidence.importance.importance import importances

@@ -21,7 +21,7 @@ from search.tracking import MLflowProcess
 if TYPE_CHECKING:
     from search.prepare.preparation import Prepared
     from search.tracking import TrackedConfirmation
-    from trainables.teacher.prepare import TeacherProgress
+    from trainables.teacher.progress import TeacherProgress
 
 
 class Listener(Protocol):
@@ -95,7 +95,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
         terminated_like_interrupted(),  # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it
     ):
         # These take Tune and PyTorch, which have been imported beside Ray's start by now, or could not be.
-        from search.propose.plan import planned_trials
+        from search.plan.plan import planned_trials
         from search.run.listeners import Watch
         from search.run.publish import publish_report, report_files
         from search.run.tuner import most_failures, run_trials

@@ -20,7 +20,7 @@ from search.tracking import MLflowProcess, check_quickly
 
 if TYPE_CHECKING:
     from search.prepare.preparation import PreparationListener, Prepared
-    from trainables.teacher.prepare import TeacherProgress
+    from trainables.teacher.progress import TeacherProgress
 
 _SECONDS_TO_ABANDON = 10.0
 

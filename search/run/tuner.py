@@ -13,7 +13,7 @@ from typing import Any
 from ray import tune
 
 from search.cluster.ray_session import room_for
-from search.propose.searcher import METRIC, PlannedSearch
+from search.plan.searcher import METRIC, PlannedSearch
 from search.run.listeners import Watch
 from search.run.scheduler import PatientScheduler
 from search.run.tune_usage import uncounted_callbacks

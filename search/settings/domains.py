@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import pydantic
 from pydantic import Discriminator, Field, Tag
@@ -109,3 +109,7 @@ def check_options(rule: type[Policy], domains: Mapping[str, Domain], owner: str)
                     f"`{owner}` lets a search choose {first} = {pair[0]!r} together with {second} = {pair[1]!r}, which"
                     f" is refused: {error}"
                 ) from error
+
+
+RangeSide: TypeAlias = tuple[Literal["learning_rate", "temperature"], Literal["lower", "upper"]]
+"""An end of a range that all families share."""

@@ -15,10 +15,10 @@ from policies.aliases import ALIASES, meaning
 from policies.own_file import read_source
 from policies.registry import policy_class
 from search.errors import SearchError, nearest
-from search.propose.race import Heat, RacingSettings, heats_of
-from search.records.confirmation import ConfirmationSettings
-from search.records.costs import Cost
+from search.settings.confirmation import ConfirmationSettings
+from search.settings.costs import Cost
 from search.settings.domains import Domain, check_domain, check_options, ends
+from search.settings.racing import Heat, RacingSettings, heats_of
 from trainables.config.own_kpi import OwnKPI
 from trainables.config.own_policy import OwnPolicy
 from trainables.config.trial import (
@@ -143,7 +143,7 @@ class SearchConfig(Settings):
     replicates: int = Field(3, ge=1, le=1000)
     """Seeds a trial; their mean is its score."""
     racing: Racing = None
-    """Whether policies must earn their seeds: true or false, or a table of how. See `search.propose.race`."""
+    """Whether policies must earn their seeds: true or false, or a table of how. See `search.plan.race`."""
     sampler: SamplerName = "gp"
     """How Optuna proposes what is tried next: a Gaussian process that minds the round's learning rate and temperature,
     tree-structured Parzen estimators, a Sobol sequence, or at random."""

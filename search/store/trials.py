@@ -14,10 +14,11 @@ from typing import Any
 from ray.tune.experiment import Trial
 
 from policies.registry import create_policy
-from search.propose.race import Heat, Standing, left_the_race
 from search.records.search import ENDED, SearchRecord, TrialRecord, TrialStatus
+from search.settings.racing import Heat
 from search.settings.search_file import CONSTANT_FAMILY, SearchConfig
 from search.store.folder import SearchStore
+from search.store.standings import Standing, left_the_race
 from search.store.trial_files import trial_states
 from trainables.records.heats import join_heats
 from trainables.records.objective import Objective

@@ -6,9 +6,9 @@ from typing import Any
 
 from search.evidence import Judgement
 from search.evidence.pareto import on_fronts
-from search.propose.race import left_after
 from search.records.confirmation import Finalist
 from search.records.search import SearchRecord, TrialRecord
+from search.settings.racing import left_after
 from search.settings.search_file import SearchConfig
 from search.wording.numbers import count, number, percent
 from search.wording.scale import Scale

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from search.confirm.facts import ConstantFacts
 from search.records.confirmation import ConfirmationRecord, Finalist, Role, SeedResult, SetScore
+from search.records.facts import ConstantFacts
 from trainables.records.objective import Objective
 from trainables.records.sample_values import SampleValues
 

@@ -9,7 +9,7 @@ from search.evidence import judge
 from search.records.search import SearchRecord, StudentSize, TrialRecord
 from search.settings.search_file import load_config
 from search.tracking.wording import run_name, run_parameters, search_tags
-from tests.search.propose.driving import tried
+from tests.search.plan.driving import tried
 from trainables.config.trial import TrialSettings
 from trainables.errors import ConfigError
 from trainables.suggestion import apply_suggestion, policy_parameters

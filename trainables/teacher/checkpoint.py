@@ -15,7 +15,7 @@ from trainables.config.trial import ModelSettings
 from trainables.errors import CheckpointError
 from trainables.models import create_model
 from trainables.pictures.sets import Dataset
-from trainables.teacher.prepare import COUNTER, MODEL_SECTION
+from trainables.teacher.progress import COUNTER, MODEL_SECTION
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 _PREFIXES = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before names

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from policies.errors import nearest
 from trainables.config.trial import TeacherSettings
 from trainables.errors import CheckpointError, ConfigError
 from trainables.models.registry import check_model
+from trainables.teacher.progress import COUNTER, MODEL_SECTION, TeacherListener
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,31 +22,7 @@ if TYPE_CHECKING:
     from trainables.device import Compute
     from trainables.pictures.sets import Dataset
 
-MODEL_SECTION = "teacher.model"
-"""Where its model stands in a search file."""
-COUNTER = "num_batches_tracked"
-"""How the names of batch normalisation's counters end. They have no part in outputs, and old files lack them."""
 _FORMAT = 1  # of the keys and of the files in the cache; raised when training changes
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TeacherProgress:
-    """How far a teacher's training is. Sent once a second and after each epoch; once for a teacher kept."""
-
-    epoch: float
-    """Epochs finished, fractional."""
-    epochs: int
-    loss: float
-    """Mean cross-entropy over this epoch so far, in nats."""
-    accuracy: float
-    """On the training pictures over this epoch so far; of the last epoch when `cached`."""
-    seconds: float
-    """Since the training began."""
-    cached: bool
-    """Whether nothing had to be trained."""
-
-
-TeacherListener = Callable[[TeacherProgress], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

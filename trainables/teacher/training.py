@@ -23,12 +23,12 @@ from trainables.models import create_model
 from trainables.pictures.normalization import as_tensor, normalise
 from trainables.pictures.sets import Dataset
 from trainables.pictures.streamed_images import gather, on_device
-from trainables.teacher.prepare import MODEL_SECTION, TeacherProgress
+from trainables.teacher.progress import MODEL_SECTION, TeacherProgress
 from trainables.training.augmentation import Augmentation
 from trainables.training.optimization import create_optimizer, create_schedule
 
 if TYPE_CHECKING:
-    from trainables.teacher.prepare import TeacherListener
+    from trainables.teacher.progress import TeacherListener
 
 _REPORT_SECONDS = 1.0
 _WORK_FOR_THREADS = 2**28

@@ -8,12 +8,12 @@ import math
 from collections.abc import Iterable
 from typing import ClassVar
 
-from policies.bases.smoothing import RunningMean
 from policies.bases.tree_nodes import Split, Visit, Voice, route, splits, trimmed
 from policies.bases.tree_rule import TreeRule
 from policies.geometric import LocatedPolicy
 from policies.measuring import MeasuringPolicy
 from policies.policy import Decision, Measurement, Need, Observation
+from policies.smoothing import RunningMean
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from policies.parameter import Parameter, Value
 from search.settings.domains import Choices, Domain, Interval
@@ -13,8 +13,6 @@ from trainables.settings import Settings
 
 NEAR = 0.02
 """Share of a range that counts as its end. On a logarithmic range it is a share of the orders of magnitude."""
-RangeSide: TypeAlias = tuple[Literal["learning_rate", "temperature"], Literal["lower", "upper"]]
-"""An end of a range that all families share."""
 _FEWEST_CHOICES = 3  # of two values one is always at an end
 
 

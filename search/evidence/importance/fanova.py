@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policies.parameter import Value
-from search.evidence.importance.quiet import quiet_optuna
+from search.propose.quiet import quiet_optuna
 
 if TYPE_CHECKING:
     import optuna

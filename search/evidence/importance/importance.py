@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from policies.families import FAMILIES
 from policies.parameter import Value
-from policies.registry import FAMILIES
 from search.evidence.importance.fanova import Axis, bootstrap_shares, fanova_shares
 from search.records.search import SearchRecord, TrialRecord
 from search.wording.numbers import family_title

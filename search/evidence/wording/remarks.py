@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Literal
 
-from policies.registry import FAMILIES
-from search.evidence.conduct.edges import RangeSide, edges
+from policies.families import FAMILIES
+from search.evidence.conduct.edges import edges
 from search.evidence.conduct.health import Finding, examine
 from search.evidence.ranking import CONSTANT_FAMILY, FamilyRank, rule_title
 from search.evidence.wording.teacher_remark import teacher_remark
 from search.records.search import SearchRecord, TrialRecord
-from search.settings.domains import Domain
+from search.settings.domains import Domain, RangeSide
 from search.wording.numbers import count, sentence_case
 from trainables.settings import Settings
 

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
+from policies.families import FAMILIES
 from policies.parameter import Value
-from policies.registry import FAMILIES
 from search.drawing.canvas import Figure, finish, new_figure, score_axis, thinned
 from search.drawing.palette import INK, MUTED, PAGE, LegendItem, css_colour
 from search.drawing.tables import Table

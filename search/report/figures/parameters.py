@@ -6,8 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
+from policies.families import FAMILIES
 from policies.parameter import Value
-from policies.registry import FAMILIES
 from search.drawing.canvas import Figure, finish, focus, new_figure, plain_axis, score_axis, score_label, thinned
 from search.drawing.palette import INK, LegendItem, css_colour, family_colour
 from search.drawing.tables import Table

@@ -22,8 +22,8 @@ from search.drawing.tables import Table
 from search.evidence.pareto import Front, FrontPoint, cost_of, fronts
 from search.evidence.ranking import CONSTANT_FAMILY
 from search.evidence.wording.naming import interval_in_words
-from search.records.costs import COST_TITLES, Cost
 from search.records.search import SearchRecord, TrialRecord
+from search.settings.costs import COST_TITLES, Cost
 from search.wording.numbers import count, family_title, number
 from search.wording.scale import Scale
 

@@ -10,8 +10,8 @@ from search.evidence.pareto import Front, FrontPoint, fronts
 from search.evidence.source import ReportSource
 from search.evidence.students import StudentRow
 from search.evidence.wording.naming import interval_cell
-from search.records.costs import COST_TITLES
 from search.records.search import SearchRecord
+from search.settings.costs import COST_TITLES
 from search.wording.numbers import family_title
 from search.wording.scale import Scale
 

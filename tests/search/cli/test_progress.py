@@ -7,7 +7,7 @@ from search.cli.progress import Board, TerminalListener
 from search.records.search import SearchRecord, TrialRecord
 from tests.search.tiny import tiny_config
 from trainables.records.trial import TrialHistory
-from trainables.teacher.prepare import TeacherProgress
+from trainables.teacher.progress import TeacherProgress
 
 SEARCH = SearchRecord(name="tiny", config=tiny_config(), teacher_accuracy=0.99)
 

@@ -34,10 +34,11 @@ from search.evidence import judge
 from search.prepare import preparation
 from search.prepare import test_pictures as confirm_data
 from search.prepare.test_pictures import prepare_ground
-from search.records.confirmation import ConfirmationRecord, ConfirmationSettings, Finalist, SeedResult, SetScore
+from search.records.confirmation import ConfirmationRecord, Finalist, SeedResult, SetScore
 from search.records.search import SearchRecord
 from search.report.terminal.confirmation import render_confirmation
 from search.run.search import run_search
+from search.settings.confirmation import ConfirmationSettings
 from search.store.folder import SearchStore
 from search.tracking.store import open_client
 from tests.search.tiny import QuietListener, tiny_config

@@ -7,8 +7,8 @@ import pytest
 
 from policies.registry import create_policy
 from search.confirm.finalists import choose_finalists
-from search.records.confirmation import ConfirmationSettings
 from search.records.search import SearchRecord, TrialRecord
+from search.settings.confirmation import ConfirmationSettings
 from tests.search.tiny import tiny_config
 from trainables.records.trial import ReplicateResult, TrialHistory
 

@@ -6,8 +6,8 @@ from policies.registry import create_policy
 from search.confirm.finalists import choose_finalists
 from search.confirm.plan import plan_confirmation, settings_of
 from search.errors import SearchError
-from search.records.confirmation import ConfirmationSettings
 from search.records.search import SearchRecord, TrialRecord
+from search.settings.confirmation import ConfirmationSettings
 from tests.search.tiny import tiny_config
 from trainables.errors import ConfigError
 from trainables.records.conduct import Conduct

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from search.confirm.facts import ConstantFacts, RangeEnd
 from search.evidence import compare, judge_confirmation
+from search.records.facts import ConstantFacts, RangeEnd
 from tests.search.evidence_record import around, confirmation, constant, on_samples, rule
 from trainables.records.objective import Objective
 

@@ -1,5 +1,5 @@
-from search.confirm.facts import ConstantFacts
 from search.evidence.verdict import worth_it
+from search.records.facts import ConstantFacts
 from tests.search.evidence_record import around, confirmation, constant, rule
 
 OURS = (0.2, -0.2, 0.1, -0.1, 0.1, 0.0, -0.1, 0.1, -0.2, 0.1)

@@ -11,7 +11,7 @@ from policies.families.schedules.fixed import Fixed
 from policies.parameter import choice
 from search.propose.space import build_space
 from search.settings.search_file import load_config
-from tests.search.propose.driving import tried
+from tests.search.plan.driving import tried
 from trainables.suggestion import policy_parameters
 
 CONFIG = load_config("digits-quick")

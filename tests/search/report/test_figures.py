@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from policies.registry import FAMILIES
+from policies.families import FAMILIES
 from search.drawing.canvas import focus, jitter, new_figure, style, thinned, to_svg
 from search.drawing.palette import family_colour
 from search.evidence.importance.importance import importances

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from search.confirm.finalists import choose_finalists
 from search.evidence import judge
-from search.records.confirmation import ConfirmationSettings
 from search.report.terminal.report import render_table
 from search.run.search import resume_search, run_search
 from search.run.status import search_status
+from search.settings.confirmation import ConfirmationSettings
 from search.store.decisions import stored_decisions
 from search.store.folder import SearchStore
 from search.store.trial_files import trial_states

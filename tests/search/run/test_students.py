@@ -8,9 +8,9 @@ import pytest
 from search.cluster.ray_session import ray_session
 from search.confirm import figures as confirm_figures
 from search.confirm.run import confirm_search
-from search.records.confirmation import ConfirmationSettings
 from search.run.publish import publish_report
 from search.run.search import run_search
+from search.settings.confirmation import ConfirmationSettings
 from search.store.folder import SearchStore
 from search.store.trials import read_search
 from tests.search.confirm.test_confirm import Listener

@@ -14,7 +14,7 @@ from ray.tune.registry import register_trainable
 from ray.tune.search import SearchGenerator
 
 from search.errors import SearchError
-from search.propose.searcher import PlannedSearch, dump_runs
+from search.plan.searcher import PlannedSearch, dump_runs
 from search.settings.search_file import load_config
 from search.store.folder import SearchStore
 from search.store.resume import begin_anew, recover

@@ -16,7 +16,8 @@ from trainables.errors import CheckpointError, ConfigError, ModelError
 from trainables.models import create_model
 from trainables.pictures.sets import Dataset
 from trainables.teacher import training as teacher_training
-from trainables.teacher.prepare import Teacher, TeacherProgress, check_teacher, prepare_teacher
+from trainables.teacher.prepare import Teacher, check_teacher, prepare_teacher
+from trainables.teacher.progress import TeacherProgress
 from trainables.teacher.targets import accuracy, compute_logits
 
 CPU = torch.device("cpu")

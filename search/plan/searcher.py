@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from ray.tune.search import Searcher
 
-from search.propose.plan import Plan
-from search.propose.race import Turn
+from search.plan.plan import Plan
+from search.plan.race import Turn
 from search.settings.search_file import SearchConfig
 
 METRIC = "score"

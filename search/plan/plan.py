@@ -19,9 +19,9 @@ from policies.parameter import Value
 from policies.registry import create_policy
 from search.constants import ConstantPoint, ConstantScore, Enough, first_points, fit_surface, next_point
 from search.constants.of_search import point_of, surface_domain
+from search.plan.race import FamilyRace, Turn
 from search.propose.observation import Observation
 from search.propose.proposal import propose, propose_context
-from search.propose.race import FamilyRace, Turn
 from search.propose.seeds import seed_of
 from search.propose.space import SearchSpace, build_space
 from search.records.search import TrialRecord

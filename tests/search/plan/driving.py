@@ -4,7 +4,7 @@ import random
 
 from ray.tune.search import Searcher
 
-from search.propose.searcher import PlannedSearch
+from search.plan.searcher import PlannedSearch
 
 
 def tried(config, score, *, workers=1, seed=0):

@@ -6,20 +6,12 @@ import statistics
 
 import pytest
 
-from search.propose.race import (
-    FamilyRace,
-    RacingSettings,
-    Standing,
-    Turn,
-    heats_of,
-    left_after,
-    left_the_race,
-    planned_trainings,
-    race_in_words,
-)
+from search.plan.race import FamilyRace, Turn
+from search.settings.racing import RacingSettings, heats_of, left_after, planned_trainings, race_in_words
 from search.settings.search_file import load_config
+from search.store.standings import Standing, left_the_race
 from search.store.trials import HeatRecord, trial_records
-from tests.search.propose.driving import tried
+from tests.search.plan.driving import tried
 from trainables.errors import ConfigError
 from trainables.records.trial import ReplicateResult, TrialHistory
 

@@ -7,8 +7,8 @@ import pytest
 from ray.tune.search import Searcher
 
 from policies import create_policy
-from search.propose.plan import planned_trials
-from search.propose.searcher import PlannedSearch, dump_runs
+from search.plan.plan import planned_trials
+from search.plan.searcher import PlannedSearch, dump_runs
 from search.settings.search_file import load_config
 from trainables.suggestion import policy_parameters
 

@@ -1,0 +1,73 @@
+"""How a search races its policies over seeds: its settings, and the heats that follow from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from pydantic import Field
+
+from search.wording.numbers import count
+from trainables.settings import Settings
+
+
+class RacingSettings(Settings):
+    """How a search races its policies over seeds."""
+
+    first: int = Field(1, ge=1)
+    """Seeds of the first heat, which every policy runs."""
+    heats: int = Field(3, ge=2, le=10)
+    """Fewer where there are not as many seeds to earn."""
+    reduction: float = Field(2.0, gt=1, le=100)
+    """Of each family the best one in so many goes on to the next heat."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Heat:
+    """Part of a trial's seeds, trained together; how many policies of each family run it, and their seeds after it."""
+
+    seeds: tuple[int, ...]
+    entrants: int
+    seeds_after: int
+
+
+def heats_of(racing: RacingSettings | None, *, seeds: Sequence[int], trials: int) -> tuple[Heat, ...]:
+    """The heats of a search; one of all seeds where nothing is raced, or nothing is left to earn.
+
+    Seeds grow from heat to heat by the same factor, as whole numbers allow: 1, 2, 5 or 1, 3, 10.
+
+    Args:
+        racing: the search's settings.
+        seeds: of a whole trial.
+        trials: policies of each family.
+    """
+    most, ends, reduction = len(seeds), [len(seeds)], 1.0
+    if racing is not None and racing.first < most:
+        growth, reduction = most / racing.first, racing.reduction
+        steps = (round(racing.first * growth ** (heat / (racing.heats - 1))) for heat in range(racing.heats))
+        ends = list(dict.fromkeys(steps))
+    return tuple(
+        Heat(tuple(seeds[start:end]), max(1, int(trials / reduction**number)), end)
+        for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True))
+    )
+
+
+def planned_trainings(heats: Iterable[Heat]) -> int:
+    """Trainings, one a seed, of each family where no trial fails."""
+    return sum(len(heat.seeds) * heat.entrants for heat in heats)
+
+
+def race_in_words(heats: Sequence[Heat], trials: int) -> str:
+    """`racing over seeds: of each family 8 policies train 1 seed, 2 of them all 3; …`, for a race of several heats."""
+    steps = [f"{heat.entrants} of them {heat.seeds_after}" for heat in heats[1:-1]]
+    steps.append(f"{heats[-1].entrants} of them all {heats[-1].seeds_after}")
+    share = planned_trainings(heats) / (trials * heats[-1].seeds_after)
+    return (
+        f"racing over seeds: of each family {trials} policies train {count(heats[0].seeds_after, 'seed')},"
+        f" {', '.join(steps)}; {share:.0%} of the trainings"
+    )
+
+
+def left_after(seeds: int, all_seeds: int) -> str:
+    """`left the race after 1 of 3 seeds`."""
+    return f"left the race after {seeds:,} of {count(all_seeds, 'seed')}"
