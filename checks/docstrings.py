@@ -1,4 +1,4 @@
-"""Finds docstrings that open with a fragment: `python -m checks.docstrings` lists them and exits with 1 if there are any.
+"""Finds docstrings that open with a fragment: `python -m checks.docstrings` lists them and exits with 1 if any does.
 
 A docstring opens with a fragment if its first word leaves the reader without a subject: a preposition, a question word
 without a question, or a conjunction. Docstrings of modules, classes, functions and attributes are read, those of tests
@@ -16,10 +16,12 @@ from collections.abc import Iterator
 
 FOLDERS = ("policies", "trainables", "search", "benchmarks", "checks", "examples", "tests")
 OPENERS = frozenset(
-    "about above after against along among and as at because before below beside between beyond but by during except"
-    " for from how if in inside into like near nor of off on one's onto or out outside over per since so than that"
-    " though through to toward towards under unless until up upon what when whence where whether which while who whom"
-    " whose why with within without".split()
+    """
+    about above after against along among and as at because before below beside between beyond but by during except for
+    from how if in inside into like near nor of off on onto or out outside over per since so than that though through to
+    toward towards under unless until up upon what when whence where whether which while who whom whose why with within
+    without
+    """.split()
 )
 """First words after which no subject can have been named. `None` is no noun, either, but a value in backticks is."""
 
@@ -47,9 +49,9 @@ def opens_with_fragment(text: str) -> bool:
 
 def main() -> int:
     """List the fragments; return how the process should exit."""
-    listed = subprocess.run(["git", "ls-files", *FOLDERS], capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files", *FOLDERS], capture_output=True, text=True, check=True)
     count = found = 0
-    for name in listed:
+    for name in listed.stdout.splitlines():
         if not name.endswith(".py"):
             continue
         for line, text in docstrings(ast.parse(pathlib.Path(name).read_text(encoding="utf-8"))):

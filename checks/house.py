@@ -1,7 +1,7 @@
 """How the code is laid out: files a folder, rooms, imports between them, floors and circles.
 
-    python -m benchmarks.house                    # the three packages and every folder in them
-    python -m benchmarks.house search.evidence    # one folder
+    python -m checks.house                    # the three packages and every folder in them
+    python -m checks.house search.evidence    # one folder
 
 A room of a folder is a module or a sub-package that lies directly in it. An arrow is an import from one room to
 another, counted once however many modules use it. Floors are the longest way along the arrows. Rooms that reach each
