@@ -13,8 +13,8 @@ import statistics
 import numpy as np
 
 from policies.registry import create_policy
-from search.plan.searcher import PlannedSearch
-from search.settings.search_file import load_config
+from search.plan import PlannedSearch
+from search.settings import load_config
 from trainables.suggestion import policy_parameters
 
 _ALIKE = 0.03

@@ -30,20 +30,14 @@ import psutil
 from results import conditions, write_section
 
 from search.cli.progress import TerminalListener
-from search.cluster.ray_session import ray_session
+from search.cluster import ray_session
+from search.confirm import Trained, Unit, plan_confirmation, single, units_of
 from search.confirm import tasks as confirm_tasks
-from search.confirm.groups import single
-from search.confirm.plan import plan_confirmation
-from search.confirm.store import Unit, units_of
-from search.confirm.training import Trained
-from search.prepare.test_pictures import Pictures, prepare_ground
-from search.records.confirmation import Finalist
-from search.settings.confirmation import ConfirmationSettings
-from search.settings.launch import Launch, default_cache
-from search.settings.search_file import SearchConfig, load_config
-from search.store.folder import SearchStore
-from search.store.trials import read_search
-from trainables.config.trial import DeviceSettings
+from search.prepare import Pictures, prepare_ground
+from search.records import Finalist
+from search.settings import ConfirmationSettings, Launch, SearchConfig, default_cache, load_config
+from search.store import SearchStore, read_search
+from trainables.config import DeviceSettings
 
 WAYS = ("together", "one seed a task", "one seed a task, as a plain model")
 

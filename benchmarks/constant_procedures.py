@@ -31,7 +31,7 @@ import optuna
 from scipy import stats
 
 from search.constants import ConstantPoint, ConstantScore, Enough, Surface, SurfaceDomain, fit_surface, next_point
-from search.settings.domains import Choices, Interval
+from search.settings import Choices, Interval
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Curve: TypeAlias = Callable[[Array, float], Array]

@@ -34,11 +34,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from results import conditions, write_section
 
-from trainables.config.trial import DataSettings
-from trainables.datasets import load_dataset
-from trainables.datasets.decoding import decode
-from trainables.pictures.mapped_images import IMAGES_FILE, MappedImages
-from trainables.pictures.sets import Dataset
+from trainables.config import DataSettings
+from trainables.datasets import decode, load_dataset
+from trainables.pictures import IMAGES_FILE, Dataset, MappedImages
 
 _MIB = 2**20
 _DISTINCT = 100

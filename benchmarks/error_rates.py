@@ -24,11 +24,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from benchmarks.simulated_confirmations import CURVES, Problem, simulate
-from search.evidence.choice import choose
-from search.evidence.comparison import Comparison, compare
-from search.evidence.verdict import verdict_kind
-from search.records.confirmation import ConfirmationRecord
-from search.settings.confirmation import SMALLEST_POINTS
+from search.evidence import Comparison, choose, compare, verdict_kind
+from search.records import ConfirmationRecord
+from search.settings import SMALLEST_POINTS
 
 LOOKS = ((10,), (10, 20), (5, 10, 15, 20))
 WIDTHS = (0.5, 1.0, 2.0)

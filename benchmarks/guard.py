@@ -16,9 +16,9 @@ import torch
 
 from policies import LossBalancer, create_policy
 from policies.guard import Guard
-from trainables.config.trial import ModelSettings, TrainingSettings
+from trainables.config import ModelSettings, TrainingSettings
 from trainables.models import create_model
-from trainables.training.optimization import create_optimizer
+from trainables.training import create_optimizer
 
 CASES = {
     "MLP 64-32-10, digits, batch 50": (ModelSettings(name="mlp", options={"hidden": [32]}), (1, 8, 8), 50, 20),

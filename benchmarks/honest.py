@@ -24,11 +24,8 @@ import numpy as np
 from benchmarks.constant_procedures import DOMAINS, HARD, SHAPES, Accuracy, planted, tuned
 from benchmarks.simulated_confirmations import Problem, draw
 from search.constants import ConstantPoint, Surface
-from search.evidence.choice import choose
-from search.evidence.comparison import compare
-from search.evidence.verdict import verdict_kind
-from search.records.confirmation import Finalist, Role
-from search.records.facts import ConstantFacts
+from search.evidence import choose, compare, verdict_kind
+from search.records import ConstantFacts, Finalist, Role
 
 CURVES = {**SHAPES, **HARD}
 _PERSISTENT = 0.001  # little, so that an error of the constant is not hidden by the test set's noise

@@ -22,9 +22,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from search.evidence.importance.fanova import Axis, bootstrap_shares
-from search.evidence.importance.importance import RESAMPLES, SURE
-from search.propose.quiet import quiet_optuna
+from search.evidence import RESAMPLES, SURE, Axis, bootstrap_shares
+from search.propose import quiet_optuna
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Shares: TypeAlias = Callable[[Array, Array, np.random.Generator], Array]

@@ -19,12 +19,10 @@ import torch
 from results import conditions, write_section
 from unreliable import prepare
 
-from search.settings.launch import default_cache
-from search.settings.search_file import load_config
-from trainables.config.trial import DeviceSettings, PolicySettings, TrialSettings
+from search.settings import default_cache, load_config
+from trainables.config import DeviceSettings, PolicySettings, TrialSettings
 from trainables.device import select_compute
-from trainables.training.loop import Distillation
-from trainables.training.replicate import DeviceAssets
+from trainables.training import DeviceAssets, Distillation
 
 FAMILIES = ("fixed", "norm_balance", "sample_norm_balance")
 """No measurement, one in every tenth step, and one λ a sample."""

@@ -30,10 +30,9 @@ sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).p
 
 import results  # noqa: E402
 
-from search.settings.launch import default_cache  # noqa: E402
-from search.settings.search_file import load_config  # noqa: E402
+from search.settings import default_cache, load_config  # noqa: E402
 from trainables.datasets import load_dataset  # noqa: E402
-from trainables.pictures.sets import TrialAssets  # noqa: E402
+from trainables.pictures import TrialAssets  # noqa: E402
 
 _MIB = 2**20
 _STEPS = 20
@@ -64,7 +63,7 @@ def workers(options: argparse.Namespace) -> str:
     """A table: processes, PSS of what is shared and of what is their own."""
     import ray
 
-    from search.cluster.ray_session import ray_session
+    from search.cluster import ray_session
 
     config = load_config(
         "fashion-mnist", [f"data.train_size={options.train_size}", "training.epochs=1", "replicates=1"]
@@ -145,8 +144,7 @@ class _Worker:
         import torch
 
         from trainables.device import select_compute
-        from trainables.training.loop import Distillation
-        from trainables.training.replicate import DeviceAssets
+        from trainables.training import DeviceAssets, Distillation
 
         torch.set_num_threads(1)
         self.data = DeviceAssets(assets, select_compute(settings.device))
@@ -181,8 +179,8 @@ def growth(trials: int) -> str:
     import numpy as np
 
     from policies.families import FAMILIES
-    from trainables.config.trial import ModelSettings, PolicySettings, TrainingSettings, TrialSettings
-    from trainables.pictures.sets import Split
+    from trainables.config import ModelSettings, PolicySettings, TrainingSettings, TrialSettings
+    from trainables.pictures import Split
     from trainables.trial import DistillationTrial
 
     logging.disable(logging.WARNING)

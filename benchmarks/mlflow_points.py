@@ -18,12 +18,10 @@ import time
 import psutil
 from results import conditions, write_section
 
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.search_file import load_config
-from search.tracking import LiveProjection, MLflowProcess
-from search.tracking.messages import Begin
-from search.tracking.remote import RemoteProjection
-from trainables.records.trial import EpochRecord, ReplicateResult, TracePoint, TrialHistory
+from search.records import SearchRecord, TrialRecord
+from search.settings import load_config
+from search.tracking import Begin, LiveProjection, MLflowProcess, RemoteProjection
+from trainables.records import EpochRecord, ReplicateResult, TracePoint, TrialHistory
 
 EVALUATIONS, TRACE_POINTS = 100, 100
 SHARE = 0.02

@@ -25,9 +25,9 @@ import numpy as np
 from results import conditions, write_section
 
 from search.cli.progress import TerminalListener
-from search.cluster.threads import let_threads_sleep
-from search.records.search import TrialRecord
-from search.settings.launch import Launch, default_cache
+from search.cluster import let_threads_sleep
+from search.records import TrialRecord
+from search.settings import Launch, default_cache
 
 NODES = (1, 2, 4)
 SLOTS = 4
@@ -54,9 +54,9 @@ def price(nodes: int, trials_per_family: int, cache: pathlib.Path) -> float:
     import ray
     from ray.cluster_utils import Cluster
 
-    from search.cluster.ray_session import alive_nodes
-    from search.run.search import run_search
-    from search.settings.search_file import load_config
+    from search.cluster import alive_nodes
+    from search.run import run_search
+    from search.settings import load_config
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": SLOTS // nodes})
     for _ in range(nodes - 1):

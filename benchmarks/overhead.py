@@ -33,11 +33,10 @@ import psutil
 from results import conditions, write_section
 
 from search.cli.progress import TerminalListener
-from search.cluster.threads import let_threads_sleep
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig, load_config
-from trainables.teacher.progress import TeacherProgress
+from search.cluster import let_threads_sleep
+from search.records import SearchRecord, TrialRecord
+from search.settings import Launch, SearchConfig, load_config
+from trainables.teacher import TeacherProgress
 
 MLFLOW = "the thread that sends to MLflow's process"
 FAMILIES = 6
@@ -98,9 +97,9 @@ def meter_driver() -> Costs:
     """Meter what a search's driver does; for the rest of this process."""
     from ray.tune.execution.tune_controller import TuneController
 
-    from search.plan.searcher import PlannedSearch
-    from search.run.listeners import Watch
-    from search.tracking.live import LiveProjection
+    from search.plan import PlannedSearch
+    from search.run import Watch
+    from search.tracking import LiveProjection
 
     costs = Costs()
     costs.meter(TuneController, "checkpoint", "snapshots")
@@ -176,7 +175,7 @@ def short_search(trials: int) -> SearchConfig:
 
 def search(config: SearchConfig, launch: Launch) -> tuple[Follower, Costs]:
     """Run it in this process."""
-    from search.run.search import run_search
+    from search.run import run_search
 
     costs = meter_driver()
     follower = Follower(costs)

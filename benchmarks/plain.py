@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from trainables.config.trial import AugmentationSettings, TrainingSettings, TrialSettings
+from trainables.config import AugmentationSettings, TrainingSettings, TrialSettings
 from trainables.models import create_model
-from trainables.pictures.sets import Dataset, Split
+from trainables.pictures import Dataset, Split
 
 Rule = Callable[[float, float], float]
 """λ from the gradients' cosine and norm ratio ‖g_d‖/‖g_t‖."""

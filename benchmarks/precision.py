@@ -24,17 +24,14 @@ from results import conditions, write_section
 from policies.geometry import Geometry
 from policies.update.meter import geometry_tensor
 from policies.update.objective import LogitPair
-from search.settings.launch import default_cache
-from search.settings.search_file import SearchConfig, load_config
-from trainables.config.trial import DeviceSettings, PolicySettings
+from search.settings import SearchConfig, default_cache, load_config
+from trainables.config import DeviceSettings, PolicySettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.memory import keep_freed_memory
-from trainables.pictures.sets import TrialAssets
-from trainables.teacher.prepare import prepare_teacher
-from trainables.teacher.targets import compute_assets
-from trainables.training.loop import Distillation
-from trainables.training.replicate import DeviceAssets, Replicate
+from trainables.pictures import TrialAssets
+from trainables.teacher import compute_assets, prepare_teacher
+from trainables.training import DeviceAssets, Distillation, Replicate
 
 PRECISIONS = ("float32", "bfloat16")
 POLICY = PolicySettings(family="norm_balance")

@@ -20,10 +20,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 
 from policies.registry import policy_class
-from search.propose.cube import Cube
-from search.propose.space import Variable, build_space
-from search.settings.domains import Choices, Interval
-from search.settings.search_file import SearchConfig, load_config
+from search.propose import Cube, Variable, build_space
+from search.settings import Choices, Interval, SearchConfig, load_config
 
 FOLDER = pathlib.Path(__file__).parent / "data"
 TABLES = {

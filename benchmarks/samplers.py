@@ -31,10 +31,8 @@ import numpy as np
 import optuna
 from sampler_problems import PLANTED, SHARED, TABLES, Family, Problem, stored
 
-from search.propose import ENGINES, Observation, expected_scores, propose, propose_context, seed_of
-from search.propose.question import Question
-from search.propose.space import Variable
-from search.settings.domains import Interval
+from search.propose import ENGINES, Observation, Question, Variable, expected_scores, propose, propose_context, seed_of
+from search.settings import Interval
 
 BUDGETS = (5, 8, 16)
 CHOICES = ("score", "model", "score raced", "model raced")

@@ -18,9 +18,8 @@ from results import conditions, write_section
 
 def section(trials: int) -> str:
     """A search of so many trials, and what comes after it."""
-    from search.run.publish import publish_report
-    from search.store.folder import SearchStore
-    from search.store.trials import read_search
+    from search.run import publish_report
+    from search.store import SearchStore, read_search
 
     with places() as launch:
         config = short_search(trials)

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from search.records.confirmation import ConfirmationRecord, Finalist, Role, SeedResult, SetScore
-from search.records.facts import ConstantFacts
+from search.records import ConfirmationRecord, ConstantFacts, Finalist, Role, SeedResult
+from trainables.records import SetScore
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Noise: TypeAlias = Callable[[np.random.Generator, tuple[int, ...]], Array]

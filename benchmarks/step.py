@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from policies import LossBalancer, create_policy, distillation_loss
 from policies.update.meter import last_block
-from trainables.config.trial import DeviceSettings, ModelSettings, TrainingSettings
+from trainables.config import DeviceSettings, ModelSettings, TrainingSettings
 from trainables.device import Compute, select_compute
 from trainables.memory import keep_freed_memory
 from trainables.models import create_model
-from trainables.training.optimization import create_optimizer
+from trainables.training import create_optimizer
 
 EVERY = 10
 _CPU = Compute(torch.device("cpu"), bfloat16=False)

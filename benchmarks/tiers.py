@@ -17,7 +17,7 @@ from typing import NamedTuple
 import step
 import tracking
 
-from search.settings.launch import default_cache
+from search.settings import default_cache
 
 _COLUMNS = (step.CASES[1], step.CASES[3])
 

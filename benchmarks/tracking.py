@@ -27,8 +27,8 @@ from policies.policy import Measurement
 from policies.smoothing import RunningMean
 from policies.update.meter import geometry_tensor, last_block, pair
 from policies.update.objective import LogitPair
-from search.settings.launch import default_cache
-from trainables.config.trial import (
+from search.settings import default_cache
+from trainables.config import (
     CorruptionSettings,
     DataSettings,
     DeviceSettings,
@@ -39,9 +39,8 @@ from trainables.config.trial import (
 )
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
-from trainables.teacher.prepare import prepare_teacher
-from trainables.teacher.targets import compute_assets
-from trainables.training.replicate import DeviceAssets, Replicate
+from trainables.teacher import compute_assets, prepare_teacher
+from trainables.training import DeviceAssets, Replicate
 
 SMOOTHING = 0.9
 TEMPERATURE = 4.0

@@ -29,16 +29,13 @@ import torch
 from results import conditions, write_section
 from torch.utils.data import RandomSampler
 
-from search.settings.launch import default_cache
-from search.settings.search_file import SearchConfig, load_config
-from trainables.config.trial import AugmentationSettings, DeviceSettings, PolicySettings, TrialSettings
+from search.settings import SearchConfig, default_cache, load_config
+from trainables.config import AugmentationSettings, DeviceSettings, PolicySettings, TrialSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.memory import keep_freed_memory
-from trainables.teacher.prepare import prepare_teacher
-from trainables.teacher.targets import compute_assets
-from trainables.training.loop import Distillation
-from trainables.training.replicate import DeviceAssets
+from trainables.teacher import compute_assets, prepare_teacher
+from trainables.training import DeviceAssets, Distillation
 
 WEIGHT = 0.5
 RULE = "norm_balance"

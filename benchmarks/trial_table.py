@@ -33,15 +33,13 @@ import optuna
 import torch
 
 from benchmarks.unreliable import prepare
-from search.propose.space import build_space
-from search.settings.launch import default_cache
-from search.settings.search_file import SearchConfig, load_config
-from trainables.config.trial import TrialSettings
+from search.propose import build_space
+from search.settings import SearchConfig, default_cache, load_config
+from trainables.config import TrialSettings
 from trainables.device import Compute, select_compute
-from trainables.pictures.sets import TrialAssets
+from trainables.pictures import TrialAssets
 from trainables.suggestion import apply_suggestion, policy_parameters
-from trainables.training.loop import Distillation
-from trainables.training.replicate import DeviceAssets
+from trainables.training import DeviceAssets, Distillation
 
 FOLDER = pathlib.Path(__file__).parent / "data"
 

@@ -29,16 +29,13 @@ import torch
 from policies.balancer import LossBalancer
 from policies.parameter import Value, real
 from policies.sample import SampleObservation, SamplePolicy
-from search.settings.launch import default_cache
-from search.settings.search_file import SearchConfig, load_config
-from trainables.config.trial import PolicySettings, TrialSettings
+from search.settings import SearchConfig, default_cache, load_config
+from trainables.config import PolicySettings, TrialSettings
 from trainables.datasets import load_dataset
 from trainables.device import Compute, select_compute
-from trainables.pictures.sets import TrialAssets
-from trainables.teacher.prepare import prepare_teacher
-from trainables.teacher.targets import accuracy, compute_assets, compute_logits
-from trainables.training.loop import Distillation
-from trainables.training.replicate import Batch, DeviceAssets, Replicate
+from trainables.pictures import TrialAssets
+from trainables.teacher import accuracy, compute_assets, compute_logits, prepare_teacher
+from trainables.training import Batch, DeviceAssets, Distillation, Replicate
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -34,15 +34,13 @@ from torch.nn.functional import normalize
 from policies.balancer import LossBalancer
 from policies.registry import create_policy
 from policies.update.objective import LogitPair
-from search.settings.launch import default_cache
-from search.settings.search_file import load_config
-from trainables.config.trial import CorruptionSettings
+from search.settings import default_cache, load_config
+from trainables.config import CorruptionSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
-from trainables.pictures.normalization import as_tensor, normalise
-from trainables.teacher.prepare import prepare_teacher
-from trainables.teacher.targets import compute_assets, compute_logits
-from trainables.training.corruption import Corruption
+from trainables.pictures import as_tensor, normalise
+from trainables.teacher import compute_assets, compute_logits, prepare_teacher
+from trainables.training import Corruption
 
 CONSTANTS = (0.0, 0.03, 0.05, 0.1, 0.15, 0.3, 0.5, 0.7, 0.9, 1.0)
 RATES = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 3e-2, 1e-1)

@@ -26,7 +26,7 @@ from typing import Any
 
 from results import conditions, write_section
 
-from search.settings.launch import default_cache
+from search.settings import default_cache
 
 FAMILIES = ("fixed", "norm_balance")
 TRIALS = 32
@@ -69,8 +69,7 @@ def timed(command: list[str]) -> float:
 
 def tried(folder: pathlib.Path) -> list[dict[str, Any]]:
     """The policies of the product's search, as points of the plain script's space."""
-    from search.store.folder import SearchStore
-    from search.store.trials import read_search
+    from search.store import SearchStore, read_search
 
     trials = read_search(SearchStore(str(folder), "product")).trials
     assert len(trials) == TRIALS
@@ -148,10 +147,10 @@ def plain_search(
 
 def subject(recipe: str, epochs: int | None, cache: pathlib.Path) -> tuple[Any, Any, Any]:
     """Settings of a trial, data, and the teacher from the cache, where it is trained unless it lies there."""
-    from search.settings.search_file import load_config
+    from search.settings import load_config
     from trainables.datasets import load_dataset
     from trainables.device import select_compute
-    from trainables.teacher.prepare import prepare_teacher
+    from trainables.teacher import prepare_teacher
 
     config = load_config(recipe, settings(epochs))
     dataset = load_dataset(config.data, default_root=cache / "data")

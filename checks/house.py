@@ -7,6 +7,9 @@ A room of a folder is a module or a sub-package that lies directly in it. An arr
 another, counted once however many modules use it. Floors are the longest way along the arrows. Rooms that reach each
 other form a circle, whether they import at the top of a file or inside a function. Imports for type checkers only do
 not count.
+
+The exit code is 1 if a folder has more than 20 files, if there is a circle, or if a module of `search` or `trainables`
+imports past the face of a sub-package, which is its `__init__`.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ import grimp
 import networkx
 
 PACKAGES = ("policies", "trainables", "search")
+WITH_FACES = ("trainables", "search")
+MOST_FILES = 20
 
 
 def rooms_of(graph: grimp.ImportGraph, folder: str) -> networkx.DiGraph[str]:
@@ -42,16 +47,34 @@ def row(graph: grimp.ImportGraph, folder: str) -> tuple[str, int, int, int, int,
     return folder, files, len(rooms), rooms.number_of_edges(), floors, told
 
 
-def main() -> None:
-    """Print the table."""
+def past_faces(graph: grimp.ImportGraph) -> list[str]:
+    """List the imports of a sub-package's modules from outside it."""
+    found = []
+    for module in sorted(graph.modules):
+        package, *inner = module.split(".")
+        if package not in WITH_FACES or len(inner) < 2:
+            continue
+        room = f"{package}.{inner[0]}"
+        for importer in sorted(graph.find_modules_that_directly_import(module)):
+            if importer != room and not importer.startswith(f"{room}."):
+                found.append(f"{importer} imports {module}; import from {room}, and name it in its __init__.pyi")
+    return found
+
+
+def main() -> int:
+    """Print the table and what is wrong; return how the process should exit."""
     graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True, cache_dir=None)
     packages = sorted(name for name in graph.modules if graph.find_children(name))
-    chosen = [name for name in packages if not sys.argv[1:] or name in sys.argv[1:]]
+    rows = [row(graph, name) for name in packages if not sys.argv[1:] or name in sys.argv[1:]]
     print(f"{'folder':<32}{'files':>6}{'rooms':>7}{'arrows':>8}{'floors':>8}  circles")
-    for name in chosen:
-        folder, files, rooms, arrows, floors, circles = row(graph, name)
+    for folder, files, rooms, arrows, floors, circles in rows:
         print(f"{folder:<32}{files:>6}{rooms:>7}{arrows:>8}{floors:>8}  {circles or '–'}")
+    wrong = [f"{folder} has more than {MOST_FILES} files" for folder, files, *_ in rows if files > MOST_FILES]
+    wrong += [f"{folder} has a circle: {circles}" for folder, *_, circles in rows if circles]
+    wrong += past_faces(graph)
+    print(*wrong, sep="\n", end="\n" if wrong else "")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

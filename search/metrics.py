@@ -11,12 +11,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from trainables.records.figures import SetScore
-from trainables.records.objective import ACCURACY, Direction
-from trainables.records.trial import EpochRecord, ReplicateResult
+from trainables.records import ACCURACY, Direction, EpochRecord, ReplicateResult, SetScore
 
 if TYPE_CHECKING:
-    from search.records.confirmation import SeedResult
+    from search.records import SeedResult
 
 Unit: TypeAlias = Literal["%", "nats", "ms", "pictures/s", "B", "FLOPs", ""]
 PictureSet: TypeAlias = Literal["validation", "test"]

@@ -13,11 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.config.trial import ModelSettings
+from trainables.config import ModelSettings
 from trainables.errors import CheckpointError, ConfigError
 from trainables.models import create_model
-from trainables.pictures.format import PictureFormat
-from trainables.pictures.normalization import normalise
+from trainables.pictures import PictureFormat, normalise
 
 _FORMAT = "kd-classifier"
 _VERSION = 1

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from trainables.config.trial import DeviceSettings
+from trainables.config import DeviceSettings
 from trainables.errors import ConfigError
 
 

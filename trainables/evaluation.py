@@ -16,16 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.config.own_kpi import Measured, OwnKPI
+from trainables.config import Measured, OwnKPI
 from trainables.device import Compute
 from trainables.errors import ConfigError
-from trainables.models.folding import folded
-from trainables.pictures.normalization import as_tensor, normalise
-from trainables.pictures.sets import Dataset
-from trainables.pictures.streamed_images import StoredImages
-from trainables.records.figures import SetScore
-from trainables.records.objective import ACCURACY
-from trainables.records.sample_values import SampleValues
+from trainables.models import folded
+from trainables.pictures import Dataset, StoredImages, as_tensor, normalise
+from trainables.records import ACCURACY, SampleValues, SetScore
 
 BINS = 15
 """Of the calibration error."""

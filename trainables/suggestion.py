@@ -12,7 +12,7 @@ from typing import Any
 
 from policies.parameter import Value
 from policies.registry import create_policy
-from trainables.config.trial import ModelSettings, PolicySettings, TrialSettings
+from trainables.config import ModelSettings, PolicySettings, TrialSettings
 
 SHARED = ("learning_rate", "temperature")
 BASE_STUDENT = "base"

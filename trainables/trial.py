@@ -17,15 +17,13 @@ import ray
 import torch
 from ray import tune
 
-from trainables.config.trial import TrialSettings
+from trainables.config import TrialSettings
 from trainables.device import select_compute
 from trainables.memory import keep_freed_memory
-from trainables.pictures.sets import TrialAssets
-from trainables.records.trial import HISTORY_FILE, EpochRecord
+from trainables.pictures import TrialAssets
+from trainables.records import HISTORY_FILE, EpochRecord
 from trainables.suggestion import apply_suggestion
-from trainables.training.decision_log import DECISIONS_FILE, write_decisions
-from trainables.training.loop import Distillation
-from trainables.training.replicate import DeviceAssets
+from trainables.training import DECISIONS_FILE, DeviceAssets, Distillation, write_decisions
 
 STATE_FILE = "state.pt"
 POLICY_FILE = "policy.json"

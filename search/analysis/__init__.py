@@ -5,8 +5,6 @@ findings = judge_analysis(record)
 with style(): figures = analysis_figures(record, findings)  # search.report.drawing.style, search.analysis.figures
 """
 
-from search.analysis.findings import Findings, judge_analysis
-from search.analysis.wording import analysis_text, finding
-from search.records.analysis import AnalysisRecord, read_analysis
+import lazy_loader
 
-__all__ = ["AnalysisRecord", "Findings", "analysis_text", "finding", "judge_analysis", "read_analysis"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

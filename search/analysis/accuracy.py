@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from search.analysis.expansion import best_weight
 from search.analysis.tables import Changes, Floats, Numbers, changes, lowest, places
-from search.records.analysis import AnalysisRecord
-from trainables.records.probes import Loss, StepKind
+from search.records import AnalysisRecord
+from trainables.records import Loss, StepKind
 
 Rows = npt.NDArray[np.intp]
 

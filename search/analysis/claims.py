@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from search.analysis.tables import Floats, Numbers, changes, lowest, places
-from search.evidence.statistics.paired import holm
-from search.records.analysis import AnalysisRecord
-from trainables.records.probes import Loss
+from search.evidence import holm
+from search.records import AnalysisRecord
+from trainables.records import Loss
 
 ClaimName = Literal["similar", "large_angle", "longer"]
 Answer = Literal["supported", "opposite", "not supported", "cannot be told"]

@@ -11,11 +11,9 @@ from search.analysis.figure_style import SERIES, WEIGHT_LEGEND, above, weight_co
 from search.analysis.findings import Findings, later_changes
 from search.analysis.tables import changes
 from search.analysis.wording import LOSS_NAMES, PREDICTION_NAMES, r2
-from search.drawing.canvas import Figure, finish, new_figure, plain_axis, thinned
-from search.drawing.palette import GRID, INK, MUTED, LegendItem
-from search.drawing.tables import Table
-from search.records.analysis import AnalysisRecord
-from trainables.records.probes import Loss
+from search.drawing import GRID, INK, MUTED, Figure, LegendItem, Table, finish, new_figure, plain_axis, thinned
+from search.records import AnalysisRecord
+from trainables.records import Loss
 
 _BOTH: tuple[Loss, ...] = ("task", "distill")
 _GOALS: tuple[Loss, ...] = ("task", "mean")

@@ -21,11 +21,9 @@ from search.analysis.figure_style import (
 from search.analysis.findings import Findings
 from search.analysis.tables import Floats, places
 from search.analysis.wording import LOSS_NAMES, finding
-from search.drawing.canvas import Figure, finish, new_figure, plain_axis
-from search.drawing.palette import INK, LegendItem
-from search.drawing.tables import Table
-from search.records.analysis import AnalysisRecord
-from trainables.records.probes import Loss
+from search.drawing import INK, Figure, LegendItem, Table, finish, new_figure, plain_axis
+from search.records import AnalysisRecord
+from trainables.records import Loss
 
 _GOALS: tuple[Loss, ...] = ("task", "mean")
 _BINS = 5

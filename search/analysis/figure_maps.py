@@ -17,11 +17,9 @@ from search.analysis.figure_style import (
     weight_colours,
 )
 from search.analysis.findings import Findings
-from search.drawing.canvas import Figure, finish, new_figure, thinned
-from search.drawing.palette import INK, LegendItem
-from search.drawing.tables import Table
-from search.records.analysis import AnalysisRecord
-from search.wording.numbers import number
+from search.drawing import INK, Figure, LegendItem, Table, finish, new_figure, thinned
+from search.records import AnalysisRecord
+from search.wording import number
 
 _GOALS: dict[Goal, str] = {"task": "task", "distill": "distillation", "mean": "both alike", "mixed": "mix at that λ"}
 _STEPS: tuple[tuple[str, Step, dict[str, float]], ...] = (

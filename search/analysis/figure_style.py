@@ -11,8 +11,8 @@ from policies.geometry import Geometry
 from policies.policy import BatchPolicy, Observation
 from policies.registry import create_policy
 from search.analysis.tables import Floats
-from search.drawing.palette import GRID, INK, MUTED, LegendItem
-from search.records.analysis import AnalysisRecord
+from search.drawing import GRID, INK, MUTED, LegendItem
+from search.records import AnalysisRecord
 
 LABELS, TEACHER = "#0072b2", "#d55e00"
 """λ = 0 and λ = 1; between them through `GRID`."""

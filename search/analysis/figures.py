@@ -6,8 +6,8 @@ from search.analysis.figure_accuracy import breakdown_figure, choices_figure, ho
 from search.analysis.figure_best import plane_figure, readings_figure
 from search.analysis.figure_maps import maps_figure
 from search.analysis.findings import Findings
-from search.drawing.canvas import Figure, style
-from search.records.analysis import AnalysisRecord
+from search.drawing import Figure, style
+from search.records import AnalysisRecord
 
 
 def analysis_figures(record: AnalysisRecord, findings: Findings) -> tuple[Figure, ...]:

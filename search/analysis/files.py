@@ -9,7 +9,7 @@ from search.analysis.figures import analysis_figures
 from search.analysis.findings import Findings
 from search.analysis.wording import analysis_text
 from search.errors import SearchError
-from search.records.analysis import RECORD_FILE, TABLE_FILE, AnalysisRecord, record_csv, record_json
+from search.records import RECORD_FILE, TABLE_FILE, AnalysisRecord, record_csv, record_json
 
 TEXT_FILE = "analysis.txt"
 

@@ -9,8 +9,8 @@ import numpy as np
 from search.analysis.accuracy import Choice, Fit, all_fits, breakdown, choices, curvature, signal
 from search.analysis.claims import BestWeight, Claim, along_training, best_weights, judge_claims, where_best
 from search.analysis.tables import Floats, Numbers, changes, lowest
-from search.records.analysis import AnalysisRecord
-from trainables.records.probes import Loss
+from search.records import AnalysisRecord
+from trainables.records import Loss
 
 
 class Horizon(Numbers):

@@ -10,14 +10,13 @@ import torch
 from policies.registry import create_policy
 from search.analysis.subject import Subject
 from search.errors import SearchError
-from search.prepare.preparation import PreparationListener, load_checked, teach
-from search.records.analysis import AnalysisRecord
-from search.settings.launch import Launch
-from search.wording.numbers import count
+from search.prepare import PreparationListener, load_checked, teach
+from search.records import AnalysisRecord
+from search.settings import Launch
+from search.wording import count
 from trainables.device import select_compute
-from trainables.records.probes import ProbeRecord, ProbeSettings
-from trainables.training.probing import probe_training
-from trainables.training.replicate import DeviceAssets
+from trainables.records import ProbeRecord, ProbeSettings
+from trainables.training import DeviceAssets, probe_training
 
 
 class AnalysisListener(PreparationListener, Protocol):

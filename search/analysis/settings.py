@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.errors import SearchError
-from trainables.records.probes import ProbeSettings
+from trainables.records import ProbeSettings
 
 
 def probe_settings(*, probes: int | None, pictures: int, horizons: str) -> ProbeSettings:

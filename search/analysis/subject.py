@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from policies.document import read_document
 from policies.errors import nearest
 from policies.registry import create_policy
-from search.confirm.recommended_training import recommended_training
+from search.confirm import recommended_training
 from search.errors import SearchError
 from search.recipes import recipe_names
-from search.settings.commands import next_command
-from search.settings.launch import Launch
-from search.settings.search_file import CONSTANT_FAMILY, SearchConfig, load_config
-from search.store.folder import SearchStore, searches_in
-from trainables.config.trial import PolicySettings, TrialSettings
+from search.settings import CONSTANT_FAMILY, Launch, SearchConfig, load_config, next_command
+from search.store import SearchStore, searches_in
+from trainables.config import PolicySettings, TrialSettings
 from trainables.suggestion import apply_suggestion
 
 _USUAL_WEIGHT = 0.9
@@ -74,7 +72,7 @@ def _of_search(store: SearchStore, overrides: Sequence[str], launch: Launch) -> 
             f"`--set` changes a file or a recipe, but {store.name!r} is a search in {store.storage!r} that has its"
             " settings already. Leave it out, or give another `--output`, where the recipe of that name is meant."
         )
-    from search.store.trials import read_search
+    from search.store import read_search
 
     search = read_search(store)
     if search.status != "finished" or not search.finished:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pydantic
 
-from search.records.analysis import AnalysisRecord
-from trainables.records.probes import Loss, StepKind
+from search.records import AnalysisRecord
+from trainables.records import Loss, StepKind
 from trainables.settings import Settings
 
 Floats = npt.NDArray[np.float64]

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from search.analysis.accuracy import Fit
 from search.analysis.claims import MARGIN, BestWeight, Claim, ClaimName
 from search.analysis.findings import Findings, Horizon, Stake
-from search.records.analysis import AnalysisRecord
-from search.wording.numbers import count, number
-from trainables.records.probes import Loss
+from search.records import AnalysisRecord
+from search.wording import count, number
+from trainables.records import Loss
 
 LOSS_NAMES: dict[Loss, str] = {"task": "task loss", "distill": "distillation loss", "mean": "mean of both losses"}
 CLAIM_NAMES: dict[ClaimName, str] = {

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from policies.errors import KDPolicySearchError
-from search.cluster.threads import let_threads_sleep
-from search.settings.launch import (
+from search.cluster import let_threads_sleep
+from search.settings import (
     DASHBOARD_VARIABLE,
     DEFAULT_EXPERIMENT,
     DEFAULT_OUTPUT,
@@ -28,11 +28,10 @@ from search.settings.launch import (
 )
 
 if TYPE_CHECKING:
-    from search.evidence.source import ReportSource
-    from search.records.search import SearchRecord
-    from search.settings.confirmation import ConfirmationSettings
-    from search.settings.search_file import SearchConfig
-    from search.store.folder import SearchStore
+    from search.evidence import ReportSource
+    from search.records import SearchRecord
+    from search.settings import ConfirmationSettings, SearchConfig
+    from search.store import SearchStore
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _option = functools.partial(click.option, show_envvar=True)  # in help and where it is missing
@@ -122,7 +121,7 @@ def _own(command: _Command) -> _Command:
 
 
 def _launch(places: dict[str, Any], address: str | None = None) -> Launch:
-    from search.settings.tracking_uri import default_tracking_uri
+    from search.settings import default_tracking_uri
 
     output = pathlib.Path(places["output"]).expanduser()
     storage = places["storage"] or str(output)
@@ -178,7 +177,7 @@ def run(
 @_places
 def resume(name: str, address: str | None, **places: Any) -> None:
     """Go on with an interrupted search; nothing that finished is run again."""
-    from search.store.folder import SearchStore
+    from search.store import SearchStore
 
     launch = _launch(places, address)
     store = SearchStore(launch.storage, name)
@@ -208,11 +207,9 @@ def confirm(
 
     What is not given is as this confirmation began, or as the search file's `confirm` says.
     """
-    from search.cluster.reachable import check_cluster, in_ray_job
-    from search.confirm.plan import settings_of
-    from search.confirm.store import read_confirmation
-    from search.store.checks import check_config
-    from search.store.folder import SearchStore
+    from search.cluster import check_cluster, in_ray_job
+    from search.confirm import read_confirmation, settings_of
+    from search.store import SearchStore, check_config
     from search.tracking import check_tracking
 
     launch = _launch(places, address)
@@ -244,7 +241,7 @@ def report(name: str, as_json: bool, **places: Any) -> None:
     """Show which rule won, and write the search's HTML page."""
     launch = _launch(places)
     record = _read(name, launch)
-    from search.run.publish import publish_report, report_source
+    from search.run import publish_report, report_source
 
     if as_json:
         from search.report import report_json
@@ -264,17 +261,15 @@ def explain(trial: str, as_json: bool, **places: Any) -> None:
     RUN is a search's NAME (the trial that it recommends: the confirmed one, else the best), NAME/NUMBER (one of its
     trials), or the path of a decisions.parquet or of a folder that holds one.
     """
-    from search.explain.source import find_source
-    from search.explain.summary import explain as sum_up
-    from search.explain.summary import explanation_json
+    from search.explain import explain as sum_up
+    from search.explain import explanation_json, find_source
 
     source = find_source(trial, _launch(places))
     explanation = sum_up(source.log, source.title, source.remark)
     if as_json:
         click.echo(json.dumps(explanation_json(explanation), indent=2, ensure_ascii=False))
         return
-    from search.explain.figure import write_figure
-    from search.explain.wording import explanation_text
+    from search.explain import explanation_text, write_figure
 
     click.echo(explanation_text(explanation))
     click.echo("figure: {}, {}".format(*write_figure(source)))
@@ -309,18 +304,16 @@ def analyze(
     A probe costs as much as some hundred steps of training, and there are up to 20 for each seed, so this may take
     longer than the search did; the first probe tells how long.
     """
-    from search.analysis import analysis_text, judge_analysis
-    from search.analysis.settings import probe_settings
-    from search.analysis.subject import find_subject
+    from search.analysis import analysis_text, find_subject, judge_analysis, probe_settings
     from search.cli.console import Terminal
-    from search.store.checks import check_config
+    from search.store import check_config
 
     launch = _launch(places)
     probing = probe_settings(probes=probes, pictures=pictures, horizons=horizons)
     subject = find_subject(source, launch, overrides=overrides, policy_file=policy_file)
     check_config(subject.config, launch)
-    from search.analysis.files import write_analysis
-    from search.analysis.run import analyze as look_into
+    from search.analysis import analyze as look_into
+    from search.analysis import write_analysis
     from search.cli.analysis_progress import AnalysisProgress
 
     listener = AnalysisProgress(Terminal())
@@ -344,7 +337,7 @@ def analyze(
 @_places
 def status(name: str, address: str | None, as_json: bool, **places: Any) -> None:
     """How far a search is."""
-    from search.run.status import search_status, status_lines
+    from search.run import search_status, status_lines
 
     state = search_status(name, _launch(places), address)
     if as_json:
@@ -368,8 +361,8 @@ def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any)
     rule, as the search NAME-worth; a second call goes on with that or reads it.
     """
     from search.recipes import recipe_names
-    from search.settings.commands import next_command
-    from search.store.folder import SearchStore
+    from search.settings import next_command
+    from search.store import SearchStore
 
     launch, name = _launch(places), source
     is_file = source in recipe_names() or pathlib.Path(source).suffix == ".toml"
@@ -396,8 +389,7 @@ def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any)
 
 def _confirmed_once(config: SearchConfig, launch: Launch) -> ReportSource:
     """Search and confirm, or go on with that, unless it has been done; what a report is made from."""
-    from search.store.checks import check_unchanged
-    from search.store.folder import SearchStore
+    from search.store import SearchStore, check_unchanged
 
     store = SearchStore(launch.storage, config.name)
     if store.exists():
@@ -415,9 +407,9 @@ def _confirmed_once(config: SearchConfig, launch: Launch) -> ReportSource:
 @_places
 def sync(name: str, **places: Any) -> None:
     """Write a search to MLflow again, e.g. after an outage or to another server; nothing doubles."""
-    from search.run.publish import project, publish_champion, publish_report
-    from search.settings.tracking_uri import sqlite_path
-    from search.store.folder import SearchStore
+    from search.run import project, publish_champion, publish_report
+    from search.settings import sqlite_path
+    from search.store import SearchStore
     from search.tracking import check_tracking
 
     launch = _launch(places)
@@ -440,7 +432,7 @@ def sync(name: str, **places: Any) -> None:
 @_places
 def ui(name: str | None, host: str, port: int, **places: Any) -> None:
     """Open the MLflow UI on a search: NAME, or the newest in the searches' store."""
-    from search.store.folder import SearchStore
+    from search.store import SearchStore
     from search.tracking import serve_ui
 
     launch = _launch(places)
@@ -545,9 +537,9 @@ def submit(
     **pace: float,
 ) -> None:
     """Send a search to a running Ray cluster as a job; one whose name has run before goes on."""
-    from search.cluster.jobs import Jobs, check_begun
-    from search.settings.tracking_uri import without_password
-    from search.store.checks import check_own_policies
+    from search.cluster import Jobs, check_begun
+    from search.settings import without_password
+    from search.store import check_own_policies
 
     on_uri = "://" in storage
     if not on_uri and not pathlib.PurePosixPath(storage).is_absolute():
@@ -594,7 +586,7 @@ def submit(
 @_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="The dashboard: http://host:8265.")
 def logs(name: str, follow: bool, address: str) -> None:
     """Print what a submitted search says; the exit code is 1 if its job failed."""
-    from search.cluster.jobs import Jobs
+    from search.cluster import Jobs
 
     status = Jobs(address).logs(name, follow=follow, write=lambda text: click.echo(text, nl=False))
     click.echo(f"job: {status}", err=True)
@@ -607,7 +599,7 @@ def logs(name: str, follow: bool, address: str) -> None:
 @_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="The dashboard: http://host:8265.")
 def stop(name: str, address: str) -> None:
     """Stop a submitted search; its state is saved and its MLflow runs are closed."""
-    from search.cluster.jobs import Jobs
+    from search.cluster import Jobs
 
     click.echo(f"job ended as {Jobs(address).stop(name)}; `kd-search submit` with the same name goes on with it")
 
@@ -620,8 +612,8 @@ def _config(
     cpus_per_trial: float | None,
     policies: Sequence[str],
 ) -> SearchConfig:
-    from search.cluster.jobs import CONFIG_VARIABLE
-    from search.settings.search_file import SearchConfig, load_config
+    from search.cluster import CONFIG_VARIABLE
+    from search.settings import SearchConfig, load_config
 
     # Quoted, since 2024 would be a number and true a truth.
     text = None if name is None else json.dumps(name, ensure_ascii=False)
@@ -636,7 +628,7 @@ def _config(
 
 def _tracked_as_before(launch: Launch, store: SearchStore, places: dict[str, Any]) -> Launch:
     """The MLflow store and experiment that a search began with, unless others are asked for."""
-    from search.settings.tracking_uri import without_password
+    from search.settings import without_password
 
     header = store.read_header()
     uri = launch.tracking_uri if places["tracking_uri"] else header["tracking_uri"]
@@ -647,11 +639,9 @@ def _tracked_as_before(launch: Launch, store: SearchStore, places: dict[str, Any
 
 def _search(config: SearchConfig, launch: Launch, *, resume: bool, confirming: bool = False) -> None:
     from search.cli.console import Terminal
-    from search.cluster.reachable import check_cluster, in_ray_job
-    from search.cluster.sharing import check_writable
-    from search.settings.commands import next_command
-    from search.store.checks import check_config, check_unchanged
-    from search.store.folder import SearchStore
+    from search.cluster import check_cluster, check_writable, in_ray_job
+    from search.settings import next_command
+    from search.store import SearchStore, check_config, check_unchanged
     from search.tracking import check_quickly
 
     store = SearchStore(launch.storage, config.name)
@@ -665,7 +655,7 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool, confirming: b
         check_cluster(launch.address)
     console = Terminal()
     from search.cli.progress import TerminalListener
-    from search.run.search import resume_search, run_search
+    from search.run import resume_search, run_search
 
     listener = TerminalListener(console)
     if resume and exists:
@@ -682,10 +672,10 @@ def _search(config: SearchConfig, launch: Launch, *, resume: bool, confirming: b
 def _confirm(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
     from search.cli.confirm_progress import ConfirmationProgress
     from search.cli.console import Terminal
-    from search.confirm.run import confirm_search
+    from search.confirm import confirm_search
     from search.evidence import judge
-    from search.report.terminal.confirmation import render_confirmation
-    from search.settings.commands import next_command
+    from search.report import render_confirmation
+    from search.settings import next_command
 
     console = Terminal()
     confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings)
@@ -703,9 +693,9 @@ def _confirm(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
 def _publish_confirmation(record: SearchRecord, launch: Launch) -> None:
     """Report, champion and MLflow; that MLflow fails is told, and `sync` makes up for it."""
     from search.errors import TrackingError
-    from search.run.publish import project, publish_champion, publish_report
-    from search.settings.commands import next_command
-    from search.store.folder import SearchStore
+    from search.run import project, publish_champion, publish_report
+    from search.settings import next_command
+    from search.store import SearchStore
 
     store = SearchStore(launch.storage, record.name)
     page = publish_report(record, launch)
@@ -723,11 +713,11 @@ def _publish_confirmation(record: SearchRecord, launch: Launch) -> None:
 
 
 def _read(name: str, launch: Launch) -> SearchRecord:
-    from search.store.folder import SearchStore
+    from search.store import SearchStore
 
     store = SearchStore(launch.storage, name)
     store.read_header()
-    from search.store.trials import read_search  # takes Tune, which a name that is not known need not wait for
+    from search.store import read_search
 
     record = read_search(store)
     if record.status == "running" and store.is_running() is False:
@@ -736,7 +726,7 @@ def _read(name: str, launch: Launch) -> SearchRecord:
 
 
 def _source(name: str, launch: Launch) -> ReportSource:
-    from search.run.publish import report_source
+    from search.run import report_source
 
     return report_source(_read(name, launch), launch)
 
@@ -744,7 +734,7 @@ def _source(name: str, launch: Launch) -> ReportSource:
 def _show(record: SearchRecord, launch: Launch, page: pathlib.Path, *, with_remedy: bool = True) -> None:
     from search.cli.console import Terminal
     from search.report import render_report
-    from search.run.publish import report_source
+    from search.run import report_source
 
     console = Terminal()
     source = report_source(record, launch)

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from search.cli.progress import TerminalListener
-from search.wording.numbers import duration, time_left
-from trainables.records.probes import ProbeRecord
-from trainables.teacher.progress import TeacherProgress
+from search.wording import duration, time_left
+from trainables.records import ProbeRecord
+from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
 

@@ -13,7 +13,7 @@ from policies.families import FAMILIES
 from policies.parameter import Parameter
 from policies.policy import Need, Policy
 from policies.registry import policy_class
-from search.wording.numbers import number
+from search.wording import number
 
 _NEEDS: dict[Need, str] = {
     "progress": "the training's progress",

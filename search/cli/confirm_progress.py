@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from search.cli.progress import TerminalListener
-from search.records.confirmation import ConfirmationRecord, SeedResult
-from search.wording.numbers import time_left
-from trainables.teacher.progress import TeacherProgress
+from search.records import ConfirmationRecord, SeedResult
+from search.wording import time_left
+from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
 

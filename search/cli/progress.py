@@ -13,13 +13,11 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from search.evidence.wording.teacher_remark import teacher_remark
-from search.records.search import ENDED, SearchRecord, TrialRecord
-from search.settings.racing import planned_trainings, race_in_words
-from search.settings.search_file import CONSTANT_FAMILY, SearchConfig
-from search.wording.numbers import count, percent, time_left
-from search.wording.scale import Scale
-from trainables.teacher.progress import TeacherProgress
+from search.evidence import teacher_remark
+from search.records import ENDED, SearchRecord, TrialRecord
+from search.settings import CONSTANT_FAMILY, SearchConfig, planned_trainings, race_in_words
+from search.wording import Scale, count, percent, time_left
+from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
 _LARGE_SHARE = 0.25

@@ -14,9 +14,8 @@ from typing import Any
 
 from search.cluster.shipping import code_folders
 from search.errors import ClusterError, SearchError, nearest
-from search.settings.search_file import SearchConfig
-from search.store.checks import check_unchanged
-from search.store.folder import SearchStore
+from search.settings import SearchConfig
+from search.store import SearchStore, check_unchanged
 
 CONFIG_VARIABLE = "KD_SEARCH_CONFIG"
 """How a job is told its search: the settings as JSON, in its environment."""

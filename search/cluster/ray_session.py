@@ -17,7 +17,7 @@ from search.cluster.reachable import explain_refusal, in_ray_job
 from search.cluster.sharing import alive_nodes
 from search.cluster.shipping import code_folders
 from search.errors import ClusterError
-from search.settings.search_file import ResourceSettings, SearchConfig
+from search.settings import ResourceSettings, SearchConfig
 
 # Tune's own switches, which it reads from the environment only.
 _TUNE_ENVIRONMENT = {

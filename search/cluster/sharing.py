@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow
 
 from search.errors import SearchError
-from search.store.folder import SearchStore
-from trainables.pictures.mapped_images import MappedImages
+from search.store import SearchStore
+from trainables.pictures import MappedImages
 
 _SECONDS_TO_LOOK = 60.0
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from search.evidence import Comparison, ConfirmedVerdict, Judgement
-from search.evidence.wording.naming import finalist_of
-from search.records.confirmation import ConfirmationRecord, Finalist, SeedResult
-from search.settings.search_file import SearchConfig
-from search.wording.scale import Scale
-from trainables.config.trial import ModelSettings
-from trainables.pictures.format import PictureFormat
+from search.evidence import Comparison, ConfirmedVerdict, Judgement, finalist_of
+from search.records import ConfirmationRecord, Finalist, SeedResult
+from search.settings import SearchConfig
+from search.wording import Scale
+from trainables.config import ModelSettings
+from trainables.pictures import PictureFormat
 from trainables.settings import Settings
 from trainables.suggestion import apply_suggestion
 

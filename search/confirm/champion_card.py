@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from search.confirm.champion import Champion
-from search.wording.numbers import count, number
+from search.wording import count, number
 
 STUDENT_FILE = "student.pt"
 POLICY_FILE = "policy.json"

@@ -9,9 +9,8 @@ from search.confirm.champion import Champion
 from search.confirm.champion_card import STUDENT_FILE, VERDICT_FILE, evidence_files
 from search.confirm.store import ConfirmationStore, Unit
 from search.errors import SearchError
-from search.settings.commands import next_command
-from search.store.files import replace_file
-from search.store.folder import SearchStore
+from search.settings import next_command
+from search.store import SearchStore, replace_file
 
 FOLDER = "champion"
 """Inside a search's folder of results."""

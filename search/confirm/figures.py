@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from search.prepare.test_pictures import Ground
-from search.records.confirmation import ConfirmationRecord
-from search.settings.search_file import SearchConfig
-from trainables.config.trial import DeviceSettings
+from search.prepare import Ground
+from search.records import ConfirmationRecord
+from search.settings import SearchConfig
+from trainables.config import DeviceSettings
 from trainables.device import select_compute
 from trainables.evaluation import evaluate, score_logits
-from trainables.models import create_model
-from trainables.models.cost import measure_figures
-from trainables.pictures.normalization import as_tensor
-from trainables.training.replicate import DeviceAssets
+from trainables.models import create_model, measure_figures
+from trainables.pictures import as_tensor
+from trainables.training import DeviceAssets
 
 
 def teacher_on_test(record: ConfirmationRecord, ground: Ground, config: SearchConfig) -> ConfirmationRecord:

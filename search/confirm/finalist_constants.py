@@ -11,9 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from policies.families.schedules.fixed import Fixed
-from search.constants.weights import same_weight
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.domains import RangeSide
+from search.constants import same_weight
+from search.records import SearchRecord, TrialRecord
+from search.settings import RangeSide
 
 CONSTANT = Fixed.family
 _RIVALS = 3

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from search.confirm.finalist_constants import CONSTANT, Candidate, Constants
-from search.constants import ConstantPoint, ConstantScore, Surface, SurfaceDomain, fit_surface
-from search.constants.of_search import level_sides, point_of, surface_domain
-from search.evidence.ranking import scores_by_seed
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.search_file import SearchConfig
+from search.constants import (
+    ConstantPoint,
+    ConstantScore,
+    Surface,
+    SurfaceDomain,
+    fit_surface,
+    level_sides,
+    point_of,
+    surface_domain,
+)
+from search.evidence import scores_by_seed
+from search.records import SearchRecord, TrialRecord
+from search.settings import SearchConfig
 
 _FEWEST = 5
 """Constants with scores by seed that a surface is fitted to; with fewer it would be mostly prior."""

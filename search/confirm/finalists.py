@@ -9,16 +9,9 @@ from policies.registry import create_policy
 from search.confirm.finalist_constants import CONSTANT, Candidate, Constants, constants_of_trials
 from search.confirm.finalist_surface import constants_of_surface
 from search.errors import SearchError, nearest
-from search.evidence.conduct.acting import Effective, effective_trial
-from search.evidence.conduct.edges import edges
-from search.records.confirmation import Finalist, Role
-from search.records.facts import ConstantFacts, RangeEnd
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.commands import next_command
-from search.settings.confirmation import ConfirmationSettings
-from search.settings.domains import Domain
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig
+from search.evidence import Effective, edges, effective_trial
+from search.records import ConstantFacts, Finalist, RangeEnd, Role, SearchRecord, TrialRecord
+from search.settings import ConfirmationSettings, Domain, Launch, SearchConfig, next_command
 
 _EXTREMES: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
 

@@ -10,12 +10,8 @@ from typing import Any
 from search.confirm.finalists import choose_finalists
 from search.confirm.store import set_aside, units_of
 from search.errors import SearchError
-from search.records.confirmation import ConfirmationRecord, Finalist
-from search.records.search import ENDED, SearchRecord
-from search.settings.commands import next_command
-from search.settings.confirmation import ConfirmationSettings
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig
+from search.records import ENDED, ConfirmationRecord, Finalist, SearchRecord
+from search.settings import ConfirmationSettings, Launch, SearchConfig, next_command
 
 SEEDS_ASKED = "seeds_asked"
 """In a record's settings: for how many seeds it was asked, one number for each time that it was asked for more. Who

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from search.confirm.store import read_confirmation
-from search.evidence import judge
-from search.evidence.recommended import Recommended
-from search.records.search import SearchRecord, TrialRecord
-from search.store.folder import SearchStore
+from search.evidence import Recommended, judge
+from search.records import SearchRecord, TrialRecord
+from search.store import SearchStore
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Protocol
 
-from search.cluster.ray_session import check_resources, ray_session
-from search.cluster.sharing import check_shared
-from search.cluster.termination import terminated_like_interrupted
+from search.cluster import check_resources, check_shared, ray_session, terminated_like_interrupted
 from search.confirm.figures import teacher_on_test, with_figures
 from search.confirm.plan import plan_confirmation
 from search.confirm.store import ConfirmationStore, Unit, set_aside, units_of
@@ -21,16 +19,12 @@ from search.confirm.tasks import run_units
 from search.confirm.test_set_uses import count_use
 from search.confirm.training import Trained
 from search.errors import SearchError
-from search.prepare.test_pictures import Ground, prepare_ground
-from search.records.confirmation import ConfirmationRecord, SeedResult
-from search.records.search import SearchRecord
-from search.settings.confirmation import ConfirmationSettings
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig
-from search.store.folder import SearchStore
-from search.store.trials import read_search
-from trainables.pictures.format import PictureFormat
-from trainables.teacher.progress import TeacherProgress
+from search.prepare import Ground, prepare_ground
+from search.records import ConfirmationRecord, SearchRecord, SeedResult
+from search.settings import ConfirmationSettings, Launch, SearchConfig
+from search.store import SearchStore, read_search
+from trainables.pictures import PictureFormat
+from trainables.teacher import TeacherProgress
 
 _RETRIES_ON_A_CLUSTER = 2
 _TEST_DIGEST = "test_digest"

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow.fs
 
 from search.errors import SearchError
-from search.records.confirmation import ConfirmationRecord, SeedResult
-from search.settings.commands import next_command
-from search.store.files import replace_in
-from search.store.folder import SearchStore
+from search.records import ConfirmationRecord, SeedResult
+from search.settings import next_command
+from search.store import SearchStore, replace_in
 from trainables.errors import ConfigError
 from trainables.settings import Settings
 

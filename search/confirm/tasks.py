@@ -10,17 +10,16 @@ from typing import Any
 import ray
 
 from policies.errors import KDPolicySearchError
-from search.cluster.ray_session import room_for
-from search.cluster.sharing import alive_nodes
+from search.cluster import alive_nodes, room_for
 from search.confirm.groups import Group, grouped, single
 from search.confirm.store import Unit
 from search.confirm.training import Trained, train_finalist
-from search.prepare.test_pictures import Pictures
-from search.records.confirmation import Finalist
-from search.settings.search_file import SearchConfig
-from trainables.config.trial import TrialSettings
+from search.prepare import Pictures
+from search.records import Finalist
+from search.settings import SearchConfig
+from trainables.config import TrialSettings
 from trainables.suggestion import student_of
-from trainables.training.stacking import trains_stacked
+from trainables.training import trains_stacked
 
 _SECONDS_TO_WAIT = 0.25
 _MOST_QUEUED = 1000

@@ -13,8 +13,7 @@ import json
 import pyarrow.fs
 
 from search.confirm.store import FOLDER, RECORD_FILE
-from search.store.files import replace_in
-from search.store.folder import SearchStore, searches_in
+from search.store import SearchStore, replace_in, searches_in
 
 USES_FOLDER = ".test-sets"
 _DIGITS = 32

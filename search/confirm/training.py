@@ -11,17 +11,15 @@ import ray
 import torch
 from torch import nn
 
-from search.prepare.test_pictures import Pictures
-from search.records.confirmation import Finalist, SeedResult
-from trainables.config.trial import TrialSettings
+from search.prepare import Pictures
+from search.records import Finalist, SeedResult
+from trainables.config import TrialSettings
 from trainables.device import select_compute
 from trainables.evaluation import EvaluationSet, evaluate
 from trainables.memory import keep_freed_memory
-from trainables.records.figures import SetScore
-from trainables.records.trial import ReplicateResult, TracePoint
+from trainables.records import ReplicateResult, SetScore, TracePoint
 from trainables.suggestion import apply_suggestion
-from trainables.training.loop import Distillation
-from trainables.training.replicate import DeviceAssets
+from trainables.training import DeviceAssets, Distillation
 
 
 class Trained(NamedTuple):

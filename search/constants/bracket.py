@@ -12,8 +12,8 @@ from search.constants.acquisition import knowledge_gradient
 from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain
 from search.constants.surface import CLOSE, Surface, fit_surface, gaps, labels_line
 from search.constants.weights import unwarp, warp
-from search.propose.seeds import seed_of
-from search.settings.domains import Interval, ends
+from search.propose import seed_of
+from search.settings import Interval, ends
 
 DESIGN = (0.45, 0.0, 1.0, 0.15, 0.85, 0.35, 0.65, 0.05, 0.95, 0.25, 0.75, 0.55)
 """λ of the first points. No two neighbours are more than 0.1 apart, so that no peak of that width is missed, and both

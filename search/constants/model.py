@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from search.constants.points import Array
-from search.propose.matern import matern
+from search.propose import matern
 
 DRAWS = {1: 64, 2: 128, 3: 128}
 """Hyperparameters drawn from the prior, by the number of axes; powers of 2."""

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from search.constants.points import ConstantPoint, SurfaceDomain
 from search.constants.surface import Surface
-from search.propose.space import build_space
-from search.settings.domains import RangeSide
-from search.settings.search_file import CONSTANT_FAMILY, SearchConfig
+from search.propose import build_space
+from search.settings import CONSTANT_FAMILY, RangeSide, SearchConfig
 
 
 def surface_domain(config: SearchConfig) -> SurfaceDomain:

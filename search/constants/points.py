@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.constants.weights import unwarp, warp
-from search.settings.domains import Choices, Domain, Interval, ends
+from search.settings import Choices, Domain, Interval, ends
 from trainables.settings import Settings
 
 Array: TypeAlias = NDArray[np.float64]

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from search.drawing.palette import GRID, INK, MUTED, LegendItem, plain_colour, themed
 from search.drawing.tables import Table
-from search.wording.scale import Scale
+from search.wording import Scale
 
 WIDTH = 320
 _UNITS_PER_INCH = 72

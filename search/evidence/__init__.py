@@ -4,22 +4,6 @@ Pure functions of records. SciPy and statsmodels are imported when something is 
 Terminal, page, JSON, MLflow and the model card render a `Judgement`; nothing here imports them.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from search.evidence.comparison import Claim, Comparison, FinalistRow, compare
-from search.evidence.judgement import Judgement, judge
-from search.evidence.statistics.paired import PairedTest, paired_test
-from search.evidence.verdict import ConfirmedVerdict, judge_confirmation
-
-__all__ = [
-    "Claim",
-    "Comparison",
-    "ConfirmedVerdict",
-    "FinalistRow",
-    "Judgement",
-    "PairedTest",
-    "compare",
-    "judge",
-    "judge_confirmation",
-    "paired_test",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

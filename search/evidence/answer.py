@@ -9,9 +9,8 @@ from search.evidence.confirmed import Confirmed
 from search.evidence.gains import Gain
 from search.evidence.searched import SearchVerdict
 from search.evidence.verdict import ConfirmedVerdict
-from search.records.search import SearchRecord
-from search.wording.numbers import count
-from search.wording.scale import Scale
+from search.records import SearchRecord
+from search.wording import Scale, count
 from trainables.settings import Settings
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from search.evidence.comparison import Comparison, FinalistRow, difference
 from search.evidence.statistics.paired import holm
 from search.evidence.statistics.power import LEVEL
-from search.records.confirmation import ConfirmationRecord
+from search.records import ConfirmationRecord
 from trainables.settings import Settings
 
 

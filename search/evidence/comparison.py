@@ -17,7 +17,7 @@ from search.evidence.scores import Scores
 from search.evidence.statistics.paired import ROUNDING, PairedTest, holm, spread
 from search.evidence.statistics.power import LEVEL, detectable_gain
 from search.evidence.statistics.two_noises import TwoNoises
-from search.records.confirmation import ConfirmationRecord, Finalist, Role
+from search.records import ConfirmationRecord, Finalist, Role
 from trainables.settings import Settings
 
 

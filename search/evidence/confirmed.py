@@ -6,7 +6,7 @@ import dataclasses
 
 from search.evidence.comparison import Comparison
 from search.evidence.verdict import ConfirmedVerdict
-from search.records.confirmation import ConfirmationRecord
+from search.records import ConfirmationRecord
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from search.evidence.ranking import CONSTANT_FAMILY, scores_by_seed
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.domains import RangeSide
+from search.records import SearchRecord, TrialRecord
+from search.settings import RangeSide
 from trainables.settings import Settings
 
 _LEAST_WEIGHTS = 3
@@ -69,8 +69,7 @@ def constant_curve(search: SearchRecord) -> ConstantCurve | None:
     trials = sorted((t for t in search.trials if t.family == CONSTANT_FAMILY and t.seeds), key=lambda t: t.number)
     if search.status == "running" or len({trial.parameters.get("weight") for trial in trials}) < _LEAST_WEIGHTS:
         return None
-    from search.constants import ConstantScore, fit_surface  # takes SciPy's statistics
-    from search.constants.of_search import level_sides, point_of, surface_domain
+    from search.constants import ConstantScore, fit_surface, level_sides, point_of, surface_domain
 
     domain = surface_domain(search.config)
     scored = [(trial, scores_by_seed(trial, search.objective)) for trial in trials]

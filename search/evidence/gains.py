@@ -14,8 +14,8 @@ from search.evidence.ranking import (
 )
 from search.evidence.statistics.paired import PairedTest, paired_test
 from search.evidence.wording.naming import p_text, title
-from search.records.search import SearchRecord
-from search.wording.numbers import count, family_title
+from search.records import SearchRecord
+from search.wording import count, family_title
 from trainables.settings import Settings
 
 TEACHING = "what the teacher adds"

@@ -13,9 +13,8 @@ from search.evidence.searched import SearchVerdict, judge_search
 from search.evidence.students import StudentRow, compare_students
 from search.evidence.verdict import ConfirmedVerdict, judge_confirmation
 from search.evidence.wording.remarks import Remark, remarks
-from search.records.confirmation import ConfirmationRecord
-from search.records.search import SearchRecord
-from trainables.records.objective import Objective
+from search.records import ConfirmationRecord, SearchRecord
+from trainables.records import Objective
 from trainables.settings import Settings
 
 

@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 
 from search.evidence.statistics.paired import PairedTest, paired_test
-from search.propose.quiet import quiet_optuna
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.costs import COSTS, Cost
-from trainables.records.objective import Direction
+from search.propose import quiet_optuna
+from search.records import SearchRecord, TrialRecord
+from search.settings import COSTS, Cost
+from trainables.records import Direction
 from trainables.settings import Settings
 
 _LESS: Direction = "minimize"

@@ -11,9 +11,9 @@ from policies.registry import create_policy
 from search.evidence.comparison import Comparison
 from search.evidence.verdict import ConfirmedVerdict
 from search.evidence.wording.naming import title
-from search.records.confirmation import ConfirmationRecord, Finalist
-from search.settings.search_file import SearchConfig
-from trainables.records.objective import Objective
+from search.records import ConfirmationRecord, Finalist
+from search.settings import SearchConfig
+from trainables.records import Objective
 
 
 def finalist_document(

@@ -14,9 +14,9 @@ from typing import Literal
 from policies.parameter import Value
 from search.evidence.conduct.acting import effective_trial
 from search.evidence.statistics.paired import paired_test, spread
-from search.records.search import SearchRecord, TrialRecord
-from search.wording.numbers import family_title, number
-from trainables.records.objective import Objective
+from search.records import SearchRecord, TrialRecord
+from search.wording import family_title, number
+from trainables.records import Objective
 from trainables.settings import Settings
 
 CONSTANT_FAMILY = "fixed"

@@ -17,8 +17,8 @@ from search.evidence.confirmed import Confirmed
 from search.evidence.policy_document import finalist_document, objective_value
 from search.evidence.ranking import CONSTANT_FAMILY, ConstantComparison, best_trials, rule_title
 from search.evidence.wording.naming import finalist_of, title
-from search.records.search import SearchRecord, TrialRecord
-from search.wording.numbers import number
+from search.records import SearchRecord, TrialRecord
+from search.wording import number
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from search.evidence.statistics.paired import PairedTest, common_seeds, judged, noises_of, paired_test
 from search.evidence.statistics.two_noises import Array, TwoNoises
-from search.records.confirmation import ConfirmationRecord
-from trainables.records.objective import ACCURACY
+from search.records import ConfirmationRecord
+from trainables.records import ACCURACY
 
 
 class Scores:

@@ -12,9 +12,8 @@ from search.evidence.ranking import (
     PairedDifference,
     rule_title,
 )
-from search.records.search import SearchRecord
-from search.wording.numbers import count, family_title
-from search.wording.scale import Scale
+from search.records import SearchRecord
+from search.wording import Scale, count, family_title
 from trainables.settings import Settings
 
 SearchVerdictKind = Literal["unconfirmed", "no_comparison", "nothing_finished"]

@@ -13,9 +13,8 @@ from search.evidence.scores import Scores
 from search.evidence.statistics.paired import ROUNDING
 from search.evidence.statistics.power import samples_for, samples_leave, seeds_for
 from search.evidence.statistics.two_noises import TwoNoises
-from search.records.confirmation import ConfirmationRecord
-from search.wording.numbers import count
-from search.wording.scale import Scale
+from search.records import ConfirmationRecord
+from search.wording import Scale, count
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 from search.evidence.confirmed import Confirmed, confirmed_of
 from search.evidence.judgement import Judgement, judge, judged_search
-from search.records.confirmation import ConfirmationRecord
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.commands import next_command
-from search.settings.launch import Launch
-from search.wording.scale import Scale
-from trainables.training.decision_log import StoredLog
+from search.records import ConfirmationRecord, SearchRecord, TrialRecord
+from search.settings import Launch, next_command
+from search.wording import Scale
+from trainables.training import StoredLog
 
 if TYPE_CHECKING:
-    from search.records.analysis import AnalysisRecord
+    from search.records import AnalysisRecord
 
 
 def _no_log(_: TrialRecord) -> StoredLog | None:

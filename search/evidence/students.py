@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.evidence.ranking import BestTrial, PairedDifference, compare_to_constant, rank_families
-from search.records.search import SearchRecord, StudentSize
+from search.records import SearchRecord, StudentSize
 from trainables.settings import Settings
 
 

@@ -12,8 +12,8 @@ from search.evidence.scores import Scores
 from search.evidence.settling import settling
 from search.evidence.wording import sentences
 from search.evidence.worth import worth_of
-from search.records.confirmation import ConfirmationRecord
-from search.wording.numbers import count
+from search.records import ConfirmationRecord
+from search.wording import count
 
 __all__ = ["ConfirmedVerdict", "judge_confirmation", "verdict_kind", "worth_it"]
 

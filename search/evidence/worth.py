@@ -11,8 +11,8 @@ from search.evidence.settling import worth_settling
 from search.evidence.statistics.paired import ROUNDING, PairedTest
 from search.evidence.statistics.power import LEVEL
 from search.evidence.wording.naming import scope_label, title
-from search.records.confirmation import ConfirmationRecord
-from search.wording.scale import Scale
+from search.records import ConfirmationRecord
+from search.wording import Scale
 
 
 def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison, winner: str) -> Worth | None:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from search.drawing.canvas import new_figure, plain_axis, style, thinned
-from search.drawing.palette import GRID, INK, MUTED
+from search.drawing import GRID, INK, MUTED, new_figure, plain_axis, style, thinned
 from search.errors import SearchError
 from search.explain.phases import Span, spans
-from trainables.records.trial import DecisionEntry, TracePoint
-from trainables.training.decision_log import StoredLog
+from trainables.records import DecisionEntry, TracePoint
+from trainables.training import StoredLog
 
 if TYPE_CHECKING:
     from search.explain.source import Source

@@ -7,8 +7,8 @@ import itertools
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
-from trainables.records.trial import DecisionEntry
-from trainables.training.decision_log import StoredLog, reason_kind
+from trainables.records import DecisionEntry
+from trainables.training import StoredLog, reason_kind
 
 _MOST_PHASES = 8
 _PARTS = 5

@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from search.confirm.recommended_training import recommended_training
+from search.confirm import recommended_training
 from search.errors import SearchError
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.commands import next_command
-from search.settings.launch import Launch
-from search.store.decisions import stored_decisions
-from search.store.folder import SEARCH_FILE, SearchStore
-from search.store.trials import read_search
+from search.records import SearchRecord, TrialRecord
+from search.settings import Launch, next_command
+from search.store import SEARCH_FILE, SearchStore, read_search, stored_decisions
 from trainables.errors import DataError
-from trainables.records.trial import HISTORY_FILE, TrialHistory
-from trainables.training.decision_log import DECISIONS_FILE, StoredLog, read_decisions
+from trainables.records import HISTORY_FILE, TrialHistory
+from trainables.training import DECISIONS_FILE, StoredLog, read_decisions
 
 EXPLAIN = "explain"
 """Where in a search's folder the figures of its trials go."""

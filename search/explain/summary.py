@@ -10,8 +10,8 @@ from typing import Any
 
 from policies.guarding.intervention import intervention_kind
 from search.explain.phases import Phase, Span, phases, spans
-from trainables.records.trial import DecisionEntry
-from trainables.training.decision_log import StoredLog
+from trainables.records import DecisionEntry
+from trainables.training import StoredLog
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

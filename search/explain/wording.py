@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from search.explain.phases import Phase, Reason
 from search.explain.summary import Branch, Explanation
-from trainables.training.decision_log import NOTABLE_CHANGE
+from trainables.training import NOTABLE_CHANGE
 
 _SEEDS_TOLD = 3
 _REASONS_TOLD = 3

@@ -17,15 +17,20 @@ from typing import Any
 
 from policies.parameter import Value
 from policies.registry import create_policy
-from search.constants import ConstantPoint, ConstantScore, Enough, first_points, fit_surface, next_point
-from search.constants.of_search import point_of, surface_domain
+from search.constants import (
+    ConstantPoint,
+    ConstantScore,
+    Enough,
+    first_points,
+    fit_surface,
+    next_point,
+    point_of,
+    surface_domain,
+)
 from search.plan.race import FamilyRace, Turn
-from search.propose.observation import Observation
-from search.propose.proposal import propose, propose_context
-from search.propose.seeds import seed_of
-from search.propose.space import SearchSpace, build_space
-from search.records.search import TrialRecord
-from search.settings.search_file import CONSTANT_FAMILY, SearchConfig
+from search.propose import Observation, SearchSpace, build_space, propose, propose_context, seed_of
+from search.records import TrialRecord
+from search.settings import CONSTANT_FAMILY, SearchConfig
 from trainables.suggestion import policy_parameters
 
 _CONTEXT_LAG = 1

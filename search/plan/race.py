@@ -13,7 +13,7 @@ import functools
 import statistics
 from collections.abc import Callable, Sequence
 
-from search.settings.racing import Heat
+from search.settings import Heat
 
 
 class Turn(enum.Enum):

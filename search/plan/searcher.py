@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 
 from search.plan.plan import Plan
 from search.plan.race import Turn
-from search.settings.search_file import SearchConfig
+from search.settings import SearchConfig
 
 METRIC = "score"
 SEED_SCORES = "seed_scores"

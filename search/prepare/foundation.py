@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-from search.settings.search_file import SearchConfig
+from search.settings import SearchConfig
 from trainables.datasets import add_images, dataset_fingerprint
-from trainables.pictures.sets import Dataset
-from trainables.teacher.prepare import Teacher
-from trainables.teacher.targets import output_precision
+from trainables.pictures import Dataset
+from trainables.teacher import Teacher, output_precision
 
 _MARK = "2"
 

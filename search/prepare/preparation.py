@@ -12,23 +12,17 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from policies.errors import KDPolicySearchError
-from search.cluster.sharing import check_pictures_shared
+from search.cluster import check_pictures_shared
 from search.prepare.foundation import Foundation, foundation_of
-from search.records.pictures import PictureCounts
-from search.records.search import StudentSize
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig
+from search.records import PictureCounts, StudentSize
+from search.settings import Launch, SearchConfig
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.evaluation import try_out
-from trainables.models import create_model
-from trainables.models.cost import count_flops
-from trainables.pictures.mapped_images import MappedImages
-from trainables.pictures.sets import Dataset, TrialAssets
-from trainables.teacher.prepare import prepare_teacher
-from trainables.teacher.progress import TeacherProgress
-from trainables.teacher.targets import compute_assets
-from trainables.training.corruption import Corruption
+from trainables.models import count_flops, create_model
+from trainables.pictures import Dataset, MappedImages, TrialAssets
+from trainables.teacher import TeacherProgress, compute_assets, prepare_teacher
+from trainables.training import Corruption
 
 _Result = TypeVar("_Result")
 

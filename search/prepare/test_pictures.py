@@ -12,18 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from search.cluster.sharing import check_pictures_shared
+from search.cluster import check_pictures_shared
 from search.prepare.foundation import Foundation, foundation_of
 from search.prepare.preparation import PreparationListener, in_cluster, load_told
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig
+from search.settings import Launch, SearchConfig
 from trainables.datasets import add_images
 from trainables.device import select_compute
-from trainables.pictures.mapped_images import MappedImages
-from trainables.pictures.sets import Dataset, Split, TrialAssets
-from trainables.teacher.prepare import prepare_teacher
-from trainables.teacher.progress import TeacherProgress
-from trainables.teacher.targets import compute_assets, compute_logits
+from trainables.pictures import Dataset, MappedImages, Split, TrialAssets
+from trainables.teacher import TeacherProgress, compute_assets, compute_logits, prepare_teacher
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from policies.parameter import Value
 from search.propose.space import Variable
-from search.settings.domains import Choices, Interval, contains
+from search.settings import Choices, Interval, contains
 
 Array: TypeAlias = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from search.propose.question import Question, rebuild
 from search.propose.quiet import quiet_optuna
 from search.propose.seeds import seed_of
 from search.propose.space import Variable
-from trainables.records.objective import Direction
+from trainables.records import Direction
 
 
 def propose(

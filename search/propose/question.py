@@ -12,7 +12,7 @@ from optuna.trial import TrialState, create_trial
 from policies.parameter import Value
 from search.propose.cube import Cube
 from search.propose.observation import Observation
-from trainables.records.objective import Direction
+from trainables.records import Direction
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 from policies.parameter import Parameter, Value
 from policies.registry import policy_class
-from search.settings.domains import Choices, Domain, Interval
-from search.settings.search_file import SearchConfig
+from search.settings import Choices, Domain, Interval, SearchConfig
 
 
 class Suggests(Protocol):

@@ -13,7 +13,7 @@ import pydantic
 from policies.parameter import Value
 from search.errors import SearchError
 from trainables.errors import ConfigError
-from trainables.records.probes import LOSSES, STEP_KINDS, ProbeRecord, ProbeSettings
+from trainables.records import LOSSES, STEP_KINDS, ProbeRecord, ProbeSettings
 from trainables.settings import Settings
 
 RECORD_FILE = "analysis.json"

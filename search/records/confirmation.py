@@ -11,13 +11,9 @@ import pydantic
 
 from policies.parameter import Value
 from search.records.facts import ConstantFacts
-from search.settings.confirmation import SMALLEST_POINTS
-from trainables.pictures.format import PictureFormat
-from trainables.records.conduct import Conduct
-from trainables.records.figures import ModelFigures, SetScore
-from trainables.records.objective import ACCURACY, Objective
-from trainables.records.sample_values import SampleValues
-from trainables.records.trial import TracePoint
+from search.settings import SMALLEST_POINTS
+from trainables.pictures import PictureFormat
+from trainables.records import ACCURACY, Conduct, ModelFigures, Objective, SampleValues, SetScore, TracePoint
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trainables.settings import Settings
 
 if TYPE_CHECKING:
-    from trainables.pictures.sets import Dataset
+    from trainables.pictures import Dataset
 
 
 class PictureCounts(Settings):

@@ -11,10 +11,8 @@ import pydantic
 from policies.parameter import Value
 from search.metrics import metric_named
 from search.records.pictures import PictureCounts
-from search.settings.costs import COSTS, Cost
-from search.settings.search_file import SearchConfig, stored_config
-from trainables.records.objective import Objective
-from trainables.records.trial import TrialHistory
+from search.settings import COSTS, Cost, SearchConfig, stored_config
+from trainables.records import Objective, TrialHistory
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 

@@ -7,13 +7,9 @@ import math
 import statistics
 from typing import Any
 
-from search.evidence.importance.importance import Importance, importances
-from search.evidence.pareto import fronts
-from search.evidence.ranking import ConstantComparison
-from search.evidence.source import ReportSource
+from search.evidence import ConstantComparison, Importance, ReportSource, fronts, importances
 from search.metrics import metrics_with
-from search.records.confirmation import ConfirmationRecord
-from search.records.search import ENDED, SearchRecord, TrialRecord
+from search.records import ENDED, ConfirmationRecord, SearchRecord, TrialRecord
 from search.report.tables.costs import costs
 from search.report.tables.finalists import ranked_finalists
 from search.report.tables.guard import guard_table

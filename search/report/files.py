@@ -8,17 +8,14 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from policies.families import FAMILIES
-from search.drawing.tables import Table
-from search.evidence.gains import Gain
-from search.evidence.importance.importance import importances
-from search.evidence.judgement import Judgement
-from search.evidence.source import ReportSource
+from search.drawing import Table
+from search.evidence import Gain, Judgement, ReportSource, importances
 from search.report.document import report_json, report_text
 from search.report.tables.costs import cost_table, costs
 from search.report.tables.finalists import finalist_numbers, ranked_finalists, seed_numbers
 from search.report.tables.guard import guard_numbers, guard_table
 from search.report.tables.kpis import kpi_numbers, kpi_table
-from search.store.files import replace_file
+from search.store import replace_file
 
 if TYPE_CHECKING:
     from search.report.figures.groups import FigureGroup

@@ -8,21 +8,25 @@ import functools
 import importlib.resources
 from typing import TYPE_CHECKING
 
-from search.drawing.palette import css_colour, family_colour
-from search.evidence.confirmed import Confirmed
-from search.evidence.gains import Gain
-from search.evidence.ranking import CONSTANT_FAMILY, rule_title
-from search.evidence.recommended import settings_in_words
-from search.evidence.source import ReportSource
-from search.evidence.wording.naming import interval_cell, interval_in_words, title
+from search.drawing import css_colour, family_colour
+from search.evidence import (
+    CONSTANT_FAMILY,
+    Confirmed,
+    Gain,
+    ReportSource,
+    interval_cell,
+    interval_in_words,
+    rule_title,
+    settings_in_words,
+    title,
+)
 from search.report.tables.costs import costs
 from search.report.tables.finalists import ranked_finalists
 from search.report.tables.guard import guard_table
 from search.report.tables.kpis import kpi_table, shown, shown_spread
 from search.report.tables.settings import settings_rows, summary_rows
-from search.settings.commands import next_command
-from search.wording.numbers import count, duration, family_title, number, percent, sentence_case
-from search.wording.scale import Scale
+from search.settings import next_command
+from search.wording import Scale, count, duration, family_title, number, percent, sentence_case
 
 if TYPE_CHECKING:
     import jinja2

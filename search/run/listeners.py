@@ -11,11 +11,16 @@ from typing import Any
 from ray import tune
 
 from search.errors import SearchError
-from search.records.search import TrialRecord, TrialStatus
-from search.settings.search_file import SearchConfig
-from search.store.snapshots import SnapshotKeeper, forget_earlier_sessions
-from search.store.trial_files import drop_older_checkpoints, note_trial
-from search.store.trials import TrialBook, heat_record
+from search.records import TrialRecord, TrialStatus
+from search.settings import SearchConfig
+from search.store import (
+    SnapshotKeeper,
+    TrialBook,
+    drop_older_checkpoints,
+    forget_earlier_sessions,
+    heat_record,
+    note_trial,
+)
 
 TrialListener = Callable[[TrialRecord], None]
 

@@ -6,18 +6,15 @@ import functools
 import pathlib
 from typing import TYPE_CHECKING
 
-from search.confirm.champion import Champion, choose_champion
-from search.confirm.champion_files import FOLDER, student_reader, write_champion
-from search.confirm.store import read_confirmation
+from search.confirm import FOLDER, Champion, choose_champion, read_confirmation, student_reader, write_champion
 from search.evidence import judge
-from search.records.search import SearchRecord
-from search.settings.launch import Launch
-from search.store.decisions import decision_reader, stored_decisions
-from search.store.folder import SearchStore
+from search.records import SearchRecord
+from search.settings import Launch
+from search.store import SearchStore, decision_reader, stored_decisions
 from search.tracking import TrackedConfirmation, TrackingReport, sync
 
 if TYPE_CHECKING:
-    from search.report import ReportSource
+    from search.evidence import ReportSource
 
 
 def publish_report(search: SearchRecord, launch: Launch) -> pathlib.Path:
@@ -37,8 +34,8 @@ def report_source(search: SearchRecord, launch: Launch) -> ReportSource:
     Raises:
         SearchError: the confirmation is damaged.
     """
-    from search.records.analysis import read_analysis
-    from search.report import ReportSource
+    from search.evidence import ReportSource
+    from search.records import read_analysis
 
     store = SearchStore(launch.storage, search.name)
     return ReportSource(

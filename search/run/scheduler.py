@@ -7,8 +7,8 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from search.cluster.ray_session import room_for
-from search.settings.search_file import ResourceSettings
+from search.cluster import room_for
+from search.settings import ResourceSettings
 
 
 class PatientScheduler(FIFOScheduler):  # type: ignore[misc]

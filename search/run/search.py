@@ -7,21 +7,19 @@ import datetime
 import pathlib
 from typing import TYPE_CHECKING, Protocol
 
-from search.cluster.termination import terminated_like_interrupted
-from search.confirm.store import read_confirmation
+from search.cluster import terminated_like_interrupted
+from search.confirm import read_confirmation
 from search.errors import SearchError
-from search.records.search import ENDED, SearchRecord, TrialRecord
+from search.records import ENDED, SearchRecord, TrialRecord
 from search.run.start import prepared_session
-from search.settings.commands import next_command
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig
-from search.store.folder import SearchStore
+from search.settings import Launch, SearchConfig, next_command
+from search.store import SearchStore
 from search.tracking import MLflowProcess
 
 if TYPE_CHECKING:
-    from search.prepare.preparation import Prepared
+    from search.prepare import Prepared
     from search.tracking import TrackedConfirmation
-    from trainables.teacher.progress import TeacherProgress
+    from trainables.teacher import TeacherProgress
 
 
 class Listener(Protocol):
@@ -95,13 +93,11 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
         terminated_like_interrupted(),  # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it
     ):
         # These take Tune and PyTorch, which have been imported beside Ray's start by now, or could not be.
-        from search.plan.plan import planned_trials
+        from search.plan import planned_trials
         from search.run.listeners import Watch
         from search.run.publish import publish_report, report_files
         from search.run.tuner import most_failures, run_trials
-        from search.store.decisions import decision_reader
-        from search.store.snapshots import SnapshotKeeper
-        from search.store.trials import read_search
+        from search.store import SnapshotKeeper, decision_reader, read_search
         from search.tracking import LiveProjection
 
         search = _earlier(store, prepared) if store.exists() else _new_record(config, prepared)
@@ -154,7 +150,7 @@ def _confirmation(store: SearchStore) -> TrackedConfirmation | None:
 
 def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:
     """The search as it was left, if it stands on the same data and teacher."""
-    from search.store.trials import read_search
+    from search.store import read_search
 
     search = read_search(store)
     if other := prepared.foundation.mismatch(search.foundation):

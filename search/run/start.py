@@ -11,16 +11,14 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from search.cluster.ray_session import check_resources, ray_session
-from search.cluster.sharing import check_shared
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig
-from search.store.folder import SearchStore
+from search.cluster import check_resources, check_shared, ray_session
+from search.settings import Launch, SearchConfig
+from search.store import SearchStore
 from search.tracking import MLflowProcess, check_quickly
 
 if TYPE_CHECKING:
-    from search.prepare.preparation import PreparationListener, Prepared
-    from trainables.teacher.progress import TeacherProgress
+    from search.prepare import PreparationListener, Prepared
+    from trainables.teacher import TeacherProgress
 
 _SECONDS_TO_ABANDON = 10.0
 
@@ -70,7 +68,7 @@ def prepared_session(
 
     def work() -> None:
         try:
-            from search.prepare.preparation import prepare  # with PyTorch
+            from search.prepare import prepare
 
             prepared.append(prepare(config, launch, relay, ray_is_up))
         except BaseException as error:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from search.confirm.store import read_confirmation, units_of
+from search.confirm import read_confirmation, units_of
 from search.errors import SearchError
 from search.evidence import judge
-from search.records.confirmation import ConfirmationRecord
-from search.records.search import ENDED, TrialRecord
-from search.settings.commands import next_command
-from search.settings.launch import DASHBOARD_VARIABLE, Launch
-from search.settings.search_file import SearchConfig
-from search.store.folder import SearchStore
-from search.wording.scale import Scale
-from trainables.records.objective import Objective
+from search.records import ENDED, ConfirmationRecord, TrialRecord
+from search.settings import DASHBOARD_VARIABLE, Launch, SearchConfig, next_command
+from search.store import SearchStore
+from search.wording import Scale
+from trainables.records import Objective
 
 _UNFINISHED = {True: "running", False: "interrupted", None: "unfinished"}
 
@@ -32,7 +29,7 @@ def search_status(name: str, launch: Launch, address: str | None) -> dict[str, A
     """
     if address is None:
         return _stored(_known(name, launch))
-    from search.cluster.jobs import STORAGE, Jobs, seen_from_here
+    from search.cluster import STORAGE, Jobs, seen_from_here
 
     jobs = Jobs(address)
     job = jobs.require(name)
@@ -74,7 +71,7 @@ def status_lines(state: dict[str, Any]) -> list[str]:
 
 def _stored(store: SearchStore) -> dict[str, Any]:
     header = store.read_header()
-    from search.store.trials import read_search  # takes Tune, which a name that is not known need not wait for
+    from search.store import read_search
 
     record = read_search(store)
     config, confirmation = record.config, read_confirmation(store)

@@ -12,16 +12,14 @@ from typing import Any
 
 from ray import tune
 
-from search.cluster.ray_session import room_for
-from search.plan.searcher import METRIC, PlannedSearch
+from search.cluster import room_for
+from search.plan import METRIC, PlannedSearch
 from search.run.listeners import Watch
 from search.run.scheduler import PatientScheduler
 from search.run.tune_usage import uncounted_callbacks
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig
-from search.store.folder import SearchStore
-from search.store.resume import begin_anew, cleared_staging, recover
-from trainables.pictures.sets import TrialAssets
+from search.settings import Launch, SearchConfig
+from search.store import SearchStore, begin_anew, cleared_staging, recover
+from trainables.pictures import TrialAssets
 from trainables.trial import DistillationTrial
 
 _PENDING = "TUNE_MAX_PENDING_TRIALS_PG"

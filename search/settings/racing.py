@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from search.wording.numbers import count
+from search.wording import count
 from trainables.settings import Settings
 
 

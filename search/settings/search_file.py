@@ -19,20 +19,20 @@ from search.settings.confirmation import ConfirmationSettings
 from search.settings.costs import Cost
 from search.settings.domains import Domain, check_domain, check_options, ends
 from search.settings.racing import Heat, RacingSettings, heats_of
-from trainables.config.own_kpi import OwnKPI
-from trainables.config.own_policy import OwnPolicy
-from trainables.config.trial import (
+from trainables.config import (
     AugmentationSettings,
     CorruptionSettings,
     DataSettings,
     DeviceSettings,
     ModelSettings,
+    OwnKPI,
+    OwnPolicy,
     TeacherSettings,
     TrainingSettings,
     TrialSettings,
 )
 from trainables.errors import ConfigError
-from trainables.records.objective import ACCURACY, Direction, Objective
+from trainables.records import ACCURACY, Direction, Objective
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 

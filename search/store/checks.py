@@ -9,13 +9,12 @@ from typing import Any
 
 from policies.testing import check_policy
 from search.errors import SearchError
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig
+from search.settings import Launch, SearchConfig
 from search.store.files import check_creatable
 from trainables.datasets import check_dataset
 from trainables.models import check_model
-from trainables.teacher.prepare import check_teacher
-from trainables.training.stacking import trains_stacked
+from trainables.teacher import check_teacher
+from trainables.training import trains_stacked
 
 _MOST_CHANGES = 5
 _LONGEST_VALUE = 60

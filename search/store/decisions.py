@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 import pyarrow.fs
 
-from search.records.search import TrialRecord
+from search.records import TrialRecord
 from search.store.folder import SearchStore
-from trainables.records.trial import DecisionEntry
-from trainables.training.decision_log import DECISIONS_FILE, StoredLog, read_decisions
+from trainables.records import DecisionEntry
+from trainables.training import DECISIONS_FILE, StoredLog, read_decisions
 
 
 def decision_reader(store: SearchStore) -> Callable[[TrialRecord], Sequence[DecisionEntry]]:

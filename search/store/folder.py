@@ -18,11 +18,8 @@ import pyarrow.fs
 
 from policies.errors import nearest
 from search.errors import SearchError
-from search.records.search import SearchRecord
-from search.settings.commands import next_command
-from search.settings.launch import Launch
-from search.settings.search_file import SearchConfig, stored_config
-from search.settings.tracking_uri import without_password
+from search.records import SearchRecord
+from search.settings import Launch, SearchConfig, next_command, stored_config, without_password
 from search.store.files import replace_in
 from search.store.lock import SearchLock
 from search.store.snapshots import latest_state, puts_aside

@@ -12,7 +12,7 @@ import pyarrow.fs
 from ray.tune.experiment import Trial
 
 from search.errors import SearchError
-from search.plan.searcher import Run, dump_runs, scores_of
+from search.plan import Run, dump_runs, scores_of
 from search.store.folder import SearchStore
 from search.store.snapshots import SnapshotKeeper, begin_to_put_aside, forget_earlier_sessions, put_back, puts_aside
 from search.store.trial_files import CHECKPOINT, TrialState, has_ended, trial_states

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from search.settings.racing import Heat
+from search.settings import Heat
 
 
 @dataclasses.dataclass(frozen=True)

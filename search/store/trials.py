@@ -14,15 +14,12 @@ from typing import Any
 from ray.tune.experiment import Trial
 
 from policies.registry import create_policy
-from search.records.search import ENDED, SearchRecord, TrialRecord, TrialStatus
-from search.settings.racing import Heat
-from search.settings.search_file import CONSTANT_FAMILY, SearchConfig
+from search.records import ENDED, SearchRecord, TrialRecord, TrialStatus
+from search.settings import CONSTANT_FAMILY, Heat, SearchConfig
 from search.store.folder import SearchStore
 from search.store.standings import Standing, left_the_race
 from search.store.trial_files import trial_states
-from trainables.records.heats import join_heats
-from trainables.records.objective import Objective
-from trainables.records.trial import HISTORY_FILE, TrialHistory
+from trainables.records import HISTORY_FILE, Objective, TrialHistory, join_heats
 from trainables.suggestion import BASE_STUDENT, SHARED, policy_parameters
 
 _STATUS: dict[str, TrialStatus] = {"TERMINATED": "finished", "ERROR": "failed", "RUNNING": "running"}

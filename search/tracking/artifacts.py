@@ -10,9 +10,9 @@ import io
 import json
 from collections.abc import Sequence
 
-from search.evidence.pareto import on_fronts
-from search.records.search import SearchRecord, TrialRecord
-from trainables.records.trial import DecisionEntry
+from search.evidence import on_fronts
+from search.records import SearchRecord, TrialRecord
+from trainables.records import DecisionEntry
 
 
 def trial_files(trial: TrialRecord, decisions: Sequence[DecisionEntry] = ()) -> dict[str, bytes]:

@@ -8,8 +8,8 @@ import threading
 import urllib.parse
 
 from search.errors import TrackingError, nearest
-from search.settings.tracking_uri import is_server, sqlite_path, without_password
-from search.store.files import check_creatable
+from search.settings import is_server, sqlite_path, without_password
+from search.store import check_creatable
 from search.tracking.problems import REMEDY, explain
 from search.tracking.store import open_client, quiet
 

@@ -16,7 +16,7 @@ import warnings
 from multiprocessing.connection import Connection
 
 from search.errors import TrackingError
-from search.records.search import TrialRecord
+from search.records import TrialRecord
 from search.tracking.check import check_tracking
 from search.tracking.messages import Begin, Check, Checked, News, Write, Written
 from search.tracking.problems import explain

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from search.confirm.champion import Champion
+from search.confirm import Champion
 from search.evidence import Judgement
-from search.records.confirmation import ConfirmationRecord, Finalist, SeedResult
-from search.records.search import SearchRecord
+from search.records import ConfirmationRecord, Finalist, SearchRecord, SeedResult
 from search.tracking import confirmed_wording as told
 from search.tracking import wording
 from search.tracking.runs import Run, RunWriter

@@ -6,15 +6,12 @@ import json
 import zlib
 from collections.abc import Sequence
 
-from search.evidence import Comparison, ConfirmedVerdict, FinalistRow, Judgement
-from search.evidence.wording.naming import interval_cell, title
+from search.evidence import Comparison, ConfirmedVerdict, FinalistRow, Judgement, interval_cell, title
 from search.metrics import METRICS, metrics_with
-from search.records.confirmation import ConfirmationRecord, Finalist, SeedResult
-from search.records.search import SearchRecord
+from search.records import ConfirmationRecord, Finalist, SearchRecord, SeedResult
 from search.tracking import wording
 from search.tracking.series import Point, finite_point
-from search.wording.numbers import count
-from search.wording.scale import Scale
+from search.wording import Scale, count
 
 FINALIST = "kd.finalist"
 RESULTS = "kd.results"

@@ -8,7 +8,7 @@ import types
 from collections.abc import Mapping
 from typing import Self
 
-from search.records.search import SearchRecord, TrialRecord
+from search.records import SearchRecord, TrialRecord
 from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.messages import Begin
 from search.tracking.process import MLflowProcess, ProcessGoneError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from search.records.search import SearchRecord, TrialRecord
+from search.records import SearchRecord, TrialRecord
 from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.projection import ReadDecisions
 

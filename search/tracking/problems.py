@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 
-from search.settings.tracking_uri import is_server
+from search.settings import is_server
 
 REMEDY = "a store is written `sqlite:///folder/mlflow.db` (a file) or `http://host:5000` (an MLflow server)"
 _LONGEST = 300

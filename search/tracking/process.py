@@ -16,7 +16,7 @@ import types
 from typing import Any, Self
 
 from search.errors import TrackingError
-from search.settings.tracking_uri import without_password
+from search.settings import without_password
 from search.tracking.messages import Check, Checked
 
 # Not `multiprocessing.Process`, which would run the user's own program again to find what it is to do.

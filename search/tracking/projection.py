@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from search.errors import KDPolicySearchError
 from search.evidence import Judgement, judge
-from search.records.search import ENDED as ENDED_TRIALS
-from search.records.search import SearchRecord, TrialRecord
+from search.records import ENDED as ENDED_TRIALS
+from search.records import SearchRecord, TrialRecord
 from search.tracking import wording
 from search.tracking.artifacts import search_files, trial_files
 from search.tracking.confirmed import FinalistRuns, TrackedConfirmation
@@ -19,7 +19,7 @@ from search.tracking.runs import ENDED, Run, RunWriter, Tally
 from search.tracking.series import Point, constant_points, milliseconds, outcome_points, trial_points
 from search.tracking.store import open_client, open_experiment, quiet
 from search.tracking.view import view_tags
-from trainables.records.trial import DecisionEntry
+from trainables.records import DecisionEntry
 
 ReadDecisions: TypeAlias = Callable[[TrialRecord], Sequence[DecisionEntry]]
 """Fetches a trial's decision log, which is too long to be carried about with its record."""

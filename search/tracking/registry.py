@@ -9,10 +9,9 @@ import tempfile
 import warnings
 from typing import Any
 
-from search.confirm.champion import Champion
-from search.confirm.champion_card import ALIAS, card, evidence_files
+from search.confirm import ALIAS, Champion, card, evidence_files
 from search.errors import TrackingError
-from search.records.search import SearchRecord
+from search.records import SearchRecord
 from search.tracking import wording
 from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.confirmed_wording import moment_of, result_figures

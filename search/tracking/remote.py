@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.errors import TrackingError
-from search.records.search import SearchRecord, TrialRecord
+from search.records import SearchRecord, TrialRecord
 from search.tracking.messages import Begin, News, Write, Written
 from search.tracking.process import MLflowProcess, ProcessGoneError
 

@@ -12,11 +12,10 @@ from typing import TypeVar
 import numpy as np
 
 from policies.guarding.intervention import Intervention
-from search.evidence.curve import ConstantCurve
+from search.evidence import ConstantCurve
 from search.metrics import STEP_CURVES, TRAINING_CURVES, metrics_with
-from search.records.search import ENDED, TrialRecord
-from trainables.records.objective import Objective
-from trainables.records.trial import EpochRecord
+from search.records import ENDED, TrialRecord
+from trainables.records import EpochRecord, Objective
 
 MAX_POINTS = 100
 """A series has about as many points at most."""

@@ -12,7 +12,7 @@ from typing import Any
 import filelock
 
 from search.errors import TrackingError
-from search.settings.tracking_uri import artifact_location, sqlite_path, without_password
+from search.settings import artifact_location, sqlite_path, without_password
 
 REQUEST_SECONDS = 10
 _CREATION_SECONDS = 60.0

@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping
 
 from search.errors import KDPolicySearchError, TrackingError
-from search.records.search import SearchRecord
-from search.settings.tracking_uri import without_password
+from search.records import SearchRecord
+from search.settings import without_password
 from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.problems import explain
 from search.tracking.projection import Projection, ReadDecisions
-from search.wording.numbers import count, duration
+from search.wording import count, duration
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

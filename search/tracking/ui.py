@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from search.errors import TrackingError
-from search.settings.tracking_uri import is_server, sqlite_path, without_password
+from search.settings import is_server, sqlite_path, without_password
 from search.tracking.problems import explain
 from search.tracking.store import open_client, quiet
 from search.tracking.view import runs_url

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from search.evidence import Judgement
-from search.evidence.pareto import on_fronts
-from search.records.confirmation import Finalist
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.racing import left_after
-from search.settings.search_file import SearchConfig
-from search.wording.numbers import count, number, percent
-from search.wording.scale import Scale
+from search.evidence import Judgement, on_fronts
+from search.records import Finalist, SearchRecord, TrialRecord
+from search.settings import SearchConfig, left_after
+from search.wording import Scale, count, number, percent
 from trainables.suggestion import BASE_STUDENT
 
 NOTE = "mlflow.note.content"

@@ -7,7 +7,7 @@ import math
 
 from search.metrics import Metric, metric_named
 from search.wording.numbers import percent, points
-from trainables.records.objective import Objective
+from trainables.records import Objective
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from policies.errors import nearest
 from policies.extensions import told
 from policies.own_file import line_in, load_module
 from trainables.errors import ConfigError
-from trainables.records.figures import ModelFigures, SetScore
+from trainables.records import ModelFigures, SetScore
 from trainables.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from policies.parameter import Value
 from policies.registry import create_policy
 from trainables.config.own_kpi import OwnKPI
 from trainables.config.own_policy import OwnPolicy
-from trainables.records.objective import Objective
+from trainables.records import Objective
 from trainables.settings import Settings
 
 _LARGEST_SEED = 2**32 - 1  # what NumPy and scikit-learn take

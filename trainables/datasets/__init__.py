@@ -3,9 +3,6 @@
 Importing this loads neither torch nor scikit-learn.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from trainables.datasets.fingerprint import add_images, dataset_fingerprint
-from trainables.datasets.loading import check_dataset, load_dataset
-
-__all__ = ["add_images", "check_dataset", "dataset_fingerprint", "load_dataset"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from trainables.config.trial import DataSettings
+from trainables.config import DataSettings
 from trainables.datasets.source import Counts, Pictures, Places, Progress, Source
 from trainables.errors import DataError
-from trainables.pictures.sets import Split
+from trainables.pictures import Split
 
 _SHAPE = (3, 32, 32)
 

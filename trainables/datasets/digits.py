@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainables.config.trial import DataSettings
+from trainables.config import DataSettings
 from trainables.datasets.source import Counts, Pictures, Places, Progress, Source
-from trainables.pictures.sets import Split
+from trainables.pictures import Split
 
 _TEST_SIZE = 497  # leaves 1,300: 500 to validate and 800 to train
 _LEVELS = 15  # stored levels are 0..16; times 15 they fill 0..240 of a byte

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.config.trial import DataSettings
+from trainables.config import DataSettings
 from trainables.datasets.idx import read_idx
 from trainables.datasets.source import Counts, Pictures, Places, Progress, Source
 from trainables.errors import DataError
-from trainables.pictures.sets import Split
+from trainables.pictures import Split
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainables.pictures.mapped_images import MappedImages
-from trainables.pictures.sets import Dataset, Images
+from trainables.pictures import Dataset, Images, MappedImages
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash

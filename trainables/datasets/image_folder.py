@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.config.trial import DataSettings
+from trainables.config import DataSettings
 from trainables.datasets.picture_cache import decoded_images
 from trainables.datasets.source import Counts, Pictures, Places, Progress, Source
 from trainables.errors import DataError
-from trainables.pictures.sets import Split
+from trainables.pictures import Split
 
 _SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"))
 _DEFAULT_SIZE = 64

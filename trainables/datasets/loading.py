@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trainables.config.trial import DataSettings
+from trainables.config import DataSettings
 from trainables.datasets import cifar, digits, fashion_mnist, image_folder
 from trainables.datasets.source import Places, Progress, Source
 from trainables.datasets.split import check_sizes, split_pictures
-from trainables.pictures.mapped_images import MappedImages
-from trainables.pictures.sets import Dataset, Images, Split
+from trainables.pictures import Dataset, Images, MappedImages, Split
 
 SOURCES: dict[str, Source] = {
     "digits": digits.SOURCE,

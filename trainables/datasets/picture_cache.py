@@ -29,7 +29,7 @@ import numpy.typing as npt
 from trainables.datasets.decoding import decode
 from trainables.datasets.source import Progress
 from trainables.errors import DataError
-from trainables.pictures.mapped_images import IMAGES_FILE, RECORDS_FILE, MappedImages, map_array, record_type
+from trainables.pictures import IMAGES_FILE, RECORDS_FILE, MappedImages, map_array, record_type
 
 _FORMAT = 1  # of entries and of what is decoded; part of their names
 _ABOUT_FILE = "about.json"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from trainables.config.trial import DataSettings
-from trainables.pictures.sets import Split
+from trainables.config import DataSettings
+from trainables.pictures import Split
 
 Progress: TypeAlias = Callable[[str], None]
 """Called with one line of text when something slow begins or advances."""

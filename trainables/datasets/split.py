@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.config.trial import DataSettings
+from trainables.config import DataSettings
 from trainables.datasets.source import Counts, Pictures
 from trainables.errors import DataError
-from trainables.pictures.sets import Split
+from trainables.pictures import Split
 
 DEFAULT_VALIDATION_SIZE = 500
 """Pictures to split off where the data set has no validation set and the user gives no size."""

@@ -4,8 +4,6 @@ mlp, cnn, small-resnet: small networks for small pictures. resnet20 … resnet11
 wrn-D-W: Wide ResNets. torchvision/NAME: any classification model of torchvision, with random weights.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from trainables.models.registry import check_model, create_model, model_names
-
-__all__ = ["check_model", "create_model", "model_names"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

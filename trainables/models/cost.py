@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainables.records.figures import ModelFigures
+from trainables.records import ModelFigures
 
 _BATCH = 64
 _FEWEST_RUNS = 3

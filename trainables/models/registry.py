@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.config.trial import ModelSettings
+from trainables.config import ModelSettings
 from trainables.errors import ConfigError, ModelError, nearest
 from trainables.models.options import (
     CIFARResNetOptions,

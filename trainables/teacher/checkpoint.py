@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.config.trial import ModelSettings
+from trainables.config import ModelSettings
 from trainables.errors import CheckpointError
 from trainables.models import create_model
-from trainables.pictures.sets import Dataset
+from trainables.pictures import Dataset
 from trainables.teacher.progress import COUNTER, MODEL_SECTION
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")

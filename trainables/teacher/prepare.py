@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from policies.errors import nearest
-from trainables.config.trial import TeacherSettings
+from trainables.config import TeacherSettings
 from trainables.errors import CheckpointError, ConfigError
-from trainables.models.registry import check_model
+from trainables.models import check_model
 from trainables.teacher.progress import COUNTER, MODEL_SECTION, TeacherListener
 
 if TYPE_CHECKING:
     from torch import nn
 
     from trainables.device import Compute
-    from trainables.pictures.sets import Dataset
+    from trainables.pictures import Dataset
 
 _FORMAT = 1  # of the keys and of the files in the cache; raised when training changes
 

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from trainables.config.trial import AugmentationSettings
-from trainables.datasets.fingerprint import add_images
+from trainables.config import AugmentationSettings
+from trainables.datasets import add_images
 from trainables.files import whole_file
 
 if TYPE_CHECKING:
-    from trainables.pictures.sets import Dataset, Images
+    from trainables.pictures import Dataset, Images
 
 Targets = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 View = Callable[[int], npt.NDArray[np.float32]]

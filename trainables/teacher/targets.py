@@ -13,13 +13,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from trainables.config.trial import AugmentationSettings
+from trainables.config import AugmentationSettings
 from trainables.errors import ModelError
 from trainables.evaluation import score_logits
-from trainables.pictures.normalization import as_tensor, normalise
-from trainables.pictures.sets import Dataset, Images, TrialAssets
+from trainables.pictures import Dataset, Images, TrialAssets, as_tensor, normalise
 from trainables.teacher.target_cache import TargetCache, targets
-from trainables.training.augmentation import Augmentation
+from trainables.training import Augmentation
 
 if TYPE_CHECKING:
     from trainables.teacher.prepare import Teacher

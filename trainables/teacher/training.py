@@ -15,17 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.config.trial import TeacherSettings
+from trainables.config import TeacherSettings
 from trainables.device import Compute
 from trainables.errors import CheckpointError, ModelError
 from trainables.files import whole_file
 from trainables.models import create_model
-from trainables.pictures.normalization import as_tensor, normalise
-from trainables.pictures.sets import Dataset
-from trainables.pictures.streamed_images import gather, on_device
+from trainables.pictures import Dataset, as_tensor, gather, normalise, on_device
 from trainables.teacher.progress import MODEL_SECTION, TeacherProgress
-from trainables.training.augmentation import Augmentation
-from trainables.training.optimization import create_optimizer, create_schedule
+from trainables.training import Augmentation, create_optimizer, create_schedule
 
 if TYPE_CHECKING:
     from trainables.teacher.progress import TeacherListener

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trainables.config.trial import AugmentationSettings
+from trainables.config import AugmentationSettings
 
 _FLIP, _SHIFT = range(2)
 

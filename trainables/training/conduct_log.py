@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from trainables.records.conduct import FIRST_SHARE, MOST_LEVELS, Conduct, SampleConduct
+from trainables.records import FIRST_SHARE, MOST_LEVELS, Conduct, SampleConduct
 
 if TYPE_CHECKING:
     from policies.balancer import Step

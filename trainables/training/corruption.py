@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from trainables.config.trial import CorruptionSettings
+from trainables.config import CorruptionSettings
 from trainables.errors import ConfigError
 
 Indices = npt.NDArray[np.int64]

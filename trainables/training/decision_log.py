@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from policies.guarding.intervention import intervention_kind
 from policies.policy import AS_BEFORE
 from trainables.errors import DataError
-from trainables.records.trial import DecisionEntry
+from trainables.records import DecisionEntry
 
 if TYPE_CHECKING:
     from policies.balancer import Step

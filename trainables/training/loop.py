@@ -22,11 +22,18 @@ from torch import Tensor
 from policies.balancer import Step
 from policies.document import policy_document
 from policies.geometric import log_ratio
-from trainables.config.trial import TrialSettings
+from trainables.config import TrialSettings
 from trainables.errors import ModelError
 from trainables.evaluation import Evaluation
-from trainables.records.conduct import Conduct, join_conducts
-from trainables.records.trial import DecisionEntry, EpochRecord, ReplicateResult, TracePoint, TrialHistory
+from trainables.records import (
+    Conduct,
+    DecisionEntry,
+    EpochRecord,
+    ReplicateResult,
+    TracePoint,
+    TrialHistory,
+    join_conducts,
+)
 from trainables.training.conduct_log import ConductLog
 from trainables.training.decision_log import MOST_ENTRIES, DecisionLog, LogContext
 from trainables.training.replicate import DeviceAssets, Replicate

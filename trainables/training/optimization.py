@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, optim
 
-from trainables.config.trial import TrainingSettings
+from trainables.config import TrainingSettings
 
 # The schedule of Smith and Topin 2017 (arXiv 1708.07120), with the shares that PyTorch's OneCycleLR takes.
 _WARM_UP = 0.3

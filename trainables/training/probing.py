@@ -21,17 +21,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from policies.update.objective import LogitPair
-from trainables.config.trial import TrialSettings
-from trainables.records.probes import (
-    LOSSES,
-    Angle,
-    Loss,
-    ProbeRecord,
-    ProbeSettings,
-    Response,
-    StepKind,
-    VirtualSteps,
-)
+from trainables.config import TrialSettings
+from trainables.records import LOSSES, Angle, Loss, ProbeRecord, ProbeSettings, Response, StepKind, VirtualSteps
 from trainables.training.loop import spread_evenly
 from trainables.training.optimization import create_optimizer, create_schedule
 from trainables.training.replicate import Batch, DeviceAssets, Replicate

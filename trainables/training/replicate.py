@@ -19,13 +19,11 @@ from torch import Tensor
 from policies.balancer import LossBalancer, Step
 from policies.guard import Guard
 from policies.registry import create_policy
-from trainables.config.trial import AugmentationSettings, TrialSettings
+from trainables.config import AugmentationSettings, TrialSettings
 from trainables.device import Compute
 from trainables.evaluation import Evaluation, EvaluationSet, evaluate
 from trainables.models import create_model
-from trainables.pictures.normalization import as_tensor, normalise
-from trainables.pictures.sets import Split, TrialAssets
-from trainables.pictures.streamed_images import gather, on_device
+from trainables.pictures import Split, TrialAssets, as_tensor, gather, normalise, on_device
 from trainables.training.augmentation import Augmentation
 from trainables.training.corruption import Corruption
 from trainables.training.optimization import create_optimizer, create_schedule

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, optim
 
-from trainables.config.trial import TrainingSettings
+from trainables.config import TrainingSettings
 from trainables.training.optimization import create_optimizer, create_schedule
 
 _State: TypeAlias = dict[str, Tensor]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainables.config.trial import DeviceSettings, ModelSettings
+from trainables.config import DeviceSettings, ModelSettings
 from trainables.errors import ConfigError
 
 _STACKABLE = frozenset({"mlp"})

@@ -16,10 +16,9 @@ from policies.errors import PolicyError
 from policies.families.schedules.fixed import Fixed
 from policies.parameter import Value
 from policies.registry import create_policy
-from search.constants.weights import same_weight
-from search.records.confirmation import ConfirmationRecord, Finalist
-from search.records.search import TrialRecord
-from trainables.records.conduct import FIRST_SHARE, Conduct, join_conducts
+from search.constants import same_weight
+from search.records import ConfirmationRecord, Finalist, TrialRecord
+from trainables.records import FIRST_SHARE, Conduct, join_conducts
 from trainables.settings import Settings
 
 _STILL = 0.005

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from policies.parameter import Parameter, Value
-from search.settings.domains import Choices, Domain, Interval
-from search.wording.numbers import number
+from search.settings import Choices, Domain, Interval
+from search.wording import number
 from trainables.settings import Settings
 
 NEAR = 0.02

@@ -11,11 +11,9 @@ from typing import Literal
 
 from policies.guarding.intervention import Intervention
 from search.evidence.conduct.trend import curve_noise, trend
-from search.records.search import SearchRecord, TrialRecord
-from search.wording.numbers import count, number, percent
-from search.wording.scale import Scale
-from trainables.records.objective import ACCURACY, Objective
-from trainables.records.trial import TrialHistory
+from search.records import SearchRecord, TrialRecord
+from search.wording import Scale, count, number, percent
+from trainables.records import ACCURACY, Objective, TrialHistory
 from trainables.settings import Settings
 
 MATTERS = 0.005

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policies.parameter import Value
-from search.propose.quiet import quiet_optuna
+from search.propose import quiet_optuna
 
 if TYPE_CHECKING:
     import optuna

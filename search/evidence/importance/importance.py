@@ -15,8 +15,8 @@ import numpy as np
 from policies.families import FAMILIES
 from policies.parameter import Value
 from search.evidence.importance.fanova import Axis, bootstrap_shares, fanova_shares
-from search.records.search import SearchRecord, TrialRecord
-from search.wording.numbers import family_title
+from search.records import SearchRecord, TrialRecord
+from search.wording import family_title
 from trainables.settings import Settings
 
 MINIMUM_TRIALS = 8

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from search.evidence.statistics.paired import PairedTest
-from search.records.confirmation import ConfirmationRecord, Finalist
-from search.wording.numbers import count, family_title, number
-from search.wording.scale import Scale
+from search.records import ConfirmationRecord, Finalist
+from search.wording import Scale, count, family_title, number
 
 
 class Uncertain(Protocol):

@@ -10,9 +10,9 @@ from search.evidence.conduct.edges import edges
 from search.evidence.conduct.health import Finding, examine
 from search.evidence.ranking import CONSTANT_FAMILY, FamilyRank, rule_title
 from search.evidence.wording.teacher_remark import teacher_remark
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.domains import Domain, RangeSide
-from search.wording.numbers import count, sentence_case
+from search.records import SearchRecord, TrialRecord
+from search.settings import Domain, RangeSide
+from search.wording import count, sentence_case
 from trainables.settings import Settings
 
 _MOST_NUMBERS = 5

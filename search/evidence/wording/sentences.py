@@ -9,10 +9,9 @@ from search.evidence.comparison import Claim, Comparison, FinalistRow, differenc
 from search.evidence.statistics.paired import PairedTest
 from search.evidence.statistics.power import LEVEL
 from search.evidence.wording.naming import p_text, title, with_interval
-from search.records.confirmation import ConfirmationRecord
-from search.wording.numbers import count, number, sentence_case
-from search.wording.scale import Scale
-from trainables.records.objective import ACCURACY
+from search.records import ConfirmationRecord
+from search.wording import Scale, count, number, sentence_case
+from trainables.records import ACCURACY
 
 
 def a_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str, choice: Choice) -> tuple[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 
-from search.records.search import SearchRecord, TrialRecord
-from search.wording.numbers import percent
+from search.records import SearchRecord, TrialRecord
+from search.wording import percent
 
 _LEAST_SHARE = 0.25
 """Of the way from always naming the largest class to being right on every picture, what a teacher should have come."""

@@ -6,13 +6,22 @@ import dataclasses
 import math
 from typing import Any
 
-from search.drawing.canvas import Figure, finish, new_figure, percent_axis, plain_axis, thinned
-from search.drawing.palette import INK, LegendItem, css_colour, family_colour
-from search.drawing.tables import Table
-from search.evidence.ranking import CONSTANT_FAMILY, rule_title
-from search.evidence.source import ReportSource
-from search.records.search import TrialRecord
-from search.wording.numbers import percent
+from search.drawing import (
+    INK,
+    Figure,
+    LegendItem,
+    Table,
+    css_colour,
+    family_colour,
+    finish,
+    new_figure,
+    percent_axis,
+    plain_axis,
+    thinned,
+)
+from search.evidence import CONSTANT_FAMILY, ReportSource, rule_title
+from search.records import TrialRecord
+from search.wording import percent
 
 _MOST_POINTS = 200
 _MOST_CURVES = 8

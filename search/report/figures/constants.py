@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import statistics
 
-from search.drawing.canvas import Figure, finish, focus, new_figure, plain_axis, score_axis, score_label
-from search.drawing.palette import INK, LegendItem, css_colour, family_colour
-from search.drawing.tables import Table
-from search.evidence.curve import ConstantCurve
-from search.evidence.ranking import CONSTANT_FAMILY
-from search.evidence.source import ReportSource
-from search.wording.numbers import count, number
-from search.wording.scale import Scale
+from search.drawing import (
+    INK,
+    Figure,
+    LegendItem,
+    Table,
+    css_colour,
+    family_colour,
+    finish,
+    focus,
+    new_figure,
+    plain_axis,
+    score_axis,
+    score_label,
+)
+from search.evidence import CONSTANT_FAMILY, ConstantCurve, ReportSource
+from search.wording import Scale, count, number
 
 _FIT, _TRIED, _CHOSEN = "fitted", "tried", "chosen"
 _MARGIN = 0.015

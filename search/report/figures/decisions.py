@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from search.drawing.canvas import Figure, finish
-from search.drawing.tables import Table
-from search.evidence.ranking import CONSTANT_FAMILY
-from search.evidence.source import ReportSource
-from search.evidence.wording.naming import finalist_of
-from search.explain.figure import plot_decisions
-from search.explain.summary import Branch, Explanation, explain
-from search.records.search import TrialRecord
-from search.wording.numbers import count, family_title, sentence_case
-from trainables.records.trial import DecisionEntry
+from search.drawing import Figure, Table, finish
+from search.evidence import CONSTANT_FAMILY, ReportSource, finalist_of
+from search.explain import Branch, Explanation, explain, plot_decisions
+from search.records import TrialRecord
+from search.wording import count, family_title, sentence_case
+from trainables.records import DecisionEntry
 
 _MOST_BRANCHES = 3
 

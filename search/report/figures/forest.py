@@ -6,15 +6,24 @@ import dataclasses
 import statistics
 from typing import Any
 
-from search.drawing.canvas import Figure, difference_axis, finish, lines_downwards, new_figure
-from search.drawing.palette import GRID, INK, MUTED, PAGE, LegendItem, css_colour, family_colour
-from search.drawing.tables import Table
-from search.evidence import PairedTest
-from search.evidence.confirmed import Confirmed
-from search.evidence.wording.naming import title
-from search.records.confirmation import Role
-from search.wording.numbers import count, sentence_case
-from search.wording.scale import Scale
+from search.drawing import (
+    GRID,
+    INK,
+    MUTED,
+    PAGE,
+    Figure,
+    LegendItem,
+    Table,
+    css_colour,
+    difference_axis,
+    family_colour,
+    finish,
+    lines_downwards,
+    new_figure,
+)
+from search.evidence import Confirmed, PairedTest, title
+from search.records import Role
+from search.wording import Scale, count, sentence_case
 
 _ROW = 34
 _LABEL, _POINT = 0.22, 0.2

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from search.drawing.canvas import Figure, style
-from search.evidence.confirmed import Confirmed
-from search.evidence.importance.importance import Importance
-from search.evidence.source import ReportSource
+from search.drawing import Figure, style
+from search.evidence import Confirmed, Importance, ReportSource
 from search.report.figures.accuracy import accuracy_figure
 from search.report.figures.constants import constants_figure
 from search.report.figures.decisions import decisions_figure
@@ -62,8 +60,7 @@ def _answer_figures(confirmed: Confirmed) -> tuple[Figure | None, ...]:
 def _analysis(source: ReportSource) -> tuple[Figure, ...]:
     if source.analysis is None:
         return ()
-    from search.analysis import judge_analysis
-    from search.analysis.figures import analysis_figures
+    from search.analysis import analysis_figures, judge_analysis
 
     drawn = analysis_figures(source.analysis, judge_analysis(source.analysis))
     return tuple(dataclasses.replace(figure, name=f"analysis-{figure.name}") for figure in drawn)

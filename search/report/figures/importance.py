@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from search.drawing.canvas import Figure, finish, new_figure
-from search.drawing.palette import INK, MUTED, family_colour
-from search.drawing.tables import Table
-from search.evidence.importance.importance import INTERVAL_TRIALS, RESAMPLES, SURE, Importance, Share, setting_title
-from search.wording.numbers import count, family_title
+from search.drawing import INK, MUTED, Figure, Table, family_colour, finish, new_figure
+from search.evidence import INTERVAL_TRIALS, RESAMPLES, SURE, Importance, Share, setting_title
+from search.wording import count, family_title
 
 _BAR = 14
 _GROUP = 26

@@ -5,12 +5,23 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from search.drawing.canvas import Figure, finish, lines_downwards, new_figure, score_axis, score_label
-from search.drawing.palette import GRID, INK, MUTED, LegendItem, css_colour, family_colour
-from search.drawing.tables import Table
-from search.evidence.confirmed import Confirmed
-from search.evidence.wording.naming import title
-from search.wording.scale import Scale
+from search.drawing import (
+    GRID,
+    INK,
+    MUTED,
+    Figure,
+    LegendItem,
+    Table,
+    css_colour,
+    family_colour,
+    finish,
+    lines_downwards,
+    new_figure,
+    score_axis,
+    score_label,
+)
+from search.evidence import Confirmed, title
+from search.wording import Scale
 
 _ROW = 34
 _LABEL, _POINT = 0.22, 0.2

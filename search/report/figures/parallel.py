@@ -8,13 +8,22 @@ from typing import Any
 
 from policies.families import FAMILIES
 from policies.parameter import Value
-from search.drawing.canvas import Figure, finish, new_figure, score_axis, thinned
-from search.drawing.palette import INK, MUTED, PAGE, LegendItem, css_colour
-from search.drawing.tables import Table
-from search.evidence.source import ReportSource
-from search.records.search import SearchRecord, TrialRecord
-from search.wording.numbers import family_title, number
-from search.wording.scale import Scale
+from search.drawing import (
+    INK,
+    MUTED,
+    PAGE,
+    Figure,
+    LegendItem,
+    Table,
+    css_colour,
+    finish,
+    new_figure,
+    score_axis,
+    thinned,
+)
+from search.evidence import ReportSource
+from search.records import SearchRecord, TrialRecord
+from search.wording import Scale, family_title, number
 
 _MOST_LINES = 120
 _MOST_AXES = 6

@@ -8,12 +8,23 @@ from typing import Any
 
 from policies.families import FAMILIES
 from policies.parameter import Value
-from search.drawing.canvas import Figure, finish, focus, new_figure, plain_axis, score_axis, score_label, thinned
-from search.drawing.palette import INK, LegendItem, css_colour, family_colour
-from search.drawing.tables import Table
-from search.records.search import SearchRecord, TrialRecord
-from search.wording.numbers import family_title, number
-from search.wording.scale import Scale
+from search.drawing import (
+    INK,
+    Figure,
+    LegendItem,
+    Table,
+    css_colour,
+    family_colour,
+    finish,
+    focus,
+    new_figure,
+    plain_axis,
+    score_axis,
+    score_label,
+    thinned,
+)
+from search.records import SearchRecord, TrialRecord
+from search.wording import Scale, family_title, number
 
 _MOST_POINTS = 200
 _ROW = 108

@@ -6,8 +6,13 @@ import dataclasses
 import math
 from typing import Any
 
-from search.drawing.canvas import (
+from search.drawing import (
+    INK,
     Figure,
+    LegendItem,
+    Table,
+    css_colour,
+    family_colour,
     finish,
     focus,
     jitter,
@@ -17,15 +22,10 @@ from search.drawing.canvas import (
     score_label,
     thinned,
 )
-from search.drawing.palette import INK, LegendItem, css_colour, family_colour
-from search.drawing.tables import Table
-from search.evidence.pareto import Front, FrontPoint, cost_of, fronts
-from search.evidence.ranking import CONSTANT_FAMILY
-from search.evidence.wording.naming import interval_in_words
-from search.records.search import SearchRecord, TrialRecord
-from search.settings.costs import COST_TITLES, Cost
-from search.wording.numbers import count, family_title, number
-from search.wording.scale import Scale
+from search.evidence import CONSTANT_FAMILY, Front, FrontPoint, cost_of, fronts, interval_in_words
+from search.records import SearchRecord, TrialRecord
+from search.settings import COST_TITLES, Cost
+from search.wording import Scale, count, family_title, number
 
 _MOST_POINTS = 200
 _HEIGHT = 210

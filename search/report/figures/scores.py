@@ -5,8 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from search.drawing.canvas import (
+from search.drawing import (
+    GRID,
+    INK,
+    MUTED,
     Figure,
+    Table,
+    family_colour,
     finish,
     focus,
     jitter,
@@ -16,12 +21,8 @@ from search.drawing.canvas import (
     score_label,
     thinned,
 )
-from search.drawing.palette import GRID, INK, MUTED, family_colour
-from search.drawing.tables import Table
-from search.evidence.ranking import CONSTANT_FAMILY, BestTrial, rule_title
-from search.evidence.source import ReportSource
-from search.wording.numbers import count, family_title, sentence_case
-from search.wording.scale import Scale
+from search.evidence import CONSTANT_FAMILY, BestTrial, ReportSource, rule_title
+from search.wording import Scale, count, family_title, sentence_case
 
 _MOST_POINTS = 150
 _ROW = 34

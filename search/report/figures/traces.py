@@ -6,10 +6,20 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from search.drawing.canvas import Figure, finish, new_figure, plain_axis, thinned
-from search.drawing.palette import GRID, INK, LegendItem, css_colour, family_colour
+from search.drawing import (
+    GRID,
+    INK,
+    Figure,
+    LegendItem,
+    css_colour,
+    family_colour,
+    finish,
+    new_figure,
+    plain_axis,
+    thinned,
+)
 from search.report.tables.traces import BandPoint, TraceBand, trace_table
-from search.wording.numbers import count, number, sentence_case
+from search.wording import count, number, sentence_case
 
 _MOST_POINTS = 200
 _MOST_PANELS = 12

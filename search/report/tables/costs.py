@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from search.drawing.tables import Table
-from search.evidence.source import ReportSource
-from search.records.confirmation import ConfirmationRecord
-from search.records.search import SearchRecord, TrialRecord
-from trainables.records.trial import TracePoint
+from search.drawing import Table
+from search.evidence import ReportSource
+from search.records import ConfirmationRecord, SearchRecord, TrialRecord
+from trainables.records import TracePoint
 from trainables.settings import Settings
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from search.drawing.tables import Table
-from search.evidence import FinalistRow
-from search.evidence.answers import VerdictKind
-from search.evidence.confirmed import Confirmed
-from search.evidence.wording.naming import title
+from search.drawing import Table
+from search.evidence import Confirmed, FinalistRow, VerdictKind, title
 from search.metrics import metrics_with
 
 _STANDS: dict[VerdictKind, str] = {

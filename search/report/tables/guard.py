@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from search.drawing.tables import Table
-from search.evidence.source import ReportSource
-from search.wording.numbers import family_title
+from search.drawing import Table
+from search.evidence import ReportSource
+from search.wording import family_title
 from trainables.settings import Settings
 
 

@@ -12,17 +12,12 @@ from collections.abc import Callable, Sequence
 
 import pydantic
 
-from search.drawing.tables import Table
-from search.evidence.confirmed import Confirmed
-from search.evidence.ranking import CONSTANT_FAMILY, rule_title
-from search.evidence.source import ReportSource
-from search.evidence.wording.naming import title
+from search.drawing import Table
+from search.evidence import CONSTANT_FAMILY, Confirmed, ReportSource, rule_title, title
 from search.metrics import Metric, in_unit, metrics_with, spread_in_unit
-from search.records.confirmation import ConfirmationRecord
-from search.records.search import SearchRecord, TrialRecord
-from search.wording.numbers import sentence_case
-from trainables.records.figures import ModelFigures
-from trainables.records.objective import ACCURACY
+from search.records import ConfirmationRecord, SearchRecord, TrialRecord
+from search.wording import sentence_case
+from trainables.records import ACCURACY, ModelFigures
 from trainables.settings import Settings
 
 _DEVICES = {"cpu": "CPU, one thread", "cpu_threads": "CPU, all threads", "cuda": "GPU"}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from search.records.search import SearchRecord
-from search.settings.search_file import SearchConfig
-from search.wording.numbers import count, duration, family_title, percent
-from search.wording.scale import Scale
-from trainables.config.trial import TrainingSettings
+from search.records import SearchRecord
+from search.settings import SearchConfig
+from search.wording import Scale, count, duration, family_title, percent
+from trainables.config import TrainingSettings
 
 Row = tuple[str, str]
 

@@ -9,13 +9,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from search.drawing.tables import Table
-from search.evidence.confirmed import Confirmed
-from search.evidence.ranking import CONSTANT_FAMILY, rule_title
-from search.evidence.source import ReportSource
-from search.evidence.wording.naming import finalist_of, title
-from search.records.confirmation import ConfirmationRecord
-from trainables.records.trial import TracePoint
+from search.drawing import Table
+from search.evidence import CONSTANT_FAMILY, Confirmed, ReportSource, finalist_of, rule_title, title
+from search.records import ConfirmationRecord
+from trainables.records import TracePoint
 
 _COLUMNS = (
     "who", "step", "epoch", "lambda_mean", "lambda_low", "lambda_high",

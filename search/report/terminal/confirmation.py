@@ -9,12 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from search.confirm.store import Unit
-from search.evidence import Comparison, Judgement, PairedTest
-from search.evidence.wording.naming import interval_cell, title
-from search.records.confirmation import ConfirmationRecord
-from search.wording.numbers import count
-from search.wording.scale import Scale
+from search.confirm import Unit
+from search.evidence import Comparison, Judgement, PairedTest, interval_cell, title
+from search.records import ConfirmationRecord
+from search.wording import Scale, count
 
 _MOST_FAILED = 5
 

@@ -6,14 +6,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from search.evidence.pareto import Front, FrontPoint, fronts
-from search.evidence.source import ReportSource
-from search.evidence.students import StudentRow
-from search.evidence.wording.naming import interval_cell
-from search.records.search import SearchRecord
-from search.settings.costs import COST_TITLES
-from search.wording.numbers import family_title
-from search.wording.scale import Scale
+from search.evidence import Front, FrontPoint, ReportSource, StudentRow, fronts, interval_cell
+from search.records import SearchRecord
+from search.settings import COST_TITLES
+from search.wording import Scale, family_title
 
 _MEDIUM, _WIDE = 72, 90
 

@@ -6,9 +6,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from search.evidence.source import ReportSource
+from search.evidence import ReportSource
 from search.report.tables.kpis import KPIRow, KPITable, kpi_table, shown, shown_spread
-from search.wording.numbers import count
+from search.wording import count
 
 
 def render_own_kpis(source: ReportSource) -> list[RenderableType]:

@@ -7,17 +7,20 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from search.evidence.importance.importance import importances
-from search.evidence.judgement import Judgement
-from search.evidence.ranking import CONSTANT_FAMILY, ConstantComparison, FamilyRank
-from search.evidence.recommended import settings_in_words
-from search.evidence.source import ReportSource
-from search.records.search import SearchRecord
+from search.evidence import (
+    CONSTANT_FAMILY,
+    ConstantComparison,
+    FamilyRank,
+    Judgement,
+    ReportSource,
+    importances,
+    settings_in_words,
+)
+from search.records import SearchRecord
 from search.report.terminal.confirmation import render_confirmation
 from search.report.terminal.fronts import render_fronts, render_students
 from search.report.terminal.kpis import render_own_kpis
-from search.wording.numbers import count, family_title
-from search.wording.scale import Scale
+from search.wording import Scale, count, family_title
 
 _WIDE = 100
 _MEDIUM = 72

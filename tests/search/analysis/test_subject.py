@@ -35,7 +35,7 @@ def searched(launch, monkeypatch):
             trials=trials if status == "finished" else trials[:0],
         )
         SearchStore(launch.storage, config.name).write_header(record, launch)
-        monkeypatch.setattr("search.store.trials.read_search", lambda _: record)
+        monkeypatch.setattr("search.store.read_search", lambda _: record)
         return config
 
     return make

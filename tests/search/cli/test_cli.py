@@ -97,7 +97,7 @@ def test_a_mistake_costs_one_message_and_exit_code_2(arguments, message, run):
 
 
 def test_a_cache_that_cannot_be_written_is_told_before_anything_starts(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("search.run.search.run_search", lambda *_: pytest.fail("the search has begun"))
+    monkeypatch.setattr("search.run.run_search", lambda *_: pytest.fail("the search has begun"))
     run.cache = "/proc/none"
     code, _, err = run("run", "digits-quick")
     assert code == 2
@@ -319,7 +319,7 @@ def test_a_search_tells_what_to_type_next_unless_that_is_under_way(arguments, st
     )  # fmt: skip
     search = SearchRecord(name="tiny", config=tiny_config().model_dump(mode="json"), status=status, trials=(trial,))
     outcome = SimpleNamespace(search=search, page=tmp_path / "report.html")
-    monkeypatch.setattr("search.run.search.run_search", lambda *_: outcome)
+    monkeypatch.setattr("search.run.run_search", lambda *_: outcome)
     confirmed = []
     monkeypatch.setattr(cli, "_confirm", lambda name, *_: confirmed.append(name))
     code, out, _ = run("run", *tiny(), *arguments)

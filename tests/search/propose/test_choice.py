@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from search.propose import Observation, best_by_model, expected_scores
+from search.propose import Observation, expected_scores
+from search.propose.choice import best_by_model
 from search.propose.space import Variable
 from search.settings.domains import Interval
 

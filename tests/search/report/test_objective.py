@@ -6,9 +6,10 @@ import re
 import pytest
 from rich.console import Console
 
-from search.evidence import judge
+from search.evidence import ReportSource, judge
 from search.evidence.ranking import compare_to_constant, rank_families
-from search.report import ReportSource, render_table, report_json, write_report
+from search.report import report_json, write_report
+from search.report.terminal.report import render_table
 from search.tracking.series import outcome_points, trial_points
 from search.tracking.wording import search_tags, trial_tags
 from tests.search.report.conftest import CONFIG

@@ -52,7 +52,7 @@ def test_a_tracking_file_that_cannot_be_used_is_told_before_the_first_trial(init
     monkeypatch.setattr("search.run.start.check_resources", lambda config: None)
     monkeypatch.setattr("search.run.start.check_shared", lambda store: None)
     monkeypatch.setattr(
-        "search.prepare.preparation.prepare", lambda *_: threading.Event().wait(20)
+        "search.prepare.prepare", lambda *_: threading.Event().wait(20)
     )  # nor does it wait for the teacher
     launch.output.mkdir(exist_ok=True)
     path = sqlite_path(launch.tracking_uri)

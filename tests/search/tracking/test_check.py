@@ -14,8 +14,9 @@ import time
 import pytest
 
 from search.errors import TrackingError
-from search.settings.tracking_uri import artifact_location, sqlite_path, without_password
-from search.tracking import check_quickly, check_tracking, default_tracking_uri, ui_command, ui_environment
+from search.settings.tracking_uri import artifact_location, default_tracking_uri, sqlite_path, without_password
+from search.tracking import check_quickly, check_tracking
+from search.tracking.ui import ui_command, ui_environment
 from tests.search.ports import refusing_port
 
 

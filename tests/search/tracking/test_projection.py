@@ -19,9 +19,10 @@ import pytest
 from search.errors import TrackingError
 from search.evidence import judge
 from search.records.search import TrialRecord
-from search.tracking import LiveProjection, MLflowProcess, TrackingReport, experiment_url, sync
+from search.tracking import LiveProjection, MLflowProcess, TrackingReport, sync
 from search.tracking.series import MAX_POINTS, outcome_points, thin, trial_points
 from search.tracking.store import open_client
+from search.tracking.ui import experiment_url
 from search.tracking.wording import run_name, search_tags, trial_tags
 from tests.search.ports import free_port
 from tests.search.tracking.tracking_record import (

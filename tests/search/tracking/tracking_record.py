@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from search.records.search import SearchRecord, TrialRecord, TrialStatus
-from search.tracking import ui_command, ui_environment
+from search.tracking.ui import ui_command, ui_environment
 from trainables.records.trial import EpochRecord, ReplicateResult, TracePoint, TrialHistory
 
 EXPERIMENT = "kd-policy-search"

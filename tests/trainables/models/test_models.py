@@ -8,8 +8,8 @@ from torch import nn
 
 from trainables.config.trial import ModelSettings
 from trainables.errors import ConfigError, ModelError
-from trainables.models import check_model, create_model, model_names
-from trainables.models.registry import torchvision_names
+from trainables.models import check_model, create_model
+from trainables.models.registry import model_names, torchvision_names
 from trainables.models.small import GlobalAveragePool
 
 GREY, COLOUR, DIGITS = (1, 28, 28), (3, 32, 32), (1, 8, 8)

@@ -1,0 +1,12 @@
+from .bracket import Enough as Enough
+from .bracket import first_points as first_points
+from .bracket import next_point as next_point
+from .of_search import level_sides as level_sides
+from .of_search import point_of as point_of
+from .of_search import surface_domain as surface_domain
+from .points import ConstantPoint as ConstantPoint
+from .points import ConstantScore as ConstantScore
+from .points import SurfaceDomain as SurfaceDomain
+from .surface import Surface as Surface
+from .surface import fit_surface as fit_surface
+from .weights import same_weight as same_weight

@@ -1,0 +1,13 @@
+from .choice import expected_scores as expected_scores
+from .cube import Cube as Cube
+from .engines import ENGINES as ENGINES
+from .matern import matern as matern
+from .observation import Observation as Observation
+from .proposal import propose as propose
+from .proposal import propose_context as propose_context
+from .question import Question as Question
+from .quiet import quiet_optuna as quiet_optuna
+from .seeds import seed_of as seed_of
+from .space import SearchSpace as SearchSpace
+from .space import Variable as Variable
+from .space import build_space as build_space

@@ -1,0 +1,12 @@
+from .own_kpi import Measured as Measured
+from .own_kpi import OwnKPI as OwnKPI
+from .own_policy import OwnPolicy as OwnPolicy
+from .trial import AugmentationSettings as AugmentationSettings
+from .trial import CorruptionSettings as CorruptionSettings
+from .trial import DataSettings as DataSettings
+from .trial import DeviceSettings as DeviceSettings
+from .trial import ModelSettings as ModelSettings
+from .trial import PolicySettings as PolicySettings
+from .trial import TeacherSettings as TeacherSettings
+from .trial import TrainingSettings as TrainingSettings
+from .trial import TrialSettings as TrialSettings

@@ -1,0 +1,5 @@
+from .cost import count_flops as count_flops
+from .cost import measure_figures as measure_figures
+from .folding import folded as folded
+from .registry import check_model as check_model
+from .registry import create_model as create_model

@@ -1,0 +1,15 @@
+from .format import PictureFormat as PictureFormat
+from .mapped_images import IMAGES_FILE as IMAGES_FILE
+from .mapped_images import RECORDS_FILE as RECORDS_FILE
+from .mapped_images import MappedImages as MappedImages
+from .mapped_images import map_array as map_array
+from .mapped_images import record_type as record_type
+from .normalization import as_tensor as as_tensor
+from .normalization import normalise as normalise
+from .sets import Dataset as Dataset
+from .sets import Images as Images
+from .sets import Split as Split
+from .sets import TrialAssets as TrialAssets
+from .streamed_images import StoredImages as StoredImages
+from .streamed_images import gather as gather
+from .streamed_images import on_device as on_device

@@ -1,0 +1,16 @@
+from .augmentation import Augmentation as Augmentation
+from .corruption import Corruption as Corruption
+from .decision_log import DECISIONS_FILE as DECISIONS_FILE
+from .decision_log import NOTABLE_CHANGE as NOTABLE_CHANGE
+from .decision_log import StoredLog as StoredLog
+from .decision_log import read_decisions as read_decisions
+from .decision_log import reason_kind as reason_kind
+from .decision_log import write_decisions as write_decisions
+from .loop import Distillation as Distillation
+from .optimization import create_optimizer as create_optimizer
+from .optimization import create_schedule as create_schedule
+from .probing import probe_training as probe_training
+from .replicate import Batch as Batch
+from .replicate import DeviceAssets as DeviceAssets
+from .replicate import Replicate as Replicate
+from .stacking import trains_stacked as trains_stacked
