@@ -55,9 +55,9 @@ def past_faces(graph: grimp.ImportGraph) -> list[str]:
         if package not in WITH_FACES or len(inner) < 2:
             continue
         room = f"{package}.{inner[0]}"
-        for importer in sorted(graph.find_modules_that_directly_import(module)):
-            if importer != room and not importer.startswith(f"{room}."):
-                found.append(f"{importer} imports {module}; import from {room}, and name it in its __init__.pyi")
+        importers = sorted(graph.find_modules_that_directly_import(module))
+        outside = [name for name in importers if name != room and not name.startswith(f"{room}.")]
+        found += [f"{name} imports {module}; import from {room}, and name it in its __init__.pyi" for name in outside]
     return found
 
 

@@ -1,11 +1,11 @@
+from .connection import check_resources as check_resources
+from .connection import ray_session as ray_session
+from .connection import room_for as room_for
 from .jobs import CONFIG_VARIABLE as CONFIG_VARIABLE
 from .jobs import STORAGE as STORAGE
 from .jobs import Jobs as Jobs
 from .jobs import check_begun as check_begun
 from .jobs import seen_from_here as seen_from_here
-from .ray_session import check_resources as check_resources
-from .ray_session import ray_session as ray_session
-from .ray_session import room_for as room_for
 from .reachable import check_cluster as check_cluster
 from .reachable import in_ray_job as in_ray_job
 from .sharing import alive_nodes as alive_nodes

@@ -9,7 +9,7 @@ from .champion_files import write_champion as write_champion
 from .groups import single as single
 from .plan import plan_confirmation as plan_confirmation
 from .plan import settings_of as settings_of
-from .recommended_training import recommended_training as recommended_training
+from .recommended import recommended_training as recommended_training
 from .run import confirm_search as confirm_search
 from .store import Unit as Unit
 from .store import read_confirmation as read_confirmation

@@ -1,7 +1,7 @@
 from .choice import expected_scores as expected_scores
+from .covariance import matern as matern
 from .cube import Cube as Cube
 from .engines import ENGINES as ENGINES
-from .matern import matern as matern
 from .observation import Observation as Observation
 from .proposal import propose as propose
 from .proposal import propose_context as propose_context

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import qmc
 
+from search.propose.covariance import matern
 from search.propose.cube import Array
-from search.propose.matern import matern
 
 DRAWS = 128
 """Hyperparameters drawn from the prior, a power of 2."""

@@ -68,7 +68,7 @@ def confirmed(*constants):
 
 def test_a_confirmed_search_is_analysed_by_what_its_confirmation_recommends(searched, launch, monkeypatch):
     searched()
-    monkeypatch.setattr("search.confirm.recommended_training.read_confirmation", lambda _: confirmed((0.9, 1)))
+    monkeypatch.setattr("search.confirm.recommended.read_confirmation", lambda _: confirmed((0.9, 1)))
     subject = find_subject("digits-quick", launch)
     assert (subject.number, subject.trial.policy.family) == (1, "fixed")
     assert subject.trial.policy.parameters == {"weight": 0.9}
@@ -77,7 +77,7 @@ def test_a_confirmed_search_is_analysed_by_what_its_confirmation_recommends(sear
 
 def test_a_confirmed_constant_that_no_trial_had_is_analysed_with_its_own_settings(searched, launch, monkeypatch):
     searched()
-    monkeypatch.setattr("search.confirm.recommended_training.read_confirmation", lambda _: confirmed((0.4, None)))
+    monkeypatch.setattr("search.confirm.recommended.read_confirmation", lambda _: confirmed((0.4, None)))
     subject = find_subject("digits-quick", launch)
     assert (subject.number, subject.trial.policy.parameters) == (None, {"weight": 0.4})
     assert subject.trial.training.learning_rate == 0.01
@@ -88,7 +88,7 @@ def test_a_confirmation_that_is_not_finished_recommends_nothing(searched, launch
     searched()
     record = confirmed((0.9, 1))
     begun = record.model_copy(update={"results": record.results[:-1], "complete": False})
-    monkeypatch.setattr("search.confirm.recommended_training.read_confirmation", lambda _: begun)
+    monkeypatch.setattr("search.confirm.recommended.read_confirmation", lambda _: begun)
     subject = find_subject("digits-quick", launch)
     assert subject.words == "trial 2 of the search digits-quick, the best"
 

@@ -249,7 +249,7 @@ import pathlib, sys
 from search.settings.search_file import load_config
 from search.settings.launch import Launch
 from search.prepare.preparation import teach_in_cluster
-from search.cluster.ray_session import ray_session
+from search.cluster.connection import ray_session
 from trainables.datasets import load_dataset
 
 class Listener:

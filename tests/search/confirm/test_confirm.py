@@ -23,7 +23,7 @@ from rich.console import Console
 from policies.errors import KDPolicySearchError
 from search import cli
 from search.cli.confirm_progress import ConfirmationBoard, ConfirmationProgress
-from search.cluster.ray_session import ray_session
+from search.cluster.connection import ray_session
 from search.confirm import figures as confirm_figures
 from search.confirm.plan import settings_of
 from search.confirm.run import confirm_search

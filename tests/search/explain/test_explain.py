@@ -226,7 +226,7 @@ def test_a_search_is_explained_by_the_trial_that_it_recommends(launch, monkeypat
             (finalist.model_copy(update={"trial": trials.get(role)}), told) for role, (finalist, told) in scores.items()
         ]
         record = confirmation(found) if trials else None
-        monkeypatch.setattr("search.confirm.recommended_training.read_confirmation", lambda _: record)
+        monkeypatch.setattr("search.confirm.recommended.read_confirmation", lambda _: record)
         source = find_source(run, launch)
         return explanation_text(explain(source.log, source.title, source.remark)).splitlines()[0]
 

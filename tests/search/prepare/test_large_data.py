@@ -9,7 +9,7 @@ import ray
 from PIL import Image
 
 from search.cluster import sharing
-from search.cluster.ray_session import ray_session
+from search.cluster.connection import ray_session
 from search.errors import SearchError
 from search.prepare.preparation import prepare
 from search.run.search import run_search

@@ -11,7 +11,7 @@ import torch
 
 from policies import LossBalancer, load_policy
 from policies.errors import KDPolicySearchError
-from search.cluster.ray_session import room_for
+from search.cluster.connection import room_for
 from search.run.search import resume_search, run_search
 from search.store.folder import SearchStore, searches_in
 from search.store.trials import read_search

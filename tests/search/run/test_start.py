@@ -12,7 +12,7 @@ import psutil
 import pytest
 import ray
 
-from search.cluster.ray_session import ray_session
+from search.cluster.connection import ray_session
 from search.errors import ClusterError, TrackingError
 from search.run.start import prepared_session
 from search.settings.tracking_uri import sqlite_path
@@ -38,7 +38,7 @@ def test_ray_starts_no_workers_before_there_is_work():
     # By itself it starts one a core, and lets its first driver wait for them.
     code = """
 import psutil, ray
-from search.cluster.ray_session import ray_session
+from search.cluster.connection import ray_session
 with ray_session(None):
     names = [process.name() for process in psutil.Process().children(recursive=True)]
 print("raylet" in names, sum(name.startswith("ray::IDLE") for name in names))

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from search.cluster.ray_session import ray_session
+from search.cluster.connection import ray_session
 from search.confirm import figures as confirm_figures
 from search.confirm.run import confirm_search
 from search.run.publish import publish_report
