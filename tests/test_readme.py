@@ -48,7 +48,7 @@ def test_the_lines_of_ones_own_search_work_one_after_the_other(tmp_path, monkeyp
     """All but the search itself, which would take minutes: what it is given, and what it is called."""
     from click.testing import CliRunner
 
-    from search.cli import cli
+    from search.cli.program import cli
     from search.recipes import recipe_names
     from search.settings.search_file import SearchConfig, load_config
 
@@ -59,7 +59,7 @@ def test_the_lines_of_ones_own_search_work_one_after_the_other(tmp_path, monkeyp
     assert {line[0] for line in lines[1:]} == {"kd-search"}
     searched: list[SearchConfig] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("search.cli._search", lambda config, *_, **__: searched.append(config))
+    monkeypatch.setattr("search.cli.search.search_with", lambda config, *_, **__: searched.append(config))
     for _, *arguments in lines[1:-1]:
         command, _, file = (" ".join(arguments)).partition(" > ")
         done = CliRunner().invoke(cli, command.split())
@@ -73,11 +73,12 @@ def test_the_lines_of_ones_own_search_work_one_after_the_other(tmp_path, monkeyp
 
 
 def test_every_command_of_the_readme_exists():
-    from search.cli import cli
+    from search.cli.program import COMMANDS
 
+    commands = {name for section in COMMANDS.values() for name in section}
     named = set(re.findall(r"kd-search ([a-z]+)", README.read_text(encoding="utf-8")))
-    assert named <= set(cli.commands)
-    assert set(cli.commands) - named - {"logs", "stop"} == set()
+    assert named <= commands
+    assert commands - named - {"logs", "stop"} == set()
 
 
 def test_every_page_that_the_readme_links_is_there():

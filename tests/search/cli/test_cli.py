@@ -10,13 +10,15 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from policies import FAMILIES, create_policy
-from search import cli
+from search.cli import main
+from search.cli.program import COMMANDS, cli
 from search.records.search import SearchRecord, TrialRecord
 from search.settings.launch import Launch
 from search.settings.search_file import load_config
@@ -40,7 +42,7 @@ def run(monkeypatch, capsys, tmp_path, cache):
         monkeypatch.setattr(sys, "argv", ["kd-search", *arguments, *extra])
         code = 0
         try:
-            cli.main()
+            main()
         except SystemExit as end:
             code = end.code
         captured = capsys.readouterr()
@@ -149,7 +151,7 @@ def test_what_is_missing_is_told_with_the_variable_that_could_hold_it(run, monke
 
 def test_a_name_is_text_whatever_it_looks_like(run, monkeypatch):
     searched = []
-    monkeypatch.setattr("search.cli._search", lambda config, *_, **__: searched.append(config.name))
+    monkeypatch.setattr("search.cli.search.search_with", lambda config, *_, **__: searched.append(config.name))
     for name in ("2024", "true", "1e3"):
         code, _, err = run("run", "digits-quick", "--name", name)
         assert code == 0, err
@@ -158,7 +160,7 @@ def test_a_name_is_text_whatever_it_looks_like(run, monkeypatch):
 
 def test_the_page_opens_on_the_search_that_is_named(run, tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr("search.tracking.serve_ui", lambda uri, *_, search, **__: opened.append((uri, search)))
+    monkeypatch.setattr("search.cli.mlflow.serve_ui", lambda uri, *_, search, **__: opened.append((uri, search)))
     launch = dataclasses.replace(
         Launch.on_this_machine(tmp_path / "runs", tmp_path), tracking_uri="http://its-own:5000"
     )
@@ -288,7 +290,7 @@ def test_a_full_disk_is_one_message(run, monkeypatch, number):
     def full(name):
         raise OSError(number, os.strerror(number), name)
 
-    monkeypatch.setattr("search.recipes.read_recipe", full)
+    monkeypatch.setattr("search.cli.lists.read_recipe", full)
     code, _, err = run("recipes", "digits-quick")
     assert (code, err.count("\n")) == (2, 1)
     assert f"{os.strerror(number)}: 'digits-quick'. What was kept so far is whole. Make room" in err
@@ -298,7 +300,7 @@ def test_any_other_failure_of_a_file_is_no_full_disk(run, monkeypatch):
     def damaged(name):
         raise OSError(errno.EIO, os.strerror(errno.EIO), name)
 
-    monkeypatch.setattr("search.recipes.read_recipe", damaged)
+    monkeypatch.setattr("search.cli.lists.read_recipe", damaged)
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         run("recipes", "digits-quick")
 
@@ -321,7 +323,7 @@ def test_a_search_tells_what_to_type_next_unless_that_is_under_way(arguments, st
     outcome = SimpleNamespace(search=search, page=tmp_path / "report.html")
     monkeypatch.setattr("search.run.run_search", lambda *_: outcome)
     confirmed = []
-    monkeypatch.setattr(cli, "_confirm", lambda name, *_: confirmed.append(name))
+    monkeypatch.setattr("search.cli.search.confirm_with", lambda name, *_: confirmed.append(name))
     code, out, _ = run("run", *tiny(), *arguments)
     assert (code, confirmed) == ((0, ["tiny"] if arguments else []) if status == "finished" else (130, []))
     typed = [line for line in out.splitlines() if "kd-search" in line]
@@ -505,8 +507,8 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
 def test_worth_of_a_file_searches_and_confirms_constants_alone_and_a_second_call_reads_that(run, tmp_path, monkeypatch):
     """Search and confirmation themselves, which take minutes, are replaced."""
     done = []
-    monkeypatch.setattr("search.cli._search", lambda config, launch, **_: done.append(config))
-    monkeypatch.setattr("search.cli._confirm", lambda name, launch, settings: done.append(name))
+    monkeypatch.setattr("search.cli.worth.search_with", lambda config, launch, **_: done.append(config))
+    monkeypatch.setattr("search.cli.worth.confirm_with", lambda name, launch, settings: done.append(name))
     record = SearchRecord(name="digits-quick-worth", config=tiny_config(), status="finished")
     launch = Launch.on_this_machine(tmp_path, tmp_path / "cache", "test")
     run("worth", "digits-quick", "--set", "replicates=2", "--output", str(tmp_path))
@@ -530,3 +532,12 @@ def test_worth_is_one_line_and_the_command_that_would_answer_it(run, tmp_path):
     assert out.startswith("Whether distillation pays here is not confirmed")
     code, out, _ = run("worth", "tiny", "--json", "--output", str(tmp_path))
     assert json.loads(out)["kind"] == "unconfirmed"
+
+
+def test_the_help_has_every_command_under_its_own_name():
+    context = click.Context(cli)
+    assert cli.list_commands(context) == [name for section in COMMANDS.values() for name in section]
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert (command.name, command.callback.__name__) == (name, name)
+    assert cli.get_command(context, "serch") is None

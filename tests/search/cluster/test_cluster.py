@@ -8,10 +8,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
+import click
 import pytest
 import yaml
 
-from search.cli import cli
+from search.cli.program import cli
 from search.cluster.jobs import Jobs
 from search.cluster.reachable import check_cluster
 from search.cluster.sharing import check_writable
@@ -281,7 +282,8 @@ def test_entry_point_of_the_rayjob_goes_on_with_a_search_that_has_begun():
     python, *module, command, source = shlex.split(manifest["spec"]["entrypoint"])[:5]
     assert (python, module, command) == ("python", ["-m", "search"], "run")
     assert load_config(source)
-    context = cli.commands[command].make_context("run", shlex.split(manifest["spec"]["entrypoint"])[4:])
+    arguments = shlex.split(manifest["spec"]["entrypoint"])[4:]
+    context = cli.get_command(click.Context(cli), command).make_context("run", arguments)
     assert (context.params["resume"], context.params["address"]) == (True, "auto")
     shared = [mount["mountPath"] for pod in _pods(manifest) for mount in pod["containers"][0]["volumeMounts"]]
     assert len(set(shared)) == 1

@@ -5,7 +5,7 @@ import types
 import pytest
 from click.testing import CliRunner
 
-from search.cli import cli
+from search.cli.program import cli
 from search.cluster import jobs
 from search.cluster.jobs import Jobs, check_begun
 from search.errors import SearchError

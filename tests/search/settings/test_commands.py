@@ -5,9 +5,12 @@ import pathlib
 import re
 import shlex
 
+import click
 import pytest
 
-from search import cli
+import search
+from search.cli import options
+from search.cli.program import cli
 from search.records.search import SearchRecord
 from search.settings.commands import next_command
 from search.settings.launch import DEFAULT_EXPERIMENT, Launch, default_cache, default_data_root
@@ -20,9 +23,9 @@ OTHERS = ["--output", "/o", "--cache", "/c", "--data-root", "/d"]
 
 def launch_of(*arguments, command="resume", name="mine"):
     """What the command line makes of these arguments."""
-    context = cli.cli.commands[command].make_context(command, [name, *arguments])
+    context = cli.get_command(click.Context(cli), command).make_context(command, [name, *arguments])
     places = {key: value for key, value in context.params.items() if key not in ("name", "address")}
-    return cli._launch(places, context.params.get("address"))
+    return options.launch_of(places, context.params.get("address"))
 
 
 @pytest.fixture(autouse=True)
@@ -103,9 +106,9 @@ def test_a_search_stays_in_its_store_and_experiment_unless_another_is_named(verb
     store.write_header(SearchRecord(name="mine", config=tiny_config()), begun)
 
     def tracked(*arguments):
-        context = cli.cli.commands[verb].make_context(verb, ["mine", *places, *arguments])
-        launch = cli._launch({k: v for k, v in context.params.items() if k not in ("name", "address")})
-        return cli._tracked_as_before(launch, store, context.params)
+        context = cli.get_command(click.Context(cli), verb).make_context(verb, ["mine", *places, *arguments])
+        launch = options.launch_of({k: v for k, v in context.params.items() if k not in ("name", "address")})
+        return options.tracked_as_before(launch, store, context.params)
 
     launch = tracked(*given)
     assert (launch.tracking_uri, launch.experiment, launch.tracked_anew) == (uri, experiment, bool(given))
@@ -120,7 +123,7 @@ def test_where_only_the_storage_is_known_it_is_named():
 def test_no_message_writes_such_a_command_itself():
     """A command with a search's name in it comes from `next_command`, which knows the places."""
     written = re.compile(r"kd-search (?:resume|confirm|report|status|sync|explain) \{")
-    folder = pathlib.Path(cli.__file__).parent
+    folder = pathlib.Path(search.__file__).parent
     found = [path for path in folder.rglob("*") if path.suffix in (".py", ".j2") and written.search(path.read_text())]
     assert found == []
 

@@ -1,0 +1,5 @@
+"""`python -m search.cli`: the same as `kd-search`."""
+
+from search.cli import main
+
+main()

@@ -1,0 +1,131 @@
+"""Steps that several commands take: run or resume a search, confirm it, read it, show it."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from search.cli.confirm_progress import ConfirmationProgress
+from search.cli.console import Terminal
+from search.cli.progress import TerminalListener
+from search.cluster import check_cluster, check_writable, in_ray_job
+from search.errors import TrackingError
+from search.settings import ConfirmationSettings, Launch, SearchConfig, next_command
+from search.store import SearchStore, check_config, check_unchanged
+from search.tracking import check_quickly
+
+if TYPE_CHECKING:
+    from search.evidence import ReportSource
+    from search.records import SearchRecord
+
+
+def search_with(config: SearchConfig, launch: Launch, *, resume: bool, confirming: bool = False) -> None:
+    """Run or resume a search and show its answer.
+
+    Args:
+        config: the search's settings.
+        launch: the places where it runs and is kept.
+        resume: resume a search of this name if there is one.
+        confirming: a confirmation follows, so the answer need not name that command.
+
+    Raises:
+        SystemExit: with code 130 if the search was interrupted.
+    """
+    store = SearchStore(launch.storage, config.name)
+    exists = store.exists()
+    if resume and exists:
+        check_unchanged(config, store.config())
+    check_config(config, launch)
+    check_writable(store, launch.storage_option)
+    check_quickly(launch.tracking_uri)  # the store is opened beside Ray's start
+    if launch.address is not None and not in_ray_job():
+        check_cluster(launch.address)
+    console = Terminal()
+    # Ray Tune takes seconds to import, which a mistake need not wait for.
+    from search.run import resume_search, run_search
+
+    listener = TerminalListener(console)
+    if resume and exists:
+        outcome = resume_search(config.name, launch, listener)
+    else:
+        outcome = run_search(config, launch, listener)
+    confirmed_next = confirming and outcome.search.status == "finished"
+    show(outcome.search, launch, outcome.page, with_remedy=not confirmed_next)
+    if outcome.search.status == "stopped":
+        click.echo(f"the search was interrupted; go on with: {next_command('resume', config.name, launch)}")
+        sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
+
+
+def confirm_with(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
+    """Confirm a search, show the verdict and publish it.
+
+    Raises:
+        SystemExit: with code 130 if the confirmation was interrupted, with 1 if trainings failed.
+    """
+    from search.confirm import confirm_search
+    from search.evidence import judge
+    from search.report import render_confirmation
+
+    console = Terminal()
+    confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings)
+    search = read_record(name, launch)
+    console.print(render_confirmation(confirmed.record, confirmed.failed, judge(search, confirmed.record)))
+    _publish_confirmation(search, launch)
+    if confirmed.interrupted:
+        click.echo(f"the confirmation was interrupted; go on with: {next_command('confirm', name, launch)}")
+        sys.exit(130)
+    if confirmed.failed:
+        click.echo(f"try those that failed again with: {next_command('confirm', name, launch)}")
+        sys.exit(1)
+
+
+def _publish_confirmation(record: SearchRecord, launch: Launch) -> None:
+    """Write report and champion, and log both to MLflow; if MLflow fails, print the `sync` command that catches up."""
+    from search.run import project, publish_champion, publish_report
+
+    store = SearchStore(launch.storage, record.name)
+    page = publish_report(record, launch)
+    click.echo(f"report: {page}")
+    champion = publish_champion(record, store, launch)
+    if champion is not None:
+        click.echo(f"champion: {champion}")
+    try:
+        tracked = project(record, store, launch, page)
+        problem = None if tracked.complete else str(tracked)
+    except TrackingError as error:
+        problem = str(error)
+    if problem is not None:
+        click.echo(f"{problem}\ncomplete it with: {next_command('sync', record.name, launch)}", err=True)
+
+
+def read_record(name: str, launch: Launch) -> SearchRecord:
+    """Read a search; one whose process was killed counts as stopped."""
+    store = SearchStore(launch.storage, name)
+    store.read_header()  # a name that is not known need not wait for Ray Tune's import
+    from search.store import read_search
+
+    record = read_search(store)
+    if record.status == "running" and store.is_running() is False:
+        return record.model_copy(update={"status": "stopped"})  # a killed process could not write so
+    return record
+
+
+def source_of(name: str, launch: Launch) -> ReportSource:
+    """Read all that a search's report is made from."""
+    from search.run import report_source
+
+    return report_source(read_record(name, launch), launch)
+
+
+def show(record: SearchRecord, launch: Launch, page: pathlib.Path, *, with_remedy: bool = True) -> None:
+    """Print a search's answer and the path of its page."""
+    from search.report import render_report
+    from search.run import report_source
+
+    console = Terminal()
+    source = report_source(record, launch)
+    console.print(render_report(source, console.width, with_remedy=with_remedy), crop=False)
+    click.echo(f"report: {page}")

@@ -1,0 +1,46 @@
+"""`kd-search sync` and `ui`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from search.cli.actions import read_record
+from search.cli.options import launch_of, places, tracked_as_before
+from search.settings import sqlite_path
+from search.store import SearchStore
+from search.tracking import check_tracking, serve_ui
+
+
+@click.command()
+@click.argument("name")
+@places
+def sync(name: str, **places: Any) -> None:
+    """Write a search to MLflow again, e.g. after an outage or to another server; nothing doubles."""
+    launch = launch_of(places)
+    store = SearchStore(launch.storage, name)
+    launch = tracked_as_before(launch, store, places)
+    check_tracking(launch.tracking_uri)
+    path = sqlite_path(launch.tracking_uri)
+    if path is not None and not path.exists():  # it may be wanted, or mistyped
+        click.echo(f"there is no MLflow store {str(path)!r} yet; it is made now", err=True)
+    record = read_record(name, launch)
+    from search.run import project, publish_champion, publish_report  # takes seconds
+
+    page = publish_report(record, launch)
+    publish_champion(record, store, launch)
+    click.echo(project(record, store, launch, page))
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65_535))
+@places
+def ui(name: str | None, host: str, port: int, **places: Any) -> None:
+    """Open the MLflow UI on a search: NAME, or the newest in the searches' store."""
+    launch = launch_of(places)
+    if name is not None and not places["tracking_uri"]:
+        launch = tracked_as_before(launch, SearchStore(launch.storage, name), places)
+    serve_ui(launch.tracking_uri, launch.experiment, click.echo, search=name, host=host, port=port)

@@ -1,0 +1,104 @@
+"""`kd-search run`, `resume` and `confirm`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from search.cli.actions import confirm_with, search_with
+from search.cli.options import config_of, launch_of, own_policies, pace, places, tracked_as_before
+from search.cluster import check_cluster, in_ray_job
+from search.store import SearchStore, check_config
+from search.tracking import check_tracking
+
+
+@click.command()
+@click.argument("source", default="digits-quick")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. replicates=5.")
+@click.option("--name", help="Name of the search [from the search file].")
+@click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
+@click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets; 0.25 packs four a card.")
+@click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
+@click.option("--resume", is_flag=True, help="Resume if a search of this name exists.")
+@click.option("--confirm", "confirmed", is_flag=True, help="Confirm the search when it has finished.")
+@own_policies
+@pace
+@places
+def run(
+    source: str,
+    overrides: tuple[str, ...],
+    name: str | None,
+    address: str | None,
+    gpus_per_trial: float | None,
+    cpus_per_trial: float | None,
+    resume: bool,
+    confirmed: bool,
+    policies: tuple[str, ...],
+    **places: Any,
+) -> None:
+    """Run a search: SOURCE is a search file (.toml) or a recipe's name."""
+    config = config_of(source, overrides, name, gpus_per_trial, cpus_per_trial, policies)
+    launch = launch_of(places, address)
+    search_with(config, launch, resume=resume, confirming=confirmed)
+    if confirmed:
+        confirm_with(config.name, launch, config.confirm)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
+@pace
+@places
+def resume(name: str, address: str | None, **places: Any) -> None:
+    """Resume an interrupted search; nothing that finished is run again."""
+    launch = launch_of(places, address)
+    store = SearchStore(launch.storage, name)
+    search_with(store.config(), tracked_as_before(launch, store, places), resume=True)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--seeds", type=int, help="Fresh seeds a finalist; more than before adds the new ones.")
+@click.option("--families", help="Whose best rules to confirm, e.g. tree,norm_balance [all].")
+@click.option("--student", help="Whose rules to confirm, where the search has several [the best trial's].")
+@click.option("--more-constants", type=int, help="The most constants to retry with the best rules' settings.")
+@click.option("--smallest-gain", type=float, help="What is worth a rule: points of accuracy [0.5], or the KPI's unit.")
+@click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
+@places
+def confirm(
+    name: str,
+    seeds: int | None,
+    families: str | None,
+    student: str | None,
+    more_constants: int | None,
+    smallest_gain: float | None,
+    address: str | None,
+    **places: Any,
+) -> None:
+    """Train a finished search's best rules and constants on fresh seeds, and judge them on the test pictures.
+
+    Options that are not given keep the values that this confirmation began with, or that the search file's `confirm`
+    has.
+    """
+    from search.confirm import read_confirmation, settings_of  # takes seconds
+
+    launch = launch_of(places, address)
+    store = SearchStore(launch.storage, name)
+    launch = tracked_as_before(launch, store, places)
+    config = store.config()
+    names = None if families is None else [family.strip() for family in families.split(",")]
+    given: dict[str, Any] = {
+        "seeds": seeds,
+        "families": names,
+        "student": student,
+        "more_constants": more_constants,
+        "smallest_gain": smallest_gain,
+    }
+    settings = settings_of(config, read_confirmation(store), **given)
+    check_config(config, launch)
+    if places["tracking_uri"]:  # the search's own store may be away: what it lacks is told at the end
+        check_tracking(launch.tracking_uri)
+    if launch.address is not None and not in_ray_job():
+        check_cluster(launch.address)
+    confirm_with(name, launch, settings)
