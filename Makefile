@@ -33,7 +33,8 @@ test-all: $(READY)
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 lint: $(READY)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && \
+		$(BIN)/python -m checks.docstrings && $(BIN)/python -m checks.house
 
 bench: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
