@@ -1,8 +1,8 @@
-"""Whether a search that also weighs complexity finds simpler trees, and what that costs in score.
+"""Measures whether a search that also weighs complexity finds simpler trees, and what that costs in score.
 
     python benchmarks/complexity.py --searches 12
 
-A made-up score of trees: one of their λ matters, in a parabola, with noise of deviation 0.02; questions gain nothing.
+The score of a tree is made up: a parabola in one of its λ, with noise of deviation 0.02. Questions gain nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from search.settings import load_config
 from trainables.suggestion import policy_parameters
 
 _ALIKE = 0.03
-"""Scores this close to the best are as good, with this noise."""
+"""Scores this close to the best count as equally good, given the noise."""
 
 
 def search(costs: str, trials: int, seed: int) -> list[tuple[float, int]]:
-    """Score and complexity of each trial of one family."""
+    """Search the family `tree`; return the score and the complexity of each trial."""
     config = load_config("digits-quick", ['families=["tree"]', f"trials_per_family={trials}", f"seed={seed}", costs])
     searcher, noise, found = PlannedSearch(config), np.random.default_rng(seed), []
     for number in range(trials):
@@ -35,7 +35,7 @@ def search(costs: str, trials: int, seed: int) -> list[tuple[float, int]]:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the searches and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--searches", type=int, default=12)
     searches = parser.parse_args().searches

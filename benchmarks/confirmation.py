@@ -1,13 +1,17 @@
-"""What the trainings of a confirmation take: a finalist's seeds together, beside one seed a task.
+"""Measures what a confirmation's trainings cost: a finalist's seeds together, against one seed a task.
 
     python benchmarks/confirmation.py --write
     python benchmarks/confirmation.py --pairs 3 --seeds 20
 
-A short search of digits-quick chooses the finalists. Then Ray trains them on fresh seeds, as `kd-search confirm` does,
-three ways in turn: as it is; one seed a task, in a stack of one; and one seed a task, as a plain model
-(`device.replicates = "apart"`). The first two must give the same scores and students, to the last bit. Wall time is
-from the first task to the last; CPU time is that of this process and of all of Ray's. Loading data, starting Ray and
-its workers, and the report are not in it.
+A short search of digits-quick chooses the finalists. Ray then trains them on fresh seeds, three ways in turn:
+
+- together, as `kd-search confirm` does;
+- one seed a task, in a stack of one;
+- one seed a task, as a plain model (`device.replicates = "apart"`).
+
+The first two must give the same scores and students, to the last bit. Wall time is from the first task to the last.
+CPU time is that of this process and of all of Ray's. Loading data, starting Ray and its workers, and the report are
+not counted.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ WAYS = ("together", "one seed a task", "one seed a task, as a plain model")
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What is trained."""
+    """The trainings of a confirmation, and what they need."""
 
     units: tuple[Unit, ...]
     finalists: dict[str, Finalist]
@@ -54,14 +58,14 @@ class Subject:
 
 @dataclasses.dataclass(frozen=True)
 class Taken:
-    """By the trainings of a confirmation, in seconds."""
+    """The time of a confirmation's trainings, in seconds."""
 
     wall: float
     cpu: float
 
 
 def subject(folder: pathlib.Path, cache: pathlib.Path, seeds: int, settings: Sequence[str]) -> Subject:
-    """The finalists of a search that is run for it. Ray must not be up yet, and is not afterwards."""
+    """Run a search and plan the confirmation of its finalists. Ray must not be up before, and is not up afterwards."""
     from rich.console import Console
 
     settings = ("name=confirmed", "trials_per_family=4", "replicates=1", *settings)
@@ -79,7 +83,7 @@ def subject(folder: pathlib.Path, cache: pathlib.Path, seeds: int, settings: Seq
 
 
 def train(what: Subject, way: str) -> tuple[Taken, list[Trained]]:
-    """Train all of it in one of the `WAYS`."""
+    """Train all units in one of the `WAYS`."""
     config, trained = what.config, list[Trained]()
     if way == WAYS[2]:
         config = config.model_copy(update={"device": DeviceSettings(device="cpu", replicates="apart")})
@@ -94,7 +98,7 @@ def train(what: Subject, way: str) -> tuple[Taken, list[Trained]]:
 
 
 def cpu_seconds() -> float:
-    """Of this process and all that descend from it, those that are gone left out."""
+    """Return the CPU seconds of this process and all its descendants; those that have ended are left out."""
     total = 0.0
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         try:
@@ -106,7 +110,7 @@ def cpu_seconds() -> float:
 
 
 def same(ours: Sequence[Trained], theirs: Sequence[Trained]) -> bool:
-    """Whether scores and students are equal to the last bit; in any order."""
+    """Return True if scores and students are equal to the last bit, in any order."""
 
     def told(trained: Sequence[Trained]) -> list[tuple[str, bytes]]:
         results = [(t.result.model_dump(exclude={"seconds", "began"}), t.student) for t in trained]
@@ -116,7 +120,7 @@ def same(ours: Sequence[Trained], theirs: Sequence[Trained]) -> bool:
 
 
 def section(what: Subject, found: Sequence[Sequence[Taken]]) -> str:
-    """A row a way; ratios are to training together, round by round."""
+    """Return a table with a row for each way; ratios are to training together, round by round."""
     rows = [
         f"{len(what.units)} trainings ({len(what.finalists)} finalists of digits-quick, an MLP 64-32-10),"
         f" {conditions()}; {len(found)} rounds in turn, after one that is not counted. Ratios are to the first row.",

@@ -1,17 +1,17 @@
-"""How often a rule is wrongly called better than the best constant λ, by how that constant was chosen.
+"""Measures how often a rule is wrongly called better than the best constant λ, by how that constant was chosen.
 
     python -m benchmarks.constant_procedures --searches 334             # one pair of settings, about 30 minutes
     python -m benchmarks.constant_procedures --settings several --searches 34
 
-Simulated whole searches on curves whose best constant is known; the peaks move from search to search, so that no design
-meets them by luck. All rules are exactly as good as the best constant of the whole surface. Each search is confirmed 20
-times: paired t-tests on ten fresh seeds with Holm's correction, against the chosen constant and its rivals; the rule
-must gain more than the expected loss. Without a certificate nothing is claimed. Columns:
+Whole searches are simulated on curves whose best constant is known. The peaks move from search to search, so that no
+design meets them by luck. All rules are exactly as good as the best constant of the whole surface. Each search is
+confirmed 20 times: paired t-tests on ten fresh seeds with Holm's correction, against the chosen constant and its
+rivals. The rule must gain more than the expected loss. Without a certificate nothing is claimed. Columns:
 
-- trainings: of the constants, on the search's seeds;
+- trainings: the number of trainings of constants, on the search's seeds;
 - missed: points by which the chosen constant is worse than the best one;
-- chosen: false "better" of 6 rules against the chosen constant alone;
-- 6 rules, 29 rules: false "better" as the product judges;
+- chosen: how often one of 6 rules is wrongly called better than the chosen constant alone;
+- 6 rules, 29 rules: how often one of them is wrongly called better, as the product judges;
 - power: how often one of six rules is found that gains two deviations of one training.
 """
 
@@ -40,7 +40,7 @@ Accuracy: TypeAlias = Callable[[ConstantPoint], float]
 
 CONFIRMATIONS, FRESH, LEVEL, LAG, MOST = 20, 10, 0.05, 2, 40
 SHARED = 0.4
-"""Deviation of what a seed does to all constants, in points."""
+"""Standard deviation of a seed's effect on all constants, in points."""
 GRID = np.linspace(0.0, 1.0, 2001)
 RATES, TEMPERATURES = Interval(low=1e-3, high=0.1, log=True), Choices(choices=(2.0, 4.0, 8.0))
 DOMAINS = {"one": SurfaceDomain(), "several": SurfaceDomain(learning_rate=RATES, temperature=TEMPERATURES)}
@@ -80,7 +80,7 @@ HARD: dict[str, Curve] = {
 
 @dataclasses.dataclass(frozen=True)
 class Chosen:
-    """What a procedure comes to: the chosen constant, its rivals, what the certificate says, and the cost."""
+    """The result of a procedure: the chosen constant, its rivals, what the certificate says, and the cost."""
 
     point: ConstantPoint
     rivals: tuple[ConstantPoint, ...]
@@ -92,7 +92,7 @@ class Chosen:
 def proposed(
     domain: SurfaceDomain, seed: int, score: Callable[[ConstantPoint], ConstantScore], most: int, lag: int = LAG
 ) -> tuple[list[ConstantScore], bool]:
-    """Try constants as a search with two workers does: the scores in order, and whether there were enough."""
+    """Try constants as a search with two workers does; return the scores in order, and whether there were enough."""
     observed, points = list[ConstantScore](), list[ConstantPoint]()
     while len(points) < most:
         known = max(0, len(points) - lag + 1)
@@ -110,9 +110,9 @@ def tuned(accuracy: Accuracy, domain: SurfaceDomain, noise: float, random: np.ra
     """Tune as the product does: two seeds a constant, at most 40 constants, two workers at a time.
 
     Args:
-        accuracy: of a constant, in points.
-        domain: where the best one is looked for.
-        noise: deviation of one training beside what its seed does to all constants, in points.
+        accuracy: gives the accuracy of a constant, in points.
+        domain: where the best constant is looked for.
+        noise: standard deviation of one training, without its seed's effect on all constants, in points.
         random: the source of chance.
     """
     seed, seeds = int(random.integers(2**31)), SHARED * random.standard_normal(2)
@@ -186,9 +186,9 @@ PROCEDURES: dict[str, Callable[..., Chosen]] = {
 
 
 def planted(curve: Curve, place: float, random: np.random.Generator, domain: SurfaceDomain) -> tuple[Accuracy, float]:
-    """An accuracy in points, and that of the best constant at the best settings.
+    """Draw an accuracy in points; return it with that of the best constant at the best settings.
 
-    The best learning rate moves with λ by up to half a decade; the bowl around it and what temperature matters vary.
+    The best learning rate moves with λ by up to half a decade. The bowl around it and the temperature's effect vary.
     """
     steep, rate = float(random.choice([1.5, 3.0, 6.0])), -2.0 + 0.5 * random.uniform(-1.0, 1.0)
     tilt, best, matters = random.uniform(-0.5, 0.5), random.uniform(-1.0, 1.0), float(random.choice([0.0, 0.3, 0.8]))
@@ -208,15 +208,15 @@ def planted(curve: Curve, place: float, random: np.random.Generator, domain: Sur
 def claims(
     misses: Array, noise: float, rules: int, loss: float, random: np.random.Generator, gain: float = 0.0
 ) -> tuple[float, float]:
-    """Shares of confirmations that call a rule better: against the first constant alone, and as the product judges.
+    """Return the shares of confirmations that call a rule better, against the first constant alone and as the product.
 
     Args:
         misses: how far the chosen constant and its rivals lie below the rules, [C].
         noise: deviation of one training.
-        rules: how many; the first one gains `gain`, and with a gain only that one counts.
-        loss: what a rule must gain more than.
+        rules: the number of rules; the first one gains `gain`, and with a gain only that one counts.
+        loss: the gain that a rule must exceed.
         random: the source of chance.
-        gain: of the first rule, over the best constant.
+        gain: the first rule's gain over the best constant.
     """
     worth = gain * (np.arange(rules) == 0)
     ours = worth[:, None] + noise * random.standard_normal((CONFIRMATIONS, rules, FRESH))
@@ -230,7 +230,7 @@ def claims(
 
 
 def rows(procedure: str, curve: Curve, settings: str, noise: float, searches: int) -> Array:
-    """Simulate searches of one curve: trainings, missed, certified, false "better" three times, and power, [S, 7]."""
+    """Simulate searches of a curve; return trainings, missed, certified, false "better" three times, power, [S, 7]."""
     found, domain = [], DOMAINS[settings]
     for search in range(searches):
         random = np.random.default_rng((search, round(1000 * noise)))

@@ -1,4 +1,4 @@
-"""An image folder that is larger, decoded, than the memory allowed: how fast it is decoded, found again and read.
+"""Measures how fast an image folder is decoded, found again and read, if it is larger than the memory allowed.
 
     python benchmarks/data.py                      # 8,000 JPEG files, 224×224×3: 1.2 GB decoded
     python benchmarks/data.py --pictures 20000 --write
@@ -6,7 +6,7 @@
 1. Decoding: a process whose private memory may grow by --limit MiB (RLIMIT_DATA; pages of mapped files do not count, as
    the system can drop them) decodes the folder; then the same process reads it into memory, which must fail.
 2. Rate: CPU time a picture, in turn with a plain loop over torchvision's ImageFolder (Resize, CenterCrop, one process).
-3. Second start: from nothing to a data set ready to train on, with its pictures in the file of the first.
+3. Second start: the time until the data set is ready to train on, from the file that the first start wrote.
 4. Batches: 64 pictures at random, from the file in turn with the same pictures in memory; and from the file when the
    system has dropped its pages.
 5. Search: `kd-search run` on the folder, four trials of a small network.
@@ -45,7 +45,7 @@ _BATCH = 64
 
 
 def main() -> None:
-    """Measure, and tell."""
+    """Measure, print the results and write them if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=8_000, help="files [8000]")
     parser.add_argument("--size", type=int, default=224, help="pixels a side when decoded [224]")
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def make_pictures(root: pathlib.Path, count: int) -> None:
-    """JPEG files of 500×375 pixels, some 60 KB each; a hundred different ones under as many names as are wanted."""
+    """Write JPEG files of 500×375 pixels, some 60 KB each: a hundred different ones under `count` names."""
     random = np.random.default_rng(0)
     contents = []
     for _ in range(_DISTINCT):
@@ -94,8 +94,8 @@ def make_pictures(root: pathlib.Path, count: int) -> None:
 
 
 def decode_within(settings: DataSettings, folder: pathlib.Path, limit: int) -> None:
-    """As a process of its own: decode under the limit, then fail to hold in memory what was decoded."""
-    import sklearn.model_selection  # noqa: F401  imported before the limit counts
+    """Decode under the limit, then check that the decoded pictures do not fit into memory; needs its own process."""
+    import sklearn.model_selection  # noqa: F401  imported before the limit is set
 
     allowed = private_memory() + limit * _MIB
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
@@ -113,7 +113,7 @@ def decode_within(settings: DataSettings, folder: pathlib.Path, limit: int) -> N
 
 
 def measure(settings: DataSettings, folder: pathlib.Path, options: argparse.Namespace) -> str:
-    """All five parts."""
+    """Measure all parts and return them as Markdown."""
     total = options.pictures * 3 * options.size**2
     command = [sys.executable, __file__, "--decode-only", "--folder", str(folder)]
     command += ["--pictures", str(options.pictures), "--size", str(options.size), "--limit", str(options.limit)]
@@ -138,7 +138,7 @@ def measure(settings: DataSettings, folder: pathlib.Path, options: argparse.Name
 
 
 def rate(settings: DataSettings, size: int) -> str:
-    """CPU time of torchvision's loop over ours: decoding alone, a hundred pictures in turn."""
+    """Return the ratio of torchvision's CPU time to ours: decoding alone, a hundred pictures in turn."""
     from torchvision import datasets, transforms
 
     plain = datasets.ImageFolder(
@@ -160,7 +160,7 @@ def rate(settings: DataSettings, size: int) -> str:
 
 
 def batches(mapped: Dataset, folder: pathlib.Path) -> list[str]:
-    """Batches at random: a part that fits into memory, from the file and from memory, in turn."""
+    """Read random batches of a part that fits into memory, from the file and from memory in turn."""
     few = np.arange(min(2_000, len(mapped.pool)))
     from_file, in_memory = mapped.pool.subset(few).images, mapped.pool.subset(few).in_memory().images
     random = np.random.default_rng(0)
@@ -192,14 +192,14 @@ def batches(mapped: Dataset, folder: pathlib.Path) -> list[str]:
 
 
 def load_again(mapped: Dataset, few: np.ndarray) -> MappedImages:
-    """The same pictures through a mapping of its own, so that no page is held."""
+    """Map the same pictures anew, so that no page is held."""
     images = mapped.pool.images
     assert isinstance(images, MappedImages)
     return MappedImages(images.folder, images.rows[few])
 
 
 def search(settings: DataSettings, folder: pathlib.Path) -> str:
-    """A short search through the command line."""
+    """Run a short search through the command line."""
     overrides = [
         "name=large", "replicates=1", "trials_per_family=4", 'families=["fixed"]', "training.epochs=1", "evaluations=1",
         "teacher.training.epochs=1", "teacher.model.name=mlp", "teacher.model.options={}", "student.options.hidden=[8]",
@@ -218,14 +218,14 @@ def search(settings: DataSettings, folder: pathlib.Path) -> str:
 
 
 def cpu_of(work: Callable[[int], None], number: int) -> float:
-    """Seconds."""
+    """Return the CPU seconds of `work(number)`."""
     began = time.process_time()
     work(number)
     return time.process_time() - began
 
 
 def private_memory(name: str = "VmData") -> int:
-    """Of this process, in bytes, as /proc/self/status has it."""
+    """Return the memory of this process in bytes: the field `name` of /proc/self/status."""
     for line in pathlib.Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
@@ -233,7 +233,7 @@ def private_memory(name: str = "VmData") -> int:
 
 
 def spread(values: list[float]) -> str:
-    """Median and middle half."""
+    """Return the median and the middle half as text."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return f"{middle:.2f} [{low:.2f} to {high:.2f}]"
 

@@ -1,4 +1,4 @@
-"""How often a confirmation's verdict is wrong, on simulated confirmations whose truth is known.
+"""Measures how often a confirmation's verdict is wrong, on simulated confirmations whose truth is known.
 
     python -m benchmarks.error_rates --simulations 1000
 
@@ -30,30 +30,30 @@ from search.settings import SMALLEST_POINTS
 
 LOOKS = ((10,), (10, 20), (5, 10, 15, 20))
 WIDTHS = (0.5, 1.0, 2.0)
-"""Planted gains, in gains that would be seen four times in five."""
+"""Planted gains, in multiples of the gain that would be seen four times in five."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Tally:
-    """What some simulated confirmations of one problem came to; gains in points."""
+    """Counts and means over simulated confirmations of one problem; gains in points."""
 
     count: int
     kinds: dict[str, int]
-    """How often each answer was given."""
+    """The number of times each answer was given."""
     wins: dict[str, int]
-    """How often each rule was said to beat the constants, whatever answer comes first."""
+    """The number of times each rule was said to beat the constants, whatever answer comes first."""
     too_low: int
-    """How often no rule was said to be worth it although one gains as much as is worth it."""
+    """The number of times no rule was said to be worth it although one gains as much as is worth it."""
     detectable: float
-    """Mean of the gain that would have been seen."""
+    """The mean of the gain that would have been seen."""
     covered: float
     """Share of the intervals, of all rules, that hold the true gain."""
     overstated: float
-    """Mean of the named rules' gains minus their true ones; NaN without one."""
+    """Mean of the named rules' gains minus their true ones; NaN if no rule was named."""
 
     @property
     def winners(self) -> int:
-        """How often a rule was said to beat the constants."""
+        """The number of times a rule was said to beat the constants."""
         return sum(self.wins.values())
 
 
@@ -104,7 +104,7 @@ def _hits(comparison: Comparison, worths: dict[str, float], base: float) -> list
 
 
 def named_at_a_look(problem: Problem, looks: Sequence[int], simulations: int, seed: int) -> tuple[int, int]:
-    """How often a rule is named at one of several looks, each with more seeds, and how often if looks were free."""
+    """Count how often a rule is named at one of several looks, each with more seeds, and also if looks were free."""
     rng = np.random.default_rng(seed)
     as_told, free = 0, 0
     for _ in range(simulations):
@@ -127,7 +127,7 @@ def _first_seeds(whole: ConfirmationRecord, looks: Sequence[int]) -> Confirmatio
 
 
 def no_difference() -> list[Problem]:
-    """Problems without a better rule."""
+    """Return problems without a better rule."""
     sizes = [(rules, seeds) for rules in (6, 29) for seeds in (3, 5, 10)]
     shapes = [Problem(rules=r, seeds=s, curve=curve) for curve in CURVES for r, s in sizes]
     noises = [Problem(rules=6, seeds=s, noise=n) for n in ("heavy", "skewed", "collapsing") for s in (3, 5, 10)]
@@ -138,12 +138,12 @@ def no_difference() -> list[Problem]:
 
 
 def at_the_margin(problems: Iterable[Problem]) -> list[Problem]:
-    """One rule gains exactly what is worth it; the hardest case for the answer that none is."""
+    """Return problems in which one rule gains just what is worth it: the hardest case for the answer that none is."""
     return [dataclasses.replace(problem, gains=(0.0, SMALLEST_POINTS)) for problem in problems if problem.rules == 6]
 
 
 def planted(idle: Iterable[tuple[Problem, Tally]]) -> list[Problem]:
-    """One rule ahead of the best constant, in multiples of what the verdicts without a gain promise to see."""
+    """Return problems in which one rule leads by a multiple of the gain that verdicts without a gain promise to see."""
     return [
         dataclasses.replace(problem, gains=(0.0, width * result.detectable))
         for problem, result in idle
@@ -153,7 +153,7 @@ def planted(idle: Iterable[tuple[Problem, Tally]]) -> list[Problem]:
 
 
 def two_good_rules(gain: float) -> list[Problem]:
-    """The first (simplest) and third rule gain alike, or the third clearly more."""
+    """Return problems in which the first (simplest) and third rule gain alike, or the third clearly more."""
     pairs = [(1.5, 1.5), (2.0, 2.0), (1.5, 3.0), (1.5, 1.8)]
     return [Problem(gains=(a * gain, 0.0, b * gain)) for a, b in pairs]
 
@@ -190,7 +190,7 @@ def _judged(simulations: int, entry: tuple[int, Problem]) -> Tally:
 
 
 def _print_answers(title: str, rows: Iterable[tuple[Problem, Tally]]) -> list[tuple[Problem, Tally]]:
-    """Print a row as soon as it is known; all rows."""
+    """Print each row as soon as it is known; return all rows."""
     done = []
     print(f"\n{title}")
     print(f"{'':<54} a rule  answer: rule  constant  cannot tell  wrongly none  interval holds  detectable")

@@ -1,9 +1,9 @@
-"""What the guard adds to a training step under a constant λ, as a ratio to the same step without a guard.
+"""Measures what the guard adds to a training step under a constant λ, as a ratio to the same step without a guard.
 
     python -m benchmarks.guard
 
 Steps of both kinds are timed in turn in one process (A B A B …), one thread, by the process's own clock. The fastest
-tenth of the chunks is compared, since whatever else the machine does only ever adds.
+tenth of the chunks is compared, since other work on the machine can only add time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GUARDS = {"every step": 1, "every 10th step": 10}
 
 
 def stepper(model: ModelSettings, shape: tuple[int, int, int], batch: int, guard: Guard | None) -> Callable[[], None]:
-    """A function that trains for one step."""
+    """Make a function that trains for one step."""
     torch.manual_seed(0)
     student = create_model(model, image_shape=shape, classes=10).to(memory_format=torch.channels_last)
     optimizer = create_optimizer(student.parameters(), TrainingSettings())
@@ -51,7 +51,7 @@ def stepper(model: ModelSettings, shape: tuple[int, int, int], batch: int, guard
 
 
 def fastest(chunks: list[float]) -> float:
-    """The bound of the fastest tenth."""
+    """Return the bound of the fastest tenth."""
     return sorted(chunks)[len(chunks) // 10]
 
 

@@ -1,11 +1,11 @@
-"""Whole searches whose truth is known: the constant is tuned first, then rules are confirmed against it.
+"""Simulates whole searches whose truth is known: the constant is tuned first, then rules are confirmed against it.
 
     python -m benchmarks.honest --searches 200 --confirmations 5
 
-For each shape of the curve "accuracy against constant λ" the search proposes constants, sees them with the noise of its
-seeds, and stops by its certificate or budget, as `search.constants` does. The confirmation then holds rules that are
-exactly as good as the best constant against the chosen one, its rivals and both extremes, on fresh seeds and test
-samples. Each simulated search is confirmed several times, since the constant's stage is the slower one.
+For each shape of the curve "accuracy against constant λ" the search proposes constants and observes them with the
+noise of its seeds. It stops by its certificate or budget, as `search.constants` does. The confirmation then compares
+rules with the chosen constant, its rivals and both extremes, on fresh seeds and test samples. The rules are exactly
+as good as the best constant. Each simulated search is confirmed several times, since the constant's stage is slower.
 
 Reported are the share of confirmations that call a rule better (at most 5 % for each shape), the answers, the share of
 certificates that held, and what the constant cost: trainings, and points below the best constant.
@@ -28,7 +28,7 @@ from search.evidence import choose, compare, verdict_kind
 from search.records import ConstantFacts, Finalist, Role
 
 CURVES = {**SHAPES, **HARD}
-_PERSISTENT = 0.001  # little, so that an error of the constant is not hidden by the test set's noise
+_PERSISTENT = 0.001  # small, so that the test set's noise does not hide an error of the constant
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,15 +37,15 @@ class Search:
 
     shape: str
     settings: str = "one"
-    """Whether λ alone is tuned ("one") or a learning rate and a temperature as well ("several")."""
+    """The settings that are tuned: λ alone ("one"), or a learning rate and a temperature as well ("several")."""
     noise: float = 0.6
-    """Deviation of one training's score beside the seed's effect on all, in points."""
+    """Standard deviation of one training's score, without the seed's effect on all, in points."""
     problem: Problem = dataclasses.field(default_factory=lambda: Problem(own=0.6))
 
 
 @dataclasses.dataclass
 class Rates:
-    """What simulated searches came to."""
+    """Counts and sums over simulated searches."""
 
     searches: int = 0
     confirmations: int = 0

@@ -1,12 +1,12 @@
-"""How often a search's report names the setting that matters, on simulated trials whose truth is known.
+"""Measures how often a search's report names the setting that matters, on simulated trials whose truth is known.
 
     python benchmarks/importances.py --simulations 100
 
-Trials are drawn evenly over settings in [0, 1]. The score is the sum of what some settings do, in a straight line, and
-noise of deviation 1; what they do is given as deviations of the score, so `2,1` are two settings that matter, the first
-with twice the other's effect. For each problem: how often the first setting has the largest share; how often *a*
-setting is named as the one that mattered most, and the wrong one; and how often the first one's 95 % interval holds its
-true share.
+Trials are drawn evenly over settings in [0, 1]. The score is the sum of the linear effects of some settings and of
+noise with deviation 1. Effects are given as deviations of the score: `2,1` are two settings that matter, the first
+with twice the other's effect. For each problem the table tells how often the first setting has the largest share; how
+often *a* setting is named as the one that mattered most, and the wrong one; and how often the first one's 95 % interval
+holds its true share.
 
 PED-ANOVA is given the same bootstrap and the same rule, at two quantiles of the trials.
 """
@@ -31,7 +31,7 @@ Shares: TypeAlias = Callable[[Array, Array, np.random.Generator], Array]
 
 
 class Problem(NamedTuple):
-    """Trials, settings, and what the first settings do, in deviations of the noise."""
+    """Trials, settings, and the effects of the first settings, in deviations of the noise."""
 
     trials: int
     settings: int
@@ -48,7 +48,7 @@ PROBLEMS = (
 
 
 def fanova(x: Array, y: Array, _: np.random.Generator) -> Array:
-    """As a report has it."""
+    """Compute shares as a report does."""
     axes = {f"x{d}": Axis(x[:, d].tolist(), (0.0, 1.0)) for d in range(x.shape[1])}
     rows = bootstrap_shares(axes, y.tolist(), resamples=RESAMPLES)
     assert rows is not None
@@ -56,7 +56,7 @@ def fanova(x: Array, y: Array, _: np.random.Generator) -> Array:
 
 
 def ped_anova(quantile: float) -> Shares:
-    """Optuna's other evaluator, which asks what the best trials have in common."""
+    """Make a method of Optuna's other evaluator, which asks what the best trials have in common."""
 
     def shares(x: Array, y: Array, rng: np.random.Generator) -> Array:
         import optuna
@@ -88,7 +88,7 @@ def ped_anova(quantile: float) -> Shares:
 
 
 def simulate(problem: Problem, method: Shares, simulations: int) -> str:
-    """One line of the table."""
+    """Simulate a problem; return one line of the table."""
     effects = np.zeros(problem.settings)
     effects[: len(problem.effects)] = problem.effects
     truth = effects[0] ** 2 / (effects**2).sum() if problem.effects else np.nan
@@ -116,7 +116,7 @@ def simulate(problem: Problem, method: Shares, simulations: int) -> str:
 
 
 def main() -> None:
-    """Run it."""
+    """Simulate all problems and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=100)
     parser.add_argument("--ped-anova", action="store_true", help="also PED-ANOVA")

@@ -1,11 +1,11 @@
-"""What it takes to train the replicates of a trial as one stacked model, beside one after another.
+"""Measures the time to train a trial's replicates as one stacked model, against one after another.
 
     python benchmarks/members.py --write
     python benchmarks/members.py --seeds 1 5 10 20 --set evaluations=1 --set "student.options={ hidden = [128] }"
 
 A whole trial of digits-quick (its students, their training, evaluations and records, but no Ray) is timed in both ways
 in turn, by the process's own clock, with one thread. The ratio is the time apart over the time together, pair by pair.
-What a stack costs beside its seeds is the constant of a straight line through the times of stacks, over its slope.
+The fixed cost of a stack, in seeds, is the intercept of a straight line through the times of stacks, over its slope.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FAMILIES = ("fixed", "norm_balance", "sample_norm_balance")
 
 
 def seconds(settings: TrialSettings, data: DeviceAssets) -> float:
-    """Of the CPU, for a whole trial."""
+    """Return the CPU seconds of a whole trial."""
     began = time.process_time()
     for _ in Distillation(settings, data).records():
         pass
@@ -37,7 +37,7 @@ def seconds(settings: TrialSettings, data: DeviceAssets) -> float:
 
 
 def pairs(settings: TrialSettings, data: DeviceAssets, count: int) -> list[tuple[float, float]]:
-    """(apart, together) in seconds, `count` times after one that is not counted."""
+    """Return (apart, together) in seconds, `count` times after one pair that is not counted."""
     both = [
         settings.model_copy(update={"device": DeviceSettings(device="cpu", replicates=how)})
         for how in ("apart", "together")
@@ -47,17 +47,17 @@ def pairs(settings: TrialSettings, data: DeviceAssets, count: int) -> list[tuple
 
 
 def row(family: str, seeds: int, found: list[tuple[float, float]], steps: int) -> str:
-    """A row of the table: the ratio, and what a step of a single student takes in both ways."""
+    """Return a row of the table: the ratio, and the time of a step of a single student in both ways."""
     low, middle, high = statistics.quantiles([apart / together for apart, together in found], n=4)
     apart, together = (1e6 * statistics.median(side) / steps / seeds for side in zip(*found, strict=True))
     return f"| `{family}` | {seeds} | {middle:.2f} [{low:.2f}, {high:.2f}] | {apart:.0f} | {together:.0f} |"
 
 
 def beside(found: dict[int, float]) -> float:
-    """What a stack costs beside its seeds, in seeds.
+    """Return what a stack costs beside its seeds, in seeds.
 
     Args:
-        found: seconds by the number of seeds, two numbers at least.
+        found: seconds by the number of seeds, for at least two numbers.
     """
     line = statistics.linear_regression(list(found), list(found.values()))
     return line.intercept / line.slope

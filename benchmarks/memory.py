@@ -1,4 +1,4 @@
-"""What trials take in memory: one copy of data and teacher's outputs a node, and no growth from trial to trial.
+"""Measures the memory of trials: one copy of data and teacher's outputs a node, no growth from trial to trial.
 
     python benchmarks/memory.py                     both parts, as rows of Markdown; some minutes
     python benchmarks/memory.py --part workers      PSS of 1, 2, 4 processes that each train on fashion-mnist
@@ -6,7 +6,7 @@
 
 Workers: the data of the recipe `fashion-mnist` (all 60,000 pictures but those for validation, unless --train-size says
 less) lie once in Ray's object store; each worker is a Ray actor that trains a student for some steps and reads every
-picture. Of every process, this one that put the data there included, /proc/PID/smaps tells the proportional set size
+picture. For every process, including this one that put the data there, /proc/PID/smaps gives the proportional set size
 (PSS): a page that n processes hold counts 1/n for each. So the sum is what they take together, and the part of it in
 Ray's shared memory is the data.
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def workers(options: argparse.Namespace) -> str:
-    """A table: processes, PSS of what is shared and of what is their own."""
+    """Return a table: processes, PSS of what is shared and of what is their own."""
     import ray
 
     from search.cluster import ray_session
@@ -109,7 +109,7 @@ def workers(options: argparse.Namespace) -> str:
 
 
 def stand_in_assets(config: Any, cache: pathlib.Path) -> TrialAssets:
-    """The recipe's data, with random numbers for the teacher's outputs: what is measured is their size."""
+    """Return the recipe's data with random numbers as the teacher's outputs: only their size is measured."""
     import numpy as np
 
     dataset = load_dataset(config.data, default_root=cache / "data", progress=print)
@@ -131,16 +131,16 @@ def stand_in_assets(config: Any, cache: pathlib.Path) -> TrialAssets:
 
 
 class _Worker:
-    """As a trial's process: it keeps its data."""
+    """Stands in for a trial's process: it keeps its data."""
 
     def load(self) -> int:
-        """Import what a trial's process imports; the process's number."""
+        """Import what a trial's process imports; return the process's number."""
         import trainables.trial  # noqa: F401
 
         return os.getpid()
 
     def train(self, settings: Any, assets: TrialAssets) -> int:
-        """Train for some steps, and read all that there is; the process's number."""
+        """Train for some steps and read all data; return the process's number."""
         import torch
 
         from trainables.device import select_compute
@@ -158,7 +158,7 @@ class _Worker:
 
 
 def memory(pid: int) -> dict[str, float]:
-    """PSS in bytes of a process: in Ray's shared memory, in libraries and other files, and its own."""
+    """Return the PSS of a process in bytes: in Ray's shared memory, in libraries and other files, and its own."""
     found = {"store": 0.0, "libraries": 0.0, "own": 0.0}
     kind = "own"
     for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
@@ -173,7 +173,7 @@ def memory(pid: int) -> dict[str, float]:
 
 
 def growth(trials: int) -> str:
-    """A table: resident memory after so many trials in one process."""
+    """Return a table: resident memory after so many trials in one process."""
     import logging
 
     import numpy as np
@@ -235,7 +235,7 @@ def growth(trials: int) -> str:
 
 
 def own_memory() -> int:
-    """Resident bytes of this process that are no file's."""
+    """Return the resident bytes of this process that belong to no file."""
     for line in pathlib.Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024

@@ -1,10 +1,10 @@
-"""What it costs to keep MLflow up to date: a million metric points, of which the driver only sends the records.
+"""Measures the cost of keeping MLflow up to date: a million metric points, of which the driver only sends records.
 
     python benchmarks/mlflow_points.py --points 1000000 --write
 
-Made-up trials with long curves end one after another, each written by MLflow's process as the live projection has it
-written, into a new SQLite store. CPU is of the driver's thread that sends them, and of the process. The driver's price
-of a trial divided by 2 % is how often trials may end for MLflow to take no more than that of the driver.
+Made-up trials with long curves end one after another. MLflow's process writes each into a new SQLite store, as for the
+live projection. CPU is given for the driver's thread that sends them, and for MLflow's process. The driver's CPU time
+a trial, divided by 2 %, is the time between two ends of trials at which MLflow takes 2 % of the driver.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BEGAN = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
 def history() -> TrialHistory:
-    """Curves as long as MLflow is ever given."""
+    """Make curves as long as MLflow is ever given."""
     return TrialHistory(
         score=0.9,
         score_std=0.01,
@@ -66,7 +66,7 @@ def history() -> TrialHistory:
 
 
 def trial(number: int, curves: TrialHistory) -> TrialRecord:
-    """A finished one."""
+    """Make a finished trial."""
     return TrialRecord(
         trial_id=f"{number:08x}",
         number=number,
@@ -83,7 +83,7 @@ def trial(number: int, curves: TrialHistory) -> TrialRecord:
 
 
 def section(points: int) -> str:
-    """Write so many points; the section of the results."""
+    """Write so many points; return the section of the results."""
     curves, config = history(), load_config("digits-quick", ["training.epochs=100", "trace_points=100"])
     config = config.model_copy(update={"evaluations": EVALUATIONS})
     head = SearchRecord(name="points", config=config.model_dump(mode="json"), status="running", created=_BEGAN)
@@ -121,13 +121,13 @@ def section(points: int) -> str:
 
 
 def _cpu(process: psutil.Process) -> float:
-    """Seconds so far, in ticks of ten milliseconds."""
+    """Return the CPU seconds so far, in ticks of ten milliseconds."""
     times = process.cpu_times()
     return times.user + times.system
 
 
 def _mean(clock: list[float]) -> float:
-    """What a trial took by a clock that was read before the first and after each."""
+    """Return a trial's mean by a clock that was read before the first trial and after each."""
     return (clock[-1] - clock[0]) / (len(clock) - 1)
 
 
@@ -137,7 +137,7 @@ def _growth(clock: list[float]) -> float:
 
 
 def _told(head: SearchRecord, record: TrialRecord) -> float:
-    """Seconds of the caller's CPU for an update, while the thread has nothing to do."""
+    """Return the caller's CPU seconds for an update, while the thread has nothing to do."""
     live = LiveProjection(head, "sqlite://", "points")  # never entered: its thread does not run
     began = time.thread_time()
     for _ in range(1000):

@@ -1,12 +1,12 @@
-"""Does a trial cost more on several nodes than on one?
+"""Measures whether a trial costs more on several nodes than on one.
 
     python benchmarks/nodes.py --write
 
-A search of digits-quick on a Ray cluster of 1, 2 and 4 nodes that share this machine and its cores: always four trials
-at a time, so that what differs is how many nodes they are on. Each search is a process of its own, with a cluster of
-its own (`ray.cluster_utils.Cluster`), the teacher cached before; the numbers of nodes take turns. A trial's price is
-the wall time from the end of the first quarter of the trials to the last one's, divided by the trials; the start is
-left out.
+A search of digits-quick runs on a Ray cluster of 1, 2 and 4 nodes that share this machine and its cores. Four trials
+run at a time, so that only the number of nodes differs. Each search is a process of its own, with a cluster of its own
+(`ray.cluster_utils.Cluster`). The teacher is cached before. The numbers of nodes take turns. A trial's price is the
+wall time from the end of the first quarter of the trials to the last one's, divided by the trials; the start is left
+out.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Ends(TerminalListener):
 
 
 def price(nodes: int, trials_per_family: int, cache: pathlib.Path) -> float:
-    """Seconds a trial of a search on so many nodes, started and ended here. In a process of its own."""
+    """Return the seconds a trial of a search on so many nodes, started and ended here; needs its own process."""
     import ray
     from ray.cluster_utils import Cluster
 
@@ -81,7 +81,7 @@ def price(nodes: int, trials_per_family: int, cache: pathlib.Path) -> float:
 
 
 def section(rounds: int, trials_per_family: int, cache: pathlib.Path) -> str:
-    """The table: seconds a trial, and the ratios to one node of the same round."""
+    """Return the table: seconds a trial, and the ratios to one node of the same round."""
     found: dict[int, list[float]] = {nodes: [] for nodes in NODES}
     common = ["--trials-per-family", str(trials_per_family), "--cache", str(cache)]
     for number in range(rounds):

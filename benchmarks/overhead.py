@@ -1,13 +1,13 @@
-"""What a search costs beside its trainings: until the first trial runs, and with every trial after that.
+"""Measures what a search costs beside its trainings: until the first trial runs, and with every trial after that.
 
     python benchmarks/overhead.py start            # the command's way to its first running trial
     python benchmarks/overhead.py trials           # warm trials of a fraction of a second
     python benchmarks/overhead.py trials --trials 1000 --write
 
 `start` runs the command in a process of its own, with the teacher cached and not. `trials` searches with students that
-learn for six epochs, one at a time, so that what is left of the wall time beside their training is overhead. CPU is of
-the driver's main thread, which runs Tune's loop, by what it was spent on; of the thread that sends to MLflow's
-process; and of the worker that trains.
+train for six epochs, one at a time, so that the wall time beside their training is overhead. CPU is given for the
+driver's main thread, which runs Tune's loop, by what it was spent on, and for the thread that sends to MLflow's
+process.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from trainables.teacher import TeacherProgress
 
 MLFLOW = "the thread that sends to MLflow's process"
 FAMILIES = 6
-"""Of the recipe."""
+"""The number of families of the recipe."""
 SHORT = (
     "replicates=1",
     "evaluations=3",
@@ -54,7 +54,7 @@ SHORT = (
 
 @dataclasses.dataclass(frozen=True)
 class End:
-    """What the driver had used when a trial's end reached it: seconds, and bytes of memory now resident."""
+    """The driver's use up to the moment it heard of a trial's end: seconds, and bytes of memory now resident."""
 
     wall: float
     main: float
@@ -62,12 +62,12 @@ class End:
     mlflow: float
     """CPU of the thread that writes to MLflow."""
     training: float
-    """Of this trial, by its own clock."""
+    """Training time of this trial, by its own clock."""
     resident: int
 
 
 class Costs:
-    """CPU seconds of threads by what they were spent on: each function's own, without what it calls that is metered."""
+    """CPU seconds of threads by part: each function's own, without the metered functions that it calls."""
 
     def __init__(self) -> None:
         self.seconds: collections.Counter[str] = collections.Counter()
@@ -94,7 +94,7 @@ class Costs:
 
 
 def meter_driver() -> Costs:
-    """Meter what a search's driver does; for the rest of this process."""
+    """Meter what a search's driver does, for the rest of this process."""
     from ray.tune.execution.tune_controller import TuneController
 
     from search.plan import PlannedSearch
@@ -139,7 +139,7 @@ class Follower(TerminalListener):
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """The mean of the trials of a stretch of a search, in seconds; memory in bytes a trial."""
+    """Means over the trials of a stretch of a search, in seconds; memory in bytes a trial."""
 
     trials: int
     overhead: float
@@ -149,7 +149,7 @@ class Span:
 
 
 def span(ends: Sequence[End], first: int, last: int) -> Span:
-    """Of the trials after the `first` to end, up to the `last`, from 0."""
+    """Return the means over the trials after the `first` to end, up to the `last`, counted from 0."""
     count, begin, end = last - first, ends[first], ends[last]
     training = sum(e.training for e in ends[first + 1 : last + 1])
     return Span(
@@ -163,18 +163,18 @@ def span(ends: Sequence[End], first: int, last: int) -> Span:
 
 @contextlib.contextmanager
 def places() -> Iterator[Launch]:
-    """A folder of results that is thrown away."""
+    """Yield a folder of results that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="kd-search-", ignore_cleanup_errors=True) as folder:
         yield Launch.on_this_machine(pathlib.Path(folder, "runs"), pathlib.Path(folder))
 
 
 def short_search(trials: int) -> SearchConfig:
-    """A search of so many trials, rounded down to whole rounds, each as short as a training can be."""
+    """Return a search of so many trials, rounded down to whole rounds, each as short as a training can be."""
     return load_config("digits-quick", ["name=overhead", f"trials_per_family={trials // FAMILIES}", *SHORT])
 
 
 def search(config: SearchConfig, launch: Launch) -> tuple[Follower, Costs]:
-    """Run it in this process."""
+    """Run a search in this process, metered."""
     from search.run import run_search
 
     costs = meter_driver()
@@ -184,7 +184,7 @@ def search(config: SearchConfig, launch: Launch) -> tuple[Follower, Costs]:
 
 
 def trials_section(trials: int) -> str:
-    """The warm trials' section of the results."""
+    """Run warm trials; return their section of the results."""
     with places() as launch:
         follower, costs = search(short_search(trials), launch)
     return "\n".join(
@@ -193,7 +193,7 @@ def trials_section(trials: int) -> str:
 
 
 def table(ends: Sequence[End], costs: Costs) -> list[str]:
-    """Markdown: the means of all warm trials and by fifths of the search, and what the main thread's CPU went on."""
+    """Return Markdown: means over all warm trials and over fifths of the search, and the main thread's CPU by part."""
     most = len(ends) - 1
     whole, fifth = span(ends, 1, most), max(1, most // 5)
     stretches = [span(ends, begin, begin + fifth) for begin in range(most % 5, most - fifth + 1, fifth)]
@@ -217,18 +217,18 @@ def table(ends: Sequence[End], costs: Costs) -> list[str]:
 
 
 class Timeline:
-    """When things happened, in seconds since this process was started."""
+    """Moments of events, in seconds since this process was started."""
 
     def __init__(self) -> None:
         self.marks: list[tuple[str, float]] = []
         self._born = psutil.Process().create_time()
 
     def mark(self, what: str) -> None:
-        """It has happened now."""
+        """Note that an event happens now."""
         self.marks.append((what, time.time() - self._born))
 
     def after(self, owner: Any, name: str, what: str) -> None:
-        """Mark when a function has returned."""
+        """Note an event whenever a function returns."""
         inner = getattr(owner, name)
 
         @functools.wraps(inner)
@@ -265,7 +265,7 @@ class FirstTrial(TerminalListener):
 
 
 def start_once(folder: pathlib.Path) -> None:
-    """What `kd-search run digits-quick` does, told as a timeline on standard output. In a process of its own."""
+    """Start as `kd-search run digits-quick` does, until a trial runs; print a timeline. Needs its own process."""
     timeline = Timeline()
     timeline.mark("Python and this program are loaded")
     import ray
@@ -285,7 +285,7 @@ def start_once(folder: pathlib.Path) -> None:
 
 
 def start_section(rounds: int) -> str:
-    """The timelines' section: medians over the rounds, teacher trained in the first and cached after it."""
+    """Return the timelines' section: medians over the rounds, teacher trained in the first and cached after it."""
     found: dict[str, dict[str, list[float]]] = {"trained": {}, "cached": {}}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(prefix="kd-search-") as folder:

@@ -1,8 +1,8 @@
-"""Distillation as a good engineer writes it in an afternoon: what the other programs here compare with.
+"""A plain distillation loop, as an engineer writes it in an afternoon: the reference of the other programs here.
 
-Pictures go one by one through torchvision's transforms in a `DataLoader`, the teacher answers for every batch, and to
-look at the gradients takes two backward passes beside the one that trains. Student, teacher, pictures, losses,
-optimiser and schedule are those of this package.
+Pictures go one by one through torchvision's transforms in a `DataLoader`. The teacher answers for every batch. Reading
+the gradients takes two backward passes beside the one that trains. Student, teacher, pictures, losses, optimiser and
+schedule are those of this package.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Rule = Callable[[float, float], float]
 
 
 def norm_balance(_cosine: float, norm_ratio: float) -> float:
-    """The rule that the package calls so, with its default."""
+    """Return λ of the package's rule of this name, with its default."""
     return 1.0 / (1.0 + norm_ratio)
 
 
@@ -47,7 +47,7 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 
 def transform(dataset: Dataset, augmentation: AugmentationSettings | None = None) -> Callable[[Image.Image], Tensor]:
-    """From a PIL picture to what a network reads, float32 [K, H, W]; random where an augmentation is given."""
+    """Make a function from a PIL picture to a network's input, float32 [K, H, W]; random if augmented."""
     steps: list[Callable[..., Any]] = []
     if augmentation is not None and augmentation.crop_padding:
         fill = tuple(round(float(value)) for value in dataset.mean)
@@ -62,7 +62,7 @@ def transform(dataset: Dataset, augmentation: AugmentationSettings | None = None
 def loaders(
     dataset: Dataset, batch_size: int, augmentation: AugmentationSettings, *, workers: int = 0
 ) -> tuple[DataLoader[tuple[Tensor, int]], DataLoader[tuple[Tensor, int]]]:
-    """(training, validation)."""
+    """Return the loaders (training, validation)."""
     augmented = transform(dataset, augmentation if augmentation.active else None)
     return (
         DataLoader(
@@ -77,7 +77,7 @@ def loaders(
 
 
 def losses(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """(task, distillation): cross entropy and T²·KL."""
+    """Return (task, distillation): cross entropy and T²·KL."""
     task = nn.functional.cross_entropy(student, labels)
     soft_student, soft_teacher = (
         nn.functional.log_softmax(logits / temperature, dim=1) for logits in (student, teacher)
@@ -87,7 +87,7 @@ def losses(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float)
 
 
 def look(task: Tensor, distill: Tensor, parameters: list[nn.Parameter]) -> tuple[float, float]:
-    """(cosine, norm ratio) of the two losses' gradients; the graph is kept."""
+    """Return (cosine, norm ratio) of the two losses' gradients; the graph is kept."""
     g_t = torch.cat([g.flatten() for g in torch.autograd.grad(task, parameters, retain_graph=True)])
     g_d = torch.cat([g.flatten() for g in torch.autograd.grad(distill, parameters, retain_graph=True)])
     return nn.functional.cosine_similarity(g_d, g_t, dim=0).item(), (g_d.norm() / g_t.norm()).item()
@@ -95,14 +95,14 @@ def look(task: Tensor, distill: Tensor, parameters: list[nn.Parameter]) -> tuple
 
 @torch.no_grad()
 def accuracy(student: nn.Module, pictures: DataLoader[tuple[Tensor, int]]) -> float:
-    """Share of hits; leaves the student in evaluation mode."""
+    """Return the share of hits; leave the student in evaluation mode."""
     student.eval()
     hits = sum(int((student(images).argmax(dim=1) == labels).sum()) for images, labels in pictures)
     return hits / len(pictures.dataset)  # type: ignore[arg-type]
 
 
 def create_optimizer(student: nn.Module, training: TrainingSettings) -> torch.optim.Optimizer:
-    """As it is usually created."""
+    """Create the optimiser in the usual way."""
     if training.optimizer == "sgd":
         return torch.optim.SGD(
             student.parameters(),
@@ -116,14 +116,14 @@ def create_optimizer(student: nn.Module, training: TrainingSettings) -> torch.op
 
 
 def create_student(settings: TrialSettings, dataset: Dataset, seed: int) -> nn.Module:
-    """A new student; PyTorch's global generator goes on from the seed."""
+    """Create a student; the seed goes to PyTorch's global generator, which is not reset afterwards."""
     torch.manual_seed(seed)
     return create_model(settings.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
 
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """What an evaluation found after so many epochs."""
+    """The result of an evaluation after so many epochs."""
 
     epoch: int
     accuracy: float
@@ -132,7 +132,7 @@ class Epoch:
 
 
 def evaluated_epochs(settings: TrialSettings) -> frozenset[int]:
-    """After which epochs, counted from 1, this package evaluates."""
+    """Return the epochs, counted from 1, after which this package evaluates."""
     epochs = settings.training.epochs
     shares = min(settings.evaluations, epochs)
     return frozenset(math.ceil((i + 1) * epochs / shares) for i in range(shares))
@@ -148,19 +148,19 @@ def distil(
     workers: int = 0,
     listen: Callable[[Epoch], None] | None = None,
 ) -> float:
-    """Train one student; its accuracy on the validation pictures.
+    """Train one student; return its accuracy on the validation pictures.
 
     Args:
         settings: student, training, augmentation, temperature and how often it is evaluated; the rest is not read.
         dataset: pictures.
-        teacher: in evaluation mode.
-        seed: of initial weights and batches.
-        rule: asked at every step, or a constant λ, for which nobody looks at gradients.
+        teacher: a network in evaluation mode.
+        seed: seeds initial weights and batches.
+        rule: a rule that is asked at every step, or a constant λ, for which gradients are not read.
         workers: processes that load pictures.
-        listen: told of each evaluation.
+        listen: is called with each evaluation.
 
     Raises:
-        ValueError: a schedule other than `one_cycle`.
+        ValueError: if the schedule is not `one_cycle`.
     """
     training = settings.training
     if training.schedule != "one_cycle":

@@ -1,4 +1,4 @@
-"""What bfloat16 on a CPU changes: accuracy, the readings of the gradients, and time.
+"""Measures what bfloat16 on a CPU changes: accuracy, the readings of the gradients, and time.
 
     python benchmarks/precision.py --write
 
@@ -38,14 +38,14 @@ POLICY = PolicySettings(family="norm_balance")
 
 
 class Reading(NamedTuple):
-    """What both precisions see with the same weights on the same batch."""
+    """Readings of both precisions with the same weights on the same batch."""
 
     float32: Geometry
     bfloat16: Geometry
 
 
 class Pair(NamedTuple):
-    """One seed in both precisions."""
+    """Results of one seed in both precisions."""
 
     accuracy: tuple[float, float]
     seconds: tuple[float, float]
@@ -53,7 +53,7 @@ class Pair(NamedTuple):
 
 
 def read(replicate: Replicate) -> Reading:
-    """Both readings of the next epoch's first batch; the replicate stays as it is."""
+    """Read the next epoch's first batch in both precisions; the replicate stays as it is."""
     batch = next(iter(replicate.batches_in(replicate.order_of(replicate.epoch), replicate.epoch)))
     found = []
     for bfloat16 in (False, True):
@@ -66,7 +66,7 @@ def read(replicate: Replicate) -> Reading:
 
 
 def train(config: SearchConfig, assets: TrialAssets, seed: int, precision: str) -> tuple[float, float, list[Reading]]:
-    """(accuracy, CPU seconds, readings) of one training; readings with float32 only, outside of the time."""
+    """Return (accuracy, CPU seconds, readings) of one training; readings with float32 only, not part of the time."""
     device = DeviceSettings.model_validate({"device": "cpu", "precision": precision})
     settings = config.base_trial().model_copy(update={"policy": POLICY, "seeds": (seed,), "device": device})
     trial = Distillation(settings, DeviceAssets(assets, select_compute(device)))
@@ -81,7 +81,7 @@ def train(config: SearchConfig, assets: TrialAssets, seed: int, precision: str) 
 
 
 def compare(config: SearchConfig, cache: pathlib.Path, seeds: int) -> Iterator[Pair]:
-    """Seed by seed; which precision begins alternates."""
+    """Yield the results seed by seed; which precision begins alternates."""
     cpu = select_compute(DeviceSettings(device="cpu", precision="float32"))
     dataset = load_dataset(config.data, default_root=cache / "data")
     teacher = prepare_teacher(config.teacher, dataset, cache=cache / "teachers", compute=cpu)
@@ -96,7 +96,7 @@ def compare(config: SearchConfig, cache: pathlib.Path, seeds: int) -> Iterator[P
 
 
 def rows(pairs: list[Pair]) -> Iterator[str]:
-    """Markdown."""
+    """Yield the table in Markdown."""
     gaps = [100 * (half - single) for (single, half), *_ in pairs]
     ratios = [single / half for _, (single, half), _ in pairs]
     readings = [reading for pair in pairs for reading in pair.readings]

@@ -1,4 +1,4 @@
-"""Races over seeds, simulated on the stored tables of trials: what they cost and what they lose.
+"""Simulates races over seeds on the stored tables of trials: what they cost and what they lose.
 
     python benchmarks/racing.py
     python benchmarks/racing.py --repetitions 2000 --table benchmarks/data/trials-digits-quick.csv
@@ -8,7 +8,7 @@ them, and the seeds it trains under. Each scheme then names the best policy of e
 These finalists are confirmed on seeds that no scheme has seen: the one with the highest validation score there is the
 winner, and its mean test accuracy there is what counts. Reference: all policies under 5 seeds, or 10.
 
-    trainings  of a family, one a seed
+    trainings  the number for a family, one a seed
     steps      training steps, as a share of the reference's
     winner     how often the confirmed winner is the very policy that the reference leads to
     not worse  the same, or one that a paired one-sided t-test on the fresh seeds does not call worse (5 %)
@@ -19,8 +19,8 @@ All schemes see the same searches. The repetitions draw from one table, so their
 table would change. `the same again` is the reference under other seeds: how far it agrees with itself.
 
 `synchronous`: all of a family's policies run a heat; the best of them, by the mean over all seeds so far, run the next.
-`asynchronous`: as Tune's ASHAScheduler stops trials, one bracket a family: who reaches a rung goes on if it is among
-the best 1/reduction of those that have reached it so far.
+`asynchronous`: trials stop as under Tune's ASHAScheduler, one bracket a family. A policy that reaches a rung continues
+if it is among the best 1/reduction of those that have reached it so far.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Table(NamedTuple):
 
 
 def read_table(path: pathlib.Path) -> Table:
-    """A table's whole rounds."""
+    """Read a table's whole rounds."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     families = list(dict.fromkeys(row["family"] for row in rows))
@@ -73,7 +73,7 @@ Scheme: TypeAlias = "Callable[[Array], tuple[int, int]]"
 
 
 def all_alike(seeds: int) -> Scheme:
-    """No race: every policy is trained under so many seeds."""
+    """Make a scheme without a race: every policy is trained under so many seeds."""
 
     def scheme(scores: Array) -> tuple[int, int]:
         return int(scores[:, :seeds].mean(1).argmax()), seeds * len(scores)
@@ -82,12 +82,12 @@ def all_alike(seeds: int) -> Scheme:
 
 
 def the_same_again(seeds: int) -> Scheme:
-    """As `all_alike`, under the seeds after those."""
+    """Make the scheme of `all_alike` under the seeds that follow its own."""
     return lambda scores: (int(scores[:, seeds : 2 * seeds].mean(1).argmax()), seeds * len(scores))
 
 
 def synchronous(seeds: tuple[int, ...], entrants: tuple[int, ...]) -> Scheme:
-    """Heats of `entrants` policies, after which each has been trained under `seeds` seeds."""
+    """Make a race in heats of `entrants` policies, after which each has been trained under `seeds` seeds."""
 
     def race(scores: Array) -> tuple[int, int]:
         alive, spent, before = np.arange(len(scores)), 0, 0
@@ -102,7 +102,7 @@ def synchronous(seeds: tuple[int, ...], entrants: tuple[int, ...]) -> Scheme:
 
 
 def asynchronous(seeds: tuple[int, ...], reduction: float) -> Scheme:
-    """Policies come one after the other, each going on at once or never."""
+    """Make a race in which policies come one after the other; each continues at once or never."""
 
     def race(scores: Array) -> tuple[int, int]:
         reached: list[list[float]] = [[] for _ in seeds]
@@ -133,7 +133,7 @@ class Case(NamedTuple):
 
 
 def cases(most: int, trials: int) -> Iterator[Case]:
-    """All that is compared where the reference has `most` seeds, for families of so many trials."""
+    """Yield all schemes to compare where the reference has `most` seeds, for families of so many trials."""
     yield Case("the same again", the_same_again(most), 2 * most)
     for seeds in (1, 2, 3, 4, 5, 10):
         if seeds < most:
@@ -156,7 +156,7 @@ def cases(most: int, trials: int) -> Iterator[Case]:
 
 
 def words(numbers: tuple[int, ...]) -> str:
-    """`1, 3, 10`."""
+    """Join numbers to text like `1, 3, 10`."""
     return ", ".join(map(str, numbers))
 
 
@@ -169,7 +169,7 @@ class Search(NamedTuple):
 
 
 def draw(table: Table, trials: int, most: int, baselines: int, random: np.random.Generator) -> Search:
-    """The rounds with baselines first, then others at random."""
+    """Draw a search: the rounds with baselines first, then others at random."""
     _, rounds, seeds = table.validation.shape
     others = random.choice(np.arange(baselines, rounds), trials - baselines, replace=False)
     order = random.permutation(seeds)
@@ -177,7 +177,7 @@ def draw(table: Table, trials: int, most: int, baselines: int, random: np.random
 
 
 class Outcome(NamedTuple):
-    """What a scheme led to: each family's finalist as a round, the winner's place among the families, its cost."""
+    """The result of a scheme: each family's finalist as a round, the winner's place among the families, its cost."""
 
     finalists: tuple[int, ...]
     winner: int
@@ -185,7 +185,7 @@ class Outcome(NamedTuple):
 
 
 def outcome(table: Table, search: Search, scheme: Scheme) -> Outcome:
-    """Race each family, and confirm."""
+    """Race each family, and confirm the finalists."""
     raced = [scheme(table.validation[f][np.ix_(search.rounds, search.seeds)]) for f in range(len(table.families))]
     finalists = tuple(int(search.rounds[place]) for place, _ in raced)
     fresh = [table.validation[f, r, search.fresh].mean() for f, r in enumerate(finalists)]
@@ -193,7 +193,7 @@ def outcome(table: Table, search: Search, scheme: Scheme) -> Outcome:
 
 
 def compare(table: Table, case: Case, most: int, searches: list[Search]) -> str:
-    """One row."""
+    """Return one row of the table."""
     spent, same, kept, losses, family_losses = [], [], [], [], []
     for search in searches:
         seen = search
@@ -225,13 +225,13 @@ def compare(table: Table, case: Case, most: int, searches: list[Search]) -> str:
 
 
 def tested(table: Table, search: Search, of: Outcome, family: int) -> Array:
-    """Test accuracies of a family's finalist under the fresh seeds."""
+    """Return the test accuracies of a family's finalist under the fresh seeds."""
     scores: Array = table.test[family, of.finalists[family], search.fresh]
     return scores
 
 
 def called_worse(difference: Array) -> bool:
-    """Whether a paired one-sided t-test says that the reference is ahead."""
+    """Return True if a paired one-sided t-test says that the reference is ahead."""
     error = difference.std(ddof=1) / math.sqrt(len(difference))
     return bool(difference.mean() > scipy.stats.t.ppf(0.95, len(difference) - 1) * error)
 

@@ -1,4 +1,4 @@
-"""`benchmarks/RESULTS.md`: one file, a section for each benchmark, each written by that benchmark alone."""
+"""Writes `benchmarks/RESULTS.md`: a section for each benchmark, each written by that benchmark alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ratios are of two things timed in turn; medians, with the middle half in bracket
 
 
 def conditions() -> str:
-    """When, with what and on what something was measured, and how busy the machine was."""
+    """Describe when, with what and on what something was measured, and how busy the machine was."""
     import torch
 
     cores = os.cpu_count() or 1

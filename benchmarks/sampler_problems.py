@@ -1,7 +1,7 @@
 """Problems that samplers are compared on: planted ones, whose best point is known, and surrogates of stored tables.
 
-A problem has several families, each with parameters of its own, and what a round shares: learning rate and
-temperature. Its values are without noise. A unit is the noise of one training under one seed.
+A problem has several families, each with parameters of its own, and the settings that a round shares: learning rate and
+temperature. Its values are without noise. The unit is the noise of one training under one seed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TABLES = {
     "digits-quick": ("digits-quick", "digits-quick-wide"),
     "unreliable-batches-digits": ("unreliable-batches-digits",),
 }
-"""Recipe -> its tables."""
+"""The tables of each recipe."""
 Array: TypeAlias = "np.ndarray"
 Point: TypeAlias = Mapping[str, Any]
 SHARED = {
@@ -39,7 +39,7 @@ SHARED = {
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """A family's parameters by name, and its value, in units of one training's noise, at several points."""
+    """A family's parameters by name, and the function that gives its values, in units of one training's noise."""
 
     variables: Mapping[str, Variable]
     values: Callable[[Sequence[Point]], Array]
@@ -47,17 +47,17 @@ class Family:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """One search to be done."""
+    """The families and shared settings of one search."""
 
     families: Mapping[str, Family]
     shared: Mapping[str, Variable]
 
     def start(self, family: str) -> dict[str, Any]:
-        """The defaults that a family begins with."""
+        """Return the defaults that a family begins with."""
         return {name: variable.start() for name, variable in self.families[family].variables.items()}
 
     def ceiling(self, family: str) -> float:
-        """The highest value of a family: of 4,000 random points, then of ever smaller steps around the best ten."""
+        """Find a family's highest value: among 4,000 random points, then in ever smaller steps around the best ten."""
         cube = Cube.of({**self.families[family].variables, **self.shared})
         random = np.random.default_rng(0)
         points = cube.snap(random.random((4000, len(cube.axes))))
@@ -82,10 +82,10 @@ def _option(*options: str) -> Variable:
 
 
 def _planted(variables: Mapping[str, Variable], spread: float, make: Callable[[Any], Callable[[Array], Array]]) -> Any:
-    """A kind of problem: three families of one shape, drawn anew each repetition, and a common effect of the context.
+    """Make a kind of problem: three families of one shape, new in each repetition, and a common effect of the context.
 
     Args:
-        variables: of each family.
+        variables: the parameters of each family.
         spread: standard deviation of a family's values over its parameters, in units of one training's noise.
         make: draws a function of positions in the unit cube, [M, parameters + 2], where learning rate and temperature
             come last; options are positions too, in the middles of equal parts.
@@ -175,7 +175,7 @@ PLANTED: dict[str, Callable[[int], Problem]] = {
         _tree,
     ),
 }
-"""Each draws a problem for a repetition."""
+"""Kinds of problems; each draws a problem for a repetition."""
 
 
 # Stored
@@ -186,11 +186,11 @@ def _forest() -> ExtraTreesRegressor:
 
 
 class Surrogate:
-    """What a family's policies score, as a forest learnt it from a table of random policies."""
+    """Scores of a family's policies, as a forest learnt them from a table of random policies."""
 
     def __init__(self, family: str, rows: list[tuple[dict[str, Any], Array]], noise: float) -> None:
         points = [point for point, _ in rows]
-        # What is the same everywhere says nothing; options are numbered as they are declared.
+        # Settings that never vary are left out; options are numbered as they are declared.
         self.names = [name for name in points[0] if len({str(point[name]) for point in points}) > 1]
         declared = policy_class(family).parameters()
         self.options = {name: declared[name].options for name in self.names if isinstance(points[0][name], str)}
@@ -214,7 +214,7 @@ class Surrogate:
     def __call__(self, points: Sequence[Point]) -> Array:
         stripped = [{name.removeprefix(self.prefix): value for name, value in point.items()} for point in points]
         inputs = self._encode(stripped).astype(np.float32)
-        # As forest.predict, which takes milliseconds to begin.
+        # This equals forest.predict, which takes milliseconds to begin.
         trees = [tree.tree_.predict(inputs)[:, 0] for tree in self.forest.estimators_]
         return np.asarray(np.mean(trees, axis=0)) / self.noise
 
@@ -225,15 +225,15 @@ class Stored:
 
     problem: Problem
     noise: float
-    """Of one training under one seed, in accuracy."""
+    """The noise of one training under one seed, in accuracy."""
     r2: Mapping[str, float]
-    """Of each family's forest, in 5-fold cross-validation repeated four times."""
+    """R² of each family's forest, in 5-fold cross-validation repeated four times."""
 
 
 def stored(recipe: str) -> Stored:
-    """A recipe's families as forests learnt them from its tables.
+    """Return a recipe's families as forests learnt them from its tables.
 
-    The noise of one training is that of a two-way analysis of variance without replication; what a seed adds to all
+    The noise of one training is that of a two-way analysis of variance without replication. A seed's effect on all
     trainings under it is left out, since all trials of a first heat share their seed.
     """
     rows = list(_rows(recipe))

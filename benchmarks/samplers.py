@@ -1,17 +1,17 @@
-"""Samplers compared by regret, at the budgets that users have and the noise of one seed.
+"""Compares samplers by regret, at the budgets that users have and the noise of one seed.
 
     python benchmarks/samplers.py                                       the whole table
     python benchmarks/samplers.py --methods "gp;random" --problems contextual,digits-quick --repetitions 100
     python benchmarks/samplers.py --methods gp --lags 1,2,3,5           what waiting for fewer scores costs
 
-Every family begins with its defaults; then each round has one learning rate and temperature and one trial a family, as
+Every family begins with its defaults. Each later round has one learning rate and temperature and one trial a family, as
 in a search. A family's proposals of round r know its scores of the rounds up to r − lag. `today` is what searches did
-before: TPE that starts at random and does not mind the context, and learning rate and temperature by TPE, both with
-lag 1. `optuna_gp` is Optuna's GPSampler.
+before: TPE that starts at random and ignores the context, and learning rate and temperature by TPE, both with lag 1.
+`optuna_gp` is Optuna's GPSampler.
 
-Regret is the highest value of the family minus the value, without noise, of the trial that is chosen: by the best
-score, or by the expected score of `search.propose.expected_scores`; under one seed, or raced under 1, 2 and 5 seeds,
-of which half of the trials run the next. The unit is the noise of one training under one seed.
+Regret is the highest value of the family minus the value, without noise, of the chosen trial. The trial is chosen by
+the best score, or by the expected score of `search.propose.expected_scores`. Trials run under one seed, or are raced
+under 1, 2 and 5 seeds, with half of the trials in the next heat. The unit is the noise of one training under one seed.
 It is averaged over the families, with a 95 % interval over the repetitions; all methods have the same problems, and
 each trial the same noise. `sampler_problems.py` describes the problems.
 """
@@ -38,15 +38,15 @@ BUDGETS = (5, 8, 16)
 CHOICES = ("score", "model", "score raced", "model raced")
 SEEDS = 5
 RACE = (1, 2, 5)
-"""Seeds after each heat; half of the trials go on to the next."""
+"""Seeds after each heat; half of the trials run the next heat."""
 CONTEXT_LAG = 1
-"""By how much longer the lag of a round's context is."""
+"""Rounds by which the lag of a round's context exceeds that of a family's parameters."""
 Array: TypeAlias = "np.ndarray"
 
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """How a search proposes: the engines for a family's parameters and a round's context, and their lag."""
+    """The engines that propose a family's parameters and a round's context, and their lags."""
 
     own: str
     context: str
@@ -123,7 +123,7 @@ def searched(problem: Problem, method: Method, rounds: int, repetition: int) -> 
 
 
 def chosen(problem: Problem, name: str, found: Found, budget: int, choice: str) -> int:
-    """The trial that a family's search ends with, of the first so many."""
+    """Return the trial that a family's search ends with, among the first `budget`."""
     way = choice.removesuffix(" raced")
     left, seeds, scores = list(range(budget)), np.ones(budget, int), found.values[:budget] + found.noise[:budget, 0]
     for place, seeds_after in enumerate(RACE if choice.endswith("raced") else RACE[:1]):
@@ -146,13 +146,13 @@ def chosen(problem: Problem, name: str, found: Found, budget: int, choice: str) 
 def regrets(
     problem: Problem, ceilings: Mapping[str, float], found: Mapping[str, Found], budget: int, choice: str
 ) -> float:
-    """The regret of one search, averaged over the families."""
+    """Return the regret of one search, averaged over the families."""
     lost = [ceilings[name] - one.values[chosen(problem, name, one, budget, choice)] for name, one in found.items()]
     return float(np.mean(lost))
 
 
 def mean_proposals(method: Method, repetition: int) -> dict[float, float]:
-    """Each temperature's mean proposal for x in the later half of 64 rounds, where x = .2 is best at 2, .8 at 8."""
+    """Return each temperature's mean proposal for x in rounds 33 to 64, where x = .2 is best at 2, .8 at 8."""
     best = {2.0: 0.2, 4.0: 0.5, 8.0: 0.8}
     variables, shared = {"a.x": Variable(Interval(low=0.0, high=1.0), 0.5)}, {"temperature": SHARED["temperature"]}
     family = Family(

@@ -1,10 +1,10 @@
-"""What a long search costs: does a trial's price, or the driver's memory, grow with the trials before it?
+"""Measures a long search: does a trial's price, or the driver's memory, grow with the trials before it?
 
     python benchmarks/scale.py --trials 1000 --write
 
-Every trial goes through all that a search has (Tune, checkpoints, snapshots, records, MLflow, the live table), but its
-student learns for six epochs only. Tables as `benchmarks/overhead.py` makes them, by fifths of the search. After it,
-how long it takes to read the search back and to write its report.
+Every trial passes through all that a search has (Tune, checkpoints, snapshots, records, MLflow, the live table), but
+its student trains for six epochs only. The tables are those of `benchmarks/overhead.py`, by fifths of the search.
+Afterwards reading the search back and writing its report are timed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from results import conditions, write_section
 
 
 def section(trials: int) -> str:
-    """A search of so many trials, and what comes after it."""
+    """Run a search of so many trials, read it back and report it; return the section of the results."""
     from search.run import publish_report
     from search.store import SearchStore, read_search
 

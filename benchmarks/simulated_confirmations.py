@@ -1,12 +1,12 @@
-"""Confirmations made up of numbers, whose truth is known.
+"""Simulates confirmations whose truth is known.
 
-A student's expected accuracy is that of its finalist, moved by what the seed does to all finalists alike and by what it
-does to this one. Its validation accuracy shares most of that luck. A test sample is right where a normal number falls
-below the accuracy's quantile: a part of that number is the sample's difficulty, a part the finalist's own (which no
-seed removes), the rest the single training's.
+A student's expected accuracy is that of its finalist plus two effects of the seed: one on all finalists alike, one on
+this finalist. Its validation accuracy shares most of these effects. A test sample is right if a normal number falls
+below the accuracy's quantile. One part of that number is the sample's difficulty, one part is the finalist's own (which
+no seed removes), and the rest is the single training's.
 
-The search's stage is a short one: each constant's validation score with the noise of a few seeds names the best one
-and its rivals. `benchmarks/honest.py` simulates the whole search.
+The search's stage is a short one: each constant's validation score with the noise of a few seeds decides on the best
+one and its rivals. `benchmarks/honest.py` simulates the whole search.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CURVES = {
     "flat": (0.0, 0.0, 0.0, 0.0, 0.0),
     "near": (-0.2, -0.2, 0.0, -0.2, -0.2),
 }
-"""The constants of `CONSTANTS`, in points below the best."""
+"""Accuracies of the `CONSTANTS`, in points against the best one."""
 _LABELS, _TEACHER = -4.0, -2.0
 _LEVEL = 85.0
 _SEARCH_SEEDS = 3
@@ -51,12 +51,12 @@ def _skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def _collapsing(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Normal, but one training in fifty falls by ten deviations."""
+    """Draw normal noise in which one training in fifty falls by ten deviations."""
     return rng.standard_normal(shape) - 10.0 * (rng.random(shape) < 0.02)
 
 
 NOISES: dict[str, Noise] = {"normal": _normal, "heavy": _heavy, "skewed": _skewed, "collapsing": _collapsing}
-"""Mean about 0 and deviation about 1."""
+"""Kinds of noise, with mean about 0 and deviation about 1."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,15 +69,15 @@ class Problem:
     noise: str = "normal"
     test_size: int = 2_000
     by_sample: bool = True
-    """Whether the results on each test sample are kept; without, the samples' noise is drawn but not known."""
+    """True if the results on each test sample are kept; if not, the samples' noise is drawn but not known."""
     shared: float = 0.4
-    """Deviation of a seed's effect on all finalists."""
+    """Standard deviation of a seed's effect on all finalists."""
     own: float = 0.3
-    """Deviation of its effect on one: a difference of two has 1.4 times that."""
+    """Standard deviation of a seed's effect on one finalist; a difference of two has 1.4 times that."""
     persistent: float = 0.02
     """Share of the variance of a sample's latent number that is a finalist's own, under every seed."""
     passing: float = 0.05
-    """Share that is one training's own."""
+    """Share of that variance that is one training's own."""
     gains: tuple[float, ...] = ()
     """The first rules' gains over the best constant; the others gain nothing. The first rule is the simplest."""
 
@@ -98,7 +98,7 @@ class Problem:
 
 @functools.cache
 def finalists(rule_count: int) -> tuple[Finalist, ...]:
-    """Rules in the order of their complexity, then the constants."""
+    """Return rules in the order of their complexity, then the constants."""
 
     def finalist(key: str, role: Role, family: str, complexity: int, weight: float | None) -> Finalist:
         parameters = {} if weight is None else {"weight": weight}
@@ -135,7 +135,7 @@ class KnownSamples:
 
 
 def simulate(problem: Problem, rng: np.random.Generator) -> ConfirmationRecord:
-    """One confirmation of a problem."""
+    """Simulate one confirmation of a problem."""
     return draw(problem, rng, finalists(problem.rules), np.array([*problem.worths.values()]), _facts(problem, rng))
 
 
@@ -146,14 +146,14 @@ def draw(
     worth: Array,
     facts: ConstantFacts,
 ) -> ConfirmationRecord:
-    """One confirmation of given finalists.
+    """Draw one confirmation of given finalists.
 
     Args:
         problem: noises, numbers of seeds and samples.
         rng: draws everything.
         entries: the finalists.
-        worth: of each, in points over the best constant.
-        facts: on the constant.
+        worth: true accuracy of each, in points over the best constant.
+        facts: what the search recorded on the constant.
     """
     shape = (len(entries), problem.seeds)
     noise = NOISES[problem.noise]
@@ -176,7 +176,7 @@ def draw(
                 seconds=0.0,
                 began=None,
                 own_kpis={},
-                validation_kpis={},  # each given, since pydantic takes long to make defaults
+                validation_kpis={},  # every field is given, since pydantic takes long to make defaults
                 trace=(),
                 interventions={},
                 skipped_steps=0,
@@ -193,7 +193,7 @@ def draw(
 
 
 def _right(problem: Problem, rng: np.random.Generator, accuracy: Array) -> npt.NDArray[np.float32]:
-    """Results by finalist, seed and sample, [F, S, N]."""
+    """Draw results by finalist, seed and sample, [F, S, N]."""
     count, seeds = accuracy.shape
     size = problem.test_size
     common = np.float32(np.sqrt(1.0 - problem.persistent - problem.passing))
@@ -204,7 +204,7 @@ def _right(problem: Problem, rng: np.random.Generator, accuracy: Array) -> npt.N
 
 
 def _facts(problem: Problem, rng: np.random.Generator) -> ConstantFacts:
-    """The constant that a short search would choose, and the rivals within two standard errors of its lead."""
+    """Draw the constant that a short search would choose, and the rivals within two standard errors of its lead."""
     error = problem.own / np.sqrt(_SEARCH_SEEDS)
     keys = [f"fixed-{weight:g}" for weight in CONSTANTS]
     scores = np.array(CURVES[problem.curve]) + error * rng.standard_normal(len(keys))

@@ -1,11 +1,11 @@
-"""What a training step costs under a rule, as a ratio to the same step at a constant λ without this package.
+"""Measures a training step under a rule, as a ratio to the same step at a constant λ without this package.
 
     python benchmarks/step.py
     python benchmarks/step.py --device cuda
 
-Steps of both kinds are timed in turn in one process (A B A C …): on a CPU one thread, by the CPU time that it uses, so
-that other programs on the machine disturb little; on a GPU by the clock, from idle device to idle device. Medians over
-the rounds, with the middle half in brackets. A ratio of 5/3 is the floor for two backward passes over one graph,
+Steps of both kinds are timed in turn in one process (A B A C …). On a CPU they use one thread, and CPU time is counted,
+which other programs disturb little. On a GPU wall time is counted, from idle device to idle device. Results are medians
+over the rounds, with the middle half in brackets. A ratio of 5/3 is the floor for two backward passes over one graph,
 1 + 2/(3k) for one measurement in k steps.
 """
 
@@ -61,16 +61,16 @@ GPU_CASES = (
 )
 
 Backward = Callable[[Tensor, Tensor, Tensor], object]
-"""From the student's logits, the teacher's and the labels to `.grad`."""
+"""A function of the student's logits, the teacher's and the labels that fills `.grad`."""
 
 
 def losses(student: Tensor, teacher: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """(task, distillation), as they are usually written."""
+    """Return (task, distillation), as they are usually written."""
     return torch.nn.functional.cross_entropy(student, labels), distillation_loss(student, teacher, 4.0)
 
 
 def constant(_student: nn.Module) -> Backward:
-    """A constant λ without this package."""
+    """Make the backward pass of a constant λ without this package."""
 
     def backward(logits: Tensor, teacher: Tensor, labels: Tensor) -> None:
         task, distill = losses(logits, teacher, labels)
@@ -80,7 +80,7 @@ def constant(_student: nn.Module) -> Backward:
 
 
 def third_backward(student: nn.Module) -> Backward:
-    """What is usually written to look at the gradients: two for looking, and a third backward pass for training."""
+    """Make what is usually written to read gradients: two backward passes for reading, a third one for training."""
     parameters = list(student.parameters())
 
     def backward(logits: Tensor, teacher: Tensor, labels: Tensor) -> None:
@@ -95,7 +95,7 @@ def third_backward(student: nn.Module) -> Backward:
 
 
 def torchjd(student: nn.Module) -> Backward:
-    """TorchJD's UPGrad on the same two losses."""
+    """Make the backward pass of TorchJD's UPGrad on the same two losses."""
     from torchjd import autojac
     from torchjd.aggregation import UPGrad
 
@@ -109,7 +109,7 @@ def torchjd(student: nn.Module) -> Backward:
 
 
 def on_losses(family: str, **parameters: Any) -> Callable[[nn.Module], Backward]:
-    """A rule through `backward`."""
+    """Make a function that puts a rule on a student through `backward`."""
 
     def make(student: nn.Module) -> Backward:
         balancer = LossBalancer(create_policy(family, parameters), student)
@@ -119,7 +119,7 @@ def on_losses(family: str, **parameters: Any) -> Callable[[nn.Module], Backward]
 
 
 def on_logits(family: str, *, layers: int | None = None, **parameters: Any) -> Callable[[nn.Module], Backward]:
-    """A rule through `backward_on_logits`; `layers` names how many the last block is to have."""
+    """Make a function that puts a rule on a student through `backward_on_logits`, with a last block of `layers`."""
 
     def make(student: nn.Module) -> Backward:
         block = None if layers is None else nn.ParameterList(last_block(student, layers=layers))
@@ -166,7 +166,7 @@ class Cost(NamedTuple):
 
 
 def stepper(case: Case, make: Callable[[nn.Module], Backward], compute: Compute) -> Callable[[], None]:
-    """A function that trains for one step, in the precision that trials have there."""
+    """Make a function that trains for one step, in the precision that trials have on the device."""
     torch.manual_seed(0)
     device = compute.device
     student = create_model(case.model, image_shape=case.shape, classes=case.classes)
@@ -188,7 +188,7 @@ def stepper(case: Case, make: Callable[[nn.Module], Backward], compute: Compute)
 
 
 def timed(step: Callable[[], None], count: int, *, gpu: bool = False) -> float:
-    """Seconds of `count` steps: of the CPU, or from idle GPU to idle GPU."""
+    """Return the seconds of `count` steps: CPU time, or wall time from idle GPU to idle GPU."""
     if not gpu:
         began = time.process_time()
         for _ in range(count):
@@ -203,7 +203,7 @@ def timed(step: Callable[[], None], count: int, *, gpu: bool = False) -> float:
 
 
 def costs(case: Case, kinds: Sequence[str], rounds: int, compute: Compute = _CPU) -> dict[str, Cost]:
-    """Each kind's cost; the constant λ is timed before each of them anew."""
+    """Return each kind's cost; the constant λ is timed anew before each of them."""
     gpu = compute.device.type == "cuda"
     base = stepper(case, constant, compute)
     steps = {kind: stepper(case, KINDS[kind], compute) for kind in kinds}
@@ -220,7 +220,7 @@ def costs(case: Case, kinds: Sequence[str], rounds: int, compute: Compute = _CPU
 
 
 def table(measured: dict[str, dict[str, Cost]]) -> Iterator[str]:
-    """Markdown: a row for each kind, a column for each case."""
+    """Yield Markdown: a row for each kind, a column for each case."""
     yield f"| step | {' | '.join(measured)} |"
     yield f"| --- |{' --- |' * len(measured)}"
     milliseconds = [float(f"{1000 * next(iter(found.values())).seconds:.2g}") for found in measured.values()]
@@ -231,13 +231,13 @@ def table(measured: dict[str, dict[str, Cost]]) -> Iterator[str]:
 
 
 def conditions(rounds: int, compute: Compute = _CPU) -> str:
-    """When and on what this was measured."""
+    """Describe when and on what this was measured."""
     where = compute.describe() if compute.device.type == "cuda" else "one thread"
     return f"{where}, {rounds} rounds; {results.conditions()}"
 
 
 def measure(rounds: int, kinds: Sequence[str] = tuple(KINDS), compute: Compute = _CPU) -> dict[str, dict[str, Cost]]:
-    """All cases by name, with a word to the terminal after each."""
+    """Measure all cases by name; print a line to the terminal after each."""
     torch.set_num_threads(1)
     keep_freed_memory()  # as in a trial's process, for both sides
     measured: dict[str, dict[str, Cost]] = {}

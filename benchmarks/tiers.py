@@ -1,4 +1,4 @@
-"""Which way of measuring to take: what each costs, and how well it follows the whole student's gradients.
+"""Helps to choose a way of measuring: what each costs, and how well it follows the whole student's gradients.
 
     python benchmarks/tiers.py --write docs/measuring.md
 
@@ -73,7 +73,7 @@ ROWS = (
 
 
 def guide(costs: dict[str, dict[str, step.Cost]], found: dict[str, dict[str, tracking.Agreement]]) -> Iterator[str]:
-    """Markdown: one row for each way."""
+    """Yield Markdown: one row for each way."""
     places = [f"cost: {case}" for case in _COLUMNS]
     yield (
         f"| settings | {' | '.join(places)} | every {step.EVERY}th step | follows `full`: cosine | norm ratio |"
@@ -113,7 +113,7 @@ def _range(values: list[float]) -> str:
 
 
 def _between_marks(text: str, mark: str, content: list[str]) -> str:
-    """`text` with `content` between <!-- mark --> and <!-- /mark -->."""
+    """Return `text` with `content` between <!-- mark --> and <!-- /mark -->."""
     pattern = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
     body = "\n".join(content)
     text, count = pattern.subn(lambda m: f"{m[1]}\n{body}\n\n{m[2]}", text)

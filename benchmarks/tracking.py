@@ -1,4 +1,4 @@
-"""How well the cheap ways of measuring follow the gradients of the whole student, along real trainings.
+"""Measures how well the cheap ways of measuring follow the whole student's gradients, along real trainings.
 
     python benchmarks/tracking.py
 
@@ -70,7 +70,7 @@ CASES = tuple(case._replace(broken=broken) for case in _WHOLE for broken in (Fal
 
 
 class Track(NamedTuple):
-    """What each way read at each step, [steps, 2]: cosine, log norm ratio; and which batches were broken, [steps]."""
+    """Readings of each way at each step, [steps, 2]: cosine, log norm ratio; and which batches were broken, [steps]."""
 
     readings: dict[str, Readings]
     wrong_teacher: npt.NDArray[np.bool_]
@@ -78,13 +78,13 @@ class Track(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """How a way's readings compare with those of the whole student; pairs are of the cosine and of the norm ratio.
+    """The agreement of a way's readings with the whole student's; pairs are of the cosine and of the norm ratio.
 
     `correlations` are Pearson's, `smoothed` those of running means over about ten steps. `offset` is the mean
-    difference of the cosines, `factor` the geometric mean of the ratios' quotients. `own` is the share of steps at
-    which a threshold at the median of the way's own readings decides as one at the whole student's median does, `same`
-    that share with one number for both. `tells` are the chances that a batch with a wrong teacher has a greater norm
-    ratio, and one with wrong labels a smaller cosine, than one without.
+    difference of the cosines, `factor` the geometric mean of the ratios' quotients. `own` is the share of steps where
+    a threshold at the way's own median decides as one at the whole student's median does. `same` is that share with the
+    whole student's median for both. `tells` are two chances: that a batch with a wrong teacher has a greater norm ratio
+    than one without, and that a batch with wrong labels has a smaller cosine than one without.
     """
 
     correlations: tuple[float, float]
@@ -120,7 +120,7 @@ def track(case: Case, seed: int, cache: pathlib.Path) -> Track:
 
 
 def prepare(case: Case, seed: int, cache: pathlib.Path) -> Replicate:
-    """The case's student before its first step."""
+    """Return the case's student before its first step."""
     text = (importlib.resources.files("search.recipes") / f"{case.recipe}.toml").read_text(encoding="utf-8")
     recipe = tomllib.loads(text)
     compute = select_compute(DeviceSettings(device="cpu"))
@@ -138,7 +138,7 @@ def prepare(case: Case, seed: int, cache: pathlib.Path) -> Replicate:
 
 
 def measure(objective: LogitPair, student: torch.nn.Module) -> Iterator[tuple[str, Geometry]]:
-    """Every way's reading of one batch."""
+    """Yield every way's reading of one batch."""
     blocks: dict[str, list[torch.Tensor]] = {
         "full": [p for p in student.parameters() if p.requires_grad],
         "last block": last_block(student),
@@ -152,7 +152,7 @@ def measure(objective: LogitPair, student: torch.nn.Module) -> Iterator[tuple[st
 
 
 def compare(tracked: Track, way: str) -> Agreement:
-    """A way with the whole student's gradients on the same batches."""
+    """Compare a way with the whole student's gradients on the same batches."""
     mine, full = tracked.readings[way], tracked.readings["full"]
     smooth_mine, smooth_full = _smoothed(mine), _smoothed(full)
     difference = (mine - full).mean(axis=0)
@@ -172,7 +172,7 @@ def compare(tracked: Track, way: str) -> Agreement:
 
 
 def mean(found: Sequence[Agreement]) -> Agreement:
-    """Field by field, over the seeds."""
+    """Average agreements field by field, over the seeds."""
 
     def both(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
         return statistics.fmean(one for one, _ in pairs), statistics.fmean(other for _, other in pairs)
@@ -190,7 +190,7 @@ def mean(found: Sequence[Agreement]) -> Agreement:
 
 
 def agreements(seeds: int, cache: pathlib.Path, cases: Sequence[Case] = CASES) -> dict[str, dict[str, Agreement]]:
-    """Every case's ways, by its name, as means over the seeds; a word to the terminal after each training."""
+    """Return every case's ways, by the case's name, as means over the seeds; print a line after each training."""
     torch.set_num_threads(1)
     result: dict[str, dict[str, Agreement]] = {}
     for case in cases:
@@ -203,7 +203,7 @@ def agreements(seeds: int, cache: pathlib.Path, cases: Sequence[Case] = CASES) -
 
 
 def table(found: dict[str, dict[str, Agreement]]) -> Iterator[str]:
-    """Markdown: a row for each case and way."""
+    """Yield Markdown: a row for each case and way."""
     yield (
         "| training | way | correlation | smoothed | cosine off by | norm ratio × | decides alike, own median | same"
         " number | tells wrong teacher, labels |"

@@ -1,4 +1,4 @@
-"""What one training of a recipe costs, against the plain loop and torchdistill's.
+"""Measures what one training of a recipe costs, against the plain loop and torchdistill's.
 
     python benchmarks/trial.py --write                          # complete trainings, for accuracies too
     python benchmarks/trial.py --epochs 5 --rounds 5 --write    # the ratios, sooner
@@ -7,9 +7,9 @@
 All train the recipe's student from the same initial weights for as many steps, evaluate it as often, and use one
 thread. `plain.py` reads pictures one by one through torchvision's transforms and asks the teacher at every batch; with
 a rule it takes the two losses' gradients at every step and trains by a third backward pass. torchdistill runs its own
-box with its own loss. Contenders take turns (A B C A B C …), this package's in a process of their own, and are compared
-by the CPU time that they use, so that other programs disturb little. What is done once a search (reading data, training
-the teacher, its outputs) is left out on all sides; the outputs' time is printed beside.
+box with its own loss. Contenders take turns (A B C A B C …), this package's in a process of their own. They are
+compared by the CPU time that they use, which other programs disturb little. Work that is done once a search (reading
+data, training the teacher, its outputs) is left out on all sides; the outputs' time is printed beside.
 """
 
 from __future__ import annotations
@@ -44,28 +44,28 @@ AUGMENTATION = AugmentationSettings(flip=True, crop_padding=2, views=8)
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What is trained, and where data and teacher are kept."""
+    """The recipe to train, and where data and teacher are kept."""
 
     config: SearchConfig
     cache: pathlib.Path
     own: bool
-    """Whether the process runs this package's trainings, or the others'."""
+    """True if the process runs this package's trainings, False if the others'."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What it cost and gave."""
+    """The cost and the accuracy of one training."""
 
     seconds: float
     accuracy: float
 
 
 class Bench:
-    """What a process trains with."""
+    """The data and the teacher that a process trains with."""
 
     def __init__(self, work: Work) -> None:
         torch.set_num_threads(1)
-        logging.disable(logging.INFO)  # torchdistill tells its configuration
+        logging.disable(logging.INFO)  # torchdistill logs its configuration
         config = work.config
         cpu = select_compute(DeviceSettings(device="cpu", precision="float32"))
         self.dataset = load_dataset(config.data, default_root=work.cache / "data")
@@ -80,7 +80,7 @@ class Bench:
 
 
 def own(policy: PolicySettings, precision: str) -> Callable[[Bench, TrialSettings, int], float]:
-    """This package's training."""
+    """Make a function that trains with this package."""
 
     def train(bench: Bench, settings: TrialSettings, seed: int) -> float:
         device = DeviceSettings.model_validate({"device": "cpu", "precision": precision})
@@ -96,7 +96,7 @@ def own(policy: PolicySettings, precision: str) -> Callable[[Bench, TrialSetting
 
 
 def written_plainly(rule: plain.Rule | float) -> Callable[[Bench, TrialSettings, int], float]:
-    """The plain loop."""
+    """Make a function that trains with the plain loop."""
 
     def train(bench: Bench, settings: TrialSettings, seed: int) -> float:
         return plain.distil(settings, bench.dataset, bench.teacher, seed=seed, rule=rule)
@@ -105,7 +105,7 @@ def written_plainly(rule: plain.Rule | float) -> Callable[[Bench, TrialSettings,
 
 
 def torchdistill(bench: Bench, settings: TrialSettings, seed: int) -> float:
-    """torchdistill's box, with its `KDLoss`, in the loop that its examples have."""
+    """Train with torchdistill's box and its `KDLoss`, in the loop that its examples have."""
     from torchdistill.core.distillation import get_distillation_box
 
     training = settings.training
@@ -194,13 +194,13 @@ _bench: Bench | None = None
 
 
 def begin(work: Work) -> None:
-    """Called once in each process."""
+    """Set up a process; called once in each."""
     global _bench
     _bench = Bench(work)
 
 
 def run(name: str, settings: TrialSettings, seed: int) -> Training:
-    """One training, in its process."""
+    """Run one training, in its process."""
     assert _bench is not None
     began = time.process_time()
     accuracy = {**OTHERS, **OWN}[name](_bench, settings, seed)
@@ -208,7 +208,7 @@ def run(name: str, settings: TrialSettings, seed: int) -> Training:
 
 
 def outputs_seconds() -> float:
-    """What the teacher's outputs took in this process."""
+    """Return the CPU seconds of the teacher's outputs in this process."""
     assert _bench is not None
     return _bench.seconds
 
@@ -236,7 +236,7 @@ class Contest:
 def contest(
     config: SearchConfig, cache: pathlib.Path, names: Sequence[str], rounds: int
 ) -> tuple[list[dict[str, Training]], float]:
-    """By name, round by round; and the CPU seconds of the teacher's outputs, which are computed once a search."""
+    """Train all by name, round by round; also return the CPU seconds of the teacher's outputs (once a search)."""
     processes = Contest(config, cache)
     found: list[dict[str, Training]] = []
     for seed in range(rounds):
@@ -248,7 +248,7 @@ def contest(
 
 
 def spread(ratios: list[float]) -> str:
-    """Median and middle half; the single ratio if there is one."""
+    """Return the median and the middle half; the single ratio if there is only one."""
     if len(ratios) == 1:
         return f"{ratios[0]:.2f}"
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
@@ -256,7 +256,7 @@ def spread(ratios: list[float]) -> str:
 
 
 def table(found: list[dict[str, Training]]) -> Iterator[str]:
-    """Markdown: a row for each contender, with how many times longer each of the others takes."""
+    """Yield Markdown: a row for each contender, with how many times longer each of the others takes."""
     others = [name for name in found[0] if name in OTHERS]
     yield f"| training | CPU seconds | accuracy | {' | '.join(f'time of: {name}' for name in others)} |"
     yield f"| --- | --- | --- |{' --- |' * len(others)}"
@@ -268,7 +268,7 @@ def table(found: list[dict[str, Training]]) -> Iterator[str]:
 
 
 def configuration(recipe: str, epochs: int | None, augmented: bool) -> SearchConfig:
-    """A recipe with fewer epochs, evaluated and probed as often in each."""
+    """Return a recipe with fewer epochs, evaluated and probed as often in each."""
     config = load_config(recipe)
     whole = config.training.epochs
     if epochs is not None:

@@ -5,17 +5,17 @@
     python benchmarks/trial_table.py digits-quick --skip 20 --rounds 80 --seeds 2 --name digits-quick-wide
     python benchmarks/trial_table.py fashion-mnist --rounds 16 --seeds 8   # hours
 
-A round is one policy of every family at one learning rate and temperature, as in a search, but drawn at random: the
-first round is everybody's defaults, the first rounds of `fixed` are the recipe's baselines. One CSV file a recipe, in
-`benchmarks/data/`; of one row:
+A round is one policy of every family at one learning rate and temperature, as in a search, but drawn at random. The
+first round has all defaults; the first rounds of `fixed` are the recipe's baselines. Each recipe has one CSV file in
+`benchmarks/data/`, with these columns:
 
     family, round           from 0
     learning_rate, temperature
-    parameters              of the policy, as JSON
-    steps                   of one training
+        parameters              the policy's, as JSON
+        steps                   those of one training
     validation_S, test_S    accuracy under seed S, in [0, 1]
 
-What is in the file already is not trained again, so a longer table goes on from a shorter one.
+Rows that the file already has are not trained again, so a longer table extends a shorter one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
 
 
 def entries(config: SearchConfig, rounds: int) -> list[Entry]:
-    """The table's policies, round by round. The first rounds of a longer table are those of a shorter one."""
+    """Return the table's policies, round by round. The first rounds of a longer table are those of a shorter one."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = build_space(config)
     seeds = np.random.SeedSequence(config.seed).generate_state(len(config.families) + 1).tolist()
@@ -89,14 +89,14 @@ _bench: _Bench | None = None
 
 
 def begin_worker(base: TrialSettings, assets: TrialAssets, test: TrialAssets, compute: Compute) -> None:
-    """Called once in each worker's process."""
+    """Set up a worker's process; called once in each."""
     global _bench
     torch.set_num_threads(1)
     _bench = _Bench(base, DeviceAssets(assets, compute), DeviceAssets(test, compute))
 
 
 def train(entry: Entry) -> dict[str, Any]:
-    """One row, in a worker's process."""
+    """Train one row, in a worker's process."""
     assert _bench is not None
     settings = apply_suggestion(_bench.base, entry.suggestion)
     trial = Distillation(settings, _bench.data)

@@ -1,12 +1,12 @@
-"""Known rules on training data that cannot be trusted, beside an oracle that knows what is broken.
+"""Trains known rules on data that cannot be trusted, beside an oracle that knows what is broken.
 
     python benchmarks/unreliable.py unreliable-batches --seeds 3
     python benchmarks/unreliable.py unreliable-samples --seeds 3 --test
 
 RECIPE must have a `[corruption]`. Every rule trains the recipe's student at one learning rate and temperature, once a
-seed, on the same broken data. The table gives the accuracy on whole pictures: mean ± standard deviation over the seeds,
-the lead over the best constant λ (the best on the validation pictures, also where the test set is shown), paired by
-seed, and that lead as a share of the oracle's.
+seed, on the same broken data. The table gives the accuracy on whole pictures: mean ± standard deviation over the seeds.
+It also gives the lead over the best constant λ, paired by seed, and that lead as a share of the oracle's. The best
+constant is the best one on the validation pictures, also if the test set is shown.
 
 Nothing is searched here: the rules are fixed beforehand, so `--test` shows the test set without having selected on it.
 """
@@ -73,7 +73,7 @@ class Oracle(SamplePolicy):
     elsewhere: float = real(0.9, low=0.0, high=1.0, meaning="λ where nothing is broken")
 
     def told(self, batch: Batch) -> None:
-        """Hear what is broken in the batch whose weights are asked for next."""
+        """Note what is broken in the batch whose weights are asked for next."""
         self._teacher_broken = batch.target_sources != batch.pictures
         self._label_broken = batch.label_sources != batch.pictures
 
@@ -90,7 +90,7 @@ class Oracle(SamplePolicy):
 
 
 class OracleReplicate(Replicate):
-    """A replicate whose policy is told each batch before it must weigh it."""
+    """A replicate that shows its policy each batch before the policy must weigh it."""
 
     def __init__(self, settings: TrialSettings, seed: int, data: DeviceAssets, elsewhere: float) -> None:
         super().__init__(settings, seed, data, data.augmentation(settings.augmentation))
@@ -106,7 +106,7 @@ class OracleReplicate(Replicate):
 
 
 def rules() -> list[Rule]:
-    """The rows: constants, rules that look at every batch or at every sample, and the oracle."""
+    """Return the rows: constants, rules that look at every batch or at every sample, and the oracle."""
 
     def rule(name: str, family: str, **parameters: Value) -> Rule:
         return Rule(name, PolicySettings(family=family, parameters=parameters))
@@ -125,7 +125,7 @@ def rules() -> list[Rule]:
 
 
 class Bench:
-    """What every trial reads, on its device, in each worker's process."""
+    """The data that every trial reads, on its device, in each worker's process."""
 
     def __init__(self, assets: TrialAssets, test: TrialAssets | None, base: TrialSettings, compute: Compute) -> None:
         self.base = base
@@ -136,7 +136,7 @@ class Bench:
         """Train under a rule, once a seed."""
         began = time.perf_counter()
         settings = self.base if rule.policy is None else self.base.model_copy(update={"policy": rule.policy})
-        if rule.oracle is not None:  # which is told the batches of each replicate by itself
+        if rule.oracle is not None:  # the oracle is shown the batches of each replicate by itself
             settings = settings.model_copy(
                 update={"device": settings.device.model_copy(update={"replicates": "apart"})}
             )
@@ -157,20 +157,20 @@ _bench: Bench | None = None
 
 
 def begin_worker(assets: TrialAssets, test: TrialAssets | None, base: TrialSettings, compute: Compute) -> None:
-    """Called once in each worker's process."""
+    """Set up a worker's process; called once in each."""
     global _bench
     torch.set_num_threads(1)
     _bench = Bench(assets, test, base, compute)
 
 
 def run_rule(rule: Rule) -> Outcome:
-    """One row, in a worker's process."""
+    """Train one row, in a worker's process."""
     assert _bench is not None
     return _bench.outcome(rule)
 
 
 def prepare(config: SearchConfig, cache: pathlib.Path, *, with_test: bool) -> tuple[TrialAssets, TrialAssets | None]:
-    """Data and teacher as the trials read them, and the same with the test set in place of the validation pictures."""
+    """Prepare data and teacher as trials read them, and again with the test set in place of the validation pictures."""
     compute = select_compute(config.device)
     dataset = load_dataset(config.data, default_root=cache / "data", progress=print)
     teacher = prepare_teacher(config.teacher, dataset, cache=cache / "teachers", compute=compute)
@@ -188,7 +188,7 @@ def prepare(config: SearchConfig, cache: pathlib.Path, *, with_test: bool) -> tu
 
 
 def table(outcomes: list[tuple[Rule, Outcome]], column: str) -> list[str]:
-    """The rows for the validation pictures or the test set."""
+    """Return the rows for the validation pictures or the test set."""
     # Both references are chosen on the validation pictures, whatever is shown.
     best = chosen(o for rule, o in outcomes if rule.policy is not None and rule.policy.family == "fixed")
     oracle = chosen(o for rule, o in outcomes if rule.oracle is not None)
@@ -213,17 +213,17 @@ def table(outcomes: list[tuple[Rule, Outcome]], column: str) -> list[str]:
 
 
 def chosen(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """The one that is best on the validation pictures."""
+    """Return the outcome that is best on the validation pictures."""
     return max(outcomes, key=lambda outcome: statistics.fmean(outcome.validation), default=None)
 
 
 def leads(outcome: Outcome, other: Outcome, column: str) -> list[float]:
-    """Differences seed by seed."""
+    """Return the differences seed by seed."""
     return [a - b for a, b in zip(getattr(outcome, column), getattr(other, column), strict=True)]
 
 
 def spread(values: list[float], sign: str = "") -> str:
-    """Mean ± standard deviation, in percent."""
+    """Return mean ± standard deviation, in percent."""
     text = f"{100 * statistics.fmean(values):{sign}.2f}"
     return f"{text} ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else text
 

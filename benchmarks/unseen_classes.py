@@ -1,14 +1,15 @@
-"""Rules on a teacher that has never seen some classes, against the constant's own best λ and learning rate.
+"""Compares rules with the best constant λ, under a teacher that has never seen some classes.
 
     python benchmarks/unseen_classes.py
     python benchmarks/unseen_classes.py --data fashion-mnist --wrong 0.3
     python benchmarks/unseen_classes.py --rules class --seeds 48
 
 The student, its data and its teacher are those of the recipe `unseen-classes-digits`, trained in a plain loop. Each row
-is tuned alike: all its settings at all learning rates with two seeds, its best six with six more, on the validation
-pictures. The best one is then trained with fresh seeds, the same for all rows, and judged on the test set. The lead is
-over the best constant, paired by seed, with a 95 % interval over the seeds; the constant's next best settings are shown
-below it, since the best one may be chosen by luck. An end of the learning rates is marked by a star.
+is tuned alike on the validation pictures: all its settings at all learning rates with two seeds, its best six with six
+more. The best one is then trained with fresh seeds, the same for all rows, and judged on the test set. The lead is
+over the constant at its own best λ and learning rate, paired by seed, with a 95 % interval over the seeds. The
+constant's next best settings are shown below it, since the best one may be chosen by luck. A star marks an end of the
+learning rates.
 
 Rows in brackets are no families: `oracle` knows which pictures are of unseen classes, `primed` counts the table before
 the first step, `small loss` and `clean direction` were tried as rules.
@@ -65,16 +66,16 @@ OVERRIDES = {
 
 
 class Seen(NamedTuple):
-    """What a rule of this file may look at, of a batch: tensors without gradients."""
+    """The parts of a batch that a rule of this file may look at: tensors without gradients."""
 
     pair: LogitPair
     hidden: Tensor
     unseen: Tensor
-    """Which pictures are truly of a class that the teacher never saw, bool [N]."""
+    """True where a picture's true class is one that the teacher never saw, bool [N]."""
 
 
 Weigher: TypeAlias = Callable[[Seen], Tensor]
-"""λ of each sample, [N]."""
+"""A function that gives λ of each sample, [N]."""
 
 
 class Setting(NamedTuple):
@@ -87,23 +88,23 @@ class Setting(NamedTuple):
 
     @property
     def told(self) -> str:
-        """The values, in short."""
+        """The values as a short text."""
         return ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in self.values.items())
 
 
 def settings_of(family: str, **choices: Any) -> list[Setting]:
-    """A family at every combination of these values; what is no tuple is fixed."""
+    """Return a family at every combination of these values; a value that is not a tuple is fixed."""
     listed = [value if isinstance(value, tuple) else (value,) for value in choices.values()]
     return [Setting(family, dict(zip(choices, values, strict=True))) for values in itertools.product(*listed)]
 
 
 def own(weigher: Callable[..., Weigher], **choices: tuple[float, ...]) -> list[Setting]:
-    """As `settings_of`, for a rule of this file."""
+    """Return a rule of this file at every combination of these values, as `settings_of` does."""
     return [setting._replace(weigher=weigher) for setting in settings_of(weigher.__name__, **choices)]
 
 
 def oracle(*, elsewhere: float) -> Weigher:
-    """λ = 0 on pictures of classes that the teacher has never seen."""
+    """Make a weigher with λ = 0 on pictures of classes that the teacher has never seen."""
     return lambda seen: torch.full(seen.unseen.shape, elsewhere).masked_fill(seen.unseen, 0.0)
 
 
@@ -126,7 +127,7 @@ def clean_direction(*, middle: float, slope: float) -> Weigher:
         distill, task, hidden = seen.pair.distill_gradients, seen.pair.task_gradients, normalize(seen.hidden)
         found = torch.full((len(hidden),), middle)
         if mean is not None:
-            # The gradient of a sample is an outer product, so its cosine takes a product of vectors.
+            # The gradient of a sample is an outer product, so its cosine needs products of vectors only.
             towards = hidden @ mean.T / mean.norm().clamp_min(1e-12)
             found += slope * ((normalize(distill) * towards).sum(1) - (normalize(task) * towards).sum(1))
         found = found.clamp(0.0, 1.0)
@@ -138,7 +139,7 @@ def clean_direction(*, middle: float, slope: float) -> Weigher:
 
 
 def rows() -> dict[str, list[Setting]]:
-    """The rows of the table, the constant first."""
+    """Return the rows of the table, the constant first."""
     every: dict[str, Any] = {"measure_every": 1, "smoothing": (0.0, 0.9)}
     kappa = (0.03, 0.1, 0.3, 1.0, 3.0)
     by_class = settings_of("sample_class_reliability", trust=TRUST, of="label")
@@ -169,7 +170,7 @@ def rows() -> dict[str, list[Setting]]:
 
 
 class Bench:
-    """The pictures as a student takes them, what it is told of them, and its training."""
+    """The pictures as a student takes them, its targets and labels, and its training."""
 
     def __init__(self, data: str, wrong: float, cache: pathlib.Path) -> None:
         config = load_config("unseen-classes-digits", [*OVERRIDES[data], "corruption.label_share=0.3"])
@@ -199,7 +200,7 @@ class Bench:
         self.teacher = float((answers.argmax(1) == self.test[1]).double().mean())
 
     def train(self, setting: Setting, rate: float, seed: int) -> tuple[float, float]:
-        """Accuracy of a student on the validation pictures and on the test set, in percent."""
+        """Train a student; return its accuracy on the validation pictures and on the test set, in percent."""
         torch.manual_seed(seed)
         body = nn.Sequential(nn.Linear(self.images.shape[1], self.hidden), nn.ReLU())
         head = nn.Linear(self.hidden, self.classes)
@@ -234,7 +235,7 @@ class Bench:
             return accuracy(student, self.validation), accuracy(student, self.test)
 
     def tuned(self, settings: list[Setting]) -> list[tuple[Setting, float]]:
-        """The best settings and learning rates on the validation pictures, best first."""
+        """Return the best settings and learning rates on the validation pictures, best first."""
         scores = {}
         for place, rate in itertools.product(range(len(settings)), RATES):
             scores[place, rate] = [self.train(settings[place], rate, seed)[0] for seed in range(2)]
@@ -246,13 +247,13 @@ class Bench:
 
 
 def accuracy(student: nn.Module, pictures: tuple[Tensor, Tensor]) -> float:
-    """In percent."""
+    """Return the accuracy in percent."""
     images, labels = pictures
     return 100.0 * float((student(images).argmax(1) == labels).double().mean())
 
 
 def lead(ours: list[float], theirs: list[float]) -> str:
-    """The mean difference, paired, and its 95 % interval over the seeds."""
+    """Return the mean paired difference and its 95 % interval over the seeds."""
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]
     mean, count = statistics.fmean(differences), len(differences)
     margin = float(scipy.stats.t.ppf(0.975, count - 1)) * statistics.stdev(differences) / math.sqrt(count)
@@ -260,7 +261,7 @@ def lead(ours: list[float], theirs: list[float]) -> str:
 
 
 def table(bench: Bench, chosen: dict[str, list[Setting]], seeds: int) -> Iterator[str]:
-    """The rows, as each is done; the constant's are three."""
+    """Yield each row as soon as it is done; the constant has three."""
     yield "| rule | best at | learning rate | test accuracy, % | against the best constant, points | s |"
     yield "| --- | --- | --- | --- | --- | --- |"
     reference: list[float] | None = None

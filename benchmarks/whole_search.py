@@ -1,13 +1,13 @@
-"""A search as this package runs it, against the plain Ray Tune script of an afternoon.
+"""Compares a search by this package with a plain Ray Tune script, as one is written in an afternoon.
 
     python benchmarks/whole_search.py --write
     python benchmarks/whole_search.py --recipe fashion-mnist --epochs 6 --rounds 3
 
-Each is a process from its start to its end, the teacher trained and cached before. The package runs 16 constants and 16
-policies of `norm_balance` under three seeds, and writes its report. The script trains the same 32 policies, at the same
-learning rates and temperatures, under the same seeds for as many epochs: a function trainable around
-`benchmarks/plain.py`, `OptunaSearch`, and `MLflowLoggerCallback` on an SQLite file. It looks at the gradients at every
-step, the package's rule at every tenth or so, as the search chose.
+Each is a process from its start to its end, with the teacher trained and cached before. The package runs 16 constants
+and 16 policies of `norm_balance` under three seeds, and writes its report. The script trains the same 32 policies, at
+the same learning rates and temperatures, under the same seeds for as many epochs: a function trainable around
+`benchmarks/plain.py`, `OptunaSearch`, and `MLflowLoggerCallback` on an SQLite file. It reads the gradients at every
+step; the package's rule reads them at every tenth or so, as the search chose.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TRIALS = 32
 
 
 def settings(epochs: int | None) -> list[str]:
-    """What is changed of the recipe for both: a schedule that the plain loop has, two families, and the epochs."""
+    """Return the changes to the recipe for both: a schedule that the plain loop has, two families, and the epochs."""
     return [
         "name=product",
         f"families={json.dumps(FAMILIES)}",
@@ -45,7 +45,7 @@ def settings(epochs: int | None) -> list[str]:
 
 
 def run_product(recipe: str, epochs: int | None, folder: pathlib.Path, cache: pathlib.Path) -> float:
-    """Seconds of `kd-search run`."""
+    """Return the seconds of `kd-search run`."""
     sets = [part for setting in settings(epochs) for part in ("--set", setting)]
     places = ["--output", str(folder), "--cache", str(cache)]
     return timed([sys.executable, "-m", "search", "run", recipe, *sets, *places])
@@ -54,21 +54,21 @@ def run_product(recipe: str, epochs: int | None, folder: pathlib.Path, cache: pa
 def run_plain(
     recipe: str, epochs: int | None, folder: pathlib.Path, cache: pathlib.Path, points: pathlib.Path
 ) -> float:
-    """Seconds of the plain script on the policies that the product tried."""
+    """Return the seconds of the plain script on the policies that the product tried."""
     epoch = [] if epochs is None else ["--epochs", str(epochs)]
     places = ["--folder", str(folder), "--cache", str(cache), "--points", str(points)]
     return timed([sys.executable, __file__, "--recipe", recipe, *epoch, *places])
 
 
 def timed(command: list[str]) -> float:
-    """Seconds that a command takes."""
+    """Return the seconds that a command takes."""
     began = time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
     return time.monotonic() - began
 
 
 def tried(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """The policies of the product's search, as points of the plain script's space."""
+    """Return the policies of the product's search, as points of the plain script's space."""
     from search.store import SearchStore, read_search
 
     trials = read_search(SearchStore(str(folder), "product")).trials
@@ -86,7 +86,7 @@ def tried(folder: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def train(point: dict[str, Any], *, base: Any, dataset: Any, teacher: Any) -> None:
-    """A trial of the plain script: a student for each seed, one after another."""
+    """Train a trial of the plain script: a student for each seed, one after another."""
     import plain
     import torch
     from ray import tune
@@ -111,7 +111,7 @@ def train(point: dict[str, Any], *, base: Any, dataset: Any, teacher: Any) -> No
 def plain_search(
     recipe: str, epochs: int | None, folder: pathlib.Path, cache: pathlib.Path, points: pathlib.Path
 ) -> None:
-    """The plain script."""
+    """Run the plain script."""
     from ray import tune
     from ray.air.integrations.mlflow import MLflowLoggerCallback
     from ray.tune.search.optuna import OptunaSearch
@@ -146,7 +146,7 @@ def plain_search(
 
 
 def subject(recipe: str, epochs: int | None, cache: pathlib.Path) -> tuple[Any, Any, Any]:
-    """Settings of a trial, data, and the teacher from the cache, where it is trained unless it lies there."""
+    """Return a trial's settings, data, and the teacher; the teacher is trained unless the cache has it."""
     from search.settings import load_config
     from trainables.datasets import load_dataset
     from trainables.device import select_compute
@@ -160,7 +160,7 @@ def subject(recipe: str, epochs: int | None, cache: pathlib.Path) -> tuple[Any, 
 
 
 def compare(recipe: str, epochs: int | None, rounds: int, cache: pathlib.Path) -> str:
-    """Run both in turn; the section of the results."""
+    """Run both in turn; return the section of the results."""
     subject(recipe, epochs, cache)
     found: list[tuple[float, float]] = []
     for number in range(rounds):

@@ -22,11 +22,11 @@ OPENER = re.compile(
     r"|why|with|within|without)\b",
     re.IGNORECASE,
 )
-"""First words after which no subject can have been named."""
+"""First words that name no subject."""
 
 
 def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Line and text of every docstring in a file, attributes' included."""
+    """Yield line and text of every docstring in a file, those of attributes included."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if not isinstance(body, list):

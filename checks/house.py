@@ -1,12 +1,12 @@
-"""How the code is laid out: files a folder, rooms, imports between them, floors and circles.
+"""Measures how the code is laid out: files a folder, rooms, imports between them, floors and circles.
 
     python -m checks.house                    # the three packages and every folder in them
     python -m checks.house search.evidence    # one folder
 
 A room of a folder is a module or a sub-package that lies directly in it. An arrow is an import from one room to
 another, counted once however many modules use it. Floors are the longest way along the arrows. Rooms that reach each
-other form a circle, whether they import at the top of a file or inside a function. Imports for type checkers only do
-not count.
+other form a circle, whether they import at the top of a file or inside a function. Imports that only type checkers see
+do not count.
 
 The exit code is 1 if a folder has more than 20 files, if there is a circle, or if a module of `search` or `trainables`
 imports past the face of a sub-package, which is its `__init__`.
@@ -26,7 +26,7 @@ MOST_FILES = 20
 
 
 def rooms_of(graph: grimp.ImportGraph, folder: str) -> networkx.DiGraph[str]:
-    """The rooms of a folder, with an edge for each arrow."""
+    """Return the rooms of a folder, with an edge for each arrow."""
     rooms: networkx.DiGraph[str] = networkx.DiGraph()
     rooms.add_nodes_from(graph.find_children(folder))
     room_of = {module: room for room in rooms for module in (room, *graph.find_descendants(room))}
@@ -38,7 +38,7 @@ def rooms_of(graph: grimp.ImportGraph, folder: str) -> networkx.DiGraph[str]:
 
 
 def row(graph: grimp.ImportGraph, folder: str) -> tuple[str, int, int, int, int, str]:
-    """Name, Python files directly in the folder, rooms, arrows, floors, and the circles in words."""
+    """Return name, Python files directly in the folder, rooms, arrows, floors, and the circles in words."""
     rooms = rooms_of(graph, folder)
     floors = networkx.dag_longest_path_length(networkx.condensation(rooms)) + 1 if rooms else 0
     circles = [sorted(name.rpartition(".")[2] for name in c) for c in networkx.strongly_connected_components(rooms)]

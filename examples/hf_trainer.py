@@ -2,8 +2,8 @@
 
     python examples/hf_trainer.py [--accumulate 2] [--family norm_balance] [--steps 80]
 
-`DistillationTrainer` is what to copy. Needs `pip install transformers accelerate`. Models and data are made here and
-nothing is downloaded: which of two tokens does a sequence hold more of? Prints the student's accuracy within a minute.
+Copy `DistillationTrainer`. It needs `pip install transformers accelerate`. Models and data are made here, so nothing is
+downloaded: which of two tokens does a sequence hold more of? The student's accuracy is printed within a minute.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from policies import LossBalancer, Policy, create_policy
 class DistillationTrainer(Trainer):
     """A Trainer whose student also learns from a teacher, under a policy.
 
-    Accumulation, clipping, mixed precision and wrapping stay the Trainer's. A resumed training goes on at the right
+    Accumulation, clipping, mixed precision and wrapping stay the Trainer's. A resumed training continues at the right
     step, but the policy's running means begin anew.
     """
 
@@ -39,8 +39,8 @@ class DistillationTrainer(Trainer):
         inputs: dict[str, Any],
         num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002 - the Trainer's signature
     ) -> Tensor:
-        """One micro-batch: both forward passes, and one backward pass of the weighted losses."""
-        if self.balancer is None:  # here the model is wrapped, and the number of updates known
+        """Train on one micro-batch: both forward passes, and one backward pass of the weighted losses."""
+        if self.balancer is None:  # here the model is wrapped, and the number of updates is known
             self.balancer = LossBalancer(
                 self.policy,
                 model,
@@ -102,7 +102,7 @@ def classifier(width: int, layers: int) -> nn.Module:
 
 
 def accuracy(prediction: EvalPrediction) -> dict[str, float]:
-    """As the Trainer asks for it."""
+    """Return the accuracy in the form that the Trainer asks for."""
     return {"accuracy": float((np.argmax(prediction.predictions, axis=1) == prediction.label_ids).mean())}
 
 

@@ -2,7 +2,7 @@
 
     python examples/lightning_module.py [--accumulate 2] [--precision bf16-mixed] [--epochs 10]
 
-`DistilledClassifier` is what to copy. Needs `pip install lightning`. Runs in seconds on a CPU and prints the accuracy.
+Copy `DistilledClassifier`. It needs `pip install lightning`, runs in seconds on a CPU and prints the accuracy.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class DistilledClassifier(lightning.LightningModule):
         self._restored: dict[str, Any] | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The student's parameters only."""
+        """Train the student's parameters only."""
         return torch.optim.AdamW(self.student.parameters(), lr=5e-3)
 
     def on_fit_start(self) -> None:
-        """The Trainer knows by now how many updates there will be, and whether it scales losses."""
+        """Make the balancer: here the Trainer knows how many updates there will be, and whether it scales losses."""
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         self.balancer = LossBalancer(
             self.policy,
@@ -51,9 +51,9 @@ class DistilledClassifier(lightning.LightningModule):
             self.balancer.load_state_dict(self._restored)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Forward passes; the loss is for Lightning's records alone."""
+        """Run the forward passes; the loss is for Lightning's records alone."""
         images, labels = batch
-        self.teacher.eval()  # Lightning puts all it knows into training mode
+        self.teacher.eval()  # Lightning puts all modules into training mode
         with torch.no_grad():
             teacher_logits = self.teacher(images)
         student_logits = self.student(images)
@@ -63,7 +63,7 @@ class DistilledClassifier(lightning.LightningModule):
         return cross_entropy(student_logits.detach(), labels)
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - Lightning's signature
-        """In place of `loss.backward()`; clipping and the optimiser's step follow as ever."""
+        """Replace `loss.backward()`; clipping and the optimiser's step follow as usual."""
         step = self.balancer.backward_on_logits(
             *self._both, share=1 / self.trainer.accumulate_grad_batches, update=self._update
         )
@@ -71,21 +71,21 @@ class DistilledClassifier(lightning.LightningModule):
             self.log_dict({"weight": step.decision.weight, "distillation_loss": step.distill_loss})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What the policy remembers goes with the weights."""
+        """Store what the policy remembers beside the weights."""
         checkpoint["balancer"] = self.balancer.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Kept until the balancer is made."""
+        """Keep the state until the balancer is made."""
         self._restored = checkpoint["balancer"]
 
     def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        """The student's accuracy."""
+        """Log the student's accuracy."""
         images, labels = batch
         self.log("accuracy", (self.student(images).argmax(1) == labels).float().mean(), prog_bar=True)
 
 
 def network(hidden: int) -> nn.Module:
-    """A perceptron for 8×8 pictures of ten digits."""
+    """Return a perceptron for 8×8 pictures of ten digits."""
     return nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10))
 
 

@@ -1,4 +1,4 @@
-"""Two rules of one's own, to copy from: trust the teacher as far as it agrees with the labels.
+"""Two rules to copy from: trust the teacher as far as it agrees with the labels.
 
 Try it with `kd-search policies --check examples/my_rules.py:AgreementRamp`, and search it with
 `kd-search run digits-quick --set name=mine --policy examples/my_rules.py:AgreementRamp`.

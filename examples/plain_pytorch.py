@@ -24,12 +24,12 @@ SEEDS = 3
 
 
 def network(hidden: int) -> nn.Module:
-    """A perceptron for 8×8 pictures of ten digits."""
+    """Return a perceptron for 8×8 pictures of ten digits."""
     return nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10))
 
 
 def trained_teacher(images: Tensor, labels: Tensor) -> nn.Module:
-    """A wide network, trained on right labels."""
+    """Train a wide network on right labels."""
     teacher = network(256)
     optimizer = torch.optim.AdamW(teacher.parameters(), lr=2e-3)
     for _ in range(150):
@@ -40,7 +40,7 @@ def trained_teacher(images: Tensor, labels: Tensor) -> nn.Module:
 
 
 def distilled_student(policy: Policy, teacher: nn.Module, images: Tensor, labels: Tensor, epochs: int) -> nn.Module:
-    """A small network, trained on both losses under a policy."""
+    """Train a small network on both losses under a policy."""
     student = network(16)
     optimizer = torch.optim.AdamW(student.parameters(), lr=5e-3)
     updates = len(images) // (BATCH * ACCUMULATED)
@@ -58,7 +58,7 @@ def distilled_student(policy: Policy, teacher: nn.Module, images: Tensor, labels
                     teacher_logits,
                     labels[part],
                     share=1 / len(parts),
-                    update=number == len(parts),  # an optimiser's step follows the last one only
+                    update=number == len(parts),  # the optimiser's step follows the last part only
                 )
             nn.utils.clip_grad_norm_(student.parameters(), 5.0)
             optimizer.step()
@@ -99,7 +99,7 @@ def main() -> None:
         found = []
         for seed in range(SEEDS):
             torch.manual_seed(seed)
-            policy = create_policy(rule.family, rule.values())  # a fresh one: a policy remembers its training
+            policy = create_policy(rule.family, rule.values())  # a new one, since a policy remembers its training
             found.append(accuracy(distilled_student(policy, teacher, images[few], given, arguments.epochs)))
         print(f"{name}: {statistics.fmean(found):.1%}  {rule.rule()}")
 

@@ -39,7 +39,7 @@ __all__ = [
     "register_policy",
 ]
 
-# What needs torch is imported on first use: listing policies and checking a search file must not cost seconds.
+# Names that need torch are imported on first use: listing policies and checking a search file must not take seconds.
 _WITH_TORCH = {
     "LossBalancer": "policies.balancer",
     "Step": "policies.balancer",

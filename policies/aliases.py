@@ -17,10 +17,10 @@ ALIASES: dict[str, tuple[str, dict[str, Value]]] = {
     "geometric_mean": ("loss_ratio", {"balance": 1.0}),
     "pcgrad": ("upgrad", {"preference": 0.5, "scale": "unit"}),
 }
-"""Name -> the family that it stands for, and the parameters that make it so."""
+"""Alias -> the family that it stands for, and the parameters that it fixes."""
 
 
 def meaning(alias: str) -> str:
-    """What an alias stands for, in words: `` `norm_balance` with balance=1.0 ``."""
+    """Return what an alias stands for, in words: `` `norm_balance` with balance=1.0 ``."""
     family, fixed = ALIASES[alias]
     return f"`{family}` with {', '.join(f'{name}={value!r}' for name, value in fixed.items())}"

@@ -1,11 +1,11 @@
-"""`LossBalancer`: a λ policy in anybody's training loop.
+"""`LossBalancer` runs a λ policy in any PyTorch training loop.
 
     balancer = LossBalancer.from_file("policy.json", student, total_steps=epochs * len(loader))
     ...
     balancer.backward(task_loss, distill_loss)  # where loss.backward() stood
     optimizer.step()
 
-The search trains its students through this very object.
+The search trains its students through this same class.
 """
 
 from __future__ import annotations
@@ -42,30 +42,31 @@ _log = logging.getLogger(__name__)
 
 
 class LossBalancer:
-    """Turns two losses into `.grad` under a policy.
+    """Adds the gradient of two losses, weighted by a policy, to `.grad`.
 
     Args:
         policy: decides λ at each step.
-        student: the module, or all parameters that the losses train (the student's and, say, a projector's); those that
-            require no gradient are ignored. A `DistributedDataParallel` module brings its processes along.
-        total_steps: how many updates the training will take; needed by policies that look at progress, and a warning
-            is logged when such a training goes on beyond it.
-        temperature: T of the distillation loss; a policy file brings its own.
-        guard: reviews every decision; None for none at all.
-        grad_scaler: the `torch.amp.GradScaler` of the loop, if it has one; the losses are given unscaled.
-        last_block: what the tier `last_block` measures, if not the student's last layer with weights.
-        process_group: whose gradients and readings are averaged, where `student` does not tell; "alone" for nobody's.
-        decide_on: what the λ of an accumulated update hangs on: all its micro-batches ("update"), as if they were one
-            batch, at the cost of a second backward pass and of memory for two gradients in the steps in which the
-            policy looks at anything; or the first of them alone ("first"), at no cost but a noisier reading. A policy
-            that measures the whole student always decides on all. With "first", the losses given to `backward` are
-            read as they are, divided: of the rules here, `uncertainty` looks at more of them than ratios.
+        student: the module, or all parameters that the losses train (the student's and, say, a projector's). Those that
+            require no gradient are ignored. A `DistributedDataParallel` module also gives its process group.
+        total_steps: the number of updates in the training. Policies that look at progress need it. With such a policy,
+            a warning is logged when the training continues beyond it.
+        temperature: T of the distillation loss; `from_file` takes it from the policy file.
+        guard: reviews every decision; None for no guard.
+        grad_scaler: the `torch.amp.GradScaler` of the loop, if it has one; pass the losses unscaled.
+        last_block: the module that the tier `last_block` measures; by default the student's last layer with weights.
+        process_group: the processes whose gradients and readings are averaged, needed where `student` does not show
+            them; "alone" for this process only.
+        decide_on: the micro-batches that decide λ of an accumulated update. With "update" all of them decide, as if
+            they were one batch. In steps in which the policy looks at anything, this costs a second backward pass and
+            memory for two gradients. With "first" the first one decides alone, at no cost but a noisier reading. A
+            policy that measures the whole student always decides on all. With "first", the losses given to `backward`
+            are read as they are, divided. Of the rules here, only `uncertainty` looks at more of them than ratios.
 
     Raises:
-        PolicyError: an argument is of a wrong type or range, `total_steps` is missing where the policy needs it, no
-            parameter can be trained, `last_block` is no part of the student, it is not known which processes train the
-            student together, or the policy measures gradients that cannot be taken apart (a sharded student, DDP with a
-            static graph).
+        PolicyError: an argument is of a wrong type or range, or `total_steps` is missing where the policy needs it. No
+            parameter can be trained, or `last_block` is no part of the student. It is not known which processes train
+            the student together. The policy measures gradients that cannot be taken separately (a sharded student, DDP
+            with a static graph).
     """
 
     def __init__(
@@ -101,12 +102,12 @@ class LossBalancer:
         self._graph_checked = False
         self._trains = False
         self.reliability = ReliabilityTable(self._student.ranks) if "reliability" in policy.needs else None
-        """How often teacher and label agreed so far, where the policy looks at it."""
+        """The counts of how often teacher and label agreed so far; None if the policy does not look at them."""
         if isinstance(policy, BatchPolicy) and "geometry" in policy.needs:
             self._prepare(policy.family, policy.measurement)
 
     def _prepare(self, family: str, how: Measurement) -> None:
-        """Make sure of what a policy that measures needs."""
+        """Check and prepare what a policy that measures needs of the student."""
         if how.tier == "logit":
             return
         self._student.check_two_gradients(
@@ -125,7 +126,7 @@ class LossBalancer:
 
     @property
     def parameters(self) -> list[Tensor]:
-        """What is trained now; layers may be frozen and unfrozen along the training."""
+        """The parameters that are trained now; layers may be frozen and unfrozen during the training."""
         return self._student.parameters
 
     @classmethod
@@ -138,17 +139,17 @@ class LossBalancer:
         policies: Iterable[type[Policy]] = (),
         **more: Any,
     ) -> LossBalancer:
-        """A balancer for the policy in a `policy.json`.
+        """Create a balancer for the policy in a `policy.json`.
 
         Args:
             path: the file.
             student: as for the class.
             total_steps: as for the class.
-            policies: classes of your own, if the file holds a rule of one.
+            policies: your own rule classes, if the file holds a rule of one of them.
             more: `guard`, `grad_scaler`, `last_block`, `process_group`, `decide_on`, as for the class.
 
         Raises:
-            PolicyError: the file is unreadable or invalid, a temperature is given, or as for the class.
+            PolicyError: the file is unreadable or invalid, a temperature is given, or a reason given for the class.
         """
         if "temperature" in more:
             raise PolicyError(
@@ -160,7 +161,7 @@ class LossBalancer:
         return cls(policy, student, total_steps=total_steps, temperature=float(document["temperature"]), **more)
 
     def distillation_loss(self, student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-        """`policies.losses.distillation_loss` at this balancer's temperature."""
+        """Return `policies.losses.distillation_loss` at this balancer's temperature."""
         return distillation_loss(student_logits, teacher_logits, self.temperature)
 
     @overload
@@ -179,21 +180,21 @@ class LossBalancer:
         Args:
             task_loss: scalar.
             distill_loss: scalar over the same graph. A loss without a graph, such as a constant 0 where no teacher was
-                asked, is refused under all rules: there is nothing to weigh then, and `task_loss.backward()` will do.
-            update: whether an optimiser step follows; False for all but the last micro-batch of an accumulated update,
-                whose losses are divided by the number of micro-batches, as always.
-            measure_now: measure the whole student's geometry for the returned step even if the policy does not ask
-                for it; it does not see it. The same for all micro-batches of an update.
+                asked, raises an error under all rules. There is nothing to weigh then; call `task_loss.backward()`.
+            update: True if an optimiser step follows; False for all but the last micro-batch of an accumulated update.
+                Divide its losses by the number of micro-batches, as usual.
+            measure_now: measure the whole student's geometry for the returned step, even if the policy does not ask
+                for it. The policy does not see it. The value must be the same for all micro-batches of an update.
 
         Returns:
-            What was done, or None if no update follows.
+            The record of the update, or None if no update follows.
 
         Raises:
             PolicyError: the policy looks at logits; call `backward_on_logits`. Or a loss is not one number or has no
-                graph, or, at the first call, neither depends on what the balancer was made to train.
+                graph. Or, at the first call, neither loss depends on what the balancer was made to train.
 
-        A step without a measurement of parameters costs one backward pass, one with it two. Not to be called from a
-        closure that the optimiser runs several times a step, as LBFGS does: each call counts as an update.
+        A step costs one backward pass, or two if gradients of parameters are measured. Do not call it from a closure
+        that the optimiser runs several times a step, as LBFGS does: each call counts as an update.
         """
         if self._needs_logits:
             raise PolicyError(
@@ -245,26 +246,26 @@ class LossBalancer:
         update: bool = True,
         measure_now: bool = False,
     ) -> Step | None:
-        """As `backward`, with cross entropy as the task loss and T²·KL as the distillation loss.
+        """Do the same as `backward`, with cross entropy as the task loss and T²·KL as the distillation loss.
 
-        Every policy can be used so, also those that weigh each sample. The losses' gradients in the logits are known in
+        Every policy works with it, also those that weigh each sample. The losses' gradients in the logits are known in
         closed form, so no graph of the losses is built.
 
         Args:
-            student_logits: [N, C], with their graph; C ≥ 2. N = 0 is no step, or adds nothing to an accumulated update;
-                on one rank of several its gradients are 0, so that no rank waits.
+            student_logits: [N, C], with their graph; C ≥ 2. A batch with N = 0 is skipped, or adds nothing to an
+                accumulated update. On one rank of several its gradients are 0, so that no rank waits.
             teacher_logits: [N, C].
-            labels: [N] whole numbers in [0, C), or [N, C] probabilities, times a weight of the sample if one likes.
-                Samples without a label (PyTorch's -100) have to be left out.
+            labels: [N] whole numbers in [0, C), or [N, C] probabilities, which may be multiplied by a weight of the
+                sample. Leave out samples without a label (PyTorch's -100).
             label_smoothing: share of the label's mass that is spread over all classes.
             share: this micro-batch's samples as a share of its update's: 1/k for k of equal size.
             update: as for `backward`.
             measure_now: as for `backward`.
 
         Raises:
-            PolicyError: shapes that do not fit, outputs of one number (call `backward` with two losses), student's
-                logits without a graph, labels out of range (on a GPU PyTorch's own error says so), or a share or a
-                smoothing that is none. At the first call also if the student's logits do not depend on what the
+            PolicyError: the shapes do not fit, or an output is one number (call `backward` with two losses). The
+                student's logits have no graph. A label (on a GPU PyTorch raises its own error), `share` or
+                `label_smoothing` is out of range. At the first call, the student's logits do not depend on what the
                 balancer was made to train.
         """
         if not 0.0 < share <= 1.0:
@@ -286,10 +287,10 @@ class LossBalancer:
             raise
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must hold so that a resumed training continues exactly.
+        """Return the state that a checkpoint must hold so that a resumed training continues exactly.
 
         Raises:
-            PolicyError: an update has begun whose last micro-batch is not here yet.
+            PolicyError: an accumulated update has begun, and its last micro-batch is still missing.
         """
         if self._update is not None:
             raise PolicyError(
@@ -301,10 +302,10 @@ class LossBalancer:
         return state if self.reliability is None else {**state, "reliability": self.reliability.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a `state_dict`; an update that has begun is forgotten.
+        """Continue from a `state_dict`; drop an update that has begun.
 
         Raises:
-            PolicyError: it is no state of a balancer, or of another rule, whose memory would mean something else.
+            PolicyError: it is not the state of a balancer, or it is of another rule, whose values mean something else.
         """
         _check_state(state)
         if state["rule"] != self._rule:
@@ -334,13 +335,13 @@ class LossBalancer:
     def _take(
         self, objective: Objective, outputs: tuple[Tensor, ...], share: float, last: bool, probe: bool
     ) -> Step | None:
-        """Take in one micro-batch; what was done, if it is the last of its update."""
+        """Process one micro-batch; return the record of the update if it is the update's last."""
         if self._update is None and self.reliability is not None:
             self.reliability.begin()
         update = self._update or self._begin(probe, several=not last)
         if update.plan.probe != probe:
             raise PolicyError("`measure_now` must be the same for all micro-batches of an update.")
-        self._update = None  # an update that fails is not gone on with
+        self._update = None  # a failed update is not continued
         if update.takes_gradients_apart and not self._graph_checked:
             check_graph(*outputs)
             self._graph_checked = True
@@ -356,11 +357,11 @@ class LossBalancer:
         return update.finish()
 
     def plan(self, *, probe: bool, several: bool = False) -> Plan:
-        """How the update to come is carried out.
+        """Plan how the next update is carried out.
 
         Args:
-            probe: whether the whole student's geometry is wanted for the record.
-            several: whether it has further micro-batches than its first.
+            probe: True if the whole student's geometry is wanted for the record.
+            several: True if further micro-batches follow the first.
         """
         policy, step = self.policy, self.step
         if step == self._warn_at:
@@ -391,7 +392,7 @@ class LossBalancer:
         return BatchUpdate(policy, plan, self._student, self.guard, self._decide_on)
 
     def _loss_scale(self, device: torch.device) -> Factor:
-        """What the gradient scaler multiplies losses by; asking through `scale` lets it set itself up."""
+        """Return the factor of the gradient scaler; `scale` is called so that the scaler can initialise itself."""
         if self._scaler is None or not self._scaler.is_enabled():
             return 1.0
         scale: Tensor = self._scaler.scale(torch.ones((), device=device))

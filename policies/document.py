@@ -1,4 +1,4 @@
-"""`policy.json`: a policy as a small file that outlives the search that found it."""
+"""Builds and reads `policy.json`, a small file that keeps a policy after the search that found it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _KNOWN = ("format", "version", "family", "origin", "parameters", "rule", "temper
 
 
 def policy_document(policy: Policy, *, temperature: float, **context: Any) -> dict[str, Any]:
-    """The contents of a `policy.json`.
+    """Return the contents of a `policy.json`.
 
     Args:
-        policy: what to write; only its family and parameters, not what it remembers of a training.
+        policy: the policy to write: its family and parameters, not its state in a training.
         temperature: the distillation temperature T that the policy was found with.
         context: `training` (the settings it was found under) and `evidence` (scores), both for people to read.
     """
@@ -43,15 +43,15 @@ def policy_document(policy: Policy, *, temperature: float, **context: Any) -> di
 
 
 def read_document(path: str | pathlib.Path, policies: Iterable[type[Policy]] = ()) -> dict[str, Any]:
-    """A checked `policy.json`.
+    """Read and check a `policy.json`.
 
     Args:
         path: the file.
-        policies: classes of the user's own, which are registered first.
+        policies: the user's own classes, which are registered first.
 
     Raises:
-        PolicyError: `policies` is no list, the file is missing, is no JSON object or no policy document of this
-            version, or its rule is of somebody's own and not known here.
+        PolicyError: `policies` is no list. The file is missing, or is no JSON object or no policy document of this
+            version. Its rule is a user's own and is not registered here.
     """
     if isinstance(policies, type):
         raise PolicyError(f"`policies` must be a list of classes; pass `policies=[{policies.__name__}]`.")
@@ -86,7 +86,7 @@ def read_document(path: str | pathlib.Path, policies: Iterable[type[Policy]] = (
 
 
 def load_policy(path: str | pathlib.Path, policies: Iterable[type[Policy]] = ()) -> Policy:
-    """A new policy from a `policy.json`.
+    """Create a policy from a `policy.json`.
 
     Args:
         path: the file.
@@ -100,7 +100,11 @@ def load_policy(path: str | pathlib.Path, policies: Iterable[type[Policy]] = ())
 
 
 def _check_known(family: str, origin: object, path: str | pathlib.Path) -> None:
-    """A rule of somebody's own must have been registered; the document tells its class, but holds no code."""
+    """Make sure that the family of a document is known here.
+
+    Raises:
+        PolicyError: it is not. For a user's own rule the message names the class, since the document holds no code.
+    """
     try:
         policy_class(family)
     except PolicyError as error:

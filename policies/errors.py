@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 
 class KDPolicySearchError(ValueError):
-    """Something the user can mend. The command line prints its message and exits with 2."""
+    """An error that the user can mend. The command line prints its message and exits with 2."""
 
 
 class PolicyError(KDPolicySearchError):
@@ -23,6 +23,6 @@ class PolicyError(KDPolicySearchError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`" Did you mean 'x'?"` for the known word nearest to `word`, or an empty string."""
+    """Return `" Did you mean 'x'?"` for the known word nearest to `word`, or an empty string."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" Did you mean {matches[0]!r}?" if matches else ""

@@ -1,4 +1,4 @@
-"""Rules from outside this package: registered by a program, or brought by an installed one."""
+"""Registers rules from outside this package: those of a program and those that installed packages provide."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from policies.policy import BatchPolicy, Policy
 from policies.sample import SamplePolicy
 
 ENTRY_POINTS = "kd_policy_search.policies"
-"""The group of entry points that a package brings rules with; each is named like its family."""
+"""The entry-point group in which packages provide rules; each entry point has the name of its family."""
 
 FILE = "__kd_policy_file__"
-"""The global that names the file in a module that was made from a file's text."""
+"""The global variable that names the user's file in a module made from that file's text."""
 
 _Class = TypeVar("_Class", bound=type[Policy])
 
@@ -28,12 +28,12 @@ _Class = TypeVar("_Class", bound=type[Policy])
 def register_policy(policy: _Class) -> _Class:
     """Make a rule known by its family, as if it were built in; usable as a decorator, above `dataclass`.
 
-    A class that is defined again under its own name (in a notebook, say) or whose file has changed takes the place of
-    its earlier version.
+    A class replaces its earlier version if it is defined again under its own name (in a notebook, say) or its file has
+    changed.
 
     Raises:
-        PolicyError: the class is no complete rule, says not where it comes from or what it does, or its family's name
-            is taken.
+        PolicyError: the class is not a complete rule, does not say where it comes from or what it does, or its family's
+            name is taken.
     """
     check_class(policy)
     known = FAMILIES.get(policy.family)
@@ -77,7 +77,7 @@ def check_class(policy: object) -> None:
         raise PolicyError(
             f"`{name}.source` must say where the rule comes from (a paper, a person), but got {source!r}."
         )
-    if not policy.__doc__ or policy.__doc__.startswith(f"{name}("):  # what `dataclass` writes where there is none
+    if not policy.__doc__ or policy.__doc__.startswith(f"{name}("):  # `dataclass` writes this if there is no docstring
         raise PolicyError(f"`{name}` must have a docstring whose first line says what the rule does.")
     try:
         policy.from_parameters({})
@@ -89,22 +89,22 @@ def check_class(policy: object) -> None:
 
 
 def origin_of(policy: type[Policy]) -> str | None:
-    """Where a rule of the user's own comes from, `my_rules.py:MyRule` or `package.module:MyRule`; else None."""
+    """Return the origin of a user's own rule, `my_rules.py:MyRule` or `package.module:MyRule`; else None."""
     if policy.__module__.partition(".")[0] == __name__.partition(".")[0]:
         return None
     return f"{_file_of(policy) or policy.__module__}:{policy.__qualname__}"
 
 
 def installed_families() -> list[str]:
-    """The families that installed packages bring, by the names of their entry points; nothing is loaded."""
+    """List the families that installed packages provide, by the names of their entry points; load nothing."""
     return [point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
 
 
 def load_installed(family: str) -> type[Policy]:
-    """Load and register the family that an installed package brings.
+    """Load and register the family that an installed package provides.
 
     Raises:
-        PolicyError: it cannot be loaded, is no complete rule, or is not named like its entry point.
+        PolicyError: it cannot be loaded, is not a complete rule, or has another name than its entry point.
     """
     (point, *_) = importlib.metadata.entry_points(group=ENTRY_POINTS, name=family)
     package = f" of {point.dist.name} {point.dist.version}" if point.dist else ""
@@ -115,14 +115,14 @@ def load_installed(family: str) -> type[Policy]:
         if policy.family != point.name:
             raise PolicyError(f"it must be named like its family, {policy.family!r}.")
         registered: type[Policy] = register_policy(policy)
-    except Exception as error:  # of whatever package it is
+    except Exception as error:  # whatever the package's code raises
         reason = str(error) if isinstance(error, PolicyError) else f"{told(error)}."
         raise PolicyError(f"{where} brings no rule: {reason} Mend or uninstall the package.") from error
     return registered
 
 
 def load_all_installed() -> dict[str, str]:
-    """Load every family that installed packages bring; returns what is wrong with those that cannot be, by name."""
+    """Load every family that installed packages provide; return the errors of those that fail, by name."""
     problems = {}
     for family in installed_families():
         if family in FAMILIES and origin_of(FAMILIES[family]) is not None:
@@ -151,5 +151,5 @@ def _name(policy: type[Policy]) -> str:
 
 
 def told(error: BaseException) -> str:
-    """An error in one line, without a full stop."""
+    """Return an error in one line, without a full stop."""
     return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1].rstrip(".")

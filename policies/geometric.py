@@ -1,4 +1,4 @@
-"""What every rule that looks at the gradients shares: where they are measured, and thresholds with hysteresis."""
+"""Holds what all rules on gradients share: where the gradients are measured, and thresholds with hysteresis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policies.parameter import choice
 from policies.policy import Decision, Measurement, Need, Observation, State
 from policies.smoothing import Switch
 
-# Norm ratios beyond these say only "one gradient has vanished"; a bound keeps a running mean of logs finite.
+# Norm ratios beyond these bounds mean only that one gradient has vanished; a bound keeps a running mean of logs finite.
 _LARGEST_RATIO = 1e12
 
 _WHERE = {"full": "", "last_block": " in the last block", "logit": " at the logits"}
@@ -28,7 +28,7 @@ def log_ratio(geometry: Geometry) -> float:
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class LocatedPolicy(MeasuringPolicy):
-    """A rule on smoothed readings, the geometry's among them, which says where the geometry is measured."""
+    """A rule on smoothed readings that include the geometry; it declares where the geometry is measured."""
 
     tier: str = choice(
         "full", options=("full", "last_block", "logit"), searched=False, meaning="where the gradients are measured"
@@ -84,7 +84,7 @@ class ThresholdPolicy(GeometricPolicy):
 
     @abc.abstractmethod
     def margin(self) -> tuple[float, float]:
-        """The readings (low, high) between which the switch stays as it was."""
+        """The readings (low, high) between which the switch keeps its state."""
 
     @abc.abstractmethod
     def weights(self) -> tuple[float, float]:

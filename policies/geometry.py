@@ -1,4 +1,4 @@
-"""What two gradients say about each other: three numbers, and what follows from them.
+"""Describes two gradients by three numbers, and derives the quantities that follow from them.
 
 g_d and g_t are the gradients of the distillation and of the task loss in the student's parameters.
 """
@@ -27,7 +27,7 @@ class Geometry(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        """Whether all three numbers are finite; a loss that overflowed makes them not so."""
+        """True if all three numbers are finite; after an overflow in a loss they are not."""
         return math.isfinite(self.distill_sq) and math.isfinite(self.task_sq) and math.isfinite(self.inner)
 
     @property
@@ -78,7 +78,7 @@ class Geometry(NamedTuple):
     def safe_interval(self) -> tuple[float, float]:
         """The λ between which a small step lowers both losses; (0, 1) unless the gradients conflict.
 
-        From the first-order expansion: ΔL_d ≈ -η(λa + (1-λ)c) and ΔL_t ≈ -η(λc + (1-λ)b), both negative.
+        It follows from the first-order expansion: ΔL_d ≈ -η(λa + (1-λ)c) and ΔL_t ≈ -η(λc + (1-λ)b), both negative.
         For exactly opposite gradients the interval is a single point.
         """
         a, b, c = self
@@ -90,4 +90,4 @@ class Geometry(NamedTuple):
 
 
 UNKNOWN = Geometry(math.nan, math.nan, math.nan)
-"""What a rule is shown where nothing could be measured; it passes it over."""
+"""The geometry that a rule is shown where nothing could be measured; rules ignore it."""

@@ -1,4 +1,4 @@
-"""What keeps a training safe from a rule, and from what a rule is told."""
+"""Protects a training from unsafe decisions of a rule, and the rule from misleading readings."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _STILL = "for 50 steps the rule (λ = {:.4g}) has followed almost only a loss th
 
 
 class Verdict(NamedTuple):
-    """What the guard makes of a decision.
+    """The guard's answer to a decision.
 
-    `replaced` is whether `decision` is another than the policy's, `skip` whether the step is not taken. `intervention`
-    says why, or what else there is to tell.
+    `replaced` is True if `decision` is not the policy's own, `skip` if the step is not taken. `intervention` gives the
+    reason, or what else there is to report.
     """
 
     decision: Decision
@@ -45,33 +45,33 @@ class Verdict(NamedTuple):
 
 
 class Guard:
-    """Reviews every decision. What it is by default changes nothing in a training that is well.
+    """Reviews every decision. By default it changes nothing in a healthy training.
 
-    The first intervention of each kind is logged as a warning, and so is what the divergence alarm tells.
+    The first intervention of each kind is logged as a warning, and so is what the divergence alarm reports.
 
-    A loss without a gradient, such as the distillation loss of a student that is a copy of its teacher, stops a
-    training if it has all the weight. `admit` keeps such readings from the rule, so that its λ stands, and `review`
-    gives both losses equal shares, λ = ½, where that λ would still leave nothing to the other loss. A λ that no reading
-    has chosen, such as a constant 1, is the user's own: it is kept, and a warning says that the student stands still.
+    A loss may have no gradient, like the distillation loss of a student that is a copy of its teacher. If such a loss
+    has all the weight, the training stops. `admit` hides such readings from the rule, so that its λ does not change. If
+    that λ leaves nothing to the other loss, `review` gives both losses equal shares, λ = ½. A λ that no reading has
+    chosen, such as a constant 1, is the user's own. It is kept, and a warning says that the student stands still.
 
-    It sees to the parameters. What a forward pass has left in buffers, such as the running statistics of batch
-    normalisation, it does not mend: after a batch of NaN these stay NaN, also if the step was skipped.
+    The guard protects parameters only. It does not repair buffers, such as the running statistics of batch
+    normalisation. After a batch of NaN these stay NaN, even if the step was skipped.
 
     Args:
         lowest: least λ.
         highest: greatest λ.
-        check_every: steps between two looks at the losses and gradients, each of which waits for the device. Between
-            them a loss that is not finite does its harm unseen.
-        learning_rate: limits how far λ moves in a step (`policies.guarding.rate_limit`), if given: a number, a
-            function of nothing, or the optimiser, whose first group is asked. Only rules that measure gradients are
-            limited, by what was measured last. Off by default, since a rule that switches may well be meant to.
+        check_every: steps between two checks of the losses and gradients, each of which waits for the device. Between
+            two checks, a loss that is not finite takes effect undetected.
+        learning_rate: if given, limits how far λ moves in a step (`policies.guarding.rate_limit`). It is a number, a
+            function without arguments, or the optimiser, whose first group is read. It limits only rules that measure
+            gradients, by the latest measurement. It is off by default, since a rule may switch on purpose.
 
     Attributes:
-        skipped: steps not taken.
-        counts: interventions by kind.
+        skipped: the number of skipped steps.
+        counts: the number of interventions by kind.
 
     Raises:
-        PolicyError: bounds outside [0, 1], or a period or a learning rate that is not positive.
+        PolicyError: a bound is outside [0, 1], or a period or a learning rate is not positive.
     """
 
     def __init__(
@@ -105,42 +105,42 @@ class Guard:
 
     @property
     def interventions(self) -> int:
-        """Of all kinds."""
+        """The number of interventions of all kinds."""
         return sum(self.counts.values())
 
     def within(self, weight: float) -> float:
-        """λ, or the bound that it lies beyond; NaN stays."""
+        """Clip λ to the bounds; NaN stays NaN."""
         return min(max(weight, self.lowest), self.highest)
 
     def alone(self, weight: float) -> bool:
-        """Whether λ leaves nothing to one of the losses, so that a step hangs on the gradient of the other."""
+        """Tell whether λ leaves nothing to one of the losses, so that a step depends on the other's gradient alone."""
         return self._vanished.alone(weight)
 
     def checks_at(self, step: int) -> bool:
-        """Whether the losses are wanted on the host at this step."""
+        """Tell whether the losses are needed on the host at this step."""
         return step % self.check_every == 0
 
     def admit(self, observation: Observation, *, chosen: bool = True, compared: bool = True) -> Observation:
-        """What of an observation a rule is shown: NaN for readings of a loss that has no gradient.
+        """Return the observation that a rule is shown: NaN for readings of a loss that has no gradient.
 
-        Called once a step, before the rule is asked and the decision reviewed.
+        It is called once a step, before the rule decides and the decision is reviewed.
 
         Args:
             observation: as for `review`.
-            chosen: whether the rule looks at more than progress, so that λ is not simply what the user wrote down.
-            compared: whether it looks at the losses or their gradients.
+            chosen: True if the rule looks at more than progress, so that λ is not simply what the user wrote.
+            compared: True if the rule looks at the losses or their gradients.
         """
         self._chosen, self._compared = chosen, compared
         return self._vanished.look(observation, compared=compared)
 
     def review(self, observation: Observation, decision: Decision, mixed_loss: float | None = None) -> Verdict:
-        """What is to be done in place of a decision.
+        """Review a decision and return the verdict on it.
 
         Args:
-            observation: what is known at this step, without what was only measured to be recorded; the losses at the
+            observation: the readings of this step, without those measured only for the record. It has the losses at the
                 steps of `checks_at`.
             decision: the policy's.
-            mixed_loss: what is trained, where it is not λ·L_distill + (1-λ)·L_task.
+            mixed_loss: the loss that is trained, if it is not λ·L_distill + (1-λ)·L_task.
         """
         self._step = observation.step
         verdict = self._review(observation, decision)
@@ -148,7 +148,7 @@ class Guard:
             self._count(verdict.intervention)
         self.skipped += verdict.skip
         task, distill = observation.task_loss, observation.distill_loss
-        # A start with a loss of 0 would make the alarm take what follows for a rise.
+        # After a start with a loss of 0, the alarm would take any later loss for a rise.
         if task is not None and distill is not None and not (vanishes(task, distill) or vanishes(distill, task)):
             weight = verdict.decision.weight
             if mixed_loss is None or verdict.replaced:
@@ -161,10 +161,11 @@ class Guard:
         return verdict
 
     def inspect(self, parameters: Sequence[Tensor]) -> str | None:
-        """Withdraw a step's gradients if one is not finite: `.grad` = None makes optimisers pass the parameter by.
+        """Drop a step's gradients if one is not finite: optimisers skip a parameter whose `.grad` is None.
 
         Returns:
-            The reason of an intervention, which may also be that one loss has all the weight and no gradient.
+            The reason of an intervention, else None. The reason may also be that one loss has all the weight and no
+            gradient.
         """
         gradients = [p.grad for p in parameters if p.grad is not None]
         if not gradients or self.all_finite(gradients):
@@ -174,9 +175,9 @@ class Guard:
         return self.refuse(Intervention.GRADIENT)
 
     def _of_nothing(self, gradients: list[Tensor]) -> str | None:
-        """The reason to warn that the one loss with all the weight has no gradient, whatever its value.
+        """Return the reason to warn that the one loss with all the weight has no gradient, whatever its value.
 
-        Looked for at the 1st, 2nd, 4th, 8th … step with such a weight, until it has been told.
+        The gradients are checked at the 1st, 2nd, 4th, 8th … step with such a weight, until the warning has been given.
         """
         weight = self._weight
         if weight is None or Intervention.VANISHED in self.counts or not VanishedGradient.alone(weight):
@@ -190,11 +191,11 @@ class Guard:
         return reason
 
     def refuse(self, kind: Intervention, step: int | None = None) -> str:
-        """Count a step that is not taken; the reason.
+        """Count a skipped step and return the reason.
 
         Args:
-            kind: why.
-            step: which, if its decision has not been reviewed.
+            kind: the kind of intervention.
+            step: the number of the step, if its decision has not been reviewed.
         """
         self._step = self._step if step is None else step
         self.skipped += 1
@@ -203,10 +204,10 @@ class Guard:
         return reason
 
     def all_finite(self, gradients: list[Tensor]) -> bool:
-        """Whether gradients are finite: one pass over all and one look at the device.
+        """Tell whether gradients are finite, with one pass over all and one transfer from the device.
 
-        Gradient scaling's own kernel takes a third of the time that norms take, which matters for small students; it
-        multiplies by 1. What it cannot take (sparse gradients, some types of number) goes through norms.
+        Gradient scaling's own kernel, with the factor 1, takes a third of the time that norms take. This matters for
+        small students. Gradients that the kernel does not support (sparse ones, some dtypes) are checked through norms.
         """
         device = gradients[0].device
         if self._flags is None or self._flags[0].device != device:
@@ -223,7 +224,7 @@ class Guard:
         return False
 
     def state_dict(self) -> State:
-        """What the guard remembers, as JSON numbers."""
+        """Return the guard's state as JSON values."""
         state: State = {"skipped": self.skipped, "weight": self._weight, "loss_gap": self._loss_gap}
         state["still_told"] = self._still_told
         state |= {f"count_{kind.name}": self.counts.get(kind, 0) for kind in Intervention}
@@ -278,7 +279,7 @@ class Guard:
         return verdict
 
     def _kept_moving(self, verdict: Verdict) -> Verdict:
-        """A verdict that leaves something to the loss that still has a gradient, where the other has none."""
+        """Give some weight to the loss that still has a gradient, or keep λ and add the reason to the verdict."""
         decision, lost = verdict.decision, self._vanished.in_words()
         if self._vanished.stands_still(decision.weight):
             shared = self.within(0.5)
@@ -296,7 +297,7 @@ class Guard:
     def _limited(self, observation: Observation, verdict: Verdict) -> Verdict:
         geometry, task, distill = observation.geometry, observation.task_loss, observation.distill_loss
         if geometry is not None and geometry.finite and task is not None and distill is not None:
-            # Both of one measurement: only then are the losses those of all micro-batches of an update.
+            # Both must be of one measurement: only then are the losses those of all micro-batches of an update.
             self._geometry, self._loss_gap = geometry, distill - task
         decision, current = verdict.decision, self._weight
         if current is None or self._geometry is None or self._loss_gap is None:
@@ -312,12 +313,12 @@ class Guard:
         rate = self._learning_rate
         if isinstance(rate, torch.optim.Optimizer):
             return float(rate.param_groups[0]["lr"])
-        assert rate is not None  # the caller has asked
+        assert rate is not None  # the caller has checked
         return float(rate() if callable(rate) else rate)
 
     def _count(self, reason: str) -> None:
         kind = Intervention(intervention_kind(reason))
-        if kind not in self.counts and kind is not Intervention.DIVERGENCE:  # of which the alarm has told
+        if kind not in self.counts and kind is not Intervention.DIVERGENCE:  # logged with the alarm's reason
             _log.warning(
                 "step %d: %s%s; further interventions of this kind are only counted",
                 self._step,
@@ -328,14 +329,17 @@ class Guard:
 
 
 def _replaced(decision: Decision, weight: float, kind: Intervention, deed: str) -> Verdict:
-    """Another λ, and s = 1 if the rule's is none, as one that was made of the losses is where a loss is broken."""
+    """Replace λ, and set s = 1 if the rule's s is not valid.
+
+    A rule that computes s from the losses gives such an s if a loss is broken.
+    """
     reason = kind.because(deed)
     scale = decision.scale if 0.0 < decision.scale < math.inf else 1.0
     return Verdict(decision._replace(weight=weight, scale=scale, reason=reason), intervention=reason, replaced=True)
 
 
 def _mixed(weight: float, task_loss: float, distill_loss: float) -> float:
-    """λ·L_distill + (1-λ)·L_task, in which a loss without weight takes no part."""
+    """Return λ·L_distill + (1-λ)·L_task; a loss without weight is left out."""
     if weight == 0.0:
         return task_loss
     return distill_loss if weight == 1.0 else weight * distill_loss + (1.0 - weight) * task_loss

@@ -1,4 +1,4 @@
-"""The distillation loss on logits, and the logarithms of probabilities.
+"""Computes the distillation loss on logits, and the logarithms of probabilities.
 
 N: samples of a batch; C: classes.
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 _HIGH_TEMPERATURE = 20.0
-"""The largest error of a sample's divergence is below 1e-4 up to here, with logits 0.05 apart."""
+"""The temperature up to which the largest error of a sample's divergence is below 1e-4, with logits 0.05 apart."""
 
 
 def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
@@ -17,7 +17,7 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperatur
 
     Args:
         student_logits: [N, C].
-        teacher_logits: [N, C]; no gradient flows into it. -∞ leaves a class out.
+        teacher_logits: [N, C]; no gradient flows into it. A logit of -∞ leaves a class out.
         temperature: T > 0. The factor T² keeps the gradient's size about the same at every T.
 
     Returns:
@@ -40,20 +40,20 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperatur
 
 
 def softened(logits: Tensor, temperature: float) -> Tensor:
-    """The logarithms of softmax(logits/T), as `finite_log_softmax` has them: in double at high temperatures.
+    """Return log softmax(logits/T) by `finite_log_softmax`, in double precision at high temperatures.
 
-    There all classes are about as likely, and T² times the difference of two such logarithms is mostly rounding in
-    float32: at T = 100 a fifth of the samples of nearly equal logits had a negative divergence.
+    All classes are about equally likely there, and T² times the difference of two such logarithms is mostly rounding
+    error in float32. At T = 100, a fifth of the samples of nearly equal logits had a negative divergence.
     """
-    if temperature > _HIGH_TEMPERATURE and logits.device.type != "mps":  # which knows no double
+    if temperature > _HIGH_TEMPERATURE and logits.device.type != "mps":  # MPS has no double precision
         logits = logits.double()
     return finite_log_softmax(logits / temperature)
 
 
 def finite_log_softmax(values: Tensor) -> Tensor:
-    """As `log_softmax`, but the lowest finite number stands for -∞.
+    """Return `log_softmax` with the lowest finite number in place of -∞.
 
-    So a class that is left out by a logit of -∞ adds nothing to a divergence, in which 0·(-∞) is NaN.
+    So a class that a logit of -∞ leaves out adds nothing to a divergence, in which 0·(-∞) would be NaN.
     """
     logs = log_softmax(values)
     lowest = torch.finfo(logs.dtype).min
@@ -61,10 +61,10 @@ def finite_log_softmax(values: Tensor) -> Tensor:
 
 
 def log_softmax(values: Tensor) -> Tensor:
-    """The logarithms of the classes' probabilities, [N, C], as `torch.log_softmax(values, dim=1)` has them to rounding.
+    """Return the logarithms of the classes' probabilities, [N, C]: `torch.log_softmax(values, dim=1)` up to rounding.
 
-    With fewer classes than a vector register holds numbers, PyTorch takes them one by one on a CPU. It is several times
-    faster where the samples are neighbours in memory, as they are in what is returned then.
+    With fewer classes than a vector register holds numbers, PyTorch processes them one by one on a CPU. It is several
+    times faster if the samples are neighbours in memory. In that case they are so in the result, too.
     """
     if values.is_cpu and 4 < values.shape[1] < _REGISTER:
         return torch.log_softmax(values.t().contiguous(), dim=0).t()
@@ -72,4 +72,4 @@ def log_softmax(values: Tensor) -> Tensor:
 
 
 _REGISTER = {"AVX512": 16, "AVX2": 8}.get(torch.backends.cpu.get_cpu_capability(), 4)
-"""Numbers in single precision."""
+"""The count of single-precision numbers that a vector register holds."""

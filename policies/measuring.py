@@ -1,4 +1,4 @@
-"""What every rule that measures shares: when it measures, how it averages, and what it does between measurements."""
+"""Holds what all measuring rules share: when they measure, how they average, and what they do between measurements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from policies.smoothing import RunningMean
 class MeasuringPolicy(BatchPolicy):
     """A rule on smoothed readings, taken every `measure_every` steps.
 
-    Between measurements the last decision stands. Readings that are not finite are passed over.
+    Between measurements the last decision stands. Readings that are not finite are ignored.
     """
 
     initial_weight: ClassVar[float] = 0.5
@@ -35,7 +35,7 @@ class MeasuringPolicy(BatchPolicy):
 
     @abc.abstractmethod
     def readings(self, observation: Observation) -> tuple[float, ...] | None:
-        """The numbers that are smoothed, always as many; None if the observation lacks what they are made from."""
+        """Return the numbers to be smoothed, always equally many; None if the observation lacks their source."""
 
     @abc.abstractmethod
     def respond(self, means: tuple[float, ...]) -> Decision:

@@ -1,6 +1,7 @@
-"""A rule (or whatever else) from the user's file, loaded from its text under a module name made from the text's hash.
+"""Loads a rule, or any other object, from the text of a user's file.
 
-So the text is all that a search has to keep or to send, and two versions of a file are two modules.
+The module's name holds the text's hash. So the text is all that a search must keep or send, and two versions of a file
+are two modules.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from policies.errors import PolicyError, nearest
 from policies.extensions import FILE, check_class, told
 from policies.policy import Policy
 
-_LONGEST_FILE = 30_000  # characters; escaped, the text travels in a job's environment, which takes 128 KiB
+_LONGEST_FILE = 30_000  # characters; the text is sent, escaped, in a job's environment, which holds 128 KiB
 
 
 def load_policy_class(reference: str, folder: str | pathlib.Path = ".") -> type[Policy]:
-    """The class that `my_rules.py:MyRule` names; not registered yet.
+    """Load the class that `my_rules.py:MyRule` names, without registering it.
 
     Args:
         reference: a file and a class in it.
-        folder: what the file's path is relative to.
+        folder: the folder that the file's path is relative to.
 
     Raises:
-        PolicyError: there is no such file or class, the file fails, or the class is no complete rule.
+        PolicyError: there is no such file or class, the file fails, or the class is not a complete rule.
     """
     return policy_from_source(*read_source(reference, folder))
 
@@ -35,13 +36,13 @@ def load_policy_class(reference: str, folder: str | pathlib.Path = ".") -> type[
 def read_source(
     reference: str, folder: str | pathlib.Path = ".", *, what: str = "rule", example: str = "my_rules.py:MyRule"
 ) -> tuple[str, str]:
-    """The origin (`my_rules.py:MyRule`, without folders) and the file's text for a reference.
+    """Read the file of a reference; return the origin (`my_rules.py:MyRule`, without folders) and the file's text.
 
     Args:
         reference: a file and a name in it.
-        folder: what the file's path is relative to.
-        what: is named so, for messages.
-        example: of such a reference, for messages.
+        folder: the folder that the file's path is relative to.
+        what: the kind of the named object, for messages.
+        example: an example of such a reference, for messages.
 
     Raises:
         PolicyError: the reference is malformed, or the file cannot be read or is too long.
@@ -65,10 +66,10 @@ def read_source(
 
 
 def policy_from_source(origin: str, text: str) -> type[Policy]:
-    """The class of an origin in a file's text; the same class for the same text.
+    """Return the class that an origin names in a file's text; the same text gives the same class.
 
     Raises:
-        PolicyError: as `load_policy_class`, but for the file itself.
+        PolicyError: as `load_policy_class`, except for errors in reading the file.
     """
     file, _, name = origin.rpartition(":")
     module = load_module(file, text)
@@ -83,7 +84,7 @@ def policy_from_source(origin: str, text: str) -> type[Policy]:
 
 
 def load_module(file: str, text: str) -> types.ModuleType:
-    """The text, run as a module; the same module for the same text.
+    """Run a text as a module; the same text gives the same module.
 
     Raises:
         PolicyError: the text is no Python, or fails.
@@ -92,13 +93,13 @@ def load_module(file: str, text: str) -> types.ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     module = types.ModuleType(name)
-    sys.modules[name] = module  # where `dataclass` looks for the names in annotations
+    sys.modules[name] = module  # `dataclass` looks up the names in annotations there
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # for tracebacks
     vars(module)[FILE] = file
     try:
         exec(compile(text, file, "exec", dont_inherit=True), vars(module))
     except BaseException as error:
-        del sys.modules[name]  # also of one that was interrupted: half of a module is none
+        del sys.modules[name]  # also after an interruption: a half-loaded module must not stay
         if isinstance(error, Exception | SystemExit):
             raise PolicyError(_explain(file, error)) from error
         raise
@@ -106,7 +107,7 @@ def load_module(file: str, text: str) -> types.ModuleType:
 
 
 def _explain(file: str, error: BaseException) -> str:
-    """What went wrong in the user's file, and in which line."""
+    """Say what went wrong in the user's file, and in which line."""
     if isinstance(error, SyntaxError) and error.filename == file:
         return f"{file}, line {error.lineno}, is no Python: {error.msg}: `{(error.text or '').strip()}`."
     where = line_in(file, error)
@@ -119,6 +120,6 @@ def _explain(file: str, error: BaseException) -> str:
 
 
 def line_in(file: str, error: BaseException) -> str:
-    """`, line 3 (`x = 1 / 0`)`: the user's own line that an error came from; empty if it came from none."""
+    """Return `, line 3 (`x = 1 / 0`)`: the user's own line that raised an error; empty if none did."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f", line {frames[-1].lineno} (`{frames[-1].line}`)" if frames else ""

@@ -1,4 +1,4 @@
-"""How a policy declares a parameter: once, beside its class.
+"""Lets a policy declare each parameter once, beside its class.
 
 Validation, the search space, `kd-search policies` and the report all derive from this one declaration.
 """
@@ -12,16 +12,16 @@ from typing import Any, Literal, Never, TypeAlias
 from policies.errors import PolicyError, nearest
 
 Value: TypeAlias = float | int | str
-"""Of a parameter; text for a choice."""
+"""The value of a parameter; text for a choice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
     """One number of a policy, or one choice among names.
 
-    `low` and `high` bound what is valid (inclusive); `search` is the range in which a search looks by default and
-    `searched` says whether a search varies it at all unless the user's search file says otherwise. A choice has
-    `options` instead of bounds.
+    `low` and `high` are the inclusive bounds of what is valid. `search` is the range in which a search looks by
+    default. `searched` is True if a search varies the parameter, unless the user's search file says otherwise. A choice
+    has `options` instead of bounds.
     """
 
     kind: Literal["real", "integer", "choice"]
@@ -45,11 +45,11 @@ class Parameter:
             raise PolicyError(f"`log` needs a positive `search` range, but got {self.search}")
 
     def validate(self, owner: str, name: str, value: object) -> Value:
-        """`value` as this parameter's kind.
+        """Return `value` as this parameter's kind.
 
         Raises:
-            PolicyError: it is none of a choice's options; or it is not a number, not finite, not whole (for an
-                integer) or outside [low, high].
+            PolicyError: it is none of a choice's options; or it is not a number, not finite, not whole (for an integer)
+                or outside [low, high].
         """
         label = f"`{owner}.{name}`"
         if self.kind == "choice":
@@ -80,20 +80,22 @@ def real(
     log: bool = False,
     searched: bool = True,
 ) -> Any:
-    """A dataclass field that holds a real number. All but the default is given by name, as in `integer` and `choice`.
+    """Declare a dataclass field that holds a real number.
+
+    All arguments but the default are given by name, as in `integer` and `choice`.
 
     Args:
-        default: of rules that are made without it.
-        misplaced: nothing.
+        default: the value of rules that are made without one.
+        misplaced: always empty; collects arguments without a name.
         low: least valid value.
         high: greatest valid value.
-        meaning: in a few words, for listings and messages.
-        search: range that a search looks in; all that is valid when not given.
-        log: whether it looks evenly over orders of magnitude.
-        searched: whether it looks at all, unless the search file says otherwise.
+        meaning: the meaning in a few words, for listings and messages.
+        search: range that a search looks in; by default all that is valid.
+        log: True if a search looks evenly over orders of magnitude.
+        searched: True if a search varies it, unless the search file says otherwise.
 
     Raises:
-        PolicyError: something else than the default has no name, or the values do not fit one another.
+        PolicyError: an argument other than the default has no name, or the values contradict each other.
     """
     _all_by_name("real(0.5, low=0.0, high=1.0, meaning='…')", misplaced)
     return _declare(Parameter("real", default, meaning, low, high, search or (low, high), log, searched))
@@ -109,19 +111,19 @@ def integer(
     log: bool = False,
     searched: bool = True,
 ) -> Any:
-    """A dataclass field that holds a whole number; see `real`."""
+    """Declare a dataclass field that holds a whole number; see `real`."""
     _all_by_name("integer(5, low=1, high=9, meaning='…')", misplaced)
     return _declare(Parameter("integer", default, meaning, low, high, search or (low, high), log, searched))
 
 
 def choice(default: str, *misplaced: Never, options: tuple[str, ...], meaning: str, searched: bool = True) -> Any:
-    """A dataclass field that holds one of a few names, `options`; see `real`."""
+    """Declare a dataclass field that holds one of a few names, `options`; see `real`."""
     _all_by_name("choice('a', options=('a', 'b'), meaning='…')", misplaced)
     return _declare(Parameter("choice", default, meaning, searched=searched, options=options))
 
 
 def percent(share: float) -> str:
-    """A share in a rule's words, with three digits, so that a small one is not told as none: `2.5%`."""
+    """Format a share with three digits, so that a small one is not shown as 0: `2.5%`."""
     return f"{100.0 * share:.3g}%"
 
 

@@ -1,4 +1,4 @@
-"""What a λ policy is: it sees floats, it answers with a weight, and it can say its rule in words.
+"""Defines a λ policy: it sees floats, answers with a weight, and can state its rule in words.
 
 λ is always the weight of the *distillation* loss: `L = s · (λ · L_distill + (1 - λ) · L_task)`.
 """
@@ -16,10 +16,10 @@ from policies.parameter import Parameter, Value
 
 State = dict[str, float | int | bool | None]
 AS_BEFORE = "as before the interruption"
-"""The reason of a decision that a resumed rule repeats; a log takes it for the reason that was given before."""
+"""The reason of a decision that a resumed rule repeats; a log treats it as the reason given before."""
 
 Need: TypeAlias = Literal["progress", "geometry", "losses", "teacher", "reliability"]
-"""What a policy may ask for: progress at every step; the others at the steps of its choice."""
+"""The readings that a policy may ask for: progress at every step; the others at the steps of its choice."""
 
 
 RELIABILITIES = ("class_reliability", "answer_reliability", "confidence_reliability")
@@ -27,14 +27,18 @@ RELIABILITIES = ("class_reliability", "answer_reliability", "confidence_reliabil
 
 
 class Observation(NamedTuple):
-    """What a policy may look at before one training step.
+    """The readings that a policy may look at before one training step.
 
-    A policy is shown what its `needs` name and no more, and that, progress apart, only at the steps that `measures_at`
-    names, so that no decision hangs on what others record. `progress` is step/total_steps in [0, 1]. Losses are
-    in nats. `confidence` and `agreement` are what the teacher says about the batch, in [0, 1]: the mean of its highest
-    probability, and of the probability that it gives to the label. The reliabilities, in [0, 1], are means over the
-    batch of how often label and teacher's class have agreed so far in this training, on samples of this label, of this
-    class of the teacher's, of this confidence; see `policies.update.reliability`.
+    A policy is shown only what its `needs` name. Apart from progress, it is shown that only at the steps that
+    `measures_at` names. So no decision depends on what is measured for the record.
+
+    `progress` is step/total_steps in [0, 1]. Losses are in nats. `confidence` and `agreement`, in [0, 1], describe the
+    teacher's output on the batch. They are the means of its highest probability, and of the probability that it gives
+    to the label.
+
+    The reliabilities, in [0, 1], are means over the batch of how often label and teacher's class have agreed so far in
+    this training. They count samples of this label, of this class of the teacher's, or of this confidence; see
+    `policies.update.reliability`.
     """
 
     step: int
@@ -50,11 +54,11 @@ class Observation(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """λ (`weight`, in [0, 1]), the common factor s (`scale`, > 0), and why.
+    """λ (`weight`, in [0, 1]), the common factor s (`scale`, > 0), and the reason.
 
-    `branch` numbers the cases that a rule tells apart, so that a log can tell a change of case from a change of λ
-    within one; a rule without cases leaves it at 0. The log takes a reason for another one when its words change, not
-    its numbers.
+    `branch` numbers the cases that a rule distinguishes. So a log can separate a change of case from a change of λ
+    within one. A rule without cases leaves it at 0. The log counts a reason as new if its words change, not if its
+    numbers do.
     """
 
     weight: float
@@ -64,7 +68,7 @@ class Decision(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """How the geometry is measured: where in the student (`tier`) and on which samples (`pair`).
+    """The place in the student (`tier`) and the samples (`pair`) on which the geometry is measured.
 
     Tiers: `full`, all parameters; `last_block`, the last layer that has weights; `logit`, the logits themselves.
     Pairs: `same`, both gradients over the same samples; `halves`, over two halves of the batch, so that the noise that
@@ -76,23 +80,23 @@ class Measurement(NamedTuple):
 
     @property
     def needs_logits(self) -> bool:
-        """Whether two scalar losses are not enough."""
+        """True if the measurement needs logits, since two scalar losses are not enough."""
         return self.tier == "logit" or self.pair == "halves"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Policy(abc.ABC):
-    """What all rules share: parameters, words and memory. A rule is a `BatchPolicy` or a `SamplePolicy`.
+    """The base of all rules: parameters, words and memory. A rule is a `BatchPolicy` or a `SamplePolicy`.
 
     A subclass is a dataclass whose fields are declared with `policies.parameter.real`, `integer` or `choice`. It is
-    created once a training, is asked once a step in order, and whatever it remembers goes through `state_dict`, so
-    that a resumed training continues exactly.
+    created once a training and asked once a step, in order. Its whole memory is in `state_dict`, so that a resumed
+    training continues exactly.
     """
 
     family: ClassVar[str]
     source: ClassVar[str]
     scope: ClassVar[Literal["batch", "sample"]]
-    """Whether λ is one number a step, or one for each sample."""
+    """`batch` if λ is one number a step, `sample` if it is one for each sample."""
 
     def __post_init__(self) -> None:
         for name, parameter in self.parameters().items():
@@ -106,7 +110,7 @@ class Policy(abc.ABC):
 
     @classmethod
     def from_parameters(cls, values: dict[str, Any]) -> Policy:
-        """A new policy; what `values` does not name takes its default.
+        """Create a policy; parameters that `values` does not name take their defaults.
 
         Raises:
             PolicyError: an unknown name or an invalid value.
@@ -131,20 +135,20 @@ class Policy(abc.ABC):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What this policy looks at; the same throughout a training."""
+        """The readings that this policy looks at; the same throughout a training."""
         return frozenset()
 
     @abc.abstractmethod
     def rule(self) -> str:
-        """The rule in one sentence that needs no code to be understood."""
+        """Return the rule in one sentence that needs no code to be understood."""
 
     @property
     @abc.abstractmethod
     def complexity(self) -> int:
-        """How many numbers the rule needs: what 'simplest' means when rules are compared."""
+        """The count of numbers that the rule needs; the 'simplest' of several rules has the lowest."""
 
     def state_dict(self) -> State:
-        """What the policy remembers between steps, as JSON numbers."""
+        """Return what the policy remembers between steps, as JSON values."""
         return {}
 
     def load_state_dict(self, state: State) -> None:
@@ -164,13 +168,16 @@ class BatchPolicy(Policy):
 
     @abc.abstractmethod
     def decide(self, observation: Observation) -> Decision:
-        """λ for this step. Called once a step, before the update; must not raise, whatever the observation holds."""
+        """Return the decision for this step.
+
+        It is called once a step, before the update. It must not raise, whatever the observation holds.
+        """
 
     @property
     def measurement(self) -> Measurement:
-        """How the geometry is to be measured, if it is needed."""
+        """The way to measure the geometry, if it is needed."""
         return Measurement()
 
     def measures_at(self, step: int) -> bool:  # noqa: ARG002 - subclasses look at it
-        """Whether what `needs` names, progress apart, is wanted at this step."""
+        """Tell whether the readings that `needs` names, progress apart, are wanted at this step."""
         return False

@@ -1,4 +1,4 @@
-"""Policies by the names of their families: built in, registered by a program, or brought by an installed package."""
+"""Finds policies by the names of their families: built in, registered by a program, or of an installed package."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from policies.policy import Policy
 
 
 def policy_class(family: str) -> type[Policy]:
-    """The class of a family, also by a name that `policies.aliases` gives it.
+    """Return the class of a family, also by an alias of `policies.aliases`.
 
-    A name that is not known here is looked for among the entry points of installed packages.
+    A name that is not known here is looked up among the entry points of installed packages.
 
     Raises:
         PolicyError: no family has this name; the message names the nearest one.
@@ -31,9 +31,9 @@ def policy_class(family: str) -> type[Policy]:
 
 
 def create_policy(family: str, parameters: dict[str, Any] | None = None) -> Policy:
-    """A new policy of a family; parameters not named take their defaults.
+    """Create a policy of a family; parameters that are not named take their defaults.
 
-    An alias gives a policy of the family that it stands for, with the parameters that make it so.
+    An alias gives a policy of the family that it stands for, with the parameters that it fixes.
 
     Raises:
         PolicyError: an unknown family or parameter, an invalid value, or another value for what an alias fixes.

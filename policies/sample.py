@@ -1,8 +1,8 @@
-"""Rules that choose a λ for every sample of a batch, from what its logits say.
+"""Defines rules that choose a λ for every sample of a batch from its logits.
 
 N: samples of a batch. Wrong labels and wrong teachers are facts about samples, and a sample's own geometry in logit
-space costs no backward pass. With y the (smoothed) label, p and q the student's and the teacher's probabilities and T
-the temperature, the gradients of a sample's two losses in the student's logits are
+space costs no backward pass. y is the (smoothed) label, p and q are the student's and the teacher's probabilities, and
+T is the temperature. The gradients of a sample's two losses in the student's logits are
 
     v_t = p − y        v_d = T (p^T − q^T)
 
@@ -23,15 +23,17 @@ if TYPE_CHECKING:
 
 
 class SampleObservation(NamedTuple):
-    """What a rule may look at for each sample; tensors [N], float32 unless said otherwise, finite, without gradients.
+    """The readings of each sample that a rule may look at.
 
-    `norm_ratio` is ‖v_d‖/‖v_t‖ and `loss_ratio` L_task/L_distill, both bounded to [1e-12, 1e12]; `confidence` is the
+    They are tensors [N], float32 unless said otherwise, finite, without gradients.
+
+    `norm_ratio` is ‖v_d‖/‖v_t‖ and `loss_ratio` L_task/L_distill, both bounded to [1e-12, 1e12]. `confidence` is the
     teacher's highest probability, `agreement` the one that it gives to the label. `progress` is step/total_steps.
     `label` and `teacher_class`, int64, are the classes that label and teacher find most likely.
 
-    The reliabilities, in [0, 1], are given to rules whose `needs` name them and are None for others. They say how often
-    label and teacher's class have agreed so far in this training: on samples with this label's class, with this class
-    of the teacher's, with about this confidence. See `policies.update.reliability`.
+    The reliabilities, in [0, 1], are given to rules whose `needs` name them and are None for others. They are how often
+    label and teacher's class have agreed so far in this training. They count samples with this label's class, with this
+    class of the teacher's, or with about this confidence. See `policies.update.reliability`.
     """
 
     step: int
@@ -50,20 +52,20 @@ class SampleObservation(NamedTuple):
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class SamplePolicy(Policy):
-    """A rule that weighs each sample by itself. It remembers nothing, since a sample has no past in a batch."""
+    """A rule that weighs each sample by itself. It keeps no state, since a sample has no past in a batch."""
 
     scope: ClassVar[Literal["batch", "sample"]] = "sample"
 
     @abc.abstractmethod
     def weights(self, samples: SampleObservation) -> Tensor:
-        """λ for each sample: [N], in [0, 1]."""
+        """Return λ for each sample: [N], in [0, 1]."""
 
 
 def weigh(policy: SamplePolicy, samples: SampleObservation) -> Tensor:
-    """What a rule gives: λ for each sample, [N].
+    """Return λ of a rule for each sample, [N].
 
     Raises:
-        PolicyError: it gives another number of them.
+        PolicyError: the rule gives another number of them.
     """
     weights = policy.weights(samples)
     if weights.shape != samples.cosine.shape:
@@ -75,5 +77,8 @@ def weigh(policy: SamplePolicy, samples: SampleObservation) -> Tensor:
 
 
 def two_weights(condition: Tensor, where: float, elsewhere: float, *, like: Tensor) -> Tensor:
-    """λ `where` a condition [N] holds and another `elsewhere`: [N], in the dtype and on the device of `like`."""
+    """Return one of two λ for each sample: `where` its condition holds, else `elsewhere`.
+
+    The condition is [N]. The result is [N], in the dtype and on the device of `like`.
+    """
     return like.new_full(like.shape, elsewhere).masked_fill(condition, where)

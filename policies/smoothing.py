@@ -1,4 +1,4 @@
-"""Two small memories that rules share: a running mean and a switch with hysteresis."""
+"""Holds two small memories that rules share: a running mean and a switch with hysteresis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RunningMean:
         self.weight = 0.0
 
     def update(self, value: float) -> float:
-        """Take in one value and return the mean."""
+        """Add one value and return the mean."""
         self.total = self.smoothing * self.total + (1.0 - self.smoothing) * value
         self.weight = self.smoothing * self.weight + (1.0 - self.smoothing)
         return self.mean
@@ -29,7 +29,7 @@ class RunningMean:
 
 
 class Switch:
-    """Is a value above a threshold? Changes its mind only past a margin, so that noise does not make it flap."""
+    """Tells whether a value is above a threshold. It changes only past a margin, so that noise does not flip it."""
 
     def __init__(self, low: float, high: float) -> None:
         self.low = low
@@ -37,7 +37,7 @@ class Switch:
         self.above: bool | None = None
 
     def update(self, value: float) -> bool:
-        """Take in one value: above `high` is above, below `low` is not, between them it stays as it was.
+        """Return True for a value above `high`, False for one not above `low`, else the answer before.
 
         The first value is compared with the middle.
         """

@@ -1,4 +1,4 @@
-"""The contract of a λ rule, for anybody's own: `check_policy(MyRule)` raises AssertionError at the first broken clause.
+"""Checks the contract of a λ rule: `check_policy(MyRule)` raises AssertionError at the first broken clause.
 
 Each clause is a function that takes the class, so that a test suite can run them one by one:
 
@@ -6,7 +6,7 @@ Each clause is a function that takes the class, so that a test suite can run the
     def test_my_rule_keeps_the_contract(clause):
         clause(MyRule)
 
-The built-in families are held to the same clauses. Only rules of sample scope need PyTorch here.
+The built-in families must keep the same clauses. Only rules of sample scope need PyTorch here.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ _TOLERANCE = 1e-6  # of λ in float32, when a sample is weighed alone
 
 
 def check_policy(policy: type[Policy]) -> None:
-    """Hold a class to the contract.
+    """Check that a class keeps the contract.
 
     Raises:
-        AssertionError: says which clause is broken, and how.
+        AssertionError: a clause is broken; the message says which, and how.
     """
     for clause in clauses_of(policy):
         clause(policy)
 
 
 def clauses_of(policy: type[Policy]) -> tuple[Clause, ...]:
-    """The clauses that apply to a class; the first makes sure that it is one."""
+    """Return the clauses that apply to a class; the first checks that it is a rule."""
     return (*COMMON, *(SAMPLE if isinstance(policy, type) and issubclass(policy, SamplePolicy) else BATCH))
 
 
 def _clause(check: Clause) -> Clause:
-    """Turns whatever the user's own code raises into a broken clause that is named, with the line that raised it."""
+    """Turn any error of the user's own code into a broken clause; the message names it and the line that raised."""
 
     @functools.wraps(check)
     def checked(policy: type[Any]) -> None:
@@ -77,13 +77,13 @@ def _clause(check: Clause) -> Clause:
 
 @_clause
 def is_complete(policy: type[Policy]) -> None:
-    """It is a rule with a family, a source and a docstring, and its parameters have defaults."""
+    """The class is a rule with a family, a source and a docstring, and its parameters have defaults."""
     check_class(policy)
 
 
 @_clause
 def parameters_are_checked(policy: type[Policy]) -> None:
-    """Every parameter has a meaning, and what is no valid value of it is refused with its name."""
+    """Every parameter has a meaning, and an invalid value raises an error that names the parameter."""
     for name, parameter in policy.parameters().items():
         _require(bool(parameter.meaning.strip()), f"`{name}` has no meaning")
         bad: list[object] = ["0.5", True, None, math.nan]
@@ -105,7 +105,7 @@ def parameters_are_checked(policy: type[Policy]) -> None:
 
 @_clause
 def values_survive(policy: type[Policy]) -> None:
-    """Whatever a search may try can be created, and says its values as they were given."""
+    """The rule can be created with any values that a search may try, and it returns them unchanged."""
     for values in settings(policy):
         kept = _created(policy, values).values()
         _require({**kept, **values} == kept, f"created {_with(values)}, it says {kept}")
@@ -113,7 +113,7 @@ def values_survive(policy: type[Policy]) -> None:
 
 @_clause
 def rule_is_a_sentence(policy: type[Policy]) -> None:
-    """The rule is one sentence about λ, and its complexity counts numbers that it has."""
+    """The rule is one sentence about λ, and its complexity is at most the number of its parameters."""
     for values in settings(policy):
         made = _created(policy, values)
         rule = made.rule()
@@ -127,7 +127,7 @@ def rule_is_a_sentence(policy: type[Policy]) -> None:
 
 @_clause
 def needs_are_known(policy: type[Policy]) -> None:
-    """What it needs is among progress, geometry, losses, teacher and reliability, and does not change."""
+    """The rule's needs are among progress, geometry, losses, teacher and reliability, and do not change."""
     made = _created(policy, {})
     before = made.needs
     unknown = set(before) - {"progress", *MEASURED}
@@ -152,7 +152,7 @@ def decisions_are_in_range(policy: type[BatchPolicy]) -> None:
 
 @_clause
 def broken_measurements_are_passed_over(policy: type[BatchPolicy]) -> None:
-    """A measurement that is not finite changes no more than one that is missing, then and later."""
+    """A measurement that is not finite has the same effect as a missing one, then and later."""
     stream = wandering_stream(20)
     for values in settings(policy):
         needs = _created(policy, values).needs - {"progress"}
@@ -167,7 +167,7 @@ def broken_measurements_are_passed_over(policy: type[BatchPolicy]) -> None:
 
 @_clause
 def training_resumes_exactly(policy: type[BatchPolicy]) -> None:
-    """Its state goes through JSON, and another policy goes on from it as it would have gone on itself."""
+    """The rule's state can be stored as JSON; a new policy that loads it decides as the old one would have."""
     stream = wandering_stream()
     for values in settings(policy):
         whole, first, second = (_created(policy, values) for _ in range(3))
@@ -192,7 +192,7 @@ def instances_are_independent(policy: type[BatchPolicy]) -> None:
 
 @_clause
 def needs_suffice(policy: type[BatchPolicy]) -> None:
-    """What it does not ask for, or not at this step, changes nothing; it asks for no more than it needs."""
+    """Readings that the rule does not ask for at a step change nothing; it asks for none that it does not need."""
     for values in settings(policy):
         seeing, blind = _created(policy, values), _created(policy, values)
         stream = wandering_stream()
@@ -209,7 +209,7 @@ def needs_suffice(policy: type[BatchPolicy]) -> None:
 
 @_clause
 def weights_are_in_range(policy: type[SamplePolicy]) -> None:
-    """λ has the samples' shape and dtype, is finite and in [0, 1], and the observation is left as it was."""
+    """λ has the samples' shape and dtype, is finite and in [0, 1], and the observation is not changed."""
     import torch
 
     for values in [*settings(policy), *valid_extremes(policy)]:
@@ -244,7 +244,7 @@ def samples_are_weighed_alone(policy: type[SamplePolicy]) -> None:
 
 @_clause
 def reliability_is_declared(policy: type[SamplePolicy]) -> None:
-    """How reliable the teacher has been is looked at only if it is among what the rule needs."""
+    """λ depends on the teacher's reliability only if the rule's needs include it."""
     import torch
 
     samples = sample_batch()
@@ -264,7 +264,7 @@ def reliability_is_declared(policy: type[SamplePolicy]) -> None:
 
 @_clause
 def progress_is_declared(policy: type[SamplePolicy]) -> None:
-    """The step changes nothing, nor does progress unless it is among what the rule needs; nothing is remembered."""
+    """λ does not depend on the step, nor on progress unless the rule needs it; the rule keeps no state."""
     import torch
 
     for values in settings(policy):
@@ -298,7 +298,7 @@ SAMPLE: tuple[Clause, ...] = (
 
 
 def _created(policy: type[Any], values: dict[str, Value]) -> Any:
-    """A policy with these values; one that measures does so at every step unless they say otherwise."""
+    """Create a policy with these values; one that measures does so at every step unless they say otherwise."""
     if "measure_every" in policy.parameters():
         values = {"measure_every": 1, **values}
     return policy.from_parameters(values)
@@ -319,7 +319,7 @@ def _decide(policy: BatchPolicy, stream: Iterable[Observation]) -> list[Decision
 
 
 def _same(ours: list[Decision], theirs: list[Decision], when: str) -> None:
-    """λ, s and branch are equal; reasons may differ."""
+    """Check that λ, s and branch are equal; reasons may differ."""
     for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         if one._replace(reason="") != other._replace(reason=""):
             _fail(f"{when}, decision {place} is {one}, not {other}")

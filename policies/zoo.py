@@ -1,4 +1,4 @@
-"""What every rule must cope with: its own parameters' settings, ordinary observations and degenerate ones.
+"""Creates what every rule must handle: settings of its own parameters, ordinary and degenerate observations.
 
 N: samples of a batch.
 """
@@ -25,7 +25,7 @@ MEASURED: dict[Need, tuple[str, ...]] = {
     "teacher": ("confidence", "agreement"),
     "reliability": RELIABILITIES,
 }
-"""What is measured, and where an observation has it."""
+"""Each measured need, and the fields of an observation that hold its readings."""
 
 _DRAWS = 6
 _SCALES = (1e-12, 1.0, 1e12)
@@ -48,7 +48,7 @@ _RELIABILITIES = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (1.0, 0.0, 0.5))
 
 
 def degenerate_streams() -> list[list[Observation]]:
-    """Short trainings in which one state of affairs lasts, among them losses of zero and below."""
+    """Return short trainings with constant readings, among them losses of zero and below."""
     streams = []
     for number, geometry in enumerate((*GEOMETRIES, *GEOMETRIES)):
         task_loss, distill_loss = _LOSSES[number % len(_LOSSES)] if number < len(GEOMETRIES) else (1.0, 2.0)
@@ -63,7 +63,7 @@ def degenerate_streams() -> list[list[Observation]]:
 
 
 def wandering_stream(length: int = 60) -> list[Observation]:
-    """A training whose cosine, norm ratio and teacher come and go, while the losses fall unevenly."""
+    """Return a training whose cosine, norm ratio and teacher oscillate, while the losses fall unevenly."""
     stream = []
     for step in range(length):
         ratio, cosine = 4.0 * math.exp(math.sin(step / 5)), math.sin(step / 7)
@@ -85,9 +85,9 @@ def wandering_stream(length: int = 60) -> list[Observation]:
 
 
 def sample_batch(progress: float = 0.5, step: int = 7) -> SampleObservation:
-    """A batch of all angles, length ratios from vanishing to dwarfing, and sure, unsure and contradicting teachers.
+    """Return a batch with many angles, tiny to huge norm ratios, and sure, unsure and contradicting teachers.
 
-    Its labels are of all classes, and the teacher is reliable on them never, always or now and then.
+    Its labels are of all classes. The teacher has been reliable on them never, always or sometimes.
     """
     import torch
 
@@ -120,13 +120,13 @@ def sample_batch(progress: float = 0.5, step: int = 7) -> SampleObservation:
 
 
 def columns_of(samples: SampleObservation) -> list[Tensor]:
-    """The readings of the samples, each [N], in the order of the fields; a batch of this zoo has all of them."""
+    """Return the readings of the samples, each [N], in the order of the fields; a batch from here has all of them."""
     columns: list[Any] = list(samples[2:])
     return columns
 
 
 def replaced(observation: Observation, fields: Sequence[str], value: float | None) -> Observation:
-    """The observation with some of what was measured replaced."""
+    """Replace some measured readings of an observation."""
     changes: dict[str, Any] = dict.fromkeys(fields, value)
     if value is not None and observation.geometry is not None and "geometry" in changes:
         changes["geometry"] = observation.geometry._replace(distill_sq=abs(value), inner=value)
@@ -134,12 +134,12 @@ def replaced(observation: Observation, fields: Sequence[str], value: float | Non
 
 
 def unmeasured(observation: Observation) -> Observation:
-    """The observation of a step at which nothing was measured."""
+    """Return the observation without any measurement."""
     return Observation(step=observation.step, progress=observation.progress)
 
 
 def hidden(observation: Observation, policy: BatchPolicy) -> Observation:
-    """What the policy is sure to be given."""
+    """Return only those readings that the policy is sure to be given."""
     asked = policy.needs if policy.measures_at(observation.step) else policy.needs & {"progress"}
     fields = [field for need, names in MEASURED.items() if need not in asked for field in names]
     shown = replaced(observation, fields, None)
@@ -147,14 +147,14 @@ def hidden(observation: Observation, policy: BatchPolicy) -> Observation:
 
 
 def part_of(samples: SampleObservation, part: slice) -> SampleObservation:
-    """Some samples of a batch."""
+    """Return some samples of a batch."""
     return SampleObservation(samples.step, samples.progress, *(tensor[part] for tensor in columns_of(samples)))
 
 
 def settings(policy: type[Policy]) -> list[dict[str, Value]]:
-    """Defaults, both ends of what is searched, each option, and a few draws; the same each time.
+    """Return the defaults, both ends of the search ranges, each option, and a few draws; the same each time.
 
-    Options that are not searched are tried alone: no search puts two of them together, and a rule may refuse that.
+    Options that are not searched are tried alone: no search combines two of them, and a rule may refuse a combination.
     """
     declared = policy.parameters()
     varied = {name: p for name, p in declared.items() if p.kind != "choice" or p.searched}
@@ -168,7 +168,7 @@ def settings(policy: type[Policy]) -> list[dict[str, Value]]:
 
 
 def _searched(parameter: Parameter, share: float) -> Value:
-    """The value at a share in [0, 1] of what is searched."""
+    """Return the value at a share in [0, 1] of the search range."""
     if parameter.kind == "choice":
         return parameter.options[min(int(share * len(parameter.options)), len(parameter.options) - 1)]
     low, high = parameter.search
@@ -178,7 +178,7 @@ def _searched(parameter: Parameter, share: float) -> Value:
 
 
 def valid_extremes(policy: type[Policy]) -> list[dict[str, Value]]:
-    """Both ends of what is valid."""
+    """Return both ends of the valid ranges."""
     numbers = {name: p for name, p in policy.parameters().items() if p.kind != "choice"}
     return [
         {name: int(end) if p.kind == "integer" else end for name, p in numbers.items() for end in [(p.low, p.high)[i]]}

@@ -6,7 +6,7 @@ from policies.errors import KDPolicySearchError, nearest
 
 
 class SearchError(KDPolicySearchError):
-    """A search is unknown, exists already, is damaged or cannot go on."""
+    """A search is unknown, exists already, is damaged or cannot continue."""
 
 
 class TrackingError(KDPolicySearchError):
@@ -14,7 +14,7 @@ class TrackingError(KDPolicySearchError):
 
 
 class ClusterError(KDPolicySearchError):
-    """A Ray cluster or job cannot be reached, or has not the resources that are asked for."""
+    """A Ray cluster or job cannot be reached, or lacks the resources that are asked for."""
 
 
 __all__ = ["ClusterError", "KDPolicySearchError", "SearchError", "TrackingError", "nearest"]

@@ -1,7 +1,7 @@
-"""The one list of what is measured of a student: name, label, unit, direction, resolution, reader and wording.
+"""Lists the metrics of a student: name, label, unit, direction, resolution, reader and wording of each.
 
-Tables, JSON, CSV, MLflow and the model card go through this list, so a new figure is one entry here, beside its field
-in the records. A user's own KPI becomes an entry, too. Imports no torch.
+Tables, JSON, CSV, MLflow and the model card read this list. So a new figure is one entry here, beside its field in the
+records. A user's own KPI becomes an entry, too. Imports no torch.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ class Metric:
     """One figure of a student on a set of pictures.
 
     Args:
-        name: in JSON, CSV and settings.
-        label: for people.
-        unit: of its values.
+        name: its name in JSON, CSV and settings.
+        label: its name for people.
+        unit: the unit of its values.
         direction: whether more or less of it is better.
-        counts_pictures: it is a share of pictures, so it moves in steps of one picture.
-        in_search: reads the records of the search.
-        of_set: reads a score of a confirmation; None for a user's own KPI, which is stored beside the scores.
-        curve: name of its curve along the epochs in MLflow.
-        logged: name of its value on a set in MLflow, after `validation_` or `test_`.
-        of_teacher: whether the teacher has one, too.
+        counts_pictures: True if it is a share of pictures, so that it moves in steps of one picture.
+        in_search: reads its value from a record of the search.
+        of_set: reads its value from the scores of a confirmation; None for a user's own KPI, which is stored beside
+            them.
+        curve: the name of its curve along the epochs in MLflow.
+        logged: the name of its value on a set in MLflow, after `validation_` or `test_`.
+        of_teacher: True if the teacher has one, too.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Metric:
 
     @property
     def own(self) -> bool:
-        """Whether it is a KPI of the user's own."""
+        """True for a KPI of the user's own."""
         return self.of_set is None
 
     def of_result(self, result: SeedResult, on: PictureSet = "test") -> float | None:
@@ -62,7 +63,7 @@ class Metric:
         return (result.own_kpis if on == "test" else result.validation_kpis).get(self.name)
 
     def resolution(self, pictures: int | None) -> float:
-        """The step in which it moves on a set of so many pictures; 0 where that is not known."""
+        """The step in which it moves on a set of this many pictures; 0 if it has none or the number is not known."""
         return 1.0 / pictures if pictures and self.counts_pictures else 0.0
 
 
@@ -88,7 +89,7 @@ METRICS: tuple[Metric, ...] = (
         curve="epoch/agreement_with_teacher", logged="agreement_with_teacher", of_teacher=False,
     ),
 )  # fmt: skip
-"""Those that are measured of every student."""
+"""The metrics that are measured of every student."""
 
 TRAINING_CURVES = {
     "epoch/train_task_loss": "train_task_loss",
@@ -104,7 +105,7 @@ STEP_CURVES = {
     "step/task_loss": "task_loss",
     "step/distill_loss": "distill_loss",
 }
-"""The same along its probed steps: name in MLflow -> field of `TracePoint`."""
+"""Curves of the training along its probed steps: name in MLflow -> field of `TracePoint`."""
 
 
 def own_metric(name: str, direction: Direction = "maximize") -> Metric:
@@ -123,7 +124,7 @@ def own_metric(name: str, direction: Direction = "maximize") -> Metric:
 
 
 def metric_named(name: str, direction: Direction = "maximize") -> Metric:
-    """The entry of that name; one that is not in the list is a KPI of the user's own."""
+    """The entry of that name; a name that is not in the list is a KPI of the user's own."""
     return next((metric for metric in METRICS if metric.name == name), None) or own_metric(name, direction)
 
 

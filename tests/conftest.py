@@ -1,9 +1,9 @@
-"""For all tests."""
+"""Settings that hold for all tests."""
 
 import os
 
-# What the shell says of colours, widths, servers and clusters is none of the tests'. First of all, since some libraries
-# read it when they are imported.
+# The shell's settings of colours, widths, servers and clusters must not reach the tests. They are removed first, since
+# some libraries read them when they are imported.
 _TERMINAL = {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
 _CLUSTER = {"RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_JOB_CONFIG_JSON_ENV_VAR"}
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
@@ -16,9 +16,9 @@ for _name in list(os.environ):
 import hypothesis  # noqa: E402
 import torch  # noqa: E402
 
-# The same examples in every run, so that a red run is of what was changed.
+# Every run has the same examples, so that a test fails only because of a change.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
-# Students here are tiny: a second thread gains nothing, and on a busy machine waiting for it costs many times the work.
+# Students here are tiny: a second thread gains nothing. On a busy machine waiting for it costs many times the work.
 torch.set_num_threads(1)

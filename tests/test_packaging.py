@@ -18,7 +18,7 @@ def test_every_folder_of_code_is_installed():
     installed = setuptools.find_packages(str(ROOT), include=settings["packages"]["find"]["include"])
     folders = {path.parent for top in TOP for path in (ROOT / top).rglob("*.py")}
     assert sorted(installed) == sorted(".".join(folder.relative_to(ROOT).parts) for folder in folders)
-    assert "__init__.pyi" in settings["package-data"]["*"]  # without which a face cannot be read
+    assert "__init__.pyi" in settings["package-data"]["*"]  # a face cannot be read without it
 
 
 @pytest.mark.parametrize("face", FACES, ids=lambda path: str(path.parent.relative_to(ROOT)))

@@ -1,4 +1,4 @@
-"""What the README shows runs as shown."""
+"""The README's code and commands run as shown."""
 
 import json
 import pathlib
@@ -45,7 +45,7 @@ def test_the_three_lines_train_a_student(family, tmp_path, monkeypatch):
 
 
 def test_the_lines_of_ones_own_search_work_one_after_the_other(tmp_path, monkeypatch):
-    """All but the search itself, which would take minutes: what it is given, and what it is called."""
+    """The search itself would take minutes; its settings and its name are checked instead."""
     from click.testing import CliRunner
 
     from search.cli.program import cli

@@ -23,7 +23,7 @@ _VERSION = 1
 
 
 class Classifier(nn.Module):
-    """A network with the normalisation that it was trained under, so that nobody has to know it.
+    """A network with the normalisation that it was trained under, so that callers need not apply it themselves.
 
     Args:
         settings: the network's name and options.
@@ -54,7 +54,7 @@ class Classifier(nn.Module):
 
 
 def restore_classifier(settings: ModelSettings, pictures: PictureFormat, weights: bytes) -> Classifier:
-    """A classifier from the network's `state_dict` as `torch.save` writes it; in evaluation mode, on the CPU.
+    """Restore a classifier from a `state_dict` that `torch.save` wrote; in evaluation mode, on the CPU.
 
     Raises:
         CheckpointError: the weights cannot be read or are not those of this network.
@@ -71,7 +71,7 @@ def restore_classifier(settings: ModelSettings, pictures: PictureFormat, weights
 
 
 def classifier_bytes(classifier: Classifier) -> bytes:
-    """What `load_classifier` reads: weights, the network's settings and what is to be known of the pictures."""
+    """Return what `load_classifier` reads: the weights, the network's settings and the format of its pictures."""
     stream = io.BytesIO()
     content = {
         "format": _FORMAT,

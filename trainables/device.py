@@ -1,4 +1,4 @@
-"""Where a trial computes, and in what precision."""
+"""Selects the device and the precision in which a trial computes."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Compute:
 
 
 def select_compute(settings: DeviceSettings, *, gpu_allowed: bool = True) -> Compute:
-    """The device and precision that the settings ask for here.
+    """Select the device and the precision that the settings ask for.
 
     Args:
         settings: what is asked for.
-        gpu_allowed: whether a GPU that PyTorch sees may be used; Ray shows all also to a trial that was given none.
+        gpu_allowed: whether a GPU that PyTorch sees may be used; Ray shows all GPUs even to a trial without one.
 
     Raises:
         ConfigError: a GPU is asked for where none can be used.

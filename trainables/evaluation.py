@@ -1,4 +1,4 @@
-"""How good a network is on one set of pictures: the one place where accuracy and its kin are computed.
+"""Measures how good a network is on one set of pictures; accuracy and related scores of a set are computed here only.
 
 N: pictures of the set; B: pictures of a batch; K: channels; H, W: height and width; C: classes.
 """
@@ -24,9 +24,9 @@ from trainables.pictures import Dataset, StoredImages, as_tensor, normalise
 from trainables.records import ACCURACY, SampleValues, SetScore
 
 BINS = 15
-"""Of the calibration error."""
+"""The number of bins of the calibration error."""
 _BATCH = 1024
-_BATCH_ON_CPU = 256  # a quarter of the memory, as fast where freed memory is kept, and 1.5 times as fast elsewhere
+_BATCH_ON_CPU = 256  # a quarter of the memory; as fast where freed memory is kept, elsewhere 1.5 times as fast
 _FEW = 4
 
 
@@ -34,19 +34,19 @@ _FEW = 4
 class EvaluationSet:
     """Pictures, their labels and the teacher's logits, on one device. Iterating gives the pictures in batches.
 
-    A batch is as a network takes it: normalised float32 [B, K, H, W], in the order of `labels`; B is 1024 at most, on a
-    CPU 256.
+    A batch is what a network reads: normalised float32 [B, K, H, W], in the order of `labels`. B is at most 1024, on a
+    CPU at most 256.
     """
 
     images: StoredImages
-    """As stored: uint8 [N, K, H, W]; too many for memory are read in parts."""
+    """The pictures as stored, uint8 [N, K, H, W]; if they are too many for memory, they are read in parts."""
     labels: Tensor
     """Int64 [N], in [0, C)."""
     teacher_logits: Tensor
     """Float32 [N, C]."""
     classes: tuple[str, ...]
     mean: Tensor
-    """Of the channels, in stored units, float32 [K]; so is `std`."""
+    """The mean of each channel, in stored units, float32 [K]; `std` has the same shape and units."""
     std: Tensor
     compute: Compute
 
@@ -60,8 +60,8 @@ class EvaluationSet:
             yield normalise(part, self.mean, self.std).contiguous(memory_format=self.compute.memory_format)
 
     def logits(self, model: nn.Module) -> Tensor:
-        """What a model in evaluation mode says of the pictures, float32 [N, C], without gradients."""
-        # In one piece from the start: small pieces, kept while large blocks come and go, split the memory up.
+        """Compute the logits of a model in evaluation mode on the pictures, float32 [N, C], without gradients."""
+        # One tensor from the start: small tensors, kept between large allocations, would fragment the memory.
         logits = torch.empty(len(self), len(self.classes), device=self.labels.device)
         with torch.no_grad():
             model = folded(model)
@@ -75,39 +75,39 @@ class EvaluationSet:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KPIData:
-    """What a KPI of the user's own gets beside the model; all tensors are on the model's device."""
+    """The data that a KPI of the user's own gets beside the model; all tensors are on the model's device."""
 
     images: EvaluationSet
-    """To be gone through as often as one likes: normalised float32 batches [B, K, H, W] in the order of `labels`."""
+    """Normalised float32 batches of pictures, [B, K, H, W], in the order of `labels`; can be iterated repeatedly."""
     labels: Tensor
     """Int64 [N], in [0, C)."""
     logits: Tensor
-    """What the model says of these pictures, float32 [N, C]: computed already, so that most KPIs cost nothing."""
+    """The model's logits on these pictures, float32 [N, C]; computed already, so that most KPIs cost nothing."""
     teacher_logits: Tensor
-    """What the teacher says of them, float32 [N, C]."""
+    """The teacher's logits on these pictures, float32 [N, C]."""
     classes: tuple[str, ...]
     """The classes' names, in the order of the logits."""
 
 
 class Evaluation(NamedTuple):
-    """A network on one set: what is always measured, and the user's own KPIs by name."""
+    """The results of a network on one set: the scores that are always measured, and the user's own KPIs by name."""
 
     scores: SetScore
     own_kpis: dict[str, float]
     samples: Mapping[str, SampleValues] = MappingProxyType({})
-    """By metric, its value on each picture: whether the model is right as `accuracy`, and each of the user's KPIs that
-    returns one value a picture. Empty unless asked for."""
+    """The values on each picture, by metric: under `accuracy` whether the model is right, and each of the user's KPIs
+    that returns one value a picture. Empty unless asked for."""
 
 
 def evaluate(
     model: nn.Module, pictures: EvaluationSet, own_kpis: Sequence[OwnKPI] = (), *, by_sample: bool = False
 ) -> Evaluation:
-    """Judge a model; it is left in evaluation mode.
+    """Evaluate a model; it is left in evaluation mode.
 
     Args:
         model: maps normalised images [B, K, H, W] to logits [B, C].
         pictures: the set.
-        own_kpis: the user's.
+        own_kpis: the user's own KPIs.
         by_sample: whether to keep the results on each picture.
 
     Raises:
@@ -126,7 +126,7 @@ def evaluate(
 
 
 def score_logits(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None = None) -> SetScore:
-    """Accuracy, cross entropy, calibration error and agreement with the teacher.
+    """Compute accuracy, cross entropy, calibration error and agreement with the teacher.
 
     Args:
         logits: float32 [N, C], N at least 1.
@@ -151,10 +151,10 @@ def score_logits(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None =
 
 
 def _calibration_error(logits: Tensor, labels: Tensor) -> Tensor:
-    """Expected calibration error, a scalar (Guo et al. 2017, arXiv 1706.04599, eq. 3).
+    """Compute the expected calibration error, a scalar (Guo et al. 2017, arXiv 1706.04599, eq. 3).
 
     Pictures fall into bins (i/15, (i+1)/15] by the confidence in the predicted class. The error is the mean over the
-    bins, weighted by their pictures, of |accuracy − confidence|. NaN where a confidence is.
+    bins, weighted by their pictures, of |accuracy − confidence|. It is NaN if a confidence is NaN.
     """
     confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
     edges = torch.arange(1, BINS, device=logits.device, dtype=torch.float64) / BINS
@@ -166,10 +166,10 @@ def _calibration_error(logits: Tensor, labels: Tensor) -> Tensor:
 def try_out(own_kpis: Sequence[OwnKPI], model: nn.Module, dataset: Dataset) -> None:
     """Measure KPIs once, before anything is trained: on an untrained student and a few validation pictures a class.
 
-    A made-up teacher, who is sure of the labels, stands in for the true one.
+    A made-up teacher that is sure of the labels replaces the true one.
 
     Raises:
-        ConfigError: one fails, or gives no finite number.
+        ConfigError: a KPI fails, or gives no finite number.
     """
     if not own_kpis:
         return
@@ -198,11 +198,11 @@ def try_out(own_kpis: Sequence[OwnKPI], model: nn.Module, dataset: Dataset) -> N
 def _measure(
     own_kpis: Sequence[OwnKPI], model: nn.Module, pictures: EvaluationSet, logits: Tensor
 ) -> dict[str, Measured]:
-    """Every KPI on copies and with the same random numbers, so that none has an effect on anything."""
+    """Measure every KPI on copies and with the same random numbers, so that no KPI affects anything else."""
     device = logits.device
     values = {}
     for kpi in own_kpis:
-        # Writing to the labels as all trials share them would end the process: Ray maps them read-only.
+        # Copies, because Ray maps the labels of all trials read-only: a KPI that writes to them would end the process.
         own = dataclasses.replace(
             pictures, labels=pictures.labels.clone(), teacher_logits=pictures.teacher_logits.clone()
         )

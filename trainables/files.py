@@ -1,4 +1,4 @@
-"""Files that are whole or absent, so that a reader never sees half of one."""
+"""Writes files that are complete or absent, so that a reader never sees half of one."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A new, empty file to be filled within the block, which bears the name `path` after it; gone if the block fails.
+    """Yield a new, empty file to fill within the block; then rename it to `path`, or remove it if the block fails.
 
-    It may be read by whom the process lets read its new files, as any other: whoever shares a cache is to find it.
+    It gets the permissions of any other new file of this process, so that all who share a cache can read it.
 
     Args:
-        path: in a folder that exists; what is there already is replaced.
+        path: the final name, in an existing folder; a file of this name is replaced.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.part")
-    temporary.touch(exist_ok=False)  # `tempfile` would keep it from everybody else
+    temporary.touch(exist_ok=False)  # `tempfile` would let nobody else read it
     try:
         yield temporary
         temporary.replace(path)

@@ -23,11 +23,11 @@ _IN_A_SEARCH_FILE = {
     "bool_parsing": "should be true or false",
     "string_type": "should be text",
 }
-"""What is expected, by the kind of mistake, where search files have another word for it than Python."""
+"""The expected value, by pydantic's kind of error, where search files name it differently from Python."""
 
 
 class _NoBool:
-    """Refuses true and false before a list of constants, which would find 1 for true.
+    """Refuses true and false before a list of constants, in which true would match 1.
 
     Args:
         expected: the constants.
@@ -43,7 +43,7 @@ class _NoBool:
 
 
 def _make_numbers_strict(schema: Any) -> None:
-    """Change a schema of pydantic's in place, with all that it holds."""
+    """Make the numbers in a pydantic schema and in all its parts strict, in place."""
     if isinstance(schema, list | tuple):
         for part in schema:
             _make_numbers_strict(part)
@@ -68,18 +68,18 @@ class Settings(pydantic.BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: pydantic.GetCoreSchemaHandler) -> CoreSchema:
-        """As pydantic's, with numbers taken strictly; `strict` for all would refuse lists, which a search file has."""
+        """Build pydantic's schema with strict numbers; `strict` for all would refuse the lists of a search file."""
         schema = handler(source)
         _make_numbers_strict(schema)
         return schema
 
     @classmethod
     def parse(cls, values: dict[str, Any], section: str = "") -> Self:
-        """Checked settings from plain values.
+        """Check plain values and return them as settings.
 
         Args:
-            values: by name.
-            section: where they stand in the file, for messages: `student.options`.
+            values: the values by name.
+            section: their place in the file, for messages, such as `student.options`.
 
         Raises:
             ConfigError: names every wrong field, the rule it breaks, the value found and, for an unknown key, the
@@ -113,7 +113,7 @@ def _explain(root: type[pydantic.BaseModel], problem: Any, section: str) -> str:
 
 
 def _is_tag(part: object) -> bool:
-    """Whether a part of a location names a union's branch, which by our convention stands in brackets."""
+    """Tell whether a part of a location names a union's branch; by our convention such a name is in brackets."""
     return isinstance(part, str) and part.startswith("(")
 
 

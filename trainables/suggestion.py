@@ -1,8 +1,8 @@
-"""From what a searcher suggests to the settings of one trial.
+"""Turns what a searcher suggests into the settings of one trial.
 
-A suggestion is a flat mapping: `family`, `<family>.<parameter>` for the policy, `learning_rate`, `temperature` and
-`student` (`base` or a name in `TrialSettings.students`), which are searched alike for every family, and `seeds`, those
-that this part of the trial trains. What it does not name stays as the base settings say.
+A suggestion is a flat mapping. `family` and `<family>.<parameter>` give the policy. `learning_rate`, `temperature` and
+`student` (`base` or a name in `TrialSettings.students`) are searched alike for every family. `seeds` are those that
+this part of the trial trains. A setting that the suggestion does not name keeps the value of the base settings.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ BASE_STUDENT = "base"
 
 
 def policy_parameters(suggestion: Mapping[str, Any]) -> dict[str, Value]:
-    """The policy's parameters in a suggestion, without the family's prefix."""
+    """Return the policy's parameters in a suggestion, without the family's prefix."""
     prefix = f"{suggestion['family']}."
     return {key.removeprefix(prefix): value for key, value in suggestion.items() if key.startswith(prefix)}
 
 
 def student_of(base: TrialSettings, name: str) -> ModelSettings:
-    """The student that a suggestion calls `name`."""
+    """Return the student that a suggestion calls `name`."""
     return base.student if name == BASE_STUDENT else base.students[name]
 
 
 def apply_suggestion(base: TrialSettings, suggestion: Mapping[str, Any]) -> TrialSettings:
-    """The trial that a suggestion describes.
+    """Return the settings of the trial that a suggestion describes.
 
     Raises:
-        PolicyError: an unknown family or parameter, or an invalid value.
+        PolicyError: the family or a parameter is unknown, or a value is invalid.
     """
     family, student = str(suggestion["family"]), str(suggestion.get("student", BASE_STUDENT))
     parameters = policy_parameters(suggestion)

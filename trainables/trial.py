@@ -1,7 +1,7 @@
-"""A trial as Ray Tune runs it. The only file of this package that knows Ray.
+"""Runs a trial under Ray Tune. This is the only file of this package that imports Ray.
 
-The process is reused from trial to trial (`reuse_actors`), so starting Python and importing PyTorch is paid once a
-worker; the data stay on the device in between.
+Tune reuses the process from trial to trial (`reuse_actors`), so Python starts and imports PyTorch only once a worker.
+The data stay on the device between trials.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ STUDENT_FILE = "student.pt"
 class DistillationTrial(tune.Trainable):  # type: ignore[misc]
     """Distils one student under one policy, once per seed.
 
-    One Tune iteration covers at least `report_seconds` of training (or ends the trial), so that short epochs are not
-    paid for with messages. A checkpoint follows the first report after `checkpoint_seconds`, and the end; both come
-    between two epochs only.
+    One Tune iteration covers at least `report_seconds` of training (or ends the trial), so that short epochs do not
+    cost a message each. A checkpoint follows the first report after `checkpoint_seconds`, and the end. Reports and
+    checkpoints come between two epochs only.
     """
 
     def setup(
@@ -48,14 +48,14 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         report_seconds: float,
         checkpoint_seconds: float,
     ) -> None:
-        """Called once a process.
+        """Prepare the process and its first trial; Tune calls this once a process.
 
         Args:
             config: the searcher's suggestion, as `trainables.suggestion` describes it.
-            base: what the suggestion does not name.
-            assets: shared by all trials of the search; read-only.
+            base: the settings that hold where the suggestion names none.
+            assets: the data that all trials of the search share; read-only.
             report_seconds: least time between two reports.
-            checkpoint_seconds: most time between two checkpoints.
+            checkpoint_seconds: time since the last checkpoint, or the start, after which the next report brings one.
         """
         compute = select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids()))
         if compute.device.type == "cpu":
@@ -69,13 +69,13 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Called when the process goes on with another trial."""
+        """Begin another trial in the same process; Tune calls this when it reuses the process."""
         self._release()
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train until there is something worth reporting."""
+        """Train until the next report is due."""
         began = time.monotonic()
         next(self._records)
         while not self._distillation.done and time.monotonic() - began < self._report_seconds:
@@ -84,7 +84,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         records, settings = self._distillation.records_so_far, self._distillation.settings
         done = self._distillation.done
         if done:
-            # Without a score it fails; otherwise the search could not tell it from a trial that is not finished.
+            # A trial without a score fails; otherwise the search could not tell it from one that is not finished.
             self._distillation.check_scores()
         due = time.monotonic() - self._last_checkpoint >= self._checkpoint_seconds
         if due or done:
@@ -112,13 +112,13 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
             torch.save(self._distillation.state_dict(), folder / STATE_FILE)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Go on from an unfinished trial's checkpoint; one without a state stands for a beginning."""
+        """Resume from an unfinished trial's checkpoint; without a state in it, the trial starts from the beginning."""
         path = pathlib.Path(checkpoint) / STATE_FILE
         if path.exists():
             self._distillation.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
 
     def cleanup(self) -> None:
-        """Called when the process ends."""
+        """Release the trial; Tune calls this when the process ends."""
         self._release()
 
     def _begin(self, config: dict[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""What families of rules share."""
+"""Base classes and functions that families of rules share."""

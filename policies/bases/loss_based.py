@@ -1,4 +1,4 @@
-"""What the rules that look at the two losses share. They cost no second backward pass.
+"""Holds what the rules on the two losses share. These rules cost no second backward pass.
 
 L_d and L_t are the losses of a batch. A method of multi-task learning gives weights (w_d, w_t); they mean
 λ = w_d/(w_d + w_t) and s = w_d + w_t.
@@ -14,12 +14,12 @@ from policies.measuring import MeasuringPolicy
 from policies.parameter import integer
 from policies.policy import Decision, Need, Observation
 
-# Losses beyond these say only "vanished" or "exploded"; the bound keeps exponentials of their logarithms finite.
+# Losses beyond these mean only "vanished" or "exploded"; the bounds keep exponentials of their logarithms finite.
 _SMALLEST, _LARGEST = 1e-12, 1e12
 
 
 def bounded(loss: float | None) -> float:
-    """The loss, bounded; NaN where it is missing, negative or not finite, since no ratio can be made of it then."""
+    """Return the loss, bounded; NaN if it is missing, negative or not finite, since it gives no ratio then."""
     if loss is None or not 0.0 <= loss < math.inf:
         return math.nan
     return min(max(loss, _SMALLEST), _LARGEST)

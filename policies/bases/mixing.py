@@ -1,9 +1,8 @@
-"""What the closed forms share: they all follow from the norm ratio and the cosine of the two gradients.
+"""Holds what the closed forms share: they all follow from the norm ratio and the cosine of the two gradients.
 
 Notation of these rules: a = ‖g_d‖², b = ‖g_t‖², c = ⟨g_d, g_t⟩, r = √(a/b), ρ = c/√(ab). A method of multi-task
 learning gives weights (w_d, w_t); they mean λ = w_d/(w_d + w_t) and s = w_d + w_t. No λ changes when both losses are
-scaled alike, so averages of log r and of ρ are all that has to be kept, and one broken batch moves them by a bounded
-amount.
+scaled alike, so averages of log r and of ρ are all that must be kept. One broken batch moves them by a bounded amount.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from policies.geometric import GeometricPolicy, log_ratio
 from policies.geometry import Geometry
 from policies.policy import Decision
 
-# Loss ratios beyond this say only "one loss has vanished".
+# Loss ratios beyond this mean only that one loss has vanished.
 _LARGEST_LOG_RATIO = math.log(1e12)
 _SMALLEST_LOSS = 1e-300
 
@@ -29,7 +28,7 @@ class ClosedFormPolicy(GeometricPolicy):
     """A rule on the smoothed norm ratio and cosine, the ratio averaged geometrically."""
 
     numbers: ClassVar[int] = 0
-    """How many numbers of its own the rule has."""
+    """The count of the rule's own numbers."""
 
     def of_geometry(self, geometry: Geometry) -> tuple[float, ...]:
         return pair_readings(geometry)
@@ -58,7 +57,7 @@ class ScaledPolicy(ClosedFormPolicy, PublishedScale):
 
 
 def pair_readings(geometry: Geometry) -> tuple[float, float]:
-    """(log r, ρ); NaN where a gradient is not finite."""
+    """Return (log r, ρ); NaN where a gradient is not finite."""
     return log_ratio(geometry), geometry.cosine
 
 
@@ -68,7 +67,7 @@ def pair_of(means: Sequence[float]) -> Geometry:
 
 
 def log_loss_ratio(task_loss: float | None, distill_loss: float | None) -> float:
-    """log(L_d/L_t), bounded; NaN where a loss is missing, negative or not finite, since it is no ratio then."""
+    """Return log(L_d/L_t), bounded; NaN if a loss is missing, negative or not finite, since there is no ratio then."""
     logs = []
     for loss in (distill_loss, task_loss):
         if loss is None or not 0.0 <= loss < math.inf:
@@ -78,5 +77,5 @@ def log_loss_ratio(task_loss: float | None, distill_loss: float | None) -> float
 
 
 def in_words(geometry: Geometry) -> str:
-    """Cosine and norm ratio, for a decision's reason."""
+    """Return cosine and norm ratio in words, for a decision's reason."""
     return f"cosine {geometry.cosine:.3f}, norm ratio {geometry.norm_ratio:.3g}"

@@ -1,4 +1,4 @@
-"""What the rules on a batch's mean reliability share. They cost no second backward pass."""
+"""Holds what the rules on a batch's mean reliability share. These rules cost no second backward pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ReliabilityPolicy(MeasuringPolicy):
     """λ = min(1, κ·a), a = a mean over the batch of how often teacher and label have agreed so far."""
 
     agreeing: ClassVar[str]
-    """On which samples they have agreed, in words."""
+    """The samples on which they have agreed, in words for the rule."""
 
     trust: float = real(
         1.0, low=0.0, high=100.0, search=(0.01, 2.0), log=True, meaning="κ: λ where they have always agreed"

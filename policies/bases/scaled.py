@@ -11,7 +11,7 @@ from policies.parameter import choice
 class PublishedScale:
     """Says whether a rule steps at unit length or at the length that its method was published with.
 
-    A unit length keeps an effect of λ apart from one of the learning rate.
+    A unit length separates an effect of λ from one of the learning rate.
     """
 
     scale: str = choice(

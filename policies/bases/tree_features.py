@@ -1,4 +1,4 @@
-"""What a rule tree may ask about a step or a sample, and how a cut in [0, 1] becomes a threshold."""
+"""Defines the features of a step or a sample that a rule tree may ask about, and the thresholds of cuts in [0, 1]."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Feature:
     """One quantity. A cut moves from `low` to `high`, by equal factors if `log`, else by equal steps.
 
     `reading` is its value at a step, as a logarithm if `log`, so that ratios average geometrically; NaN where unknown.
-    `highest` is the largest value there can be. `question` says the condition in words, with `{than}` for "at most" or
+    `highest` is its largest possible value. `question` states the condition in words, with `{than}` for "at most" or
     "more than", `{threshold}` and `{labels}`.
     """
 
@@ -42,7 +42,7 @@ class Feature:
         return math.exp(mean) if self.log else mean
 
     def in_words(self, cut: float, *, above: bool, labels: str) -> str:
-        """The condition that the quantity is above a cut, or that it is not."""
+        """State in words that the quantity is above a cut, or that it is not."""
         threshold = self.threshold(cut)
         number = percent(threshold) if self.percent else f"{threshold:.3g}"
         return self.question.format(than="more than" if above else "at most", threshold=number, labels=labels)

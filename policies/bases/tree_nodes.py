@@ -1,4 +1,4 @@
-"""Trees of questions with a λ at each leaf, as values: what they decide, what of them is alive, how they read."""
+"""Defines trees of questions with a λ at each leaf, as immutable values; routes through, prunes and describes them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from policies.bases.tree_features import Feature
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """λ where the questions lead to."""
+    """The λ that the questions lead to."""
 
     weight: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Is `feature` above a cut in [0, 1] of its range? `high` if so, else `low`."""
+    """A question: is `feature` above a cut in [0, 1] of its range? It leads to `high` if so, else to `low`."""
 
     feature: Feature
     cut: float
@@ -36,7 +36,7 @@ Node: TypeAlias = Leaf | Split
 
 
 class Visit(NamedTuple):
-    """A question on the way, the value found and whether it was above the cut; None where there is no value yet."""
+    """A question on the way, its value, and True if that was above the cut; None where there is no value yet."""
 
     split: Split
     value: float
@@ -44,7 +44,7 @@ class Visit(NamedTuple):
 
 
 class Voice(NamedTuple):
-    """How a rule speaks of what it decides about."""
+    """The words in which a rule names its λ, introduces a condition and names the labels."""
 
     subject: str
     condition: str
@@ -52,7 +52,7 @@ class Voice(NamedTuple):
 
 
 def leaves(node: Node) -> Iterator[Leaf]:
-    """From low to high."""
+    """Yield the leaves from low to high."""
     if isinstance(node, Leaf):
         yield node
     else:
@@ -61,7 +61,7 @@ def leaves(node: Node) -> Iterator[Leaf]:
 
 
 def splits(node: Node) -> Iterator[Split]:
-    """The questions, each before those that follow from it."""
+    """Yield the questions, each before those that follow from it."""
     if isinstance(node, Split):
         yield node
         yield from splits(node.low)
@@ -69,7 +69,7 @@ def splits(node: Node) -> Iterator[Split]:
 
 
 def live(node: Node, known: Mapping[str, tuple[float, float]] | None = None) -> Node:
-    """The tree without questions whose answer is known or makes no difference.
+    """Return the tree without questions whose answer is known or makes no difference.
 
     Args:
         node: any tree.
@@ -90,9 +90,10 @@ def live(node: Node, known: Mapping[str, tuple[float, float]] | None = None) -> 
 
 
 def route(node: Node, values: Mapping[str, float]) -> tuple[int | None, list[Visit]]:
-    """The number of the leaf that the values of the features lead to, from low to high, and the way there.
+    """Return the number of the leaf that the features' values lead to, and the way there.
 
-    None where the way ends at a question about a feature whose value is NaN.
+    Leaves are numbered from low to high. The number is None if the way ends at a question about a feature whose value
+    is NaN.
     """
     way: list[Visit] = []
     number = 0
@@ -110,11 +111,12 @@ def route(node: Node, values: Mapping[str, float]) -> tuple[int | None, list[Vis
 
 
 def trimmed(node: Node, answers: Mapping[Split, set[bool | None]]) -> Node:
-    """The tree without questions that always got the same answer.
+    """Return the tree without questions that always got the same answer.
 
     Args:
         node: a live tree.
-        answers: by question, the answers that it got; None, when there was no value yet, keeps it as it is.
+        answers: by question, the answers that it got. A question with the answer None, for no value yet, is kept with
+            all below it.
     """
     if isinstance(node, Leaf):
         return node
@@ -129,7 +131,7 @@ def trimmed(node: Node, answers: Mapping[Split, set[bool | None]]) -> Node:
 
 
 def sentence(node: Node, voice: Voice) -> str:
-    """The tree in words, without a full stop."""
+    """Return the tree in words, without a full stop."""
     if isinstance(node, Leaf):
         return f"{voice.subject} = {node.weight:.3g} throughout"
     low, high = node.low, node.high
@@ -154,7 +156,7 @@ def _rest(node: Node, voice: Voice) -> str:
 
 
 def _pair(node: Node, voice: Voice) -> str:
-    """A question whose two answers are leaves."""
+    """Describe a leaf, or a question whose two answers are leaves."""
     if isinstance(node, Leaf):
         return f"{node.weight:.3g}"
     low, high = leaves(node)

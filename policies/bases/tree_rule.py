@@ -1,4 +1,4 @@
-"""The parameters that rule trees share, for λ of a step and for λ of a sample."""
+"""Declares the parameters that rule trees share, for λ of a step and for λ of a sample."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FURTHER = (_NO_QUESTION, *FEATURES)
 
 
 def cut(default: float, question: str) -> Any:
-    """A dataclass field that holds a cut, 0 at the lower and 1 at the upper end of a feature's range."""
+    """Declare a dataclass field that holds a cut, 0 at the lower and 1 at the upper end of a feature's range."""
     return real(default, low=0.0, high=1.0, meaning=f"where {question} divides its feature's range")
 
 
@@ -26,10 +26,10 @@ def _weight(default: float, where: str) -> Any:
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class TreeRule(Policy):
-    """One question, and on each side of it one more or none.
+    """A rule with one question, and at most one more on each side of it.
 
     A value above the cut leads to the high side, any other to the low one. Questions whose answer is known beforehand
-    or makes no difference are no part of the rule: they are not measured, not told and not counted.
+    or makes no difference are no part of the rule: they are not measured, not stated and not counted.
     """
 
     voice: ClassVar[Voice]
@@ -70,7 +70,7 @@ class TreeRule(Policy):
         return tuple(self._weights)
 
     def acting_part(self, reached: Collection[int]) -> Self:
-        """The same rule without the questions that had one answer only.
+        """Return the same rule without the questions that had one answer only.
 
         Args:
             reached: numbers of the leaves that were ever reached, counted from low to high; at least one.
@@ -80,7 +80,7 @@ class TreeRule(Policy):
         return self._with_tree(trimmed(self.tree, answers))
 
     def _with_tree(self, tree: Node) -> Self:
-        """A new rule like this one, but for its questions and λ; what has no effect takes its default."""
+        """Create a rule that differs in its questions and λ only; parameters without effect take their defaults."""
         kept: dict[str, Any] = {
             name: value for name, value in self.values().items() if name not in TreeRule.parameters()
         }
@@ -91,7 +91,7 @@ class TreeRule(Policy):
 
 
 def _note_answers(node: Node, first: int, reached: Collection[int], answers: dict[Split, set[bool | None]]) -> int:
-    """Note which sides of the questions lead to a leaf that was reached; the number of the leaf after the last."""
+    """Note which sides of the questions lead to a reached leaf; return the number of the leaf after the last."""
     if isinstance(node, Leaf):
         return first + 1
     middle = _note_answers(node.low, first, reached, answers)

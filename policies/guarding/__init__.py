@@ -1,1 +1,1 @@
-"""What the guard watches, and what it does."""
+"""The parts of the guard: what it detects, and how it intervenes."""

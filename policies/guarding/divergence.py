@@ -1,4 +1,4 @@
-"""Has the training come to grief, or is a loss broken for good? One look at them tells nothing, so it takes many."""
+"""Detects that a training diverges, or that a loss stays broken. One reading shows neither, so it takes many."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ _KINDS = tuple(Intervention)
 class DivergenceAlarm:
     """Rings once for each cause: the loss that is trained has been far above its best for a while, or a loss is broken.
 
-    A reading is the mixed loss as a share of what it would have been at the same λ with the losses of the first 10
-    readings, so that a change of λ between two losses of different size does not look like a rise. The alarm rings when
-    the mean over about 20 readings has been, for 50 readings in a row, more than 3 times its least and more than 0.8: a
-    training that has lost what it had learned. Noise around a small loss never comes near the second bound. Losses
-    below zero have no shares; of them nothing is said. Nor is a rise told of a loss that began at almost nothing beside
-    the other, as a copy's distillation loss does: it can only rise.
+    A reading is the mixed loss divided by its start: the mix, at the same λ, of the losses averaged over the first 10
+    readings. So a change of λ between two losses of different size does not look like a rise.
 
-    A loss that is not finite in 50 readings in a row is told by name: where only one is so, or both from the start, no
-    training has diverged. A mixed loss that is not finite counts as above every bound.
+    The alarm rings if the mean over about 20 readings exceeds both 3 times its least and 0.8, for 50 readings in a row.
+    Such a training has lost what it had learned. Noise around a small loss never comes near the second bound. Losses
+    below zero are ignored, since they give no such ratio. So is a loss that began at almost nothing beside the other,
+    as a copy's distillation loss does: it can only rise.
+
+    A loss that is not finite in 50 readings in a row is reported by name. If only one loss is so, or both from the
+    start, no training has diverged. A mixed loss that is not finite counts as above every bound.
     """
 
     def __init__(self) -> None:
@@ -47,16 +48,16 @@ class DivergenceAlarm:
         self._told: set[Intervention] = set()
 
     def update(self, weight: float, task_loss: float, distill_loss: float, mixed_loss: float) -> str | None:
-        """Take in one step.
+        """Add the losses of one step.
 
         Args:
             weight: λ of the step.
             task_loss: in nats.
             distill_loss: in nats.
-            mixed_loss: what was trained.
+            mixed_loss: the loss that was trained.
 
         Returns:
-            The reason of an intervention, at the one reading at which it is told, else None.
+            The reason of an intervention, only at the reading at which the alarm rings, else None.
         """
         finite = math.isfinite(task_loss + distill_loss)
         if finite:
@@ -92,7 +93,7 @@ class DivergenceAlarm:
         return self._ring(Intervention.DIVERGENCE, problem)
 
     def state_dict(self) -> State:
-        """What the alarm remembers, as JSON numbers."""
+        """Return the alarm's state as JSON values."""
         return {
             "readings": self._readings,
             "initial_task": self._initial_task,
@@ -119,7 +120,7 @@ class DivergenceAlarm:
         self._told = {kind for kind in _KINDS if state.get(f"told_{kind.name}")}
 
     def _of_broken(self, task_loss: float, distill_loss: float) -> str | None:
-        """As `update`, for losses of which one is not finite."""
+        """Count a reading in which a loss is not finite; ring after 50 with the same loss in a row."""
         if math.isfinite(task_loss):
             kind, remedy = Intervention.DISTILL_LOSS, "look for NaN and infinity in what the teacher gives"
         elif math.isfinite(distill_loss):

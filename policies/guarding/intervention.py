@@ -1,4 +1,4 @@
-"""What a guard can have to say. Apart from the guard, since whoever reads a log needs no PyTorch."""
+"""Names the guard's interventions. They are apart from the guard, since reading a log needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class Intervention(enum.StrEnum):
-    """The kinds of interventions. A reason is one of these, a colon, and what was done about it."""
+    """The kinds of interventions. A reason is one of these, a colon, and the action."""
 
     BOTH_LOSSES = "both losses are not finite"
     TASK_LOSS = "the task loss is not finite"
@@ -20,10 +20,10 @@ class Intervention(enum.StrEnum):
     EMPTY = "the batch has no sample"
 
     def because(self, deed: str) -> str:
-        """The reason of an intervention."""
+        """Return the reason of an intervention."""
         return f"{self.value}: {deed}"
 
 
 def intervention_kind(reason: str) -> str:
-    """The `Intervention` that a reason begins with."""
+    """Return the `Intervention` that a reason begins with."""
     return reason.partition(":")[0]

@@ -1,4 +1,4 @@
-"""How far λ may move in one step without making the loss that is trained rise."""
+"""Limits how far λ may move in one step without raising the loss that is trained."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from policies.geometry import Geometry
 
 
 def limited_weight(current: float, wanted: float, geometry: Geometry, loss_gap: float, learning_rate: float) -> float:
-    """The λ' nearest to `wanted`, on its side of `current`, for which the mixed loss does not rise.
+    """Return the λ' nearest to `wanted`, on its side of `current`, for which the mixed loss does not rise.
 
     A step along g_λ = λ g_d + (1-λ) g_t followed by a change to λ' changes the mixed loss, to first order, by
 
         (λ' - λ)(L_d - L_t) - η g_λ'·g_λ
 
-    which is linear in λ', so that the bound has a closed form. It speaks of plain gradient descent; other optimisers
-    take other steps, for which η is an order of magnitude only.
+    This is linear in λ', so the bound has a closed form. It holds for plain gradient descent. Other optimisers take
+    other steps, for which η is an order of magnitude only.
 
     Args:
         current: λ, the weight of the step before.
         wanted: λ'.
-        geometry: of the two gradients.
+        geometry: the geometry of the two gradients.
         loss_gap: L_d - L_t in nats.
         learning_rate: η times the common factor s of the losses.
 
     Returns:
-        `wanted` where the bound holds for it, or where a number is not finite, so that nothing can be said.
+        `wanted` if the bound holds for it, or if a number is not finite, so that nothing can be said.
 
     Source: Taylor expansion of the mixed loss as in arXiv 2505.06270, applied to a change of λ.
     """

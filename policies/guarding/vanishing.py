@@ -1,7 +1,7 @@
-"""Which of the two losses has no gradient, by what is measured anyway.
+"""Finds out which of the two losses has no gradient, from readings that are measured anyway.
 
-A student that starts as a copy of its teacher has a distillation loss of 0 without a gradient. So has a loss that a
-schedule of the user's multiplies by 0. Such a reading says nothing about how two losses relate: their ratio is 0 or
+A student that starts as a copy of its teacher has a distillation loss of 0 without a gradient. So has a loss that
+a user's schedule multiplies by 0. Such a reading says nothing about how two losses relate: their ratio is 0 or
 infinite, and no angle is defined.
 """
 
@@ -13,28 +13,29 @@ from policies.geometry import UNKNOWN
 from policies.policy import Observation, State
 
 _NO_GRADIENT = 1e-5
-"""A gradient this many times as long as the other is rounding: of equal logits in float32 it is about 1e-6."""
+"""A gradient at most this many times as long as the other is rounding: for equal logits in float32 it is about 1e-6."""
 
 _NO_LOSS = 1e-6
-"""Below this share of the other, a loss that cannot be negative is at its least, where it has no gradient."""
+"""The share of the other loss below which a loss that cannot be negative is at its least, with no gradient."""
 
 _FAINT_GRADIENT = 1e-2
 _FAINT_LOSS = 1e-3
 _PATIENCE = 50
-"""A rule that follows so little of what there is for so many steps in a row is warned about."""
+"""The number of steps in a row, with so little to follow, after which a rule is warned about."""
 
 _NO_WEIGHT = 1e-5
-"""A loss with this weight moves the student so slowly that it stands still."""
+"""A loss with at most this weight moves the student so slowly that it stands still."""
 
 
 class VanishedGradient:
-    """Remembers which loss had no gradient when it was last looked at.
+    """Remembers which loss had no gradient at the last check.
 
-    Gradients decide where the rule measures them, else the losses' values. Between two looks the last one holds.
+    Gradients decide if the rule measures them, else the losses' values. Between two checks, the result of the last one
+    holds.
 
     Attributes:
-        distill: whether it is the distillation loss.
-        task: whether it is the task loss; never both.
+        distill: True if it is the distillation loss.
+        task: True if it is the task loss; never both.
     """
 
     def __init__(self) -> None:
@@ -45,15 +46,15 @@ class VanishedGradient:
         self._faint_for = 0
 
     def look(self, observation: Observation, *, compared: bool) -> Observation:
-        """Take in one step; what of it a rule is shown.
+        """Check the readings of one step, and return the observation that a rule is shown.
 
         Args:
-            observation: of the step.
-            compared: whether the rule itself compares the losses or their gradients. Where such a rule measures
-                gradients now and then, the losses between two measurements decide nothing.
+            observation: the observation of the step.
+            compared: True if the rule itself compares the losses or their gradients. If such a rule measures gradients
+                at some steps, the losses between two measurements decide nothing.
 
-        A reading that cannot compare the losses becomes NaN, which rules pass over. Otherwise one such reading would
-        stay in their averages long after the gradient is back.
+        A reading that cannot compare the losses becomes NaN, which rules ignore. Otherwise one such reading would stay
+        in their averages long after the gradient is back.
         """
         geometry, task, distill = observation.geometry, observation.task_loss, observation.distill_loss
         if geometry is not None:
@@ -76,10 +77,10 @@ class VanishedGradient:
         )
 
     def nearly_still(self, observation: Observation, weight: float) -> bool:
-        """Whether, for 50 steps by now, each loss had hardly a gradient or hardly a weight, and one had a gradient.
+        """Tell whether now, for 50 steps, each loss had hardly a gradient or hardly a weight, and one had a gradient.
 
-        MGDA comes to rest so beside a copy of its teacher, where rounding leaves the shorter gradient above 0. Told
-        at one step only.
+        MGDA stops like this if the student is a copy of its teacher: rounding leaves the shorter gradient above 0.
+        The answer is True at one step only.
         """
         geometry, task, distill = observation.geometry, observation.task_loss, observation.distill_loss
         if geometry is not None and geometry.finite:
@@ -94,19 +95,19 @@ class VanishedGradient:
 
     @staticmethod
     def alone(weight: float) -> bool:
-        """Whether λ = `weight` leaves nothing to one of the losses."""
+        """Tell whether λ = `weight` leaves nothing to one of the losses."""
         return weight <= _NO_WEIGHT or 1.0 - weight <= _NO_WEIGHT
 
     def stands_still(self, weight: float) -> bool:
-        """Whether λ = `weight` leaves nothing to the one loss that has a gradient."""
+        """Tell whether λ = `weight` leaves nothing to the one loss that has a gradient."""
         return (self.distill and 1.0 - weight <= _NO_WEIGHT) or (self.task and weight <= _NO_WEIGHT)
 
     def in_words(self) -> str:
-        """The loss without a gradient."""
+        """Name the loss without a gradient."""
         return "the distillation loss" if self.distill else "the task loss"
 
     def state_dict(self) -> State:
-        """What is remembered, as JSON values."""
+        """Return the state as JSON values."""
         return {
             "distill": self.distill,
             "task": self.task,
@@ -116,7 +117,7 @@ class VanishedGradient:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Continue from a `state_dict`; what is missing, as in one of an earlier release, is False."""
+        """Continue from a `state_dict`; keys that are missing, as in one of an earlier release, count as False."""
         self.distill, self.task = bool(state.get("distill")), bool(state.get("task"))
         self._by_gradients = bool(state.get("by_gradients"))
         self._faint, self._faint_for = bool(state.get("faint")), int(state.get("faint_for") or 0)
@@ -126,5 +127,5 @@ class VanishedGradient:
 
 
 def vanishes(loss: float, other: float, share: float = _NO_LOSS) -> bool:
-    """Whether a loss is nothing beside another; rounding may carry a loss of 0 a little below it."""
+    """Tell whether a loss is negligible beside another; rounding may carry a loss of 0 a little below it."""
     return 0.0 < other < math.inf and abs(loss) <= share * other

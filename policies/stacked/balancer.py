@@ -1,10 +1,11 @@
-"""Students of one architecture that train as one stacked model, each under a policy and a guard of its own.
+"""Weighs the losses of students that train as one stacked model, each under a policy and a guard of its own.
 
-R: students, here members; B: samples of a member's batch; C: classes; P: trainable parameters of a student.
+The students have one architecture. R: students, here members; B: samples of a member's batch; C: classes; P: trainable
+parameters of a student.
 
-What PyTorch computes is computed for all members at once. What policies and guards decide is decided for each from its
-own floats, as `LossBalancer` does it for one student. Rows of different members never meet, so one that comes to grief
-does no harm to the others.
+PyTorch computes for all members at once. Policies and guards decide for each member from its own floats, as
+`LossBalancer` does for one student. Rows of different members never mix, so a member that fails does not affect the
+others.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from policies.update.reliability import StackedTables
 
 
 class StackedStep(NamedTuple):
-    """What one update of all members comes to.
+    """The result of one update of all members.
 
-    `gradient`, [R, P], is what the optimiser is to follow. The members in `skipped` take no step; their rows mean
-    nothing. None if that is all of them.
+    `gradient`, [R, P], is what the optimiser must follow; it is None if all members are skipped. The members in
+    `skipped` take no step; their rows mean nothing.
     """
 
     steps: tuple[Step, ...]
@@ -40,7 +41,7 @@ class StackedStep(NamedTuple):
 
 
 class _Choice(NamedTuple):
-    """What was settled for a member; `geometry` is that of the whole student, if both gradients were taken."""
+    """The decision for a member; `geometry` is that of the whole student, if both gradients were taken."""
 
     observation: Observation
     verdict: Verdict
@@ -51,9 +52,9 @@ class StackedBalancer:
     """The balancers of R students, on logits that one stacked model gave.
 
     Args:
-        balancers: of students of one architecture, under policies of one family with the same parameters and guards
-            with the same bounds, at the same step of trainings of the same length, in one process, without gradient
-            scaling.
+        balancers: those of students of one architecture, in one process, without gradient scaling. Their policies are
+            of one family with the same parameters, and their guards have the same bounds. They are at the same step of
+            trainings of the same length.
 
     Raises:
         PolicyError: the policies differ.
@@ -82,13 +83,13 @@ class StackedBalancer:
         label_smoothing: float = 0.0,
         measure_now: bool = False,
     ) -> StackedStep:
-        """What `LossBalancer.backward_on_logits` does, for all members; no `.grad` is touched.
+        """Do what `LossBalancer.backward_on_logits` does, for all members; no `.grad` is changed.
 
         Args:
             student_logits: [R, B, C], with their graph.
             teacher_logits: [R, B, C].
             labels: [R, B] whole numbers.
-            parameters: [R, P], of which the logits are made.
+            parameters: [R, P], from which the logits are computed.
             block: the last block's parameters, each [R, ...], as that graph holds them.
             label_smoothing: share of the label's mass that is spread over all classes.
             measure_now: measure the whole students' geometry even if no policy asks for it.
@@ -113,7 +114,7 @@ class StackedBalancer:
         interventions = [choice.verdict.intervention for choice in choices]
         for member in self._broken(gradient, plans, skipped):
             guard = self._balancers[member].guard
-            assert guard is not None  # `_broken` has looked
+            assert guard is not None  # `_broken` has checked
             skipped.add(member)
             interventions[member] = guard.refuse(Intervention.GRADIENT)
         if tables is not None:
@@ -142,7 +143,7 @@ class StackedBalancer:
     def _weigh_batches(
         self, plans: Sequence[Plan], pair: StackedPair, parameters: Tensor, block: Sequence[Tensor]
     ) -> tuple[list[_Choice], Tensor]:
-        """As `BatchUpdate`. Where one member measures all are measured, but each is shown only what it asked for."""
+        """Follow `BatchUpdate`. If one member measures, all are measured, but each is shown only what it asked for."""
         policy = self._balancers[0].policy
         assert isinstance(policy, BatchPolicy)
         how = policy.measurement
@@ -200,7 +201,7 @@ class StackedBalancer:
     def _weigh_samples(
         self, policy: SamplePolicy, plans: Sequence[Plan], pair: StackedPair, parameters: Tensor
     ) -> tuple[list[_Choice], Tensor, Tensor]:
-        """As `SampleUpdate`; the third is λ for each sample, [R, B]."""
+        """Follow `SampleUpdate`; the third result is λ for each sample, [R, B]."""
         samples = pair.samples(plans[0].step, plans[0].progress)
         weights = pair.by_member(weigh(policy, samples))
         guards = [balancer.guard for balancer in self._balancers]
@@ -235,7 +236,7 @@ class StackedBalancer:
         return choices, pair.gradient_weighted(parameters, weights, instead), weights
 
     def _broken(self, gradient: Tensor, plans: Sequence[Plan], skipped: set[int]) -> list[int]:
-        """The members, of those that go on, whose guards look at the gradient and find it not finite."""
+        """Return the members, of those not skipped, whose guards check the gradient and find it not finite."""
         looking = [
             member
             for member, (balancer, plan) in enumerate(zip(self._balancers, plans, strict=True))
@@ -254,7 +255,10 @@ class StackedBalancer:
 def _closer_looks(
     plans: Sequence[Plan], guards: Sequence[Guard | None], pair: StackedPair, weights: Sequence[float]
 ) -> list[Geometry | None]:
-    """As `SampleUpdate`: the geometry at the logits of the members whose samples all leave nothing to one loss."""
+    """Measure the geometry at the logits of the members whose samples all leave nothing to one loss.
+
+    It follows `SampleUpdate`; the geometry is None for other members.
+    """
     looked_at = [
         guard is not None and plan.checked and guard.alone(weight)
         for guard, plan, weight in zip(guards, plans, weights, strict=True)
@@ -266,7 +270,7 @@ def _closer_looks(
 
 
 def _on_host(found: dict[str, Tensor]) -> dict[str, list[Any]]:
-    """Values, each [R] or [R, 3], as lists; one transfer from a GPU."""
+    """Return values, each [R] or [R, 3], as lists, with one transfer from a GPU."""
     if all(value.is_cpu for value in found.values()):
         return {name: value.tolist() for name, value in found.items()}
     columns = [value.double().reshape(len(value), -1) for value in found.values()]

@@ -1,4 +1,4 @@
-"""The two losses of R members' batches, and their gradients in the members' parameters.
+"""Holds the two losses of R members' batches, and takes their gradients in the members' parameters.
 
 R: members; B: samples of a member's batch; C: classes; P: trainable parameters of a student; K: of a part of it.
 """
@@ -18,26 +18,29 @@ from policies.update.objective import LogitPair, middle_of
 from policies.update.reliability import Answers, StackedTables
 
 ALIGNED = 64
-"""As many numbers in a row, or a multiple of it, fill whole vector registers. What the processor does to a member's
-numbers does not depend on where they lie then: a member is the same to the last bit whoever its company is."""
+"""The count of numbers in a row that fills whole vector registers, as any multiple of it does.
+
+In such a row, what the processor does to a member's numbers does not depend on where they lie. So a member is the same
+to the last bit, whichever other members it trains with.
+"""
 
 Weights = tuple[float, float]
-"""(w_d, w_t) of one member: what its two losses are multiplied by."""
+"""(w_d, w_t) of one member: the factors of its two losses."""
 
 
 class StackedPair:
     """Cross entropy and T²·KL of every member; the losses of a member are means over its own batch.
 
-    What is known of single samples comes from one `LogitPair` over all of them, and over as many more as make their
-    number a multiple of `ALIGNED`.
+    One `LogitPair` over all samples computes everything about single samples. Padding makes their number a multiple of
+    `ALIGNED`.
 
     Args:
-        student_logits: [R, B, C], with the graph of a stacked model, in which rows of members never meet.
+        student_logits: [R, B, C], with the graph of a stacked model, in which rows of members never mix.
         teacher_logits: [R, B, C].
         labels: [R, B] whole numbers.
         temperature: T.
         label_smoothing: share of the label's mass that is spread over all classes.
-        tables: how reliable the teacher has been so far, where a rule looks at it.
+        tables: the counts of how reliable the teacher has been so far, if a rule looks at them.
 
     Raises:
         PolicyError: the members' batches have no sample.
@@ -72,58 +75,61 @@ class StackedPair:
 
     @functools.cached_property
     def task_losses(self) -> Tensor:
-        """[R], in nats."""
+        """Each member's task loss in nats: [R]."""
         return self.by_member(self._samples.task_losses).mean(1)
 
     @functools.cached_property
     def distill_losses(self) -> Tensor:
-        """[R], in nats."""
+        """Each member's distillation loss in nats: [R]."""
         return self.by_member(self._samples.distill_losses).mean(1)
 
     def mixed_losses(self, weights: Tensor) -> Tensor:
-        """[R]: the means over a member's samples of λ·L_distill + (1-λ)·L_task, for λ [R, B]."""
+        """Return [R]: the means over a member's samples of λ·L_distill + (1-λ)·L_task, for λ [R, B]."""
         task = self.by_member(self._samples.task_losses)
         return torch.lerp(task, self.by_member(self._samples.distill_losses), weights.to(task.dtype)).mean(1)
 
     def teacher_signals(self) -> tuple[Tensor, Tensor]:
-        """(confidence, agreement), each [R]: the teacher's highest probability, and the label's, in the mean."""
+        """Return (confidence, agreement), each [R]: means of the teacher's highest probability and of the label's."""
         confidence, agreement = self._samples.teacher_signals()
         return self.by_member(confidence).mean(1), self.by_member(agreement).mean(1)
 
     def reliability(self) -> Tensor:
-        """As `LogitPair.reliability`, in the mean over a member's samples: [3, R]."""
+        """Return `LogitPair.reliability` as the mean over a member's samples: [3, R]."""
         return torch.stack([self.by_member(values).mean(1) for values in self._samples.reliability()])
 
     @property
     def answers(self) -> Answers:
-        """What teacher and label say of each sample, one member's after another's, and of those that fill up."""
+        """The answers of teacher and label on each sample, one member's after another's, then on the padding."""
         return self._samples.answers
 
     def samples(self, step: int, progress: float) -> SampleObservation:
-        """What a rule of sample scope may look at, of all samples and those that fill up: tensors [N], N ≥ R·B."""
+        """Return the readings that a rule of sample scope may look at.
+
+        They cover all samples and the padding: tensors [N], N ≥ R·B.
+        """
         return self._samples.samples(step, progress)
 
     def by_member(self, values: Tensor) -> Tensor:
-        """[R, B, ...] from what was computed of `samples`, [N, ...]."""
+        """Return [R, B, ...] from values of `samples`, [N, ...], without the padding."""
         count = self.members * self.batch
         return values[:count].view(self.members, self.batch, *values.shape[1:])
 
     def logit_geometry(self) -> Tensor:
-        """As `LogitPair.logit_geometry`, of every member: double [R, 3]."""
+        """Return `LogitPair.logit_geometry` of every member: double [R, 3]."""
         return geometries(self._distill.flatten(1), self._task.flatten(1)) / self.batch**2
 
     def gradients(
         self, parameters: Sequence[Tensor], pair: Literal["same", "halves"], *, retain: bool = False
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """(g_d, g_t, shared noise) of every member: [R, K], [R, K] and double [R], as in `policies.update.meter.pair`.
+        """Return each member's (g_d, g_t, shared noise): [R, K], [R, K], double [R]; see `policies.update.meter.pair`.
 
         Args:
-            parameters: what to differentiate by: tensors [R, ...] of the logits' graph, K numbers a member together.
-            pair: on which samples; the noise is None for `same`.
-            retain: whether another backward pass follows.
+            parameters: the tensors to differentiate by: [R, ...] of the logits' graph, K numbers a member together.
+            pair: the samples of the two gradients; the noise is None for `same`.
+            retain: True if another backward pass follows.
 
         Raises:
-            PolicyError: two halves are asked for of batches of one sample.
+            PolicyError: `pair` is `halves`, but the batches have one sample.
         """
         if pair == "same":
             task = self._pull_back(parameters, self._task / self.batch, retain=True)
@@ -138,11 +144,11 @@ class StackedPair:
         return distill, task, inner_products(distill, task) - unbiased
 
     def gradient(self, parameters: Tensor, weights: Sequence[Weights]) -> Tensor:
-        """The gradient of each member's weighted sum, [R, P]; a loss with weight 0 takes no part."""
+        """Return the gradient of each member's weighted sum, [R, P]; a loss with weight 0 is left out."""
         return self._pull_back([parameters], mix(self._distill, self._task, weights) / self.batch, retain=False)
 
     def gradient_weighted(self, parameters: Tensor, weights: Tensor, instead: Mapping[int, Weights]) -> Tensor:
-        """The gradient of each member's `mixed_losses`, [R, P].
+        """Return the gradient of each member's `mixed_losses`, [R, P].
 
         Args:
             parameters: [R, P].
@@ -156,7 +162,7 @@ class StackedPair:
 
     @functools.cached_property
     def _task(self) -> Tensor:
-        """[R, B, C]: of each sample's task loss in its logits."""
+        """The gradient of each sample's task loss in its logits: [R, B, C]."""
         return self.by_member(self._samples.task_gradients)
 
     @functools.cached_property
@@ -186,9 +192,9 @@ def _filled(values: Tensor, more: int) -> Tensor:
 
 
 def mix(distill: Tensor, task: Tensor, weights: Sequence[Weights]) -> Tensor:
-    """w_d·distill + w_t·task with weights of each member's own.
+    """Return w_d·distill + w_t·task with each member's own weights.
 
-    A side whose weight is 0 takes no part, so that a broken loss with no say cannot spoil the sum (0·∞).
+    A side whose weight is 0 is left out, so that a broken loss without weight cannot spoil the sum (0·∞).
 
     Args:
         distill: [R, ...].
@@ -214,12 +220,12 @@ def mix(distill: Tensor, task: Tensor, weights: Sequence[Weights]) -> Tensor:
 
 
 def geometries(distill: Tensor, task: Tensor, shared_noise: Tensor | None = None) -> Tensor:
-    """(‖g_d‖², ‖g_t‖², ⟨g_d, g_t⟩) of every member: double [R, 3].
+    """Return (‖g_d‖², ‖g_t‖², ⟨g_d, g_t⟩) of every member: double [R, 3].
 
     Args:
         distill: g_d, [R, K].
         task: g_t, [R, K].
-        shared_noise: what is taken off the inner product, double [R].
+        shared_noise: the noise that is subtracted from the inner product, double [R].
     """
     inner = inner_products(distill, task)
     squares = [torch.linalg.vector_norm(side, dim=1, dtype=torch.float64).square_() for side in (distill, task)]
@@ -227,5 +233,5 @@ def geometries(distill: Tensor, task: Tensor, shared_noise: Tensor | None = None
 
 
 def inner_products(distill: Tensor, task: Tensor) -> Tensor:
-    """⟨g_d, g_t⟩ of every member, double [R], for g_d and g_t [R, K]."""
+    """Return ⟨g_d, g_t⟩ of every member, double [R], for g_d and g_t [R, K]."""
     return (distill * task).sum(1, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What a balancer is made from, checked before anything is trained."""
+"""Checks the arguments of a balancer before anything is trained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policies.policy import Policy
 
 
 def check_policy(policy: object) -> None:
-    """Raises PolicyError if it is no policy, with what makes one of a file, a name or a class."""
+    """Raises PolicyError if it is no policy; the message says how to make one from a file, a name or a class."""
     if isinstance(policy, Policy):
         return
     if isinstance(policy, os.PathLike) or (isinstance(policy, str) and policy.endswith(".json")):
@@ -29,10 +29,10 @@ def check_policy(policy: object) -> None:
 
 
 def check_total_steps(total_steps: object, policy: Policy) -> int | None:
-    """The number of updates as an int; None if it is not given and not needed.
+    """Return the number of updates as an int; None if it is not given and not needed.
 
     Raises:
-        PolicyError: it is needed and missing, or is no whole number from 1.
+        PolicyError: it is needed and missing, or is not a whole number of at least 1.
     """
     if total_steps is None:
         if "progress" in policy.needs:
@@ -41,7 +41,7 @@ def check_total_steps(total_steps: object, policy: Policy) -> int | None:
             )
         return None
     try:
-        count = operator.index(total_steps)  # type: ignore[arg-type]  # whatever it is
+        count = operator.index(total_steps)  # type: ignore[arg-type]  # any object
     except TypeError:
         raise PolicyError(
             f"`total_steps` must be a whole number, but got {total_steps!r}; give epochs times updates an epoch."
@@ -52,7 +52,7 @@ def check_total_steps(total_steps: object, policy: Policy) -> int | None:
 
 
 def check_temperature(temperature: object) -> None:
-    """Raises PolicyError if it is no positive number."""
+    """Raises PolicyError if it is not a positive, finite number."""
     if not isinstance(temperature, numbers.Real) or isinstance(temperature, bool):
         raise PolicyError(f"`temperature` must be a number, but got {temperature!r}.")
     if not 0.0 < float(temperature) < math.inf:
@@ -60,7 +60,7 @@ def check_temperature(temperature: object) -> None:
 
 
 def check_guard(guard: object) -> None:
-    """Raises PolicyError if it is neither a guard nor one of the words for it."""
+    """Raises PolicyError if it is neither a guard nor 'default' nor None."""
     if guard is None or guard == "default" or isinstance(guard, Guard):
         return
     raise PolicyError(
@@ -69,6 +69,6 @@ def check_guard(guard: object) -> None:
 
 
 def check_decide_on(decide_on: object) -> None:
-    """Raises PolicyError if it is no way to decide."""
+    """Raises PolicyError if it is neither 'update' nor 'first'."""
     if decide_on not in ("update", "first"):
         raise PolicyError(f"`decide_on` must be 'update' or 'first', but got {decide_on!r}.")

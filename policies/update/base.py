@@ -19,15 +19,16 @@ from policies.update.student import Student
 _WHOLE = Measurement()
 
 DecideOn = Literal["update", "first"]
-"""What an accumulated update's λ hangs on: all of its micro-batches, or the first alone."""
+"""The micro-batches that decide λ of an accumulated update: all of them, or the first alone."""
 
 
 class Step(NamedTuple):
-    """What one update's calls of `backward` did.
+    """The record of one update's calls of `backward`.
 
-    `observation` is what policy and guard were told. `decision` is the one that was carried out; for a rule of sample
-    scope its weight is the mean of `weights`, λ for each of the update's samples ([N]). `geometry` is that of the whole
-    student, if both gradients were taken. Losses are detached scalars of this rank, summed over the micro-batches.
+    `observation` holds the readings for policy and guard. `decision` is the one that was carried out; for a rule of
+    sample scope its weight is the mean of `weights`, λ for each of the update's samples ([N]). `geometry` is that of
+    the whole student, if both gradients were taken. Losses are detached scalars of this rank, summed over the
+    micro-batches.
     """
 
     observation: Observation
@@ -40,16 +41,16 @@ class Step(NamedTuple):
 
     @property
     def step(self) -> int:
-        """Updates before this one."""
+        """The number of updates before this one."""
         return self.observation.step
 
 
 class Plan(NamedTuple):
-    """How an update is carried out; settled at its first micro-batch.
+    """The way an update is carried out; settled at its first micro-batch.
 
-    `reads` is what the policy looks at, progress apart, `checked` whether the guard looks at the losses, `probe`
-    whether the whole student's geometry is wanted for the record, `several` whether further micro-batches follow,
-    `scaled` whether a gradient scaler decides about skipping. `chosen` and `compared` are as for `Guard.admit`.
+    `reads` names the readings that the policy looks at, progress apart. `checked` is True if the guard looks at the
+    losses, `probe` if the whole student's geometry is wanted for the record. `several` is True if further micro-batches
+    follow, `scaled` if a gradient scaler decides about skipping. `chosen` and `compared` are as for `Guard.admit`.
     """
 
     step: int
@@ -64,18 +65,18 @@ class Plan(NamedTuple):
 
     @property
     def wants_losses(self) -> bool:
-        """Whether a rule of batch scope or its guard, which compares them at each measurement, looks at the losses."""
+        """True if a rule of batch scope looks at the losses, or its guard, which compares them at each measurement."""
         return self.checked or bool(self.reads & {"geometry", "losses"})
 
     def shown(self, observation: Observation) -> Observation:
-        """What of an observation the policy is shown: the guard may have asked for losses that it did not."""
+        """Return the observation that the policy is shown, without losses that only the guard asked for."""
         if "losses" in self.reads:
             return observation
         return observation._replace(task_loss=None, distill_loss=None)
 
 
 class Update(abc.ABC):
-    """What is known of an update, and what its micro-batches leave in `.grad`."""
+    """One update: what is known of it, and what its micro-batches add to `.grad`."""
 
     def __init__(self, plan: Plan, student: Student, guard: Guard | None) -> None:
         self.plan = plan
@@ -93,16 +94,16 @@ class Update(abc.ABC):
     @property
     @abc.abstractmethod
     def takes_gradients_apart(self) -> bool:
-        """Whether the two losses' gradients in parameters are taken, and not only that of their mix."""
+        """True if the gradients of both losses in parameters are taken, and not only that of their mix."""
 
     def add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
-        """Take in one micro-batch.
+        """Process one micro-batch.
 
         Args:
             objective: its losses.
-            share: of its samples in the update's, unless its losses are divided already.
-            factor: what a gradient scaler multiplies the losses by.
-            last: whether the optimiser's step follows.
+            share: its samples as a share of the update's; 1 if its losses are divided already.
+            factor: the number that a gradient scaler multiplies the losses by.
+            last: True if the optimiser's step follows.
         """
         self._empty = self._empty and objective.empty
         task_loss, distill_loss = objective.task_loss, objective.distill_loss
@@ -112,7 +113,7 @@ class Update(abc.ABC):
             task_loss, distill_loss = self._losses[0] + task_loss, self._losses[1] + distill_loss
         self._losses = task_loss, distill_loss
         self._share += share
-        # Other ranks wait for this one's gradients, and a gradient scaler for any.
+        # Other ranks wait for this rank's gradients, and a gradient scaler needs some gradients.
         if not self._empty or self._student.ranks.count > 1 or self.plan.scaled:
             self._add(objective, share=share, factor=factor, last=last)
         elif last:
@@ -122,7 +123,7 @@ class Update(abc.ABC):
             self.verdict = Verdict(decision, skip=True, intervention=reason)
 
     def finish(self) -> Step:
-        """What was done, after the last micro-batch."""
+        """Finish the update after its last micro-batch; return its record."""
         assert self.verdict is not None
         assert self._losses is not None
         intervention = self.verdict.intervention
@@ -147,13 +148,13 @@ class Update(abc.ABC):
 
     @abc.abstractmethod
     def _decide_blindly(self) -> Decision:
-        """The decision for an update without a sample, which is not carried out."""
+        """Return the decision for an update without a sample; it is not carried out."""
 
     def _admitted(self, geometry: Geometry | None = None) -> Observation:
-        """The observation without what the guard keeps from the policy.
+        """Return the observation without the readings that the guard hides from the policy.
 
         Args:
-            geometry: measured for the guard alone.
+            geometry: one that was measured for the guard alone.
         """
         if self._guard is None:
             return self.observation
@@ -164,20 +165,20 @@ class Update(abc.ABC):
         verdict = Verdict(decision)
         if self._guard is not None:
             verdict = self._guard.review(self.observation, decision, mixed_loss)
-        # With a gradient scaler the step is the scaler's to skip, and it insists on seeing why.
+        # A gradient scaler skips the step itself, and it must see the gradients that make it skip.
         return verdict._replace(skip=False) if self.plan.scaled else verdict
 
     def _take_pair(
         self, objective: Objective, *, factor: Factor, retain: bool, last: bool, how: Measurement = _WHOLE
     ) -> PairSum:
-        """Add a micro-batch's two gradients in the whole student."""
+        """Add a micro-batch's two gradients in the whole student to the sums."""
         if self._pair is None:
             self._pair = PairSum(self._student.parameters, how, self._student.ranks)
         self._pair.add(objective, factor=factor, retain=retain, last=last)
         return self._pair
 
     def _observe(self, readings: Readings, **more: Tensor) -> dict[str, float]:
-        """Fill in the observation and the whole student's geometry; the scalars that were read."""
+        """Fill in the observation and the whole student's geometry; return the scalars that were read."""
         scalars, geometries = readings.transfer(**more)
         self.geometry = geometries.get("whole")
         self.observation = self.observation._replace(
@@ -194,15 +195,18 @@ class Update(abc.ABC):
 
 
 def decision_of_mean(mean: float, samples: int, guard: Guard | None) -> Decision:
-    """What stands for one λ a sample. Each of these is within the bounds, but rounding may carry their mean beyond."""
+    """Return the decision that stands for one λ a sample: their mean, within the bounds.
+
+    Each λ is within the bounds, but rounding may carry their mean beyond.
+    """
     return Decision(mean if guard is None else guard.within(mean), reason=f"mean over {samples} samples")
 
 
 def carried_out(weights: Tensor, verdict: Verdict) -> Tensor:
-    """λ of every sample, as it is trained."""
+    """Return λ of every sample, as it is trained: the verdict's if that replaced the rule's."""
     return torch.full_like(weights, verdict.decision.weight) if verdict.replaced else weights
 
 
 def mixing_weights(decision: Decision) -> tuple[float, float]:
-    """(w_d, w_t) of a decision."""
+    """Return (w_d, w_t) of a decision."""
     return decision.scale * decision.weight, decision.scale * (1.0 - decision.weight)

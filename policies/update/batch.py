@@ -1,4 +1,4 @@
-"""An update under a rule of one λ."""
+"""Carries out an update under a rule that chooses one λ for the batch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from policies.update.student import Student
 
 
 class BatchUpdate(Update):
-    """One λ for all samples, chosen as soon as what it hangs on is known.
+    """An update with one λ for all samples, chosen as soon as the readings that it depends on are known.
 
-    Where that is before the first backward pass, a plain pass of the mixed loss follows for every micro-batch. Where it
-    is after the last micro-batch, both gradients are kept apart until then, which costs a second pass and their memory.
+    If they are known before the first backward pass, a plain pass of the mixed loss follows for every micro-batch. If
+    they are known after the last micro-batch only, both gradients are kept separately until then. This costs a second
+    pass and memory for both.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class BatchUpdate(Update):
         if not last:
             return
         name = "own" if self._measured_whole else "whole"
-        # Averaged already, so that averaging it once more changes nothing.
+        # It is averaged already, so averaging it once more changes nothing.
         self._observe(self._readings, **{name: pair.geometry(factor)})
         if self._measured_whole:
             self.geometry = self.observation.geometry
@@ -78,12 +79,12 @@ class BatchUpdate(Update):
         return self._policy.decide(self.plan.shown(unknown))
 
     def _decide(self) -> None:
-        """Ask the policy, which is shown no more than it asked for, and then the guard."""
+        """Ask the policy, which is shown only what it asked for, and then the guard."""
         self.verdict = self._review(self._policy.decide(self.plan.shown(self._admitted())))
 
 
 def _occasion(policy: BatchPolicy, plan: Plan, measured_whole: bool) -> tuple[str, str]:
-    """(what needs both gradients, the remedy)."""
+    """Return (what needs both gradients, the remedy), in words."""
     if measured_whole:
         return f"`{policy.family}` measures the gradients of all parameters", 'set `tier` = "logit"'
     if plan.probe:

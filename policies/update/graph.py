@@ -1,4 +1,4 @@
-"""What an autograd graph shows before anything is differentiated."""
+"""Reads an autograd graph before anything is differentiated."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node, get_gradient_edge
 
-# Autograd functions in Python may call `backward` themselves, as recomputed activations of the old kind do. What a
-# compiler makes is one of them by its class, but shows all parameters.
+# Autograd functions in Python may call `backward` themselves, as recomputed activations of the old kind do. A compiled
+# function has the same class, but it shows all parameters.
 _COMPILED = "CompiledFunctionBackward"
 
 
 def nodes_of(*outputs: Tensor) -> set[Node]:
-    """All nodes behind some outputs, down to the leaves' own; those without a graph have none."""
+    """Return all nodes behind some outputs, down to the leaves' own; outputs without a graph have none."""
     pending = [get_gradient_edge(output).node for output in outputs if output.requires_grad]
     seen = set(pending)
     while pending:
@@ -25,10 +25,10 @@ def nodes_of(*outputs: Tensor) -> set[Node]:
 
 
 def reaches(nodes: set[Node], tensors: Iterable[Tensor]) -> bool:
-    """Whether one of some tensors that require a gradient is among a graph's nodes."""
+    """Tell whether one of some tensors that require a gradient is among a graph's nodes."""
     return any(get_gradient_edge(tensor).node in nodes for tensor in tensors)
 
 
 def hides_leaves(nodes: Iterable[Node]) -> bool:
-    """Whether a graph may reach tensors that it does not show."""
+    """Tell whether a graph may reach tensors that it does not show."""
     return any(isinstance(node, BackwardCFunction) and node.name() != _COMPILED for node in nodes)

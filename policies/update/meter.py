@@ -1,6 +1,7 @@
-"""From two gradients to the three numbers between them, and from both to `.grad`.
+"""Computes the three numbers between two gradients, and adds their weighted sum to `.grad`.
 
-P: the student's trainable parameters. Two backward passes, never a third: the update is a sum of what they return.
+P: the student's trainable parameters. There are two backward passes, never a third: the update is a sum of their
+results.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ _HALF = (torch.float16, torch.bfloat16)
 
 
 def last_block(student: nn.Module, *, layers: int = 1) -> list[Tensor]:
-    """The trainable parameters of a student's last layers that have trainable weights, and of what lies after them.
+    """Return the trainable parameters of a student's last layers with trainable weights, and of what follows them.
 
     Layers count in the order of registration, which is the order of computation in all usual models.
 
     Args:
         student: the module.
-        layers: how many.
+        layers: the number of such layers.
     """
     found: list[Tensor] = []
     for module in reversed(list(student.modules())):
@@ -43,14 +44,15 @@ def pair(
     factor: Factor = 1.0,
     retain: bool = False,
 ) -> tuple[Gradients, Gradients, Tensor | None]:
-    """(g_d, g_t, shared noise) of a batch.
+    """Return (g_d, g_t, shared noise) of a batch.
 
     The shared noise, a double scalar, is how much larger ⟨g_d, g_t⟩ is than its unbiased estimate
-    ½(⟨g_d(A), g_t(B)⟩ + ⟨g_d(B), g_t(A)⟩) over two halves A and B of the batch, a U-statistic; None unless asked for.
+    ½(⟨g_d(A), g_t(B)⟩ + ⟨g_d(B), g_t(A)⟩) over two halves A and B of the batch. The estimate is a U-statistic. The
+    noise is None unless `how` asks for halves.
     """
     if how.pair == "same":
         return *objective.gradients(parameters, factor=factor, retain=retain), None
-    assert isinstance(objective, LogitPair)  # the balancer has seen to it
+    assert isinstance(objective, LogitPair)  # the balancer has made sure of it
     (distill_a, task_a), (distill_b, task_b) = objective.gradients_of_halves(parameters, factor=factor, retain=retain)
     count = len(objective.task_losses)
     share = (count // 2) / max(1, count)
@@ -61,7 +63,7 @@ def pair(
 
 
 def geometry_tensor(distill: Gradients, task: Gradients, shared_noise: Tensor | None = None) -> Tensor:
-    """(‖g_d‖², ‖g_t‖², ⟨g_d, g_t⟩) as a double tensor [3] on the gradients' device.
+    """Return (‖g_d‖², ‖g_t‖², ⟨g_d, g_t⟩) as a double tensor [3] on the gradients' device.
 
     Norms come from one fused kernel; squares are summed in double precision. Gradients in half precision are widened
     first, since their products overflow.
@@ -87,7 +89,7 @@ def geometry_tensor(distill: Gradients, task: Gradients, shared_noise: Tensor | 
 
 
 def inner_product(distill: Gradients, task: Gradients) -> Tensor:
-    """⟨g_d, g_t⟩ as a double scalar."""
+    """Return ⟨g_d, g_t⟩ as a double scalar."""
     both = [(d, t) for d, t in zip(_widened(distill), _widened(task), strict=True) if d is not None and t is not None]
     if not both:
         device = next((g.device for g in (*distill, *task) if g is not None), None)
@@ -100,7 +102,7 @@ def accumulate(
 ) -> None:
     """Add `distill_weight`·g_d + `task_weight`·g_t to every parameter's `.grad`, as `backward` would.
 
-    A gradient whose weight is 0 is left out, so that a broken loss with no say cannot spoil the sum (0·∞).
+    A gradient whose weight is 0 is left out, so that a broken loss without weight cannot spoil the sum (0·∞).
     """
     for parameter, gradient in zip(parameters, _mix(distill, task, distill_weight, task_weight), strict=True):
         if gradient is None:
@@ -112,7 +114,7 @@ def accumulate(
 
 
 def add_gradients(total: Gradients | None, more: Gradients) -> Gradients:
-    """The sum of two gradients; new tensors at first, since autograd's own may share memory."""
+    """Add a gradient to a total, in place; the first total gets new tensors, since autograd's own may share memory."""
     if total is None:
         return tuple(_scaled(more, 1.0))
     summed = []
@@ -149,7 +151,7 @@ def _mix(distill: Gradients, task: Gradients, distill_weight: float, task_weight
 
 
 def _scaled(gradients: Gradients, weight: float) -> list[Tensor | None]:
-    """New tensors: autograd may return one tensor for two parameters, or one whose elements share memory."""
+    """Multiply into new tensors, since autograd may return one tensor twice, or one whose elements share memory."""
     present = [g for g in gradients if g is not None]
     scaled = iter(torch._foreach_mul(present, weight) if present else ())
     return [None if g is None else next(scaled) for g in gradients]

@@ -1,6 +1,6 @@
-"""Mistakes in the calls of a training loop, told in the loop's own words.
+"""Explains mistakes in the calls of a training loop in the loop's own words.
 
-Next to a small student's step each look at what is given costs. So most of this is asked once, or only after PyTorch
+Beside a small student's step, each check of the arguments costs time. So most checks run once, or only after PyTorch
 has failed.
 """
 
@@ -14,7 +14,7 @@ from policies.update.graph import nodes_of
 from policies.update.student import Student
 
 FAILURES = (RuntimeError, IndexError, TypeError, AttributeError)
-"""What PyTorch raises where what it was given does not fit."""
+"""The errors that PyTorch raises if its arguments do not fit."""
 
 _ORDER = "the order is `backward_on_logits(student_logits, teacher_logits, labels)`"
 
@@ -29,10 +29,10 @@ def check_losses_train(student: Student, task_loss: Tensor, distill_loss: Tensor
 
 
 def check_logits_train(student: Student, student_logits: Tensor, teacher_logits: Tensor) -> bool:
-    """Whether the student's logits have a graph; if not, PyTorch says so as soon as it is walked.
+    """Tell whether the student's logits have a graph; without one, PyTorch raises as soon as it is walked.
 
     Raises:
-        PolicyError: they do not depend on anything that is trained.
+        PolicyError: they have a graph that does not reach anything that is trained.
     """
     nodes = nodes_of(student_logits)
     if not nodes or student.reached_by(nodes):
@@ -45,7 +45,7 @@ def check_logits_train(student: Student, student_logits: Tensor, teacher_logits:
 
 
 def explain_logits(error: Exception, student_logits: object, teacher_logits: object, labels: object) -> None:
-    """Raises PolicyError if what was given to `backward_on_logits` explains PyTorch's error."""
+    """Raises PolicyError if the arguments of `backward_on_logits` explain PyTorch's error."""
     given = {"student_logits": student_logits, "teacher_logits": teacher_logits, "labels": labels}
     for name, value in given.items():
         if not isinstance(value, Tensor):
@@ -69,7 +69,7 @@ def explain_logits(error: Exception, student_logits: object, teacher_logits: obj
 
 
 def explain_losses(error: Exception) -> None:
-    """Raises PolicyError if where `backward` was called explains PyTorch's error."""
+    """Raises PolicyError if a call of `backward` under `torch.no_grad()` explains PyTorch's error."""
     if not torch.is_grad_enabled():
         raise PolicyError(
             "`backward` was called under `torch.no_grad()`, where no losses can be mixed; call it outside."

@@ -1,8 +1,8 @@
-"""The two losses of one batch, however they are given, and how their gradients are taken.
+"""Holds the two losses of one batch, in either form, and takes their gradients.
 
-N: samples; C: classes. `LossPair` holds two scalars over one graph, whatever they are. `LogitPair` knows that the
-losses are cross entropy and distillation on logits: their gradients in the logits are then known in closed form, so
-nothing of the losses is recorded, and samples can be weighed or halved at no cost.
+N: samples; C: classes. `LossPair` holds any two scalars over one graph. `LogitPair` knows that the losses are cross
+entropy and distillation on logits. Their gradients in the logits are then known in closed form, so no graph of the
+losses is recorded. Samples can be weighed or halved at no cost.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ class Objective(abc.ABC):
     task_loss: Tensor
     distill_loss: Tensor
     empty = False
-    """Whether it is known to have no sample: its losses and gradients are 0 then."""
+    """True if it is known to have no sample: its losses and gradients are 0 then."""
 
     @abc.abstractmethod
     def gradients(
         self, parameters: Sequence[Tensor], *, factor: Factor = 1.0, retain: bool = False
     ) -> tuple[Gradients, Gradients]:
-        """(g_d, g_t), each as long as `parameters`; None where a loss does not depend on a parameter.
+        """Return (g_d, g_t), each as long as `parameters`; None where a loss does not depend on a parameter.
 
         Args:
-            parameters: what to differentiate by.
+            parameters: the tensors to differentiate by.
             factor: multiplies both losses first, as loss scaling does.
-            retain: whether another backward pass follows.
+            retain: True if another backward pass follows.
         """
 
     @abc.abstractmethod
     def backward(self, distill_weight: float, task_weight: float, *, factor: Factor = 1.0) -> None:
-        """One backward pass of the weighted sum into every parameter's `.grad`.
+        """Run one backward pass of the weighted sum into every parameter's `.grad`.
 
-        A loss with weight 0 takes no part, so that a broken one cannot spoil the sum (0·∞).
+        A loss with weight 0 is left out, so that a broken one cannot spoil the sum (0·∞).
         """
 
 
@@ -61,7 +61,7 @@ class LossPair(Objective):
     """Two scalar losses over one graph.
 
     Raises:
-        PolicyError: one is not one number, or has no graph.
+        PolicyError: a loss is not one number, or has no graph.
     """
 
     def __init__(self, task_loss: Tensor, distill_loss: Tensor) -> None:
@@ -94,10 +94,10 @@ class LogitPair(Objective):
         labels: [N] whole numbers, or [N, C] probabilities.
         temperature: T.
         label_smoothing: share of the label's mass that is spread over all classes.
-        table: how reliable the teacher has been so far, where a rule looks at it.
+        table: the counts of how reliable the teacher has been so far, if a rule looks at them.
 
     Raises:
-        PolicyError: shapes that do not fit, or a smoothing that is no share.
+        PolicyError: the shapes do not fit, or the smoothing is not in [0, 1].
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class LogitPair(Objective):
 
     @functools.cached_property
     def task_losses(self) -> Tensor:
-        """[N], in nats."""
+        """Each sample's task loss in nats: [N]."""
         losses = self._at_labels(self._log_student).neg_()
         if self._smoothing == 0.0:
             return losses
@@ -140,13 +140,13 @@ class LogitPair(Objective):
 
     @functools.cached_property
     def distill_losses(self) -> Tensor:
-        """[N], in nats."""
+        """Each sample's distillation loss in nats: [N]."""
         surprise = self._teacher_soft * (self._log_teacher_soft - self._log_student_soft)
         return surprise.sum(1).mul_(self._temperature**2).to(self._student.dtype)
 
     @functools.cached_property
     def task_gradients(self) -> Tensor:
-        """[N, C]: of each sample's task loss in its logits."""
+        """The gradient of each sample's task loss in its logits: [N, C]."""
         gradients = self._log_student.exp()
         if self._labels.ndim == 2:
             # Rows need not add up to 1: a sample may have a weight, or no label at all.
@@ -158,7 +158,7 @@ class LogitPair(Objective):
 
     @functools.cached_property
     def distill_gradients(self) -> Tensor:
-        """[N, C]: of each sample's distillation loss in its logits."""
+        """The gradient of each sample's distillation loss in its logits: [N, C]."""
         difference = self._log_student_soft.exp().sub_(self._teacher_soft)
         return difference.mul_(self._temperature).to(self._student.dtype)
 
@@ -172,7 +172,7 @@ class LogitPair(Objective):
     def gradients_of_halves(
         self, parameters: Sequence[Tensor], *, factor: Factor = 1.0, retain: bool = False
     ) -> tuple[tuple[Gradients, Gradients], tuple[Gradients, Gradients]]:
-        """(g_d, g_t) of the first and of the second half of the batch, each averaged over its own half.
+        """Return (g_d, g_t) of the first and of the second half of the batch, each averaged over its own half.
 
         Raises:
             PolicyError: the batch has a single sample.
@@ -191,7 +191,7 @@ class LogitPair(Objective):
         return (first[1], first[0]), (second[1], second[0])
 
     def backward(self, distill_weight: float, task_weight: float, *, factor: Factor = 1.0) -> None:
-        # Weights take the mean's 1/N in, and the factor where it is on the host: next to a small student's step each
+        # The weights include the mean's 1/N, and the factor if it is on the host: beside a small student's step each
         # operation counts.
         share, rest = _on_host(factor, 1.0 / self._count)
         distill_weight, task_weight = distill_weight * share, task_weight * share
@@ -204,7 +204,7 @@ class LogitPair(Objective):
         self._push_back(mixed, rest)
 
     def backward_weighted(self, weights: Tensor, *, factor: Factor = 1.0) -> None:
-        """One backward pass of the mean over the samples of λ_n·L_distill,n + (1 - λ_n)·L_task,n.
+        """Run one backward pass of the mean over the samples of λ_n·L_distill,n + (1 - λ_n)·L_task,n.
 
         Args:
             weights: λ_n, [N].
@@ -215,36 +215,37 @@ class LogitPair(Objective):
         self._push_back(torch.lerp(self.task_gradients, self.distill_gradients, weights).mul_(share), rest)
 
     def logit_geometry(self) -> Tensor:
-        """The geometry of both losses' gradients in the batch's logits: a double tensor [3], ordered as `Geometry`.
+        """Return the geometry of both gradients in the batch's logits: a double tensor [3], ordered as `Geometry`.
 
-        A sum over samples, so that it sees which sample got which label; the mean gradient over the batch would not.
+        It is a sum over samples, so it depends on which sample got which label; the mean gradient over the batch would
+        not.
         """
         distill, task = self.distill_gradients.flatten(), self.task_gradients.flatten()
         products = torch.stack([torch.dot(distill, distill), torch.dot(task, task), torch.dot(distill, task)])
         return products.double() / self._count**2
 
     def teacher_signals(self) -> tuple[Tensor, Tensor]:
-        """(confidence, agreement), each [N]: the teacher's highest probability, and the label's."""
+        """Return (confidence, agreement), each [N]: the teacher's highest probability, and the label's."""
         return self.answers.confidence, self._at_labels(self._teacher_probabilities)
 
     @functools.cached_property
     def answers(self) -> Answers:
-        """What teacher and label say of each sample."""
+        """The answers of teacher and label on each sample."""
         confidence, teacher_class = self._teacher_probabilities.max(1)
         return Answers(self._labels, teacher_class, confidence, self._student.shape[1])
 
     def reliability(self) -> Tensor:
-        """[3, N], as `policies.policy.RELIABILITIES` names them; what this batch adds to them is not in them yet."""
+        """Return the reliabilities, [3, N], in the order of `policies.policy.RELIABILITIES`, without this batch."""
         assert self._table is not None  # the balancer gives one to rules that look at it
         return self._table.look_up(self.answers)
 
     @functools.cached_property
     def _teacher_probabilities(self) -> Tensor:
-        """[N, C], at temperature 1."""
+        """The teacher's probabilities at temperature 1: [N, C]."""
         return torch.softmax(self._teacher, dim=1)
 
     def samples(self, step: int, progress: float) -> SampleObservation:
-        """What a rule of sample scope may look at."""
+        """Return the readings that a rule of sample scope may look at."""
         distill, task = self.distill_gradients, self.task_gradients
         distill_norm, task_norm = torch.linalg.vector_norm(distill, dim=1), torch.linalg.vector_norm(task, dim=1)
         norms = (distill_norm * task_norm).clamp_min_(torch.finfo(distill.dtype).tiny)
@@ -265,7 +266,7 @@ class LogitPair(Objective):
         )
 
     def _at_labels(self, values: Tensor) -> Tensor:
-        """The mean of values [N, C] under the labels' distribution, without smoothing: [N]."""
+        """Return the mean of values [N, C] under the labels' distribution, without smoothing: [N]."""
         if self._labels.ndim == 2:
             return (values * self._labels).sum(1)
         return values.gather(1, self._labels[:, None]).squeeze(1)
@@ -286,10 +287,10 @@ class LogitPair(Objective):
 
 
 def middle_of(count: int) -> int:
-    """Where the second half of a batch begins.
+    """Return the index at which the second half of a batch begins.
 
     Raises:
-        PolicyError: it has a single sample.
+        PolicyError: the batch has a single sample.
     """
     if count == 1:
         raise PolicyError(
@@ -300,7 +301,7 @@ def middle_of(count: int) -> int:
 
 
 def mean_of(values: Tensor) -> Tensor:
-    """The mean of values [N], 0 for those of no sample."""
+    """Return the mean of values [N]; 0 if there is no sample."""
     return values.mean() if len(values) else values.sum()
 
 
@@ -324,7 +325,7 @@ def _times(loss: Tensor, factor: Factor) -> Tensor:
 
 
 def _on_host(factor: Factor, share: float) -> tuple[float, Factor]:
-    """The product of both as a number on the host, and what is left of it on the device."""
+    """Return the part of the product that is a number on the host, and the factor left on the device."""
     return (share * factor, 1.0) if isinstance(factor, float) else (share, factor)
 
 
@@ -333,5 +334,5 @@ def _wide(logits: Tensor) -> Tensor:
 
 
 def _bounded(ratio: Tensor) -> Tensor:
-    """In place: within the bounds, and 1 where both sides vanish."""
+    """Bound ratios in place; a ratio is 1 where both sides vanish."""
     return ratio.nan_to_num_(1.0, posinf=_LARGEST_RATIO).clamp_(1.0 / _LARGEST_RATIO, _LARGEST_RATIO)

@@ -1,6 +1,6 @@
-"""Averages over the processes of a data-parallel training, so that every rank sees, and decides, the same.
+"""Averages gradients and readings over data-parallel processes, so that every rank sees and decides the same.
 
-`DistributedDataParallel` averages gradients in a plain backward pass only. Gradients that were taken apart by
+`DistributedDataParallel` averages gradients in a plain backward pass only. Gradients that were taken separately by
 `torch.autograd.grad`, and readings such as losses, are averaged here.
 """
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
 Group: TypeAlias = "ProcessGroup | Literal['alone'] | None"
-"""Whose readings are averaged: a group's, this process's alone, or as the student's wrapper tells."""
+"""The processes whose readings are averaged: a group's, this one alone, or those that the student's wrapper shows."""
 
 # Elements of one message: large enough for the network, small beside the gradients themselves.
 _MESSAGE = 2**24
 
-# By name, since importing the sharded ones costs time that nobody else needs to spend.
+# Compared by name, since importing the sharded classes costs time that other trainings need not spend.
 _SHARDED = frozenset({"FullyShardedDataParallel", "FSDPModule", "DTensor"})
 
 
@@ -32,7 +32,7 @@ class Ranks:
     """The processes that train one student together; a single one unless `torch.distributed` is in use.
 
     Args:
-        group: whose processes; None for this process alone.
+        group: the group of these processes; None for this process alone.
     """
 
     def __init__(self, group: ProcessGroup | None = None) -> None:
@@ -41,10 +41,10 @@ class Ranks:
 
     @classmethod
     def of(cls, student: nn.Module | Sequence[Tensor], group: Group = None) -> Ranks:
-        """The processes that a student is trained by.
+        """Find the processes that train a student.
 
         Raises:
-            PolicyError: several processes run, and neither the student nor `group` tells whether they train together;
+            PolicyError: several processes run, and neither the student nor `group` shows whether they train together;
                 a wrong guess would let their students drift apart.
         """
         if group == "alone":
@@ -68,27 +68,27 @@ class Ranks:
         return cls()
 
     def average(self, values: Tensor) -> Tensor:
-        """The mean over the ranks of a tensor, in place."""
+        """Average a tensor over the ranks, in place."""
         if self.count > 1:
             torch.distributed.all_reduce(values, group=self._group)
             values /= self.count
         return values
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum over the ranks of a tensor, in place."""
+        """Sum a tensor over the ranks, in place."""
         if self.count > 1:
             torch.distributed.all_reduce(values, group=self._group)
         return values
 
     def average_gradients(self, gradients: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor | None]:
-        """The mean over the ranks of each gradient, in place, in few messages.
+        """Average each gradient over the ranks, in place, in few messages.
 
         Args:
-            gradients: this rank's; None where its loss does not depend on a parameter, which is 0 in the mean.
+            gradients: this rank's; None where its loss does not depend on a parameter, which counts as 0 in the mean.
             like: the parameters.
 
         Returns:
-            As many; None where no rank has a gradient.
+            As many gradients; None where no rank has one.
         """
         if self.count == 1:
             return list(gradients)
@@ -103,7 +103,7 @@ class Ranks:
 
 
 def is_sharded(student: nn.Module | Sequence[Tensor]) -> bool:
-    """Whether parameters are spread over the ranks, so that no rank can differentiate by all of them."""
+    """Tell whether parameters are spread over the ranks, so that no rank can differentiate by all of them."""
     parts: list[object] = []
     if isinstance(student, nn.Module):
         parts += student.modules()
@@ -113,7 +113,7 @@ def is_sharded(student: nn.Module | Sequence[Tensor]) -> bool:
 
 
 def _messages(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Neighbours of one type and device, up to a message's size."""
+    """Yield neighbouring gradients of one dtype and device, up to a message's size."""
     pending: list[Tensor] = []
     for gradient in gradients:
         if pending and (

@@ -1,7 +1,7 @@
-"""What is to be known before λ is chosen: gathered over an update's micro-batches and over the ranks.
+"""Gathers the readings that λ depends on, over an update's micro-batches and over the ranks.
 
-A micro-batch of share w in its update adds w times its losses, and w² times its geometry where the gradients are those
-of samples that no other micro-batch has, as at the logits.
+A micro-batch of share w in its update adds w times its losses. It adds w² times its geometry if no other micro-batch
+has gradients of its samples, as at the logits.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from policies.update.two_passes import two_passes
 
 
 class Wanted(NamedTuple):
-    """What of an observation is wanted: the geometry (not the whole student's), the losses, the teacher's signals, and
-    how reliable it has been.
+    """The readings of an observation that are wanted.
+
+    They are the geometry (not the whole student's), the losses, the teacher's signals, and how reliable the teacher has
+    been.
     """
 
     geometry: bool = False
@@ -36,9 +38,9 @@ class PairSum:
     """g_d and g_t in some parameters, summed over micro-batches.
 
     Args:
-        parameters: what to differentiate by, the same for all micro-batches.
-        how: on which samples.
-        ranks: who averages.
+        parameters: the tensors to differentiate by, the same for all micro-batches.
+        how: the samples that are measured.
+        ranks: the processes to average over.
     """
 
     def __init__(self, parameters: list[Tensor], how: Measurement, ranks: Ranks) -> None:
@@ -49,13 +51,13 @@ class PairSum:
         self._count = 0
 
     def add(self, objective: Objective, *, factor: Factor, retain: bool, last: bool) -> None:
-        """Take in one micro-batch.
+        """Add one micro-batch.
 
         Args:
             objective: its losses.
             factor: multiplies them.
-            retain: whether its graph is walked again.
-            last: whether no other follows; autograd's tensors, which may share memory, need no copy then.
+            retain: True if its graph is walked again.
+            last: True if no other follows; autograd's tensors, which may share memory, need no copy then.
         """
         with two_passes():
             distill, task, noise = pair(objective, self.parameters, self._how, factor=factor, retain=retain)
@@ -69,26 +71,26 @@ class PairSum:
         self._count += 1
 
     def geometry(self, factor: Factor) -> Tensor:
-        """Average both gradients over the ranks; their geometry, [3], but for a factor that both were multiplied by."""
+        """Average both gradients over the ranks; return their geometry, [3], without a factor that multiplied both."""
         self.distill = tuple(self._ranks.average_gradients(self.distill, self.parameters))
         self.task = tuple(self._ranks.average_gradients(self.task, self.parameters))
         noise = self._shared_noise
-        if noise is not None:  # a mean over R ranks has 1/R of one rank's
+        if noise is not None:  # a mean over R ranks has 1/R of one rank's noise
             noise = self._ranks.average(noise.clone()) / self._ranks.count
         return geometry_tensor(self.distill, self.task, noise) / factor**2
 
 
 class Readings:
-    """Sums over an update's micro-batches, brought to the host in one transfer.
+    """Sums of readings over an update's micro-batches, brought to the host in one transfer.
 
     Args:
-        wanted: what to gather.
-        how: where and on which samples the geometry is measured, unless in the whole student.
-        student: whose.
+        wanted: the readings to gather.
+        how: the place and the samples of the geometry's measurement, unless it is in the whole student.
+        student: the student that is measured.
     """
 
     _averaged = frozenset({"confidence", "agreement", *RELIABILITIES})
-    """Means over samples, to which a rank without one adds nothing."""
+    """Readings that are means over samples; a rank without samples adds nothing to them."""
 
     def __init__(self, wanted: Wanted, how: Measurement, student: Student) -> None:
         self._wanted, self._ranks, self._student = wanted, student.ranks, student
@@ -100,13 +102,13 @@ class Readings:
         self._factor: Factor = 1.0
 
     def add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
-        """Take in one micro-batch, whose graph is kept.
+        """Add one micro-batch, whose graph is kept.
 
         Args:
             objective: its losses.
-            share: what it counts for.
-            factor: what a gradient scaler multiplies the losses by.
-            last: whether no other follows.
+            share: its weight in the sums.
+            factor: the number that a gradient scaler multiplies the losses by.
+            last: True if no other follows.
         """
         self._factor = factor
         if self._block is not None:
@@ -127,13 +129,13 @@ class Readings:
             self._present += 0.0 if objective.empty else share
 
     def transfer(self, **more: Tensor) -> tuple[dict[str, float], dict[str, Geometry]]:
-        """All sums' means over the ranks, on the host.
+        """Bring all sums to the host, averaged over the ranks.
 
         Args:
-            more: further tensors, each a scalar to be averaged too, or a geometry, [3], which is no longer.
+            more: further tensors: scalars, to be averaged too, or geometries, [3], which are averaged already.
 
         Returns:
-            Scalars by name, and geometries by name: the own one's is `own`.
+            Scalars by name, and geometries by name; the policy's own geometry is `own`.
         """
         named = self._sums | more
         if self._ranks.count > 1 and self._averaged & named.keys():  # some ranks may have no sample
@@ -167,6 +169,6 @@ class Readings:
         return numbers
 
     def _sum(self, name: str, value: Tensor, share: float) -> None:
-        if share != 1.0:  # next to a small student's step even a scalar's product takes time
+        if share != 1.0:  # beside a small student's step even a scalar's product takes time
             value = value * share
         self._sums[name] = self._sums[name] + value if name in self._sums else value

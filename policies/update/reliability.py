@@ -1,4 +1,4 @@
-"""How often the teacher's class and the label agree, counted along a training: by class and by confidence.
+"""Counts along a training how often the teacher's class and the label agree, by class and by confidence.
 
 N: samples; C: classes; K = 2C + `BINS` cells: C for the label's class, C for the teacher's, the rest for the teacher's
 confidence; R: students that train as one.
@@ -20,16 +20,16 @@ from policies.errors import PolicyError
 from policies.update.ranks import Ranks
 
 BINS = 10
-"""Bins of equal width that the teacher's confidence is sorted into."""
+"""The number of equal-width bins of the teacher's confidence."""
 _PRIOR = 2.0
-"""A rate begins as if so many samples had been seen that agree as often as all do; all begin at one half."""
+"""The prior of a rate, in samples that agree as often as all samples do; all rates begin at one half."""
 
 
 class Answers:
-    """What teacher and label say of each sample of a batch.
+    """The answers of teacher and label on each sample of a batch.
 
     Args:
-        labels: int64 [N], or [N, C] probabilities, times a weight of the sample if one likes.
+        labels: int64 [N], or [N, C] probabilities, which may be multiplied by a weight of the sample.
         teacher_class: int64 [N], the teacher's most probable class.
         confidence: [N], its probability in [0, 1]; NaN where the teacher's output is broken.
         classes: C.
@@ -40,7 +40,7 @@ class Answers:
 
     @property
     def cells(self) -> int:
-        """K."""
+        """The number of cells, K."""
         return 2 * self.classes + BINS
 
     @functools.cached_property
@@ -55,38 +55,38 @@ class Answers:
         return self.labels.argmax(1) if self.labels.ndim == 2 else self.labels
 
     def first(self, count: int) -> Answers:
-        """Those of the first samples."""
+        """Return the answers on the first samples."""
         return Answers(self.labels[:count], self.teacher_class[:count], self.confidence[:count], self.classes)
 
     def counts(self, members: int = 1) -> Tensor:
-        """How many of the samples agree in each cell, and how many there are: double [R, 2, K] (float32 on MPS).
+        """Count the samples that agree in each cell, and all samples in it: double [R, 2, K] (float32 on MPS).
 
-        A sample whose teacher's output is broken counts for nothing, one whose label has a weight for as much.
+        A sample whose teacher's output is broken is not counted. One whose label has a weight counts with that weight.
 
         Args:
-            members: R, whose samples follow one another, as many of each.
+            members: R. The members' samples follow one another, equally many of each.
         """
         size = self.cells
-        known = self.confidence >= 0.0  # which NaN is not
+        known = self.confidence >= 0.0  # False for NaN
         if self.labels.ndim == 2:
             labels = self.labels.nan_to_num(0.0, posinf=0.0, neginf=0.0) * known[:, None]
             seen, agreed = labels.sum(1), labels.gather(1, self.teacher_class[:, None]).squeeze(1)
         else:
             seen, agreed = known, known & (self.labels == self.teacher_class)
         wide = torch.float32 if known.device.type == "mps" else torch.float64
-        # Label and teacher agree on one class, so that the samples on which they do lie in one cell for both.
+        # Label and teacher agree on one class, so the teacher's class is also the label's cell where they agree.
         places = torch.cat([self.teacher_class, self.places[1:].flatten(), (self.places + size).flatten()])
         values = torch.stack([agreed, seen]).to(wide).repeat_interleave(3, 0).flatten()
         if members > 1:
             places = places + _member_of(len(seen), len(seen) // members, places.device).repeat(6) * (2 * size)
         counts = values.new_zeros(members * 2 * size).scatter_add_(0, places, values).view(members, 2, size)
-        if self.labels.ndim == 2:  # whose mass lies on several classes
+        if self.labels.ndim == 2:  # the mass of such a label lies on several classes
             counts[:, 1, : self.classes] = labels.view(members, -1, self.classes).sum(1)
         return counts
 
 
 class ReliabilityTable:
-    """The counts of one training, of all processes that train the student together.
+    """The counts of one training, over all processes that train the student together.
 
     Args:
         ranks: these processes.
@@ -97,10 +97,10 @@ class ReliabilityTable:
         self._counts: Tensor | None = None
         self._pending: Tensor | None = None
         self._rates: Tensor | None = None
-        """As the counts are."""
+        """The rates that follow from the counts; None if they must be computed anew."""
 
     def begin(self) -> None:
-        """Begin an update; what was noted of one that failed is dropped."""
+        """Begin an update; drop the counts of one that failed."""
         self._pending = None
 
     def note(self, answers: Answers) -> None:
@@ -108,11 +108,11 @@ class ReliabilityTable:
         self.add(answers.counts()[0])
 
     def add(self, counts: Tensor) -> None:
-        """As `note`, from `Answers.counts`, [2, K]."""
+        """Add a micro-batch's counts, [2, K], from `Answers.counts`; see `note`."""
         self._pending = counts if self._pending is None else self._pending + counts
 
     def close(self) -> None:
-        """End an update: from here on the rates know its samples, those of all processes."""
+        """End an update: from now on the rates include its samples, those of all processes."""
         if self._pending is None:
             return
         counts = self._ranks.total(self._pending)
@@ -120,7 +120,9 @@ class ReliabilityTable:
         self._pending = self._rates = None
 
     def rates(self, like: Tensor, cells: int) -> Tensor:
-        """How often teacher and label agreed in each cell: [K], in (0, 1), in the dtype and on the device of `like`.
+        """Return the rate of agreement of teacher and label in each cell: [K], in (0, 1).
+
+        It has the dtype and the device of `like`.
 
         Raises:
             PolicyError: the counts are those of another number of classes.
@@ -141,7 +143,7 @@ class ReliabilityTable:
         return self._rates.to(like)
 
     def look_up(self, answers: Answers) -> Tensor:
-        """The rates at each sample's cells, [3, N], as `policies.policy.RELIABILITIES` names them."""
+        """Return the rates at each sample's cells, [3, N], ordered as `policies.policy.RELIABILITIES`."""
         rates = self.rates(answers.confidence, answers.cells)
         found = rates.take(answers.places)
         if answers.labels.ndim == 2:
@@ -150,7 +152,7 @@ class ReliabilityTable:
         return found
 
     def state_dict(self) -> dict[str, Any] | None:
-        """The counts as JSON numbers; None if there are none yet."""
+        """Return the counts as JSON numbers; None if there are none yet."""
         if self._counts is None:
             return None
         agreed, seen = self._counts.tolist()
@@ -167,15 +169,15 @@ class StackedTables:
     """The tables of R students that train as one, each with counts of its own.
 
     Args:
-        tables: R of them.
-        batch: samples of a student's batch.
+        tables: the R tables.
+        batch: the number of samples in a student's batch.
     """
 
     def __init__(self, tables: Sequence[ReliabilityTable], batch: int) -> None:
         self._tables, self._batch = tuple(tables), batch
 
     def look_up(self, answers: Answers) -> Tensor:
-        """As `ReliabilityTable.look_up`, for one student's samples after another's and any that fill up: [3, N]."""
+        """Return `ReliabilityTable.look_up` for one student's samples after another's, and for any padding: [3, N]."""
         rates = torch.stack([table.rates(answers.confidence, answers.cells) for table in self._tables])
         members = _member_of(len(answers.confidence), self._batch, rates.device).clamp_(max=len(rates) - 1)
         return rates.take(answers.places + members * answers.cells)
@@ -190,5 +192,5 @@ class StackedTables:
 
 
 def _member_of(count: int, batch: int, device: torch.device) -> Tensor:
-    """Whose each sample is, int64 [N]."""
+    """Return the number of each sample's student, int64 [N]."""
     return torch.arange(count, device=device) // batch

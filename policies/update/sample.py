@@ -1,4 +1,4 @@
-"""An update under a rule of one λ a sample."""
+"""Carries out an update under a rule that chooses one λ for each sample."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from policies.update.student import Student
 
 
 class SampleUpdate(Update):
-    """A λ for each sample, and one backward pass of the weighted mean.
+    """An update with a λ for each sample, and one backward pass of the weighted mean.
 
-    No sample's λ hangs on the others, so micro-batches make no difference.
+    No sample's λ depends on other samples, so micro-batches make no difference.
     """
 
     def __init__(self, policy: SamplePolicy, plan: Plan, student: Student, guard: Guard | None) -> None:
@@ -36,7 +36,7 @@ class SampleUpdate(Update):
         return self.plan.probe
 
     def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
-        assert isinstance(objective, LogitPair)  # the balancer has refused the other
+        assert isinstance(objective, LogitPair)  # the balancer has refused a `LossPair`
         weights = self._weights(objective)
         self._given.append(weights)
         part = share * mean_of(weights)
@@ -54,7 +54,7 @@ class SampleUpdate(Update):
                 losses = objective.task_losses, objective.distill_losses
                 more["mixed_loss"] = mean_of(torch.lerp(*losses, weights.to(losses[0].dtype)))
             present = self._present / self._share
-            if self._student.ranks.count > 1:  # some of which may have no sample
+            if self._student.ranks.count > 1:  # some ranks may have no sample
                 more["present_share"] = torch.tensor(present)
             known = self._observe(self._readings, weight=self._mean / self._share, **more)
             weight = known["weight"] / (known.get("present_share", present) or 1.0)
@@ -78,7 +78,7 @@ class SampleUpdate(Update):
         return Decision(0.5 if self._guard is None else self._guard.within(0.5), reason="no sample")
 
     def _closer_look(self, objective: LogitPair, weight: float, factor: Factor) -> Geometry | None:
-        """The geometry at the logits, if one loss has all the weight of all samples: does it have a gradient?"""
+        """Measure the geometry at the logits if one loss has all the weight, to see whether it has a gradient."""
         if self._guard is None or not self.plan.checked or not self._guard.alone(weight):
             return None
         readings = Readings(Wanted(geometry=True), Measurement(tier="logit"), self._student)

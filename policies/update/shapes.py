@@ -1,4 +1,4 @@
-"""Which tensors `backward_on_logits` takes, and what to do with others.
+"""Checks the tensors given to `backward_on_logits`; the errors say what to do with other outputs.
 
 N: samples; C: classes.
 """

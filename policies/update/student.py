@@ -1,4 +1,4 @@
-"""What a balancer has to know of a student: what is trained, its last block, who trains it, and what it can bear."""
+"""Holds what a balancer knows of a student: trained parameters, last block, processes, and obstacles to measuring."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ class Student:
 
     Args:
         student: the module, or all parameters.
-        last_block: what counts as the last block, if not the module's last layers with weights.
-        process_group: who trains it, if its wrapper does not tell.
+        last_block: the last block; by default the module's last layer with weights.
+        process_group: the processes that train it, if its wrapper does not show them.
 
     Raises:
-        PolicyError: nothing can be trained, it is not known who trains it, or the last block is no part of it.
+        PolicyError: nothing can be trained, it is not known which processes train it, or the last block is no part of
+            it.
     """
 
     def __init__(
         self, student: nn.Module | Iterable[Tensor], *, last_block: nn.Module | None = None, process_group: Group = None
     ) -> None:
-        # Tied weights come twice where two modules' parameters were put together; a module tells them once.
+        # Tied weights appear twice where two modules' parameters were joined; a module lists them once.
         self._source: nn.Module | tuple[Tensor, ...] = (
             student if isinstance(student, nn.Module) else tuple(dict.fromkeys(_tensors(student)))
         )
         self._last_block = last_block
         self.has_block = last_block is not None or isinstance(student, nn.Module)
-        """Whether it is known which parameters the last block has."""
+        """True if it is known which parameters the last block has."""
         if not self.parameters:
             raise PolicyError("`student` has no parameter that requires a gradient; unfreeze what is to be trained.")
         self.ranks = Ranks.of(self._source, process_group)
@@ -47,14 +48,14 @@ class Student:
 
     @property
     def parameters(self) -> list[Tensor]:
-        """What is trained now; layers may be frozen and unfrozen along the training."""
+        """The parameters that are trained now; layers may be frozen and unfrozen during the training."""
         return [parameter for parameter in self._all() if parameter.requires_grad]
 
     @property
     def inspected(self) -> tuple[Tensor, ...]:
         """All parameters, trained or not, that the student had at first.
 
-        They are listed once, since listing a small student's takes as long as looking at its gradients.
+        They are listed once, since listing a small student's parameters takes as long as checking its gradients.
         """
         return self._all() if self._lasting is None else self._lasting
 
@@ -63,14 +64,14 @@ class Student:
         """The trainable parameters of the last block."""
         if self._last_block is not None:
             return [parameter for parameter in self._last_block.parameters() if parameter.requires_grad]
-        assert isinstance(self._source, nn.Module)  # `has_block` has been looked at
+        assert isinstance(self._source, nn.Module)  # `has_block` has been checked
         return last_block(self._source)
 
     def check_two_gradients(self, occasion: tuple[str, str]) -> None:
-        """Make sure that the two losses' gradients in the parameters can be taken apart.
+        """Make sure that the two losses' gradients in the parameters can be taken separately.
 
         Args:
-            occasion: what needs them, and what to do if they can't, in words.
+            occasion: what needs them, and what to do if they cannot be taken, in words.
 
         Raises:
             PolicyError: they cannot.
@@ -80,14 +81,14 @@ class Student:
             raise PolicyError(f"{why}, but {self._obstacle}; {remedy}.")
 
     def reached_by(self, nodes: set[Node]) -> bool:
-        """Whether a graph of these nodes leads to anything that is trained, as far as the graph shows it."""
+        """Tell whether a graph of these nodes leads to anything that is trained, as far as the graph shows it."""
         return self._lasting is None or reaches(nodes, self.parameters) or hides_leaves(nodes)
 
     def confirm_block(self, gradients: Iterable[Tensor | None]) -> None:
-        """Make sure, once, that the last block gets a gradient; later a batch may leave it out.
+        """Make sure, once, that the last block gets a gradient; later batches may leave it out.
 
         Args:
-            gradients: of both losses in the last block, over all ranks.
+            gradients: those of both losses in the last block, over all ranks.
 
         Raises:
             PolicyError: it gets none.
@@ -102,7 +103,7 @@ class Student:
         self._block_confirmed = True
 
     def allow_two_passes(self) -> None:
-        """As `policies.update.two_passes.allow_two_passes`, if it is known which module is trained."""
+        """Call `policies.update.two_passes.allow_two_passes` if it is known which module is trained."""
         if isinstance(self._source, nn.Module):
             allow_two_passes(self._source)
 
@@ -145,6 +146,6 @@ def _obstacle(student: nn.Module | tuple[Tensor, ...]) -> str | None:
         return "the student's parameters are spread over several processes"
     for module in student.modules() if isinstance(student, nn.Module) else ():
         if isinstance(module, nn.parallel.DistributedDataParallel) and module.static_graph:
-            # With it, a first step that runs no hooks makes DDP never average again, without a word.
+            # With it, DDP silently never averages again after a first step that runs no hooks.
             return "the student is wrapped with `static_graph=True`"
     return None

@@ -1,6 +1,6 @@
-"""What walking one graph backward twice asks of a student, and how it is told what is in the way.
+"""Lets one graph of a student be walked backward twice, and explains what prevents it.
 
-Measuring takes the gradients of two losses apart, by two calls of `torch.autograd.grad` over one graph.
+Measuring takes the gradients of two losses separately, by two calls of `torch.autograd.grad` over one graph.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _REENTRANT = (
 def allow_two_passes(student: nn.Module) -> None:
     """Let a compiled student's graph be walked twice.
 
-    `torch.compile` lets the backward pass write into what the forward pass saved ("donated buffers"). The setting
-    that forbids it is read when a graph is compiled, and it is the process's own. What has been compiled before is
-    dropped, since PyTorch would no longer notice that its buffers are spoilt.
+    `torch.compile` lets the backward pass write into what the forward pass saved ("donated buffers"). The setting that
+    forbids it holds for the whole process, and it is read when a graph is compiled. Graphs compiled before are dropped,
+    since PyTorch would no longer notice that their buffers are spoilt.
     """
     if not any(map(_is_compiled, student.modules())):
         return
@@ -38,7 +38,7 @@ def allow_two_passes(student: nn.Module) -> None:
 
 @contextlib.contextmanager
 def two_passes() -> Iterator[None]:
-    """Tell with the remedy why a graph could not be walked twice.
+    """Explain why a graph could not be walked twice, and name the remedy.
 
     Raises:
         PolicyError: a graph was compiled to be walked once, or recomputes its activations in the old way.
@@ -58,7 +58,7 @@ def two_passes() -> Iterator[None]:
 
 
 def check_graph(*outputs: Tensor) -> None:
-    """Make sure that a graph reaches its parameters when gradients are taken apart.
+    """Make sure that a graph reaches its parameters when gradients are taken separately.
 
     Activations that are recomputed in the old way hide the parameters behind them, which would then get no gradient.
 
@@ -66,7 +66,7 @@ def check_graph(*outputs: Tensor) -> None:
         outputs: the losses, or what they are made from.
 
     Raises:
-        PolicyError: it recomputes its activations so.
+        PolicyError: the graph recomputes its activations in the old way.
     """
     if any(node.name() == "CheckpointFunctionBackward" for node in nodes_of(*outputs)):
         raise PolicyError(_REENTRANT)

@@ -1,8 +1,8 @@
-"""What λ should do: asked of the loss's expansion, and of a real training by virtual steps along it.
+"""Asks which λ is best: of the loss's expansion, and of a real training by virtual steps along it.
 
-record = read_analysis(folder)      # None where there is none
+record = read_analysis(folder)      # search.records; None if the folder has none
 findings = judge_analysis(record)
-with style(): figures = analysis_figures(record, findings)  # search.report.drawing.style, search.analysis.figures
+figures = analysis_figures(record, findings)
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""How well the expansions predict what a step does, where they break down, and what choosing λ by them is worth.
+"""Measures how well the expansions predict a step's effect, where they fail, and what choosing λ by them gives up.
 
 P: probes; W: λ that were tried.
 """
@@ -23,9 +23,9 @@ _LEVEL = 0.95
 
 
 class Fit(Numbers):
-    """How well one prediction meets the true changes of one loss on one set.
+    """The agreement of one prediction with the true changes of one loss on one set.
 
-    Intervals are 95 % percentile bootstraps over the probes. NaN where there is nothing to tell, as R² of one λ.
+    Intervals are 95 % percentile bootstraps over the probes. A value that is not defined is NaN, such as R² of one λ.
     """
 
     prediction: str
@@ -40,15 +40,15 @@ class Fit(Numbers):
     r2_low: float
     r2_high: float
     r2_between: float
-    """Median over the probes of the R² within one, each centred on its own mean over λ: is the difference between λ
-    right? It is what a choice of λ hangs on."""
+    """Median over the probes of the R² within one probe, centred on the probe's mean over λ: is the difference between
+    λ right? A choice of λ depends on this."""
     missed: float
-    """Of what λ can do to the loss at a probe, from the best to the worst of those tried, the share that is given up by
-    the λ that the prediction calls best; mean over the probes. 0 is perfect."""
+    """The share given up by the λ that the prediction calls best; mean over the probes; 0 is perfect. It is a share of
+    what λ can do to the loss at a probe, from the best to the worst of those tried."""
 
 
 class Choice(Numbers):
-    """What a way of choosing λ gives up in one step, as `Fit.missed`; with the interval of the mean over the probes."""
+    """The `Fit.missed` of one way of choosing λ, for one step, with the interval of its mean over the probes."""
 
     name: str
     missed: float
@@ -57,7 +57,7 @@ class Choice(Numbers):
 
 
 def fit(found: Changes, prediction: str, loss: Loss, where: str, kind: StepKind, part: str = "all") -> Fit:
-    """How well a prediction meets the true changes."""
+    """Return how well a prediction meets the true changes."""
     true, predicted = found.true, found.predictions[prediction]
     columns = np.isfinite(predicted).any(0)  # `second` is not known at every λ
     known = np.isfinite(true).all(1) & np.isfinite(predicted[:, columns]).all(1)
@@ -81,7 +81,7 @@ def fit(found: Changes, prediction: str, loss: Loss, where: str, kind: StepKind,
 
 
 def r2_between(true: Floats, predicted: Floats) -> Floats:
-    """R² of each probe's own differences between λ, [P]; NaN where λ makes no difference."""
+    """Return the R² of each probe's own differences between λ, [P]; NaN if λ makes no difference."""
     if true.size == 0:
         return np.full(len(true), np.nan)
     true, predicted = (x - x.mean(1, keepdims=True) for x in (true, predicted))
@@ -93,7 +93,7 @@ def r2_between(true: Floats, predicted: Floats) -> Floats:
 
 
 def missed(true: Floats, chosen: Rows) -> Floats:
-    """The share given up at each probe by the λ number `chosen`, [P]; NaN where λ makes no difference."""
+    """Return the share given up at each probe by the λ number `chosen`, [P]; NaN if λ makes no difference."""
     low, high = true.min(1), true.max(1)
     got = true[np.arange(len(true)), chosen]
     share: Floats = np.divide(got - low, high - low, out=np.full(len(true), np.nan), where=high > low)
@@ -101,7 +101,10 @@ def missed(true: Floats, chosen: Rows) -> Floats:
 
 
 def all_fits(record: AnalysisRecord) -> tuple[Fit, ...]:
-    """Of both losses: on the batch and on held-out pictures, under each kind of step, every expansion there is."""
+    """Return a fit for every expansion of both losses.
+
+    The sets are the batch and held-out pictures; the steps are the optimiser's and plain ones.
+    """
     found = []
     for loss in _BOTH:
         for where, kind in (
@@ -116,7 +119,7 @@ def all_fits(record: AnalysisRecord) -> tuple[Fit, ...]:
 
 
 def breakdown(record: AnalysisRecord) -> tuple[Fit, ...]:
-    """The optimiser's steps on held-out pictures, by thirds of progress, step length and angle."""
+    """Return the fits of the optimiser's steps on held-out pictures, by thirds of progress, step length and angle."""
     found = []
     for loss in _BOTH:
         table = changes(record, loss)
@@ -127,7 +130,7 @@ def breakdown(record: AnalysisRecord) -> tuple[Fit, ...]:
 
 
 def thirds(record: AnalysisRecord) -> Iterator[tuple[str, Rows]]:
-    """(name, rows) of the probes' thirds."""
+    """Yield (name, rows) of the probes' thirds."""
     where = places(record)
     for words, values in (
         (("early", "middle", "late"), where.progress),
@@ -141,21 +144,22 @@ def thirds(record: AnalysisRecord) -> Iterator[tuple[str, Rows]]:
 
 
 def curvature(record: AnalysisRecord) -> float:
-    """Median over the probes of `ProbeRecord.task_curvature`: the ηκ of the maps."""
+    """Return the median over the probes of `ProbeRecord.task_curvature`: the ηκ of the maps."""
     return _median(np.array([probe.task_curvature for probe in record.probes], float))
 
 
 def signal(record: AnalysisRecord) -> float:
-    """Median of the squared cosine between the batch's and the held-out task gradient: the maps' `signal`."""
+    """Return the median squared cosine between the batch's and the held-out task gradient: the maps' `signal`."""
     return _median(np.array([probe.task_alignment**2 for probe in record.probes], float))
 
 
 def _from_geometry(record: AnalysisRecord, cosines: Floats, ratios: Floats, loss: Loss) -> dict[str, Floats]:
-    """λ from the batch's angle and norm ratio alone: by the maps, with curvature and signal as measured, and by the
-    two simplest rules.
+    """Return λ by name, from the batch's angle and norm ratio alone.
+
+    Three are those of the maps, with curvature and signal as measured; two are those of the simplest rules.
     """
     step, share = curvature(record), signal(record)
-    step = step if step > 1e-9 else 1e-9  # a loss that bends down, or is not known: as plain
+    step = step if step > 1e-9 else 1e-9  # negative or unknown curvature: as plain
     share = share if np.isfinite(share) else 1.0
     return {
         "map: plain step": best_weight(cosines, ratios, loss, "plain"),
@@ -167,7 +171,10 @@ def _from_geometry(record: AnalysisRecord, cosines: Floats, ratios: Floats, loss
 
 
 def choices(record: AnalysisRecord, loss: Loss) -> tuple[Choice, ...]:
-    """What constants, the maps, rules and the expansions give up in one step of the optimiser."""
+    """Return what each way of choosing λ gives up in one step of the optimiser, on held-out pictures.
+
+    The ways are constants, the rule in training, the maps, two simple rules and two first-order expansions.
+    """
     table, where, lam = changes(record, loss), places(record), np.array(record.weights)
     ways: dict[str, Floats] = {f"λ = {x:g}": np.full(len(where.seed), x) for x in (0.0, 0.5, 0.9, 1.0)}
     ways["the rule in training"] = where.weight
@@ -193,7 +200,7 @@ _BOTH: tuple[Loss, ...] = ("task", "distill")
 
 
 def _r2(errors: Floats, sums: Floats, squares: Floats, columns: int) -> Floats:
-    """Pooled R² from each probe's sums, over the last dimension."""
+    """Return the pooled R² from each probe's sums, over the last dimension."""
     count = errors.shape[-1] * columns
     total = squares.sum(-1) - sums.sum(-1) ** 2 / max(count, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -201,7 +208,7 @@ def _r2(errors: Floats, sums: Floats, squares: Floats, columns: int) -> Floats:
 
 
 def _bootstrap(count: int, statistic: Callable[[Rows], Floats]) -> tuple[float, float]:
-    """The percentile interval of a statistic over probes drawn with replacement; `statistic` takes rows [R, P]."""
+    """Return the percentile interval of a statistic of resampled probes; `statistic` takes rows [R, P]."""
     if count < 2:
         return np.nan, np.nan
     rows = np.random.default_rng(0).integers(0, count, (_RESAMPLES, count))
@@ -224,6 +231,6 @@ def _means(values: Floats, rows: Rows) -> Floats:
 
 
 def finite_mean(values: Floats) -> float:
-    """Mean of what is finite; NaN where nothing is."""
+    """Return the mean of the finite values; NaN if there are none."""
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else np.nan

@@ -1,18 +1,18 @@
-"""What moves the best λ, and whether the literature's claims about it hold here.
+"""Tests what moves the best λ, and whether the literature's claims about it hold here.
 
-The best λ of a probe is the one whose step lets a held-out loss fall furthest. Along a training it moves, the angle
-moves and the norm ratio moves, so that any two of them go together; time alone may be why. Claims are therefore judged
+The best λ of a probe is the one whose step lets a held-out loss fall furthest. Along a training the best λ, the angle
+and the norm ratio all move, so any two of them are correlated. Time alone may be the cause. Claims are therefore judged
 between seeds at the same step, where the batch makes the difference:
 
     best λ = step's own level + seed's own level + α·reading + noise.
 
-The reading is the cosine, the log norm ratio, or whether the angle is large. What a rule that looks at that reading
-alone could use is α; `beside` is the same with the other reading held fixed, which may be quite another number where
-the two go together.
+The reading is the cosine, the log norm ratio, or whether the angle is large. A rule that looks at this reading alone
+could use α. `beside` is α with the other reading held fixed. It may differ much from α if the two readings are
+correlated.
 
-Standard errors are jackknifed over seeds (each seed left out in turn; CR3 of MacKinnon, Nielsen and Webb 2023,
-doi 10.1016/j.jeconom.2022.04.001), with Student's t of one degree of freedom fewer than seeds: what the probes of one
-training share, whatever it is, is no evidence. p-values are Holm-corrected over the claims about a loss.
+Standard errors are jackknifed over seeds: each seed is left out in turn (CR3 of MacKinnon, Nielsen and Webb 2023, doi
+10.1016/j.jeconom.2022.04.001). Student's t has one degree of freedom fewer than there are seeds. So nothing that the
+probes of one training share counts as evidence. p-values are Holm-corrected over the claims about a loss.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ Answer = Literal["supported", "opposite", "not supported", "cannot be told"]
 
 LEVEL = 0.05
 MARGIN = 0.1
-"""A λ that differs by less is called the same."""
+"""Two λ that differ by less are called the same."""
 _FEWEST_SEEDS = 3
 _STILL = 1e-6
-"""Spread below which nothing is said to move."""
+"""The spread below which a value counts as not moving."""
 
 _SIGN: dict[ClaimName, int] = {"similar": 1, "large_angle": -1, "longer": -1}
 
@@ -50,7 +50,7 @@ class Effect(Numbers):
     p_value: float
 
     def times(self, unit: float) -> Effect:
-        """The effect of that many units of the reading."""
+        """Return the effect of `unit` units of the reading."""
         return Effect(value=unit * self.value, low=unit * self.low, high=unit * self.high, p_value=self.p_value)
 
 
@@ -58,51 +58,52 @@ class Claim(Numbers):
     """One claim about one loss.
 
     `similar`: a larger cosine goes with a larger best λ. `large_angle`: the third of the probes with the largest angle
-    has a smaller best λ than the others. `longer`: a longer distillation gradient goes with a smaller best λ. Each at
-    the same step, and beside what is a seed's own.
+    has a smaller best λ than the others. `longer`: a longer distillation gradient goes with a smaller best λ. Each
+    claim is judged at the same step, with each seed's own level removed.
     """
 
     name: ClaimName
     loss: Loss
     effect: Effect | None
-    """Of `similar` and `longer`: how the best λ differs between probes that lie two standard deviations of the reading
-    apart. Of `large_angle`: by how much the third differs. None where something does not move."""
+    """The effect on the best λ; None if it cannot be estimated. For `similar` and `longer` it is the difference between
+    probes that lie two standard deviations of the reading apart. For `large_angle` it is the difference between the
+    third and the other probes."""
     reach: float
-    """Those two standard deviations, step and seed taken out; 0 for `large_angle`."""
+    """Those two standard deviations, with step and seed taken out; 0 for `large_angle`."""
     beside: Effect | None = None
-    """As `effect`, between the same readings, with the other reading (log norm ratio or cosine) held fixed too."""
+    """The same effect, between the same readings, with the other reading (log norm ratio or cosine) held fixed too."""
     p_corrected: float
     answer: Answer
     reason: str = ""
-    """Why it cannot be told, where that is not only noise."""
+    """The reason why the effect cannot be estimated; empty if it can."""
 
 
 class BestWeight(Numbers):
-    """Where the best λ lies."""
+    """The place of the best λ over the probes."""
 
     loss: Loss
     mean: float
     low: float
-    """Of the mean's 95 % interval over the seeds, within [0, 1]; NaN with one seed."""
+    """Lower end of the mean's 95 % interval over the seeds, within [0, 1]; NaN with one seed."""
     high: float
     at_zero: float
-    """Share of the probes at which it is the lowest of those tried."""
+    """Share of the probes at which the lowest λ tried is the best."""
     at_one: float
     clear: float
     """Share of the probes at which the worst λ is behind the best by more than three standard errors of the difference
-    over the pictures; where it is not, the best λ is a guess."""
+    over the pictures. At the other probes the best λ is a guess."""
     along: dict[str, float]
     """Correlation, over the steps of probes, of the seeds' mean best λ with their mean cosine, log norm ratio, and with
-    progress. A training has but one course, so that these may all be time's doing; NaN where one does not move."""
+    progress. A training has only one course, so time may be the cause of all three. NaN if one does not move."""
 
 
 def best_weights(record: AnalysisRecord, loss: Loss) -> Floats:
-    """The best λ of each probe for a held-out loss, [P]."""
+    """Return the best λ of each probe for a held-out loss, [P]."""
     return lowest(record.weights, changes(record, loss).true)
 
 
 def where_best(record: AnalysisRecord, loss: Loss) -> BestWeight:
-    """Where the best λ of the probes lies."""
+    """Return where the best λ of the probes lies."""
     best, found = best_weights(record, loss), places(record)
     known = np.isfinite(best)
     by_seed = [
@@ -131,14 +132,14 @@ def where_best(record: AnalysisRecord, loss: Loss) -> BestWeight:
 
 
 def along_training(record: AnalysisRecord, best: Floats) -> dict[str, float]:
-    """`BestWeight.along` of some best λ, [P]."""
+    """Return `BestWeight.along` of the best λ `best`, [P]."""
     found, known = places(record), np.isfinite(best)
     readings = {"cosine": found.cosine, "norm ratio": found.log_ratio, "progress": found.progress}
     return {name: _along(found.step[known], best[known], values[known]) for name, values in readings.items()}
 
 
 def judge_claims(record: AnalysisRecord, loss: Loss) -> tuple[Claim, ...]:
-    """The three claims about one loss."""
+    """Judge the three claims about one loss."""
     found = places(record)
     return judge(loss, best_weights(record, loss), found.cosine, found.log_ratio, found.step, found.seed)
 
@@ -151,7 +152,7 @@ def judge(
     step: npt.NDArray[np.int64],
     seed: npt.NDArray[np.int64],
 ) -> tuple[Claim, ...]:
-    """As `judge_claims`, from the probes' best λ, readings, steps and seeds, all [P]."""
+    """Judge the three claims from the probes' best λ, readings, steps and seeds, all [P]."""
     best, cosine, log_ratio = _panels(step, seed, best, cosine, log_ratio)
     large_angle = np.zeros(cosine.size)
     large_angle[np.argsort(cosine, axis=None, kind="stable")[: cosine.size // 3]] = 1.0
@@ -184,8 +185,9 @@ def judge(
 
 
 def _panels(step: npt.NDArray[np.int64], seed: npt.NDArray[np.int64], *values: Floats) -> list[Floats]:
-    """The values as [seeds, steps], without seeds that are not finite at half of the steps and then without steps at
-    which any seed is not.
+    """Return the values as [seeds, steps] without gaps.
+
+    Seeds that are not finite at half of the steps or more are dropped, then steps at which any other seed is not.
     """
     seeds, steps = np.unique(seed), np.unique(step)
     whole = [np.full((len(seeds), len(steps)), np.nan) for _ in values]
@@ -202,13 +204,13 @@ def _answer(effect: Effect | None, p_corrected: float, sign: int) -> Answer:
         return "cannot be told"
     if p_corrected <= LEVEL:
         return "supported" if sign * effect.value > 0.0 else "opposite"
-    # Even the end of the interval that favours the claim is next to nothing.
+    # "Not supported" means that even the end of the interval that favours the claim is below the margin.
     favourable = effect.high if sign > 0 else -effect.low
     return "not supported" if favourable < MARGIN else "cannot be told"
 
 
 class _Test(NamedTuple):
-    """The effect of one unit of a reading, two standard deviations of the reading, and why there is no effect."""
+    """The effect of one unit of a reading, two standard deviations of the reading, and the reason if no effect."""
 
     effect: Effect | None
     spread: float = 0.0
@@ -216,7 +218,7 @@ class _Test(NamedTuple):
 
 
 def _effect(best: Floats, reading: Floats, other: Floats) -> _Test:
-    """Of a reading, beside `other`, all [seeds, steps]."""
+    """Estimate the effect of a reading with `other` held fixed, all [seeds, steps]."""
     seeds = len(best)
     if seeds < _FEWEST_SEEDS:
         return _Test(None, reason=f"it takes {_FEWEST_SEEDS} seeds at least")
@@ -231,7 +233,7 @@ def _effect(best: Floats, reading: Floats, other: Floats) -> _Test:
     slopes = np.array([one[0] for one in left if one is not None])
     if len(slopes) < seeds:
         return _Test(None, reason="without one of the seeds the others do not differ enough")
-    # Of a relation without noise only rounding is left.
+    # A relation without noise leaves only rounding errors, so the error has a floor.
     error = max(math.sqrt((seeds - 1) / seeds * float(((slopes - value) ** 2).sum())), _STILL / spread)
     half = _student(seeds) * error
     from scipy import special
@@ -246,9 +248,10 @@ def _effect(best: Floats, reading: Floats, other: Floats) -> _Test:
 
 
 def _slope(best: Floats, reading: Floats, other: Floats) -> tuple[float, float] | None:
-    """(slope of `best` on `reading`, two standard deviations of `reading`), what step, seed and `other` tell taken out.
+    """Return (slope of `best` on `reading`, two standard deviations of `reading`); None if too little is left.
 
-    By Frisch, Waugh and Lovell both are first rid of all the rest. None where nothing is left of the reading.
+    Both are first freed of what step, seed and `other` explain (Frisch, Waugh and Lovell). Too little is left if the
+    reading no longer varies, or with fewer than two degrees of freedom.
     """
     outcome, left, rest = (_levelled(panel) for panel in (best, reading, other))
     size = float((rest**2).sum())
@@ -263,7 +266,7 @@ def _slope(best: Floats, reading: Floats, other: Floats) -> tuple[float, float] 
 
 
 def _levelled(panel: Floats) -> Floats:
-    """[seeds, steps] without each seed's and each step's own level."""
+    """Return [seeds, steps] without each seed's and each step's own level."""
     found: Floats = panel - panel.mean(axis=0) - panel.mean(axis=1, keepdims=True) + panel.mean()
     return found
 
@@ -279,7 +282,7 @@ def _share(which: npt.NDArray[np.bool_]) -> float:
 
 
 def _along(step: npt.NDArray[np.int64], best: Floats, values: Floats) -> float:
-    """Pearson's correlation of the two courses, each the mean over the seeds."""
+    """Return Pearson's correlation of the two courses, each the mean over the seeds."""
     finite = np.isfinite(values)
     step, best, values = step[finite], best[finite], values[finite]
     steps = np.unique(step)

@@ -1,23 +1,24 @@
-"""Which λ the loss's Taylor expansion asks for, from the angle and the lengths of the two gradients. NumPy only.
+"""Computes the λ that the loss's Taylor expansion asks for, from the gradients' angle and lengths. NumPy only.
 
-g_d and g_t are the gradients of the distillation and of the task loss, u(λ) = λ g_d + (1-λ) g_t, ρ their cosine and
-r = ‖g_d‖/‖g_t‖. A step Δ changes a loss with the gradient h and the Hessian H by ⟨h, Δ⟩ + ½ ΔᵀHΔ to second order. Only
-ρ and r matter here, so ‖g_t‖ is 1. All functions are vectorised over arrays that broadcast.
+g_d and g_t are the gradients of the distillation and of the task loss, u(λ) = λ g_d + (1-λ) g_t, ρ their cosine and r =
+‖g_d‖/‖g_t‖. A step Δ changes a loss with the gradient h and the Hessian H by ⟨h, Δ⟩ + ½ ΔᵀHΔ to second order. Only ρ
+and r matter here, so ‖g_t‖ is 1. All functions are vectorised over arrays that broadcast.
 
 Three steps:
 
-- `plain`: Δ = -η u(λ), η small. The fall η⟨h, u⟩ is linear in λ, so the answer is an end, λ = 0 or 1, and a longer
-  gradient wins also by being longer.
+- `plain`: Δ = -η u(λ), η small. The fall η⟨h, u⟩ is linear in λ, so the best λ is an end, 0 or 1. A longer gradient
+  also wins by its length.
 - `curved`: the same with the Hessian κI, and `step` = ηκ. At 1 a loss's own gradient reaches its minimum.
-- `fixed_length`: Δ = -ε u/‖u‖. Length takes no part in the answer, as with an optimiser that normalises.
+- `fixed_length`: Δ = -ε u/‖u‖. The length of u does not affect the answer, as with an optimiser that normalises.
 
-Three goals: the task loss, the distillation loss, or their mean; and `mixed`, λ L_d + (1-λ) L_t at the very λ in
-question. The last is another loss at every λ, so its falls are of different things; it is here because derivations of
-rules are often made with it.
+Four goals: the task loss, the distillation loss, their mean, and `mixed`: λ L_d + (1-λ) L_t at the λ in question.
+`mixed` is another loss at every λ, so its falls are of different losses. It is included because rules are often derived
+with it.
 
-The goal may be the loss on *other* pictures, whose gradient the batch's gradient shows with noise: of ‖g_i‖², the share
-`signal` is true. The noise of g_d and g_t is taken to be independent, so that ⟨g_d, g_t⟩ is that of the true gradients.
-Pictures that both losses share make that too good: see `ProbeRecord.cross_alignment` for what a training shows.
+The goal may be the loss on *other* pictures. The batch's gradient then shows the gradient on those with noise: only the
+share `signal` of ‖g_i‖² is true. The noise of g_d and that of g_t are assumed independent, so ⟨g_d, g_t⟩ is that of the
+true gradients. This is too optimistic, since both losses share the batch's pictures: `ProbeRecord.cross_alignment` has
+what a training shows.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def fall(
     step: float = 1.0,
     signal: float = 1.0,
 ) -> Floats:
-    """How far a step at λ = `weight` lets the goal's loss fall: in units of η‖g_t‖², or of ε‖g_t‖ at a fixed length.
+    """Return how far a step at λ = `weight` lets the goal's loss fall.
+
+    The unit is η‖g_t‖², or ε‖g_t‖ at a fixed length.
 
     Args:
         weight: λ in [0, 1].
@@ -78,9 +81,9 @@ def best_weight(
     step: float = 1.0,
     signal: float = 1.0,
 ) -> Floats:
-    """The λ in [0, 1] of the largest `fall`; ½ where every λ is as good. Arguments as for `fall`.
+    """Return the λ in [0, 1] of the largest `fall`; ½ if every λ is as good. Arguments as for `fall`.
 
-    Closed forms, but for `mixed` at a fixed length, where the best of 401 λ is taken.
+    Closed forms are used, except for `mixed` at a fixed length: there the best of 401 λ is returned.
     """
     a, b, c = _products(cosine, norm_ratio)
     if goal == "mixed":
@@ -98,8 +101,8 @@ def best_weight(
         free = np.divide(gain, spread, out=np.full_like(gain, 0.5), where=spread > 1e-12)
         clipped: Floats = np.clip(free, 0.0, 1.0)
         return clipped
-    # Of all vectors in the plane of g_d and g_t, x g_d + y g_t lies nearest to the goal's gradient; where x or y is
-    # negative, the best of the cone is an edge of it.
+    # Of all vectors in the plane of g_d and g_t, x g_d + y g_t lies nearest to the goal's gradient. If x or y is
+    # negative, the best vector of the cone lies on one of its edges.
     x = _unrounded(b * on_distill - c * on_task, a * b)
     y = _unrounded(a * on_task - c * on_distill, a * b)
     inside = (x >= 0.0) & (y >= 0.0) & (x + y > 0.0)
@@ -110,30 +113,30 @@ def best_weight(
 
 
 def _products(cosine: npt.ArrayLike, norm_ratio: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """‖g_d‖², ‖g_t‖² and ⟨g_d, g_t⟩ for ‖g_t‖ = 1."""
+    """Return ‖g_d‖², ‖g_t‖² and ⟨g_d, g_t⟩ for ‖g_t‖ = 1."""
     rho, r = np.broadcast_arrays(np.asarray(cosine, float), np.asarray(norm_ratio, float))
     return r**2, np.ones_like(r), rho * r
 
 
 def _pulls(share: Floats | float, a: Floats, b: Floats, c: Floats, signal: float) -> tuple[Floats, Floats]:
-    """⟨h, g_d⟩ and ⟨h, g_t⟩ for the goal's gradient h = share·g_d + (1-share)·g_t without its noise."""
+    """Return ⟨h, g_d⟩ and ⟨h, g_t⟩ for the goal's gradient h = share·g_d + (1-share)·g_t without its noise."""
     return share * signal * a + (1.0 - share) * c, share * c + (1.0 - share) * signal * b
 
 
 def _unrounded(values: Floats, size: Floats) -> Floats:
-    """`values` with what is only rounding of numbers of that size set to 0."""
+    """Return `values` with those set to 0 that are only rounding errors of numbers of that size."""
     clean: Floats = np.where(np.abs(values) <= 1e-12 * size, 0.0, values)
     return clean
 
 
 def _end(gain: Floats) -> Floats:
-    """λ where the gain of more λ is the same at every λ."""
+    """Return the best λ if the fall is linear in λ: 0, ½ or 1, by the sign of its slope `gain`."""
     found: Floats = 0.5 + 0.5 * np.sign(gain)
     return found
 
 
 def _highest_of_parabola(falls: Callable[[Floats], Floats]) -> Floats:
-    """Where a function of λ whose second derivative does not change is highest in [0, 1]; ½ where both ends are."""
+    """Return where in [0, 1] a function of λ with a constant second derivative is highest; ½ if both ends are."""
     start, middle, end = (falls(np.asarray(weight)) for weight in (0.0, 0.5, 1.0))
     size = np.abs(start) + np.abs(middle) + np.abs(end)
     bend = np.asarray(_unrounded(2.0 * (start + end - 2.0 * middle), size))
@@ -145,7 +148,7 @@ def _highest_of_parabola(falls: Callable[[Floats], Floats]) -> Floats:
 
 
 def _highest_of_grid(falls: Callable[[Floats], Floats]) -> Floats:
-    """Where a function of λ is highest on a grid; the mean of where it is, if there are several."""
+    """Return where a function of λ is highest on a grid; the mean of these λ if there are several."""
     heights = np.stack([falls(np.asarray(weight)) for weight in _GRID], axis=-1)
     high = heights.max(axis=-1, keepdims=True)
     ties = heights >= high - 1e-12 * (1.0 + np.abs(high))

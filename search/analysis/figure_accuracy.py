@@ -1,4 +1,4 @@
-"""How well the expansions predict, and what choosing λ by them is worth."""
+"""Draws how well the expansions predict, and what choosing λ by them gives up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ROW = 15
 
 
 def prediction_figure(record: AnalysisRecord, findings: Findings) -> Figure:
-    """Predicted against true changes. To be called inside `drawing.style`."""
+    """Draw predicted against true changes. Must be called inside `drawing.style`."""
     figure, axes = new_figure(250, rows=2, columns=3, left=42, right=8, bottom=34, top=20, gap=(12, 32))
     panels, rows = iter(axes), []
     fits = {(f.loss, f.prediction): f for f in findings.fits if (f.where, f.kind) == ("held_out", "optimizer")}
@@ -69,7 +69,7 @@ def prediction_figure(record: AnalysisRecord, findings: Findings) -> Figure:
 
 
 def breakdown_figure(findings: Findings) -> Figure:
-    """What the λ of each expansion gives up, by thirds of the probes. To be called inside `drawing.style`."""
+    """Draw what the λ of each expansion gives up, by thirds of the probes. Must be called inside `drawing.style`."""
     parts = list(dict.fromkeys(fit.part for fit in findings.parts))
     figure, axes = new_figure(len(parts) * _ROW + 60, columns=2, left=82, right=10, bottom=34, top=18, gap=(14, 0))
     for place, (loss, panel) in enumerate(zip(_BOTH, axes, strict=True)):
@@ -100,7 +100,7 @@ def breakdown_figure(findings: Findings) -> Figure:
 
 
 def choices_figure(findings: Findings) -> Figure:
-    """What constants, maps and expansions give up. To be called inside `drawing.style`."""
+    """Draw what constants, maps, rules and expansions give up. Must be called inside `drawing.style`."""
     names = [choice.name for choice in findings.choices["task"]]
     figure, axes = new_figure(len(names) * _ROW + 60, columns=2, left=160, right=10, bottom=34, top=18, gap=(12, 0))
     rows = []
@@ -126,7 +126,7 @@ def choices_figure(findings: Findings) -> Figure:
 
 
 def horizons_figure(record: AnalysisRecord) -> Figure:
-    """What each λ gives up after one step and after more of them. To be called inside `drawing.style`."""
+    """Draw what each λ gives up after one step and after more of them. Must be called inside `drawing.style`."""
     figure, axes = new_figure(170, columns=2, left=36, right=8, bottom=34, top=18, gap=(16, 0))
     horizons, lam, rows = record.settings.horizons, np.array(record.weights), []
     for place, (loss, panel) in enumerate(zip(_GOALS, axes, strict=True)):

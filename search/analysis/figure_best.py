@@ -1,4 +1,4 @@
-"""The λ that truly was best in one step: in the plane of angle and norm ratio, and against each reading."""
+"""Draws the λ that truly was best in one step: in the plane of angle and norm ratio, and against each reading."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BINS = 5
 
 
 def plane_figure(record: AnalysisRecord) -> Figure:
-    """Probes by angle and norm ratio, coloured by their best λ. To be called inside `drawing.style`."""
+    """Draw the probes by angle and norm ratio, coloured by their best λ. Must be called inside `drawing.style`."""
     figure, axes = new_figure(178, columns=2, left=38, right=8, bottom=34, top=20, gap=(22, 0))
     reach = reach_of(record)
     (x, y), rule = probe_points(record, reach), rule_in_plane(record, reach)
@@ -71,7 +71,7 @@ def plane_figure(record: AnalysisRecord) -> Figure:
 
 
 def readings_figure(record: AnalysisRecord, findings: Findings) -> Figure:
-    """Best λ against cosine, norm ratio and progress. To be called inside `drawing.style`."""
+    """Draw the best λ against cosine, norm ratio and progress. Must be called inside `drawing.style`."""
     found = places(record)
     readings = (("cosine", found.cosine, False), ("norm ratio", np.exp(found.log_ratio), True))
     columns = (*readings, ("progress", found.progress, False))
@@ -117,7 +117,10 @@ def readings_figure(record: AnalysisRecord, findings: Findings) -> Figure:
 
 
 def binned(values: Floats, best: Floats, *, log: bool = False) -> tuple[list[float], list[float], list[float]]:
-    """(middles, mean best λ, half of its 95 % interval) of equally large groups by value, of 3 probes at least."""
+    """Return (middles, mean best λ, half of its 95 % interval) of equally large groups by value.
+
+    There are up to five groups of at least 3 probes; two probes in all form one group.
+    """
     order = np.argsort(values, kind="stable")
     middles, means, halves = [], [], []
     for rows in np.array_split(order, min(_BINS, max(1, len(order) // 3))):

@@ -1,4 +1,4 @@
-"""The λ that the expansion asks for, over angle and norm ratio."""
+"""Draws the λ that the expansion asks for, over angle and norm ratio."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOST_PROBES = 60
 
 
 def maps_figure(record: AnalysisRecord, findings: Findings) -> Figure:
-    """The figure. To be called inside `drawing.style`."""
+    """Draw the figure. Must be called inside `drawing.style`."""
     reach = reach_of(record)
     cosines, ratios = plane(reach)
     figure, axes = new_figure(

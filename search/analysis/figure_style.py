@@ -1,4 +1,4 @@
-"""What the analysis's figures share: λ as a colour, small titles, and the plane of angle and norm ratio."""
+"""Holds what the analysis's figures share: λ as a colour, small titles, and the plane of angle and norm ratio."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from search.drawing import GRID, INK, MUTED, LegendItem
 from search.records import AnalysisRecord
 
 LABELS, TEACHER = "#0072b2", "#d55e00"
-"""λ = 0 and λ = 1; between them through `GRID`."""
+"""The colours of λ = 0 and λ = 1; the colours between them pass through `GRID`."""
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
 WEIGHT_LEGEND = (
     LegendItem(label="λ = 0, labels", colour=LABELS, dot=True),
@@ -28,14 +28,17 @@ _INSIDE = 0.95
 
 
 def weight_colours() -> Any:
-    """The colour map of λ in [0, 1]."""
+    """Return the colour map of λ in [0, 1]."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("weight", [LABELS, GRID, TEACHER])
 
 
 def reach_of(record: AnalysisRecord) -> float:
-    """The plane shows norm ratios from 1/reach to `reach`, a power of ten that holds nearly all probes."""
+    """Return the reach of the plane, a power of ten that holds nearly all probes.
+
+    The plane shows norm ratios from 1/reach to reach.
+    """
     ratios = np.array([probe.batch.norm_ratio for probe in record.probes], float)
     ratios = ratios[np.isfinite(ratios) & (ratios > 0.0)]
     furthest = np.maximum(ratios, 1.0 / ratios)
@@ -44,7 +47,7 @@ def reach_of(record: AnalysisRecord) -> float:
 
 
 def plane(reach: float) -> tuple[Floats, Floats]:
-    """(cosines, norm ratios), each [CELLS, CELLS]: the middles of the cells, ratios by rows from low to high."""
+    """Return (cosines, norm ratios) of the middles of the cells, each [CELLS, CELLS]; ratios grow with the row."""
     cosines, logs = np.meshgrid(_middles(), _middles())
     return cosines, reach**logs
 
@@ -54,7 +57,7 @@ def _middles() -> Floats:
 
 
 def plane_axes(axes: Any, reach: float, *, left: bool = True, below: bool = True, crowded: bool = False) -> None:
-    """An axis of cosines and one of the norm ratio's logarithm, of which `left` and `below` show their numbers.
+    """Set up an axis of cosines and one of the norm ratio's logarithm; `left` and `below` show their numbers.
 
     `crowded` leaves out the number that would touch the next panel's.
     """
@@ -66,12 +69,12 @@ def plane_axes(axes: Any, reach: float, *, left: bool = True, below: bool = True
 
 
 def above(axes: Any, words: str, *, colour: str = MUTED, size: float = 8.0) -> None:
-    """Small words above a panel."""
+    """Write small words above a panel."""
     axes.text(0.0, 1.03, words, transform=axes.transAxes, ha="left", va="bottom", fontsize=size, color=colour)
 
 
 def probe_points(record: AnalysisRecord, reach: float) -> tuple[Floats, Floats]:
-    """The probes in the plane: cosines, and logarithms of the ratio in its units, kept inside."""
+    """Return the probes in the plane: cosines, and logarithms of the ratio in the plane's units, kept inside."""
     cosines = np.array([probe.batch.cosine for probe in record.probes], float)
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(np.array([probe.batch.norm_ratio for probe in record.probes], float)) / np.log(reach)
@@ -79,8 +82,9 @@ def probe_points(record: AnalysisRecord, reach: float) -> tuple[Floats, Floats]:
 
 
 def rule_in_plane(record: AnalysisRecord, reach: float) -> Floats | None:
-    """λ of the analysed rule at each cell of `plane`, as it answers to a first measurement; None if it looks at more
-    than the geometry, at nothing, or is not known here.
+    """Return the λ of the analysed rule for a first measurement, at each cell of `plane`.
+
+    None if the rule needs more than the geometry, or nothing, or is not known here.
     """
     try:
         policy = create_policy(record.family, dict(record.parameters))
@@ -98,7 +102,7 @@ def rule_in_plane(record: AnalysisRecord, reach: float) -> Floats | None:
 
 
 def draw_rule(axes: Any, weights: Floats | None) -> None:
-    """Where the analysed rule's λ passes the middle of its range, dashed."""
+    """Draw a dashed line where the analysed rule's λ passes the middle of its range."""
     if weights is None or np.ptp(weights) < 1e-9:
         return
     middle = 0.5 * (weights.min() + weights.max())

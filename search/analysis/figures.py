@@ -1,4 +1,4 @@
-"""All figures of an analysis, in the order in which they tell its story."""
+"""Draws all figures of an analysis, in reading order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from search.records import AnalysisRecord
 
 
 def analysis_figures(record: AnalysisRecord, findings: Findings) -> tuple[Figure, ...]:
-    """Seven figures, each for the report's page and as files; takes some seconds."""
+    """Draw seven figures, each for the report's page and as files; takes some seconds."""
     with style():
         return (
             maps_figure(record, findings),

@@ -1,4 +1,4 @@
-"""An analysis as a folder of files: whole or not there at all."""
+"""Writes an analysis as a folder of files, either completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ TEXT_FILE = "analysis.txt"
 def write_analysis(record: AnalysisRecord, findings: Findings, folder: pathlib.Path) -> pathlib.Path:
     """Write `analysis.json`, `analysis.csv`, `analysis.txt` and the figures as PNG, SVG and CSV.
 
-    An earlier analysis in `folder` is replaced as a whole: until all files are written it stays as it is.
+    An earlier analysis in `folder` is replaced as a whole, once all files are written.
 
     Returns:
         The folder.
 
     Raises:
-        SearchError: it cannot be written.
+        SearchError: the analysis cannot be written.
     """
     contents: dict[str, bytes] = {
         RECORD_FILE: record_json(record).encode(),

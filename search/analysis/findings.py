@@ -1,4 +1,4 @@
-"""What an analysis says, as figures."""
+"""Computes all numbers of an analysis."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from trainables.records import Loss
 
 
 class Horizon(Numbers):
-    """The best λ for a held-out loss where λ is kept for some steps."""
+    """The best λ for a held-out loss if λ is kept for some steps."""
 
     loss: Loss
     steps: int
     probes: int
-    """Those that have so many steps before them."""
+    """The number of probes with at least so many steps left in their training."""
     mean: float
-    """Best λ, over the probes."""
+    """The mean best λ over the probes."""
     agreement: float
-    """Spearman's rank correlation over the probes with the best λ for one step; NaN where one does not move."""
+    """Spearman's rank correlation over the probes with the best λ for one step; NaN if one does not move."""
     along: dict[str, float]
-    """As `BestWeight.along`."""
+    """The same correlations as `BestWeight.along`."""
 
 
 class Stake(Numbers):
-    """What choosing λ anew at every probe could gain in single steps, at most."""
+    """The most that choosing λ anew at every probe could gain in single steps."""
 
     loss: Loss
     constant: float
-    """The λ of those tried under which the falls of all probes add up to most."""
+    """The λ, of those tried, under which the falls of all probes add up to most."""
     lost: float
-    """The share of the fall under the best λ of each probe that this constant gives up; NaN where the loss does not
-    fall. Too high, since the best of several noisy numbers flatters."""
+    """The share of the fall under the best λ of each probe that this constant gives up; NaN if the loss does not fall.
+    It is too high, since the best of several noisy numbers looks better than it is."""
 
 
 class Findings(Numbers):
-    """All that is computed from an analysis."""
+    """All numbers that are computed from an analysis."""
 
     best: tuple[BestWeight, ...]
     claims: tuple[Claim, ...]
@@ -50,17 +50,17 @@ class Findings(Numbers):
     stakes: tuple[Stake, ...]
     horizons: tuple[Horizon, ...]
     curvature: float
-    """As `accuracy.curvature` has it: the ηκ of the maps, as measured."""
+    """The ηκ of the maps as measured; see `accuracy.curvature`."""
     signal: float
-    """As `accuracy.signal` has it."""
+    """The `signal` of the maps as measured; see `accuracy.signal`."""
 
 
 _GOALS: tuple[Loss, ...] = ("task", "mean")
-"""What the claims are about: the held-out task loss, and the mean of both losses."""
+"""The losses that the claims are about: the held-out task loss, and the mean of both losses."""
 
 
 def judge_analysis(record: AnalysisRecord) -> Findings:
-    """All figures of an analysis; takes a second or two."""
+    """Compute all numbers of an analysis; takes a second or two."""
     return Findings(
         best=tuple(where_best(record, loss) for loss in ("task", "distill", "mean")),
         claims=tuple(claim for loss in _GOALS for claim in judge_claims(record, loss)),
@@ -75,7 +75,7 @@ def judge_analysis(record: AnalysisRecord) -> Findings:
 
 
 def later_changes(record: AnalysisRecord, loss: Loss, steps: int) -> Floats:
-    """Held-out changes after so many steps, [P, W]; NaN for probes too near to the end."""
+    """Return the held-out changes after `steps` steps, [P, W]; NaN for probes too near to the end."""
     missing = (math.nan,) * len(record.weights)
     return np.array([p.horizons[steps][loss] if steps in p.horizons else missing for p in record.probes], float)
 

@@ -1,4 +1,4 @@
-"""Trains students and looks, at places along each training, at what another λ would have done."""
+"""Trains students and measures, at places along each training, what another λ would have done."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from trainables.training import DeviceAssets, probe_training
 
 
 class AnalysisListener(PreparationListener, Protocol):
-    """Who follows an analysis."""
+    """The interface of an object that follows an analysis."""
 
     def probe(self, probe: ProbeRecord, done: int, total: int) -> None:
-        """A place has been looked at."""
+        """Called after each probe: `done` of `total` are finished."""
 
 
 def analyze(
     subject: Subject, launch: Launch, listener: AnalysisListener, *, seeds: int, probing: ProbeSettings
 ) -> AnalysisRecord:
-    """The analysis of a training, under the search's seeds and those that follow; in this process, without Ray.
+    """Analyse a training under the search's seeds and those that follow; in this process, without Ray.
 
     Raises:
-        SearchError: the search stood on other data or another teacher.
-        KDPolicySearchError: data, teacher or device cannot be had.
+        SearchError: the search ran on other data or with another teacher.
+        KDPolicySearchError: data, teacher or device are not available.
     """
     config, trial = subject.config, subject.trial
     torch.set_num_threads(trial.device.threads or 1)
     compute = select_compute(trial.device)  # before anything is loaded
     dataset = load_checked(config, launch, listener)
     prepared = teach(config, dataset, launch, listener.teacher)
-    # An analysis may run on another kind of device than the search, whose last digits prove nothing of its rule.
+    # The precision is not compared: an analysis may run on another kind of device than the search.
     if subject.foundation is not None and (
         other := prepared.foundation.mismatch(subject.foundation, with_precision=False)
     ):

@@ -1,4 +1,4 @@
-"""From what the command line is given to where and how virtual steps are taken. Imports no torch."""
+"""Parses the command line's settings of virtual steps. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from trainables.records import ProbeSettings
 
 
 def probe_settings(*, probes: int | None, pictures: int, horizons: str) -> ProbeSettings:
-    """Checked settings.
+    """Return the checked settings.
 
     Args:
-        probes: places along a training; None for as many as suit its length.
-        pictures: held-out ones.
-        horizons: whole numbers of steps, apart by commas.
+        probes: places along a training; None chooses their number by its length.
+        pictures: the number of held-out pictures.
+        horizons: whole numbers of steps, separated by commas.
 
     Raises:
-        SearchError: `horizons` are no whole numbers.
+        SearchError: `horizons` are not whole numbers.
         ConfigError: a setting is out of its bounds.
     """
     try:

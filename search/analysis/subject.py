@@ -1,4 +1,7 @@
-"""What is to be analysed: what a finished search recommends, or the set-up of a file or recipe under a constant."""
+"""Finds the training to analyse.
+
+It is what a finished search recommends, or the set-up of a file or recipe under a constant λ.
+"""
 
 from __future__ import annotations
 
@@ -22,33 +25,33 @@ _USUAL_WEIGHT = 0.9
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A training to look into."""
+    """A training to analyse."""
 
     config: SearchConfig
     trial: TrialSettings
-    """Policy, learning rate and temperature of the training; its seeds are not looked at."""
+    """Policy, learning rate and temperature of the training; its seeds are ignored."""
     number: int | None = None
-    """Of the search's trial that this is."""
+    """The number of the search's trial; None if the training is no trial of a search."""
     foundation: str | None = None
-    """Of that search, as `search.prepare.preparation.Prepared`'s."""
+    """The search's foundation, as in `search.prepare.preparation.Prepared`; None for a file or recipe."""
     words: str = ""
-    """What it is, for people."""
+    """A description for people."""
 
 
 def find_subject(
     source: str, launch: Launch, *, overrides: Sequence[str] = (), policy_file: str | None = None
 ) -> Subject:
-    """The training that `source` and the options name.
+    """Return the training that `source` and the options name.
 
     Args:
-        source: a search file (.toml), the name of a search that has finished, or a recipe's. A search comes before the
-            recipe that it was made from.
-        launch: where searches are kept.
-        overrides: `key.path=value`, of a file or recipe.
-        policy_file: a `policy.json`, whose rule and temperature are taken instead of the search's or the constant.
+        source: a search file (.toml), the name of a finished search, or the name of a recipe. A search takes precedence
+            over a recipe of the same name.
+        launch: where searches are stored.
+        overrides: `key.path=value` settings for a file or recipe.
+        policy_file: a `policy.json`; its rule and temperature replace those of the search, file or recipe.
 
     Raises:
-        KDPolicySearchError: there is no such thing, the search has not finished, or a setting is invalid.
+        KDPolicySearchError: `source` is unknown, the search has not finished, or a setting is invalid.
     """
     path = pathlib.Path(source)
     store = None if path.suffix == ".toml" or path.is_file() or "/" in source else SearchStore(launch.storage, source)

@@ -1,4 +1,4 @@
-"""An analysis's probes as arrays. P: probes; W: λ that were tried."""
+"""Turns an analysis's probes into arrays. P: probes; W: λ that were tried."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ Floats = npt.NDArray[np.float64]
 
 
 class Numbers(Settings):
-    """The base of what is computed from an analysis: frozen, and with NaN where there is nothing to tell."""
+    """The base of what is computed from an analysis: frozen; a value that is not defined is NaN."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Changes:
-    """One loss on one set under one kind of step: true changes and predictions, [P, W], NaN where not known."""
+    """The true changes and predictions of one loss on one set under one kind of step, [P, W]; NaN if not known."""
 
     true: Floats
     predictions: dict[str, Floats]
 
 
 def changes(record: AnalysisRecord, loss: Loss, where: str = "held_out", kind: StepKind = "optimizer") -> Changes:
-    """The changes of a loss on the set `where`, `held_out` or `batch`.
+    """Return the changes of a loss on the set `where`, `held_out` or `batch`.
 
-    Beside the expansions of `trainables.records.probes.Response` there is, for held-out pictures, `from_batch`: what a
-    rule could know, ⟨g, Δ⟩ with the gradient of the training batch.
+    The predictions are the expansions of `trainables.records.probes.Response`. Held-out pictures also have
+    `from_batch`: ⟨g, Δ⟩ with the gradient of the training batch, which is what a rule could know.
     """
     responses = [getattr(probe.steps[kind], where)[loss] for probe in record.probes]
     predictions = {
@@ -47,9 +47,9 @@ def changes(record: AnalysisRecord, loss: Loss, where: str = "held_out", kind: S
 
 
 def lowest(weights: npt.ArrayLike, values: Floats) -> Floats:
-    """The λ of the least value of each row of `values` [..., W], between grid points by a parabola through three.
+    """Return the λ of the lowest value in each row of `values` [..., W], refined by a parabola through three points.
 
-    NaN for rows with a value that is not finite; ½ for rows without a difference.
+    NaN for rows with a value that is not finite; ½ for rows without a difference. At the ends λ is not refined.
     """
     lam = np.asarray(weights, float)
     rows = values.reshape(-1, values.shape[-1])
@@ -69,7 +69,7 @@ def lowest(weights: npt.ArrayLike, values: Floats) -> Floats:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where the probes lie: all [P]."""
+    """The places of the probes: seeds, steps and what was measured there, all [P]."""
 
     seed: npt.NDArray[np.int64]
     step: npt.NDArray[np.int64]
@@ -82,7 +82,7 @@ class Places:
 
 
 def places(record: AnalysisRecord) -> Places:
-    """The probes' seeds, steps and geometries, those of the training batch, which a rule sees."""
+    """Return the probes' seeds, steps and geometries; the geometry is the training batch's, which a rule sees."""
     probes = record.probes
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log(np.array([probe.batch.norm_ratio for probe in probes], float))

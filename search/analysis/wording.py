@@ -1,4 +1,4 @@
-"""What an analysis says, in words."""
+"""Puts an analysis into words."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ PREDICTION_NAMES = {
     "halfway": "second order, curvature halfway",
 }
 _LEADING = 2
-"""Decimals of a λ."""
+"""The number of decimals of a λ."""
 
 
 def analysis_text(record: AnalysisRecord, findings: Findings, *, brief: bool = False) -> str:
-    """The finding, then the figures behind it; `brief` leaves out how good the predictions are."""
+    """Return the finding, then the numbers behind it; `brief` leaves out the predictions' quality and the horizons."""
     parts = [
         _headline(record, findings),
         [*_best_lines(findings.best), *_stake_lines(findings.stakes)],
@@ -45,7 +45,7 @@ def analysis_text(record: AnalysisRecord, findings: Findings, *, brief: bool = F
 
 
 def finding(findings: Findings) -> str:
-    """The claims about the task loss in one sentence."""
+    """Return the claims about the task loss in one sentence."""
     words = [f"“{CLAIM_NAMES[c.name]}” {_verdict(c)}" for c in findings.claims if c.loss == "task"]
     return f"For the task loss on held-out pictures, one step ahead: {'; '.join(words)}."
 
@@ -105,7 +105,7 @@ def _claim_lines(record: AnalysisRecord, claims: Iterable[Claim]) -> list[str]:
 
 
 def evidence(claim: Claim) -> str:
-    """The figures behind a claim's verdict."""
+    """Return the numbers behind a claim's verdict."""
     effect = claim.effect
     if effect is None:
         return f"Nothing to compare: {claim.reason}."
@@ -198,12 +198,12 @@ def _limits(record: AnalysisRecord) -> list[str]:
 
 
 def weight(value: float) -> str:
-    """A λ, or `–`."""
+    """Return a λ as text; `–` if it is not finite."""
     return f"{value:.{_LEADING}f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def r2(value: float) -> str:
-    """An R² in two decimals; far below 0 it only says so."""
+    """Return an R² with two decimals; `below −9` if it is lower, `–` if it is not finite."""
     if not math.isfinite(value):
         return "–"
     return "below −9" if value < -9.0 else f"{value:.2f}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""A running analysis in the terminal."""
+"""Shows a running analysis in the terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AnalysisProgress:
         self._began = self._last_line = time.monotonic()
 
     def stage(self, text: str) -> None:
-        """Say that something begins."""
+        """Announce a stage."""
         self._preparation.stage(text)
         self._began = time.monotonic()
 
@@ -34,7 +34,7 @@ class AnalysisProgress:
         self._preparation.teacher(progress)
 
     def probe(self, probe: ProbeRecord, done: int, total: int) -> None:
-        """Move the bar; the first probe tells how long all will take."""
+        """Move the bar; the first probe gives an estimate of the whole time."""
         if done == 1 < total:
             took = time.monotonic() - self._began
             self._preparation.stage(

@@ -1,4 +1,4 @@
-"""The families of λ rules, as they declare themselves, for people and programs."""
+"""Lists the families of λ rules from their own declarations, for people and programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEEDS: dict[Need, str] = {
     "losses": "the losses",
     "teacher": "the teacher's outputs",
 }
-"""What a rule may look at, in words."""
+"""The readings that a rule may need, in words."""
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ def entry_of(name: str) -> dict[str, Any]:
 
 
 def _needs(policy: type[Policy]) -> list[Need]:
-    """What a rule looks at under its defaults, or with another option of one of its choices."""
+    """Return the readings that a rule needs under its defaults, or with another option of one of its choices."""
     needs = set(policy.from_parameters({}).needs)
     for name, parameter in policy.parameters().items():
         for option in parameter.options:
@@ -72,7 +72,7 @@ def _needs(policy: type[Policy]) -> list[Need]:
 
 
 def _domain(parameter: Parameter) -> dict[str, Any]:
-    """What is valid, and what is searched unless the search file says otherwise (None: nothing)."""
+    """Return the valid values, and those that are searched unless the search file says otherwise (None: none)."""
     if parameter.kind == "choice":
         options = list(parameter.options)
         return {"options": options, "search": options if parameter.searched else None}
@@ -130,7 +130,7 @@ def print_entry(entry: dict[str, Any]) -> None:
 
 
 def _span(parameter: dict[str, Any]) -> str:
-    """What is searched, in words; of a choice that is not searched, what it may be."""
+    """Describe the searched values; for a choice that is not searched, the valid ones."""
     if "options" in parameter:
         return f"{' | '.join(parameter['options'])}{'' if parameter['search'] else ' (not searched)'}"
     if not parameter["search"]:

@@ -1,6 +1,6 @@
-"""A running confirmation in the terminal: a live table, or plain lines where there is no terminal.
+"""Shows a running confirmation: a live table in a terminal, plain lines elsewhere.
 
-It shows how far each finalist is, and not what it scores: who sees that is tempted to stop at the first lead.
+It shows how far each finalist is, but no scores: a reader who saw them would be tempted to stop at the first lead.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _PLAIN_SECONDS = 15.0
 
 
 class ConfirmationBoard:
-    """What is known of a running confirmation: trainings done, by finalist, and the time left."""
+    """The state of a running confirmation: trainings done by finalist, and the time left."""
 
     def __init__(self, record: ConfirmationRecord) -> None:
         self.record = record
         self.done = Counter(result.finalist for result in record.results)
         self.earlier = self.done.total()
         self._began, self._ended = math.inf, -math.inf
-        """When the first training of this run began and the last one ended, by the clocks that results are told in."""
+        """The start of this run's first training and the end of its last one, in the results' own clock."""
         self._counted = time.monotonic()
 
     def count(self, result: SeedResult) -> None:
-        """A training of this run has ended."""
+        """Count a training of this run that has ended."""
         self.done[result.finalist] += 1
         self._counted = time.monotonic()
         if result.began is not None:
@@ -47,9 +47,9 @@ class ConfirmationBoard:
         return len(self.record.finalists) * len(self.record.seeds)
 
     def seconds_left(self) -> float | None:
-        """Estimated from the pace of this run's trainings; None before one has ended.
+        """Estimate the seconds left from the pace of this run's trainings; None before one has ended.
 
-        Too long until as many have ended as run side by side.
+        The estimate is too long until as many have ended as run side by side.
         """
         done = self.done.total()
         if self._ended < self._began:

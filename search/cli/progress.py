@@ -21,21 +21,21 @@ from trainables.teacher import TeacherProgress
 
 _PLAIN_SECONDS = 15.0
 _LARGE_SHARE = 0.25
-"""Above this share of the trainings, the constant's is announced before they begin."""
+"""The constant's share of the trainings above which it is announced before they begin."""
 
 
 @dataclasses.dataclass
 class _Tally:
-    """What is known of one family's trials, kept so that a table costs the same however many there are."""
+    """The running totals of one family's trials, so that a table costs the same for any number of them."""
 
     states: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     scores: list[float] = dataclasses.field(default_factory=list)
-    """In order."""
+    """Sorted scores."""
     best: TrialRecord | None = None
 
 
 class Board:
-    """What is known of a running search: trials by state, the best of each family, the time left."""
+    """The state of a running search: trials by state, the best of each family, the time left."""
 
     def __init__(self, search: SearchRecord, config: SearchConfig) -> None:
         self.config = config
@@ -44,7 +44,7 @@ class Board:
         self._least = {"finished": config.replicates, "failed": len(config.heats[0].seeds)}
         self._tallies = {family: _Tally() for family in config.families}
         self._trained = 0
-        """Trainings, one a seed, that need not be done any more; a failed trial's are among them."""
+        """Trainings, one a seed, that no longer need to be done; those of failed trials count."""
         a_student = sum(planned_trainings(config.heats_of_family(family)) for family in config.families)
         self.trainings = a_student * len(config.students)
         constants = planned_trainings(config.heats_of_family(CONSTANT_FAMILY)) if config.most_constants else 0
@@ -56,7 +56,7 @@ class Board:
         self.began = time.monotonic()
 
     def update(self, record: TrialRecord) -> None:
-        """Take in a trial's latest state."""
+        """Update the totals with a trial's latest state."""
         before = self.trials.get(record.trial_id)
         tally = self._tallies[record.family]
         if before is not None:
@@ -91,19 +91,19 @@ class Board:
         return max((t.best for t in self._tallies.values() if t.best is not None), key=_rank, default=None)
 
     def leader(self, family: str) -> TrialRecord | None:
-        """While none of a family's trials has a score: who leads its race, most seeds first."""
+        """The leading trial of a family's race, by seeds and then by score, while no trial has finished."""
         racing = [t for t in self.trials.values() if t.family == family and t.partial_score is not None]
         return max(racing, key=lambda t: (len(t.seeds), t.partial_score or 0.0, -t.number), default=None)
 
     def seconds_left(self) -> float | None:
-        """Estimated from the pace since this run began; None before the first heat has ended."""
+        """Estimate the seconds left from the pace since this run began; None before the first heat has ended."""
         done = self._trained - self.earlier
         if done < 1:
             return None
         return (time.monotonic() - self.began) / done * max(0, self.trainings - self._trained)
 
     def table(self) -> Table:
-        """One row a family."""
+        """Draw one row a family."""
         looked_for = "" if self.scale.is_accuracy else f": {self.scale.on('validation')}"
         table = Table(title=f"Search {self.config.name}{looked_for}", title_justify="left", expand=False)
         table.add_column("family", no_wrap=True)
@@ -226,7 +226,7 @@ class TerminalListener:
             self.live.start()
 
     def trial(self, record: TrialRecord) -> None:
-        """Take in a trial's latest state."""
+        """Update the totals with a trial's latest state."""
         if self.board is None:
             return
         self.board.update(record)

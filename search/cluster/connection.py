@@ -1,4 +1,4 @@
-"""Ray for one search: started on this machine, or a running cluster attached to."""
+"""Starts Ray for one search on this machine, or joins a running cluster."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from search.settings import ResourceSettings, SearchConfig
 
 # Tune's own switches, which it reads from the environment only.
 _TUNE_ENVIRONMENT = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our history files say what result.json would say again
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # a long trial's checkpoints may ask for one
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our history files hold what result.json would repeat
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # a long trial's checkpoints may force syncs
     "RAY_AIR_NEW_OUTPUT": "0",  # its boxes come even at verbosity 0; our own table says more
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-# Ray starts a worker for every core as soon as it is up, and lets its first driver wait for them. Trials get none of
-# these, since Tune's actors have an environment of their own, and many cores would mean as many idle processes.
+# Ray starts a worker for every core as soon as it is up, and its first driver waits for them. Trials use none of these
+# workers, since Tune's actors have an environment of their own. On many cores they would be as many idle processes.
 _NO_WORKERS_AHEAD = ("RAY_prestart_worker_first_driver", "0")
 _ROUNDING = 1e-6
 
 
 @contextlib.contextmanager
 def ray_session(address: str | None) -> Iterator[None]:
-    """Ray within the block; what was started here is shut down after it, an attached cluster is left running.
+    """Run Ray within the block; shut it down afterwards if it was started here, but keep a joined cluster running.
 
-    A Ray of our own listens on the loopback interface only and demands a token that lives in this process's
-    environment, so that nobody else on the machine can run code through it. To a cluster the project's code goes
-    along, so that its nodes need the libraries only.
+    A Ray of our own listens on the loopback interface only and demands a token from this process's environment. So
+    nobody else on the machine can run code through it. The project's code is sent to a cluster, so its nodes need only
+    the libraries.
 
     Raises:
         ClusterError: no cluster answers at `address`.
@@ -74,7 +74,7 @@ class _InItsOwnGroup(subprocess.Popen[bytes]):
     """A process that a signal to this one's process group does not reach.
 
     `timeout`, systemd and batch systems end a program by SIGTERM to its whole group. Without Ray's processes this one
-    could not end the search in good order: it would wait for a minute and then be aborted.
+    could not end the search cleanly: it would wait for a minute and then be aborted.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -83,7 +83,7 @@ class _InItsOwnGroup(subprocess.Popen[bytes]):
 
 @contextlib.contextmanager
 def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
-    """Within the block a module of Ray has this where Ray has no setting; other releases may not have the name."""
+    """Replace a value in a module of Ray within the block, where Ray has no setting; a missing name is ignored."""
     usual = getattr(module, name, None)
     if usual is None:
         yield
@@ -97,9 +97,9 @@ def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _by_itself() -> Iterator[None]:
-    """Within the block Ray starts its processes in groups of their own, and to listen on the loopback interface.
+    """Let Ray start its processes in groups of their own within the block, and listen on the loopback interface.
 
-    Without the latter Ray puts the machine's own address in place of 127.0.0.1, on Linux.
+    Without the second change, Ray on Linux puts the machine's own address in place of 127.0.0.1.
     """
     with (
         _replaced(services, "ConsolePopen", _InItsOwnGroup),
@@ -109,7 +109,7 @@ def _by_itself() -> Iterator[None]:
 
 
 def _start(quiet: dict[str, Any]) -> None:
-    """A Ray of our own. Its processes have some seconds to come up, which on a busy machine may take two tries."""
+    """Start a Ray of our own; try twice, since its processes may start too slowly on a busy machine."""
     for last in (False, True):
         try:
             # Ray asks the kernel to end them with this process, whatever their group, so none is left behind.
@@ -129,12 +129,12 @@ def _start(quiet: dict[str, Any]) -> None:
 
 
 def _wanted(resources: ResourceSettings) -> dict[str, float]:
-    """What a training takes, by kind."""
+    """Return what a training needs, by kind of resource."""
     return {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
 
 
 def room_for(resources: ResourceSettings) -> int:
-    """How many trainings there is room for at a time, if nobody else needs any; at least 1. Ray must be up."""
+    """Count the trainings that fit at a time if nobody else uses the nodes; at least 1. Ray must be up."""
     wanted = _wanted(resources)
     room = sum(
         min(int(node["Resources"].get(kind, 0.0) / amount + _ROUNDING) for kind, amount in wanted.items() if amount)
@@ -144,7 +144,7 @@ def room_for(resources: ResourceSettings) -> int:
 
 
 def check_resources(config: SearchConfig) -> None:
-    """Raises ClusterError if no node could ever run a trial of this search."""
+    """Raise ClusterError if no node could ever run a trial of this search."""
     wanted, nodes = _wanted(config.resources), [node["Resources"] for node in alive_nodes()]
     if any(all(node.get(kind, 0.0) >= amount for kind, amount in wanted.items() if amount) for node in nodes):
         return

@@ -1,4 +1,4 @@
-"""A search as a Ray job: sent to a running cluster, followed and stopped from anywhere that reaches its dashboard."""
+"""Sends a search to a running cluster as a Ray job; follows and stops it from wherever the dashboard is reached."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from search.settings import SearchConfig
 from search.store import SearchStore, check_unchanged
 
 CONFIG_VARIABLE = "KD_SEARCH_CONFIG"
-"""How a job is told its search: the settings as JSON, in its environment."""
+"""The environment variable that holds a job's search: the settings as JSON."""
 STORAGE = "kd.storage"
 """The key of a job's metadata that says where its search is kept."""
 _NAME = "kd.search"
 _ACTIVE = ("PENDING", "RUNNING")
 _GRACE_SECONDS = 240
-"""Two minutes of them are MLflow's, at most, and come last."""
+"""The time that a stopped job has to end. MLflow takes the last two minutes of it, at most."""
 _SECONDS_TO_ANSWER = 10.0
 _SECONDS_TO_AGENT = 20.0  # a head's agent, which starts the jobs, comes up some seconds after its dashboard
 _ERROR = "error: "
-"""Begins the message with which the command line ends."""
+"""The start of the message that the command line ends with."""
 _LONGEST_ERROR = 10
-"""In lines."""
+"""The longest error message, in lines."""
 _TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to what the head was started with"
 
 
@@ -63,14 +63,14 @@ class Jobs:
         working_dir: pathlib.Path | None,
         ship_code: bool,
     ) -> str:
-        """Send a search; a name that has run before is resumed.
+        """Send a search; it is resumed if its name has run before.
 
         Args:
             config: the search.
             storage: a folder that all nodes share, or a URI.
             arguments: further arguments of `kd-search run` on the cluster.
             environment: variables that the search's driver and trials get.
-            working_dir: a folder that goes along (pictures, checkpoints); paths in the search file are relative to it.
+            working_dir: a folder to send along (pictures, checkpoints); paths in the search file are relative to it.
             ship_code: send this installation's three packages too, so that the cluster needs only the libraries.
 
         Returns:
@@ -108,7 +108,7 @@ class Jobs:
             return self._submit(job)
 
     def find(self, name: str, *, active: bool = False) -> Any | None:
-        """The latest job of a search, or the latest that is still under way; None if there is none."""
+        """Return the latest job of a search, or its latest active job; None if there is none."""
         jobs = [
             job
             for job in self._jobs()
@@ -117,7 +117,7 @@ class Jobs:
         return max(jobs, key=lambda job: job.start_time or 0, default=None)
 
     def require(self, name: str) -> Any:
-        """As `find`.
+        """Return the latest job of a search, as `find` does.
 
         Raises:
             ClusterError: no job of this search is known there.
@@ -132,7 +132,7 @@ class Jobs:
         return job
 
     def last_words(self, job: Any) -> str | None:
-        """The last line of a job's log, or the error that it ends with, as a whole; None if it says nothing yet."""
+        """Return the last line of a job's log, or the whole error that it ends with; None while the log is empty."""
         with self._asking("has no log"):
             lines = [line.rstrip() for line in self._client.get_job_logs(job.submission_id).splitlines()]
         told = [line for line in lines if line]
@@ -142,7 +142,7 @@ class Jobs:
         return told[-1].strip() if told else None
 
     def logs(self, name: str, *, follow: bool, write: Callable[[str], None]) -> str:
-        """Write a job's log, with `follow` also what comes until it ends; returns the job's status."""
+        """Write a job's log and return the job's status; with `follow`, also write new lines until the job ends."""
         job_id = self.require(name).submission_id
 
         async def tail() -> None:
@@ -160,7 +160,7 @@ class Jobs:
         """Stop a search, wait until its state is saved, and return the job's last status.
 
         Raises:
-            ClusterError: there is no such job, or it has not ended when its grace is over.
+            ClusterError: there is no such job, or it has not ended in time.
         """
         job = self.require(name)
         with self._asking("did not stop the job"):
@@ -195,7 +195,7 @@ class Jobs:
 
     @contextlib.contextmanager
     def _asking(self, failure: str) -> Iterator[None]:
-        """Turns whatever Ray's client raises (`RuntimeError` with a server's traceback, requests', aiohttp's …)."""
+        """Turn any error of Ray's client into `ClusterError` (`RuntimeError`, those of requests and aiohttp, …)."""
         try:
             yield
         except ClusterError:
@@ -205,7 +205,7 @@ class Jobs:
 
 
 def seen_from_here(storage: str, name: str) -> SearchStore | None:
-    """A search that has begun in a storage of other machines; None if it has not, or cannot be read from this one."""
+    """Return a search that has begun in a storage of other machines; None if it has not, or cannot be read here."""
     try:
         store = SearchStore(storage, name)
         return store if store.exists() else None
@@ -216,7 +216,7 @@ def seen_from_here(storage: str, name: str) -> SearchStore | None:
 def check_begun(config: SearchConfig, storage: str) -> None:
     """Compare a search with what has begun under its name, if the storage can be read from here.
 
-    Where it cannot, being the cluster's, the job compares.
+    If it cannot be read, because it is the cluster's, the job compares.
 
     Raises:
         SearchError: some settings differ.
@@ -227,11 +227,11 @@ def check_begun(config: SearchConfig, storage: str) -> None:
 
 
 def _connect(address: str) -> Any:
-    """Ray's client, which asks the dashboard for its version; in a thread, because it would wait for ever."""
+    """Create Ray's client in a thread: it asks the dashboard for its version, and could wait forever."""
     from ray.job_submission import JobSubmissionClient
 
     for handler in logging.getLogger("ray").handlers:
-        handler.setLevel(logging.WARNING)  # it would tell of every package that it uploads
+        handler.setLevel(logging.WARNING)  # it would log every package that it uploads
     clients: list[Any] = []
     problems: list[Exception] = []
 

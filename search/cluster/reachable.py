@@ -1,4 +1,4 @@
-"""Tells whether a cluster can be joined before anything is started, within seconds and without Ray's own noise."""
+"""Checks whether a cluster can be joined before anything is started, within seconds and without Ray's own messages."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import sys
 from search.errors import ClusterError
 
 _SECONDS_TO_CONNECT = 3.0
-_SECONDS_TO_JOIN = 60.0  # of importing Ray, above all, which takes long where all cores are busy
+_SECONDS_TO_JOIN = 60.0  # mostly for importing Ray, which is slow where all cores are busy
 _JOIN = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False)"
-# Ray's own patience is a minute for each of several steps; these are what it reads for two of them.
+# By default Ray waits a minute in each of several steps; these variables shorten two of them.
 _HASTE = {"RAY_NUM_REDIS_GET_RETRIES": "2", "RAY_gcs_server_request_timeout_seconds": "6"}
 
 
 def in_ray_job() -> bool:
-    """Whether this process is the entry point of a Ray job, which has its cluster, token and code already."""
+    """Tell whether this process is the entry point of a Ray job, which has its cluster, token and code already."""
     return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
 
 
 def check_cluster(address: str) -> None:
-    """Join the cluster once, in a process of its own: some failures of Ray hang or abort the process that meets them.
+    """Join the cluster once, in a separate process, because some failures of Ray hang or abort the process.
 
     Args:
         address: `auto` or `host:port`.
@@ -70,7 +70,7 @@ def _check_port(address: str) -> None:
 
 
 def explain_refusal(output: str) -> str:
-    """What Ray said, as a reason and a remedy; of a traceback the last line where it is none of the known ones."""
+    """Explain Ray's output: a known reason with its remedy, or else the last line."""
     if re.search(r"AuthenticationError|InvalidAuthToken|couldn't find an authentication token", output):
         return (
             "it asks for another token. Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to what"

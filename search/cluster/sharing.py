@@ -1,4 +1,4 @@
-"""Tells whether a storage can be written, and whether all nodes of a cluster see the same files."""
+"""Checks whether a storage can be written, and whether all nodes of a cluster see the same files."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def check_writable(store: SearchStore, option: str = "--storage") -> None:
 
     Args:
         store: of a search there.
-        option: that names the storage, for the message.
+        option: the one that names the storage, for the message.
 
     Raises:
-        SearchError: that did not work.
+        SearchError: the file cannot be written.
     """
     with _marker(store, option):
         pass
@@ -33,7 +33,7 @@ def check_writable(store: SearchStore, option: str = "--storage") -> None:
 def check_shared(store: SearchStore) -> None:
     """Let every node of the cluster that this process has joined look for a file in the storage.
 
-    Folders only: a URI names the same place everywhere.
+    Only folders are checked, since a URI names the same place everywhere.
 
     Raises:
         SearchError: the storage cannot be written, or some nodes do not see what was written.
@@ -65,9 +65,9 @@ def check_pictures_shared(images: MappedImages) -> None:
 
 
 def _blind_nodes(path: str) -> list[str]:
-    """The nodes of the cluster on which there is nothing at `path`; one that does not get round to looking is left out.
+    """Return the addresses of the nodes on which there is nothing at `path`.
 
-    A single node is not asked.
+    A node that does not answer in time is left out. A single node is not asked.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -76,11 +76,11 @@ def _blind_nodes(path: str) -> list[str]:
     if len(nodes) < 2:
         return []
 
-    def look(path: str) -> bool:  # nested, so that it travels by value
+    def look(path: str) -> bool:  # nested, so that it is pickled by value
         import os
         import time
 
-        for _ in range(10):  # a network's file system may show a new file a little later
+        for _ in range(10):  # a network file system may show a new file a little later
             if os.path.exists(path):
                 return True
             time.sleep(0.5)
@@ -102,7 +102,7 @@ def _blind_nodes(path: str) -> list[str]:
 
 
 def alive_nodes() -> list[dict[str, Any]]:
-    """Ray's nodes, as it describes them. Ray must be up."""
+    """Return Ray's descriptions of the nodes that are alive. Ray must be up."""
     import ray
 
     return [node for node in ray.nodes() if node["Alive"]]

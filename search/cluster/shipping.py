@@ -1,4 +1,4 @@
-"""The project's own code, as it travels to a cluster whose nodes have the libraries only."""
+"""Finds the project's own code, to send it to a cluster whose nodes have only the libraries."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ import trainables
 
 
 def code_folders() -> list[str]:
-    """The folders of the three packages, for `py_modules` of a Ray runtime environment."""
+    """Return the folders of the three packages, for `py_modules` of a Ray runtime environment."""
     return [str(pathlib.Path(package.__path__[0])) for package in (policies, trainables, search)]

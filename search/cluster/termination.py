@@ -1,4 +1,4 @@
-"""What a driver does when it is told to end."""
+"""Makes SIGTERM end a driver as Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """Within the block, SIGTERM (what `ray job stop` sends) saves the work as Ctrl-C does.
+    """Let SIGTERM, which `ray job stop` sends, save the work as Ctrl-C does within the block.
 
-    Enter it after Ray has started, which sets a handler of its own. After it both signals do what they did before:
-    Tune leaves a handler of SIGINT behind that would swallow the next Ctrl-C. SIGTERM works also where SIGINT is
-    ignored, as it is in what a script's shell runs in the background.
+    Enter the block after Ray has started, since Ray sets a handler of its own. After the block both handlers are
+    restored, because Tune leaves a handler of SIGINT behind that would swallow the next Ctrl-C. SIGTERM also works
+    where SIGINT is ignored, for example in a background process of a shell script.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""A confirmation: which finalists are trained again, how, and which student is the champion."""
+"""Confirms a search: chooses the finalists, trains them again, and chooses the champion's student."""
 
 import lazy_loader
 

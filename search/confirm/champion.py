@@ -1,4 +1,4 @@
-"""The champion of a confirmed search: the student to use, and what speaks for it. Imports no torch."""
+"""Chooses the champion of a confirmed search: the student to use, and its evidence. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Champion(Settings):
 
     search: str
     title: str
-    """Of the finalist: a rule by its family, a constant by its λ."""
+    """The finalist's title: a rule by its family, a constant by its λ."""
     finalist: Finalist
     result: SeedResult
-    """The student's own."""
+    """The student's own result."""
     verdict: ConfirmedVerdict
     comparison: Comparison
     scale: Scale
@@ -34,10 +34,10 @@ class Champion(Settings):
 
 
 def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: SearchConfig) -> Champion | None:
-    """The finalist that the verdict names, by its student with the highest validation score.
+    """Choose the verdict's finalist, by its student with the highest validation score.
 
-    The test pictures choose nothing, so the student's own test score is as honest as the finalist's mean. Ties go to
-    the smaller seed.
+    The test pictures take no part in the choice, so the student's own test score is as honest as the finalist's mean.
+    Ties go to the smaller seed.
 
     Args:
         record: of a confirmation, finished or not.
@@ -45,8 +45,8 @@ def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: Se
         config: of its search.
 
     Returns:
-        None while no verdict names anybody, or where a confirmation of an older release does not tell what pictures its
-        students read.
+        The champion; None while the verdict names no finalist, or if a confirmation of an older release does not record
+        what pictures its students read.
     """
     verdict, finalists, recommended = judgement.verdict, judgement.finalists, judgement.recommended
     if verdict is None or verdict.winner is None or record.pictures is None:

@@ -1,4 +1,4 @@
-"""What goes with a champion's student: how to load it, what it reads, what it is worth. As Markdown and as data."""
+"""Describes a champion's student, as Markdown and as data: how to load it, what it reads, what it is worth."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ VERDICT_FILE = "verdict.json"
 CARD_FILE = "README.md"
 
 ALIAS = "champion"
-"""Of the version in MLflow's model registry."""
+"""The alias of the version in MLflow's model registry."""
 
 
 def evidence_files(champion: Champion) -> dict[str, bytes]:
-    """Path -> content: policy, verdict and card."""
+    """Return policy, verdict and card, as path -> content."""
     return {
         POLICY_FILE: _json(champion.policy),
         VERDICT_FILE: _json(verdict_document(champion)),
@@ -27,7 +27,7 @@ def evidence_files(champion: Champion) -> dict[str, bytes]:
 
 
 def verdict_document(champion: Champion) -> dict[str, Any]:
-    """The verdict and what stands behind it, for programs. Scores are turned so that higher is better."""
+    """Return the verdict and its evidence, for programs. Scores are turned so that higher is better."""
     return {
         "search": champion.search,
         "verdict": champion.verdict.model_dump(mode="json"),
@@ -44,7 +44,7 @@ def verdict_document(champion: Champion) -> dict[str, Any]:
 
 
 def card(champion: Champion) -> str:
-    """The model card."""
+    """Write the model card, as Markdown."""
     row, scale, pictures = champion.comparison.of(champion.finalist.key), champion.scale, champion.pictures
     channels, height, width = pictures.shape
     means, deviations = (", ".join(map(number, values)) for values in (pictures.mean, pictures.std))

@@ -1,4 +1,4 @@
-"""A champion's student as the confirmation keeps it, and as files for those without MLflow."""
+"""Reads a champion's student from the confirmation, and writes it as files for users without MLflow."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from search.settings import next_command
 from search.store import SearchStore, replace_file
 
 FOLDER = "champion"
-"""Inside a search's folder of results."""
+"""The champion's folder inside a search's folder of results."""
 
 
 def student_reader(store: SearchStore) -> Callable[[Champion], bytes]:
-    """Gives a champion's `state_dict` as `torch.save` wrote it.
+    """Return a function that reads a champion's `state_dict`, as `torch.save` wrote it.
 
-    Raises (when called):
+    Raises (when the function is called):
         SearchError: the student's file is gone.
     """
     kept = ConfirmationStore(store)
@@ -39,15 +39,15 @@ def student_reader(store: SearchStore) -> Callable[[Champion], bytes]:
 
 
 def write_champion(champion: Champion, read_student: Callable[[Champion], bytes], folder: pathlib.Path) -> pathlib.Path:
-    """Write `student.pt`, `policy.json`, `verdict.json` and a model card into a folder; nothing if they are there.
+    """Write `student.pt`, `policy.json`, `verdict.json` and a model card into a folder, unless they are there.
 
-    Each file is replaced as a whole, the verdict last, so what the verdict says holds for what lies beside it.
+    Each file is replaced as a whole, the verdict last. So the verdict holds for the files beside it.
 
     Returns:
         The folder.
 
     Raises:
-        SearchError: a file cannot be written, or the student's own cannot be read.
+        SearchError: a file cannot be written, or the student's file cannot be read.
         CheckpointError: the student's weights are damaged.
     """
     evidence = evidence_files(champion)

@@ -1,4 +1,4 @@
-"""What a confirmation says of teacher and student beside the finalists' scores."""
+"""Measures teacher and student for a confirmation, beside the finalists' scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainables.training import DeviceAssets
 
 
 def teacher_on_test(record: ConfirmationRecord, ground: Ground, config: SearchConfig) -> ConfirmationRecord:
-    """With the teacher's scores on the test pictures.
+    """Add the teacher's scores on the test pictures to a confirmation.
 
     Raises:
         ConfigError: a KPI of the user's own fails.
@@ -30,7 +30,7 @@ def teacher_on_test(record: ConfirmationRecord, ground: Ground, config: SearchCo
 
 
 def with_figures(record: ConfirmationRecord, ground: Ground, config: SearchConfig) -> ConfirmationRecord:
-    """With what teacher and student cost, measured on this machine; takes some seconds."""
+    """Add what teacher and student cost, measured on this machine; takes some seconds."""
     assets = ground.pictures.assets
     settings = config.students[record.finalists[0].student]
     student = create_model(settings, image_shape=assets.image_shape, classes=len(assets.classes))

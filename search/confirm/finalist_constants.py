@@ -1,7 +1,8 @@
-"""The constants λ that are confirmed, and how well the search tuned them.
+"""Chooses the constants λ to confirm, and records how well the search tuned them.
 
 A rule may owe its lead over the constants to the learning rate that it was tried at. So constants are confirmed at
-their own best learning rate and temperature, where a rule must beat them, and at the settings of the best rules.
+their own best learning rate and temperature, where a rule must beat them. They are also confirmed at the settings of
+the best rules.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from search.settings import RangeSide
 
 CONSTANT = Fixed.family
 _RIVALS = 3
-"""How many constant weights are worth retrying."""
+"""The most constant weights that are worth retrying."""
 _USUAL = (0.9, 0.5)
 _APART = 0.1
-"""Weights closer than this are one try at the same thing."""
+"""Weights closer than this count as one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,18 +31,18 @@ class Candidate:
     weight: float
     shared: Mapping[str, float | int]
     place: str = ""
-    """Ends the key where it would not be unique without."""
+    """The end of the key, where it would not be unique otherwise."""
 
     @property
     def key(self) -> str:
-        """Unique in a confirmation."""
+        """The candidate's key, unique in a confirmation."""
         weight = f"{self.weight:.6g}"
         if weight == "1" and self.weight != 1.0:
             weight = repr(self.weight)  # λ = 1 is a finalist, too
         return f"{CONSTANT}-{weight}{self.place}"
 
     def is_like(self, other: Candidate) -> bool:
-        """Tell whether both come to the same training; λ = 0 knows no temperature."""
+        """Tell whether both give the same training; at λ = 0 the temperature has no effect."""
         if not same_weight(self.weight, other.weight):
             return False
         blind = {"temperature"} if self.weight == 0.0 else set()
@@ -56,27 +57,27 @@ class Constants:
     chosen: Candidate | None
     """The best constant by the search's validation scores; None if the search named none."""
     rivals: tuple[Candidate, ...]
-    """Those that the search could not tell from it."""
+    """The constants that the search could not tell from the chosen one."""
     bracketed: bool
     reason: str
-    """Why it is not bracketed, as the second half of a sentence; empty if it is."""
+    """The reason why it is not bracketed, as the second half of a sentence; empty if it is."""
     expected_loss: float = 0.0
-    """By how much a constant that was not tried is expected to exceed the chosen one, in the score's unit."""
+    """The expected gain of a constant that was not tried over the chosen one, in the score's unit."""
     labels_loss: float | None = 0.0
-    """The same of the labels alone at a learning rate that was not tried; None where none was."""
+    """The same for the labels alone at a learning rate that was not tried; None where none was tried."""
     level_sides: tuple[RangeSide, ...] = ()
     """Ends of shared ranges beyond which the constants have nothing to gain."""
 
 
 def constants_of_trials(search: SearchRecord, rules: Sequence[TrialRecord], more: int) -> Constants:
-    """The constants of a search that tried a few of them.
+    """Choose the constants to confirm in a search that tried only a few.
 
-    The best one, both extremes at their own best settings, then at most `more` at the settings of the rules: the three
-    best weights of the search that lie at least 0.1 apart. The better rule and the better weight come first. Without
-    trials of `fixed`, the best rule's settings and the usual weights 0.9 and 0.5 stand in.
+    They are the best one, both extremes at their own best settings, and at most `more` at the settings of the rules.
+    The latter have the three best weights of the search that lie at least 0.1 apart. The better rule and the better
+    weight come first. Without trials of `fixed`, the best rule's settings and the usual weights 0.9 and 0.5 are used.
 
     Args:
-        search: the trials of one student; one has finished at least.
+        search: the trials of one student; at least one has finished.
         rules: the best trial of each family that is confirmed, best first.
         more: the most constants at the settings of the rules.
     """
@@ -105,7 +106,7 @@ def constants_of_trials(search: SearchRecord, rules: Sequence[TrialRecord], more
 def _retried(
     home: Mapping[str, float | int], rules: Sequence[TrialRecord], weights: Sequence[float]
 ) -> list[Candidate]:
-    """Every weight at every rule's settings; the smaller the sum of both ranks, the sooner."""
+    """Pair every weight with every rule's settings, the smallest sum of both ranks first."""
     places: list[TrialRecord] = []
     for rule in rules:
         if all(rule.shared != other.shared for other in places):
@@ -121,9 +122,9 @@ def _retried(
 
 
 def _rivals(search: SearchRecord) -> list[float]:
-    """The best constant weights of the search, best first, no two of them close; without trials, the usual ones.
+    """Return the best constant weights of the search, best first, no two of them close; without trials, the usual ones.
 
-    Those that left a race over seeds come after those that have a score.
+    Trials that left a race over seeds come after those that have a score.
     """
     tried = [_weight(trial) for trial in search.raced if trial.family == CONSTANT]
     rivals: list[float] = []
@@ -134,7 +135,7 @@ def _rivals(search: SearchRecord) -> list[float]:
 
 
 def _are_apart(weight: float, other: float) -> bool:
-    """Whether two weights are two tries; 1 − 0.9 is a hair below 0.1 in binary and counts as 0.1."""
+    """Tell whether two weights count as two. 1 − 0.9 is slightly below 0.1 in binary and counts as 0.1."""
     distance = abs(weight - other)
     return distance > _APART or math.isclose(distance, _APART)
 

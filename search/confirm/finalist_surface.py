@@ -1,4 +1,4 @@
-"""The constants λ to confirm, from the surface that the search's constants lie on."""
+"""Chooses the constants λ to confirm from the surface that the search's constants lie on."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from search.records import SearchRecord, TrialRecord
 from search.settings import SearchConfig
 
 _FEWEST = 5
-"""Constants with scores by seed that a surface is fitted to; with fewer it would be mostly prior."""
+"""The fewest constants with scores by seed that a surface is fitted to; with fewer it would be mostly prior."""
 
 
 def constants_of_surface(
     search: SearchRecord, config: SearchConfig, rules: Sequence[TrialRecord], more: int
 ) -> Constants | None:
-    """The chosen constant and its rivals, both extremes at their own best settings, and constants at the rules'.
+    """Return the chosen constant and its rivals, both extremes at their own best settings, and constants at the rules'.
 
     Args:
         search: the trials of one student.
         config: its settings.
         rules: the best trial of each family that is confirmed, best first.
-        more: the most constants at the settings of the rules: the best λ at each, as the surface has it.
+        more: the most constants at the settings of the rules: the best λ at each, by the surface.
 
     Returns:
-        None where too few constants have scores to fit a surface to.
+        The constants; None if too few have scores to fit a surface to.
     """
     domain = surface_domain(config)
     trials = sorted((t for t in search.raced if t.family == CONSTANT), key=lambda trial: trial.number)
@@ -51,7 +51,7 @@ def constants_of_surface(
     for extreme in (0.0, 1.0):
         if surface.chosen.weight == extreme:
             continue
-        # What a verdict is held against should have been seen; the surface alone may guess wrong at an end.
+        # A verdict should compare with a constant that was tried; the surface alone may be wrong at an end.
         _add(found, _candidate(surface.best_tried(extreme) or surface.best_for(extreme), like))
     places = list({tuple(sorted(rule.shared.items())): rule for rule in reversed(rules)}.values())[::-1]
     for rule in places[:more]:
@@ -75,7 +75,7 @@ def _constants(surface: Surface, found: Sequence[Candidate], rivals: int) -> Con
 
 
 def _add(found: list[Candidate], candidate: Candidate) -> None:
-    """Add a constant unless (almost) the same is there; its key is made unique."""
+    """Add a constant with a unique key, unless (almost) the same one is there."""
     if any(other.is_like(candidate) for other in found):
         return
     keys = {other.key for other in found}

@@ -1,4 +1,4 @@
-"""The finalists of a search: the best rule of each family, and the constants that such a rule must beat."""
+"""Chooses the finalists of a search: the best rule of each family, and the constants that such a rule must beat."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EXTREMES: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The finalists, rules first; the families that have none with the reason why; facts on the constant."""
+    """The finalists, rules first; the families without one, with the reasons; and facts on the constant."""
 
     finalists: tuple[Finalist, ...]
     left_out: dict[str, str]
@@ -28,13 +28,13 @@ class Selection:
 def choose_finalists(
     search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings, launch: Launch | None = None
 ) -> Selection:
-    """The finalists of a finished search: of one student's trials, `settings.student`'s or else the best trial's.
+    """Choose a finished search's finalists among the trials of `settings.student`, or else of the best trial's student.
 
     1. Each family's best trial, with that trial's own learning rate and temperature. A rule that did not act is
        confirmed as what it did: a tree as the part that was reached, a λ that never moved as that constant. Families
-       that come to the same constant are one finalist.
-    2. The constants: those that the surface of the search's constants names (`search.confirm.finalist_surface`), or in
-       a search that tried a few only, the best ones tried (`search.confirm.finalist_constants`).
+       that reduce to the same constant are one finalist.
+    2. The constants that the surface of the search's constants names (`search.confirm.finalist_surface`). In a search
+       that tried only a few, they are the best ones tried (`search.confirm.finalist_constants`).
 
     Duplicates are dropped.
 
@@ -111,14 +111,14 @@ def _rule(trial: TrialRecord, did: Effective) -> Finalist:
 
 
 def _as_constant(trial: TrialRecord, did: Effective, candidates: Sequence[Candidate]) -> tuple[Candidate, bool]:
-    """The constant that a rule was in effect, and whether it is not among the candidates."""
+    """Return the constant that a rule was in effect, and whether it is new among the candidates."""
     candidate = Candidate(float(did.parameters["weight"]), trial.shared, f"-as-{trial.family}")
     like = next((other for other in candidates if other.is_like(candidate)), None)
     return (candidate, True) if like is None else (like, False)
 
 
 def _constant(search: SearchRecord, candidate: Candidate) -> Finalist:
-    """With the number and score of the best trial that was the same, if there was one."""
+    """Build a constant's finalist, with the number and score of the best trial that was the same, if there was one."""
     policy = create_policy(CONSTANT, {"weight": candidate.weight})
     same = (
         trial

@@ -1,7 +1,7 @@
-"""Which trainings of a confirmation are one task: seeds of a finalist that train as one stacked model.
+"""Groups the trainings of a confirmation into tasks: seeds of a finalist that train as one stacked model.
 
-One more seed in a group costs little, so groups should be large; but there should be as many as keep all CPUs busy to
-the end. The measure of both is a group's cost, that of its seeds and `_FIXED` more.
+One more seed in a group costs little, so groups should be large. But there should be enough groups to keep all CPUs
+busy to the end. The measure of both is a group's cost: its seeds and `_FIXED` more.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import NamedTuple
 from search.confirm.store import Unit
 
 LARGEST = 10
-"""Seeds of a group. In one of twenty a tiny student's seed would take 0.7 to 0.8 of the time, but a process that dies
-loses its whole group."""
+"""The most seeds of a group. In a group of twenty, a tiny student's seed would take 0.7 to 0.8 of the time. But a
+process that dies loses its whole group."""
 _FIXED = 6
-"""What a group costs beside its seeds, in seeds. `benchmarks/members.py` finds 13 to 18 where the student is tiny (an
+"""The cost of a group beside its seeds, in seeds. `benchmarks/members.py` finds 13 to 18 where the student is tiny (an
 MLP 64-32-10), 7 to 8 with a hidden layer of 128, and 0.3 with layers of 512 and 256. With 6 the plan is the best for
 all but the last, where it leaves CPUs idle if there are more of them than groups."""
 
@@ -30,24 +30,24 @@ class Group(NamedTuple):
 
     @property
     def units(self) -> tuple[Unit, ...]:
-        """Its trainings."""
+        """The group's trainings."""
         return tuple(Unit(self.finalist, seed) for seed in self.seeds)
 
 
 def single(units: Sequence[Unit]) -> list[Group]:
-    """A group for every training."""
+    """Make a group for every training."""
     return [Group(unit.finalist, (unit.seed,)) for unit in units]
 
 
 def grouped(units: Sequence[Unit], slots: int) -> list[Group]:
-    """Groups that are done soonest, in the order in which to begin them.
+    """Group trainings so that all end soonest, in the order in which to begin the groups.
 
-    Groups are as large as they may be, but for the last ones, which are divided where that ends sooner. Where finalists
-    have several, the first seeds of all come before the later ones of any.
+    Groups are as large as allowed, except the last ones, which are divided if that ends sooner. If finalists have
+    several groups, the first seeds of all finalists come before the later ones of any.
 
     Args:
-        units: seed by seed.
-        slots: how many groups can be trained at a time.
+        units: the trainings, seed by seed.
+        slots: the number of groups that can be trained at a time.
     """
     whole = _whole(units)
     rounds = len(whole) // slots
@@ -73,7 +73,7 @@ def _whole(units: Sequence[Unit]) -> list[Group]:
 
 
 def _divided(group: Group, parts: int) -> list[Group]:
-    """Into parts that differ by one seed at most, the larger ones first."""
+    """Divide a group into parts that differ by one seed at most, the larger ones first."""
     parts = min(parts, len(group.seeds))
     size, more = divmod(len(group.seeds), parts)
     ends = [size * part + min(part, more) for part in range(parts + 1)]
@@ -81,7 +81,7 @@ def _divided(group: Group, parts: int) -> list[Group]:
 
 
 def _end(plan: Sequence[Group], slots: int) -> int:
-    """When the last group ends, if each begins as soon as there is room."""
+    """Return when the last group ends, if each begins as soon as there is room."""
     free = [0] * max(1, min(slots, len(plan)))
     for group in plan:
         heapq.heapreplace(free, free[0] + _FIXED + len(group.seeds))

@@ -1,4 +1,4 @@
-"""What a confirmation is to do: its finalists and its seeds, begun anew or gone on with."""
+"""Plans a confirmation: its finalists and its seeds, whether it begins or resumes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from search.records import ENDED, ConfirmationRecord, Finalist, SearchRecord
 from search.settings import ConfirmationSettings, Launch, SearchConfig, next_command
 
 SEEDS_ASKED = "seeds_asked"
-"""In a record's settings: for how many seeds it was asked, one number for each time that it was asked for more. Who
-looks at the results and then asks for more sees leads that are not there more often than a single look does."""
+"""The key in a record's settings for the numbers of seeds that were asked for: the first one, then each larger one. A
+user who looks at the results and then asks for more seeds finds false leads more often than with a single look."""
 _MARGIN = "smallest_gain"
 LEFT_OUT = "left_out"
-"""In a record's settings: the families without a finalist, with the reasons."""
+"""The key in a record's settings for the families without a finalist, with the reasons."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A confirmation with the results that it has, and what its user should know before it goes on."""
+    """A confirmation with its results so far, and remarks for its user."""
 
     record: ConfirmationRecord
     remarks: tuple[str, ...]
@@ -36,17 +36,18 @@ def plan_confirmation(
     earlier: ConfirmationRecord | None,
     launch: Launch | None = None,
 ) -> Plan:
-    """The confirmation of a search, with the seeds that follow the search's own.
+    """Plan the confirmation of a search, on the seeds that follow the search's own.
 
     Args:
-        search: finished.
+        search: the finished search.
         config: its settings.
         settings: of the confirmation.
-        earlier: what of it there is already.
-        launch: its places, for the commands that a message tells to type.
+        earlier: the confirmation as it is stored; None if none has begun.
+        launch: its places, for the commands in messages.
 
     Raises:
-        SearchError: the search has not finished, or `earlier` is of another student or began with other finalists.
+        SearchError: the search has not finished, or `earlier` has another student, other finalists or another
+            smallest gain.
     """
     if search.status != "finished":
         ended = sum(trial.status in ENDED for trial in search.trials)
@@ -84,7 +85,7 @@ def plan_confirmation(
 
 
 def settings_of(config: SearchConfig, earlier: ConfirmationRecord | None, **given: Any) -> ConfirmationSettings:
-    """Settings where they are given (not None); the others as the confirmation began, or as the search file says."""
+    """Take the given settings (not None), and the others as the confirmation began, or from the search file."""
     values = config.confirm.model_dump()
     if earlier is not None:
         values |= {key: value for key, value in earlier.settings.items() if key in values}
@@ -93,7 +94,7 @@ def settings_of(config: SearchConfig, earlier: ConfirmationRecord | None, **give
 
 
 def _check_same(earlier: ConfirmationRecord, finalists: Sequence[Finalist], goes_on: str) -> None:
-    """Make sure that a confirmation is gone on with for those that it began with; `goes_on` is the command for it."""
+    """Make sure that a confirmation resumes with the finalists that it began with; `goes_on` is the command for it."""
     before, now = earlier.finalists[0].student, finalists[0].student
     if before != now:
         raise SearchError(
@@ -112,7 +113,7 @@ def _check_same(earlier: ConfirmationRecord, finalists: Sequence[Finalist], goes
 
 
 def _check_margin(earlier: ConfirmationRecord, settings: ConfirmationSettings, goes_on: str) -> None:
-    """Make sure that what is worth a rule was decided before the results were seen."""
+    """Make sure that the smallest gain worth a rule was decided before the results were seen."""
     if _MARGIN in earlier.settings and settings.smallest_gain != earlier.smallest_gain:
         began = "none" if earlier.smallest_gain is None else f"{earlier.smallest_gain:g}"
         raise SearchError(
@@ -123,7 +124,7 @@ def _check_margin(earlier: ConfirmationRecord, settings: ConfirmationSettings, g
 
 
 def _selecting(settings: ConfirmationSettings) -> dict[str, Any]:
-    """The settings that decide who is confirmed."""
+    """Return the settings that decide what is confirmed."""
     return settings.model_dump(mode="json", exclude={"seeds"})
 
 

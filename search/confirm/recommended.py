@@ -1,4 +1,4 @@
-"""Which training of a search is meant where only the search is named: the one that its report recommends."""
+"""Finds the training that is meant where only a search is named: the one that its report recommends."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from search.store import SearchStore
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecommendedTraining:
-    """What a search recommends, and its trial with the best score of its own."""
+    """The training that a search recommends, and the trial with the best score in the search alone."""
 
     recommended: Recommended
     first: TrialRecord
 
     @property
     def words(self) -> str:
-        """How it stands: `the best`, or `confirmed` with what the search alone had first."""
+        """The standing in words: `the best`, or `confirmed`, with the search's own first trial if that is another."""
         if not self.recommended.confirmed:
             return "the best"
         if self.recommended.trial == self.first.number:
@@ -28,7 +28,7 @@ class RecommendedTraining:
 
 
 def recommended_training(store: SearchStore, search: SearchRecord) -> RecommendedTraining | None:
-    """What the confirmation recommends if it has an answer, else the best trial; None while no trial has finished.
+    """Return what the confirmation recommends, or else the best trial; None while no trial has finished.
 
     Raises:
         SearchError: the confirmation is damaged.

@@ -1,7 +1,7 @@
 """Confirms a search: its finalists are trained again on fresh seeds and judged on the test pictures.
 
-What was trained stays: a confirmation that was cut short goes on where it was, and one that is asked for more seeds
-trains on those only.
+Finished trainings are kept: an interrupted confirmation resumes, and one that is asked for more seeds trains on those
+only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TEST_DIGEST = "test_digest"
 
 
 class ConfirmationListener(Protocol):
-    """Who follows a confirmation: the terminal, a test, a notebook."""
+    """Receives the events of a confirmation, for the terminal, a test or a notebook."""
 
     def stage(self, text: str) -> None:
         """Something that takes a while begins."""
@@ -49,34 +49,34 @@ class ConfirmationListener(Protocol):
         """Called a few times a second while trainings run."""
 
     def end(self) -> None:
-        """No more trainings."""
+        """No more trainings run."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Confirmed:
-    """A confirmation, finished or not, and why it may not be."""
+    """A confirmation, finished or not, and what failed."""
 
     record: ConfirmationRecord
     failed: dict[Unit, str]
-    """What went wrong, for the trainings that failed in this run; they are tried again in the next one."""
+    """The errors of the trainings that failed in this run; the next run retries them."""
     interrupted: bool
 
 
 def confirm_search(
     name: str, launch: Launch, listener: ConfirmationListener, settings: ConfirmationSettings
 ) -> Confirmed:
-    """Begin a confirmation, go on with one, or give one more seeds.
+    """Begin a confirmation, resume one, or give one more seeds.
 
     Args:
         name: of a search that has finished.
         launch: its places.
-        listener: told what happens.
+        listener: receives the events.
         settings: of the confirmation.
 
     Raises:
-        SearchError: the search is unknown or unfinished, somebody runs it, or the confirmation began with other
+        SearchError: the search is unknown, unfinished or running, or the confirmation began with other
             finalists, on other data or with another teacher.
-        KDPolicySearchError: data, teacher or cluster cannot be had.
+        KDPolicySearchError: data, teacher or cluster is not available.
     """
     store = SearchStore(launch.storage, name)
     config = store.config()
@@ -115,7 +115,7 @@ def _session(launch: Launch, listener: ConfirmationListener) -> Iterator[None]:
 
 
 def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Ground) -> ConfirmationRecord:
-    """The record with what is known of the test pictures, if data and teacher are those of before."""
+    """Add what is known of the test pictures to the record; raise SearchError if data or teacher changed."""
     if other := ground.foundation.mismatch(search.foundation):
         raise SearchError(
             f"what the search {search.name!r} ran on is not what is found now ({other}), so its finalists cannot be"
@@ -140,7 +140,7 @@ def _train(
     listener: ConfirmationListener,
     kept: ConfirmationStore,
 ) -> tuple[dict[Unit, str], bool]:
-    """Train what is missing; what failed, and whether it was interrupted."""
+    """Train what is missing; return what failed, and whether the trainings were interrupted."""
     known = {Unit(result.finalist, result.seed) for result in record.results}
     missing = [unit for unit in units_of(record) if unit not in known]
 

@@ -1,7 +1,7 @@
-"""A confirmation's folder inside its search's: what was planned, and a pair of files for each training that is done.
+"""Stores a confirmation in a folder of its search: the plan, and a pair of files for each finished training.
 
 `confirmation.json` holds the finalists and the seeds; `<finalist>-<seed>.json` a result and `<finalist>-<seed>.pt` its
-student. A result is written after its student and in one step, so one that is there is whole.
+student. A result is written after its student and in one step, so each stored result is complete.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Unit(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """The name of its files, without their endings."""
         return f"{self.finalist}-{self.seed}"
 
 
 class ConfirmationStore:
-    """Where one search's confirmation is kept.
+    """Reads and writes the confirmation of one search.
 
     Args:
         store: of the search.
@@ -52,7 +52,7 @@ class ConfirmationStore:
         self._uri = f"{store.uri}/{FOLDER}"
 
     def read(self) -> ConfirmationRecord | None:
-        """The confirmation as far as it is; None if none has begun.
+        """Read the confirmation with its results so far; None if none has begun.
 
         Raises:
             SearchError: a file is damaged, or of another release.
@@ -77,18 +77,18 @@ class ConfirmationStore:
         return record.model_copy(update={"results": results, "complete": len(results) == len(units)})
 
     def write(self, record: ConfirmationRecord) -> None:
-        """Keep everything but the results, replacing what was kept before."""
+        """Store everything but the results, in place of what was stored before."""
         content = record.model_dump(mode="python", exclude={"results", "complete"})
         self._write(RECORD_FILE, _json({"format": _FORMAT, **content}))
 
     def add(self, result: SeedResult, student: bytes) -> None:
-        """Keep one training: its scores, and the student's `state_dict` as `torch.save` writes it."""
+        """Store one training: its scores, and the student's `state_dict` as `torch.save` writes it."""
         name = Unit(result.finalist, result.seed).name
         self._write(f"{name}.pt", student)
         self._write(f"{name}.json", _json(result.model_dump(mode="python")))
 
     def student_path(self, unit: Unit) -> str:
-        """Where the student of a training lies, on the storage's file system."""
+        """Return the path of a training's student on the storage's file system."""
         return f"{self.folder}/{unit.name}.pt"
 
     def _read(self, file: str) -> dict[str, Any] | None:
@@ -116,7 +116,7 @@ class ConfirmationStore:
 
 
 def read_confirmation(store: SearchStore) -> ConfirmationRecord | None:
-    """A search's confirmation, finished or not; None if none has begun.
+    """Read a search's confirmation, finished or not; None if none has begun.
 
     Raises:
         SearchError: a file of it is damaged, or of another release.
@@ -125,15 +125,15 @@ def read_confirmation(store: SearchStore) -> ConfirmationRecord | None:
 
 
 def set_aside(label: str = "before") -> str:
-    """What messages tell to do where a confirmation stands in the way of another one of the same search."""
+    """Return the remedy for messages, where a confirmation prevents another one of the same search."""
     return f"move the search's folder `{FOLDER}` aside (to `{FOLDER}-{label}`, say; moved back, it counts again)"
 
 
 def units_of(record: ConfirmationRecord) -> tuple[Unit, ...]:
-    """Every training of a confirmation, seed by seed, so that one that is cut short has whole seeds to compare."""
+    """List all trainings of a confirmation seed by seed, so that an interrupted one has whole seeds to compare."""
     return tuple(Unit(finalist.key, seed) for seed in record.seeds for finalist in record.finalists)
 
 
 def _json(content: dict[str, Any]) -> bytes:
-    """With NaN and infinity as Python's `json` reads them, which pydantic would write as null."""
+    """Write JSON with NaN and infinity as Python's `json` reads them; pydantic would write them as null."""
     return json.dumps(content, indent=2, ensure_ascii=False).encode()

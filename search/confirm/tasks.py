@@ -1,4 +1,4 @@
-"""The trainings of a confirmation as Ray tasks, watched until all have ended."""
+"""Runs the trainings of a confirmation as Ray tasks, until all have ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trainables.training import trains_stacked
 
 _SECONDS_TO_WAIT = 0.25
 _MOST_QUEUED = 1000
-"""Ray keeps a task that waits in the driver's memory."""
+"""The most tasks at a time, since Ray keeps waiting tasks in the driver's memory."""
 
 
 def run_units(
@@ -36,22 +36,22 @@ def run_units(
     done: Callable[[Trained], None],
     tick: Callable[[], None],
 ) -> dict[Unit, str]:
-    """Train every unit, as many at a time as there is room for; seeds of a finalist together where its student stacks.
+    """Train every unit, as many at a time as fit; seeds of a finalist train together if its student can be stacked.
 
     Args:
         units: what to train, seed by seed; all of one student.
         finalists: by key.
         config: of the search, with the resources of one training.
         pictures: what trainings read; one copy a node.
-        retries: how often a task is begun again that was lost with its process or node.
-        done: told each training once it has ended; one again that it was being told when it was interrupted.
+        retries: how often a task is retried whose process or node was lost.
+        done: called with each training that has ended, again if the call for it was interrupted.
         tick: called a few times a second.
 
     Returns:
-        What went wrong, for the units that failed. Those of a group that fails are tried one by one.
+        The errors of the units that failed. Units of a group that fails are retried one by one.
 
     Raises:
-        KeyboardInterrupt: trainings under way are given up; those that had ended were told to `done`.
+        KeyboardInterrupt: running trainings are cancelled; those that had ended were passed to `done`.
     """
     base, shared = config.base_trial(), ray.put(pictures)
     task = ray.remote(**_options(config, retries))(train_finalist)
@@ -106,8 +106,8 @@ def _options(config: SearchConfig, retries: int) -> dict[str, Any]:
     resources = config.resources
     options = {"num_cpus": resources.cpus_per_trial, "num_gpus": resources.gpus_per_trial, "max_retries": retries}
     if all(node["Resources"].get("GPU", 0.0) <= 1 for node in alive_nodes()):
-        # A process goes on with the next training. Ray's own choice for GPUs is a process for each, since PyTorch would
-        # stay on the first card that it was given; where a node has one card only, that is always the same.
+        # A process runs one training after another. For GPUs Ray would start a process for each, since PyTorch stays on
+        # the first card that it was given. On nodes with a single card that is always the right one.
         options["max_calls"] = 0
     return options
 

@@ -1,8 +1,8 @@
-"""The uses of a test set: how many confirmations of a storage have opened it.
+"""Counts the uses of a test set: the confirmations of a storage that have opened it.
 
 A storage keeps a folder `.test-sets` with one small file for each confirmation that opened a test set, under the set's
-digest. Files are only ever added, so nothing is lost when two confirmations begin at once, and a confirmation counts
-although it was moved aside or its search was deleted.
+digest. Files are only ever added, so nothing is lost when two confirmations begin at once. A confirmation still counts
+after it was moved aside or its search was deleted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DIGEST = "test_digest"
 
 
 def count_use(store: SearchStore, digest: str, identity: str) -> int:
-    """Note that a confirmation opens a test set, and count those that did, with this one.
+    """Record that a confirmation opens a test set, and count those that did, this one included.
 
     Args:
         store: of the confirmed search.
@@ -37,7 +37,7 @@ def count_use(store: SearchStore, digest: str, identity: str) -> int:
 
 
 def _note_earlier(store: SearchStore, root: str) -> None:
-    """Note the confirmations of releases that did not count."""
+    """Record the confirmations of releases that did not count."""
     for name in searches_in(store.storage):
         path = f"{root}/{name}/{FOLDER}/{RECORD_FILE}"
         if store.filesystem.get_file_info(path).type != pyarrow.fs.FileType.File:
@@ -45,7 +45,7 @@ def _note_earlier(store: SearchStore, root: str) -> None:
         try:
             kept = json.loads(store.read_bytes(path))
             digest = kept["settings"].get(_DIGEST)
-        except (ValueError, KeyError, AttributeError):  # damaged, which is told to whoever reads that confirmation
+        except (ValueError, KeyError, AttributeError):  # damaged: an error tells so when it is read
             continue
         if digest:
             _note(store, root, digest, name, kept.get("identity", ""))

@@ -1,4 +1,4 @@
-"""Trainings of a confirmation, as a Ray task runs them."""
+"""Runs trainings of a confirmation in a Ray task."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Trained(NamedTuple):
 
 
 def settings_of(finalist: Finalist, base: TrialSettings, seeds: Sequence[int]) -> TrialSettings:
-    """A finalist's training under some seeds: that of its trial, but evaluated at its end only.
+    """Return the settings of a finalist's training under some seeds: its trial's, but evaluated at the end only.
 
-    Steps are probed as in a trial, since a probed step adds its gradients up in another order: under a seed of the
-    search the student is that of the trial to the last bit, on a CPU.
+    Steps are probed as in a trial, since a probed step adds its gradients up in another order. So on a CPU, under a
+    seed of the search, the student equals that of the trial to the last bit.
     """
     trial = apply_suggestion(base, finalist.suggestion)
     return trial.model_copy(update={"seeds": tuple(seeds), "evaluations": 1})
@@ -56,16 +56,16 @@ def train_finalist(
     trained = train_seeds(finalist, seeds, base, data, test)
     del data, test
     if compute.device.type == "cuda":
-        torch.cuda.empty_cache()  # the next training in this process may be another's turn on the card
+        torch.cuda.empty_cache()  # the card may be another process's turn next
     return trained
 
 
 def train_seeds(
     finalist: Finalist, seeds: Sequence[int], base: TrialSettings, data: DeviceAssets, test: EvaluationSet
 ) -> tuple[Trained, ...]:
-    """What `train_finalist` does, on pictures that lie on the device.
+    """Train and judge as `train_finalist` does, on pictures that lie on the device.
 
-    On a CPU a student and its scores are those of its seed alone, to the last bit.
+    On a CPU a student and its scores equal those of training its seed alone, to the last bit.
     """
     began = time.time()
     traces: dict[int, list[TracePoint]] = {seed: [] for seed in seeds}
@@ -98,7 +98,7 @@ def train_seeds(
 
 
 def _scores(ended: ReplicateResult) -> SetScore:
-    """On the validation pictures, where every student is judged when its training ends."""
+    """Return the scores on the validation pictures, where every student is judged when its training ends."""
     return SetScore(
         accuracy=ended.validation_accuracy,
         loss=ended.validation_loss,

@@ -1,4 +1,4 @@
-"""The best tuned constant λ: a surface over λ, learning rate and temperature, and when it is known well enough."""
+"""Finds the best tuned constant λ on a surface over λ, learning rate and temperature, and tells when it is known."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""How much one more point is expected to improve the choice of the best one."""
+"""Computes how much one more point is expected to improve the choice of the best one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _QUANTILES = ndtri((np.arange(8) + 0.5) / 8)
 def knowledge_gradient(posterior: Posterior, tried: Array, candidates: Array, seeds: float) -> Array:
     """Compute by how much a candidate's score is expected to raise the highest expected score, [M].
 
-    The candidate and all tried points can be chosen afterwards. Unlike expected improvement this minds the noise: a
-    point pays that is likely to change the choice. Source: Frazier, Powell and Dayanik 2009 (doi
+    The candidate and all tried points can be chosen afterwards. Unlike expected improvement this accounts for noise:
+    a point is worth trying if it is likely to change the choice. Source: Frazier, Powell and Dayanik 2009 (doi
     10.1287/ijoc.1080.0314), averaged over the posterior's draws.
 
     Args:

@@ -1,4 +1,4 @@
-"""Which constant is tried next: a fixed design, then points near the best one and points that may be better."""
+"""Proposes the next constant: a fixed design, then points near the best one and points that may be better."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from search.propose import seed_of
 from search.settings import Interval, ends
 
 DESIGN = (0.45, 0.0, 1.0, 0.15, 0.85, 0.35, 0.65, 0.05, 0.95, 0.25, 0.75, 0.55)
-"""λ of the first points. No two neighbours are more than 0.1 apart, so that no peak of that width is missed, and both
-ends have one at 0.05, where accuracy changes fastest."""
+"""The λ of the first points. No two neighbours are more than 0.1 apart, so that no peak of that width is missed. Both
+ends have a neighbour at 0.05, where accuracy changes fastest."""
 ALONE = 6
-"""Learning rates at which the labels alone are tried at most."""
+"""The most learning rates at which the labels alone are tried."""
 _LINE, _EVEN, _NEAR = 65, 64, 48
-"""Candidates on the line of λ through the best point, spread evenly, and near the best point."""
+"""Numbers of candidates: on the line of λ through the best point, spread evenly, and near the best point."""
 _STEPS = (0.08, 0.2)
 
 
@@ -40,7 +40,7 @@ def next_point(
     """Propose the constant of a place in the sequence; the same arguments give the same point, to the last bit.
 
     Args:
-        domain: where the best constant is looked for.
+        domain: the ranges that are searched for the best constant.
         seed: of the search and student.
         index: the place, from 0.
         observed: the results of the first places, in their order; None for one that failed.
@@ -68,7 +68,7 @@ def next_point(
 
 
 def first_points(domain: SurfaceDomain, seed: int) -> tuple[ConstantPoint, ...]:
-    """The points that need no result: common practice first, then λ over the whole range at spread settings."""
+    """Return the points that need no result: common practice first, then λ over the whole range at spread settings."""
     if isinstance(domain.weight, Interval):
         low, high = domain.weight.low, domain.weight.high
         weights = [weight for weight in (*DESIGN, low, high) if low <= weight <= high]
@@ -86,7 +86,7 @@ def first_points(domain: SurfaceDomain, seed: int) -> tuple[ConstantPoint, ...]:
 
 
 def _between(surface: Surface, tried: Sequence[ConstantPoint]) -> ConstantPoint | None:
-    """The middle between the best λ and its further neighbour, at its settings; None where both are close."""
+    """Return the middle between the best λ and its farther neighbour, at the best settings; None if both are close."""
     domain = surface.domain
     places, best = np.array([domain.encode(point) for point in tried]), domain.encode(surface.chosen)
     below, above = gaps(domain, places, best)
@@ -102,7 +102,7 @@ def _between(surface: Surface, tried: Sequence[ConstantPoint]) -> ConstantPoint 
 
 
 def _labels_alone(surface: Surface, ahead: Surface, tried: Sequence[ConstantPoint]) -> ConstantPoint | None:
-    """A learning rate for λ = 0, whose best is what distillation is held against; None where it is known."""
+    """Propose a learning rate for λ = 0, whose best is what distillation is compared with; None if it is known."""
     domain = surface.domain
     known = sum(point.weight == 0.0 for point in tried)
     if surface.certificate.knows_labels_alone or known >= ALONE:
@@ -116,7 +116,7 @@ def _labels_alone(surface: Surface, ahead: Surface, tried: Sequence[ConstantPoin
 
 
 def _improving(surface: Surface, tried: Sequence[ConstantPoint], random: np.random.Generator) -> ConstantPoint | None:
-    """The point that is expected to raise the chosen one's score most."""
+    """Return the untried point that is expected to raise the chosen one's score most."""
     domain = surface.domain
     points = _untried(domain, _candidates(domain, domain.encode(surface.chosen), random), tried)
     if not points:
@@ -130,7 +130,7 @@ def _untried(domain: SurfaceDomain, places: Array, tried: Sequence[ConstantPoint
 
 
 def _gains(surface: Surface, points: Sequence[ConstantPoint], tried: Sequence[ConstantPoint]) -> Array:
-    """By how much each point is expected to raise the best of the tried ones, [M]."""
+    """Compute by how much each point is expected to raise the best of the tried ones, [M]."""
     ours, theirs = (np.array([surface.domain.encode(point) for point in some]) for some in (points, tried))
     seeds = float(np.median([len(entry.scores) for entry in surface.observed]))
     return knowledge_gradient(surface.posterior, theirs, ours, seeds)

@@ -16,20 +16,20 @@ from search.constants.points import Array
 from search.propose import matern
 
 DRAWS = {1: 64, 2: 128, 3: 128}
-"""Hyperparameters drawn from the prior, by the number of axes; powers of 2."""
+"""The number of hyperparameters drawn from the prior, by the number of axes; powers of 2."""
 KEPT = 16
-"""The likeliest draws, which the surface is averaged over."""
+"""The number of likeliest draws, which the surface is averaged over."""
 WEIGHT_SCALE, WEIGHT_SPREAD = 0.18, 0.6
-"""Median and deviation of the logarithm of the length scale of λ, on its stretched axis from 0 to 1."""
+"""Median of the length scale of λ, and deviation of its logarithm, on the stretched axis from 0 to 1."""
 SETTING_SCALE, SETTING_SPREAD = 1.6, 0.5
-"""The same of learning rate and temperature, along which accuracy is smoother."""
+"""The same for learning rate and temperature, along which accuracy is smoother."""
 HEIGHT, HEIGHT_SPREAD = 2.0, 1.2
-"""The same of the surface's deviation, in deviations of one training's noise. Surfaces may be flat."""
+"""The same for the surface's deviation, in deviations of one training's noise. Surfaces may be flat."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Posterior:
-    """What is known of the scores without noise after the observed ones."""
+    """The distribution of the scores without noise, given the observed ones."""
 
     points: Array  # [N + P, D]
     scales: Array  # [K, D]
@@ -47,19 +47,19 @@ class Posterior:
         return float(np.sqrt(self.weights @ self.variances))
 
     def means(self, places: Array) -> Array:
-        """Expected scores by draw, [K, M]."""
+        """Return expected scores by draw, [K, M]."""
         observed = self.coefficients.shape[1]
         cross = _kernel(places, self.points[:observed], self.scales, self.shares)
         found: Array = self.levels[:, None] + self.heights[:, None] * np.einsum("kmn,kn->km", cross, self.coefficients)
         return found
 
     def mean(self, places: Array) -> Array:
-        """Expected scores, [M]."""
+        """Return expected scores, [M]."""
         found: Array = self.weights @ self.means(places)
         return found
 
     def joint(self, places: Array) -> tuple[Array, Array]:
-        """Means, [K, M], and covariances, [K, M, M], by draw."""
+        """Return means, [K, M], and covariances, [K, M, M], by draw."""
         cross = self.heights[:, None, None] * _kernel(places, self.points, self.scales, self.shares)
         weighed = cross @ self.precisions
         ones = self.precisions.sum(2)
@@ -80,16 +80,16 @@ def fit(
 ) -> Posterior:
     """Average Gaussian processes with a Matérn 5/2 kernel over hyperparameters drawn from a prior.
 
-    A draw weighs as much as the scores are likely under it. The level and the noise's variance are integrated out under
-    flat priors (Rasmussen and Williams 2006, sections 2.7 and 5.2), so a change of the score's unit changes nothing.
+    Each draw is weighted by the likelihood of the scores under it. The level and the noise's variance are integrated
+    out under flat priors (Rasmussen and Williams 2006, sections 2.7 and 5.2). So a change of the score's unit changes
+    nothing.
 
     Args:
         places: in the unit cube, [N, D]; N ≥ 1.
-        scores: one a point, the mean over its seeds, [N].
-        seeds: how many each point has, [N].
-        within: what is known of the noise from the seeds of each point alone: a sum of squares, and its degrees of
-            freedom.
-        pending: places whose scores are not known yet, [P, D]; what lies near them becomes less uncertain.
+        scores: the mean score of each point over its seeds, [N].
+        seeds: the number of seeds of each point, [N].
+        within: what the seeds of each point alone tell of the noise: a sum of squares, and its degrees of freedom.
+        pending: places whose scores are not known yet, [P, D]; the surface near them becomes less uncertain.
     """
     count, axes = places.shape
     scales, shares, heights = _draws(axes)
@@ -132,7 +132,7 @@ def fit(
 
 
 def _kernel(first: Array, second: Array, scales: Array, shares: Array) -> Array:
-    """Matérn 5/2 of λ and of the settings, in part added, in part multiplied, [K, N, M]."""
+    """Compute the Matérn 5/2 kernels of λ and of the settings, in part added, in part multiplied, [K, N, M]."""
     weight = _matern(first[:, :1], second[:, :1], scales[:, :1])
     if first.shape[1] == 1:
         return weight
@@ -151,7 +151,7 @@ def _matern(first: Array, second: Array, scales: Array) -> Array:
 
 @functools.cache
 def _draws(axes: int) -> tuple[Array, Array, Array]:
-    """Length scales, [H, D], added shares, [H], and variances of the surface, [H], spread evenly over their priors."""
+    """Draw length scales, [H, D], added shares, [H], and surface variances, [H], spread evenly over their priors."""
     even = qmc.Sobol(axes + 2, scramble=True, rng=0).random_base2(DRAWS[axes].bit_length() - 1)
     normal = ndtri(np.clip(even, 1e-6, 1.0 - 1e-6))
     scales = SETTING_SCALE * np.exp(SETTING_SPREAD * normal[:, :axes])

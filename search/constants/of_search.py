@@ -1,4 +1,4 @@
-"""Where a search looks for its best constant, where a trial of a constant lies, and what its surface says of ranges."""
+"""Connects a search with its constants' surface: the ranges, the point of a trial, and the ends that are level."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from search.settings import CONSTANT_FAMILY, RangeSide, SearchConfig
 
 
 def surface_domain(config: SearchConfig) -> SurfaceDomain:
-    """The ranges of a search's constants, with the point to begin with."""
+    """Return the ranges of a search's constants, with the point to begin with."""
     weight = config.space.policies.get(CONSTANT_FAMILY, {}).get("weight")
     domain = SurfaceDomain(learning_rate=config.space.learning_rate, temperature=config.space.temperature)
     domain = domain if weight is None else domain.model_copy(update={"weight": weight})
@@ -23,7 +23,7 @@ def surface_domain(config: SearchConfig) -> SurfaceDomain:
 
 
 def point_of(domain: SurfaceDomain, weight: float, shared: Mapping[str, float | int]) -> ConstantPoint:
-    """The point of a λ at the learning rate and temperature that a trial shares with its round.
+    """Return the point of a λ at the learning rate and temperature that a trial shares with its round.
 
     A setting that varies and is missing, as in made-up trials, is None.
     """

@@ -1,7 +1,7 @@
 """Points of the constant's surface, and their places in a unit cube.
 
-λ is stretched towards both ends (`search.constants.weights`). λ = 0 knows no temperature, so it has one point a
-learning rate.
+λ is stretched towards both ends (`search.constants.weights`). At λ = 0 the temperature has no effect, so there
+is one point for each learning rate.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SETTINGS = ("learning_rate", "temperature")
 
 
 class ConstantPoint(Settings):
-    """A constant λ with what else is searched; a setting that is not searched is None."""
+    """A constant λ with the other searched settings; a setting that is not searched is None."""
 
     weight: float
     learning_rate: float | None = None
@@ -31,14 +31,14 @@ class ConstantPoint(Settings):
 
 
 class ConstantScore(Settings):
-    """The scores of one point by seed, higher being better, in the unit of what is searched for."""
+    """The scores of one point by seed, in the objective's unit; higher is better."""
 
     point: ConstantPoint
     scores: dict[int, float]
 
 
 class SurfaceDomain(Settings):
-    """Where the best constant is looked for. A learning rate or temperature that does not vary is not part of it."""
+    """The ranges searched for the best constant. A learning rate or temperature that does not vary is no axis."""
 
     weight: Domain = Interval(low=0.0, high=1.0)
     learning_rate: Domain | None = None
@@ -53,11 +53,11 @@ class SurfaceDomain(Settings):
 
     @property
     def axes(self) -> int:
-        """λ and the settings that vary."""
+        """The number of axes: λ and the settings that vary."""
         return 1 + len(self.settings)
 
     def encode(self, point: ConstantPoint) -> Array:
-        """The place of a point in the unit cube, [axes]; λ = 0 has the middle of the temperatures."""
+        """Return the place of a point in the unit cube, [axes]; λ = 0 has the middle of the temperatures."""
         place = [warp(point.weight)]
         for name in self.settings:
             blind = name == "temperature" and point.weight == 0.0
@@ -65,13 +65,13 @@ class SurfaceDomain(Settings):
         return np.array(place)
 
     def decode(self, place: Sequence[float]) -> ConstantPoint:
-        """The point nearest to a place that the domain allows, in round numbers."""
+        """Return the allowed point nearest to a place, in round numbers."""
         weight, *others = place
         values = {name: _value(getattr(self, name), at) for name, at in zip(self.settings, others, strict=True)}
         return self.moved(ConstantPoint(weight=0.5, **values), self.nearest_weight(unwarp(weight)))
 
     def moved(self, point: ConstantPoint, weight: float) -> ConstantPoint:
-        """Give a point another λ; at λ = 0 all temperatures become the one to begin with, or the middle one."""
+        """Return a point with another λ; at λ = 0 all temperatures become that of `home`, or the middle one."""
         changed: dict[str, float | None] = {"weight": weight}
         if weight == 0.0 and "temperature" in self.settings:
             usual = None if self.home is None else self.home.temperature
@@ -80,9 +80,10 @@ class SurfaceDomain(Settings):
         return point.model_copy(update=changed)
 
     def apart(self, places: Array, place: Array) -> Array:
-        """The largest distance of each place to one along the settings, [N].
+        """Return each place's largest distance to `place` along the settings, [N].
 
-        Half a range of temperatures counts as a quarter, so that the next listed one is near; λ = 0 is near them all.
+        Half a range of temperatures counts as a quarter, so that the next listed one is near. λ = 0 has no distance to
+        any temperature.
         """
         distances = np.abs(places[:, 1:] - place[1:])
         if "temperature" in self.settings:
@@ -93,7 +94,7 @@ class SurfaceDomain(Settings):
         return found
 
     def beside(self, setting: str, end: Literal["lower", "upper"]) -> float:
-        """The place next to an end of a setting's range: the next listed value's, or a quarter inside an interval."""
+        """Return the place next to an end of a range: the next listed value's, or a quarter inside an interval."""
         domain = getattr(self, setting)
         if not isinstance(domain, Choices):
             return 0.25 if end == "lower" else 0.75
@@ -101,7 +102,7 @@ class SurfaceDomain(Settings):
         return places[1] if end == "lower" else places[-2]
 
     def nearest_weight(self, weight: float) -> float:
-        """The allowed λ nearest to a number, with three decimals inside an interval."""
+        """Return the allowed λ nearest to a number, with three decimals inside an interval."""
         if isinstance(self.weight, Interval):
             return min(max(round(weight, 3), self.weight.low), self.weight.high)
         return float(min(ends(self.weight), key=lambda option: abs(float(option) - weight)))
@@ -143,5 +144,5 @@ def _scaled(domain: Domain, value: float | str) -> float:
 
 
 def _is_log(domain: Domain) -> bool:
-    """Whether steps are factors. Listed values are, since people list 2, 4, 8."""
+    """Tell whether steps are factors. Those between listed values are, since people list 2, 4, 8."""
     return domain.log if isinstance(domain, Interval) else True

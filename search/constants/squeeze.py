@@ -1,4 +1,4 @@
-"""Low scores are brought nearer before a surface is fitted, so that collapsed trainings bend nothing that matters."""
+"""Compresses low scores before a surface is fitted, so that collapsed trainings do not bend it where it matters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from search.constants.points import Array
 
 _GOOD, _WIDTHS = 0.6, 4.0
-"""Scores stay as they are down to this many widths below the best one; a width is its distance from this quantile."""
+"""Scores stay unchanged down to `_WIDTHS` widths below the best. A width is its distance from the `_GOOD` quantile."""
 _LEAST = 0.01
 """The smallest width, as a share of the distance from the best to the worst score."""
 
@@ -21,7 +21,7 @@ class Squeeze:
     knee: float
     width: float
     lowest: float
-    """The lowest score, below which nothing is undone."""
+    """The lowest score; `undo` returns no lower one."""
 
     @staticmethod
     def of(scores: Array, noise: float) -> Squeeze:
@@ -37,7 +37,7 @@ class Squeeze:
         return squeezed
 
     def undo(self, squeezed: Array) -> Array:
-        """Give back the scores, [N]; none lower than the lowest one that was there."""
+        """Return the original scores, [N]; none is lower than `lowest`."""
         floor = float(self.apply(np.array([self.lowest]))[0])
         kept = np.maximum(squeezed, floor)
         below = np.maximum(self.knee - kept, 0.0) / self.width

@@ -1,4 +1,4 @@
-"""What is known of the constant's surface: the best point tried, its rivals, the curve, and how sure all this is."""
+"""Fits the constant's surface: the best point tried, its rivals, the curve, and how certain all this is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from trainables.settings import Settings
 CLOSE = 0.05
 """Neighbours of the best λ must lie this close, in units of the stretched λ axis."""
 ALIKE = 0.25
-"""Points are neighbours in λ where their other settings lie this close."""
+"""Points are neighbours in λ if their other settings lie this close."""
 AIMED_LOSS = {1: 0.35, 2: 0.7, 3: 0.7}
 """The expected loss at which no further constant is tried, by the number of axes. The unit is the standard error of a
 difference over ten seeds. A gain must exceed the expected loss, so it decides how much power is left."""
@@ -35,35 +35,37 @@ _LINE = 33
 
 
 class Certificate(Settings):
-    """Whether the best constant is known well enough to be the one that rules must beat."""
+    """The evidence that the best constant is known well enough to be the one that rules must beat."""
 
     holds: bool
     expected_loss: float
-    """By how much the best point of the surface is expected to exceed the chosen one, in the score's unit."""
+    """The expected gain of the surface's best point over the chosen one, in the score's unit."""
     allowed_loss: float
     aimed_loss: float
-    """At which no further constant is tried; smaller, so that a promoted point's further seeds seldom undo it."""
+    """The expected loss at which no further constant is tried. It is below `allowed_loss`, so that a promoted point's
+    further seeds seldom undo it."""
     gap_below: float
-    """To the next lower λ tried at like settings, on the stretched axis from 0 to 1; 0 at the end of the range."""
+    """The distance to the next lower λ tried at like settings, on the stretched axis from 0 to 1; 0 at the end of the
+    range."""
     gap_above: float
     points: int
     """Points with a score."""
     trainings: int
-    """Of these points, one a seed."""
+    """The trainings of these points, one for each seed."""
     labels_loss: float | None
-    """By how much the labels alone (λ = 0) are expected to score higher at their best learning rate than at the best
-    one tried, in the score's unit; 0 where no learning rate is searched, None where λ = 0 was not tried."""
+    """The expected gain of the labels alone (λ = 0) at their best learning rate over the best one tried, in the score's
+    unit; 0 where no learning rate or no λ = 0 is searched, None where λ = 0 was not tried."""
     reason: str
-    """Why it does not hold, as the second half of a sentence; empty if it does."""
+    """The reason why it does not hold, as the second half of a sentence; empty if it does."""
 
     @property
     def enough(self) -> bool:
-        """Whether no further constant need be tried for the best one's sake."""
+        """True if no further constant need be tried to find the best one."""
         return self.holds and self.expected_loss <= self.aimed_loss
 
     @property
     def knows_labels_alone(self) -> bool:
-        """Whether the labels alone are tuned well enough to be held against the best constant."""
+        """True if the labels alone are tuned well enough to be compared with the best constant."""
         return self.labels_loss is not None and self.labels_loss <= self.allowed_loss
 
 
@@ -87,19 +89,19 @@ class Surface:
     observed: tuple[ConstantScore, ...]
     posterior: Posterior
     squeeze: Squeeze
-    """How low scores were brought nearer before the fit."""
+    """The function that compressed low scores before the fit."""
 
     @property
     def noise(self) -> float:
-        """The standard deviation of one training's score, beyond what its seed does to all points."""
+        """The standard deviation of one training's score, beyond the effect that its seed has on all points."""
         return self.posterior.noise
 
     @functools.cached_property
     def rivals(self) -> tuple[ConstantPoint, ...]:
         """Tried points that may be better than the chosen one.
 
-        These are points elsewhere whose expected score lies within two standard errors of the chosen one's, and the
-        point with the highest score of its own, in case the curve has a peak sharper than the surface believes.
+        These are points elsewhere whose expected score lies within two standard errors of the chosen one's. The point
+        with the highest score of its own is one too, in case the curve has a sharper peak than the surface.
         """
         highest = self.observed[int(np.argmax(seed_free_means(self.observed)))].point
         near = _rivals(self.posterior, self.observed, self.places, self.best)
@@ -107,7 +109,7 @@ class Surface:
 
     @functools.cached_property
     def certificate(self) -> Certificate:
-        """Whether the chosen point is known to be nearly the best of the surface."""
+        """The evidence that the chosen point is nearly the best of the surface."""
         return _certify(self)
 
     @functools.cached_property
@@ -126,26 +128,26 @@ class Surface:
         return self.observed[self.best].point
 
     def mean(self, points: Sequence[ConstantPoint]) -> Array:
-        """The expected scores of points, [M]; low ones are squeezed, in the same order."""
+        """Return the expected scores of points, [M]; low ones are squeezed, which keeps their order."""
         return self.posterior.mean(np.array([self.domain.encode(point) for point in points]))
 
     def best_at(self, point: ConstantPoint) -> float:
-        """The λ with the highest expected score at another point's learning rate and temperature."""
+        """Return the λ with the highest expected score at another point's learning rate and temperature."""
         line = [self.domain.moved(point, weight) for weight in self._weights()]
         return line[int(np.argmax(self.mean(line)))].weight
 
     def best_for(self, weight: float) -> ConstantPoint:
-        """The learning rate and temperature with the highest expected score for a λ."""
+        """Return the learning rate and temperature with the highest expected score for a λ."""
         candidates = self._at_weight(weight)
         return candidates[int(np.argmax(self.mean(candidates)))]
 
     def best_tried(self, weight: float) -> ConstantPoint | None:
-        """The tried point of a λ with the highest expected score; None where it was not tried."""
+        """Return the tried point of a λ with the highest expected score; None if the λ was not tried."""
         tried = [entry.point for entry in self.observed if entry.point.weight == weight]
         return tried[int(np.argmax(self.mean(tried)))] if tried else None
 
     def curve(self) -> tuple[CurvePoint, ...]:
-        """The accuracy against the constant λ, each at its own best settings."""
+        """Return the accuracy by constant λ, each at its own best settings."""
         rows = []
         for weight in self._weights():
             point = self.best_for(weight)
@@ -167,7 +169,7 @@ class Surface:
         """Tell whether a learning rate or temperature has nothing to gain beyond an end of its range.
 
         The best score at the end, over all else, must not exceed the best one further inside by more than the
-        certificate allows to be unknown. Further inside is the next listed value, or a quarter of an interval.
+        certificate's `allowed_loss`. Further inside is the next listed value, or a quarter of an interval.
         """
         if setting not in self.domain.settings:
             return False
@@ -195,13 +197,13 @@ class Surface:
 def fit_surface(
     observed: Sequence[ConstantScore | None], domain: SurfaceDomain, pending: Sequence[ConstantPoint] = ()
 ) -> Surface | None:
-    """Fit a surface to what constants scored; None where none has a score.
+    """Fit a surface to the scores of constants; None if none has a score.
 
-    Points share their seeds, so what a seed does to all of them is subtracted first.
+    Points share their seeds, so the effect of a seed on all of them is subtracted first.
 
     Args:
         observed: in the order in which they were proposed; None for one that failed.
-        domain: where they were looked for.
+        domain: the ranges that they come from.
         pending: points that were proposed and have no score yet.
     """
     scored = [entry for entry in observed if entry is not None and entry.scores]
@@ -222,7 +224,7 @@ def fit_surface(
 
 
 def seed_free_means(scored: Sequence[ConstantScore]) -> Array:
-    """Each point's mean score, less the mean effect of its seeds on the points that had them all."""
+    """Return each point's mean score, less the mean effect of its further seeds on the points that had them."""
     common = set.intersection(*(set(entry.scores) for entry in scored))
     if not common or all(set(entry.scores) == common for entry in scored):
         return np.array([statistics.fmean(entry.scores.values()) for entry in scored])
@@ -238,7 +240,7 @@ def seed_free_means(scored: Sequence[ConstantScore]) -> Array:
 
 
 def moments(posterior: Posterior, places: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of the scores without noise over all draws, each [M]."""
+    """Return mean and standard deviation of the scores without noise over all draws, each [M]."""
     means, covariances = posterior.joint(places)
     mean = posterior.weights @ means
     variances = np.maximum(np.diagonal(covariances, axis1=1, axis2=2), 0.0)
@@ -246,7 +248,7 @@ def moments(posterior: Posterior, places: Array) -> tuple[Array, Array]:
 
 
 def spread(axes: int) -> Array:
-    """Places spread evenly over a unit cube, the same in every call, [256, axes]."""
+    """Return places spread evenly over a unit cube, the same in every call, [256, axes]."""
     return np.asarray(qmc.Sobol(axes, scramble=True, rng=0).random_base2(_SPREAD.bit_length() - 1))
 
 
@@ -292,10 +294,10 @@ def _certify(surface: Surface) -> Certificate:
 
 
 def residual_squares(scored: Sequence[ConstantScore]) -> tuple[float, int]:
-    """How far scores stray beyond what their point and their seed do: a sum of squares and its degrees of freedom.
+    """Return the variation that point and seed do not explain, as a sum of squares and its degrees of freedom.
 
-    Only the better half of the points counts, since trainings at a learning rate too high stray more than any that
-    could be chosen, and only seeds that all points have.
+    Only the better half of the points counts, since trainings at too high a learning rate vary more than any that
+    could be chosen. Only seeds that all points have count.
     """
     common = sorted(set.intersection(*(set(entry.scores) for entry in scored)))
     table = np.array([[entry.scores[seed] for seed in common] for entry in scored])
@@ -308,8 +310,8 @@ def residual_squares(scored: Sequence[ConstantScore]) -> tuple[float, int]:
 
 
 def gaps(domain: SurfaceDomain, places: Array, best: Array) -> tuple[float, float]:
-    """How far the neighbours in λ lie, below and above, among points of like settings; 0 at an end of the range."""
-    if not hasattr(domain.weight, "low"):  # a list: what lies between cannot be had
+    """Return the distances to the neighbours in λ, below and above, among like settings; 0 at an end of the range."""
+    if not hasattr(domain.weight, "low"):  # a list has nothing between its values
         return 0.0, 0.0
     like = places[domain.apart(places, best) <= ALIKE, 0]
     low, high = domain.limits
@@ -322,7 +324,7 @@ def gaps(domain: SurfaceDomain, places: Array, best: Array) -> tuple[float, floa
 
 
 def expected_loss(posterior: Posterior, domain: SurfaceDomain, places: Array, best: int) -> float:
-    """The mean of max(surface) − surface(best tried point) over the posterior, in the score's unit."""
+    """Return the mean of max(surface) − surface(best tried point) over the posterior, in the score's unit."""
     low, high = domain.limits
     line = np.repeat(places[best][None], _LINE, axis=0)
     line[:, 0] = np.linspace(low, high, _LINE)
@@ -336,7 +338,7 @@ def expected_loss(posterior: Posterior, domain: SurfaceDomain, places: Array, be
 
 
 def labels_line(domain: SurfaceDomain) -> Array:
-    """Places of the labels alone at learning rates over their whole range, [33, axes]."""
+    """Return places of the labels alone at learning rates over their whole range, [33, axes]."""
     line = np.full((_LINE, domain.axes), 0.5)
     line[:, 0] = domain.limits[0]
     line[:, 1 + domain.settings.index("learning_rate")] = np.linspace(0.0, 1.0, _LINE)
@@ -344,7 +346,7 @@ def labels_line(domain: SurfaceDomain) -> Array:
 
 
 def labels_loss(surface: Surface) -> float | None:
-    """The mean of max(surface) − surface(best tried point) over the posterior, both at λ = 0; None without such."""
+    """Return the mean of max(surface) − surface(best tried point) over the posterior at λ = 0; None if untried."""
     domain = surface.domain
     if "learning_rate" not in domain.settings or domain.limits_of_weight[0] > 0.0:
         return 0.0
@@ -357,7 +359,7 @@ def labels_loss(surface: Surface) -> float | None:
 
 
 def _loss_of_first(posterior: Posterior, grid: Array) -> float:
-    """By how much the best of some places is expected to exceed the first of them."""
+    """Compute by how much the best of some places is expected to exceed the first of them."""
     means, covariances = posterior.joint(grid)
     scale = np.trace(covariances, axis1=1, axis2=2)[:, None, None] / len(grid)
     roots = np.linalg.cholesky(covariances + (1e-6 * scale + 1e-18) * np.eye(len(grid)))

@@ -1,4 +1,4 @@
-"""What all figures are drawn with."""
+"""Provides what all figures are drawn with: canvas, colours and tables."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""From matplotlib's objects to SVG that can stand in a page (small, themed, without an id twice) and to files.
+"""Turns matplotlib's figures into files, and into SVG for a page: small, themed, without an id twice.
 
-Matplotlib is imported here, on first use, and nowhere else: the command line must not pay for it at start. Figures are
-320 units wide, so that 9-unit text is readable on a phone, where the page shows them about 330 pixels wide.
+Matplotlib is imported on first use: the command line must not load it at start. Figures are 320 units wide, so that
+9-unit text is readable on a phone, where the page shows them about 330 pixels wide.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WIDTH = 320
 _UNITS_PER_INCH = 72
 _DOTS_AN_INCH = 200
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
-"""So that the same figure is the same text."""
+"""The metadata that is left out, so that the same figure gives the same text."""
 _TITLE_LETTERS, _TITLE_LINE = 52, 13
 _LETTER, _LEGEND_LINE = 4.9, 14
 
@@ -36,7 +36,8 @@ class Figure:
     """A drawn figure.
 
     `title` is the question that it answers, `finding` what it shows here, `caption` how to read it. `svg` is for the
-    page, which adds title and legend; `files` are whole ones by suffix (`svg`, `png`), `table` the numbers behind it.
+    page, which adds title and legend. `files` are complete figures by suffix (`svg`, `png`), `table` the numbers behind
+    it.
     """
 
     name: str
@@ -59,7 +60,10 @@ def finish(
     legend: tuple[LegendItem, ...] = (),
     table: Table | None = None,
 ) -> Figure:
-    """What is drawn, for the page and as files; to be called inside `style`, once for a matplotlib figure."""
+    """Return what is drawn, for the page and as files.
+
+    Must be called inside `style`, once for a matplotlib figure.
+    """
     description = f"{title} {finding}".strip()
     return Figure(
         name=name,
@@ -75,7 +79,7 @@ def finish(
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """The report's look; figures must be made and rendered inside."""
+    """Apply the report's look; figures must be made and rendered inside."""
     import matplotlib
 
     settings: dict[str, Any] = {
@@ -122,9 +126,10 @@ def new_figure(
     top: float = 10,
     gap: tuple[float, float] = (30, 30),
 ) -> tuple[Any, list[Any]]:
-    """A figure and its axes, row by row. All lengths are in units; `gap` is (between columns, between rows).
+    """Return a figure and its axes, row by row.
 
-    Margins are given rather than found: a layout engine would double the time that the report takes.
+    All lengths are in units; `gap` is (between columns, between rows). Margins are arguments: a layout engine would
+    double the time that the report takes.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -148,7 +153,7 @@ def new_figure(
 
 
 def to_svg(figure: Any, name: str, description: str) -> str:
-    """The figure as an SVG element for a page that holds others too. Same figure, same text."""
+    """Return the figure as an SVG element for a page that holds others too. The same figure gives the same text."""
     out = io.BytesIO()
     figure.savefig(out, format="svg", transparent=True, metadata=_NO_METADATA)
     svg = out.getvalue().decode("utf-8")
@@ -156,9 +161,9 @@ def to_svg(figure: Any, name: str, description: str) -> str:
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     # Two figures in one page must not share an id: a clip path would cut the other's curves.
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    # Coordinates to a hundredth of a unit; what is written as text stays as it is.
+    # Coordinates are cut to a hundredth of a unit; text is not changed.
     svg = re.sub(r"(<text.*?</text>)|(\.\d\d)\d+", lambda m: m.group(1) or m.group(2), svg, flags=re.DOTALL)
-    # The page's own font; matplotlib has laid the text out in DejaVu Sans, which is wider than most.
+    # The page's own font is used; matplotlib laid the text out in DejaVu Sans, which is wider than most.
     svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
     view = re.search(r'viewBox="[^"]*"', svg)
     assert view is not None  # matplotlib always writes one
@@ -170,7 +175,7 @@ def to_svg(figure: Any, name: str, description: str) -> str:
 
 
 def _files(figure: Any, title: str, legend: tuple[LegendItem, ...]) -> dict[str, bytes]:
-    """The figure with its title and legend, which the page writes itself, as SVG and PNG on white."""
+    """Return the figure with its title and legend, which the page writes itself, as SVG and PNG on white."""
     from matplotlib.transforms import Bbox
 
     width, height = figure.get_size_inches()
@@ -193,7 +198,7 @@ def _files(figure: Any, title: str, legend: tuple[LegendItem, ...]) -> dict[str,
 
 
 def _draw_legend(figure: Any, legend: tuple[LegendItem, ...]) -> float:
-    """Items below the figure, as many side by side as fit; the height that they take, in units."""
+    """Draw items below the figure, as many side by side as fit; return their height in units."""
     from matplotlib.lines import Line2D
 
     height = figure.get_size_inches()[1] * _UNITS_PER_INCH
@@ -219,12 +224,15 @@ def _draw_legend(figure: Any, legend: tuple[LegendItem, ...]) -> float:
 
 
 def percent_axis(axis: Any, low: float, high: float, *, ticks: int = 5) -> None:
-    """Accuracies in [0, 1] shown in percent, from `low` to `high`, with round ticks."""
+    """Show accuracies in [0, 1] in percent, from `low` to `high`, with round ticks."""
     _round_axis(axis, low, high, lambda value: 100 * value, ticks)
 
 
 def lines_downwards(axes: Any, count: int) -> None:
-    """Make room for so many lines, the first on top, at 0, 1, …; without a vertical axis, since each has its label."""
+    """Make room for `count` lines at 0, 1, …, the first on top.
+
+    The vertical axis is hidden, since each line has its label.
+    """
     axes.set_ylim(count - 0.45, -0.55)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -232,7 +240,7 @@ def lines_downwards(axes: Any, count: int) -> None:
 
 
 def score_axis(axis: Any, low: float, high: float, scale: Scale, *, ticks: int = 5) -> None:
-    """Scores from `low` to `high` shown as the values that they stand for; better ones are further out."""
+    """Show scores from `low` to `high` as the values that they stand for; better ones are further out."""
     if scale.is_accuracy:
         percent_axis(axis, low, high, ticks=ticks)
     else:
@@ -240,13 +248,13 @@ def score_axis(axis: Any, low: float, high: float, scale: Scale, *, ticks: int =
 
 
 def difference_axis(axis: Any, low: float, high: float, scale: Scale, *, ticks: int = 5) -> None:
-    """Differences of scores from `low` to `high`: of accuracies in points, of a KPI as they are."""
+    """Show differences of scores from `low` to `high`: of accuracies in points, of a KPI as they are."""
     factor = 100.0 if scale.is_accuracy else 1.0
     _round_axis(axis, low, high, lambda value: factor * value, ticks)
 
 
 def score_label(scale: Scale, *, short: bool = False) -> str:
-    """What is written along an axis of scores."""
+    """Return the label of an axis of scores."""
     if scale.is_accuracy:
         return "accuracy, %" if short else "validation accuracy, %"
     return scale.objective.name if short else scale.on("validation")
@@ -261,7 +269,7 @@ def _round_axis(axis: Any, low: float, high: float, shown: Callable[[float], flo
 
 
 def plain_axis(axis: Any, *, log: bool = False, ticks: int = 4) -> None:
-    """Few round ticks as plain numbers; `0.001`, not a power of ten."""
+    """Show few round ticks as plain numbers; `0.001`, not a power of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
     if log:
@@ -278,10 +286,11 @@ def plain_axis(axis: Any, *, log: bool = False, ticks: int = 4) -> None:
 
 
 def focus(scores: Sequence[float], best: Sequence[float], scale: Scale) -> tuple[float, float]:
-    """Limits of an axis of scores that show how the good trials differ.
+    """Return limits of an axis of scores that show how the good trials differ.
 
-    One trial that learned nothing must not squeeze all others together, so the axis starts no further below the worst
-    of `best` than three times the distance from the median to the highest score (of accuracies, at least one point).
+    One trial that learned nothing must not squeeze all others together. So the axis starts at most a certain distance
+    below the worst of `best` and the median. This distance is three times that from the median to the highest score
+    (for accuracies, at least one point).
     """
     ordered = sorted(scores)
     median = ordered[len(ordered) // 2]
@@ -296,7 +305,7 @@ def focus(scores: Sequence[float], best: Sequence[float], scale: Scale) -> tuple
 
 
 def thinned(values: Sequence[T], most: int) -> Sequence[T]:
-    """At most about `most` values, evenly spaced, the last among them: more would only make the page heavy."""
+    """Return about `most` values at most, evenly spaced, with the last; more would only make the page heavy."""
     if len(values) <= most:
         return values
     step = -(-len(values) // most)
@@ -305,5 +314,5 @@ def thinned(values: Sequence[T], most: int) -> Sequence[T]:
 
 
 def jitter(count: int) -> list[float]:
-    """Offsets in [-1, 1] that spread points evenly without chance (a golden-ratio sequence)."""
+    """Return offsets in [-1, 1] that spread points evenly without chance (a golden-ratio sequence)."""
     return [2 * ((0.5 + i * 0.6180339887498949) % 1.0) - 1 for i in range(count)]

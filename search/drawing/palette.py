@@ -1,6 +1,6 @@
-"""One colour a family, the same in every figure.
+"""Gives each family one colour, the same in every figure.
 
-Colours are Okabe and Ito's (Color Universal Design, 2008), which stay apart under every common colour blindness:
+Colours are Okabe and Ito's (Color Universal Design, 2008), which stay distinct under every common colour blindness:
 cool ones for schedules, warm ones for rules that look at the gradients, grey for the constant.
 """
 
@@ -16,7 +16,7 @@ INK = "#1b1f24"
 MUTED = "#667085"
 GRID = "#e4e7ec"
 PAGE = "#ffffff"
-"""What is behind a figure."""
+"""The colour behind a figure."""
 
 _KNOWN = {
     "fixed": 0,
@@ -61,7 +61,7 @@ class LegendItem:
 
 
 def family_colour(family: str) -> str:
-    """The family's colour as `#rrggbb`."""
+    """Return the family's colour as `#rrggbb`."""
     if family in _KNOWN:
         return _COLOURS[_KNOWN[family]]
     later = [name for name in FAMILIES if name not in _KNOWN]
@@ -69,7 +69,10 @@ def family_colour(family: str) -> str:
 
 
 def _spare_colour(place: int) -> str:
-    """Colours without end: the palette's own first, then hues a golden angle apart, readable on white and on dark."""
+    """Return one of endlessly many colours: first the palette's own, then hues a golden angle apart.
+
+    All are readable on white and on dark.
+    """
     spare = _COLOURS[len(_KNOWN) :]
     if place < len(spare):
         return spare[place]
@@ -78,17 +81,17 @@ def _spare_colour(place: int) -> str:
 
 
 def css_colour(colour: str) -> str:
-    """The colour as a CSS variable, which a dark page sets otherwise; the colour itself is the fallback."""
+    """Return the colour as a CSS variable, which a dark page sets otherwise; the colour itself is the fallback."""
     return f"var(--{_VARIABLES[colour]}, {colour})" if colour in _VARIABLES else colour
 
 
 def plain_colour(css: str) -> str:
-    """The `#rrggbb` of what `css_colour` returned."""
+    """Return the `#rrggbb` in a text that `css_colour` returned."""
     found = re.search(r"#[0-9a-f]{6}\b", css)
     assert found is not None  # `css_colour` always writes one
     return found.group()
 
 
 def themed(svg: str) -> str:
-    """The SVG with each of this palette's colours replaced by its CSS variable."""
+    """Return the SVG with each of this palette's colours replaced by its CSS variable."""
     return re.sub(r"#[0-9a-f]{6}\b", lambda match: css_colour(match.group()), svg)

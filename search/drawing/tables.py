@@ -1,4 +1,4 @@
-"""The numbers behind a figure or a table of the report, as CSV."""
+"""Holds the numbers behind a figure or a table of the report, and writes them as CSV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Cell = str | int | float | bool | None
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Numbers in full, in the units that their columns name; None where there is nothing."""
+    """Unrounded numbers in the units that their columns name; None for a missing value."""
 
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
@@ -20,7 +20,7 @@ class Table:
         return bool(self.rows)
 
     def to_csv(self) -> str:
-        """With a line of headings; None is empty."""
+        """Return the table as CSV with a line of headings; None becomes an empty cell."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(self.columns)

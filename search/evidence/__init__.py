@@ -1,6 +1,7 @@
-"""What a search and its confirmation show: paired statistics, and one judgement that is no stronger than they are.
+"""Judges a search and its confirmation by paired statistics; the judgement is no stronger than they are.
 
-Pure functions of records. SciPy and statsmodels are imported when something is computed, torch, Ray and MLflow never.
+The functions are pure functions of records. SciPy and statsmodels are imported when something is computed; torch, Ray
+and MLflow are never imported.
 Terminal, page, JSON, MLflow and the model card render a `Judgement`; nothing here imports them.
 """
 

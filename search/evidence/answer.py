@@ -1,4 +1,4 @@
-"""The first words of every rendering: the confirmation's verdict, or the search's and how to have it confirmed."""
+"""Chooses the first words of every rendering: the confirmation's verdict, or the search's and how to confirm it."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ from trainables.settings import Settings
 
 
 class WorthAnswer(Settings):
-    """Whether distillation is worth it here: the best of everything against training on the labels alone."""
+    """Says whether distillation is worth it here: compares the best of everything with training on the labels alone."""
 
     kind: Literal["pays", "does_not_pay", "cannot_tell", "unconfirmed"]
-    """`unconfirmed`: a search alone does not answer."""
+    """`unconfirmed` without a confirmed answer: a search alone does not answer."""
     text: str
     mean: float | None
     """The gain in scores; None where nothing was trained on the labels alone."""
     low: float | None
-    """Of its 95 % interval, which is uncorrected where it is not confirmed; None if not known. So is `high`."""
+    """Lower end of its 95 % interval, uncorrected if not confirmed; None if not known. `high` is the upper end."""
     high: float | None
     settling: Settling | None = None
-    """What would settle it, where a confirmation cannot tell."""
+    """The seeds or test samples that would settle it, where a confirmation cannot tell."""
 
 
 class Answer(Settings):
-    """`worth` is the first line, `headline` answers, `evidence` says how far it holds.
+    """`worth` is the first line, `headline` gives the answer, and `evidence` says how far it holds.
 
     `caveat` says what the answer does not cover, and `remedy` what would help.
     """
 
     confirmed: bool
-    """Whether it was found on fresh seeds and the test pictures."""
+    """True if it was found on fresh seeds and the test pictures."""
     kind: str
-    """Of `search.evidence.ConfirmedVerdict` if confirmed, else of `search.evidence.searched.SearchVerdict`."""
+    """The kind of `search.evidence.ConfirmedVerdict` if confirmed, else of `search.evidence.searched.SearchVerdict`."""
     worth: str
     headline: str
     evidence: str
     caveat: str
     remedy: str
-    """Empty for a confirmed answer."""
+    """Empty for a confirmed answer, unless more seeds would settle it."""
     next_verb: str
-    """The subcommand of `kd-search` to type next: `confirm`, `resume`; empty where nothing is to be typed."""
+    """The subcommand of `kd-search` to type next, `confirm` or `resume`; empty if there is none."""
     next_options: tuple[str, ...] = ()
     """Its options, beyond those that name the search's places."""
 
     @property
     def text(self) -> str:
-        """All but the remedy, as one paragraph."""
+        """The answer without the remedy, as one paragraph."""
         return " ".join(part for part in (self.worth, self.headline, self.evidence, self.caveat) if part)
 
 
 def worth_answer(
     search: SearchRecord, verdict: ConfirmedVerdict | None, teaching: Gain | None, *, confirmed: bool
 ) -> WorthAnswer:
-    """Whether distillation is worth it.
+    """Say whether distillation is worth it.
 
     Args:
-        search: with the trials of one student.
-        verdict: of the confirmation, if there is one.
-        teaching: the search's best trial against the labels alone; None where either is missing.
-        confirmed: the confirmation has an answer.
+        search: the search, with the trials of one student.
+        verdict: the confirmation's, if there is one.
+        teaching: the gain of the search's best trial over the labels alone; None where either is missing.
+        confirmed: True if the confirmation has an answer.
     """
     if confirmed and verdict is not None:
         if verdict.worth is None:
@@ -91,14 +91,14 @@ def answer(
     confirmed: Confirmed | None,
     worth: WorthAnswer,
 ) -> Answer:
-    """The first words.
+    """Choose the first words.
 
     Args:
-        search: with the trials of one student.
-        searched: its own verdict.
-        verdict: of the confirmation, finished or not; None if none has begun.
+        search: the search, with the trials of one student.
+        searched: the search's own verdict.
+        verdict: the confirmation's, finished or not; None if none has begun.
         confirmed: the confirmation with its answer; None while it has none.
-        worth: whether distillation is worth it.
+        worth: the answer to whether distillation is worth it.
     """
     if confirmed is not None:
         found = confirmed.verdict

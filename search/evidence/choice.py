@@ -1,10 +1,10 @@
-"""Which rule to use: the simplest of those that beat the best constant and that no other such rule outdoes.
+"""Chooses the rule to use: the simplest of those that beat the best constant and that no other such rule outdoes.
 
-A rule is outdone where another is ahead of it by more than the noise, with Holm's correction for being compared with
-several. The rule with the highest mean is never outdone, so there is a choice whenever a rule beats the constant.
+A rule is outdone if another is ahead of it by more than the noise. Holm's correction allows for the comparison with
+several rules. The rule with the highest mean is never outdone, so there is a choice whenever a rule beats the constant.
 
-This cannot give much away unseen: a rule that beats the constant is ahead of it by at least as many standard errors as
-it may trail another by, so with differences of like noise it keeps about half of the largest gain.
+The choice cannot lose much. A rule that beats the constant is ahead of it by at least as many standard errors as it may
+trail another rule by. So with differences of like noise it keeps about half of the largest gain.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Choice(Settings):
     standing: tuple[str, ...]
     """Keys of all rules that beat the best constant, the simplest first."""
     outdone: dict[str, str]
-    """The simpler rules that were passed over, and for each a rule that outdoes it."""
+    """The simpler rules that were not chosen, each with a rule that outdoes it."""
 
 
 def choose(record: ConfirmationRecord, comparison: Comparison) -> Choice | None:
-    """The simplest rule that will do; None if no rule beats the best constant.
+    """Choose the simplest rule that no other outdoes; None if no rule beats the best constant.
 
-    Among rules of like complexity the one with the higher validation score comes first, so that the test pictures
-    choose nothing.
+    Among rules of equal complexity, the one with the higher validation score comes first, so that the test pictures do
+    not decide between them.
     """
     rows = [row for row in comparison.rows if row.claim is not None and row.claim.stands]
     rows.sort(key=lambda row: (row.complexity, -(row.validation or 0.0), row.key))
@@ -44,7 +44,7 @@ def choose(record: ConfirmationRecord, comparison: Comparison) -> Choice | None:
 
 
 def _outdoes(record: ConfirmationRecord, row: FinalistRow, rows: list[FinalistRow]) -> str | None:
-    """The rule that is most clearly ahead of `row`, if one is."""
+    """Return the rule that is most clearly ahead of `row`; None if none is."""
     p_ahead = {}
     for other in rows:
         test = difference(record, other.key, row.key) if other.key != row.key else None

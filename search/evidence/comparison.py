@@ -1,10 +1,12 @@
-"""Every finalist against the best constant λ.
+"""Compares every finalist with the best constant λ.
 
-Which constant is the best is itself uncertain. `baseline` is the one that the search chose on its validation scores,
-unless the fresh seeds' validation scores contradict: then it is the best by these. The test set is untouched by either
-choice. It may be the wrong one by a little, so a rule has to beat the constants that the search could not tell from it
-(`rivals`), and the one with the highest test score (`highest`). Each favours the constant. Training on the labels alone
-(λ = 0) and on the teacher alone (λ = 1) are constants like the others.
+It is not certain which constant is the best. `baseline` is the one that the search chose on its validation scores. If
+the fresh seeds' validation scores contradict that choice, it is the best by these. Neither choice uses the test set.
+
+The baseline may be slightly worse than the best constant. So a rule must also beat the constants that the search could
+not tell from the chosen one (`rivals`). It must beat the one with the highest test score (`highest`) as well. Each of
+these conditions favours the constant. Training on the labels alone (λ = 0) and on the teacher alone (λ = 1) are
+constants like the others.
 """
 
 from __future__ import annotations
@@ -22,23 +24,24 @@ from trainables.settings import Settings
 
 
 class Claim(Settings):
-    """How far a rule can be said to beat the best constant."""
+    """States how far a rule can be said to beat the best constant."""
 
     hardest: str
     """Key of the constant that is hardest to beat: `baseline`, one of `rivals`, or `highest`."""
     p_value: float
-    """Against that constant: two-sided, and 1 where the rule is behind or its noise is not known."""
+    """Two-sided p-value against that constant; 1 where the rule is behind or its noise is not known."""
     p_corrected: float
-    """After Holm's correction for the number of rules, times the number of looks."""
+    """`p_value` after Holm's correction for the number of rules, times the number of looks."""
     detectable: float | None
-    """The smallest gain over the baseline that this confirmation would have shown, with a power of 0.8; None without a
+    """The smallest gain over the baseline that this confirmation would have shown with a power of 0.8; None without a
     score under every seed."""
     upper: float | None
-    """Upper bound of the gain over the baseline, with 97.5 % confidence; looks share the rest. None as above."""
+    """Upper bound of the gain over the baseline, with 97.5 % confidence; looks share the other 2.5 %. None as for
+    `detectable`."""
 
     @property
     def stands(self) -> bool:
-        """Whether the rule beats the best constant beyond the noise."""
+        """True if the rule beats the best constant beyond the noise."""
         return self.p_corrected <= LEVEL
 
 
@@ -54,27 +57,27 @@ class FinalistRow(Settings):
     family: str
     complexity: int
     seeds: tuple[int, ...]
-    """With a finite score."""
+    """Seeds with a finite score."""
     absent: tuple[int, ...]
-    """Not trained yet."""
+    """Seeds not trained yet."""
     lost: tuple[int, ...]
-    """Trained, but without a finite score: such a finalist is neither baseline nor winner."""
+    """Seeds trained, but without a finite score. A finalist with such seeds is neither baseline nor winner."""
     test: float | None
     spread: float | None
-    """Standard deviation (ddof 1) of the test score; mostly the seeds' own, which pairing removes."""
+    """Standard deviation (ddof 1) of the test score; mostly that of the seeds themselves, which pairing removes."""
     validation: float | None
     search_score: float | None
     optimism: float | None
-    """`search_score` minus `validation`: what being the best of many trials added to it (the winner's curse)."""
+    """`search_score` minus `validation`: the gain from being the best of many trials (the winner's curse)."""
     difference: PairedTest | None
     """Test score minus the baseline's; None for the baseline."""
     equal: str | None = None
     """Key of the best constant by validation score at this rule's own learning rate and temperature; None without one.
-    A lead over it alone may be owed to settings at which constants are worse."""
+    A lead over it alone may come from settings at which constants are worse."""
     at_equal: PairedTest | None = None
     """Test score minus that constant's."""
     claim: Claim | None
-    """Of a rule, where there is a baseline."""
+    """The claim of a rule; None for a constant, or without a baseline."""
 
 
 class Comparison(Settings):
@@ -87,9 +90,9 @@ class Comparison(Settings):
     highest: str | None
     """Key of the constant with the highest test score."""
     rules: int
-    """How many are tested together."""
+    """The number of rules that are tested together."""
     looks: int
-    """How often the results could be looked at: once, and once more each time that seeds were added."""
+    """The number of looks at the results that were possible: one, and one more each time that seeds were added."""
     rows: tuple[FinalistRow, ...]
 
     @property
@@ -100,21 +103,21 @@ class Comparison(Settings):
 
     @property
     def detectable(self) -> float | None:
-        """The middle one of the rules' `detectable`: what a rule of ordinary noise would have had to gain."""
+        """The median of the rules' `detectable`: the gain that a rule of ordinary noise would have needed."""
         known = [row.claim.detectable for row in self.rows if row.claim and row.claim.detectable is not None]
         return statistics.median(known) if known else None
 
     @property
     def seeds_only(self) -> bool:
-        """Whether an interval here holds for new seeds on these test samples alone."""
+        """True if an interval here holds for new seeds on these test samples alone."""
         return any(row.difference.seeds_only for row in self.rows if row.difference is not None)
 
     @property
     def largest_gain(self) -> float | None:
         """Upper bound of the largest gain of any rule over the baseline, with 97.5 % confidence.
 
-        The bound of the best rule alone holds so often, and this is no lower. None without a rule that has one; a rule
-        that lost a seed is left out.
+        The bound of the truly best rule has this confidence, and the highest of all bounds is no lower. None without a
+        rule, or if one of them has no bound. Rules that lost a seed are left out.
         """
         rows = [row for row in self.rows if row.claim is not None and not row.lost]
         bounds = [row.claim.upper for row in rows if row.claim is not None]
@@ -122,7 +125,7 @@ class Comparison(Settings):
         return max(known) if known and len(known) == len(bounds) else None
 
     def of(self, key: str) -> FinalistRow:
-        """The row of one finalist; `KeyError` if there is none."""
+        """Return the row of one finalist; raise `KeyError` if there is none."""
         for row in self.rows:
             if row.key == key:
                 return row
@@ -130,12 +133,12 @@ class Comparison(Settings):
 
 
 def compare(record: ConfirmationRecord) -> Comparison:
-    """Compare every finalist with the best constant, finished or not."""
+    """Compare every finalist of a confirmation, finished or not, with the best constant."""
     return compare_scores(record, Scores(record))
 
 
 def compare_scores(record: ConfirmationRecord, scores: Scores) -> Comparison:
-    """As `compare`, from scores that were gathered already."""
+    """Compare as `compare` does, from scores that were gathered already."""
     rows = {finalist.key: _row(record, finalist) for finalist in record.finalists}
     constants = {key: row for key, row in rows.items() if row.role != "rule" and _is_whole(row)}
     rules = [row.key for row in rows.values() if row.role == "rule"]
@@ -168,7 +171,7 @@ def compare_scores(record: ConfirmationRecord, scores: Scores) -> Comparison:
 
 
 def difference(record: ConfirmationRecord, ours: str, theirs: str) -> PairedTest | None:
-    """The paired test of two finalists' test scores; None without a seed in common."""
+    """Test the paired difference of two finalists' test scores; None without a seed in common."""
     return Scores(record).difference(ours, theirs)
 
 
@@ -177,10 +180,10 @@ def _is_whole(row: FinalistRow) -> bool:
 
 
 def _baseline(record: ConfirmationRecord, scores: Scores, constants: dict[str, FinalistRow]) -> str:
-    """The constant that the search chose, unless another's fresh validation score is ahead of it beyond the noise.
+    """Return the constant that the search chose, unless another's fresh validation score leads beyond the noise.
 
-    To choose by the fresh scores alone would favour the luckiest of equals: a student's validation and test scores
-    share its training's luck.
+    A choice by the fresh scores alone would favour the luckiest of equals: a student's validation and test scores share
+    the luck of its training.
     """
     chosen = None if record.constant is None else record.constant.chosen
     if chosen is None or chosen not in constants:
@@ -207,7 +210,7 @@ def _at_equal_settings(
 
 
 def _looks(record: ConfirmationRecord) -> int:
-    """Whoever looks and then asks for more seeds has had a chance already, so the chances share the level."""
+    """Count the looks at the results. Each request for more seeds adds a chance, and the chances share the level."""
     return max(1, len(record.settings.get("seeds_asked", ())))
 
 
@@ -235,9 +238,10 @@ def _row(record: ConfirmationRecord, finalist: Finalist) -> FinalistRow:
 
 
 def expected_loss(record: ConfirmationRecord) -> float:
-    """By how much a constant that was not tried is expected to exceed the chosen one; 0 where the search knew no such.
+    """Return by how much a constant that was not tried is expected to exceed the chosen one; 0 if that is not recorded.
 
-    A rule must beat this imagined constant, too, or the search's own blind spot would count as its gain.
+    A rule must beat this imagined constant too. Otherwise a better constant that the search missed would count as a
+    gain of the rule.
     """
     return 0.0 if record.constant is None else record.constant.expected_loss
 
@@ -245,15 +249,15 @@ def expected_loss(record: ConfirmationRecord) -> float:
 def _claim(
     row: FinalistRow, scores: Scores, against: tuple[str, ...], chances: int, looks: int, allowance: float
 ) -> Claim:
-    """A rule's claim, before the correction.
+    """Make a rule's claim, before the correction.
 
     Args:
-        row: the rule's.
-        scores: of all finalists.
+        row: the rule's row.
+        scores: those of all finalists.
         against: the constants to beat; the baseline is the first.
         chances: rules times looks, which share the level.
-        looks: at the results.
-        allowance: what must be gained over each constant beyond the noise.
+        looks: the number of looks at the results.
+        allowance: the gain over each constant that must be exceeded beyond the noise.
     """
     tests = {key: row.difference if key == against[0] else scores.difference(row.key, key) for key in against}
     every = {key: scores.noises(row.key, key) for key in against}
@@ -272,7 +276,7 @@ def _claim(
 
 
 def _p_beyond(test: PairedTest | None, noises: TwoNoises | None, allowance: float) -> float:
-    """The two-sided p-value of a lead beyond an allowance; 1 where it is no larger, or its noise is not known."""
+    """Return the two-sided p-value of a lead beyond an allowance; 1 if it is no larger, or its noise is not known."""
     if test is None or test.p_ahead is None or noises is None or noises.mean <= allowance:
         return 1.0
     return dataclasses.replace(noises, mean=noises.mean - allowance).p_value
@@ -283,7 +287,7 @@ def _lead(test: PairedTest | None) -> float:
 
 
 def _detectable(ahead: list[TwoNoises | None], chances: int) -> float | None:
-    """A gain over the baseline that clears every constant; another's lead over the baseline comes on top."""
+    """Return the gain over the baseline that clears every constant; a constant's lead over the baseline is added."""
     known = [noises for noises in ahead if noises is not None and noises.error >= ROUNDING]
     if not known or len(known) < len(ahead):
         return None

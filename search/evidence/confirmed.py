@@ -1,4 +1,4 @@
-"""A finished confirmation with its answer."""
+"""Holds a finished confirmation with its answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Confirmed:
 
     @property
     def rival(self) -> str | None:
-        """Who is shown beside the best constant: the winner, or else the rule that came nearest; None without one."""
+        """The finalist shown beside the best constant: the winner, or else the nearest rule; None without one."""
         if self.winner != self.baseline:
             return self.winner
         rules = [row for row in self.comparison.rows if row.role == "rule" and row.difference and not row.lost]
@@ -29,7 +29,7 @@ class Confirmed:
 
     @property
     def labels_alone(self) -> str | None:
-        """The finalist that was trained without a teacher; the better one on validation pictures if there are two."""
+        """The finalist that was trained without a teacher; of several, the best on validation pictures."""
         rows = [row for row in self.comparison.rows if row.role == "labels_alone" and row.seeds and not row.lost]
         return max(rows, key=lambda row: row.validation or 0.0).key if rows else None
 
@@ -37,8 +37,8 @@ class Confirmed:
 def confirmed_of(
     record: ConfirmationRecord | None, comparison: Comparison | None, verdict: ConfirmedVerdict | None
 ) -> Confirmed | None:
-    """A confirmation with its answer; None while it has none."""
+    """Return a confirmation with its answer; None while it has none."""
     if record is None or verdict is None or comparison is None or verdict.winner is None:
         return None
-    assert verdict.baseline is not None  # a winner is named against one
+    assert verdict.baseline is not None  # a winner is named against a baseline
     return Confirmed(record, comparison, verdict, verdict.winner, verdict.baseline)

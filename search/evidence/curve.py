@@ -1,4 +1,4 @@
-"""The accuracy against the constant λ: the smooth fit over all constants that were tried, and how sure its best is."""
+"""Fits the score against the constant λ, over all constants that were tried, and says how sure its best is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from search.settings import RangeSide
 from trainables.settings import Settings
 
 _LEAST_WEIGHTS = 3
-"""Fewer different λ are no curve."""
+"""The fewest different λ that make a curve."""
 
 
 class CurveRow(Settings):
@@ -42,29 +42,29 @@ class ConstantCurve(Settings):
     chosen: float
     """The tried λ with the highest expected score."""
     rivals: tuple[float, ...]
-    """Other tried λ that the fit cannot tell from it."""
+    """Other tried λ that the fit cannot tell from the chosen one."""
     noise: float
     """Standard deviation of one training's score."""
     holds: bool
-    """Whether the best constant is known well enough to be the one that rules must beat."""
+    """True if the best constant is known well enough to be the one that rules must beat."""
     reason: str
-    """Why the certificate does not hold, as the second half of a sentence; empty if it does."""
+    """The reason why the certificate does not hold, as the second half of a sentence; empty if it does."""
     expected_loss: float
-    """By how much the best point of the surface is expected to exceed the chosen one."""
+    """The amount by which the best point of the surface is expected to exceed the chosen one."""
     allowed_loss: float
     trainings: int
-    """Of constants, one a seed."""
+    """Trainings of constants, one a seed."""
     share: float
-    """Of all trainings of the search, in [0, 1]."""
+    """The share of these in all trainings of the search, in [0, 1]."""
     level_sides: tuple[RangeSide, ...] = ()
     """Ends of the ranges of learning rate and temperature beyond which the constants have nothing to gain."""
 
 
 def constant_curve(search: SearchRecord) -> ConstantCurve | None:
-    """The curve of a search that has ended; None while it runs, since the fit takes a moment, or without constants.
+    """Fit the curve of a search; None while it runs, since the fit takes a moment, or with too few constants.
 
     Args:
-        search: with the trials of one student.
+        search: the search, with the trials of one student.
     """
     trials = sorted((t for t in search.trials if t.family == CONSTANT_FAMILY and t.seeds), key=lambda t: t.number)
     if search.status == "running" or len({trial.parameters.get("weight") for trial in trials}) < _LEAST_WEIGHTS:
@@ -112,5 +112,5 @@ def _tried(trial: TrialRecord, scores: dict[int, float]) -> TriedConstant:
 
 
 def _plain(row: dict[str, float | None]) -> dict[str, float | None]:
-    """Numbers of NumPy as Python's."""
+    """Convert the numbers of NumPy to Python's."""
     return {name: None if value is None else float(value) for name, value in row.items()}

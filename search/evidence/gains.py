@@ -1,4 +1,4 @@
-"""What the recommended rule gains, and over whom."""
+"""Lists what the recommended rule gains, and over which constants."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class Gain(Settings):
     theirs: str
     mean: float
     low: float | None
-    """Of the 95 % interval; None where the noise is not known. So is `high`."""
+    """Lower end of the 95 % interval; None where the noise is not known. `high` is the upper end."""
     high: float | None
     too_few_seeds: bool
-    """Whether the interval is wider than can tell anything; see `search.evidence.statistics.paired.PairedTest`."""
+    """True if the interval is too wide to tell anything; see `search.evidence.statistics.paired.PairedTest`."""
     seeds: int
     where: str
-    """On which pictures and seeds."""
+    """The pictures and seeds that it was measured on."""
     note: str = ""
     confirmed: bool
 
 
 def confirmed_gains(confirmed: Confirmed, searched: ConstantComparison) -> tuple[Gain, ...]:
-    """Gains of a confirmation, and what the search had promised; the first one is what a report is about.
+    """List the gains of a confirmation, and the gain that the search had promised; the first one is a report's subject.
 
     Args:
         confirmed: the confirmation.
-        searched: the search's own comparison, for what it had promised.
+        searched: the search's own comparison, for the gain that it had promised.
     """
     comparison = confirmed.comparison
     found: list[Gain | None] = []
@@ -76,7 +76,7 @@ def _between(confirmed: Confirmed, ours: str, theirs: str, note: str) -> Gain | 
 
 
 def _promised(searched: ConstantComparison, family: str) -> Gain | None:
-    """What the search had said of the same rule, against the constant that was its best."""
+    """Return the gain of the same family in the search, over the constant that was best there."""
     promised, constant = searched.of(family), searched.constant
     if promised is None or constant is None:
         return None
@@ -89,10 +89,10 @@ def _promised(searched: ConstantComparison, family: str) -> Gain | None:
 def searched_gains(
     search: SearchRecord, families: tuple[FamilyRank, ...], comparison: ConstantComparison
 ) -> tuple[Gain, ...]:
-    """Gains of a search that is not confirmed; there may be none.
+    """List the gains of a search that is not confirmed; there may be none.
 
     Args:
-        search: with the trials of one student.
+        search: the search, with the trials of one student.
         families: its ranking.
         comparison: its rules against its best constant.
     """
@@ -116,7 +116,7 @@ def searched_gains(
 
 
 def _at_equal_settings(search: SearchRecord, difference: PairedDifference) -> list[Gain]:
-    """The best rule against the best constant of its own learning rate and temperature, if that is another trial."""
+    """Compare the best rule with the best constant at its learning rate and temperature, if that is another one."""
     rule = next(trial for trial in search.finished if trial.number == difference.number)
     constants = [trial for trial in search.finished if trial.family == CONSTANT_FAMILY]
     equal = next((trial for trial in constants if trial.shared == rule.shared), None)

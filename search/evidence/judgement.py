@@ -1,4 +1,4 @@
-"""The one judgement of a search and its confirmation: worked out here, only rendered everywhere else."""
+"""Works out the one judgement of a search and its confirmation; everything else only renders it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainables.settings import Settings
 
 
 class Judgement(Settings):
-    """All conclusions from a search and its confirmation, as plain data; JSON keeps it whole.
+    """All conclusions from a search and its confirmation, as plain data; JSON keeps all of it.
 
     Scores are turned so that higher is better: values of the objective, negated where less of it is better.
     """
@@ -32,9 +32,9 @@ class Judgement(Settings):
     answer: Answer
     """The first words."""
     worth: WorthAnswer
-    """Whether distillation is worth it here."""
+    """The answer to whether distillation is worth it here."""
     remarks: tuple[Remark, ...]
-    """Facts that the answer must be told with, the gravest first."""
+    """Facts that must be reported with the answer, the most serious first."""
     families: tuple[FamilyRank, ...]
     """The search's ranking, best first, on the validation pictures."""
     comparison: ConstantComparison
@@ -54,19 +54,19 @@ class Judgement(Settings):
     labels_alone: str | None
     """The finalist trained without a teacher; None without an answer or without such a finalist."""
     gains: tuple[Gain, ...]
-    """What the recommended rule gains and over whom; the first one is the report's subject."""
+    """The gains of the recommended rule; the first one is the report's subject."""
     recommended: Recommended | None
-    """What to train with; None while there is nothing."""
+    """The rule to train with; None while there is none."""
     best_of_families: dict[str, Recommended]
     """Each family's best rule."""
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether a finished confirmation has an answer."""
+        """True if a finished confirmation has an answer."""
         return self.verdict is not None and self.verdict.winner is not None
 
     def rank_of(self, family: str) -> FamilyRank | None:
-        """A family's place in the search; None if it has no trial."""
+        """Return a family's place in the search; None if it has no trial."""
         return next((rank for rank in self.families if rank.family == family), None)
 
 
@@ -76,8 +76,8 @@ def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) 
     Rules are compared under one student: the confirmed one, or that of the best trial.
 
     Args:
-        search: finished or not, with the trials of all students.
-        confirmation: finished or not; None if none has begun.
+        search: the search, finished or not, with the trials of all students.
+        confirmation: its confirmation, finished or not; None if none has begun.
     """
     judged = judged_search(search, confirmation)
     families, comparison, curve = rank_families(judged), compare_to_constant(judged), constant_curve(judged)
@@ -111,6 +111,6 @@ def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) 
 
 
 def judged_search(search: SearchRecord, confirmation: ConfirmationRecord | None = None) -> SearchRecord:
-    """The search with the trials of one student alone: the confirmed one, or that of the best trial."""
+    """Return the search with the trials of one student alone: the confirmed one, or that of the best trial."""
     finalists = confirmation.finalists if confirmation else ()
     return search.of_student(finalists[0].student if finalists else None)

@@ -1,7 +1,7 @@
-"""What a better score costs: the trials that no other trial beats in every respect (the Pareto front).
+"""Shows what a better score costs: finds the trials that no other trial beats in every respect (the Pareto front).
 
-A cost is the rule's complexity, in numbers, or the student's, in parameters or FLOPs. Optuna tells which trials are on
-the front. Scores are means over a few seeds, so each step along a front is given with the noise of its gain.
+A cost is the rule's complexity, in numbers, or the student's, in parameters or FLOPs. Optuna finds the trials on the
+front. Scores are means over a few seeds, so each step along a front is reported with the noise of its gain.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class FrontPoint(Settings):
     number: int
     family: str
     student: str
-    """By its name in the search."""
+    """The student's name in the search."""
     rule: str
     score: float
     """Mean over the seeds, higher being better."""
@@ -36,7 +36,7 @@ class FrontPoint(Settings):
     """Its score minus that of the next cheaper point of the front, by seed. None for the cheapest point, and on a front
     of several costs, which has no order."""
     knee: bool = False
-    """Whether it lies furthest above the line between the front's ends, both axes scaled to [0, 1] (Das 1999, doi
+    """True if it lies furthest above the line between the front's ends, both axes scaled to [0, 1] (Das 1999, doi
     10.1007/BF01195985). Student costs are taken by their logarithm. Fronts of two points have no knee."""
 
 
@@ -45,16 +45,16 @@ class Front(Settings):
 
     costs: tuple[Cost, ...]
     points: tuple[FrontPoint, ...]
-    """Cheapest first. Of trials that are alike in score and costs, the earliest."""
+    """The points, cheapest first. Of trials with the same score and costs, only the earliest is kept."""
     dominated: int
     """Finished trials that are not on the front."""
 
 
 def fronts(search: SearchRecord) -> tuple[Front, ...]:
-    """The front of the score and each cost that differs between the finished trials, in the order of `COSTS`.
+    """Find the front of the score and each cost that differs between the finished trials, in the order of `COSTS`.
 
-    The rule's complexity always has one, and of the student's costs those that the search file names as `costs`, or
-    else its parameters. Where the file names several, their common front comes last.
+    The costs are the rule's complexity and those costs of the student that the search file names as `costs`, or else
+    its parameters. If the file names several costs, their common front comes last.
     """
     asked = tuple(cost for cost in search.costs if _varies(search, cost))
     of_student: tuple[Cost, ...] = tuple(cost for cost in asked if cost != "complexity") or ("parameters",)
@@ -64,7 +64,7 @@ def fronts(search: SearchRecord) -> tuple[Front, ...]:
 
 
 def on_fronts(search: SearchRecord) -> dict[int, tuple[tuple[Cost, ...], ...]]:
-    """The fronts that each finished trial is on, told by their costs; by the trial's number."""
+    """Map each finished trial's number to the fronts that it is on; a front is given by its costs."""
     found: dict[int, list[tuple[Cost, ...]]] = {trial.number: [] for trial in search.finished}
     for front in fronts(search):
         for point in front.points:
@@ -73,7 +73,7 @@ def on_fronts(search: SearchRecord) -> dict[int, tuple[tuple[Cost, ...], ...]]:
 
 
 def cost_of(search: SearchRecord, trial: TrialRecord, cost: Cost) -> int | None:
-    """What a trial's rule or student costs; None where it is not known."""
+    """Return the cost of a trial's rule or student; None where it is not known."""
     if cost == "complexity":
         return trial.complexity
     size = next((size for size in search.student_sizes if size.name == trial.student), None)
@@ -115,7 +115,7 @@ def _front(search: SearchRecord, costs: tuple[Cost, ...]) -> Front:
 
 
 def _undominated(values: Sequence[tuple[float, ...]]) -> list[int]:
-    """Places of the points that none is at least as good as in all respects and better in one.
+    """Return the places of the points that no other equals or beats in all respects and beats in one.
 
     Args:
         values: (score, cost, …) of each point; scores are maximised, costs minimised.
@@ -148,7 +148,7 @@ def _place(cost: Cost, value: int) -> float:
 
 
 def _knee(costs: Sequence[float], scores: Sequence[float]) -> int | None:
-    """The place of the point furthest above the line between the first and the last; None if none lies above it."""
+    """Return the place of the point furthest above the line between the first and the last; None if none is above."""
     if len(costs) < 3:
         return None
     wide, high = costs[-1] - costs[0], scores[-1] - scores[0]

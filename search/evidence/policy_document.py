@@ -1,4 +1,4 @@
-"""The `policy.json` of a confirmed finalist: its rule, what it was trained with, and what speaks for it."""
+"""Builds the `policy.json` of a confirmed finalist: its rule, its training settings and its evidence."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def finalist_document(
     finalist: Finalist,
     config: SearchConfig,
 ) -> dict[str, Any]:
-    """The contents of the file; empty where the rule is of a family that is not known here.
+    """Build the contents of the file; empty if the rule's family is not known here.
 
     Args:
-        record: of the confirmation.
-        comparison: of the same.
-        verdict: of the same; it names a winner.
+        record: the confirmation's.
+        comparison: the confirmation's.
+        verdict: the confirmation's; it names a winner.
         finalist: one of the record's.
-        config: of the search, since a constant may be one that no trial has tried.
+        config: the search's, since a constant may be one that no trial has tried.
     """
     if finalist.family not in FAMILIES:
         return {}
@@ -47,7 +47,7 @@ def finalist_document(
 
 
 def objective_value(objective: Objective, score: float | None, pictures: str) -> dict[str, Any]:
-    """What was searched for and what it came to, as evidence says it."""
+    """Return the objective and the value that it reached, as the document's evidence writes them."""
     return {
         "objective": objective.name,
         "objective_direction": objective.direction,

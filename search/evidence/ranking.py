@@ -1,7 +1,7 @@
-"""Which family has the best rule, and how far it is from the best constant λ.
+"""Ranks the families by their best rule, and compares each with the best constant λ.
 
-Differences are paired by seed: trials that share a seed share the initial weights, the order of the batches and the
-augmentation, so the difference within a seed is free of what the seed itself does to the score.
+Differences are paired by seed. Trials that share a seed share the initial weights, the order of the batches and the
+augmentation. So the difference within a seed is free of the seed's own effect on the score.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ CONSTANT_FAMILY = "fixed"
 
 
 class SeedScore(Settings):
-    """How one seed of a trial ended, in what is searched for; higher is better."""
+    """The score of one seed of a trial, by the search's objective; higher is better."""
 
     seed: int
     score: float
 
 
 class BestTrial(Settings):
-    """The best finished trial of a family. Scores are of what is searched for, on the validation pictures."""
+    """The best finished trial of a family. Scores are the objective's, on the validation pictures."""
 
     number: int
     trial_id: str
@@ -40,16 +40,16 @@ class BestTrial(Settings):
     """Standard deviation (ddof 1) over the seeds; None with one seed."""
     seeds: tuple[SeedScore, ...]
     rule: str
-    """In words: what it did, where that is not the rule as written."""
+    """The rule in words: as written, or as it acted where that differs."""
     complexity: int
-    """Numbers that what it did needs."""
+    """The count of numbers that the rule needs, as it acted."""
     parameters: dict[str, Value]
-    """As written."""
+    """The parameters of the rule as written."""
     shared: dict[str, float | int]
     acts: bool = True
     """False where the rule did what a simpler one does."""
     note: str = ""
-    """Why it did not act as written, or how rarely."""
+    """The reason why it did not act as written, or how rarely it did."""
     unused: Literal["labels", "teacher"] | None = None
     """The loss that had (almost) no weight at any step."""
 
@@ -61,20 +61,20 @@ class FamilyRank(Settings):
     family: str
     best: BestTrial | None
     median: float | None
-    """Of the finished trials' scores."""
+    """Median of the finished trials' scores."""
     finished: int
     eliminated: int
-    """Left the race over seeds, so without a score."""
+    """Trials that left the race over seeds, so they have no score."""
     failed: int
     unfinished: int
 
 
 class PairedDifference(Settings):
-    """A family's best trial minus the best constant λ, by seed, in scores: above zero the family is ahead.
+    """A family's best trial minus the best constant λ, by seed, in scores; above zero the family is ahead.
 
-    `low` and `high` bound the mean's 95 % interval (Student's t over the seeds); they and `standard_error` are None
-    where fewer than two seeds are common to both. All take the seeds' deviation for at least the step in which the
-    score moves. Where nothing tells that step and all differences are exactly equal, the bounds are None, too.
+    `low` and `high` bound the mean's 95 % interval (Student's t over the seeds). They and `standard_error` are None if
+    fewer than two seeds are common to both. The deviation of the seeds is taken to be at least the step in which the
+    score moves. If that step is not known and all differences are exactly equal, the bounds are None too.
     """
 
     family: str
@@ -85,16 +85,16 @@ class PairedDifference(Settings):
     low: float | None
     high: float | None
     too_few_seeds: bool = False
-    """As `search.evidence.statistics.paired.PairedTest` has it."""
+    """The same as in `search.evidence.statistics.paired.PairedTest`."""
 
     @property
     def above_zero(self) -> bool:
-        """Whether the uncorrected interval lies above zero. Of the best of many trials that shows no winner."""
+        """True if the uncorrected interval lies above zero. For the best of many trials this does not show a winner."""
         return self.low is not None and self.low > 0.0
 
     @property
     def below_zero(self) -> bool:
-        """Whether the uncorrected interval lies below zero."""
+        """True if the uncorrected interval lies below zero."""
         return self.high is not None and self.high < 0.0
 
     @property
@@ -111,24 +111,24 @@ class ConstantComparison(Settings):
     """Every other family's best trial against the best constant λ."""
 
     constant: BestTrial | None
-    """None where no trial of the family `fixed` has finished: then there is nothing to compare with."""
+    """The best constant; None if no trial of the family `fixed` has finished, so there is nothing to compare with."""
     labels_alone: BestTrial | None
     """The best finished trial with λ = 0, which is training without a teacher."""
     differences: tuple[PairedDifference, ...]
-    """In the order of the ranking."""
+    """The differences, in the order of the ranking."""
 
     def of(self, family: str) -> PairedDifference | None:
-        """The difference of one family, if it has one."""
+        """Return the difference of one family; None if it has none."""
         return next((d for d in self.differences if d.family == family), None)
 
 
 def rule_title(family: str, parameters: Mapping[str, Value]) -> str:
-    """A rule by its family, a constant by its λ: `norm balance`, `λ = 0.9`."""
+    """Name a rule by its family and a constant by its λ: `norm balance`, `λ = 0.9`."""
     return f"λ = {number(parameters.get('weight'))}" if family == CONSTANT_FAMILY else family_title(family)
 
 
 def best_trials(search: SearchRecord) -> dict[str, TrialRecord]:
-    """The best finished trial of each family, best family first."""
+    """Return the best finished trial of each family, best family first."""
     best: dict[str, TrialRecord] = {}
     for trial in search.finished:
         best.setdefault(trial.family, trial)
@@ -136,7 +136,7 @@ def best_trials(search: SearchRecord) -> dict[str, TrialRecord]:
 
 
 def rank_families(search: SearchRecord) -> tuple[FamilyRank, ...]:
-    """The families by their best trial, best first; ties go to the simpler rule. Those without one come last."""
+    """Rank the families by their best trial; ties go to the simpler rule. Families without one come last."""
     best = best_trials(search)
     families = [*best, *sorted({t.family for t in search.trials} - set(best))]
     scores: dict[str, list[float]] = {}
@@ -162,7 +162,7 @@ def rank_families(search: SearchRecord) -> tuple[FamilyRank, ...]:
 
 
 def compare_to_constant(search: SearchRecord) -> ConstantComparison:
-    """Each family's best trial against the best trial of the family `fixed`, paired by seed."""
+    """Compare each family's best trial with the best trial of the family `fixed`, paired by seed."""
     best = best_trials(search)
     constant = best.get(CONSTANT_FAMILY)
     labels_alone = next(
@@ -200,7 +200,7 @@ def _best(trial: TrialRecord, objective: Objective) -> BestTrial:
 
 
 def scores_by_seed(trial: TrialRecord, objective: Objective) -> dict[int, float]:
-    """A trial's finite scores on the validation pictures."""
+    """Return a trial's finite scores on the validation pictures, by seed."""
     scores = {r.seed: objective.score_of(r) for r in trial.history.replicates}
     return {seed: score for seed, score in scores.items() if math.isfinite(score)}
 
@@ -209,7 +209,7 @@ def _paired(trial: TrialRecord, constant: TrialRecord, objective: Objective, res
     ours, theirs = scores_by_seed(trial, objective), scores_by_seed(constant, objective)
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
     test = paired_test(ours, theirs, resolution)
-    # The test's own, which agrees with its interval: at least the step in which scores move.
+    # The test's own deviation agrees with its interval: it is at least the step in which scores move.
     deviation = test.deviation if test and test.deviation else spread([ours[seed] - theirs[seed] for seed in seeds])
     return PairedDifference(
         family=trial.family,

@@ -1,7 +1,7 @@
-"""Which rule `policy.json` holds, and what speaks for it.
+"""Chooses the rule that `policy.json` holds, and collects the evidence for it.
 
-Once the search is confirmed it is what the verdict names: a rule that beat the best constant λ, or else that constant,
-since it is what one should train with then. Before, it is the best trial, which is the best guess there is.
+Once the search is confirmed, it is the verdict's winner: a rule that beat the best constant λ, or else that constant,
+since that is then the one to train with. Before, it is the best trial, as the best guess so far.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class Recommended(Settings):
     shared: dict[str, float | int]
     """Learning rate and temperature, where they were searched."""
     student: str
-    """By its name in the search."""
+    """The student's name in the search."""
     trial: int | None
-    """None for a constant that only the confirmation has tried."""
+    """The trial's number; None for a constant that only the confirmation has tried."""
     confirmed: bool
     document: dict[str, Any]
-    """The contents of its `policy.json`, with the evidence; empty where the rule is of an unknown family."""
+    """The contents of its `policy.json`, with the evidence; empty if the rule's family is unknown."""
 
 
 def recommend(search: SearchRecord, comparison: ConstantComparison, confirmed: Confirmed | None) -> Recommended | None:
-    """The rule to train with; None while there is nothing."""
+    """Return the rule to train with; None while there is none."""
     if confirmed is not None:
         return _of_finalist(search, confirmed, confirmed.winner)
     best = search.finished
@@ -53,7 +53,7 @@ def recommend(search: SearchRecord, comparison: ConstantComparison, confirmed: C
 def best_of_families(
     search: SearchRecord, comparison: ConstantComparison, confirmed: Confirmed | None
 ) -> dict[str, Recommended]:
-    """Each family's best rule; the finalists' with what the confirmation says of them, the best constant included."""
+    """Return each family's best rule. Finalists come with the confirmation's evidence, as does the best constant."""
     found = {family: _of_trial(search, comparison, trial) for family, trial in best_trials(search).items()}
     if confirmed is not None:
         rules = [finalist for finalist in confirmed.record.finalists if finalist.role == "rule"]
@@ -63,7 +63,7 @@ def best_of_families(
 
 
 def settings_in_words(recommended: Recommended) -> str:
-    """`trial 12, learning rate 0.0138`; the student too, unless it is the search file's own."""
+    """Write `trial 12, learning rate 0.0138`. The student is named too, unless it is the search file's own."""
     shared = [f"{name.replace('_', ' ')} {number(value)}" for name, value in recommended.shared.items()]
     trial = [] if recommended.trial is None else [f"trial {recommended.trial}"]
     student = [] if recommended.student == BASE_STUDENT else [f"student {recommended.student}"]
@@ -88,7 +88,7 @@ def _of_trial(search: SearchRecord, comparison: ConstantComparison, trial: Trial
 
 
 def _document(trial: TrialRecord, did: Effective) -> dict[str, Any]:
-    """The trial's `policy.json`, with the rule that it followed in effect."""
+    """Return the trial's `policy.json`, with the rule that it followed in effect."""
     document = trial.history.policy
     if did.acts or not document or did.family not in FAMILIES:
         return document

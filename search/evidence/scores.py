@@ -1,4 +1,4 @@
-"""The scores of a confirmation's finalists by seed, and by test sample where these are known."""
+"""Collects the scores of a confirmation's finalists by seed, and by test sample where these are known."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from trainables.records import ACCURACY
 
 
 class Scores:
-    """What finalists are compared by; higher is better.
+    """The scores by which finalists are compared; higher is better.
 
     Args:
-        record: of the confirmation, finished or not.
+        record: the confirmation's, finished or not.
     """
 
     def __init__(self, record: ConfirmationRecord) -> None:
@@ -27,27 +27,27 @@ class Scores:
 
     @functools.cached_property
     def test(self) -> dict[str, dict[int, float]]:
-        """By finalist and seed, on the test set."""
+        """The scores by finalist and seed, on the test set."""
         return self._on("test")
 
     @functools.cached_property
     def validation(self) -> dict[str, dict[int, float]]:
-        """By finalist and seed, on the validation set."""
+        """The scores by finalist and seed, on the validation set."""
         return self._on("validation")
 
     @property
     def resolution(self) -> float:
-        """One test sample in accuracy; 0 where it is not known, or where the score is a KPI of unknown steps."""
+        """The step of one test sample in accuracy; 0 if it is not known, or if the score is a KPI of unknown steps."""
         size = self._record.test_size
         return 1.0 / size if size and self._record.objective.name == ACCURACY else 0.0
 
     def difference(self, ours: str, theirs: str) -> PairedTest | None:
-        """The paired test of two finalists' test scores; None without a seed in common."""
+        """Test the paired difference of two finalists' test scores; None without a seed in common."""
         seeds = common_seeds(self.test[ours], self.test[theirs])
         return judged(self.test[ours], self.test[theirs], seeds, self.noises(ours, theirs)) if seeds else None
 
     def noises(self, ours: str, theirs: str) -> TwoNoises | None:
-        """The noise of the same difference; None with fewer than two seeds in common."""
+        """Return the noise of the same difference; None with fewer than two seeds in common."""
         if (ours, theirs) not in self._noises:
             seeds = common_seeds(self.test[ours], self.test[theirs])
             samples = self._samples(ours), self._samples(theirs)
@@ -56,7 +56,7 @@ class Scores:
         return self._noises[ours, theirs]
 
     def validated(self, ours: str, theirs: str) -> PairedTest | None:
-        """The paired test of two finalists' validation scores, over the seeds only."""
+        """Test the paired difference of two finalists' validation scores, over the seeds only."""
         return paired_test(self.validation[ours], self.validation[theirs])
 
     def _on(self, which: Literal["test", "validation"]) -> dict[str, dict[int, float]]:
@@ -64,7 +64,7 @@ class Scores:
         return {key: {result.seed: score(result, which) for result in own} for key, own in self._by_key.items()}
 
     def _samples(self, key: str) -> dict[int, Array]:
-        """By seed, values on each test sample, [N], turned so that higher is better."""
+        """Return the values on each test sample by seed, [N], turned so that higher is better."""
         objective = self._record.objective
         found = {result.seed: result.samples.get(objective.name) for result in self._by_key[key]}
         known = {seed: kept.values() for seed, kept in found.items() if kept is not None}

@@ -1,4 +1,4 @@
-"""The search's answer in plain words, no stronger than its evidence."""
+"""Gives the search's answer in plain words, no stronger than its evidence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CANDIDATES = 3
 
 
 class SearchVerdict(Settings):
-    """`headline` answers, `evidence` says how far it holds, `caveat` what it does not say."""
+    """`headline` gives the answer, `evidence` says how far it holds, and `caveat` what it does not cover."""
 
     kind: SearchVerdictKind
     headline: str
@@ -31,20 +31,20 @@ class SearchVerdict(Settings):
 
     @property
     def text(self) -> str:
-        """All of it, as one paragraph."""
+        """The whole verdict, as one paragraph."""
         return " ".join(part for part in (self.headline, self.evidence, self.caveat) if part)
 
 
 def judge_search(
     search: SearchRecord, families: tuple[FamilyRank, ...], comparison: ConstantComparison, *, confirmed: bool
 ) -> SearchVerdict:
-    """The verdict of a search, finished or not.
+    """Judge a search, finished or not.
 
     Args:
-        search: with the trials of one student.
+        search: the search, with the trials of one student.
         families: its ranking.
         comparison: its rules against its best constant.
-        confirmed: a confirmation has an answer beside it, so this one is not told to be unconfirmed.
+        confirmed: True if a confirmation has an answer too. Then the caveat does not say that it is not confirmed.
     """
     if not families or families[0].best is None:
         caveat = _progress(search) if families else ""
@@ -61,7 +61,7 @@ def _answer(
     families: tuple[FamilyRank, ...], comparison: ConstantComparison, scale: Scale
 ) -> tuple[SearchVerdictKind, str, str]:
     first = families[0]
-    assert first.best is not None  # `judge_search` has seen to it
+    assert first.best is not None  # `judge_search` has checked it
     constant = comparison.constant
     if constant is None:
         headline = f"The best {scale.title} is {scale.value(first.best.score)}, by {family_title(first.family)}."

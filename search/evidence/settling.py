@@ -1,4 +1,4 @@
-"""What would settle a confirmation that cannot tell: more seeds, or only more test samples."""
+"""Computes what would settle a confirmation that cannot tell: more seeds, or only more test samples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from search.wording import Scale, count
 
 @dataclasses.dataclass(frozen=True)
 class _Step:
-    """A distance that must be told from zero: a gain's from none, or from the smallest that is worth it."""
+    """A distance to be distinguished from zero: that of a gain from none, or from the smallest that is worth it."""
 
     distance: float
     noises: TwoNoises
@@ -34,7 +34,7 @@ class _Ways:
     constant: tuple[_Step, ...]
 
     def shortest(self, needed: Callable[[_Step], int | None]) -> tuple[Literal["rule", "constant"], int] | None:
-        """The way that needs least, and how much; None where neither gets there."""
+        """Return the way that needs least, and how much; None if neither leads to an answer."""
         rules = [number for step in self.rule if (number := needed(step)) is not None]
         below = [needed(step) for step in self.constant]
         all_below = [number for number in below if number is not None]
@@ -50,12 +50,12 @@ class _Ways:
 
 
 def settling(record: ConfirmationRecord, scores: Scores, comparison: Comparison) -> Settling:
-    """What would settle it if the gains stayed as they are; a further look at the results is counted.
+    """Compute what would settle it if the gains stayed as they are; a further look at the results is counted.
 
     Args:
         record: a confirmation whose verdict is `cannot_tell`.
-        scores: of the same.
-        comparison: of the same; it has a baseline.
+        scores: the confirmation's.
+        comparison: the confirmation's; it has a baseline.
     """
     return _settling(record, _ways(record, scores, comparison), _out_of_reach(record, scores, comparison))
 
@@ -63,15 +63,15 @@ def settling(record: ConfirmationRecord, scores: Scores, comparison: Comparison)
 def worth_settling(
     record: ConfirmationRecord, scores: Scores, comparison: Comparison, best: str, labels: str, allowance: float
 ) -> Settling:
-    """Tell what would settle whether distillation is worth it, if the gains over the labels alone stayed as they are.
+    """Compute what would settle whether distillation is worth it, if the gains over the labels alone did not change.
 
     Args:
         record: a confirmation that cannot tell.
-        scores: of the same.
-        comparison: of the same.
-        best: key of the finalist that is held against the labels alone.
+        scores: the confirmation's.
+        comparison: the confirmation's.
+        best: key of the finalist that is compared with the labels alone.
         labels: key of the labels alone.
-        allowance: what distillation must gain more than.
+        allowance: the gain that distillation must exceed.
     """
     looks, margin = comparison.looks + 1, record.margin
     pays, does_not = list[_Step](), list[_Step]()
@@ -111,7 +111,10 @@ def _settling(record: ConfirmationRecord, ways: _Ways | None, floor: str) -> Set
 
 
 def _ways(record: ConfirmationRecord, scores: Scores, comparison: Comparison) -> _Ways | None:
-    """None where the noise of a rule is not known. No rule can be shown better than a constant that was not tuned."""
+    """List the steps of both ways; None if the noise of a rule is not known.
+
+    No rule can be shown to be better than a constant that was not bracketed, so `rule` is empty then.
+    """
     assert comparison.baseline is not None
     looks, margin = comparison.looks + 1, record.margin
     is_bracketed = record.constant is not None and record.constant.bracketed
@@ -130,7 +133,7 @@ def _ways(record: ConfirmationRecord, scores: Scores, comparison: Comparison) ->
 
 
 def _out_of_reach(record: ConfirmationRecord, scores: Scores, comparison: Comparison) -> str:
-    """A sentence where the test set alone keeps the first answer out of reach."""
+    """Write a sentence if the test set alone makes the answer `constant` impossible; empty if not."""
     margin, baseline = record.margin, comparison.baseline
     if margin is None or baseline is None or record.test_size is None:
         return ""
@@ -147,7 +150,7 @@ def _out_of_reach(record: ConfirmationRecord, scores: Scores, comparison: Compar
 
 
 def _rounded_up(number: int) -> int:
-    """To two digits: it comes from an observed gain, and is no more certain than that."""
+    """Round up to two digits: the number comes from an observed gain, and is no more certain than that."""
     step: int = 10 ** max(len(str(number)) - 2, 0)
     return -(-number // step) * step
 

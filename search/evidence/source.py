@@ -1,4 +1,4 @@
-"""All that a report is made from, and what each of its parts asks of it."""
+"""Holds all that a report is made from, and derives the values that its parts ask for."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ReportSource:
     """A search and what came after it.
 
     Args:
-        search: finished or not, with the trials of all students.
-        confirmation: finished or not; None if none has begun.
-        decisions: gives a trial's decision log; None where it has none.
-        analysis: what `kd-search analyze` left; None where there is nothing.
-        launch: the search's places, for the commands that the report tells to type.
+        search: the search, finished or not, with the trials of all students.
+        confirmation: its confirmation, finished or not; None if none has begun.
+        decisions: returns a trial's decision log; None if it has none.
+        analysis: the result of `kd-search analyze`; None if there is none.
+        launch: the search's places, for the commands that the report suggests.
     """
 
     search: SearchRecord
@@ -52,7 +52,7 @@ class ReportSource:
 
     @functools.cached_property
     def scale(self) -> Scale:
-        """How scores are written."""
+        """The scale in which scores are written."""
         return Scale(self.search.objective)
 
     @functools.cached_property

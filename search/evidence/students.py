@@ -1,4 +1,4 @@
-"""Several students side by side: what each costs, its best rule, and its own best constant."""
+"""Compares several students: the cost of each, its best rule, and its own best constant."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from trainables.settings import Settings
 
 
 class StudentRow(Settings):
-    """One student. Scores are the search's own, on the validation pictures."""
+    """One student with its best rule and best constant. Scores are the search's own, on the validation pictures."""
 
     name: str
     size: StudentSize | None
-    """None where it is not known."""
+    """The student's size; None where it is not known."""
     family: str | None
-    """Of the best trial."""
+    """Family of the best trial; None while no trial has finished."""
     best: BestTrial | None
-    """None while no trial has finished."""
+    """The best trial; None while none has finished."""
     constant: BestTrial | None
     difference: PairedDifference | None
-    """The best rule that is no constant, minus the best constant, with this student."""
+    """The best rule other than a constant, minus the best constant, with this student."""
 
 
 def compare_students(search: SearchRecord) -> tuple[StudentRow, ...]:
-    """A row for each student, in the order of the search file; none where there is one student only."""
+    """Return a row for each student, in the order of the search file; empty if there is one student only."""
     sizes = {size.name: size for size in search.student_sizes}
     names = list(dict.fromkeys([*sizes, *search.students]))
     return tuple(_row(search.of_student(name), name, sizes.get(name)) for name in names) if len(names) > 1 else ()

@@ -1,4 +1,4 @@
-"""A confirmation's answer in plain words, no stronger than its evidence.
+"""Gives a confirmation's answer in plain words, no stronger than its evidence.
 
 `search.evidence.searched` answers for a search that was not confirmed.
 """
@@ -19,13 +19,13 @@ __all__ = ["ConfirmedVerdict", "judge_confirmation", "verdict_kind", "worth_it"]
 
 
 def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
-    """The verdict of a confirmation, finished or not.
+    """Judge a confirmation, finished or not.
 
-    A winner is named when every finalist has every seed and not before: to look after each seed and stop at the first
-    lead would find winners among equals far more often than the level says.
+    A winner is named only when every finalist has every seed. A look after each seed, with a stop at the first lead,
+    would find winners among equals far more often than the level says.
 
-    The first answer that holds is given. *Constant*: no rule gains as much as would be worth it. *Rule*: one is better
-    than the best constant and its rivals, and that constant was bracketed. Else *cannot tell*.
+    The first answer that holds is given. *Constant*: no rule gains enough to be worth it. *Rule*: one is better than
+    the best constant and its rivals, and that constant was bracketed. Otherwise: *cannot tell*.
     """
     scores = Scores(record)
     comparison = compare_scores(record, scores)
@@ -73,12 +73,12 @@ def _rules(comparison: Comparison) -> tuple[str, ...]:
 
 
 def worth_it(record: ConfirmationRecord) -> Worth | None:
-    """Whether distillation is worth it here; None while the confirmation is incomplete, or without labels alone."""
+    """Judge whether distillation is worth it here; None if the confirmation is incomplete or has no labels alone."""
     return judge_confirmation(record).worth
 
 
 def verdict_kind(record: ConfirmationRecord, comparison: Comparison, choice: Choice | None) -> AnswerKind:
-    """The answer of a complete confirmation, without its words."""
+    """Return the answer of a complete confirmation, without its words."""
     margin, largest = record.margin, comparison.largest_gain
     if not comparison.rules or (margin is not None and largest is not None and largest < margin):
         return "constant"

@@ -1,4 +1,4 @@
-"""Whether distillation is worth it here: the best of everything against training on the labels alone."""
+"""Judges whether distillation is worth it here: compares the best of everything with training on the labels alone."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison,
     """Compare the verdict's choice with the labels alone.
 
     *Does not pay* means that every finalist's gain over the labels alone is below the smallest gain that counts. *Pays*
-    means that the gain of `best` is above what better tuned labels alone may gain. The best constant was chosen before
-    the confirmation, so it is tested at the full level; a rule was chosen among the rules, so these share the level,
-    and so do looks. Where the choice is the labels alone themselves, the finalist with the highest validation score is
-    tested, and all share the level.
+    means that the gain of `best` is above what better tuned labels alone may gain.
+
+    The best constant was chosen before the confirmation, so it is tested at the full level. A rule was chosen among the
+    rules, so these share the level. Looks share it too. If the choice is the labels alone themselves, the finalist with
+    the highest validation score is tested, and all finalists share the level.
 
     Args:
-        record: of a complete confirmation.
-        scores: of the same.
-        comparison: of the same.
+        record: a complete confirmation.
+        scores: the confirmation's.
+        comparison: the confirmation's.
         winner: key of the finalist to use.
 
     Returns:
-        None where no finalist was trained on the labels alone, or none other was trained.
+        The comparison; None if no finalist was trained on the labels alone, or none other was trained.
     """
     alone = [row for row in comparison.rows if row.role == "labels_alone" and _is_whole(row)]
     others = [row for row in comparison.rows if row.role != "labels_alone" and _is_whole(row)]
@@ -62,7 +63,7 @@ def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison,
 
 
 def labels_loss(record: ConfirmationRecord) -> float:
-    """By how much labels alone that were not tried are expected to exceed those that were; infinite where none were."""
+    """Return by how much untried labels alone are expected to exceed the tried ones; infinite if none were tried."""
     if record.constant is None:
         return 0.0
     return math.inf if record.constant.labels_loss is None else record.constant.labels_loss
@@ -77,7 +78,7 @@ def _validation(row: FinalistRow) -> float:
 
 
 def _largest(scores: Scores, others: list[FinalistRow], labels: str, level: float) -> float:
-    """Upper bound of the largest gain of any finalist over the labels alone; infinite where one is not known."""
+    """Return an upper bound of the largest gain of any finalist over the labels alone; infinite if one is not known."""
     bounds = []
     for row in others:
         noises = scores.noises(row.key, labels)

@@ -1,4 +1,4 @@
-"""What a rule did along one training, and why."""
+"""Explains what a rule did along one training, and why."""
 
 import lazy_loader
 

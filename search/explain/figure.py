@@ -1,4 +1,4 @@
-"""The figure of one trial's decisions: λ, branches, and what the gradients did meanwhile."""
+"""Draws one trial's decisions: λ, branches, and the geometry of the gradients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Array = npt.NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FigureInfo:
-    """What is drawn. `weights` is λ by seed at the steps `grid`, [seeds, points], NaN where nothing is known."""
+    """The data of the figure. `weights` is λ by seed at the steps `grid`, [seeds, points], NaN if not known."""
 
     title: str
     grid: _Array
@@ -51,7 +51,7 @@ def write_figure(source: Source) -> tuple[pathlib.Path, pathlib.Path]:
     """Draw a decision log and return the paths of the PNG and the SVG.
 
     Raises:
-        SearchError: they cannot be written.
+        SearchError: the files cannot be written.
     """
     drawn: dict[str, io.BytesIO] = {"png": io.BytesIO(), "svg": io.BytesIO()}
     with style():
@@ -73,12 +73,12 @@ def write_figure(source: Source) -> tuple[pathlib.Path, pathlib.Path]:
 
 
 def plot_decisions(log: StoredLog, title: str, trace: tuple[TracePoint, ...]) -> Any:
-    """A decision log as a matplotlib figure. To be called inside `drawing.style`.
+    """Draw a decision log as a matplotlib figure. Must be called inside `drawing.style`.
 
     Args:
-        log: of one trial.
-        title: written above it.
-        trace: of the same trial; empty where it is not known.
+        log: the log of one trial.
+        title: the text above the figure.
+        trace: the trace of the same trial; empty if it is not known.
     """
     return _plot(_figure_info(log, title, trace))
 
@@ -185,14 +185,14 @@ def _known(
     of_entry: Callable[[DecisionEntry], float | None],
     of_point: Callable[[TracePoint], float],
 ) -> tuple[list[tuple[int, float, int]], Sequence[tuple[int, float]]]:
-    """(step, value, branch) of entries, and (step, value) of the trace, as far as there are finite values."""
+    """Return (step, value, branch) of entries, and (step, value) of the trace, where the value is finite."""
     dots = [(entry.step, value, entry.branch) for entry in info.entries if (value := of_entry(entry)) is not None]
     line = [(point.step, of_point(point)) for point in info.trace]
     return [dot for dot in dots if math.isfinite(dot[1])], [point for point in line if math.isfinite(point[1])]
 
 
 def _note(axes: Any, words: str, *, colour: str = MUTED, x: float = 1.0) -> None:
-    """Small words above a panel that end at `x`, a share of its width."""
+    """Write small words above a panel that end at `x`, a share of its width."""
     axes.text(x, 1.03, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5, color=colour)
 
 

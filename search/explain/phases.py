@@ -1,4 +1,4 @@
-"""From the entries of one seed's decision log to the phases of its training."""
+"""Splits one seed's training into phases, from the entries of its decision log."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Span:
 
     @property
     def length(self) -> int:
-        """In steps."""
+        """The number of steps."""
         return self.stop - self.first
 
 
 @dataclasses.dataclass(frozen=True)
 class Reason:
-    """One of a phase's reasons: `kind` is without its numbers, `example` the first with them; `share` of the steps."""
+    """One of a phase's reasons: `kind` has no numbers, `example` is the first with them; `share` is of the steps."""
 
     kind: str
     example: str
@@ -39,10 +39,11 @@ class Reason:
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """The steps `first` to `last`: how many changes of branch they hold, the share of each branch, the reasons, and λ.
+    """The steps `first` to `last`: the number of changes of branch, the share of each branch, the reasons, and λ.
 
-    `reasons` come in the order in which they were first given. `start` and `end` are λ at both ends; `low` and `high`
-    its extremes; `mean` over the steps. They leave out steps at which the guard intervened, unless it did throughout.
+    `reasons` are in the order in which they were first given. `start` and `end` are λ at both ends, `low` and `high`
+    its extremes, `mean` its mean over the steps. Reasons and λ leave out steps at which the guard intervened, unless it
+    intervened throughout.
     """
 
     first: int
@@ -58,18 +59,18 @@ class Phase:
 
 
 def spans(log: StoredLog, seed: int) -> list[Span]:
-    """The entries of a seed, each with the steps over which it holds."""
+    """Return the entries of a seed, each with the steps over which it holds."""
     entries = [entry for entry in log.entries if entry.seed == seed]
     stops = [*(entry.step for entry in entries[1:]), log.context.steps][: len(entries)]
     return [Span(entry.step, stop, entry) for entry, stop in zip(entries, stops, strict=True) if stop > entry.step]
 
 
 def phases(of_seed: Sequence[Span]) -> tuple[Phase, ...]:
-    """Stretches in one branch; where branches alternate quickly, one phase for the whole stretch.
+    """Return stretches in one branch; if branches alternate quickly, one phase for the whole stretch.
 
-    A stretch counts as quiet from a twentieth of the training on, or longer, so that there are few phases. A rule that
-    stays in one branch is told by its reasons instead; one that gives the same reason throughout has a phase for each
-    fifth of the training if its λ moves.
+    A stretch counts as quiet if it takes a twentieth of the training. This limit is raised if there would be many
+    phases. A rule that stays in one branch is split by its reasons instead. If its reason also stays the same and its λ
+    moves, each fifth of the training is a phase.
     """
     if not of_seed:
         return ()

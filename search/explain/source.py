@@ -1,4 +1,4 @@
-"""Which decision log a user means: of the trial that a search recommends, of one of its trials, or a file."""
+"""Finds the decision log that a user means: of a search's recommended trial, of another of its trials, or a file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from trainables.records import HISTORY_FILE, TrialHistory
 from trainables.training import DECISIONS_FILE, StoredLog, read_decisions
 
 EXPLAIN = "explain"
-"""Where in a search's folder the figures of its trials go."""
+"""The folder, within a search's folder, for the figures of its trials."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Source:
-    """A decision log, what it is called, the trial's history if it is known, and where a figure of it belongs.
+    """A decision log, its title, the trial's history if it is known, and the path for a figure of it.
 
-    `remark` says how the trial stands, empty where it was named; `figure` has no suffix.
+    `remark` says how the trial stands; it is empty if the user named the trial. `figure` has no suffix.
     """
 
     title: str
@@ -33,11 +33,11 @@ class Source:
 
 
 def find_source(run: str, launch: Launch) -> Source:
-    """The log that `run` names: `search`, `search/number`, a log file, or a folder that holds one.
+    """Return the log that `run` names: `search`, `search/number`, a log file, or a folder that holds one.
 
     Raises:
         SearchError: there is no such search, trial or log.
-        DataError: the file is no decision log.
+        DataError: the file is not a decision log.
     """
     path = pathlib.Path(run)
     if path.is_file():
@@ -80,13 +80,17 @@ def _of_file(path: pathlib.Path) -> Source:
     folder = path.absolute().parent
     title = folder.parent.name if folder.name.startswith("checkpoint_") else folder.name
     search = folder.parent.parent
-    # Within a search, whose trials' folders are Tune's, where all figures of its trials lie; else beside the log.
+    # A trial's folder of Tune lies in its search's folder, where all figures of its trials go. Other logs have their
+    # figure beside them.
     figure = search / EXPLAIN / title if (search / SEARCH_FILE).is_file() else path.with_suffix("")
     return Source(title=title, log=read_decisions(path, str(path)), history=known, figure=figure)
 
 
 def _recommended(store: SearchStore, search: SearchRecord) -> tuple[TrialRecord, str]:
-    """The trial to train as, and how it stands."""
+    """Return the trial that the search recommends, and how it stands.
+
+    If a constant without a trial is recommended, it is the best trial of the search.
+    """
     found = recommended_training(store, search)
     if found is not None:
         number = found.recommended.trial

@@ -1,4 +1,4 @@
-"""What a rule did along a training, and why: a decision log summed up."""
+"""Sums up a decision log: what a rule did along a training, and why."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from trainables.training import StoredLog
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Branch:
-    """One case of the rule over all seeds: its share of the steps, λ in it, and what was typical of entering it.
+    """One branch of the rule over all seeds: its share of the steps, how often it was entered, λ and typical readings.
 
-    Readings are medians over the entries, None where none was measured; `example` is the reason of one of them.
+    Readings are medians over the entries, None if none was measured; `example` is the reason of one entry.
     """
 
     number: int
@@ -47,7 +47,7 @@ class Story:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Interventions:
-    """What the guard did of one kind, at how many steps, and where first."""
+    """The guard's interventions of one kind: at how many steps, and where the first was."""
 
     kind: str
     steps: int
@@ -78,12 +78,12 @@ class Explanation:
 
 
 def explain(log: StoredLog, title: str, remark: str = "") -> Explanation:
-    """The numbers of a story.
+    """Compute the numbers of a story.
 
     Args:
-        log: of one trial.
-        title: what the trial is called.
-        remark: how it stands in its search; empty where nothing is to be said.
+        log: the log of one trial.
+        title: the name of the trial.
+        remark: how the trial stands in its search; empty if there is nothing to say.
     """
     by_seed = {seed: spans(log, seed) for seed in log.context.seeds}
     return Explanation(
@@ -105,7 +105,7 @@ def explain(log: StoredLog, title: str, remark: str = "") -> Explanation:
 
 
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
-    """Plain values; shares in [0, 1], steps from 0."""
+    """Return plain values; shares in [0, 1], steps from 0."""
     return dataclasses.asdict(explanation)
 
 

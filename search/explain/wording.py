@@ -1,4 +1,4 @@
-"""The story of a training in words."""
+"""Puts the story of a training into words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REASONS_TOLD = 3
 
 
 def explanation_text(told: Explanation) -> str:
-    """The story in words."""
+    """Return the story in words."""
     title = f"{told.title}, {told.remark}" if told.remark else told.title
     lines = [f"{title}: {told.family}", f"rule: {told.rule}", ""]
     seeds = len(told.stories)
@@ -90,9 +90,9 @@ def _changes(count: int) -> str:
 
 
 def _phase_lines(found: Sequence[Phase], names: dict[int, str], common: str) -> list[str]:
-    """A line for each phase with its reason; neighbours that read the same are one, with the reason of the first.
+    """Return a line for each phase with its reason; neighbours that read the same share the first one's line.
 
-    Where branches alternate no reason is told: the lines of the branches have them.
+    If branches alternate, no reason is given: the lines of the branches have them.
     """
     lines = []
     for _, group in itertools.groupby(enumerate(found), key=lambda pair: _reading(pair[0], pair[1], names)):
@@ -104,13 +104,13 @@ def _phase_lines(found: Sequence[Phase], names: dict[int, str], common: str) -> 
 
 
 def _reading(place: int, phase: Phase, names: dict[int, str]) -> tuple[object, ...]:
-    """What phases share that are told as one; a phase in which something moves is alone in its own."""
+    """Return a key that phases of one line share; a phase in which something moves has a key of its own."""
     quiet = phase.switches == 0 and phase.high - phase.low < NOTABLE_CHANGE
     return _in_words(phase, names), tuple(reason.kind for reason in phase.reasons), -1 if quiet else place
 
 
 def _common_reason(told: Explanation) -> str:
-    """The one reason that a rule without branches gave throughout, if it holds no number; else empty."""
+    """Return the one reason that a rule without branches gave throughout, if it has no number; else an empty text."""
     kinds = {reason.kind: reason for story in told.stories for phase in story.phases for reason in phase.reasons}
     if len(told.branches) > 1 or len(kinds) != 1:
         return ""
@@ -119,7 +119,7 @@ def _common_reason(told: Explanation) -> str:
 
 
 def _quoted(reasons: Sequence[Reason]) -> str:
-    """`“early”`; `e.g. “norm ratio 2.48 not above 4”`; `“early” (70%), “late” (30%)`."""
+    """Return such as `“early”`; `e.g. “norm ratio 2.48 not above 4”`; `“early” (70%), “late” (30%)`."""
     if len(reasons) == 1:
         (reason,) = reasons
         return f"{'' if reason.example == reason.kind else 'e.g. '}“{reason.example}”"

@@ -1,4 +1,4 @@
-"""A search as a plan: what each trial trains, in which order, and who races on."""
+"""Plans a search: what each trial trains, in which order, and which policies race on."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What a search tries next, as a function of its settings and of what has ended.
+"""Decides what a search tries next, as a function of its settings and of the trials that have ended.
 
 A trial's place is its number. Rules come in rounds: a round tries every family once, with one student, at one learning
 rate and temperature. Constant λ come in a sequence of their own, for each student, until the best one is bracketed.
@@ -34,8 +34,8 @@ from search.settings import CONSTANT_FAMILY, SearchConfig
 from trainables.suggestion import policy_parameters
 
 _CONTEXT_LAG = 1
-"""A round's learning rate and temperature are that many rounds older news than its rules: all families decide them, so
-with the same lag the slowest would hold up all."""
+"""A round's learning rate and temperature use results that are this many rounds older than those for its rules. All
+families decide them, so with the same lag the slowest family would hold up all."""
 
 
 @dataclasses.dataclass
@@ -44,9 +44,9 @@ class _Trial:
 
     suggestion: Mapping[str, Any]
     ended: bool = False
-    """Whether its first heat has, well or badly."""
+    """True if its first heat has ended or failed."""
     scores: Sequence[float] | None = None
-    """Of the first heat, by seed, on seeds that all trials of the family share; None where it failed."""
+    """The scores of the first heat by seed, on seeds that all trials of the family share; None where it failed."""
 
     @property
     def score(self) -> float | None:
@@ -88,12 +88,12 @@ class Plan:
                 trials = None if family == CONSTANT_FAMILY else config.trials_per_family
                 self._races[student, family] = FamilyRace(config.heats_of_family(family), trials)
         self._enough: dict[str, int] = {}
-        """Students whose best constant is bracketed, or whose budget for it is spent: how many were tried."""
+        """The number of constants tried, by student, where the best one is bracketed or the budget is spent."""
 
     # What has happened
 
     def begin(self, suggestion: Mapping[str, Any]) -> None:
-        """Note that a heat has begun, which `next` suggested."""
+        """Note that a heat that `next` suggested has begun."""
         number, race = int(suggestion["trial"]), self._race(suggestion)
         heats = self.config.heats_of_family(str(suggestion["family"]))
         heat = next(i for i, heat in enumerate(heats) if list(heat.seeds) == list(suggestion["seeds"]))
@@ -104,7 +104,7 @@ class Plan:
             race.begin(number, heat)
 
     def end(self, number: int, scores: Sequence[float] | None) -> None:
-        """Note that the heat a trial is in has ended: its seeds' scores in their order, or None where it failed."""
+        """Note that a trial's heat has ended, with its seeds' scores in their order, or None where it failed."""
         trial = self._trials[number]
         self._race(trial.suggestion).end(number, None if scores is None else statistics.fmean(scores))
         if not trial.ended:
@@ -113,7 +113,7 @@ class Plan:
     # What comes next
 
     def next(self) -> Heat | Turn:
-        """The next heat to run, which counts as begun; or that heats must end first, or that nothing is left."""
+        """Return the next heat to run, which counts as begun; or that heats must end first, or that none is left."""
         found = self._next_trial()
         if found is not None:
             number, suggestion = found
@@ -131,9 +131,9 @@ class Plan:
 
     @property
     def trials(self) -> int | None:
-        """Trials of the whole search; None while the best constant is not bracketed."""
+        """The number of trials of the whole search; None while the best constant is not bracketed."""
         for student in self._open_constants():
-            self._next_constant_of(student)  # notes where there were enough
+            self._next_constant_of(student)  # notes the students that have enough
         if self._open_constants():
             return None
         return self.config.rule_trials + sum(self._enough.values())
@@ -145,7 +145,7 @@ class Plan:
         return Heat(number, heat, begun)
 
     def _next_trial(self) -> tuple[int, dict[str, Any]] | None:
-        """A trial that can be proposed by now: the first constants, then constants and rules in turn."""
+        """Return a trial that can be proposed by now: the first constants, then constants and rules in turn."""
         constants = sum(number > self.config.rule_trials for number in self._trials)
         lanes = [self._next_constant, self._next_rule]
         if constants > max(len(self._trials) - constants, len(self._students) * self._first_constants - 1):
@@ -162,7 +162,7 @@ class Plan:
     # Rules
 
     def _number(self, student: str, family: str, turn: int) -> int:
-        """The trial of a family in a student's round, from 0: students take rounds in turn."""
+        """Return the number of a family's trial in a student's round, from 0; students take rounds in turn."""
         families = self.config.rule_families
         of_round = turn * len(self._students) + self._students.index(student)
         return of_round * len(families) + families.index(family) + 1
@@ -177,7 +177,7 @@ class Plan:
         return None
 
     def _waiting_rules(self) -> Iterator[tuple[int, str, str, int]]:
-        """Each family's first trial that has not begun, with each student."""
+        """Yield each family's first trial that has not begun, with each student."""
         for student in self._students:
             for family in self.config.rule_families:
                 for turn in range(self.config.trials_per_family):
@@ -217,7 +217,7 @@ class Plan:
         return Observation(own, {name: suggestion[name] for name in shared}, values)
 
     def _context(self, student: str, turn: int) -> Mapping[str, Value] | None:
-        """Learning rate and temperature of a student's round; None while rounds that decide them have not ended."""
+        """Return learning rate and temperature of a student's round; None while rounds that decide them run."""
         if (student, turn) in self._contexts:
             return self._contexts[student, turn]
         shared, families = self._space.shared, self.config.rule_families
@@ -230,7 +230,8 @@ class Plan:
         chosen: Mapping[str, Value] = {}
         if turn > 0:
             earlier = [self._context(student, other) for other in range(turn)]
-            contexts = [context for context in earlier if context is not None]  # older news each, so all are known
+            # Each was decided by older results than this one, so all are known.
+            contexts = [context for context in earlier if context is not None]
             chosen = propose_context(
                 shared,
                 observed=[(context, self._median(numbers)) for context, numbers in zip(contexts, rounds, strict=False)],
@@ -244,9 +245,9 @@ class Plan:
         return context
 
     def _context_of_constants(self, student: str, turn: int) -> Mapping[str, Value] | None:
-        """The best constant's learning rate and temperature, as far as a round knows it; None before it does.
+        """Return the best constant's learning rate and temperature, as a round knows them; None before it does.
 
-        Every second round is held there. Constants are tried at many settings and rules at few, so rules would
+        Every second round uses them. Constants are tried at many settings and rules at few, so rules would
         otherwise lose by their learning rate alone.
         """
         tried = min(self._constants_known_to(turn), self._enough.get(student, self.config.constant.most_trials))
@@ -261,7 +262,7 @@ class Plan:
         return context
 
     def _constants_known_to(self, turn: int) -> int:
-        """How many constants decide a round's context, unless the best one is bracketed sooner; 0 without constants."""
+        """Count the constants that decide a round's context if none is bracketed sooner; 0 without constants."""
         if CONSTANT_FAMILY not in self.config.families or not self._domain.settings:
             return 0
         known = self._first_constants + max(turn - 2, 0) * len(self.config.rule_families)
@@ -274,7 +275,7 @@ class Plan:
     # Constants
 
     def _open_constants(self) -> list[str]:
-        """The students whose best constant is still looked for."""
+        """Return the students whose best constant is still searched for."""
         if CONSTANT_FAMILY not in self.config.families:
             return []
         return [student for student in self._students if student not in self._enough]
@@ -289,9 +290,9 @@ class Plan:
         return None
 
     def _next_constant_of(self, student: str) -> tuple[int, dict[str, Any]] | None:
-        """The next constant with a student; None where earlier ones must end first, or there were enough.
+        """Return the next constant with a student; None if earlier ones must end first, or there were enough.
 
-        That there are enough is decided when all that were begun have ended.
+        Whether there were enough is decided when all that were begun have ended.
         """
         index = self._constants_begun(student)
         numbers = [self._constant_number(student, earlier) for earlier in range(index)]
@@ -342,7 +343,7 @@ class Plan:
         return {"family": CONSTANT_FAMILY, "student": student, **shared, **own}
 
     def _worth_of_constants(self, student: str) -> Callable[[int], float] | None:
-        """The expected score of a constant by its number, once they are all known: one lucky seed promotes nobody."""
+        """Return a constant's expected score by its number, so that no lucky seed promotes one; None until all end."""
         if student not in self._enough:
             return None
         numbers = [self._constant_number(student, index) for index in range(self._enough[student])]
@@ -364,7 +365,7 @@ class Plan:
 
 
 def planned_trials(config: SearchConfig, trials: Iterable[TrialRecord]) -> int | None:
-    """How many trials a search has in all; None while its best constant is not bracketed.
+    """Count the trials that a search has in all; None while its best constant is not bracketed.
 
     Args:
         config: of the search.

@@ -1,8 +1,8 @@
-"""Racing over seeds: a policy starts with few seeds and earns more by being among the best of its family.
+"""Races policies over seeds: a policy starts with few seeds and earns more by being among the best of its family.
 
-The seeds of a trial are trained in heats. Every policy runs the first one; after each heat the best of each family, by
-their mean score over all seeds so far, run the next (synchronous successive halving, arXiv 1502.07943, with seeds as
-the resource). Only those that have run them all have a score. Imports no Ray and no Optuna.
+The seeds of a trial are trained in heats. Every policy runs the first one. After each heat, the best of each family by
+their mean score over all seeds so far run the next one. This is synchronous successive halving (arXiv 1502.07943), with
+seeds as the resource. Only policies that have run all heats have a score. Imports no Ray and no Optuna.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from search.settings import Heat
 
 
 class Turn(enum.Enum):
-    """What a race says where it names no policy."""
+    """The answer of a race that names no policy."""
 
     WAIT = "wait"
     """Heats that run must end first."""
@@ -27,7 +27,7 @@ class Turn(enum.Enum):
 
 @dataclasses.dataclass
 class _Entry:
-    """One policy's way through the race: its heats begun, and the scores of those that ended well."""
+    """One policy in the race: the number of heats begun, and the scores of those that did not fail."""
 
     number: int
     begun: int = 1
@@ -53,7 +53,7 @@ class FamilyRace:
         self._entries: dict[int, _Entry] = {}
 
     def close(self) -> None:
-        """Let nobody enter any more."""
+        """Let no further policy enter."""
         self._trials = len(self._entries)
 
     def enter(self, number: int) -> None:
@@ -73,14 +73,14 @@ class FamilyRace:
             entry.scores.append(score)
 
     def promote(self, worth: Callable[[int], float] | None = None) -> tuple[int, int] | Turn:
-        """Let the next policy begin another heat: its number, and which heat from 0.
+        """Let the next policy begin another heat; return its number, and the heat from 0.
 
-        A policy that fails in a later heat is replaced by the next best of those it had left behind, so that every
-        family has its share.
+        A policy that fails in a later heat is replaced by the next best of those it had beaten. So every family has its
+        share.
 
         Args:
-            worth: tells a policy's worth by its number; the higher, the sooner it is promoted. When not given, it is
-                the mean score over the seeds so far.
+            worth: returns a policy's worth by its number; a higher worth is promoted sooner. When not given, it is the
+                mean score over the seeds so far.
         """
         if self._trials is None or len(self._entries) < self._trials:
             return Turn.WAIT
@@ -98,7 +98,7 @@ class FamilyRace:
         return Turn.WAIT if any(e.running for e in self._entries.values()) else Turn.OVER
 
     def _mean(self, entry: _Entry, heats: int) -> float:
-        """Over the seeds of the first heats."""
+        """Return an entry's mean score over the seeds of the first heats."""
         return statistics.fmean(entry.scores[:heats], weights=[float(len(heat.seeds)) for heat in self._heats[:heats]])
 
 

@@ -1,4 +1,4 @@
-"""A search's plan as Ray Tune asks for it."""
+"""Offers a search's plan to Ray Tune."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from search.settings import SearchConfig
 
 METRIC = "score"
 SEED_SCORES = "seed_scores"
-"""In a trial's last result: what `METRIC` is the mean of."""
+"""The key in a trial's last result for the scores that `METRIC` is the mean of."""
 
 
 class Run(NamedTuple):
@@ -30,9 +30,9 @@ class Run(NamedTuple):
 
 
 class PlannedSearch(Searcher):  # type: ignore[misc]
-    """Gives Tune the heats of a plan, and tells the plan how they ended.
+    """Gives Tune the heats of a plan, and reports to the plan how they ended.
 
-    All that it knows are Tune's own trials, so a restored search needs no memory of a sampler: the plan is rebuilt from
+    All that it knows are Tune's own trials, so a restored search needs no memory of a sampler. The plan is rebuilt from
     the trials, and proposes what it would have proposed without the interruption.
     """
 
@@ -50,7 +50,7 @@ class PlannedSearch(Searcher):  # type: ignore[misc]
 
         Returns:
             A suggestion as `trainables.suggestion` describes it, with the policy's number, from 1, as `trial`; None
-            while heats must be waited for or as many as may run at once do; `Searcher.FINISHED` when all is done.
+            while heats must end first or as many run as may; `Searcher.FINISHED` when all is done.
         """
         most = self._config.resources.max_concurrent
         if most is not None and sum(not run.ended for run in self._runs.values()) >= most:
@@ -89,11 +89,11 @@ class PlannedSearch(Searcher):  # type: ignore[misc]
 
 
 def scores_of(result: Mapping[str, Any]) -> list[float] | None:
-    """The seeds' scores in a trial's last result; None where one is missing or not finite."""
+    """Return the seeds' scores in a trial's last result; None if one is missing or not finite."""
     scores = [float(score) for score in result.get(SEED_SCORES, ())]
     return scores if scores and all(map(math.isfinite, scores)) else None
 
 
 def dump_runs(runs: Iterable[Run]) -> bytes:
-    """Runs as `PlannedSearch.restore` reads them: plain JSON, in which numbers survive exactly."""
+    """Write runs as `PlannedSearch.restore` reads them: plain JSON, which keeps numbers exactly."""
     return json.dumps([run._asdict() for run in runs]).encode()

@@ -1,4 +1,4 @@
-"""What a search stands on: data, teacher, and the teacher's outputs."""
+"""Prepares what a search is based on: data, teacher, and the teacher's outputs."""
 
 import lazy_loader
 

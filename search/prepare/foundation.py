@@ -1,6 +1,6 @@
-"""What all trials of a search stand on, as a text that two runs can compare: data, teacher, and its outputs' precision.
+"""Identifies data, teacher and its outputs' precision, which all trials of a search share, as a text to compare.
 
-An earlier release wrote one digest that knew the teacher by its settings or checkpoint file, and not by its weights.
+An earlier release wrote one digest, which covered the teacher's settings or checkpoint file, but not its weights.
 Searches that it began are recognised by that digest.
 """
 
@@ -19,28 +19,28 @@ _MARK = "2"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Foundation:
-    """Trials can be compared if these are the same."""
+    """The identity of data, teacher and precision. Trials can be compared if these are the same."""
 
     data: str
     """A digest of the pictures, their labels and their corruption."""
     teacher: str
     """A digest of the teacher's settings and weights."""
     precision: str
-    """What the teacher's outputs were computed in."""
+    """The precision that the teacher's outputs were computed in."""
     earlier: str = dataclasses.field(compare=False)
     """The digest that an earlier release would have written."""
 
     @property
     def text(self) -> str:
-        """As it is stored."""
+        """The foundation as it is stored."""
         return ":".join((_MARK, self.data, self.teacher, self.precision))
 
     def mismatch(self, stored: str, *, with_precision: bool = True) -> str:
-        """What is not as in a search with the `stored` text, in words; empty if all is.
+        """Name in words what differs from a search with the `stored` text; empty if nothing does.
 
         Args:
-            stored: by this release or an earlier one.
-            with_precision: whether outputs in another precision are others.
+            stored: the text, by this release or an earlier one.
+            with_precision: whether another precision of the outputs counts as a difference.
         """
         parts = stored.split(":")
         if len(parts) != 4 or parts[0] != _MARK:
@@ -55,7 +55,7 @@ class Foundation:
 
 
 def foundation_of(config: SearchConfig, dataset: Dataset, teacher: Teacher, device: str) -> Foundation:
-    """What the trials of a search stand on.
+    """Compute the foundation of a search.
 
     Args:
         config: the search.

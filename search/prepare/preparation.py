@@ -1,4 +1,4 @@
-"""What a search stands on before its first trial: checked settings, data, teacher and the teacher's outputs."""
+"""Prepares what a search needs before its first trial: checked settings, data, teacher and the teacher's outputs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Result = TypeVar("_Result")
 
 
 class PreparationListener(Protocol):
-    """Who follows the preparation."""
+    """Receives the events of the preparation."""
 
     def stage(self, text: str) -> None:
         """Something that takes a while begins."""
@@ -39,15 +39,15 @@ class PreparationListener(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What all trials share, and what the report says of the teacher."""
+    """The data and outputs that all trials share, and facts for the report."""
 
     assets: TrialAssets
     teacher_parameters: int
     foundation: Foundation
-    """The data, their corruption and the teacher: a search resumed on others would compare what cannot be compared."""
+    """The identity of data, corruption and teacher. Trials of a search on others cannot be compared with these."""
     pictures: PictureCounts
     student_sizes: tuple[StudentSize, ...] = ()
-    """Where there are several students."""
+    """The sizes of the students, where there are several."""
 
 
 def prepare(
@@ -55,17 +55,17 @@ def prepare(
 ) -> Prepared:
     """Load the data, get the teacher and compute its outputs.
 
-    Where trials use GPUs and this process sees none (a driver on a cluster's head, say), the teacher's work is done
-    in a Ray task that has one.
+    If trials use GPUs and this process sees none, the teacher's work is done in a Ray task that has one. An example is
+    a driver on a cluster's head.
 
     Args:
         config: the search.
         launch: its places.
-        listener: told what happens.
+        listener: receives the events.
         ray_is_up: set once Ray may be used.
 
     Raises:
-        KDPolicySearchError: something cannot be had or does not fit.
+        KDPolicySearchError: something is not available or does not fit.
     """
     dataset = load_checked(config, launch, listener)
     if launch.address is not None and isinstance(dataset.train.images, MappedImages):
@@ -82,7 +82,7 @@ def prepare(
 
 
 def _sizes(config: SearchConfig, dataset: Dataset) -> tuple[StudentSize, ...]:
-    """Nothing for a single student: counting FLOPs the first time takes a second or two of imports."""
+    """Measure the students; nothing for a single one, since counting FLOPs first takes a second or two of imports."""
     if len(config.students) < 2:
         return ()
     sizes = []
@@ -99,10 +99,10 @@ def _sizes(config: SearchConfig, dataset: Dataset) -> tuple[StudentSize, ...]:
 
 
 def load_told(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Dataset:
-    """The data, and how many there are is told.
+    """Load the data, and report how many pictures there are.
 
     Raises:
-        KDPolicySearchError: they cannot be had.
+        KDPolicySearchError: they are not available.
     """
     listener.stage(f"loading {config.data.name}")
     dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
@@ -111,10 +111,10 @@ def load_told(config: SearchConfig, launch: Launch, listener: PreparationListene
 
 
 def load_checked(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Dataset:
-    """The data. A student, KPI or corruption that does not fit them must be told now, not by every training.
+    """Load the data, and check once, before every training, that students, KPIs and corruption fit them.
 
     Raises:
-        KDPolicySearchError: something cannot be had or does not fit.
+        KDPolicySearchError: something is not available or does not fit.
     """
     dataset = load_told(config, launch, listener)
     for name, settings in config.students.items():
@@ -135,7 +135,7 @@ def load_checked(config: SearchConfig, launch: Launch, listener: PreparationList
 def teach(
     config: SearchConfig, dataset: Dataset, launch: Launch, progress: Callable[[TeacherProgress], None]
 ) -> Prepared:
-    """The teacher and its outputs, computed in this process."""
+    """Prepare the teacher and compute its outputs in this process."""
     compute = select_compute(config.device)
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
     assets = compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache)
@@ -150,18 +150,18 @@ def teach(
 def teach_in_cluster(
     config: SearchConfig, dataset: Dataset, launch: Launch, listener: PreparationListener, *, gpus: float
 ) -> Prepared:
-    """As `teach`, in a Ray task with a share of a GPU; its node's cache keeps the teacher."""
+    """Do as `teach` in a Ray task with a share of a GPU; its node's cache keeps the teacher."""
     return in_cluster(functools.partial(teach, config, dataset, launch), listener, gpus=gpus)
 
 
 def in_cluster(
     work: Callable[[Callable[[TeacherProgress], None]], _Result], listener: PreparationListener, *, gpus: float
 ) -> _Result:
-    """What `work` returns, which needs a teacher, from a Ray task with a share of a GPU.
+    """Return the result of `work`, which needs a teacher, from a Ray task with a share of a GPU.
 
     Args:
-        work: given whom to tell of the teacher's training.
-        listener: told of it.
+        work: called with a function that receives the progress of the teacher's training.
+        listener: receives that progress here.
         gpus: the share.
     """
     import ray

@@ -1,4 +1,4 @@
-"""What a confirmation stands on: what the search stood on, and the test pictures, which are opened here."""
+"""Prepares what a confirmation needs: the search's data and teacher, and the test pictures, which are opened here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trainables.teacher import TeacherProgress, compute_assets, compute_logits, 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """What every training of a confirmation reads; one copy a node."""
+    """The data that every training of a confirmation reads; one copy for each node."""
 
     assets: TrialAssets
     test: Split
@@ -34,25 +34,25 @@ class Pictures:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ground:
-    """Pictures and teacher, ready."""
+    """The prepared pictures and teacher."""
 
     pictures: Pictures
     teacher: nn.Module
-    """On the CPU, in evaluation mode."""
+    """The teacher, on the CPU and in evaluation mode."""
     foundation: Foundation
-    """As `search.prepare.preparation.Prepared`'s."""
+    """The foundation, as in `search.prepare.preparation.Prepared`."""
     test_digest: str
-    """Changes with the test pictures and their labels."""
+    """A digest of the test pictures and their labels."""
 
 
 def prepare_ground(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Ground:
-    """Load the data and get the teacher and its outputs, the search's own, and those on the test pictures too.
+    """Load the search's data, get its teacher and outputs, and compute the outputs on the test pictures too.
 
     Ray must be up. Where trainings use GPUs and this process sees none, the teacher's work is done in a task that has
     one.
 
     Raises:
-        KDPolicySearchError: something cannot be had or does not fit.
+        KDPolicySearchError: something is not available or does not fit.
     """
     dataset = load_told(config, launch, listener)
     if isinstance(dataset.train.images, MappedImages):

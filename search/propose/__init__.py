@@ -1,4 +1,4 @@
-"""What is tried next: a pure function of the settings, a seed, the round, and the scores of earlier rounds."""
+"""Proposes what is tried next: a pure function of the settings, a seed, the round, and earlier rounds' scores."""
 
 import lazy_loader
 

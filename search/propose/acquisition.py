@@ -1,4 +1,4 @@
-"""Where the next trial is expected to improve most."""
+"""Finds where the next trial is expected to improve most."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from search.propose.cube import Array, Cube
 from search.propose.gaussian import Posterior
 
 EVEN = 256
-"""Candidates spread evenly over the cube, a power of 2."""
+"""The number of candidates spread evenly over the cube, a power of 2."""
 NEAR = 128
-"""Candidates near the points that are believed best."""
+"""The number of candidates near the points that are believed best."""
 STEPS = (0.05, 0.15)
 """Standard deviations of the steps away from a centre."""
 
@@ -20,8 +20,8 @@ STEPS = (0.05, 0.15)
 def expected_improvement(posterior: Posterior, points: Array, incumbents: Array) -> Array:
     """Compute the mean of max(0, score − best), [M], where `best` is the highest mean among the incumbents.
 
-    Scores are without noise, so that a lucky trial is nobody's aim. Source: Jones et al. 1998, eq. 15, averaged over
-    the posterior's draws.
+    Scores are without noise, so that a lucky trial does not attract proposals. Source: Jones et al. 1998, eq. 15,
+    averaged over the posterior's draws.
     """
     best = posterior.at(incumbents)[0].max(1, keepdims=True)
     mean, deviation = posterior.at(points)
@@ -32,12 +32,12 @@ def expected_improvement(posterior: Posterior, points: Array, incumbents: Array)
 
 
 def candidates(cube: Cube, centres: Array, random: np.random.Generator) -> Array:
-    """Draw positions worth looking at: some spread evenly over a cube, some near the centres.
+    """Draw positions to compare: some spread evenly over a cube, some near the centres.
 
     Args:
         cube: the parameters that are proposed.
         centres: positions, [C, axes].
-        random: the source of chance.
+        random: the source of randomness.
 
     Returns:
         [M, axes], on the grid where an axis is discrete.

@@ -1,4 +1,4 @@
-"""The part that samplers of our own share: they answer for all parameters at once, from a question."""
+"""Defines the part that our own samplers share: they propose all parameters at once, from a question."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ class QuestionSampler(BaseSampler, abc.ABC):
 
         Args:
             trials: the study's, without the one that is asked for: complete, failed or running.
-            study: tells the directions.
+            study: has the directions.
         """

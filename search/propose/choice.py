@@ -1,4 +1,4 @@
-"""Which trial of a family is best, as far as a noisy score tells."""
+"""Chooses the best trial of a family, as far as a noisy score tells."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def expected_scores(
     """Estimate each trial's score without its noise, from its own score and those of the trials near it.
 
     The highest score of many is a lucky one. A Gaussian process over the family's parameters and the context moves it
-    towards what the neighbours say, the more the fewer seeds it has.
+    towards its neighbours' scores: the fewer seeds it has, the further.
 
     Args:
         variables: the family's own, by name in the suggestion; those that do not vary are ignored.
         contexts: the variables that the rounds' contexts come from.
         observed: the family's trials; the first of an observation's values counts, higher is better.
-        seeds: how many each trial's score is a mean over; 1 each when not given.
+        seeds: the number of seeds that each trial's score is a mean over; 1 each when not given.
 
     Returns:
-        One a trial; None for those without a score, or outside of the domains.
+        One score for each trial; None for trials without a score, or outside of the domains.
     """
     cube = Cube.of({**variables, **contexts})
     positions: list[Array | None] = []
@@ -58,7 +58,7 @@ def best_by_model(
     observed: Sequence[Observation],
     seeds: Sequence[int] | None = None,
 ) -> int | None:
-    """The place of the trial with the highest expected score; None when no trial has one. See `expected_scores`."""
+    """Return the index of the trial with the highest expected score (see `expected_scores`); None if none has one."""
     expected = expected_scores(variables, contexts=contexts, observed=observed, seeds=seeds)
     scored = [place for place, score in enumerate(expected) if score is not None]
     return max(scored, key=lambda place: (expected[place], -place), default=None)

@@ -14,9 +14,9 @@ from search.propose.design import DesignSampler
 from search.propose.gaussian import fit
 
 STARTUP_TRIALS = 3
-"""Trials with a score that a model needs; until then a design is followed."""
+"""The number of trials with a score that a model needs; until then a design is followed."""
 CENTRES = 4
-"""The best points of a family whose neighbourhoods are looked at more closely."""
+"""The number of a family's best points whose neighbourhoods are searched more closely."""
 
 
 class ContextualSampler(DesignSampler):
@@ -48,7 +48,7 @@ class ContextualSampler(DesignSampler):
         values = expected_improvement(posterior, points, here)
         taken = np.concatenate([known, unknown])
         new = ~np.isclose(points[:, None, :], taken[None, :, :]).all(2).any(1)
-        # When everything was tried, which takes few options, the best is what is left to say.
+        # With few options everything may have been tried; then the best point is proposed again.
         values = np.where(new, values, -1.0) if new.any() else posterior.mean(points)
         return cube.decode(points[int(values.argmax()), : len(cube.axes)])
 

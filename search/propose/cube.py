@@ -21,7 +21,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """One varying parameter. A discrete one cuts the axis into cells, and a value's position is its cell's middle."""
+    """One varying parameter. A discrete one divides the axis into cells; a value's position is its cell's middle."""
 
     name: str
     variable: Variable
@@ -37,7 +37,7 @@ class Axis:
 
     @property
     def nominal(self) -> bool:
-        """Whether the values have no order."""
+        """True if the values have no order."""
         return any(isinstance(option, str) for option in self.options)
 
     @functools.cached_property
@@ -54,7 +54,7 @@ class Axis:
         return cells
 
     def encode(self, value: Value) -> float:
-        """The position of a value."""
+        """Return the position of a value."""
         if self.cells is None:
             low, high = self._ends
             return (self._scale(float(value)) - low) / (high - low)
@@ -62,7 +62,7 @@ class Axis:
         return float(self.cells[index] + self.cells[index + 1]) / 2.0
 
     def decode(self, position: float) -> Value:
-        """The value at a position in [0, 1]."""
+        """Return the value at a position in [0, 1]."""
         if self.cells is None:
             low, high = self._ends
             value = self._unscale(low + position * (high - low))
@@ -71,11 +71,11 @@ class Axis:
         return self.exact(self.options[index] if self.options else int(self._interval.low) + index)
 
     def exact(self, value: Value) -> Value:
-        """The value as the parameter's own type."""
+        """Return the value as the parameter's own type."""
         return int(value) if self.variable.whole else value
 
     def snap(self, positions: Array) -> Array:
-        """The positions of the values at these positions, [M]."""
+        """Return the positions of the values at these positions, [M]."""
         if self.cells is None:
             return positions
         cell = self._cell(positions)
@@ -83,7 +83,7 @@ class Axis:
         return middles
 
     def allows(self, value: Value) -> bool:
-        """Whether the value lies in the domain."""
+        """Tell whether the value lies in the domain."""
         if self.options:
             return value in self.options
         return not isinstance(value, str) and contains(self.variable.domain, value)
@@ -127,30 +127,30 @@ class Cube:
 
     @classmethod
     def of(cls, variables: Mapping[str, Variable]) -> Cube:
-        """Take those variables that vary, in their order."""
+        """Build a cube from the variables that vary, in their order."""
         return cls(tuple(Axis(name, variable) for name, variable in variables.items() if variable.varies))
 
     @property
     def nominal(self) -> NDArray[np.bool_]:
-        """Which axes have no order, [axes]."""
+        """The axes that have no order, as a mask, [axes]."""
         return np.array([axis.nominal for axis in self.axes], dtype=bool)
 
     def encode(self, values: Mapping[str, Value]) -> Array:
-        """The position of a point, [axes]."""
+        """Return the position of a point, [axes]."""
         return np.array([axis.encode(values[axis.name]) for axis in self.axes], dtype=float)
 
     def decode(self, position: Array) -> dict[str, Value]:
-        """The point at a position in the unit cube."""
+        """Return the point at a position in the unit cube."""
         return {axis.name: axis.decode(float(x)) for axis, x in zip(self.axes, position, strict=True)}
 
     def snap(self, positions: Array) -> Array:
-        """The positions of the points at these positions, [M, axes]."""
+        """Return the positions of the points at these positions, [M, axes]."""
         return np.stack([axis.snap(positions[:, place]) for place, axis in enumerate(self.axes)], axis=1)
 
     def allows(self, values: Mapping[str, Value]) -> bool:
-        """Whether a point has a value on every axis, and each lies in its domain."""
+        """Tell whether a point has a value on every axis, and each lies in its domain."""
         return all(axis.name in values and axis.allows(values[axis.name]) for axis in self.axes)
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """The axes as Optuna describes them."""
+        """Return the axes as Optuna describes them."""
         return {axis.name: axis.distribution for axis in self.axes}

@@ -1,4 +1,4 @@
-"""A low-discrepancy design: even, and blind to scores."""
+"""Proposes points of a low-discrepancy design, which is even and ignores scores."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from search.propose.cube import Array
 
 
 def design(axes: int, seed: int, count: int) -> Array:
-    """Scrambled Sobol points, [count, axes]; the first points are the same for every count (arXiv 2008.08051)."""
+    """Draw scrambled Sobol points, [count, axes]; the first points are the same for every count (arXiv 2008.08051)."""
     points: Array = qmc.Sobol(axes, scramble=True, rng=seed).random_base2(max(count - 1, 1).bit_length())[:count]
     return points
 
 
 class DesignSampler(QuestionSampler):
-    """Each round takes the next point of one scrambled Sobol sequence; the first round, number 0, has the defaults.
+    """Gives each round the next point of one scrambled Sobol sequence; the first round, number 0, has the defaults.
 
-    Where all parameters are discrete, points that a trial has already are skipped while there are others.
+    If all parameters are discrete, points that a trial has already are skipped while there are others.
     """
 
     LOOK_AHEAD = 64

@@ -14,9 +14,9 @@ from search.propose.covariance import matern
 from search.propose.cube import Array
 
 DRAWS = 128
-"""Hyperparameters drawn from the prior, a power of 2."""
+"""The number of hyperparameters drawn from the prior, a power of 2."""
 KEPT = 16
-"""The likeliest draws, which predictions are averaged over."""
+"""The number of likeliest draws, which predictions are averaged over."""
 
 SCALE_MEDIAN, SCALE_SPREAD = 0.5, 1.0
 """Lognormal prior of a length scale, for one axis; the median grows with √axes (arXiv 2402.02229)."""
@@ -30,7 +30,7 @@ SHAPE, RATE = 2.0, 1.0
 
 @dataclasses.dataclass(frozen=True)
 class Posterior:
-    """What is known of the scores after the observed ones.
+    """The distribution of the scores, given the observed ones.
 
     Shapes: N trials, P pending ones, D axes, K kept draws, M points.
     """
@@ -47,7 +47,7 @@ class Posterior:
     unit: float
 
     def at(self, points: Array) -> tuple[Array, Array]:
-        """Means and standard deviations of the score without noise, by draw, each [K, M]."""
+        """Return means and standard deviations of the score without noise, by draw, each [K, M]."""
         cross = _kernel(self.points, points, self.nominal, self.scales) + MEAN_VARIANCE  # [K, N + P, M]
         observed = self.coefficients.shape[1]
         mean = np.einsum("kn,knm->km", self.coefficients, cross[:, :observed])
@@ -56,7 +56,7 @@ class Posterior:
         return self.location + self.unit * mean, self.unit * np.sqrt(variance)
 
     def mean(self, points: Array) -> Array:
-        """The expected score without noise, [M]."""
+        """Return the expected score without noise, [M]."""
         return self.weights @ self.at(points)[0]
 
 
@@ -70,14 +70,15 @@ def fit(
 ) -> Posterior:
     """Average Gaussian processes with a Matérn 5/2 kernel over hyperparameters drawn from a prior.
 
-    A draw weighs as much as the scores are likely under it; the signal's variance is integrated out (Rasmussen and
-    Williams 2006, section 5.2, for the likelihood). So nothing is optimised, and few scores do not fix a length scale.
+    Each draw is weighted by the likelihood of the scores under it. The signal's variance is integrated out (Rasmussen
+    and Williams 2006, section 5.2, for the likelihood). So nothing is optimised, and few scores do not fix a length
+    scale.
 
     Args:
         points: positions in the unit cube, [N, D]; N ≥ 1.
-        scores: one a point, [N]; higher is better.
+        scores: one for each point, [N]; higher is better.
         nominal: axes on which two different positions are 1 apart, [D].
-        pending: points whose scores are not known yet, [P, D]; they make what lies near them less uncertain.
+        pending: points whose scores are not known yet, [P, D]; they make the scores near them less uncertain.
         noise: variances of the scores' noise relative to one another, [N]; 1 each when not given.
     """
     count, axes = points.shape
@@ -119,7 +120,7 @@ def fit(
 
 
 def _kernel(first: Array, second: Array, nominal: NDArray[np.bool_], scales: Array) -> Array:
-    """Matérn 5/2 with a length scale an axis, [K, N, M]."""
+    """Compute the Matérn 5/2 kernel with a length scale for each axis, [K, N, M]."""
     apart = first[:, None, :] - second[None, :, :]
     squared = np.where(nominal, (apart != 0.0).astype(float), np.square(apart))
     count, other, axes = squared.shape
@@ -129,7 +130,7 @@ def _kernel(first: Array, second: Array, nominal: NDArray[np.bool_], scales: Arr
 
 @functools.cache
 def _draws(axes: int) -> tuple[Array, Array]:
-    """Length scales, [H, D], and noise variances, [H], spread evenly over their priors."""
+    """Draw length scales, [H, D], and noise variances, [H], spread evenly over their priors."""
     even = qmc.Sobol(axes + 1, scramble=True, rng=0).random_base2(DRAWS.bit_length() - 1)
     normal = ndtri(np.clip(even, 1e-6, 1.0 - 1e-6))
     scales = SCALE_MEDIAN * np.sqrt(axes) * np.exp(SCALE_SPREAD * normal[:, :axes])

@@ -35,7 +35,7 @@ def propose(
         context: what the trials of the round share, by name; it may hold more than `contexts`.
         contexts: the variables that the context's values come from; those that do not vary are ignored.
         observed: the family's trials of the rounds up to r − lag, in their order; failed ones have no values.
-        pending: the family's trials of the rounds since, ended or not. They say where not to look again; their values
+        pending: the family's trials of the rounds since, ended or not. They mark points not to try again; their values
             are ignored, so that it does not matter which of them have ended.
         sampler: one of `ENGINES`.
         seed: of the family, from `seed_of`; the same in all rounds, since a design continues from round to round.

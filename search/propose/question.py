@@ -1,4 +1,4 @@
-"""What one proposal is asked for, and the trials of an Optuna study that answer it."""
+"""Defines what one proposal is asked for, and rebuilds the Optuna study that answers it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Question:
         shared: what the trials of a round have in common.
         context: the values of `shared` in the proposal's round.
         design_seed: the same for all rounds, so that their designs are parts of one.
-        seed: another one each round.
+        seed: different in each round.
         place: how many rounds came before.
         directions: of the objectives.
     """
@@ -44,9 +44,9 @@ class Question:
 
 
 def rebuild(question: Question, observed: Sequence[Observation], sampler: BaseSampler) -> optuna.Study:
-    """Rebuild a study from the trials that are known; those without values are running ones in it.
+    """Rebuild a study from the known trials; those without values count as running in it.
 
-    A trial outside of the domains is left out: no sampler could propose it, and Optuna refuses it.
+    A trial outside of the domains is dropped: no sampler could propose it, and Optuna refuses it.
     """
     study = optuna.create_study(directions=list(question.directions), sampler=sampler)
     cube = question.both

@@ -1,4 +1,4 @@
-"""Optuna without its line about every new study."""
+"""Silences Optuna's message about every new study."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Inside, Optuna only warns; afterwards it is as talkative as before."""
+    """Let Optuna log only warnings within the block; its earlier level is restored afterwards."""
     from optuna import logging
 
     before = logging.get_verbosity()

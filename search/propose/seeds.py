@@ -1,4 +1,4 @@
-"""Seeds by name, so that a new family or student leaves the seeds of the others as they are."""
+"""Derives seeds by name, so that a new family or student does not change the seeds of the others."""
 
 from __future__ import annotations
 

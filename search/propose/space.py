@@ -1,6 +1,6 @@
 """The define-by-run space of a search.
 
-Derived from what the policies declare; a search file narrows, widens or fixes it.
+It is derived from what the policies declare; a search file narrows, widens or fixes it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Variable:
 
     @property
     def varies(self) -> bool:
-        """Whether a search has a choice here."""
+        """True if a search has a choice here."""
         return isinstance(self.domain, Interval | Choices)
 
     def suggest(self, trial: Suggests, name: str) -> Value:
-        """Ask the sampler for a value; a constant is answered without asking."""
+        """Ask the sampler for a value; a constant is returned without asking."""
         if isinstance(self.domain, Choices):
             value: Value = trial.suggest_categorical(name, self.domain.choices)
         elif isinstance(self.domain, Interval):
@@ -47,7 +47,7 @@ class Variable:
         return int(value) if self.whole else value
 
     def start(self) -> Value:
-        """The allowed value nearest to the default; of options, the default itself or else the first."""
+        """Return the allowed value nearest to the default; of options, the default itself or else the first."""
         if isinstance(self.domain, Choices):
             value = min(self.domain.choices, key=self._distance)
         elif isinstance(self.domain, Interval):
@@ -64,13 +64,13 @@ class Variable:
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpace:
-    """What Optuna is asked for each trial, by define-by-run. Picklable, since a search's snapshot holds it."""
+    """The variables that Optuna is asked for, by define-by-run. Picklable, since a search's snapshot holds it."""
 
     shared: dict[str, Variable]
     families: dict[str, dict[str, Variable]]
 
     def suggest(self, trial: Suggests, family: str) -> dict[str, Any]:
-        """Ask for all that a trial of this family needs; constants are answered without asking."""
+        """Ask for all that a trial of this family needs; constants are returned without asking."""
         return {name: variable.suggest(trial, name) for name, variable in self.variables(family).items()}
 
     def suggest_shared(self, trial: Suggests) -> dict[str, Any]:
@@ -78,16 +78,16 @@ class SearchSpace:
         return {name: variable.suggest(trial, name) for name, variable in self.shared.items()}
 
     def variables(self, family: str) -> dict[str, Variable]:
-        """All that a trial of this family needs, by its name in the suggestion."""
+        """Return all that a trial of this family needs, by its name in the suggestion."""
         own = {f"{family}.{name}": variable for name, variable in self.families[family].items()}
         return {**self.shared, **own}
 
     def start(self, family: str) -> dict[str, Any]:
-        """The point a family begins with: its defaults, as far as anything varies."""
+        """Return the point that a family begins with: the defaults of the variables that vary."""
         return _starts(self.variables(family))
 
     def start_shared(self) -> dict[str, Any]:
-        """What the first round's trials have in common: the recipe's own values, as far as anything varies."""
+        """Return what the first round's trials have in common: the recipe's values of the variables that vary."""
         return _starts(self.shared)
 
 
@@ -96,7 +96,7 @@ def _starts(variables: dict[str, Variable]) -> dict[str, Any]:
 
 
 def build_space(config: SearchConfig) -> SearchSpace:
-    """The space of a search."""
+    """Build the space of a search."""
     shared = {
         "learning_rate": _variable(config.space.learning_rate, config.training.learning_rate),
         "temperature": _variable(config.space.temperature, config.temperature),
@@ -114,7 +114,7 @@ def build_space(config: SearchConfig) -> SearchSpace:
 
 
 def _variable(domain: Domain | None, default: float) -> Variable:
-    """A variable that stays at its default unless a domain is given."""
+    """Return a variable that stays at its default unless a domain is given."""
     return Variable(default if domain is None else domain, default)
 
 

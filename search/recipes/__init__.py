@@ -1,4 +1,4 @@
-"""Searches that come with the project, by name."""
+"""Lists and reads the searches that come with the project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from search.errors import SearchError
 
 
 def recipe_names() -> list[str]:
-    """The recipes, in alphabetical order."""
+    """The names of the recipes, in alphabetical order."""
     files = importlib.resources.files(__name__).iterdir()
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 

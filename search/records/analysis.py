@@ -1,4 +1,4 @@
-"""An analysis as plain data: what was trained, and what virtual steps along it told. Readable without torch."""
+"""Holds an analysis as plain data: the training, and the results of virtual steps along it. Readable without torch."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class AnalysisRecord(Settings):
 
     format: Literal[1] = 1
     name: str
-    """Of the search or of the recipe."""
+    """The name of the search or of the recipe."""
     trial: int | None = None
     """The trial of the search whose rule and settings these are; None for a recipe, a file or a rule from elsewhere."""
     family: str
     parameters: dict[str, Value]
     rule: str
-    """In words."""
+    """The rule in words."""
     seeds: tuple[int, ...]
     total_steps: int
-    """Of one training."""
+    """Steps of one training."""
     temperature: float
     learning_rate: float
     optimizer: str

@@ -1,6 +1,6 @@
-"""A confirmation as plain data: what a few finalists of a search score on seeds that the search never used.
+"""Holds a confirmation as plain data: the scores of a search's finalists on seeds that the search never used.
 
-The test set is opened here and nowhere else, once for each finalist and seed.
+Only a confirmation opens the test set, once for each finalist and seed.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ class Finalist(Settings):
     """One policy with its training settings, to be trained again."""
 
     key: str
-    """Unique in a confirmation, and a file name: `norm_balance`, `fixed-0.9`, …"""
+    """Its key, unique in a confirmation and usable as a file name: `norm_balance`, `fixed-0.9`, …"""
     role: Role
     family: str
     parameters: dict[str, Value]
-    """The policy's, without its family's prefix; all of them."""
+    """All parameters of the policy, without its family's prefix."""
     shared: dict[str, float | int]
     """`learning_rate` and `temperature`, where they were searched."""
     student: str = BASE_STUDENT
-    """By its name in the search."""
+    """The student's name in the search."""
     rule: str
     complexity: int
     trial: int | None
-    """The number of the trial that it comes from; None for one that the search did not try."""
+    """The number of the trial that it comes from; None if the search did not try it."""
     search_score: float | None
-    """That trial's score."""
+    """The score of that trial; None without one."""
 
     @property
     def suggestion(self) -> dict[str, Any]:
-        """As `trainables.suggestion` describes it."""
+        """The finalist as a suggestion; see `trainables.suggestion`."""
         own = {f"{self.family}.{name}": value for name, value in self.parameters.items()}
         return {"family": self.family, "student": self.student, **own, **self.shared}
 
@@ -67,25 +67,25 @@ class SeedResult(Settings):
     validation: SetScore
     test: SetScore
     seconds: float
-    """Of training. Seeds that train as one stacked model are each given an equal part of what it took."""
+    """Seconds of training. Seeds that train as one stacked model each get an equal part of its time."""
     began: float | None = None
-    """When it began, in seconds since 1970 (UTC). The parts of seeds that train as one follow one another, so that
-    together they cover the time that was taken."""
+    """The start of this time, in seconds since 1970 (UTC). The times of seeds that train as one stacked model follow
+    one another, so together they cover that training."""
     own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The user's own KPIs, by name, on the test pictures."""
     validation_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The same on the validation pictures."""
     samples: dict[str, SampleValues] = pydantic.Field(default_factory=dict)
-    """By metric, this student's value on each test picture: `accuracy`, and the user's KPIs that give one. Empty in
+    """This student's value on each test picture, by metric: `accuracy`, and the user's KPIs that give one. Empty in
     older confirmations."""
     trace: tuple[TracePoint, ...] = ()
-    """What the rule did along this training, at the steps that a trial is probed at."""
+    """The rule's trace along this training, at the steps at which a trial is probed."""
     interventions: dict[str, int] = pydantic.Field(default_factory=dict)
-    """What the guard did: how often by kind."""
+    """The number of the guard's interventions, by kind."""
     skipped_steps: int = 0
     """Steps that the guard did not let the optimiser take."""
     conduct: Conduct | None = None
-    """What the rule did at all steps of this training; None in older confirmations."""
+    """The rule's conduct over all steps of this training; None in older confirmations."""
 
 
 class ConfirmationRecord(Settings):
@@ -93,34 +93,35 @@ class ConfirmationRecord(Settings):
 
     search: str
     seeds: tuple[int, ...]
-    """Fresh ones: the search used none of them."""
+    """Fresh seeds: the search used none of them."""
     finalists: tuple[Finalist, ...]
     results: tuple[SeedResult, ...] = ()
     teacher: SetScore | None = None
-    """On the test pictures."""
+    """The teacher's scores on the test pictures."""
     teacher_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The user's own KPIs of the teacher, by name, on the test pictures."""
     objective: Objective = Objective()
-    """What the search looked for; it decides here, too."""
+    """The objective of the search, which the confirmation uses, too."""
     teacher_figures: ModelFigures | None = None
     student_figures: ModelFigures | None = None
-    """All finalists have the same student, so one speaks for all."""
+    """The figures of the student, which is the same for all finalists."""
     test_size: int | None = None
-    """Pictures in the test set: accuracies move in steps of 1/`test_size`."""
+    """The number of test pictures: accuracies move in steps of 1/`test_size`."""
     pictures: PictureFormat | None = None
-    """What students read, so that a stored one can be used where the data are not; None in older confirmations."""
+    """The format of the pictures that students read, so that a stored student can be used without the data. None in
+    older confirmations."""
     settings: dict[str, Any] = pydantic.Field(default_factory=dict)
-    """Whatever else the run was told, such as the number of seeds."""
+    """Further settings of the run, such as the number of seeds."""
     smallest_gain: float | None = None
-    """As `ConfirmationSettings` has it, when the confirmation began."""
+    """The `smallest_gain` of `ConfirmationSettings` when the confirmation began."""
     constant: ConstantFacts | None = None
-    """How the search tuned the constant; None in older confirmations, whose constants were not bracketed."""
+    """Facts on how the search tuned the constant; None in older confirmations, whose constants were not bracketed."""
     identity: str = ""
-    """Tells this confirmation from others of the same search; empty in older ones."""
+    """An identifier that differs from those of other confirmations of the same search; empty in older ones."""
     test_uses: int | None = None
-    """Confirmations of this storage that have opened this test set, with this one; None where nobody counted."""
+    """The number of confirmations in this storage that have opened this test set, with this one; None if unknown."""
     complete: bool = False
-    """Whether every finalist has every seed."""
+    """True if every finalist has a result for every seed."""
 
     @property
     def margin(self) -> float | None:
@@ -132,7 +133,7 @@ class ConfirmationRecord(Settings):
     def scores(self, key: str) -> dict[int, float]:
         """A finalist's score by seed on the test pictures; higher is better.
 
-        It is the accuracy, or the user's KPI that the search looked for, negated where less of it is better.
+        The score is the accuracy, or the user's KPI that is the objective, negated if less of it is better.
         """
         return {result.seed: self.score(result) for result in self.results if result.finalist == key}
 

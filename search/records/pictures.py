@@ -1,4 +1,4 @@
-"""How many pictures a search stands on, as the report and the terminal tell it. Imports no torch."""
+"""Counts the pictures of a search, as the report and the terminal show them. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class PictureCounts(Settings):
     """The sizes of the sets, after all splits."""
 
     train: int
-    """What students see."""
+    """Training pictures of the students."""
     pool: int
-    """What the teacher is trained on; `train` is part of it."""
+    """Training pictures of the teacher; they include `train`."""
     validation: int
     test: int
     classes: int
     shape: tuple[int, int, int]
     """(height, width, channels)."""
     largest_share: float
-    """Of the validation pictures, those of the largest class: the accuracy of always naming it."""
+    """The share of the largest class among the validation pictures: the accuracy of always naming it."""
 
     @classmethod
     def of(cls, dataset: Dataset) -> PictureCounts:

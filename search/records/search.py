@@ -1,4 +1,4 @@
-"""One search as plain data: what Tune's storage says, in the form that MLflow and the report are made from."""
+"""Holds one search as plain data: the contents of Tune's storage, in the form that MLflow and the report read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 
 TrialStatus = Literal["pending", "running", "finished", "eliminated", "failed"]
-"""`eliminated`: it left the race over seeds before its last one, so it has no score. `search.plan.race` says why."""
+"""`eliminated`: the trial left the race over seeds before its last seed, so it has no score. See `search.plan.race`."""
 ENDED: tuple[TrialStatus, ...] = ("finished", "eliminated", "failed")
-"""Of trials that need no more work."""
+"""Statuses of trials that need no more work."""
 
 
 class TrialRecord(Settings):
@@ -29,77 +29,77 @@ class TrialRecord(Settings):
 
     trial_id: str
     number: int
-    """From 1, in the order in which they were suggested."""
+    """The trial's place in the search, from 1: rules round by round, then constants. See `search.plan`."""
     status: TrialStatus
     family: str
     parameters: dict[str, Value]
-    """The policy's parameters, without its family's prefix; all of them, also those not searched."""
+    """All parameters of the policy, also those not searched, without its family's prefix."""
     shared: dict[str, float | int]
-    """What is searched alike for every family: `learning_rate`, `temperature`."""
+    """Settings that are searched alike for every family: `learning_rate`, `temperature`."""
     student: str = BASE_STUDENT
-    """By its name in the search."""
+    """The student's name in the search."""
     rule: str
     """The policy's rule in words."""
     complexity: int
     baseline: bool = False
-    """Whether this is one of the known constants that are always tried."""
+    """True if this is a constant λ."""
     started: datetime.datetime | None = None
     ended: datetime.datetime | None = None
     error: str | None = None
-    """The last line of what went wrong, for a failed trial."""
+    """The last line of a failed trial's traceback."""
     history: TrialHistory = TrialHistory()
-    """Of all its seeds that have been trained to their end, or of its first ones while these are trained."""
+    """The history of all seeds that have been trained to their end; until there are any, of the first heat's seeds."""
     opening: TrialHistory | None = None
-    """Of the first heat's seeds alone, which all trials have in common; None where that is `history`."""
+    """The history of the first heat's seeds alone, which all trials have in common; None if it equals `history`."""
     folders: tuple[str, ...] = ()
-    """Of its checkpoints, inside the search's folder: one a heat."""
+    """The folders of its checkpoints, inside the search's folder: one for each heat."""
 
     @property
     def score(self) -> float | None:
-        """Mean over the replicates of what is searched for, higher being better; None unless finished."""
+        """The mean over the replicates of the objective, as a score: higher is better. None unless finished."""
         return self.history.score if self.status == "finished" else None
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those that were trained to their end."""
+        """The seeds that were trained to their end."""
         return tuple(replicate.seed for replicate in self.history.replicates)
 
     @property
     def partial_score(self) -> float | None:
-        """Mean over its seeds so far, of a trial without a score. Not to be compared where seeds are not the same."""
+        """The mean over the seeds so far of a trial without a score; comparable only under the same seeds."""
         return None if self.status == "finished" else self.history.score
 
 
 class StudentSize(Settings):
-    """What one of several students costs."""
+    """The size and cost of one of several students."""
 
     name: str
     parameters: int
-    """Trainable ones."""
+    """Trainable parameters."""
     flops: int
-    """Of one picture; see `trainables.records.figures.ModelFigures`."""
+    """FLOPs for one picture; see `trainables.records.figures.ModelFigures`."""
 
 
 class SearchRecord(Settings):
-    """One search: its settings, what it stands on, and its trials."""
+    """One search: its settings, its data and teacher, and its trials."""
 
     name: str
     config: SearchConfig
-    """The resolved search file; plain values, such as a stored search has, are read as this release reads them."""
+    """The resolved search file. The plain values of a stored search are accepted, too; `stored_config` reads them."""
     teacher_accuracy: float | None = None
-    """On the validation pictures."""
+    """The teacher's accuracy on the validation pictures."""
     teacher_parameters: int | None = None
     student_sizes: tuple[StudentSize, ...] = ()
-    """Of all students, where several are searched; in the order of the search file."""
+    """The sizes of all students, in the order of the search file, if several are searched."""
     pictures: PictureCounts | None = None
-    """None in older searches."""
+    """The sizes of the data set's parts; None in older searches."""
     foundation: str = ""
-    """Changes with the data and the teacher."""
+    """A text that changes with the data and the teacher."""
     created: datetime.datetime | None = None
     status: Literal["running", "finished", "stopped"] = "running"
     trials: tuple[TrialRecord, ...] = ()
     left_out: int = 0
-    """Trials that need no more work and are not among `trials`; see `of_student`."""
+    """The number of ended trials that are not among `trials`; see `of_student`."""
 
     @pydantic.field_validator("config", mode="before")
     @classmethod
@@ -108,18 +108,18 @@ class SearchRecord(Settings):
 
     @property
     def planned(self) -> int:
-        """Trials of the whole search at most: constants end sooner where the best one is bracketed sooner."""
+        """The most trials that the whole search can have; constants end sooner if the best one is bracketed sooner."""
         return self.config.total_trials
 
     @property
     def remaining(self) -> int:
-        """Trials of the whole search, at most, that have not ended, whether or not they have begun."""
+        """The most trials of the whole search that have still to end, whether or not they have begun."""
         ended = sum(trial.status in ENDED for trial in self.trials) + self.left_out
         return 0 if self.status == "finished" else max(0, self.planned - ended)
 
     @property
     def objective(self) -> Objective:
-        """The score that is searched for."""
+        """The objective of the search."""
         return Objective(name=self.config.objective, direction=self.config.direction)
 
     @property
@@ -128,10 +128,10 @@ class SearchRecord(Settings):
         return tuple(dict.fromkeys(trial.student for trial in self.trials))
 
     def of_student(self, name: str | None = None) -> SearchRecord:
-        """The search as if it had had this student alone; that of the best trial when not named.
+        """The search with the trials of one student alone; by default, the student of the best trial.
 
-        A rule is compared with constants under the same student, so whatever ranks rules looks at one student's trials.
-        How far the search is stays that of all students.
+        A rule is compared with constants under the same student, so every ranking of rules reads one student's trials.
+        The search's progress remains that of all students.
         """
         if name is None:
             if len(self.students) < 2:
@@ -143,19 +143,19 @@ class SearchRecord(Settings):
 
     @property
     def costs(self) -> tuple[Cost, ...]:
-        """What a better score may cost, as the search file has it."""
+        """The costs that the search file weighs against the score, in the order of `COSTS`."""
         return tuple(cost for cost in COSTS if cost in self.config.costs)
 
     @property
     def validation_size(self) -> int | None:
-        """The number of validation pictures; the settings' where nobody counted them; None if neither is known."""
+        """The number of validation pictures as counted, else as the settings have it; None if neither is known."""
         return self.config.data.validation_size if self.pictures is None else self.pictures.validation
 
     @property
     def resolution(self) -> float:
-        """One validation picture in accuracy; 0 if their number is not known, or something else is searched for.
+        """The accuracy of one validation picture; 0 if their number is not known, or if the objective is another.
 
-        Accuracies move in steps of one picture, so a few seeds can differ by exactly the same amount by chance; a
+        Accuracies move in steps of one picture, so a few seeds can differ by exactly the same amount by chance. A
         deviation below one picture must not be taken for certainty.
         """
         return metric_named(self.config.objective).resolution(self.validation_size)
@@ -168,7 +168,7 @@ class SearchRecord(Settings):
 
     @property
     def raced(self) -> tuple[TrialRecord, ...]:
-        """As `finished`, followed by those that left the race over seeds: who got further first, then by score."""
+        """The `finished` trials, then those that left the race over seeds: by number of seeds, then by score."""
         left = [t for t in self.trials if t.status == "eliminated"]
         left.sort(key=lambda t: (-len(t.seeds), -(t.partial_score or 0.0), t.complexity, t.number))
         return (*self.finished, *left)

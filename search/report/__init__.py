@@ -1,4 +1,4 @@
-"""The report of a search: who won, by how much, and how far that can be trusted."""
+"""Makes the report of a search: which rule won, by how much, and how far that can be trusted."""
 
 import lazy_loader
 

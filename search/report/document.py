@@ -1,4 +1,4 @@
-"""The report's numbers as JSON."""
+"""Builds the report's numbers as JSON."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ VERSION = 2
 
 
 def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None = None) -> dict[str, Any]:
-    """Every number of the report, as plain JSON values; what is not finite is null.
+    """Return every number of the report, as plain JSON values; a number that is not finite is null.
 
-    `verdict` is the confirmation's once there is one, `search_verdict` always the search's own.
+    `verdict` is the confirmation's once there is one; `search_verdict` is always the search's own.
 
     Args:
-        source: what the report is made from.
-        computed: the search's importances, if they are at hand; they are what costs most here.
+        source: the data of the report.
+        computed: the search's importances, if they are already known; computing them takes the longest here.
     """
     search, judgement = source.search, source.judgement
     places = {trial.number: place for place, trial in enumerate(search.finished, start=1)}
@@ -69,7 +69,7 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
 
 
 def _confirmation(source: ReportSource) -> dict[str, Any] | None:
-    """As far as it is; comparisons and finalists only once all of it is there."""
+    """Return the confirmation as far as it has come; comparisons and finalists only once it is complete."""
     record, verdict, confirmed = source.confirmation, source.judgement.verdict, source.confirmed
     if record is None or verdict is None:
         return None
@@ -90,7 +90,7 @@ def _confirmation(source: ReportSource) -> dict[str, Any] | None:
 
 
 def _by_seed(record: ConfirmationRecord, key: str) -> dict[str, dict[str, Any]]:
-    """Scores by seed on both sets."""
+    """Return a finalist's scores by seed on both sets."""
     return {
         str(result.seed): {
             "test": record.score(result),
@@ -107,7 +107,7 @@ def _dumped(value: Settings | None) -> dict[str, Any] | None:
 
 
 def _objective(search: SearchRecord) -> dict[str, Any]:
-    """What is searched for; each score below is its value times `score_sign`, so that higher is better."""
+    """Return what is searched for. Each score below is its value times `score_sign`, so that higher is better."""
     objective = search.objective
     return {**objective.model_dump(mode="json"), "on": "validation", "score_sign": objective.score(1)}
 
@@ -146,7 +146,10 @@ def _trial(trial: TrialRecord, place: int | None) -> dict[str, Any]:
 
 
 def _metrics(trial: TrialRecord) -> dict[str, Any]:
-    """Mean and standard deviation over the seeds of every metric that all of them have, on the validation pictures."""
+    """Return mean and standard deviation over the seeds of every metric that all seeds have.
+
+    The metrics are those on the validation pictures.
+    """
     found, results = {}, trial.history.replicates if trial.status in ENDED else ()
     for metric in metrics_with(name for result in results for name in result.own_kpis):
         known = [value for result in results if (value := metric.in_search(result)) is not None]
@@ -157,7 +160,7 @@ def _metrics(trial: TrialRecord) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """`value` with tuples as lists, non-finite numbers as None, and other objects as their text."""
+    """Return `value` with tuples as lists, non-finite numbers as None, and other objects as their text."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -168,5 +171,5 @@ def _plain(value: Any) -> Any:
 
 
 def report_text(document: dict[str, Any]) -> str:
-    """The document as it is written to a file."""
+    """Return the document as it is written to a file."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

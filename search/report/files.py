@@ -1,4 +1,4 @@
-"""A search's report as files: the page, its figures, its numbers, and the policies to use."""
+"""Writes a search's report as files: the page, its figures, its numbers, and the policies to use."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 FIGURES, DATA = "figures", "data"
 _OWN = {FIGURES: (".png", ".svg"), DATA: (".csv",)}
-"""What lies in these folders is the report's; files of an earlier one that this one has not are removed."""
+"""The suffixes of the report's files in these folders. Such files are removed if the new report does not have them."""
 
 
 def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
     """Write the report.
 
-    `report.html` and `report.json`; `figures/<name>.png` and `.svg`, and `data/<name>.csv` with the numbers behind each
-    and behind the tables; `policy.json` (what the verdict recommends) and `policies/<family>.json`.
+    The files are `report.html` and `report.json`; `figures/<name>.png` and `.svg`; `data/<name>.csv` with the numbers
+    behind each figure and behind the tables; `policy.json` (what the verdict recommends) and `policies/<family>.json`.
 
-    Each file is replaced as a whole, so a reader never sees half of one. A report of an unfinished search is written
-    over by the next.
+    Each file is replaced as a whole, so a reader never sees half of one. The next report overwrites that of an
+    unfinished search.
 
     Returns:
         The path of `report.html`.
@@ -60,7 +60,7 @@ def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
 
 
 def tables(source: ReportSource) -> dict[str, Table]:
-    """Name -> numbers, of the page's tables; those behind figures are the figures' own."""
+    """Return the numbers of the page's tables by name; those behind figures are the figures' own."""
     kpis, confirmed = kpi_table(source), source.confirmed
     found = {
         "gains": _gain_numbers(source.judgement.gains),
@@ -81,7 +81,7 @@ def _gain_numbers(found: tuple[Gain, ...]) -> Table:
 
 
 def _policies(judgement: Judgement) -> dict[str, dict[str, object]]:
-    """File -> contents. A family becomes a file name, so only a known one is written."""
+    """Return contents by file. A family becomes a file name, so only known families are written."""
     found, recommended = {}, judgement.recommended
     for family, policy in judgement.best_of_families.items():
         if policy.document and family in FAMILIES:

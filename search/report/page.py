@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: no script, no request, no file beside it."""
+"""Renders the report as one HTML page that needs nothing else: no script, no request, no file beside it."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Tile:
 def render_html(
     source: ReportSource, groups: tuple[FigureGroup, ...] = (), *, created: datetime.datetime | None = None
 ) -> str:
-    """The page.
+    """Return the page.
 
     Args:
-        source: what it is made from; the search may be unfinished.
-        groups: its figures.
-        created: when the report is made, shown at its foot.
+        source: the data of the report; the search may be unfinished.
+        groups: the figures of the page.
+        created: when the report is made, shown at the foot of the page.
     """
     search, confirmed, scale = source.search, source.confirmed, source.scale
     trials = search.finished
@@ -180,7 +180,7 @@ def _colour(family: str) -> str:
 
 
 def _unbroken(text: str) -> str:
-    """No line break between a number and its unit, or around the sign in `λ = 0.9`."""
+    """Return the text with no-break spaces between a number and its unit, and around the sign in `λ = 0.9`."""
     return text.replace(" %", "\u00a0%").replace("λ = ", "λ\u00a0=\u00a0").replace("± ", "±\u00a0")
 
 

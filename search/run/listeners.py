@@ -1,4 +1,4 @@
-"""What happens in a running search, as Tune tells it, for whoever listens: the terminal, MLflow."""
+"""Reports the events of a running search, as Tune gives them, to listeners: the terminal, MLflow."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _log = logging.getLogger(__name__)
 class Watch(tune.Callback):  # type: ignore[misc]
     """Turns Tune's events into `TrialRecord`s.
 
-    Tune pickles its callbacks into the search's folder and unpickles them on a restore; a listener that draws on a
-    terminal cannot travel like that. So a pickled watch is a reference to whatever watch is current when it is read.
+    Tune pickles its callbacks into the search's folder and unpickles them on a restore. A listener that draws on a
+    terminal cannot be pickled. So a pickled watch is a reference to the watch that is current when it is read.
 
     Args:
         config: of the search.
         earlier: its trials as an earlier run left them; none if it begins.
-        listeners: told of every trial that starts, progresses or ends.
+        listeners: called with every trial that starts, progresses or ends.
         tick: called a few times a second.
         keeper: of Tune's snapshots; None where they need none.
-        most_failures: how often a trial that fails is tried again. Tune has stored with search and trials what held
-            where they were begun, which may have been another machine.
+        most_failures: how often a trial that fails is retried. Tune has stored with search and trials the number where
+            they were begun, which may have been another machine.
     """
 
     _current: Watch | None = None
@@ -63,14 +63,14 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self._last_tick = 0.0
         self._book = TrialBook(config)
         self._known: set[str] = set()
-        """Tune's trials that are in the book."""
+        """The ids of Tune's trials that are in the book."""
         self._noted: set[str] = set()
-        """Those that have a file in their folder."""
+        """The ids of trials that have a file in their folder."""
         self._ended: list[Any] = []
-        """Those that ended in this step of Tune's loop, but have not noted it."""
+        """The trials that ended in this step of Tune's loop, but are not noted yet."""
         self._told: dict[str, TrialStatus] = {trial.trial_id: trial.status for trial in earlier}
         self._must_be_restored = bool(self._told)
-        """Until Tune's first step shows that it has been."""
+        """True until Tune's first step shows that the search was restored."""
         self._most_failures = most_failures
         self._restored_in: pathlib.Path | None = None
         Watch._current = self
@@ -79,12 +79,12 @@ class Watch(tune.Callback):  # type: ignore[misc]
         return _current_watch, ()
 
     def restores_in(self, staging: pathlib.Path | None) -> None:
-        """Tune is going to bring what it restores from to this folder."""
+        """Note the folder that Tune is going to copy its snapshot to for the restore."""
         self._restored_in = staging
 
     def setup(self, **info: Any) -> None:  # noqa: ARG002
-        # Tune has restored what it can, and not saved anything yet. Its loop comes after this, and may have no step: in
-        # a search that is finished, or has been interrupted by now.
+        # Tune has restored what it can, and has not saved anything yet. Its loop comes next. It has no step in a search
+        # that is finished, or has been interrupted by now.
         if self._restored_in is not None:
             forget_earlier_sessions(self._restored_in)
 
@@ -95,7 +95,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
                 " begun anew. Nothing was run or changed. Go on with the release of Ray that it was begun with."
             )
         self._must_be_restored = False
-        for trial in trials:  # all of them: Tune's list changes its order where a trial is tried again
+        for trial in trials:  # all of them: Tune's list changes its order when a trial is retried
             trial.max_failures = self._most_failures
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
@@ -126,12 +126,12 @@ class Watch(tune.Callback):  # type: ignore[misc]
             self._tick()
 
     def keep_snapshot(self, *, last: bool = False) -> None:
-        """Put Tune's newest snapshot aside; the `last` comes after Tune's loop."""
+        """Keep Tune's newest snapshot; the `last` one comes after Tune's loop."""
         if self._keeper is not None and self._staging is not None:
             self._keeper.keep(self._staging, last=last)
 
     def _note(self, trials: list[Any]) -> None:
-        """Let the new trials and those that ended say so in their folders: Tune's last snapshot may be seconds old."""
+        """Note new and ended trials in their folders, since Tune's last snapshot may be seconds old."""
         new = []
         if len(trials) > len(self._noted):
             new = [t for t in trials if t.trial_id not in self._noted and t.storage.trial_dir_name]
@@ -139,7 +139,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
         for trial in [*new, *ended]:
             self._noted.add(trial.trial_id)
             if trial.is_finished() and trial not in ended:
-                continue  # in an earlier run of the search
+                continue  # it ended in an earlier run of the search
             try:
                 note_trial(trial)
                 if trial in ended:
@@ -148,7 +148,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
                 _log.warning("trial %s could not be noted: %s", trial.trial_id, error)
 
     def _tell(self, trials: list[Any], trial: Any, status: TrialStatus) -> None:
-        """Pass on what changed; the status is what the event says, since Tune sets its own only afterwards."""
+        """Pass changes to the listeners. The status is the event's, since Tune sets its own only afterwards."""
         try:
             heat = heat_record(trial, status)
             if len(self._known) < len(trials):
@@ -158,7 +158,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
                         self._known.add(other.trial_id)
             records = self._book.changed(heat)
         except (OSError, ValueError) as error:
-            # The storage hiccuped. What is shown live may lack this; the search goes on, and reads it again at its end.
+            # The storage failed. The live view may lack this; the search continues, and reads it again at its end.
             _log.warning("trial %s could not be read: %s", trial.trial_id, error)
             return
         for record in records:

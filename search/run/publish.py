@@ -1,4 +1,4 @@
-"""What is left to do when a search or its confirmation has ended: report, champion, MLflow."""
+"""Publishes a search or its confirmation when it has ended: report, champion, MLflow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def publish_report(search: SearchRecord, launch: Launch) -> pathlib.Path:
 
 
 def report_source(search: SearchRecord, launch: Launch) -> ReportSource:
-    """A search with what is stored beside it: its confirmation and its decision logs.
+    """Collect a search and what is stored beside it: its confirmation, decision logs and analysis.
 
     Raises:
         SearchError: the confirmation is damaged.
@@ -48,7 +48,7 @@ def report_source(search: SearchRecord, launch: Launch) -> ReportSource:
 
 
 def report_files(folder: pathlib.Path) -> dict[str, bytes]:
-    """A report as MLflow keeps it with the search's run: path -> content."""
+    """Return a report's files as MLflow keeps them with the search's run, as path -> content."""
     return {
         f"report/{path.relative_to(folder).as_posix()}": path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -72,7 +72,7 @@ def publish_champion(search: SearchRecord, store: SearchStore, launch: Launch) -
 
 
 def tracked_confirmation(search: SearchRecord, store: SearchStore) -> TrackedConfirmation | None:
-    """What MLflow is to know of a search's confirmation; None if none has begun.
+    """Return what MLflow shows of a search's confirmation; None if none has begun.
 
     Raises:
         SearchError: a file of it is damaged.
@@ -88,7 +88,7 @@ def project(search: SearchRecord, store: SearchStore, launch: Launch, page: path
 
     Args:
         search: as it is stored.
-        store: where.
+        store: of the search.
         launch: its places.
         page: of its report.
 

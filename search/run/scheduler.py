@@ -1,4 +1,4 @@
-"""Which trial gets a worker that has become free."""
+"""Chooses the trial that gets a worker that has become free."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from search.settings import ResourceSettings
 
 
 class PatientScheduler(FIFOScheduler):  # type: ignore[misc]
-    """First in, first out, without taking trials away from workers that are about to come up.
+    """Schedules first in, first out, without taking trials away from workers that are about to start.
 
-    Tune gives a free worker to the trial that has waited longest. Where trials are shorter than the start of a worker,
-    that is the one for which a new worker is being started, which is then given up; so it goes on with every trial, and
-    all run one after another on one CPU. While fewer workers run than there is room for, the free one goes to the trial
-    that came last instead, for which no worker is being started yet.
+    Tune gives a free worker to the trial that has waited longest. If trials are shorter than the start of a worker, a
+    new worker is being started for that trial already, and is then given up. This repeats with every trial, and all run
+    one after another on one CPU. While fewer workers run than fit, this scheduler gives the free one to the newest
+    trial instead, for which no worker is being started yet.
 
     Args:
         resources: of a trial.
@@ -30,11 +30,11 @@ class PatientScheduler(FIFOScheduler):  # type: ignore[misc]
         self._some_ended = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """For Tune's snapshots. A search that is gone on with may find other machines."""
+        """Return the state for Tune's snapshots, without the room: a resumed search may find other machines."""
         return {**self.__dict__, "_room": None}
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The trial that a free worker is given; one that waits for its own keeps it otherwise."""
+        """Choose the trial for a free worker: the newest while further workers are to start, else the oldest."""
         self._room = self._room or room_for(self._resources)
         live = tune_controller.get_live_trials()
         waiting = [trial for trial in live if trial.status == Trial.PENDING]
@@ -45,10 +45,10 @@ class PatientScheduler(FIFOScheduler):  # type: ignore[misc]
         return (max if newest_first else min)(waiting, key=_age)
 
     def on_trial_complete(self, *_: Any) -> None:
-        """Take note."""
+        """Note that a trial has ended."""
         self._some_ended = True
 
 
 def _age(trial: Trial) -> tuple[int, int]:
-    """Of the policy and, among its heats, of the seeds: smaller is older."""
+    """Return a trial's age by its policy's number and, among its heats, its seeds: smaller is older."""
     return trial.config["trial"], len(trial.config["seeds"])

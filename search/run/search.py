@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """Who follows a search: the terminal, a test, a notebook."""
+    """Receives the events of a search, for the terminal, a test or a notebook."""
 
     def stage(self, text: str) -> None:
         """Something that takes a while begins."""
@@ -41,7 +41,7 @@ class Listener(Protocol):
         """Called a few times a second while trials run."""
 
     def end(self) -> None:
-        """No more trials."""
+        """No more trials run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Outcome:
 
 
 def run_search(config: SearchConfig, launch: Launch, listener: Listener) -> Outcome:
-    """Begin a search and see it through.
+    """Begin a search and run it to its end.
 
     Raises:
         SearchError: a search of this name exists already.
-        KDPolicySearchError: data, teacher, cluster or tracking store cannot be had.
+        KDPolicySearchError: data, teacher, cluster or tracking store is not available.
     """
     store = SearchStore(launch.storage, config.name)
     if store.exists():
@@ -69,7 +69,7 @@ def run_search(config: SearchConfig, launch: Launch, listener: Listener) -> Outc
 
 
 def resume_search(name: str, launch: Launch, listener: Listener) -> Outcome:
-    """Go on with an interrupted search; nothing that finished is run again.
+    """Resume an interrupted search; no trial that finished is run again.
 
     Raises:
         SearchError: there is no such search.
@@ -92,7 +92,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
         prepared_session(config, launch, listener, store, mlflow) as prepared,
         terminated_like_interrupted(),  # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it
     ):
-        # These take Tune and PyTorch, which have been imported beside Ray's start by now, or could not be.
+        # These import Tune and PyTorch, which were imported during Ray's start, or could not be.
         from search.plan import planned_trials
         from search.run.listeners import Watch
         from search.run.publish import publish_report, report_files
@@ -141,7 +141,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
 
 
 def _confirmation(store: SearchStore) -> TrackedConfirmation | None:
-    """That of an earlier run, which MLflow shows already; its champion is left as it is."""
+    """Return an earlier run's confirmation, which MLflow shows already; its champion is not registered again."""
     from search.tracking import TrackedConfirmation
 
     record = read_confirmation(store)
@@ -149,7 +149,7 @@ def _confirmation(store: SearchStore) -> TrackedConfirmation | None:
 
 
 def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:
-    """The search as it was left, if it stands on the same data and teacher."""
+    """Read the search as it was left; raise SearchError if it ran on other data or another teacher."""
     from search.store import read_search
 
     search = read_search(store)
@@ -159,7 +159,7 @@ def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:
             " could not be compared. Bring back the pictures, checkpoint, cache or kind of device that it began with,"
             " or begin a search of another name."
         )
-    return search.model_copy(update={"foundation": prepared.foundation.text})  # of an earlier release's it knew less
+    return search.model_copy(update={"foundation": prepared.foundation.text})  # an earlier release's says less
 
 
 def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:

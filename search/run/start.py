@@ -1,7 +1,7 @@
-"""A Ray session and what a search stands on, got ready side by side.
+"""Starts a Ray session, and prepares data and teacher at the same time.
 
-Ray takes seconds to start, most of them waiting for its own processes. PyTorch and the data are brought in meanwhile,
-so nothing here imports them before Ray is on its way; MLflow's store is opened by its own process.
+Ray takes seconds to start, most of them waiting for its own processes. PyTorch and the data are loaded meanwhile, so
+this module imports them only in a thread beside Ray's start. MLflow's store is opened by its own process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SECONDS_TO_ABANDON = 10.0
 
 
 class _Relay:
-    """Passes on what a preparation tells, until it is abandoned; then what it tells next is its end."""
+    """Passes on a preparation's events until it is abandoned; its next event then ends it."""
 
     def __init__(self, listener: PreparationListener) -> None:
         self.abandoned = False
@@ -47,17 +47,17 @@ class _Relay:
 def prepared_session(
     config: SearchConfig, launch: Launch, listener: PreparationListener, store: SearchStore, mlflow: MLflowProcess
 ) -> Iterator[Prepared]:
-    """A Ray session, started while data and teacher are prepared in a thread beside it, and MLflow's store is opened.
+    """Start a Ray session while a thread prepares data and teacher, and MLflow's process opens its store.
 
     Args:
         config: the search.
         launch: its places.
-        listener: told what happens.
+        listener: receives the events.
         store: of the search.
         mlflow: opens the tracking store.
 
     Raises:
-        KDPolicySearchError: data, teacher, cluster or tracking store cannot be had.
+        KDPolicySearchError: data, teacher, cluster or tracking store is not available.
     """
     check_quickly(launch.tracking_uri)
     mlflow.begin_check(launch.tracking_uri)

@@ -1,4 +1,4 @@
-"""How far a search is, from its folder and, if it was submitted, from its job."""
+"""Reports how far a search is, from its folder and, if it was submitted, from its job."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _UNFINISHED = {True: "running", False: "interrupted", None: "unfinished"}
 
 
 def search_status(name: str, launch: Launch, address: str | None) -> dict[str, Any]:
-    """Plain values for people and programs; keys that do not apply are None.
+    """Return plain values for people and programs; keys that do not apply are None.
 
-    Of a submitted search the folder is read where its job keeps it, or else in `launch.storage`. Where neither can be
-    seen from here, what the job said last must do.
+    A submitted search's folder is read where its job keeps it, or else in `launch.storage`. If neither can be read from
+    here, the job's last words are returned instead.
 
     Raises:
         SearchError: there is no such search in the storage and no job of it either.
@@ -56,7 +56,7 @@ def _known(name: str, launch: Launch) -> SearchStore:
 
 
 def status_lines(state: dict[str, Any]) -> list[str]:
-    """What `search_status` says, for people: `best score: 86.00 %`."""
+    """Word what `search_status` returns for people: `best score: 86.00 %`."""
     lines, shown = [], dict(state)
     if shown.get("objective") is not None:
         scale = Scale(Objective(name=shown["objective"], direction=shown.pop("direction")))
@@ -78,7 +78,7 @@ def _stored(store: SearchStore) -> dict[str, Any]:
     judgement = judge(record, confirmation)
     best = record.finished[0] if record.finished else None
     begun = sum(trial.status == "pending" and _in_a_heat(trial, config) for trial in record.trials)
-    # Tune's snapshots call a trial that runs one that waits.
+    # In Tune's snapshots a trial that runs is pending.
     running = begun if record.status == "running" and store.is_running() is not False else 0
     ended = {state: sum(trial.status == state for trial in record.trials) for state in ENDED}
     return {
@@ -104,7 +104,7 @@ def _stored(store: SearchStore) -> dict[str, Any]:
 
 
 def _in_a_heat(trial: TrialRecord, config: SearchConfig) -> bool:
-    """Whether one of its heats has begun and not ended."""
+    """Tell whether one of a trial's heats has begun and not ended."""
     ended = sum(len(trial.seeds) >= heat.seeds_after for heat in config.heats)
     return trial.started is not None and len(trial.folders) > ended
 

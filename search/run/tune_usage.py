@@ -1,7 +1,7 @@
-"""Tune without its statistics of which of Ray's own callbacks are used.
+"""Turns off Tune's statistics of which of Ray's own callbacks are used.
 
-To count them it imports each of them, and with one of them MLflow: seconds of CPU before the first trial, for a number
-that goes nowhere, since a search turns Ray's usage statistics off.
+To count callbacks, Tune imports each of them, and with one of them MLflow. That takes seconds of CPU before the first
+trial. The number is never sent, since a search turns Ray's usage statistics off.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ray.air._internal import usage
 
 @contextlib.contextmanager
 def uncounted_callbacks() -> Iterator[None]:
-    """Within the block Tune counts no callbacks. Ray 2.60 has no setting for that."""
+    """Keep Tune from counting callbacks within the block. Ray 2.60 has no setting for that."""
     count = getattr(usage, "tag_callbacks", None)
-    if count is None:  # in another release; then its imports cost what they cost
+    if count is None:  # another release, whose imports are accepted
         yield
         return
     usage.tag_callbacks = lambda callbacks: False  # noqa: ARG005 - named as Ray does

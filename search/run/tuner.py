@@ -1,6 +1,6 @@
-"""Ray Tune over a search's trials: what it runs, and how it goes on with what an earlier run left.
+"""Runs Ray Tune over a search's trials, or resumes what an earlier run left.
 
-Importing this takes Tune and PyTorch, which `search.run.search` puts off until Ray starts.
+Importing this imports Tune and PyTorch, which `search.run.search` delays until Ray starts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
         launch: its places.
         store: its folder.
         assets: what its trials read.
-        watch: told of what happens.
+        watch: receives Tune's events.
     """
     trainable = tune.with_resources(
         tune.with_parameters(
@@ -66,9 +66,9 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
                 storage_path=launch.storage_path,
                 callbacks=[watch],
                 verbose=0,
-                # With one to keep, every checkpoint would bring a snapshot of the whole search.
+                # With one to keep, every checkpoint would cause a snapshot of the whole search.
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=True),
-                # For those that fail in the very step that made them; of all others the watch says so.
+                # For trials that fail in the step that made them; the watch sets it for all others.
                 failure_config=tune.FailureConfig(max_failures=most_failures(launch)),
             ),
         )
@@ -77,9 +77,9 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
 
 
 def most_failures(launch: Launch) -> int:
-    """How often a trial that fails is tried again.
+    """Return how often a trial that fails is retried.
 
-    On a cluster a node may be lost, and its trials go on elsewhere; on one machine a failure is the trial's own and
+    On a cluster a node may be lost, and its trials resume elsewhere. On one machine a failure is the trial's own and
     would only be repeated.
     """
     return 0 if launch.address is None else 2
@@ -87,9 +87,9 @@ def most_failures(launch: Launch) -> int:
 
 @contextlib.contextmanager
 def _workers_at_once(count: int) -> Iterator[None]:
-    """Within the block Tune starts so many workers at a time, unless the user's environment says how many.
+    """Let Tune start this many workers at a time within the block, unless the user's environment says how many.
 
-    By itself it starts one at a time, and where trials are short no second one comes up (see `PatientScheduler`).
+    By default it starts one at a time. If trials are short, no second one starts (see `PatientScheduler`).
     """
     if _PENDING in os.environ:
         yield

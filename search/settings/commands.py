@@ -1,4 +1,4 @@
-"""The commands that messages tell to type, with the options without which they would look in other places."""
+"""Spells the commands that messages suggest, with the options that they need to find the same places."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from search.settings.launch import DEFAULT_OUTPUT, Launch, default_cache, defaul
 from search.settings.tracking_uri import without_password
 
 _TRAINING = ("resume", "confirm")
-"""What trains needs the teacher, the data and the cluster again."""
+"""Commands that train: they need the teacher, the data and the cluster again."""
 _TRACKING = ("confirm", "sync")
-"""What takes the MLflow store that the search began with, unless another one is named."""
+"""Commands that use the MLflow store that the search began with, unless another one is named."""
 
 
 def next_command(verb: str, name: str, places: Launch | str | None = None) -> str:
-    """A command as it is to be typed in the same folder: `kd-search resume mine --output /data/mine`.
+    """Spell a command that is to be typed in the same folder: `kd-search resume mine --output /data/mine`.
 
-    What stands at its default, or comes from the environment, is left out.
+    Options that have their defaults, or come from the environment, are left out.
 
     Args:
         verb: `resume`, `confirm`, …
-        name: of the search; whatever the command takes.
-        places: of the search, or its storage alone where no more is known; None for the usual ones.
+        name: the search, or whatever else the command takes.
+        places: the search's places, or its storage alone if no more is known; None for the defaults.
     """
     return shlex.join(["kd-search", verb, name, *_options(verb, places)])
 

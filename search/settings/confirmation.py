@@ -7,20 +7,20 @@ import pydantic
 from trainables.settings import Settings
 
 SMALLEST_POINTS = 0.5
-"""Percentage points of accuracy below which a gain is not worth a rule, unless a search says otherwise."""
+"""The smallest gain that is worth a rule, in percentage points of accuracy, unless a search sets another."""
 
 
 class ConfirmationSettings(Settings):
-    """Who is confirmed, and on how many seeds."""
+    """Settings of a confirmation: which finalists it trains, and on how many seeds."""
 
     seeds: int = pydantic.Field(10, ge=2, le=1000)
-    """Fresh ones, the same for every finalist. One alone could not tell a lead from noise."""
+    """The number of fresh seeds, the same for every finalist. With one alone, a lead could not be told from noise."""
     families: tuple[str, ...] | None = None
-    """Whose best rule is confirmed; every family of the search when not given. Constants are confirmed in any case."""
+    """The families whose best rule is confirmed; by default all of the search. Constants are always confirmed."""
     student: str | None = None
-    """Whose finalists are confirmed, where the search has several students; that of the best trial when not given."""
+    """The student whose finalists are confirmed, if the search has several; by default, that of the best trial."""
     more_constants: int = pydantic.Field(4, ge=0, le=100)
     """The most constants to retry at the learning rate and temperature of the best rules."""
     smallest_gain: float | None = pydantic.Field(None, gt=0)
-    """The smallest gain that would be worth a rule, in the metric's own unit: percentage points of accuracy, 0.5 when
-    not given; what the KPI is counted in, and without it the answer is never that no rule is worth it."""
+    """The smallest gain that is worth a rule, in the metric's own unit. For accuracy these are percentage points, 0.5
+    by default. For a KPI it is the KPI's unit; if not given, the answer is never that no rule is worth it."""

@@ -1,4 +1,4 @@
-"""What a search may do with one setting: keep it at a value, or vary it over a range or a list."""
+"""Defines what a search may do with one setting: keep it at a value, or vary it over a range or a list."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainables.settings import Settings
 
 
 class Interval(Settings):
-    """A range that a search looks in, ends included; `log` spreads the looks evenly over orders of magnitude."""
+    """A range to search, ends included; with `log`, values are spread evenly over orders of magnitude."""
 
     low: float
     high: float
@@ -72,7 +72,7 @@ def ends(domain: Domain) -> tuple[Value, ...]:
 
 
 def contains(domain: Domain, value: float) -> bool:
-    """Whether a search over this domain could choose the value."""
+    """Tell whether a search over this domain could choose the value."""
     if isinstance(domain, Interval):
         return domain.low <= value <= domain.high
     return value in ends(domain)
@@ -82,7 +82,7 @@ def check_domain(domain: Domain, parameter: Parameter, owner: str, name: str) ->
     """Make sure that all of a domain is valid for a policy's parameter.
 
     Raises:
-        PolicyError: it is not; the message names `owner`.`name`.
+        PolicyError: a part of it is not valid; the message names `owner`.`name`.
     """
     if isinstance(domain, Interval) and parameter.kind == "choice":
         raise PolicyError(
@@ -94,10 +94,10 @@ def check_domain(domain: Domain, parameter: Parameter, owner: str, name: str) ->
 
 
 def check_options(rule: type[Policy], domains: Mapping[str, Domain], owner: str) -> None:
-    """Make sure that a rule takes any two options together that a search could give it.
+    """Make sure that a rule accepts every pair of options that a search could give it.
 
     Raises:
-        PolicyError: it refuses some; the message names `owner` and both.
+        PolicyError: the rule refuses a pair; the message names `owner` and both options.
     """
     options = {name: ends(domain) for name, domain in domains.items() if rule.parameters()[name].kind == "choice"}
     for first, second in itertools.combinations(options, 2):

@@ -1,4 +1,7 @@
-"""Where a search runs and where it leaves its results: what the command line reads from its flags and environment."""
+"""Holds where a search runs and where it writes its results, as the command line reads them.
+
+The command line takes these places from its flags and from the environment.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +11,34 @@ import pathlib
 
 DEFAULT_OUTPUT = pathlib.Path("runs")
 DASHBOARD_VARIABLE = "RAY_API_SERVER_ADDRESS"
-"""Where Ray looks for the address of a cluster's dashboard."""
+"""The environment variable in which Ray looks for the address of a cluster's dashboard."""
 DEFAULT_EXPERIMENT = "kd-policy-search"
 
 
 def default_cache() -> pathlib.Path:
-    """The folder of teachers and data sets where none is named."""
+    """The default folder of teachers and data sets."""
     home = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
     return pathlib.Path(os.environ.get("KD_SEARCH_CACHE") or home / "kd-policy-search").expanduser()
 
 
 def default_data_root(cache: pathlib.Path) -> pathlib.Path:
-    """The folder of data sets where none is named, beside the teachers in `cache`."""
+    """The default folder of data sets, beside the teachers in `cache`."""
     return pathlib.Path(os.environ.get("KD_SEARCH_DATA") or cache / "data").expanduser()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Launch:
-    """Places, resolved.
+    """The resolved places of a search.
 
     Attributes:
         output: local folder; each search's report lies in a folder of its name.
         storage: folder or URI (`s3://…`) under which each search has a folder of its name; on a cluster, shared.
-        address: of a running Ray cluster (`auto` or `host:port`); None starts Ray on this machine.
+        address: address of a running Ray cluster (`auto` or `host:port`); None starts Ray on this machine.
         tracking_uri: the MLflow store.
         experiment: the MLflow experiment.
-        tracked_anew: whether these two are others than the search has begun with.
-        cache: trained teachers.
-        data_root: downloaded and converted data sets.
+        tracked_anew: True if these two differ from those that the search began with.
+        cache: folder of trained teachers.
+        data_root: folder of downloaded and converted data sets.
     """
 
     output: pathlib.Path
@@ -51,7 +54,7 @@ class Launch:
 
     @classmethod
     def on_this_machine(cls, output: pathlib.Path, cache: pathlib.Path, experiment: str = DEFAULT_EXPERIMENT) -> Launch:
-        """Searches in `output`, MLflow's store with them, teachers and data sets in `cache`, and a Ray of their own."""
+        """Return local places: searches and MLflow's store in `output`, teachers and data sets in `cache`, own Ray."""
         from search.settings.tracking_uri import default_tracking_uri
 
         return cls(

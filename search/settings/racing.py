@@ -1,4 +1,4 @@
-"""How a search races its policies over seeds: its settings, and the heats that follow from them."""
+"""Defines the settings of a race over seeds, and the heats that follow from them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from trainables.settings import Settings
 
 
 class RacingSettings(Settings):
-    """How a search races its policies over seeds."""
+    """Settings of a race of policies over seeds."""
 
     first: int = Field(1, ge=1)
     """Seeds of the first heat, which every policy runs."""
     heats: int = Field(3, ge=2, le=10)
-    """Fewer where there are not as many seeds to earn."""
+    """The number of heats; fewer if there are not as many seeds to earn."""
     reduction: float = Field(2.0, gt=1, le=100)
-    """Of each family the best one in so many goes on to the next heat."""
+    """The factor by which a family's policies become fewer from heat to heat; the best ones reach the next heat."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Heat:
-    """Part of a trial's seeds, trained together; how many policies of each family run it, and their seeds after it."""
+    """A part of a trial's seeds, which are trained together.
+
+    `entrants` policies of each family run it; each of them has trained `seeds_after` seeds after it.
+    """
 
     seeds: tuple[int, ...]
     entrants: int
@@ -32,14 +35,14 @@ class Heat:
 
 
 def heats_of(racing: RacingSettings | None, *, seeds: Sequence[int], trials: int) -> tuple[Heat, ...]:
-    """The heats of a search; one of all seeds where nothing is raced, or nothing is left to earn.
+    """The heats of a search; a single one with all seeds if nothing is raced, or no seeds are left to earn.
 
-    Seeds grow from heat to heat by the same factor, as whole numbers allow: 1, 2, 5 or 1, 3, 10.
+    The number of seeds grows from heat to heat by the same factor, as whole numbers allow: 1, 2, 5 or 1, 3, 10.
 
     Args:
         racing: the search's settings.
-        seeds: of a whole trial.
-        trials: policies of each family.
+        seeds: the seeds of a whole trial.
+        trials: the number of policies of each family.
     """
     most, ends, reduction = len(seeds), [len(seeds)], 1.0
     if racing is not None and racing.first < most:
@@ -53,7 +56,7 @@ def heats_of(racing: RacingSettings | None, *, seeds: Sequence[int], trials: int
 
 
 def planned_trainings(heats: Iterable[Heat]) -> int:
-    """Trainings, one a seed, of each family where no trial fails."""
+    """The number of trainings of each family, one for each seed, if no trial fails."""
     return sum(len(heat.seeds) * heat.entrants for heat in heats)
 
 

@@ -1,4 +1,4 @@
-"""A search file and what it means. Imports no torch, so that a mistake is told at once."""
+"""Reads and checks search files. Imports no torch, so that a mistake is reported at once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DEFAULT_FAMILIES = (
 
 
 class SpaceSettings(Settings):
-    """What is searched. Students, learning rate and temperature, if they are, are searched alike for every family."""
+    """The search space. Students, learning rate and temperature, if searched, are searched alike for every family."""
 
     learning_rate: Domain | None = None
     temperature: Domain | None = None
@@ -81,7 +81,7 @@ class SpaceSettings(Settings):
 
 
 class ResourceSettings(Settings):
-    """What one trial takes, and how many run at a time (as many as fit when not given)."""
+    """The resources of one trial, and how many trials run at a time (by default, as many as fit)."""
 
     cpus_per_trial: float = Field(1.0, gt=0)
     gpus_per_trial: float = Field(0.0, ge=0)
@@ -89,7 +89,7 @@ class ResourceSettings(Settings):
 
 
 def _racing(value: Any) -> Any:
-    """`true` stands for a race as it is by default, `false` for none."""
+    """Replace `true` by a race with default settings, and `false` by None."""
     if isinstance(value, bool):
         return {} if value else None
     if value is None or isinstance(value, dict | RacingSettings):
@@ -105,20 +105,20 @@ SamplerName = Literal["tpe", "gp", "qmc", "random"]
 _BASELINES = "baselines"
 """A setting of earlier releases: the constants that a search tried first."""
 _SEEDS_OF_A_CONSTANT = 2
-"""Of the first heat, where the search races: with one, no two constants could be told from noise."""
+"""Seeds of a constant's first heat, if the search races. With one, no two constants could be told apart from noise."""
 
 CONSTANT_FAMILY = "fixed"
 """The family of constant λ, which every rule must beat. It has no share of trials: its λ is bracketed."""
 
 
 class ConstantSettings(Settings):
-    """How closely the best constant λ is looked for, over λ, learning rate and temperature."""
+    """Settings of the search for the best constant λ, over λ, learning rate and temperature."""
 
     most_trials: int = Field(40, ge=1, le=1000)
-    """Points tried at most, with each student. The bracket usually closes sooner; where it does not, the search says
-    so, and no rule can be said to beat the constant."""
+    """The most points to try with each student. The bracket usually closes sooner. If it does not, the search says so,
+    and no rule can be said to beat the constant."""
     promoted: int = Field(3, ge=1, le=100)
-    """Points that are trained with all seeds where the search races: the best one and its nearest rivals."""
+    """Points that are trained with all seeds if the search races: the best one and its nearest rivals."""
 
 
 class SearchConfig(Settings):
@@ -130,23 +130,23 @@ class SearchConfig(Settings):
     kpis: tuple[OwnKPI, ...] = ()
     """Figures of the user's own; in a search file, `"my_kpis.py:my_function"` relative to it."""
     objective: str = ACCURACY
-    """What is searched for, on the validation pictures: `accuracy` or one of `kpis`, by its function's name."""
+    """The objective, measured on the validation pictures: `accuracy` or one of `kpis`, by its function's name."""
     direction: Direction = "maximize"
     costs: tuple[Cost, ...] = ()
-    """What a better score may cost: `complexity` of the rule, which the search then also looks for little of;
-    `parameters` and `flops` of the student, where `space.students` gives a choice. See `search.evidence.pareto`."""
+    """Costs to weigh against the score: `complexity` of the rule, which the search then also minimises; `parameters`
+    and `flops` of the student, if `space.students` gives a choice. See `search.evidence.pareto`."""
     families: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_FAMILIES
     trials_per_family: int = Field(8, ge=1)
-    """With each student, where several are searched. Constant λ have no share: see `constant`."""
+    """Rules tried of each family, with each student. Constant λ have no share: see `constant`."""
     constant: ConstantSettings = ConstantSettings()
-    """How the best constant λ is looked for, where `fixed` is among `families`."""
+    """The search for the best constant λ, if `fixed` is among `families`."""
     replicates: int = Field(3, ge=1, le=1000)
-    """Seeds a trial; their mean is its score."""
+    """The number of seeds of a trial; the mean over them is its score."""
     racing: Racing = None
-    """Whether policies must earn their seeds: true or false, or a table of how. See `search.plan.race`."""
+    """The race in which policies must earn their seeds: true, false or a table of settings. See `search.plan.race`."""
     sampler: SamplerName = "gp"
-    """How Optuna proposes what is tried next: a Gaussian process that minds the round's learning rate and temperature,
-    tree-structured Parzen estimators, a Sobol sequence, or at random."""
+    """The method by which Optuna proposes the next trial: a Gaussian process that takes the round's learning rate and
+    temperature into account, tree-structured Parzen estimators, a Sobol sequence, or chance."""
     proposal_lag: int = Field(2, ge=1, le=100)
     """A proposal knows the scores of its family's own trials up to this many rounds before. Larger lags keep more
     workers busy and learn later. The proposals are the same for any number of workers."""
@@ -224,7 +224,7 @@ class SearchConfig(Settings):
     @classmethod
     def _families_exist(cls, families: tuple[str, ...], info: pydantic.ValidationInfo) -> tuple[str, ...]:
         if "own_policies" not in info.data:
-            return families  # that mistake is told; that their families are unknown then is none
+            return families  # pydantic reports `own_policies`; their families would only seem unknown
         added = (policy.family for policy in info.data["own_policies"])
         families = (*families, *(family for family in added if family not in families))
         for family in families:
@@ -304,22 +304,22 @@ class SearchConfig(Settings):
 
     @property
     def rule_trials(self) -> int:
-        """Trials of rules in the whole search; their numbers are 1 to this one."""
+        """The number of rule trials in the whole search; they are numbered from 1 to this number."""
         return len(self.rule_families) * self.trials_per_family * len(self.students)
 
     @property
     def most_constants(self) -> int:
-        """Constant λ tried at most in the whole search; their numbers follow the rules'."""
+        """The most constant λ that the whole search tries; their numbers follow the rules'."""
         return self.constant.most_trials * len(self.students) if CONSTANT_FAMILY in self.families else 0
 
     @property
     def total_trials(self) -> int:
-        """Trials of the whole search at most; fewer where the best constant is bracketed sooner."""
+        """The most trials of the whole search; fewer if the best constant is bracketed sooner."""
         return self.rule_trials + self.most_constants
 
     @property
     def most_heats(self) -> int:
-        """Heats of the whole search at most, each a trial of Tune's."""
+        """The most heats of the whole search; each is a trial of Tune's."""
         constants = self.most_constants * len(self.heats_of_family(CONSTANT_FAMILY))
         return self.rule_trials * len(self.heats) + constants
 
@@ -330,21 +330,21 @@ class SearchConfig(Settings):
 
     @property
     def student_sections(self) -> dict[str, str]:
-        """Where each of `students` stands in the search file."""
+        """The section of each of `students` in the search file."""
         return {name: "student" if name == BASE_STUDENT else f"space.students.{name}" for name in self.students}
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Of a whole trial."""
+        """The seeds of a whole trial."""
         return tuple(range(self.seed, self.seed + self.replicates))
 
     @property
     def heats(self) -> tuple[Heat, ...]:
-        """In which parts the seeds of a rule's trial are trained, and how many policies of each family come to each."""
+        """The heats in which the seeds of a rule's trial are trained, with the number of policies that reach each."""
         return heats_of(self.racing, seeds=self.seeds, trials=self.trials_per_family)
 
     def heats_of_family(self, family: str) -> tuple[Heat, ...]:
-        """The same of one family. Constants train the first two seeds, then those that are promoted train the rest."""
+        """The heats of one family. In a race, constants first train two seeds; the promoted ones train the rest."""
         if family != CONSTANT_FAMILY:
             return self.heats
         first = _SEEDS_OF_A_CONSTANT
@@ -356,7 +356,7 @@ class SearchConfig(Settings):
         )
 
     def constants_alone(self) -> SearchConfig:
-        """Make the search of this student's best constant without any rule, under the name `NAME-worth`."""
+        """Derive the search for the best constant alone, without any rule, under the name `NAME-worth`."""
         kept = {family: domains for family, domains in self.space.policies.items() if family == CONSTANT_FAMILY}
         changed = {
             "name": f"{self.name}-worth",
@@ -368,7 +368,7 @@ class SearchConfig(Settings):
         return SearchConfig.parse({**self.model_dump(), **changed})
 
     def base_trial(self) -> TrialSettings:
-        """What every trial has in common."""
+        """The settings that all trials have in common."""
         return TrialSettings(
             student=self.student,
             students=self.space.students,
@@ -389,11 +389,11 @@ class SearchConfig(Settings):
 
 
 def load_config(source: str, overrides: Sequence[str] = (), own_policies: Sequence[str] = ()) -> SearchConfig:
-    """A search from a TOML file or a recipe's name.
+    """Read a search from a TOML file or a recipe.
 
     Args:
         source: the file or the recipe's name.
-        overrides: `key.path=value`, each.
+        overrides: settings to replace, each as `key.path=value`.
         own_policies: further rules of the user's own, `my_rules.py:MyRule`, relative to the working directory.
 
     Raises:
@@ -426,7 +426,7 @@ def parse_config(
     origin: str = "search file",
     folder: pathlib.Path = pathlib.Path(),
 ) -> SearchConfig:
-    """As `load_config`, from the text of a file in `folder`."""
+    """Read a search from the text of a file in `folder`; see `load_config`."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -449,7 +449,7 @@ def parse_config(
 
 
 def stored_config(values: Mapping[str, Any]) -> SearchConfig:
-    """A search's settings as its folder has them, also those that an earlier release wrote.
+    """Read a search's settings as its folder stores them, also those that an earlier release wrote.
 
     Raises:
         ConfigError: they are of a release whose settings this one does not know.
@@ -458,7 +458,7 @@ def stored_config(values: Mapping[str, Any]) -> SearchConfig:
 
 
 def _read_own(value: Any, folder: pathlib.Path, **wording: str) -> Any:
-    """A reference to a file as `OwnPolicy` and `OwnKPI` take it; a table is what a stored search has."""
+    """Read a file for `OwnPolicy` or `OwnKPI`; a table, which a stored search has, is returned as it is."""
     if isinstance(value, dict):
         return value
     origin, source = read_source(str(value), folder, **wording)
@@ -473,7 +473,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError as error:
-        value = text.strip()  # a bare word is a string, so that nobody fights the shell's quotes
+        value = text.strip()  # a bare word is a string, so that it needs no quotes within the shell's
         if value.startswith(("[", "{", '"', "'")):
             raise SearchError(
                 f"`--set {override}`: `{value}` is not valid TOML: {error}. Close what it opens, put text in double"

@@ -1,4 +1,4 @@
-"""Tracking URIs as text: which store they mean and where its artifacts lie. Touches no store."""
+"""Reads tracking URIs as text: which store they mean and where its artifacts lie. Touches no store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SQLITE = "sqlite:///"
 
 def default_tracking_uri(output: pathlib.Path) -> str:
     """The store of searches whose results lie in `output`: one SQLite file in it."""
-    # SQLAlchemy takes `%41` in a URI for `A`, and what follows a question mark for options.
+    # SQLAlchemy reads `%41` in a URI as `A`, and what follows a question mark as options.
     return _SQLITE + str(output.absolute() / "mlflow.db").replace("%", "%25").replace("?", "%3F")
 
 
@@ -22,18 +22,18 @@ def sqlite_path(uri: str) -> pathlib.Path | None:
 
 
 def is_server(uri: str) -> bool:
-    """Whether the URI is that of an MLflow server."""
+    """Tell whether the URI is that of an MLflow server."""
     return urllib.parse.urlsplit(uri).scheme in ("http", "https")
 
 
 def artifact_location(uri: str) -> str | None:
-    """Where a new experiment keeps its files: beside an SQLite file; None leaves the choice to the server."""
+    """The place of a new experiment's files: beside an SQLite file; None leaves the choice to the server."""
     path = sqlite_path(uri)
     return None if path is None else (path.parent / "mlartifacts").as_uri()
 
 
 def without_password(uri: str) -> str:
-    """The URI as it may be shown."""
+    """The URI with its password masked, so that it may be shown."""
     parts = urllib.parse.urlsplit(uri)
     if parts.password is None:
         return uri

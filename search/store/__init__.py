@@ -1,4 +1,4 @@
-"""A search's folder: what lies in it, who may write it, and how it is read and gone on with."""
+"""Reads, writes, locks and resumes a search's folder."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What can be found wrong with a search before anything heavy is imported or started."""
+"""Finds mistakes in a search before anything heavy is imported or started."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _FILES = {"own_policies.": "rule", "kpis.": "KPI"}
 
 
 def check_config(config: SearchConfig, launch: Launch) -> None:
-    """Find mistakes that need no PyTorch to be found.
+    """Find the mistakes that can be found without PyTorch.
 
     Raises:
-        KDPolicySearchError: data, models or checkpoint are missing or unknown, students cannot train as is asked, or a
+        KDPolicySearchError: data, models or checkpoint are missing or unknown, students cannot train as asked, or a
             folder cannot be written.
     """
     check_own_policies(config)
@@ -39,10 +39,10 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
 
 
 def _check_folders(config: SearchConfig, launch: Launch) -> None:
-    """Reports are written when a search has ended, and a teacher is kept when it has learned: both late to be told."""
+    """Check early that the report, written at the search's end, and a newly trained teacher can be stored."""
     _check_folder("--output", launch.output)
-    # Whoever finds a teacher in the cache need not write there, and which one it is takes the pictures to know. On a
-    # cluster with GPUs another node may train it.
+    # A search that finds its teacher in the cache need not write there. Without the pictures it is not known which
+    # teacher that is, so any one counts. On a cluster with GPUs another node may train it.
     trained_here = launch.address is None or config.resources.gpus_per_trial == 0
     if config.teacher.training is not None and trained_here and not any(launch.cache.glob("*.pt")):
         _check_folder("--cache", launch.cache)
@@ -59,10 +59,10 @@ def _check_folder(option: str, folder: pathlib.Path) -> None:
 
 
 def check_own_policies(config: SearchConfig) -> None:
-    """Hold the user's own rules to the contract before trials are spent on them.
+    """Check the user's own rules against the contract before trials are spent on them.
 
     Raises:
-        SearchError: one breaks a clause.
+        SearchError: a rule breaks a clause.
     """
     for policy in config.own_policies:
         try:
@@ -75,7 +75,7 @@ def check_own_policies(config: SearchConfig) -> None:
 
 
 def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
-    """Make sure that a search is gone on with as it was begun.
+    """Make sure that a search is resumed with the settings that it began with.
 
     Raises:
         SearchError: some settings differ.

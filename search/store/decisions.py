@@ -1,4 +1,4 @@
-"""Decision logs where a search keeps them: beside each trial's last checkpoint."""
+"""Reads decision logs from where a search keeps them: beside each trial's last checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from trainables.training import DECISIONS_FILE, StoredLog, read_decisions
 
 
 def decision_reader(store: SearchStore) -> Callable[[TrialRecord], Sequence[DecisionEntry]]:
-    """For `search.tracking`: the entries of a trial's log; none if it has no log. May be pickled.
+    """Return a function that reads the entries of a trial's log, for `search.tracking`.
+
+    It returns no entries if the trial has no log. It can be pickled.
 
     Raises (when called):
         DataError: the file is damaged.
@@ -29,7 +31,7 @@ def _entries(store: SearchStore, trial: TrialRecord) -> Sequence[DecisionEntry]:
 
 
 def stored_decisions(store: SearchStore, trial: TrialRecord) -> StoredLog | None:
-    """The decision log of a trial, with the entries of all its heats that have come as far; None if it has none.
+    """The decision log of a trial, with the entries of all heats that are as far as its first; None if it has none.
 
     Raises:
         DataError: a file is damaged.
@@ -49,7 +51,7 @@ def _joined(logs: Sequence[StoredLog]) -> StoredLog:
 
 
 def _newest_log(store: SearchStore, folder: str) -> StoredLog | None:
-    """From the newest checkpoint in the folder that has one."""
+    """Read the log of the newest checkpoint in the folder that has one; None if none has."""
     found = store.filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
     # While a trial runs, Tune may delete a checkpoint between the listing and the reading.
     for checkpoint in sorted((info.path for info in found if info.base_name.startswith("checkpoint_")), reverse=True):

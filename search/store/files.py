@@ -1,4 +1,4 @@
-"""Files of searches, written as a whole, so that a reader never sees half of one."""
+"""Writes files of searches as a whole, so that a reader never sees half of one."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ if TYPE_CHECKING:
 
 
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
-"""They show whole objects anyway, and to move one is to copy it."""
+"""File systems that always show whole objects, and that move an object by copying it."""
 
 
 def check_creatable(folder: pathlib.Path) -> None:
-    """Make sure that files can be made in a folder, or the folder itself: a file is made and deleted again.
+    """Make sure that files can be created in a folder, by creating a file and deleting it.
 
-    Permissions alone do not tell: root is never refused, and yet can make nothing in /proc or on what is mounted to
-    be read only.
+    Permissions alone do not show this: root is never refused, but cannot create files in /proc or on a read-only mount.
 
     Args:
-        folder: which need not exist, and does not afterwards if it did not.
+        folder: the folder. If it does not exist, its nearest parent is checked, and it is not created.
 
     Raises:
-        OSError: they cannot.
+        OSError: no file can be created.
     """
     folder = folder.absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
@@ -58,7 +57,7 @@ def replace_file(path: pathlib.Path, content: bytes, *, what: str) -> None:
 
 
 def replace_in(filesystem: pyarrow.fs.FileSystem, path: str, content: bytes) -> None:
-    """Write a file of a storage in one step, in a folder that exists.
+    """Write a file of a storage in one step; its folder must exist.
 
     Raises:
         OSError: it cannot be written.

@@ -1,4 +1,4 @@
-"""A search's folder: Tune's storage, the one truth of a search, and a small file that says what the search is.
+"""Reads and writes a search's folder: Tune's storage, the one truth of a search, and a small file that describes it.
 
 The folder may lie anywhere that pyarrow reaches (a local or shared folder, `s3://`, `gs://`).
 """
@@ -29,7 +29,7 @@ SEARCH_FILE = "search.json"
 _SNAPSHOT = "experiment_state-"
 _TRIAL_FOLDER = re.compile(r"\d{4,}-")
 _ELSEWHERE = " If it lies elsewhere, name that place with `--output` or `--storage`."
-_SECONDS_TO_LET_GO = 2.0  # who only looks whether somebody holds a search holds it for a moment
+_SECONDS_TO_LET_GO = 2.0  # a process that only checks the lock holds it for a moment
 _FORMAT = 2
 _READABLE = (1, 2)
 """1: proposals depended on the order in which trials ended, so such a search can be read but not resumed."""
@@ -51,7 +51,7 @@ class SearchStore:
 
     Args:
         storage: the folder or URI that holds searches.
-        name: the search.
+        name: the search's name.
 
     Raises:
         SearchError: the storage's URI cannot be understood or reached.
@@ -73,10 +73,12 @@ class SearchStore:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else runs this search within the block. On a file system only; object stores know no locks.
+        """Hold the search's lock within the block, so that no other process runs the search.
+
+        Only a file system has the lock; object stores have none.
 
         Raises:
-            SearchError: somebody runs it already, or its folder cannot be written.
+            SearchError: another process runs it already, or its folder cannot be written.
         """
         folder = self.local_folder
         if folder is None:
@@ -102,17 +104,17 @@ class SearchStore:
             lock.release()
 
     def is_running(self) -> bool | None:
-        """Whether somebody holds the search; None where that cannot be told."""
+        """Tell whether a process runs the search; None if that cannot be found out."""
         folder = self.local_folder
         if folder is None:
             return None
         try:
             return SearchLock(folder).is_held()
-        except OSError:  # somebody else's, that one may only read
+        except OSError:  # the folder of another user, which can only be read
             return None
 
     def exists(self) -> bool:
-        """Whether the search has begun.
+        """Tell whether the search has begun.
 
         Raises:
             SearchError: the storage cannot be read.
@@ -125,7 +127,7 @@ class SearchStore:
         return pathlib.Path(self.folder) if isinstance(self.filesystem, pyarrow.fs.LocalFileSystem) else None
 
     def has_snapshot(self) -> bool:
-        """Whether Tune has saved anything to resume from."""
+        """Tell whether Tune has saved anything to resume from."""
         folder = self.local_folder
         if folder is not None and puts_aside(folder):
             return latest_state(folder) is not None
@@ -163,14 +165,14 @@ class SearchStore:
         return sorted(name for name in self._names(self.folder) if _TRIAL_FOLDER.match(name))
 
     def write_header(self, record: SearchRecord, launch: Launch) -> None:
-        """Say what the search is and where it is tracked, replacing what was said before."""
+        """Write the file that says what the search is and where it is tracked, in place of an earlier one."""
         header = record.model_dump(mode="json", include=set(_HEADER))
         header.update(format=_FORMAT, tracking_uri=without_password(launch.tracking_uri), experiment=launch.experiment)
         self.filesystem.create_dir(self.folder, recursive=True)
         self.replace(f"{self.folder}/{SEARCH_FILE}", json.dumps(header, indent=2, ensure_ascii=False).encode())
 
     def read_header(self) -> dict[str, Any]:
-        """What `write_header` wrote.
+        """Read what `write_header` wrote.
 
         Raises:
             SearchError: no search of this name has begun here, or its file is damaged.
@@ -212,10 +214,10 @@ class SearchStore:
             ) from error
 
     def check_resumable(self) -> None:
-        """Make sure that this release can propose what is still to come.
+        """Make sure that this release can propose the trials that are still to come.
 
         Raises:
-            SearchError: an earlier release began the search, and it has not finished.
+            SearchError: an earlier release began the search, and proposed trials in another way.
         """
         if self.read_header()["format"] != _FORMAT:
             raise SearchError(
@@ -225,11 +227,11 @@ class SearchStore:
             )
 
     def read_text(self, path: str) -> str:
-        """A file of the storage's file system."""
+        """Read a file of the storage's file system as text."""
         return self.read_bytes(path).decode()
 
     def read_bytes(self, path: str) -> bytes:
-        """A file of the storage's file system."""
+        """Read a file of the storage's file system."""
         with self.filesystem.open_input_stream(path) as stream:
             return bytes(stream.readall())
 
@@ -267,7 +269,7 @@ def _open(storage: str) -> tuple[pyarrow.fs.FileSystem, str]:
     try:
         filesystem, root = pyarrow.fs.FileSystem.from_uri(storage)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]  # a missing library is told with every place where it was looked for
+        reason = str(error).partition("\n")[0]  # the error of a missing library lists every place that was tried
         raise SearchError(
             f"`--storage` {storage!r} cannot be opened: {reason}. Give a folder or an s3:// URI."
         ) from error

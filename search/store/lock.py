@@ -1,4 +1,4 @@
-"""Who runs a search: whoever holds a lock on a file in its folder."""
+"""Locks a search: the process that runs it holds a lock on a file in its folder."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _FILE = ".lock"
 class SearchLock:
     """The lock of a search's folder, on a file system.
 
-    The folder comes with the lock. It goes with it, too, if nothing else has come into it: a start that failed leaves
-    nothing behind.
+    The folder is created with the lock. It is deleted with the lock, too, if nothing else is in it, so a start that
+    failed leaves nothing behind.
 
     Args:
-        folder: of the search.
+        folder: the search's folder.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -25,10 +25,10 @@ class SearchLock:
         self._lock = filelock.FileLock(folder / _FILE)
 
     def acquire(self, seconds: float) -> None:
-        """Take it; whoever has it is given so long to let go.
+        """Acquire the lock; wait this long for a process that holds it.
 
         Raises:
-            filelock.Timeout: they have not.
+            filelock.Timeout: the lock is still held.
         """
         while True:
             try:
@@ -37,23 +37,23 @@ class SearchLock:
             except (FileNotFoundError, FileExistsError):
                 if self._folder.is_file():
                     raise
-                continue  # whoever held it took the folder away meanwhile
+                continue  # the process that held it deleted the folder meanwhile
             return
 
     def release(self) -> None:
-        """Let it go."""
+        """Release the lock, and delete the folder if nothing else is in it."""
         unused = self._unused()
-        # While it is held, so that nobody comes to hold a file that is not there any more: `filelock` looks whether it
-        # is. One without the file system's help is the file itself, which goes with it.
+        # The file is deleted while it is locked, so that no process holds a lock on a deleted file: `filelock` checks
+        # that the file exists. A soft lock is the file itself, so its release deletes the file.
         if unused and not isinstance(self._lock, filelock.SoftFileLock):
             (self._folder / _FILE).unlink(missing_ok=True)
         self._lock.release()
         if unused:
-            with contextlib.suppress(OSError):  # somebody else begins here
+            with contextlib.suppress(OSError):  # another process begins here
                 self._folder.rmdir()
 
     def is_held(self) -> bool:
-        """Whether somebody holds it."""
+        """Tell whether a process holds the lock."""
         try:
             self.acquire(0)
         except filelock.Timeout:
@@ -65,4 +65,4 @@ class SearchLock:
         try:
             return all(path.name == _FILE for path in self._folder.iterdir())
         except OSError:
-            return False  # it was taken away
+            return False  # the folder was deleted

@@ -1,4 +1,4 @@
-"""Makes a search that was killed what Tune can restore: its newest whole snapshot, and what happened after it."""
+"""Prepares a killed search for Tune to restore: its newest whole snapshot, and what happened after it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from search.store.trial_files import CHECKPOINT, TrialState, has_ended, trial_st
 from trainables.trial import STATE_FILE
 
 _OF_THE_SESSION = ("_cached_trial_decisions", "_queued_trial_decisions", "_max_pending_trials")
-"""What Tune takes from a snapshot though it belongs to the run that wrote it: decisions that waited for a checkpoint of
-then, and how many workers come up at a time, on the machines of then. Without them it has those of a new run."""
+"""Entries that Tune would restore from a snapshot, although they belong to the run that wrote it. They are decisions
+that waited for a checkpoint of that run, and how many workers start at a time on its machines. Without them Tune uses
+those of the new run."""
 
 
 def recover(store: SearchStore) -> list[TrialState]:
     """Bring Tune's files in a search's folder up to date, before Tune reads them.
 
-    Trials that ended after the last snapshot count as ended, and those that were begun after it go on. The searcher is
-    rebuilt from them.
+    Trials that ended after the last snapshot count as ended. Trials that began after it are resumed. The searcher is
+    rebuilt from all of them.
 
     Returns:
         The trials as Tune will find them.
@@ -36,7 +37,7 @@ def recover(store: SearchStore) -> list[TrialState]:
         SearchError: the search has no snapshot, or a file is damaged.
     """
     if (folder := store.local_folder) is not None:
-        if not puts_aside(folder):  # a copy, perhaps, without hidden files
+        if not puts_aside(folder):  # perhaps a copy without hidden files
             SnapshotKeeper(folder).keep(folder)
         put_back(folder)
     states = [state.as_left() for state in trial_states(store)]
@@ -46,20 +47,20 @@ def recover(store: SearchStore) -> list[TrialState]:
     snapshot["trial_data"] = states
     for name in _OF_THE_SESSION:
         snapshot["runner_data"].pop(name, None)
-    # The searcher first: one that knows of trials that Tune has not heard of is put right by the next try.
+    # The searcher first: if it alone is written, and so knows more trials than Tune, the next recovery corrects it.
     store.replace(searcher_path, dump_runs(_run(state.trial()) for state in states))
     store.replace(snapshot_path, json.dumps(snapshot).encode())
     return states
 
 
 def cleared_staging(store: SearchStore, states: list[TrialState]) -> pathlib.Path | None:
-    """The folder to which Tune will bring what it restores from; None if there is no trial. Ray must be up.
+    """Clear the folder to which Tune will copy what it restores from, and return it; None if there is no trial.
 
-    On a cluster, whose Ray outlives a driver, it may hold files of a driver that was killed, newer than the search's
-    own, and Tune would take these. They are deleted.
+    Ray must be running. On a cluster Ray outlives a driver, so the folder may hold files of a driver that was killed.
+    These may be newer than the search's own, and Tune would use them. They are deleted.
 
     Args:
-        store: the search's.
+        store: the search's store.
         states: its trials, as `recover` returns them.
     """
     if not states:
@@ -72,12 +73,12 @@ def cleared_staging(store: SearchStore, states: list[TrialState]) -> pathlib.Pat
 
 
 def begin_anew(store: SearchStore) -> None:
-    """Forget the trials of a search that was killed before its first snapshot.
+    """Delete the trials of a search that was killed before its first snapshot.
 
-    Others take their numbers, and beside those they would be trials that never end.
+    New trials get their numbers; beside these, the old ones would be trials that never end.
 
     Raises:
-        SearchError: one has ended, so there must have been a snapshot.
+        SearchError: a trial has ended, so there must have been a snapshot.
     """
     folders = store.trial_folders()
     if ended := [folder for folder in folders if has_ended(store, folder)]:
@@ -93,11 +94,11 @@ def begin_anew(store: SearchStore) -> None:
 
 
 def mend_checkpoints(store: SearchStore, states: Iterable[TrialState]) -> None:
-    """See that every trial that goes on has a checkpoint to go on from.
+    """Make sure that every trial that is resumed has a checkpoint to resume from.
 
-    The one that a snapshot names may be gone, replaced by newer ones before the next snapshot, or be that of the
-    trial's end, which nobody heard of any more. Then the newest one of an unfinished trial takes its place, or an empty
-    one, with which the trial begins anew.
+    The checkpoint that a snapshot names may have been replaced by newer ones before the next snapshot. Or it is that of
+    the trial's end, and the end was not recorded. Then the newest checkpoint with an unfinished trial's state takes its
+    place. If there is none, an empty one does, with which the trial starts anew.
     """
     filesystem = store.filesystem
     for state in states:
@@ -120,10 +121,10 @@ def mend_checkpoints(store: SearchStore, states: Iterable[TrialState]) -> None:
 
 
 def _has_state(filesystem: pyarrow.fs.FileSystem, checkpoint: str) -> bool:
-    """Whether the state of an unfinished trial is there, and whole."""
+    """Tell whether the state of an unfinished trial is there, and whole."""
     try:
         with filesystem.open_input_file(f"{checkpoint}/{STATE_FILE}") as file:
-            return zipfile.is_zipfile(file)  # which `torch.save` writes, its directory last
+            return zipfile.is_zipfile(file)  # the format of `torch.save`, which writes the directory last
     except FileNotFoundError:
         return False
 

@@ -1,11 +1,11 @@
-"""Copies of Tune's snapshots that are always whole.
+"""Keeps copies of Tune's snapshots that are always whole.
 
-Tune writes its snapshot (the state of the trials, of the searcher, of the generator) file by file and in place, first
-to a staging folder and from there to the storage. Who reads while it writes, or resumes after the driver was killed in
-the middle of it, may find half a file. So the driver puts every finished snapshot aside: into a folder of its own,
-complete, before a symbolic link is moved to it in one step.
+Tune writes its snapshot (the state of the trials, of the searcher, of the generator) file by file and in place. It
+writes first to a staging folder, and from there to the storage. A process that reads while Tune writes, or resumes
+after the driver was killed meanwhile, may find half a file. So the driver puts every finished snapshot aside: it copies
+the snapshot into a folder of its own, and then moves a symbolic link to that folder in one step.
 
-Only for storage on a file system; object stores replace whole objects anyway.
+This is for storage on a file system only; object stores replace whole objects anyway.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _PATTERNS = (_STATE, "search_gen_state-*.json", "searcher-state-*.pkl")
 
 
 class SnapshotKeeper:
-    """Puts the snapshots of one search aside. Called between two steps of Tune's loop, when staging is complete.
+    """Puts the snapshots of one search aside. It is called between two steps of Tune's loop, when staging is complete.
 
     Args:
-        folder: of the search, on a file system.
+        folder: the search's folder, on a file system.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -36,9 +36,9 @@ class SnapshotKeeper:
         """Put the snapshot in the staging folder aside, if it has changed since the last call.
 
         Args:
-            staging: Tune's.
-            last: the loop has ended. Then Tune only logs what kept it from writing, a full disk say, and may have left
-                half a file, which is passed over.
+            staging: Tune's staging folder.
+            last: True if the loop has ended. Then Tune only logs why it could not write, such as a full disk, and may
+                have left half a file. Such a snapshot is ignored.
         """
         state = max(staging.glob(_STATE), default=None)
         if state is None:
@@ -63,12 +63,12 @@ class SnapshotKeeper:
         link.symlink_to(target.name)
         latest = self._folder / _LATEST
         followed = self._folder / f"{_LATEST}.followed"
-        if latest.is_dir() and not latest.is_symlink():  # in a copy in which links were followed
+        if latest.is_dir() and not latest.is_symlink():  # a copy of the folder for which links were followed
             os.replace(latest, followed)
         os.replace(link, latest)
         shutil.rmtree(followed, ignore_errors=True)
         self._kept = stamp
-        for number in sorted(self._numbers())[:-2]:  # somebody may be reading the last before the newest
+        for number in sorted(self._numbers())[:-2]:  # a process may be reading the second newest
             shutil.rmtree(self._folder / str(number), ignore_errors=True)
 
     def _numbers(self) -> list[int]:
@@ -76,12 +76,12 @@ class SnapshotKeeper:
 
 
 def puts_aside(folder: pathlib.Path) -> bool:
-    """Whether only what was put aside counts here: Tune's own files may be halves."""
+    """Tell whether only snapshots that were put aside count here; Tune's own files may be incomplete."""
     return (folder / _FOLDER).is_dir()
 
 
 def begin_to_put_aside(folder: pathlib.Path) -> None:
-    """From now on only what is put aside counts."""
+    """Create the folder of copies: from now on only snapshots that were put aside count."""
     (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
 
 
@@ -93,8 +93,8 @@ def latest_state(folder: pathlib.Path) -> pathlib.Path | None:
 def put_back(folder: pathlib.Path) -> None:
     """Make the newest whole snapshot the one that Tune will restore from, and the only one.
 
-    Of several Tune takes those whose names, the local times at which sessions began, come last: they may be half
-    written, or from before the clock was put back.
+    If there are several, Tune uses the files whose names come last. The names are the local times at which sessions
+    began. Such files may be incomplete, or date from before the clock was set back.
     """
     whole = {path.name: path for path in (folder / _FOLDER / _LATEST).resolve().glob("*")}
     if not whole:
@@ -108,10 +108,10 @@ def put_back(folder: pathlib.Path) -> None:
 
 
 def forget_earlier_sessions(staging: pathlib.Path) -> None:
-    """Delete what Tune brought from the storage to its staging folder in order to restore from it.
+    """Delete the files that Tune copied from the storage to its staging folder to restore from them.
 
-    That is every file of the search's folder that ends in .json or .pkl, ours too. Each snapshot would write them all
-    back, in place, and a driver that is killed then, or a full disk, would leave halves.
+    These are all files of the search's folder that end in .json or .pkl, ours too. Each snapshot would write all of
+    them back in place. A driver that is killed meanwhile, or a full disk, would leave incomplete files.
     """
     for path in staging.glob("*"):
         if path.is_file():

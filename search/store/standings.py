@@ -1,4 +1,4 @@
-"""Where the policies of a race stand, as their trials' storage tells it."""
+"""Derives where the policies of a race stand, from the storage of their trials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from search.settings import Heat
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """Where a policy stands, as its trial's storage tells it."""
+    """The progress of a policy in a race, as its trial's storage has it."""
 
     number: int
     heats_begun: int
@@ -19,9 +19,9 @@ class Standing:
 
 
 def left_the_race(family: Iterable[Standing], heats: Sequence[Heat]) -> set[int]:
-    """Who has no heat to come, by number: the next heat has all its entrants without them.
+    """Return the numbers of the policies that have no heat to come: the next heat has all its entrants without them.
 
-    It follows from which heats were begun, not from scores, so it agrees with what the search has done.
+    This follows from which heats were begun, not from scores, so it agrees with what the search has done.
     """
     standings = list(family)
     sound = [s.heats_begun for s in standings if not s.failed]

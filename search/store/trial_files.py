@@ -1,7 +1,8 @@
-"""Each of Tune's trials as a small file in its own folder tells it: that it was begun, and how it ended.
+"""Keeps a small file in the folder of each of Tune's trials: it records that the trial began, and how it ended.
 
-A snapshot of a search grows with its trials, so Tune takes one now and then only. What became of a trial since then
-stands in its file: two small writes a trial, however many there are, and nothing that ended is lost with the driver.
+A snapshot of a search grows with its trials, so Tune takes one only now and then. A trial's file records what became of
+it since then. That takes two small writes a trial, however many trials there are. No trial that ended is lost with the
+driver.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pyarrow.fs
 from ray.tune.experiment import Trial
 
 from search.errors import SearchError
+from search.store import earlier_names as earlier_names  # states that release 0.1.0 stored name its modules
 from search.store.files import replace_in
 from search.store.folder import SearchStore
 
@@ -28,12 +30,12 @@ class TrialState(NamedTuple):
 
     @property
     def trial_id(self) -> str:
-        """Tune's."""
+        """Tune's identifier of the trial."""
         return str(json.loads(self.state)["trial_id"])
 
     @property
     def ended(self) -> bool:
-        """Whether it came to its end, by itself or by an error; one that Tune stopped before did not."""
+        """True if the trial came to its end, by itself or by an error; False if Tune stopped it before."""
         status = json.loads(self.state)["status"]
         return status == "ERROR" or (status == "TERMINATED" and self._done)
 
@@ -42,18 +44,18 @@ class TrialState(NamedTuple):
         return bool((json.loads(self.metadata).get("last_result") or {}).get("done"))
 
     def as_left(self) -> TrialState:
-        """As Tune goes on with it: what has not ended waits."""
+        """Return the state from which Tune resumes the trial: pending, unless it has ended."""
         return self if self.ended else self._replace(state=json.dumps({**json.loads(self.state), "status": "PENDING"}))
 
     def trial(self) -> Trial:
-        """As an object of Tune's, which cannot be run."""
+        """Return the trial as an object of Tune's, which cannot be run."""
         trial = Trial.from_json_state(self.state, stub=True)
         trial.restore_run_metadata(self.metadata)
         return trial
 
 
 def note_trial(trial: Any) -> None:
-    """Write what is known of a trial of Tune's into its folder.
+    """Write the state of one of Tune's trials into the trial's folder.
 
     Raises:
         OSError: the storage cannot be written.
@@ -65,7 +67,7 @@ def note_trial(trial: Any) -> None:
 
 
 def drop_older_checkpoints(trial: Any) -> None:
-    """Delete what the last checkpoint of an ended trial replaces.
+    """Delete all checkpoints of an ended trial but the last.
 
     Raises:
         OSError: the storage cannot be written.
@@ -82,7 +84,7 @@ def drop_older_checkpoints(trial: Any) -> None:
 
 
 def trial_states(store: SearchStore) -> list[TrialState]:
-    """All trials of a search: as the newest snapshot has them, or as their own files do where these are newer.
+    """All trials of a search, from the newest snapshot, or from their own files where these are newer.
 
     Raises:
         SearchError: there is no snapshot, or a file is damaged.
@@ -91,17 +93,17 @@ def trial_states(store: SearchStore) -> list[TrialState]:
 
 
 def snapshot_states(store: SearchStore) -> dict[str, TrialState]:
-    """By Tune's id, the trials in the newest snapshot.
+    """The trials in the newest snapshot, by Tune's identifier.
 
     Raises:
-        SearchError: there is none.
+        SearchError: there is no snapshot.
     """
     states = (TrialState(*pair) for pair in json.loads(store.read_snapshot())["trial_data"])
     return {state.trial_id: state for state in states}
 
 
 def merge(store: SearchStore, states: dict[str, TrialState]) -> dict[str, TrialState]:
-    """A snapshot's trials brought up to date: those that ended since, and those that are new to it."""
+    """Bring a snapshot's trials up to date with those that have ended or begun since."""
     merged = dict(states)
     for folder in store.trial_folders():
         trial_id = folder.rpartition("-")[2]
@@ -115,7 +117,7 @@ def merge(store: SearchStore, states: dict[str, TrialState]) -> dict[str, TrialS
 
 
 def has_ended(store: SearchStore, folder: str) -> bool:
-    """Whether a trial's own file says that it ended; what is damaged says nothing."""
+    """Tell whether a trial's own file says that it ended; False if the file is damaged."""
     try:
         noted = _read(store, folder)
     except SearchError:

@@ -1,6 +1,6 @@
-"""Tune's trials as `TrialRecord`s: live ones in the driver, and stored ones from a search's folder.
+"""Turns Tune's trials into `TrialRecord`s: live ones in the driver, and stored ones from a search's folder.
 
-Where policies are raced over seeds, a trial of the search is several of Tune's, one a heat.
+If policies are raced over seeds, a trial of the search is several of Tune's trials, one for each heat.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STATUS: dict[str, TrialStatus] = {"TERMINATED": "finished", "ERROR": "failed", 
 
 
 def read_search(store: SearchStore) -> SearchRecord:
-    """A search with its trials, as Tune's last snapshot and the trials' own files have them.
+    """Read a search with its trials, from Tune's last snapshot and the trials' own files.
 
     Raises:
         SearchError: there is no such search, or its header is damaged.
@@ -39,7 +39,7 @@ def read_search(store: SearchStore) -> SearchRecord:
 
 
 def _stored_trials(store: SearchStore) -> list[Trial]:
-    """Tune's trials as they were last noted, pointing at the folder where it lies now."""
+    """Tune's trials as they were last stored, but with the search's present folder."""
     trials = []
     for stored in trial_states(store):
         trial = stored.trial()
@@ -53,7 +53,7 @@ def _stored_trials(store: SearchStore) -> list[Trial]:
 
 @dataclasses.dataclass(frozen=True)
 class HeatRecord:
-    """One of Tune's trials: part of the seeds of the policy with this number, all of them where nothing is raced."""
+    """One of Tune's trials: the seeds of one heat of the policy with this number; all its seeds if nothing is raced."""
 
     trial_id: str
     number: int
@@ -67,11 +67,11 @@ class HeatRecord:
 
 
 def heat_record(trial: Trial, status: TrialStatus | None = None) -> HeatRecord:
-    """One of Tune's trials; its history comes from its last checkpoint, its status from Tune unless given."""
+    """Read one of Tune's trials: its history from its last checkpoint, its status from Tune unless given."""
     history = _history(trial)
     status = status or _STATUS.get(trial.status, "pending")
     if status == "finished" and history.score is None:
-        status = "pending"  # stopped before its end: a resumed search goes on with it
+        status = "pending"  # stopped before its end; resuming the search resumes it
     start, last_result = trial.run_metadata.start_time, trial.run_metadata.last_result_time
     if status == "finished" and start:
         # A busy driver may note the start only when the trial in a reused process is well under way.
@@ -90,8 +90,10 @@ def heat_record(trial: Trial, status: TrialStatus | None = None) -> HeatRecord:
 
 
 def trial_records(heats: Iterable[HeatRecord], config: SearchConfig) -> tuple[TrialRecord, ...]:
-    """The trials that these heats are part of, by number. Of a trial all heats must be there, and of a family all
-    trials with the same student, since who left the race is seen from who went on.
+    """The trials that these heats are part of, in the order of their numbers.
+
+    All heats of a trial must be given, and all trials of a family with the same student. A policy is known to have left
+    the race only from the policies that were promoted.
     """
     book = TrialBook(config)
     for heat in heats:
@@ -100,10 +102,10 @@ def trial_records(heats: Iterable[HeatRecord], config: SearchConfig) -> tuple[Tr
 
 
 class TrialBook:
-    """Trials heat by heat, as they come.
+    """Collects trials from their heats, in any order.
 
     Args:
-        config: of their search.
+        config: the settings of their search.
     """
 
     def __init__(self, config: SearchConfig) -> None:
@@ -114,7 +116,7 @@ class TrialBook:
         self._out: dict[tuple[str, str], set[int]] = {}
 
     def note(self, heat: HeatRecord) -> None:
-        """Take in a heat, or what has become of it."""
+        """Add a heat, or replace it by its newer state."""
         of_trial = [other for other in self._heats.get(heat.number, ()) if other.trial_id != heat.trial_id]
         of_trial = sorted([*of_trial, heat], key=lambda other: other.suggestion["seeds"])
         self._heats[heat.number] = of_trial
@@ -126,7 +128,7 @@ class TrialBook:
         )
 
     def changed(self, heat: HeatRecord) -> list[TrialRecord]:
-        """Take in a heat: its trial's record, and those of the trials that leave the race or come back by it."""
+        """Add a heat; return the records of its trial and of the trials that thereby leave the race or return to it."""
         self.note(heat)
         race = _race_of(heat)
         before, now = self._out.get(race, set()), self._left(race)
@@ -134,7 +136,7 @@ class TrialBook:
         return [self._record(number, now) for number in sorted({heat.number} | (before ^ now))]
 
     def records(self) -> tuple[TrialRecord, ...]:
-        """All trials, by number."""
+        """All trials, in the order of their numbers."""
         out = {number for race in self._races for number in self._left(race)}
         return tuple(self._record(number, out) for number in sorted(self._heats))
 
@@ -153,7 +155,7 @@ class TrialBook:
 
 
 def _race_of(heat: HeatRecord) -> tuple[str, str]:
-    """Student and family."""
+    """The race of a heat: student and family."""
     return str(heat.suggestion.get("student", BASE_STUDENT)), str(heat.suggestion["family"])
 
 

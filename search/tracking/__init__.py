@@ -1,4 +1,4 @@
-"""MLflow's view of a search: a projection of what Tune has stored, which can be rebuilt at any time.
+"""Projects a search into MLflow from what Tune has stored; the projection can be rebuilt at any time.
 
 Importing this package imports no MLflow; that happens where a store is opened.
 """

@@ -1,6 +1,6 @@
-"""The files that MLflow keeps with a run.
+"""Builds the files that MLflow keeps with a run.
 
-Tables are CSV, which MLflow's page shows as tables. `log_table` would not do: it appends to a table that is there.
+Tables are CSV, which MLflow's page shows as tables. `log_table` is not used: it appends to a table that is there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trainables.records import DecisionEntry
 
 
 def trial_files(trial: TrialRecord, decisions: Sequence[DecisionEntry] = ()) -> dict[str, bytes]:
-    """Name -> content: the policy, its decision log, and every number of the trial; only those there are.
+    """Return the policy, its decision log and every number of the trial, as name -> content, as far as they exist.
 
     The log is stored as Parquet with the trial, but here as CSV, which MLflow's page shows as a table.
     """
@@ -36,7 +36,7 @@ def trial_files(trial: TrialRecord, decisions: Sequence[DecisionEntry] = ()) -> 
 
 
 def search_files(search: SearchRecord) -> dict[str, bytes]:
-    """Name -> content: the resolved search file, and its trials ranked, with the fronts that each is on."""
+    """Return the resolved search file, and its trials ranked with their fronts, as name -> content."""
     rows = io.StringIO()
     writer, on_front = csv.writer(rows, lineterminator="\n"), on_fronts(search)
     writer.writerow(("rank", "trial", "family", "score", "score_std", "complexity", "front", "rule"))

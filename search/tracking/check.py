@@ -1,4 +1,4 @@
-"""Tells a wrong or unreachable tracking URI before anything is run."""
+"""Rejects a wrong or unreachable tracking URI before anything is run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SQLITE_HEADER = b"SQLite format 3\x00"
 def check_tracking(uri: str) -> None:
     """Make sure that a search can write to this store; takes at most about 5 s, longer for a file on a busy machine.
 
-    A new SQLite file is not created: that happens beside the search.
+    A new SQLite file is not created here, but later, beside the search.
 
     Args:
         uri: of the store.
@@ -37,7 +37,7 @@ def check_tracking(uri: str) -> None:
 
 
 def check_quickly(uri: str) -> None:
-    """As much of `check_tracking` as shows at once and without MLflow, whose import alone takes a second or two.
+    """Check what `check_tracking` can check at once and without MLflow, whose import alone takes a second or two.
 
     Raises:
         TrackingError: the URI names no kind of store, a file that cannot be written or is no database, or a server
@@ -80,7 +80,7 @@ def _check_file(uri: str, path: pathlib.Path) -> None:
         ) from error
     if path.exists():
         try:
-            with path.open("r+b") as stream:  # and written to: nothing
+            with path.open("r+b") as stream:  # open for writing, but nothing is written
                 header = stream.read(len(_SQLITE_HEADER))
         except OSError as error:
             raise TrackingError(
@@ -92,7 +92,7 @@ def _check_file(uri: str, path: pathlib.Path) -> None:
 
 
 def _knock(uri: str) -> None:
-    """Whether anything listens there. Only a clear no counts: proxies and certificates are MLflow's to know."""
+    """Raise if clearly nothing listens there. Proxies and certificates are left to MLflow."""
     import http.client
     import urllib.error
     import urllib.request
@@ -107,7 +107,7 @@ def _knock(uri: str) -> None:
         if unknown or isinstance(reason, ConnectionRefusedError):
             raise _unusable(uri, error) from error
     except (OSError, ValueError, http.client.HTTPException):
-        pass  # something answers, or not in time: MLflow's own question will tell
+        pass  # something answers, or not in time: MLflow's own request will show
 
 
 def _is_plugin(scheme: str) -> bool:
@@ -117,7 +117,7 @@ def _is_plugin(scheme: str) -> bool:
 
 
 def _connect(uri: str) -> None:
-    """Ask the store something, in a thread of its own because a name server or driver may hang for minutes."""
+    """Query the store, in a thread of its own because a name server or driver may hang for minutes."""
     with quiet():
         import mlflow  # noqa: F401 - a slow import must not count as a slow store
     problems: list[Exception] = []
@@ -127,7 +127,7 @@ def _connect(uri: str) -> None:
         with quiet():
             try:
                 open_client(uri).search_experiments(max_results=1)
-            except Exception as error:  # of MLflow, a database driver, requests …
+            except Exception as error:  # from MLflow, a database driver, requests …
                 problems.append(error)
 
     thread = threading.Thread(target=ask, name="mlflow-check", daemon=True)

@@ -1,4 +1,4 @@
-"""The process that writes to MLflow for a search; `search.tracking.process` starts it and speaks to it.
+"""Runs the process that writes to MLflow for a search; `search.tracking.process` starts it and sends it messages.
 
 It ends when it is told to, or when its driver is gone.
 """
@@ -27,10 +27,10 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Projector:
-    """Projects one search as it is told to.
+    """Projects one search on request.
 
     Args:
-        begin: what and where to.
+        begin: what to project, and where to.
     """
 
     def __init__(self, begin: Begin) -> None:
@@ -43,7 +43,7 @@ class Projector:
         self._trials[trial.trial_id] = trial
 
     def write(self, request: Write) -> Written:
-        """Write what is asked for; a store that fails is told, not raised."""
+        """Write what is asked for; a failure of the store is returned, not raised."""
         projection, tally, failure = self._projection, self._projection.tally, None
         tally.runs.clear()
         tally.points, tally.problem = 0, None
@@ -54,7 +54,7 @@ class Projector:
                 projection.write(search, request.files)
             else:
                 projection.write_trials(search, set(request.changed))
-        except Exception as error:  # of MLflow, a database, requests …: it is asked again, later
+        except Exception as error:  # from MLflow, a database, requests …: the driver retries later
             projection.forget()
             failure = explain(self._uri, error)
         return Written(
@@ -77,7 +77,7 @@ def serve(connection: Connection) -> None:
                     connection.send_bytes(pickle.dumps(_check(uri)))
                 case Begin():
                     projector = Projector(message)
-                    os.nice(_NICENESS)  # nobody waits from here on, before the search has ended and its trials with it
+                    os.nice(_NICENESS)  # from here on nobody waits for it until the search has ended
                 case News(trial) if projector is not None:
                     projector.note(trial)
                 case Write() if projector is not None:
@@ -95,11 +95,11 @@ def _check(uri: str) -> Checked:
 
 
 def main() -> None:
-    """Serve whoever holds the other end of the socket that is this process's standard input."""
-    # A search that is told to stop closes its runs, through this process.
+    """Serve the process at the other end of the socket that is this process's standard input."""
+    # A search that is told to stop closes its runs through this process, so signals must not end it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # The terminal is the search's; what goes wrong is answered.
+    # The terminal is the search's; errors are sent as answers.
     warnings.simplefilter("ignore")
     logging.disable()
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its driver has gone, also in the middle of a request to a store that hangs."""
+    """End this process when its driver is gone, also in the middle of a request to a store that hangs."""
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     os._exit(1)

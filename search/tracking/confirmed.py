@@ -1,4 +1,4 @@
-"""A confirmation in MLflow: a run for each finalist below the search's own."""
+"""Projects a confirmation into MLflow: a run for each finalist below the search's own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from search.tracking.runs import Run, RunWriter
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrackedConfirmation:
-    """What MLflow is to know of a confirmation.
+    """The part of a confirmation that MLflow shows.
 
     Attributes:
-        record: finished or not.
-        champion: to be registered; None if there is none, or it is left as it is.
-        read_student: gives the champion's `state_dict` as `torch.save` writes it.
+        record: the confirmation, finished or not.
+        champion: the one to register; None if there is none, or it is not to be registered again.
+        read_student: returns the champion's `state_dict` as `torch.save` writes it.
     """
 
     record: ConfirmationRecord
@@ -31,8 +31,8 @@ class TrackedConfirmation:
 class FinalistRuns:
     """Writes the runs of a finished confirmation's finalists.
 
-    There are none before the last training has ended: to look at scores while they come in, and to stop at a lead,
-    finds winners among equals.
+    There are none before the last training has ended. A user who watches the scores come in and stops at a lead finds
+    winners among equals.
 
     Args:
         writer: of the experiment.
@@ -49,7 +49,7 @@ class FinalistRuns:
         if not record.complete or verdict is None or comparison is None or verdict.winner is None:
             return
         for key in self.known.keys() - {finalist.key for finalist in record.finalists}:
-            self.writer.delete(self.known.pop(key))  # of a confirmation that was begun anew
+            self.writer.delete(self.known.pop(key))  # from a confirmation that was begun anew
         for finalist in record.finalists:
             results = [result for result in record.results if result.finalist == finalist.key]
             tags = told.finalist_tags(search, record, comparison, verdict, finalist, parent.run_id)
@@ -71,7 +71,7 @@ class FinalistRuns:
     def _run(
         self, record: ConfirmationRecord, finalist: Finalist, results: list[SeedResult], tags: dict[str, str]
     ) -> Run:
-        """The finalist's run, if it holds nothing but some of these results; else a new one."""
+        """Return the finalist's run if it holds nothing but some of these results; else replace it by a new one."""
         run = self.known.get(finalist.key)
         if run is not None:
             had = run.logged.get("seeds", 0)

@@ -1,4 +1,4 @@
-"""How a confirmation is named, tagged, counted and described in MLflow."""
+"""Names, tags, counts and describes a confirmation in MLflow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _VERDICT = "kd.verdict"
 
 
 def run_name(record: ConfirmationRecord, finalist: Finalist) -> str:
-    """Such as `confirmed norm balance` or `confirmed λ = 0.9`."""
+    """Return a run's name, such as `confirmed norm balance` or `confirmed λ = 0.9`."""
     return f"confirmed {title(record, finalist.key)}"
 
 
@@ -31,7 +31,7 @@ def finalist_tags(
     finalist: Finalist,
     parent: str,
 ) -> dict[str, str]:
-    """All tags of a finalist's run but those that count what is written."""
+    """Return all tags of a finalist's run, except those that count what is written."""
     tags = {
         wording.PARENT: parent,
         wording.ROLE: "finalist",
@@ -47,7 +47,7 @@ def finalist_tags(
 
 
 def confirmation_tags(record: ConfirmationRecord, judgement: Judgement) -> dict[str, str]:
-    """The confirmation's tags of the search's own run; without scores until a verdict names a winner."""
+    """Return the confirmation's tags for the search's own run; without scores until a verdict names a winner."""
     verdict = judgement.verdict
     if verdict is None or verdict.winner is None:
         total = len(record.finalists) * len(record.seeds)
@@ -63,7 +63,7 @@ def confirmation_tags(record: ConfirmationRecord, judgement: Judgement) -> dict[
 
 
 def confirmation_note(record: ConfirmationRecord, judgement: Judgement) -> str:
-    """The verdict and a row for each finalist, best first, as Markdown."""
+    """Write the verdict and a row for each finalist, best first, as Markdown."""
     verdict, comparison = judgement.verdict, judgement.finalists
     if verdict is None or comparison is None:
         return ""
@@ -95,12 +95,12 @@ def confirmation_note(record: ConfirmationRecord, judgement: Judgement) -> str:
 
 
 def confirmation_files(record: ConfirmationRecord, judgement: Judgement) -> dict[str, bytes]:
-    """Path -> content: the verdict as MLflow's page shows it. Tables and figures are the report's."""
+    """Return the verdict as MLflow's page shows it, as path -> content. Tables and figures are in the report."""
     return {"verdict.md": confirmation_note(record, judgement).encode()} if judgement.is_confirmed else {}
 
 
 def seed_points(results: Sequence[SeedResult]) -> list[Point]:
-    """Each training's figures, the seed along the axis of steps."""
+    """Return each training's figures as points, with the seed as the step."""
     points = []
     for result in results:
         values = {f"seed/{name}": value for name, value in result_figures(result).items()}
@@ -114,7 +114,7 @@ def seed_points(results: Sequence[SeedResult]) -> list[Point]:
 
 
 def finalist_points(record: ConfirmationRecord, row: FinalistRow, moment: int) -> list[Point]:
-    """What one number says about a finalist; the number of seeds is the step, so that more seeds add points."""
+    """Return a finalist's single numbers as points. The number of seeds is the step, so that more seeds add points."""
     value = record.objective.value
     values = {
         "score": None if row.validation is None else value(row.validation),
@@ -127,7 +127,7 @@ def finalist_points(record: ConfirmationRecord, row: FinalistRow, moment: int) -
 
 
 def verdict_points(record: ConfirmationRecord, judgement: Judgement, moment: int) -> list[Point]:
-    """What one number says about a confirmation that has a winner."""
+    """Return the single numbers of a confirmation that has a winner, as points."""
     verdict, comparison = judgement.verdict, judgement.finalists
     if verdict is None or comparison is None or verdict.winner is None or verdict.baseline is None:
         return []
@@ -149,13 +149,13 @@ def verdict_points(record: ConfirmationRecord, judgement: Judgement, moment: int
 
 
 def moment_of(result: SeedResult) -> int:
-    """When a training had ended, in milliseconds since 1970; its seed, where that is not known."""
-    # Written again, a point must have the same time: MLflow takes it for the same point then.
+    """Return when a training had ended, in milliseconds since 1970; its seed if that is not known."""
+    # A point that is written again must have the same time, so that MLflow takes it for the same point.
     return result.seed if result.began is None else round(1000 * (result.began + result.seconds))
 
 
 def fingerprint(results: Sequence[SeedResult]) -> str:
-    """Changes with any of the results."""
+    """Return a text that changes with any of the results."""
     told = [(result.seed, result.began, *_scores(result)) for result in results]
     return f"{len(results)} {zlib.crc32(json.dumps(told).encode()):08x}"
 
@@ -181,7 +181,7 @@ def _points(values: dict[str, float | None], row: FinalistRow, moment: int) -> l
 
 
 def result_figures(result: SeedResult) -> dict[str, float | None]:
-    """Every metric of one training on the test pictures, and its validation accuracy; by name in MLflow."""
+    """Return every metric of one training on the test pictures, and its validation accuracy; by name in MLflow."""
     accuracy, *_ = METRICS
     return {
         f"validation_{accuracy.logged}": accuracy.of_result(result, "validation"),

@@ -27,10 +27,10 @@ _SECONDS_TO_NOTICE = 2.0
 class LiveProjection:
     """Projects trials as they change; a context manager around the search.
 
-    `update` only leaves a record for a thread, the latest of each trial, so that neither memory nor the driver's time
-    depends on MLflow. The thread sends what has changed to MLflow's process, and waits for it. While the store is down
-    it tries again after ever longer pauses; since a record holds a trial's whole history, the first success makes up
-    for all that was missed.
+    `update` only leaves the latest record of each trial for a thread. So neither memory nor the driver's time depends
+    on MLflow. The thread sends what has changed to MLflow's process, and waits for it. While the store is down, it
+    retries after ever longer pauses. Since a record holds a trial's whole history, the first success makes up for all
+    that was missed.
 
     Args:
         search: the search, and the trials that an earlier run of it left.
@@ -38,8 +38,8 @@ class LiveProjection:
         experiment: of MLflow, by name.
         read_decisions: as for `Projection`; pickled, since it is called in MLflow's process.
         confirmation: as for `Projection`; an earlier run's, without `read_student`.
-        process: of MLflow, if it is up already; it is ended here.
-        interval: least seconds between two rounds of writing.
+        process: MLflow's, if it is up already; it is ended here.
+        interval: the fewest seconds between two rounds of writing.
     """
 
     def __init__(
@@ -99,8 +99,8 @@ class LiveProjection:
         Args:
             search: all that is known now; it replaces what was given to `update`.
             files: path -> content, kept with the search's own run.
-            timeout: seconds to wait while it writes, though no more than 30 for a store that fails; after them the
-                report says that MLflow is incomplete, and `sync` can complete it.
+            timeout: seconds to wait while it writes, but at most 30 for a store that fails. After them the report says
+                that MLflow is incomplete, and `sync` can complete it.
         """
         with self._wake:
             self._search = search
@@ -128,7 +128,7 @@ class LiveProjection:
         pause = _FIRST_PAUSE
         while True:
             with self._wake:
-                # Nothing is written before the first trial runs: to make a new store takes seconds of CPU that the
+                # Nothing is written before the first trial runs: creating a new store takes seconds of CPU that the
                 # driver and its first workers need.
                 if not failed:
                     self._wake.wait_for(lambda: self._changed or self._closing)
@@ -148,17 +148,17 @@ class LiveProjection:
         try:
             self._problem = self._projection.write(search, changed, self._files)
         except ProcessGoneError as error:
-            # Once the time is up it is ended from here; why it took so long is told better by what came before.
+            # Once the time is up, the process is ended from here. An earlier error explains better why it took so long.
             self._error = self._error if time.monotonic() >= self._give_up_at else str(error)
             return False
-        except Exception as error:  # also of pickling: the search must go on whatever it is
+        except Exception as error:  # also from pickling: the search must continue whatever it is
             self._error = str(error)
             return False
         self._error = self._problem or self._error
         return True
 
     def _sleep(self, seconds: float, *, closing: bool) -> None:
-        """Wait; the news that the search ends cuts it short, but not the pause between two last attempts."""
+        """Wait. The end of the search cuts the wait short, but not the pause between two last attempts."""
         with self._wake:
             if closing:
                 self._wake.wait(min(seconds, max(0.0, self._last_attempt_by - time.monotonic())))

@@ -1,4 +1,4 @@
-"""What a search's driver asks of MLflow's process, and its answers; they travel pickled."""
+"""Defines the messages between a search's driver and MLflow's process; they are sent pickled."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from search.tracking.projection import ReadDecisions
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Can a search write to this store? Answered by `Checked`."""
+    """Ask whether a search can write to this store. Answered by `Checked`."""
 
     uri: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """What speaks against it; None if nothing does."""
+    """The reason why a search cannot write to the store; None if it can."""
 
     problem: str | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Begin:
-    """What is to be projected, and where to; as for `Projection`. Not answered."""
+    """Begin a projection: what is projected, and where to, as for `Projection`. Not answered."""
 
     uri: str
     experiment: str
@@ -36,7 +36,7 @@ class Begin:
 
 @dataclasses.dataclass(frozen=True)
 class News:
-    """A trial's new state, to be kept until it is to be written. Not answered."""
+    """A trial's new state, to be kept until it is written. Not answered."""
 
     trial: TrialRecord
 
@@ -47,8 +47,8 @@ class Write:
 
     Attributes:
         search: without its trials, which were sent as news.
-        trials: the ids of those that it has, in order.
-        changed: those to write; None for everything, as `Projection.write` does.
+        trials: the ids of its trials, in order.
+        changed: the ids of the trials to write; None for everything, as `Projection.write` does.
         files: as for `Projection.write`.
     """
 
@@ -60,11 +60,11 @@ class Write:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Written:
-    """What came of it: the ids of runs created or changed, points sent, seconds, and what went wrong.
+    """The result of `Write`: the ids of runs created or changed, points sent, seconds, and what went wrong.
 
     Attributes:
         failure: the store failed; what it holds now is not known.
-        problem: something could not be had or stored, but the rest was.
+        problem: something could not be read or stored, but the rest was.
     """
 
     runs: frozenset[str]

@@ -1,4 +1,4 @@
-"""What went wrong with a store, in words that say what to do."""
+"""Explains what went wrong with a store, in words that say what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LONGEST = 300
 
 
 def explain(uri: str, error: Exception) -> str:
-    """The cause of a failure in one line; MLflow hands on only texts, so it is told by them."""
+    """Explain a failure in one line. MLflow passes on only texts, so causes are recognised by them."""
     text = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
     if isinstance(error, ModuleNotFoundError):
         return f"its database driver is not installed ({text}). Install it, or use another store: {REMEDY}."

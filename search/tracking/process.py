@@ -1,7 +1,7 @@
-"""MLflow's process, as a search's driver sees it.
+"""Starts and ends MLflow's process for a search's driver, and exchanges messages with it.
 
 MLflow and its database layer take seconds to import and tens of milliseconds of CPU a trial. In a process of their own
-they take that from nobody, least of all from the driver's lock.
+they do not hold the driver's lock meanwhile.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from search.errors import TrackingError
 from search.settings import without_password
 from search.tracking.messages import Check, Checked
 
-# Not `multiprocessing.Process`, which would run the user's own program again to find what it is to do.
+# Not `multiprocessing.Process`, which would run the user's own program again to find its target.
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1].split(sys.argv[2]); from search.tracking.child import main; main()"
 _SECONDS_TO_END = 5.0
 _OF_MEMORY = ", which is what happens where memory runs out"
 
 
 class ProcessGoneError(TrackingError):
-    """MLflow's process is gone, though nobody told it to end."""
+    """MLflow's process is gone, though it was not told to end."""
 
 
 class MLflowProcess:
-    """A process that is started at once; a context manager that sees to its end.
+    """A process that is started at once; used as a context manager, it is ended with the block.
 
-    It inherits the environment, so it finds the credentials of a store as this process would. Its own process group
-    keeps Ctrl-C from it; it outlives this process by a second or two at most.
+    It inherits the environment, so it finds the credentials of a store as this process would. It has its own process
+    group, so Ctrl-C does not reach it. It outlives this process by a second or two at most.
 
-    Not for several threads at once, but for `kill`.
+    Only `kill` may be called from another thread.
 
     Raises:
         OSError: it cannot be started.
@@ -51,12 +51,12 @@ class MLflowProcess:
                 stdin=there.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
-                process_group=0,  # and not a session, which some schedulers would give a share of the CPU of its own
+                process_group=0,  # not a session, to which some schedulers would give its own share of the CPU
             )
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The process's id."""
         return self._process.pid
 
     def __enter__(self) -> Self:
@@ -71,15 +71,15 @@ class MLflowProcess:
         self.end()
 
     def begin_check(self, uri: str) -> None:
-        """Let it find out whether a search can write to a store; `end_check` tells."""
+        """Let it check whether a search can write to a store; `end_check` waits for the answer."""
         self._asked = uri
         self.send(Check(uri))
 
     def end_check(self) -> None:
-        """Wait for what `begin_check` has asked.
+        """Wait for the answer to `begin_check`.
 
         Raises:
-            TrackingError: as `check_tracking`, or the process ended over it.
+            TrackingError: as `check_tracking`, or the process ended meanwhile.
         """
         assert self._asked is not None
         try:
@@ -93,7 +93,7 @@ class MLflowProcess:
             raise TrackingError(answer.problem)
 
     def send(self, message: object) -> None:
-        """Send a message; waits while earlier ones are not taken.
+        """Send a message; waits while earlier ones are not received.
 
         Raises:
             ProcessGoneError: it is gone.
@@ -115,11 +115,11 @@ class MLflowProcess:
             raise self._ended() from error
 
     def kill(self) -> None:
-        """End it whatever it does; a thread that waits for its answer is told that it is gone."""
+        """Kill it whatever it does; a thread that waits for its answer gets `ProcessGoneError`."""
         self._process.kill()
 
     def end(self) -> None:
-        """Let it end, which takes a fraction of a second if it has nothing to do; else it is killed."""
+        """End it, which takes a fraction of a second if it has nothing to do; else it is killed."""
         self._connection.close()
         try:
             self._process.wait(0.0 if self._asked else _SECONDS_TO_END)

@@ -1,4 +1,4 @@
-"""Writes a search into MLflow, as often as one likes: what is there already and still true is left alone."""
+"""Writes a search into MLflow, any number of times: what is there already and still true is not written again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from search.tracking.view import view_tags
 from trainables.records import DecisionEntry
 
 ReadDecisions: TypeAlias = Callable[[TrialRecord], Sequence[DecisionEntry]]
-"""Fetches a trial's decision log, which is too long to be carried about with its record."""
+"""Fetches a trial's decision log, which is too long to be part of its record."""
 
 _RUNS_A_PAGE = 500
 
@@ -32,8 +32,8 @@ class Projection:
 
     A finished confirmation adds a run for each finalist, and its champion a version in the model registry.
 
-    Runs are found by their tags, so any number of processes may project the same search, one after the other. Not for
-    several threads.
+    Runs are found by their tags, so any number of processes may project the same search, one after the other. One
+    projection may be used by one thread only.
 
     Args:
         uri: of the MLflow store.
@@ -138,7 +138,7 @@ class Projection:
         elif trial_id is None and finalist is None and self._search_run is None:
             self._search_run = run
         else:
-            # A call that timed out was carried out after all, or two processes projected at once.
+            # A call that timed out was carried out after all, or two processes projected at the same time.
             writer.delete(run)
 
     def _judge(self, search: SearchRecord) -> Judgement:

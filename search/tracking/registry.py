@@ -1,4 +1,4 @@
-"""The champion's student in MLflow's model registry, as a version of the model that is named like the search."""
+"""Registers the champion's student in MLflow's model registry, as a version of the model named like the search."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MODEL = "student"
 _EVIDENCE = "evidence"
 _STUDENT = "kd.student"
 _FILES = "kd.evidence"
-_VERSIONS = "mlflow.modelVersions"  # by which MLflow's page links a model to its versions; its server sets it, too
+_VERSIONS = "mlflow.modelVersions"  # MLflow's page links a model to its versions by it; its server sets it, too
 _PICTURES = 2  # of the example; one would make torch.export fix the size of the batch
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 
@@ -29,7 +29,7 @@ _MISSING = "RESOURCE_DOES_NOT_EXIST"
 class Registry:
     """Registers champions; registering one again changes nothing.
 
-    A student is one training of a confirmation. One that is new gets a new version; the alias `champion` goes to the
+    A student is one training of a confirmation. A new student gets a new version. The alias `champion` goes to the
     version of the student that was registered last.
 
     Args:
@@ -41,7 +41,7 @@ class Registry:
         self.client = writer.client
 
     def register(self, search: SearchRecord, confirmation: TrackedConfirmation, run: Run) -> None:
-        """Make the registry say who the champion is.
+        """Make the registry name the champion.
 
         Args:
             search: as projected.
@@ -70,7 +70,7 @@ class Registry:
         self._promote(search, version)
 
     def _own_name(self, search: SearchRecord) -> None:
-        """Make sure that there is a registered model of the search's name, and that it is a search's."""
+        """Make sure that a registered model of the search's name exists, and that it is a search's."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -88,7 +88,7 @@ class Registry:
             )
 
     def _model(self, champion: Champion, student: str, run: Run, weights: bytes) -> str:
-        """The id of the logged model that holds the student; one that was left half-written is replaced."""
+        """Return the id of the logged model that holds the student; one that was left half-written is replaced."""
         from mlflow.entities import LoggedModelStatus
 
         found = self.client.search_logged_models([self.writer.experiment_id], f"tags.`{_STUDENT}` = '{student}'")
@@ -111,7 +111,7 @@ class Registry:
             path = pathlib.Path(folder, "model")
             try:
                 _save(champion, weights, path, model, run)
-            except Exception as error:  # of torch.export, which does not know every network
+            except Exception as error:  # from torch.export, which does not support every network
                 raise TrackingError(
                     f"the champion's student ({champion.student.name}) is not registered, since it cannot be exported:"
                     f" {' '.join(str(error).split())[:300]}"
@@ -121,7 +121,7 @@ class Registry:
         return str(model.model_id)
 
     def _link(self, champion: Champion, model_id: str, run: Run) -> None:
-        """Make the run say that the model is its, and what the model is worth; nothing if it does."""
+        """Link the run to the model that it produced, and log the model's metrics; nothing if that is done."""
         from mlflow.entities import LoggedModelOutput, Metric
 
         outputs = self.client.get_run(run.run_id).outputs
@@ -145,7 +145,7 @@ class Registry:
         )
 
     def _describe(self, search: SearchRecord, champion: Champion, version: Any, model_id: str) -> None:
-        """Tags, description and files, which more seeds may change for the same student."""
+        """Set tags, description and files, which more seeds may change for the same student."""
         number, tags = str(version.version), _tags(search, champion)
         for name, value in tags.items():
             if version.tags.get(name) != value:
@@ -175,14 +175,14 @@ class Registry:
 
 
 def _student_id(search: SearchRecord, champion: Champion) -> str:
-    """Of this one training: its search, its finalist, its seed, and when it was and what came of it."""
+    """Return an id of this one training, from its search, finalist, seed, time and scores."""
     result = champion.result.model_dump(mode="json", include={"finalist", "seed", "began", "validation", "test"})
     told = json.dumps([wording.identity_tags(search), result], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _save(champion: Champion, weights: bytes, path: pathlib.Path, model: Any, run: Run) -> None:
-    """Write the student as an MLflow model that runs no code when it is loaded, and needs none of this project's."""
+    """Write the student as an MLflow model that runs no code when it is loaded, and does not need this project."""
     import numpy as np
     import torch
 

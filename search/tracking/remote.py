@@ -1,4 +1,4 @@
-"""A projection in MLflow's process, for a driver that keeps MLflow out of its own."""
+"""Projects a search in MLflow's process, for a driver that keeps MLflow out of its own."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from search.tracking.messages import Begin, News, Write, Written
 from search.tracking.process import MLflowProcess, ProcessGoneError
 
 _PROCESSES = 2
-"""A second one if the first is gone; a machine without the memory for it must not start it again and again."""
+"""The most processes, a second one if the first is gone. A machine without the memory for it must not retry forever."""
 
 
 class RemoteProjection:
-    """Has a search projected by another process, which keeps the trials that it was sent.
+    """Lets another process project a search; that process keeps the trials that it was sent.
 
-    A process that is gone is started once more, and told everything.
+    A process that is gone is started once more, and is sent everything.
 
     Args:
-        begin: what and where to.
-        process: one that is up already; else it is started when there is something to write.
+        begin: what to project, and where to.
+        process: one that is up already; else one is started when there is something to write.
 
     Attributes:
-        runs: ids of those created or changed.
-        points: sent.
-        seconds: spent writing.
+        runs: the ids of runs created or changed.
+        points: the number of points sent.
+        seconds: the seconds spent writing.
     """
 
     def __init__(self, begin: Begin, process: MLflowProcess | None = None) -> None:
@@ -40,7 +40,7 @@ class RemoteProjection:
 
     @property
     def lost(self) -> bool:
-        """Whether no process is left to write with."""
+        """True if no process is left to write with."""
         return self._stopped or (self._process is None and self._begun == _PROCESSES)
 
     def write(
@@ -54,11 +54,11 @@ class RemoteProjection:
             files: as for `Projection.write`.
 
         Returns:
-            What could not be had or stored, though the rest was; None if nothing is missing.
+            What could not be read or stored, though the rest was; None if nothing is missing.
 
         Raises:
             TrackingError: the store failed; write everything later.
-            ProcessGoneError: the process is gone, or `stop` was called; likewise, unless it is `lost`.
+            ProcessGoneError: the process is gone, or `stop` was called; write everything later, unless it is `lost`.
         """
         try:
             written = self._ask(search, changed, files)
@@ -73,14 +73,14 @@ class RemoteProjection:
         return written.problem
 
     def stop(self) -> None:
-        """End the process whatever it does. For another thread than the one that writes."""
+        """Kill the process whatever it does. Call it from another thread than the one that writes."""
         self._stopped = True
         process = self._process
         if process is not None:
             process.kill()
 
     def end(self) -> None:
-        """End the process when it has done what it does."""
+        """End the process when it has finished what it does."""
         process, self._process, self._sent = self._process, None, None
         if process is not None:
             process.end()

@@ -1,4 +1,4 @@
-"""Runs in MLflow, written so that writing again changes nothing."""
+"""Writes runs into MLflow, so that writing again changes nothing."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _CREATOR = {"mlflow.user": "kd-search", "mlflow.source.name": "kd-search", "mlfl
 
 @dataclasses.dataclass
 class Run:
-    """What a run in MLflow is known to hold."""
+    """A run in MLflow, with what it is known to hold."""
 
     run_id: str
     status: str
     ended: int | None
-    """In milliseconds since 1970."""
+    """The time of its end, in milliseconds since 1970."""
     tags: dict[str, str]
     parameters: set[str]
     metrics: dict[str, float]
-    """The latest value of each."""
+    """The latest value of each metric."""
 
     @classmethod
     def found(cls, found: Any) -> Run:
-        """As MLflow's client tells it."""
+        """Create a run from the one that MLflow's client returns."""
         return cls(
             run_id=found.info.run_id,
             status=found.info.status,
@@ -48,23 +48,23 @@ class Run:
 
     @property
     def logged(self) -> dict[str, int]:
-        """How far the run's points go (last epoch, step, trial, seeds), and its files' checksum."""
+        """The progress of the run's points (last epoch, step, trial, seeds), and its files' checksum."""
         counts: dict[str, int] = json.loads(self.tags.get(_LOGGED, "{}"))
         return counts
 
     def shows(self, point: Point) -> bool:
-        """Whether the latest value of the point's metric is the point's."""
+        """Tell whether the latest value of the point's metric is the point's."""
         had = self.metrics.get(point.name)
         return had is not None and (had == point.value or (math.isnan(had) and math.isnan(point.value)))
 
     def logged_with(self, **counts: int) -> dict[str, str]:
-        """The tag that says so after more was written."""
+        """Return the tag that holds `logged` after more was written."""
         return {_LOGGED: json.dumps(self.logged | counts, sort_keys=True)}
 
 
 @dataclasses.dataclass
 class Tally:
-    """What was written: the ids of runs created or changed, metric points sent, and a problem that is not fatal."""
+    """A tally of writing: the ids of runs created or changed, metric points sent, and a problem that is not fatal."""
 
     runs: set[str] = dataclasses.field(default_factory=set)
     points: int = 0
@@ -86,7 +86,7 @@ class RunWriter:
         self.tally = tally
 
     def create(self, name: str, start: int, tags: Mapping[str, str]) -> Run:
-        """A new run that began at `start`, in milliseconds since 1970; 0 for now."""
+        """Create a run that began at `start`, in milliseconds since 1970; 0 for now."""
         created = self.client.create_run(
             self.experiment_id, start_time=start or round(time.time() * 1000), run_name=name, tags={**_CREATOR, **tags}
         )
@@ -94,7 +94,7 @@ class RunWriter:
         return Run.found(created)
 
     def delete(self, run: Run) -> None:
-        """Take a run away; MLflow keeps it among its deleted ones."""
+        """Delete a run; MLflow keeps it among its deleted ones."""
         self.client.delete_run(run.run_id)
         self.tally.runs.add(run.run_id)
 
@@ -118,14 +118,14 @@ class RunWriter:
         run.tags.update(tags)
 
     def untag(self, run: Run, names: Iterable[str]) -> None:
-        """Take away those of these tags that the run has."""
+        """Delete those of these tags that the run has."""
         for name in run.tags.keys() & set(names):
             self.client.delete_tag(run.run_id, name)
             self.tally.runs.add(run.run_id)
             del run.tags[name]
 
     def restart(self, run: Run, status: str = "RUNNING") -> None:
-        """Let a run go on, or wait."""
+        """Give a run that continues or waits its status."""
         if run.status != status:
             self.client.update_run(run.run_id, status=status)
             run.status = status
@@ -139,9 +139,9 @@ class RunWriter:
             self.tally.runs.add(run.run_id)
 
     def store_files(self, run: Run, files: Mapping[str, bytes]) -> None:
-        """Upload files, path -> content, unless the run has just these.
+        """Upload files, path -> content, unless the run has exactly these.
 
-        A store of files may fail where the runs' own does not; then the tally says so.
+        A store of files may fail where that of the runs does not; then the tally has the problem.
         """
         checksum = checksum_of(files)
         if not files or run.logged.get("files") == checksum:
@@ -149,7 +149,7 @@ class RunWriter:
         try:
             with written(files) as folder:
                 self.client.log_artifacts(run.run_id, str(folder))
-        except Exception as error:  # of whatever library speaks to the store: S3, a server's proxy, a folder …
+        except Exception as error:  # from any library that accesses the store: S3, a server's proxy, a folder …
             why = " ".join(str(error).split())[:300]
             self.tally.problem = f"files of run {run.run_id} could not be stored: {why}"
             return
@@ -157,7 +157,7 @@ class RunWriter:
 
 
 def checksum_of(files: Mapping[str, bytes]) -> int:
-    """Changes with any path or content."""
+    """Return a number that changes with any path or content."""
     checksum = 0
     for name, content in sorted(files.items()):
         checksum = zlib.crc32(content, zlib.crc32(f"{name}\0{len(content)}\0".encode(), checksum))
@@ -166,7 +166,7 @@ def checksum_of(files: Mapping[str, bytes]) -> int:
 
 @contextlib.contextmanager
 def written(files: Mapping[str, bytes]) -> Iterator[pathlib.Path]:
-    """A folder that holds these files within the block."""
+    """Provide a folder that holds these files within the block."""
     with tempfile.TemporaryDirectory(prefix="kd-search-") as name:
         folder = pathlib.Path(name)
         for path, content in files.items():

@@ -1,4 +1,4 @@
-"""A trial's history as metric points. Names before a slash are the sections of MLflow's charts."""
+"""Turns a trial's history into metric points. Names before a slash are the sections of MLflow's charts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from search.records import ENDED, TrialRecord
 from trainables.records import EpochRecord, Objective
 
 MAX_POINTS = 100
-"""A series has about as many points at most."""
+"""The most points of a series, approximately."""
 
 _Item = TypeVar("_Item")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Point:
-    """One value of a metric. `timestamp` in milliseconds since 1970."""
+    """One value of a metric. `timestamp` is in milliseconds since 1970."""
 
     name: str
     value: float
@@ -34,12 +34,12 @@ class Point:
 
 
 def milliseconds(moment: datetime.datetime | None) -> int:
-    """Since 1970; 0 for an unknown moment."""
+    """Return a moment in milliseconds since 1970; 0 for an unknown one."""
     return 0 if moment is None else round(moment.timestamp() * 1000)
 
 
 def thin(items: Sequence[_Item], expected: int, *, complete: bool) -> list[_Item]:
-    """At most about `MAX_POINTS` of the items, evenly spread, the first and (once complete) the last among them.
+    """Return at most about `MAX_POINTS` of the items, evenly spread, with the first and (once complete) the last.
 
     Which items are kept depends on `expected`, the length of the finished series, so that a growing series only ever
     gains points.
@@ -56,11 +56,11 @@ def trial_points(
     after_epoch: int = -1,
     after_step: int = -1,
 ) -> list[Point]:
-    """The points of a trial beyond `after_epoch` and `after_step`.
+    """Return the points of a trial beyond `after_epoch` and `after_step`.
 
-    A point's time follows from the trial's own clock, not from the moment of writing: MLflow takes a point that it has
-    already as the same one. Of a trial that is raced over seeds the curves are those of the first heat: these seeds are
-    common to all trials, and a point that is written cannot be changed when more seeds come.
+    A point's time follows from the trial's own clock, not from the moment of writing, so that MLflow recognises a point
+    that it has already. If a trial is raced over seeds, the curves are those of the first heat. Its seeds are common to
+    all trials, and a point that is written cannot be changed when more seeds come.
     """
     history = trial.opening or trial.history
     complete = trial.status in ENDED
@@ -90,11 +90,11 @@ def _epoch_values(record: EpochRecord) -> dict[str, float]:
 
 
 def outcome_points(trial: TrialRecord, objective: Objective, *, race_is_over: bool = True) -> list[Point]:
-    """What one number says about a trial: its rule's complexity and, once finished, the value of the objective.
+    """Return a trial's single numbers as points: its rule's complexity and, once finished, the value of the objective.
 
     Over fewer seeds than a whole trial's that value is called `partial_score`, so that no chart or table takes it for a
-    `score`. A trial that left the race may come back in the place of one that fails, and a metric cannot be taken away
-    again, so there is none before its race is over. All others may be written again with another value.
+    `score`. A trial that left the race may come back in the place of one that fails, and a metric cannot be deleted. So
+    there is no `partial_score` before the race is over. All others may be written again with another value.
     """
     values: dict[str, float | None] = {"complexity": trial.complexity}
     if trial.status == "eliminated":
@@ -117,7 +117,7 @@ def outcome_points(trial: TrialRecord, objective: Objective, *, race_is_over: bo
 
 
 def _guarded(trial: TrialRecord) -> dict[str, int]:
-    """What the guard did, over all seeds: steps skipped, interventions in all and of each kind that occurred."""
+    """Count what the guard did over all seeds: steps skipped, interventions in all and of each kind that occurred."""
     done = trial.history.interventions
     kinds = {kind.value: kind.name.lower() for kind in Intervention}
     return {
@@ -128,7 +128,7 @@ def _guarded(trial: TrialRecord) -> dict[str, int]:
 
 
 def constant_points(curve: ConstantCurve | None, moment: int) -> list[Point]:
-    """The best constant of an ended search and its certificate; nothing without a curve."""
+    """Return the best constant of an ended search and its certificate, as points; none without a curve."""
     if curve is None:
         return []
     values = {
@@ -142,6 +142,6 @@ def constant_points(curve: ConstantCurve | None, moment: int) -> list[Point]:
 
 
 def finite_point(name: str, value: float, step: int, timestamp: int) -> Point:
-    """A point whose value is NaN where it is not finite."""
-    # MLflow stores an infinity as 1.8e308, which no axis survives; a NaN is left out of its charts.
+    """Return a point; a value that is not finite becomes NaN."""
+    # MLflow stores an infinity as 1.8e308, which makes its axis useless; a NaN is left out of its charts.
     return Point(name=name, value=value if math.isfinite(value) else math.nan, step=step, timestamp=timestamp)

@@ -16,7 +16,7 @@ from search.settings import artifact_location, sqlite_path, without_password
 
 REQUEST_SECONDS = 10
 _CREATION_SECONDS = 60.0
-_BUSY_SECONDS = 20.0  # as MLflow waits for others that write to its file
+_BUSY_SECONDS = 20.0  # as long as MLflow waits for others that write to its file
 _KIND = "mlflow.experimentKind"
 _KIND_TRAINING = "custom_model_development"  # lets MLflow's UI open on the runs, not on traces of language models
 _NOTE = "mlflow.note.content"
@@ -29,7 +29,7 @@ _ABOUT_EXPERIMENT = (
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Within the block, in this thread, MLflow and its database layer write nothing to the terminal."""
+    """Keep MLflow and its database layer from writing to the terminal, in this thread and within the block."""
     # MLflow sends usage data from its import on, and offers no other way to refuse.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow.utils.logging_utils import suppress_logs_in_thread
@@ -39,17 +39,17 @@ def quiet() -> Iterator[None]:
 
 
 def open_client(uri: str) -> Any:
-    """An `mlflow.MlflowClient` of the store, which is created if it is a new SQLite file.
+    """Return an `mlflow.MlflowClient` of the store, which is created if it is a new SQLite file.
 
     Raises:
-        Exception: whatever MLflow raises if the store cannot be had.
+        Exception: whatever MLflow raises if the store cannot be opened.
     """
     with quiet():
         import mlflow
         from mlflow import environment_variables as settings
 
-        # Defaults of this process only: what the user has set in the environment goes before them, and no child
-        # inherits them. Retries are the caller's, who knows whether somebody waits.
+        # Defaults of this process only: the user's environment takes precedence, and no child inherits them. The
+        # caller retries, since it knows whether somebody waits.
         settings.MLFLOW_HTTP_REQUEST_TIMEOUT.default = REQUEST_SECONDS
         settings.MLFLOW_HTTP_REQUEST_MAX_RETRIES.default = 0
         settings.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.default = True
@@ -58,8 +58,8 @@ def open_client(uri: str) -> Any:
             return mlflow.MlflowClient(tracking_uri=uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(f".{path.name}.lock")
-        lock.touch()  # where no file can be made, the lock itself would be tried for until its time is up
-        # Two processes that meet in MLflow's first migrations of one file break it.
+        lock.touch()  # fails at once where no file can be made; the lock itself would be tried until its timeout
+        # Two processes that run MLflow's first migrations of one file at the same time break it.
         with filelock.FileLock(lock, timeout=_CREATION_SECONDS):
             if "?" not in uri:  # with options SQLite may take the file for something else
                 _create_tables(path)
@@ -69,12 +69,12 @@ def open_client(uri: str) -> Any:
 def _create_tables(path: pathlib.Path) -> None:
     """Fill a new or empty SQLite file with MLflow's tables: all of them or, if this process is killed meanwhile, none.
 
-    MLflow runs its migrations, some 70, outside transactions and cannot take them up again in the middle of one, so a
-    file that a killed process left half made could never be opened. Here they run in memory, where no step waits for
-    the disk, and one transaction copies what they made.
+    MLflow runs its migrations, some 70, outside transactions and cannot resume in the middle of one. So a file that a
+    killed process left half made could never be opened. Here they run in memory, where no step waits for the disk, and
+    one transaction copies the result.
     """
     with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as file:
-        # The question itself takes back what a killed process left of a copy.
+        # The query itself rolls back what a killed process left of a copy.
         if file.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None:
             return
         import sqlalchemy
@@ -84,13 +84,13 @@ def _create_tables(path: pathlib.Path) -> None:
             _initialize_tables(
                 sqlalchemy.create_engine("sqlite://", creator=lambda: memory, poolclass=sqlalchemy.StaticPool)
             )
-            # Ours wait for the lock, but somebody else's server may have made the tables by now.
+            # Our processes wait for the lock, but another server may have made the tables by now.
             if file.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
                 memory.backup(file)
 
 
 def open_experiment(client: Any, uri: str, name: str, tags: dict[str, str]) -> str:
-    """The id of the experiment, which is created if there is none of this name, and has the tags afterwards.
+    """Return the id of the experiment; create it if there is none of this name, and set the tags.
 
     Raises:
         TrackingError: an experiment of this name was deleted.

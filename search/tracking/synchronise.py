@@ -1,4 +1,4 @@
-"""One whole projection, and what came of it."""
+"""Runs one whole projection, and reports its result."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from search.wording import count, duration
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrackingReport:
-    """What a projection did."""
+    """The result of a projection."""
 
     runs: int
-    """Created or changed."""
+    """Runs created or changed."""
     points: int
     """Metric points sent."""
     seconds: float
-    """Spent writing."""
+    """Seconds spent writing."""
     complete: bool
-    """Whether MLflow now shows all that the search holds."""
+    """True if MLflow now shows all that the search holds."""
     error: str | None = None
     """The last thing that went wrong, even if a later attempt succeeded."""
 
     def __str__(self) -> str:
-        """One line for the terminal."""
+        """Return one line for the terminal."""
         if not self.complete:
             return f"MLflow is not up to date: {self.error or 'the time was up before everything was written'}"
         if not self.runs:
@@ -48,7 +48,7 @@ def sync(
     read_decisions: ReadDecisions | None = None,
     confirmation: TrackedConfirmation | None = None,
 ) -> TrackingReport:
-    """Bring MLflow up to date with a search; nothing doubles if it was up to date already.
+    """Bring MLflow up to date with a search; nothing is written twice if it was up to date already.
 
     Args:
         search: all that is known of it.

@@ -27,7 +27,7 @@ _LAST_PORT = 65_535
 
 
 def ui_command(uri: str, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
-    """The command that serves the page of a store. Run it with `ui_environment`."""
+    """Return the command that serves the page of a store. Run it with `ui_environment`."""
     return [
         *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri),
         *("--host", host, "--port", str(port), "--workers", "1"),
@@ -36,7 +36,7 @@ def ui_command(uri: str, host: str = "127.0.0.1", port: int = 5000) -> list[str]
 
 
 def ui_environment() -> dict[str, str]:
-    """This process's environment, with what MLflow's server needs to stay small and quiet."""
+    """Return this process's environment, with what MLflow's server needs to stay small and quiet."""
     return os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else 13 processes and 2.4 GB instead of 2 and 0.5 GB
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -46,7 +46,7 @@ def ui_environment() -> dict[str, str]:
 
 
 def experiment_url(uri: str, experiment: str, base: str, search: str | None = None) -> str:
-    """The address of the experiment's table of runs in the page at `base` (`http://host:port`).
+    """Return the address of the experiment's table of runs in the page at `base` (`http://host:port`).
 
     It shows the trials of `search`, or of the newest search if none is named: best first, with scores and rules.
 
@@ -54,7 +54,7 @@ def experiment_url(uri: str, experiment: str, base: str, search: str | None = No
         TrackingError: the store does not exist or cannot be read, or has no such experiment or search.
     """
     path = sqlite_path(uri)
-    if path is not None and not path.exists():  # to look is no reason to make one
+    if path is not None and not path.exists():  # reading must not create one
         raise TrackingError(f"there is no MLflow store {str(path)!r}; a search or `kd-search sync NAME` makes one.")
     try:
         with quiet():
@@ -78,7 +78,7 @@ def experiment_url(uri: str, experiment: str, base: str, search: str | None = No
 
 
 def _searches(client: Any, experiment_id: str, name: str | None) -> list[str]:
-    """The newest search of this name, or of any; nothing where there is none."""
+    """Return the newest search of this name, or of any; empty if there is none."""
     asked = "" if name is None else f" and tags.`{SEARCH}` = '{name}'"
     newest = client.search_runs(
         [experiment_id], f"tags.`kd.role` = 'search'{asked}", max_results=1, order_by=["attributes.start_time DESC"]
@@ -95,12 +95,12 @@ def serve_ui(
     host: str = "127.0.0.1",
     port: int = 5000,
 ) -> None:
-    """Serve MLflow's page of a store until interrupted, and tell its address (`experiment_url`) once it answers.
+    """Serve MLflow's page of a store until interrupted, and announce its address (`experiment_url`) once it answers.
 
-    A store that is a server has its page already: then its address is all that is told.
+    A store that is a server has its page already, so only its address is announced.
 
     Raises:
-        TrackingError: the store cannot be read, the port cannot be had, or the page does not come up.
+        TrackingError: the store cannot be read, the port is not available, or the page does not start.
     """
     if is_server(uri):
         announce(experiment_url(uri, experiment, without_password(uri), search))
@@ -108,7 +108,7 @@ def serve_ui(
     _check_free(host, port)
     base = f"http://{host}:{port}"
     address = experiment_url(uri, experiment, base, search)
-    # A terminated page takes its server along, as an interrupted one does.
+    # SIGTERM ends the server too, as Ctrl-C does.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with subprocess.Popen(ui_command(uri, host, port), env=ui_environment()) as server:
         try:
@@ -123,7 +123,7 @@ def serve_ui(
 
 
 def _check_free(host: str, port: int) -> None:
-    """Who listens on the port already would answer in the server's place, from another store."""
+    """Raise if the port is in use: its listener would answer in the server's place, from another store."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:

@@ -1,6 +1,6 @@
-"""The address of a search in MLflow's web page, and how its table of runs looks there at first.
+"""Builds the address of a search in MLflow's web page, and the first view of its table of runs there.
 
-Left alone, the page shows neither scores nor rules. A shared view, which is a tag of the experiment, names the columns.
+By default the page shows neither scores nor rules. A shared view, which is a tag of the experiment, names the columns.
 The tag's form is what the page of MLflow 3.17 writes itself when a view is shared; a page that cannot read it says so
 and shows its own columns.
 """
@@ -33,9 +33,9 @@ _CONFIRMED_COLUMNS = (
 
 
 def view_tags(search: str, *, confirmed: bool = False) -> dict[str, str]:
-    """Names and values of the experiment's tags that hold the views of this search.
+    """Return names and values of the experiment's tags that hold the views of this search.
 
-    They are its trials by score and, if it is confirmed, its finalists by test score; best first.
+    The views show its trials by score and, if it is confirmed, its finalists by test score; best first.
     """
     tags = {f"{_PREFIX}{search}": _view(search, "trial", "score", _COLUMNS)}
     if confirmed:
@@ -44,7 +44,7 @@ def view_tags(search: str, *, confirmed: bool = False) -> dict[str, str]:
 
 
 def confirmed_view(search: str) -> str:
-    """The name of the view of a search's finalists."""
+    """Return the name of the view of a search's finalists."""
     return f"{search}-confirmed"
 
 
@@ -59,7 +59,7 @@ def _view(search: str, role: str, metric: str, columns: tuple[str, ...]) -> str:
 
 
 def runs_url(base: str, experiment_id: str, view: str | None = None) -> str:
-    """The table of runs in the page at `base` (`http://host:port`), as a view shows it if one is named."""
+    """Return the address of the table of runs in the page at `base` (`http://host:port`), in a view if one is named."""
     query = {"workflowType": "machine_learning"}  # else the page shows what it has for language models
     if view is not None:
         query["viewStateShareKey"] = view

@@ -1,4 +1,4 @@
-"""How a search and its trials are named, tagged and described in MLflow."""
+"""Names, tags and describes a search and its trials in MLflow."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ RACE = "kd.race"
 FRONT = "kd.front"
 ERROR = "error"
 PASSING = (RACE, ERROR)
-"""Tags that a trial may lose again, by coming back into the race or by being trained once more."""
+"""Tags that a trial may lose again, if it comes back into the race or is trained again."""
 
 _DIGITS = 6
-"""Significant ones of a parameter; `policy.json` and `report.json` have them all."""
+"""The significant digits of a parameter; `policy.json` and `report.json` have them all."""
 _MAX_TAG = 8000
 _MAX_PARAMETER = 6000
 _MAX_RULE = 400
 
 
 def _common(config: SearchConfig) -> dict[str, Any]:
-    """The settings that all runs of a search show as parameters."""
+    """Return the settings that all runs of a search show as parameters."""
     return {
         "dataset": config.data.name,
         "train_size": config.data.train_size,
@@ -46,20 +46,20 @@ def _common(config: SearchConfig) -> dict[str, Any]:
 
 
 def identity_tags(search: SearchRecord) -> dict[str, str]:
-    """What tells the runs of this search from all others, an earlier one of the same name included."""
+    """Return tags that tell the runs of this search from all others, also of an earlier one of the same name."""
     created = "" if search.created is None else search.created.isoformat(timespec="seconds")
     return {SEARCH: search.name, CREATED: created}
 
 
 def search_parameters(search: SearchRecord) -> dict[str, str]:
-    """What all trials of the search have in common, and how many of them there are to be."""
+    """Return what all trials of the search have in common, and how many are planned."""
     config = search.config
     budget = {"trials_per_family": config.trials_per_family, "families": ", ".join(config.families)}
     return _as_text(_common(config) | budget)
 
 
 def run_parameters(search: SearchRecord, trained: TrialRecord | Finalist) -> dict[str, str]:
-    """Everything that a newcomer may want to compare or filter by, flat."""
+    """Return everything that a newcomer may want to compare or filter by, as one flat mapping."""
     config = search.config
     varied = {"learning_rate": config.training.learning_rate, "temperature": config.temperature}
     values = _common(config) | varied | trained.shared
@@ -69,7 +69,7 @@ def run_parameters(search: SearchRecord, trained: TrialRecord | Finalist) -> dic
 
 
 def _student_parameters(search: SearchRecord, student: str) -> dict[str, Any]:
-    """Which of several students it is, and what that one costs; nothing where there is one only."""
+    """Return which of several students it is, and what that one costs; nothing if there is only one."""
     size = next((size for size in search.student_sizes if size.name == student), None)
     if size is None:
         return {}
@@ -82,14 +82,14 @@ def _student_parameters(search: SearchRecord, student: str) -> dict[str, Any]:
 
 
 def run_name(trial: TrialRecord) -> str:
-    """Such as `007 cosine_threshold`, or `001 fixed λ=0.9 (baseline)`: what the legend of a chart shows."""
+    """Return what the legend of a chart shows, such as `007 cosine_threshold` or `001 fixed λ=0.9 (baseline)`."""
     constant = f" λ={number(trial.parameters['weight'])}" if set(trial.parameters) == {"weight"} else ""
     remarks = [*(["baseline"] if trial.baseline else []), *([] if trial.student == BASE_STUDENT else [trial.student])]
     return f"{trial.number:03d} {trial.family}{constant}" + (f" ({', '.join(remarks)})" if remarks else "")
 
 
 def front_tags(search: SearchRecord) -> dict[int, dict[str, str]]:
-    """By trial number: on which fronts of score and cost a trial of an ended search is, `none` if on none."""
+    """Return each trial's fronts of score and cost by its number, once the search has ended; `none` if on none."""
     if search.status == "running":
         return {}
     return {
@@ -99,7 +99,7 @@ def front_tags(search: SearchRecord) -> dict[int, dict[str, str]]:
 
 
 def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[str, str]:
-    """All tags of a trial's run but `front_tags` and those that count what is written."""
+    """Return all tags of a trial's run, except `front_tags` and those that count what is written."""
     tags = {
         PARENT: parent,
         TRIAL_ID: trial.trial_id,
@@ -117,7 +117,7 @@ def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[st
 
 
 def search_tags(search: SearchRecord, judgement: Judgement, confirmed: str = "") -> dict[str, str]:
-    """All tags of the search's own run but its confirmation's and those that count what is written.
+    """Return all tags of the search's own run, except its confirmation's and those that count what is written.
 
     Args:
         search: finished or not.
@@ -134,7 +134,7 @@ def search_tags(search: SearchRecord, judgement: Judgement, confirmed: str = "")
 
 
 def cut_tags(tags: dict[str, str]) -> dict[str, str]:
-    """Tags no longer than MLflow takes."""
+    """Cut tags to the length that MLflow takes."""
     return {name: _cut(value, _MAX_TAG) for name, value in tags.items()}
 
 
@@ -206,7 +206,7 @@ def _as_text(values: dict[str, Any]) -> dict[str, str]:
 
 
 def parameter_text(value: Any) -> str:
-    """A parameter as MLflow keeps it, which is as text: 0.415, not 0.41500000000000004."""
+    """Return a parameter as the text that MLflow keeps: 0.415, not 0.41500000000000004."""
     return str(float(f"{value:.{_DIGITS}g}")) if isinstance(value, float) else str(value)
 
 

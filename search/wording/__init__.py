@@ -1,4 +1,4 @@
-"""How numbers, names and scores are written."""
+"""Writes numbers, names and scores as text."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""How a search's answers write numbers and names."""
+"""Writes the numbers and names of a search's answers as text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def points(difference: float | None, digits: int = 2) -> str:
 
 
 def number(value: Value | None) -> str:
-    """A setting: a number in at most three significant digits, an option by its name."""
+    """A setting as text: a number in at most three significant digits, an option by its name."""
     if value is None:
         return "–"
     return value if isinstance(value, str) else f"{value:.3g}"
@@ -38,7 +38,7 @@ def count(amount: int, noun: str) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds in the unit that people would say: `48 s`, `2 min 5 s`, `3 h 20 min`."""
+    """Seconds in readable units: `48 s`, `2 min 5 s`, `3 h 20 min`."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
     if seconds < 60:
@@ -51,10 +51,10 @@ def duration(seconds: float | None) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """`about 48 s left`; empty where it is not known, or less than a second and as good as none."""
+    """`about 48 s left`; empty if it is not known or less than a second."""
     return "" if seconds is None or not seconds >= 1 else f"about {duration(seconds)} left"
 
 
 def sentence_case(text: str) -> str:
-    """The first letter capital, unless it is Greek: λ stays λ."""
+    """The text with a capital first letter, unless it begins with λ."""
     return text if text.startswith("λ") else text[:1].upper() + text[1:]

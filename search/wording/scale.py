@@ -1,4 +1,4 @@
-"""How scores are written: as values of what was searched for, an accuracy or a KPI of the user's own."""
+"""Writes scores as values of the objective: an accuracy or a KPI of the user's own."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from trainables.records import Objective
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Turns scores, of which more is always better, back into what people know.
+    """Turns scores, of which more is always better, back into values that people know.
 
-    Accuracies are written in percent and their differences in percentage points, a KPI's value as it is. A difference
-    says how much better something is, so it is positive for who is ahead, also where less is better.
+    Accuracies are written in percent, their differences in percentage points, and a KPI's value as it is. A difference
+    says how much better something is. So it is positive for the better one, even if less of the KPI is better.
     """
 
     objective: Objective
 
     @property
     def is_accuracy(self) -> bool:
-        """Whether scores are accuracies in [0, 1], in steps of one picture."""
+        """True if scores are accuracies in [0, 1], in steps of one picture."""
         return self.metric.unit == "%"
 
     @property
@@ -32,7 +32,7 @@ class Scale:
 
     @property
     def title(self) -> str:
-        """`accuracy`, or the KPI's name; `(less is better)` where it is."""
+        """`accuracy`, or the KPI's name, followed by `(less is better)` if it is minimised."""
         return f"{self.objective.name}{'' if self.objective.direction == 'maximize' else ' (less is better)'}"
 
     def on(self, pictures: str) -> str:
@@ -53,11 +53,11 @@ class Scale:
         return f"±{text[1:]}" if float(text) == 0.0 else text.replace("-", "−")
 
     def margin(self, difference: float | None) -> str:
-        """As `difference`, with its unit if it has one: `+1.20 points`."""
+        """A difference of scores with its unit, if it has one: `+1.20 points`."""
         return f"{self.difference(difference)} points" if self.is_accuracy else self.difference(difference)
 
     def size(self, difference: float | None) -> str:
-        """As `margin`, without a sign."""
+        """A difference of scores with its unit, if it has one, and without a sign."""
         return self.margin(difference).lstrip("+±−")
 
     def deviation(self, deviation: float) -> str:

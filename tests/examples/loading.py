@@ -1,4 +1,4 @@
-"""How tests get at an example, which is a script and no module of a package."""
+"""Loads an example for tests: it is a script and not a module of a package."""
 
 import importlib.util
 import pathlib
@@ -10,7 +10,7 @@ EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 
 def example(name):
-    """The example as a module, imported anew."""
+    """Import the example anew as a module."""
     spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -18,7 +18,7 @@ def example(name):
 
 
 def run(name, *arguments):
-    """What the example prints, run as its reader runs it."""
+    """Run the example as its reader does; return what it prints."""
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -26,5 +26,5 @@ def run(name, *arguments):
 
 
 def numbers(text):
-    """Lines of the form `words: number`."""
+    """Return the numbers of lines of the form `words: number`."""
     return {words: float(number) for words, number in re.findall(r"^([^:\n]+): ([\d.]+)", text, flags=re.M)}

@@ -80,7 +80,7 @@ def test_a_resumed_training_goes_on_at_its_step(module, tmp_path):
 
 
 def test_the_example_runs_as_shown(module, monkeypatch, capsys):
-    """In this process, since importing the library once takes long enough."""
+    """The example runs in this process, since importing the library takes long."""
     arguments = ["--accumulate", "2", "--steps", "80"]
     monkeypatch.setattr(sys, "argv", ["hf_trainer.py", *arguments])
     module.main()

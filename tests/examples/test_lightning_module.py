@@ -1,4 +1,4 @@
-"""The Trainer's accumulation, clipping, precision and checkpoints go on working around the balancer."""
+"""The Trainer's accumulation, clipping, precision and checkpoints work around the balancer."""
 
 import pathlib
 import sys
@@ -10,9 +10,9 @@ from policies import LossBalancer, create_policy
 from tests.examples.loading import example, numbers
 
 pytestmark = [
-    # Lightning 2.6's own call of a function that PyTorch has renamed
+    # Lightning 2.6 calls a function that PyTorch has renamed.
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated"),
-    # its advice to load data in other processes, which 80 rows are not worth
+    # It advises to load data in other processes, which does not pay for 80 rows.
     pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
 ]
 
@@ -24,7 +24,7 @@ def module():
 
 
 def parts():
-    """(student, teacher, batches); the epoch's last update has fewer micro-batches."""
+    """Return (student, teacher, batches); the epoch's last update has fewer micro-batches."""
     torch.manual_seed(0)
     network = module().network
     student, teacher = network(8), network(8)
@@ -55,7 +55,7 @@ def fitted(student, teacher, batches, family, folder, *, epochs=EPOCHS, resume=N
 
 
 def trained_by_hand(student, teacher, batches, family):
-    """The same without a Trainer."""
+    """Train the same without a Trainer."""
     optimizer = torch.optim.AdamW(student.parameters(), lr=5e-3)
     updates = -(-len(batches) // ACCUMULATED)
     balancer = LossBalancer(create_policy(family), student, total_steps=EPOCHS * updates)
@@ -94,7 +94,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path):
 def test_the_trainers_gradient_scaler_is_heeded(tmp_path):
     from lightning.pytorch.plugins.precision import MixedPrecision
 
-    # Chosen so that the first steps overflow in half precision.
+    # With this scale the first steps overflow in half precision.
     plugin = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**24))
     student, teacher, batches = parts()
     before = [p.detach().clone() for p in student.parameters()]
@@ -107,7 +107,7 @@ def test_the_trainers_gradient_scaler_is_heeded(tmp_path):
 
 
 def test_the_example_runs_as_shown(monkeypatch, capsys):
-    """In this process, since importing the library once takes long enough."""
+    """The example runs in this process, since importing the library takes long."""
     arguments = ["--accumulate", "2", "--precision", "bf16-mixed", "--epochs", "6"]
     monkeypatch.setattr(sys, "argv", ["lightning_module.py", *arguments])
     module().main()

@@ -24,7 +24,7 @@ ON_LOGITS = [*ON_TWO_LOSSES, LOGIT, SAMPLES, RELIABILITY, SAMPLES_RELIABILITY]
 
 
 def named(rule):
-    """A rule as the name of a test's case."""
+    """Return a rule's name for a test's case."""
     return "-".join([rule[0], *([rule[1]["tier"]] if "tier" in rule[1] else [])])
 
 
@@ -36,7 +36,7 @@ def small_student():
 
 
 def small_batches(count):
-    """(inputs, labels, teacher's logits), `COUNT` samples each."""
+    """Return batches (inputs, labels, teacher's logits) of `COUNT` samples each."""
     torch.manual_seed(1)
     return [
         (torch.randn(COUNT, 6).double(), torch.randint(0, 3, (COUNT,)), 3 * torch.randn(COUNT, 3).double())
@@ -45,7 +45,7 @@ def small_batches(count):
 
 
 def two_losses(logits, labels, teacher):
-    """(task, distillation), as `backward_on_logits` takes them but in double precision."""
+    """Return (task, distillation), as in `backward_on_logits` but in double precision."""
     log_student = torch.log_softmax(logits / T, dim=1)
     distill = kl_div(log_student, torch.softmax(teacher / T, dim=1), reduction="batchmean") * T**2
     return cross_entropy(logits, labels), distill

@@ -104,7 +104,7 @@ def test_geometry_is_exact(student, batch):
 
 @pytest.mark.parametrize("measure_now", [False, True])
 def test_a_parameter_that_is_given_twice_is_trained_once(student, batch, measure_now):
-    """Tied weights come twice where the parameters of two modules are put together."""
+    """Tied weights are listed twice if the parameters of two modules are put together."""
     expected = reference_gradients(student, batch, 0.3)
     twice = [*student.parameters(), student.body.weight]
     balancer = LossBalancer(create_policy("fixed", {"weight": 0.3}), twice)
@@ -154,7 +154,7 @@ def test_a_broken_loss_without_weight_spoils_nothing(student, batch):
 
 
 class CountWalks(torch.autograd.Function):
-    """The identity; counts how often gradients flow through it."""
+    """The identity; it counts how often gradients pass through it."""
 
     walks = 0
 
@@ -237,7 +237,7 @@ def test_state_continues_exactly(student, batch):
     [("norm_ratio_threshold", {}), ("cosine_threshold", {"threshold": 0.1}), ("famo", {})],
 )
 def test_the_state_of_another_rule_is_refused(student, batch, family, parameters):
-    """A threshold on the ratio of norms keeps the same numbers as one on the cosine, and means others by them."""
+    """Thresholds on the ratio of norms and on the cosine keep the same numbers with different meanings."""
     first = LossBalancer(create_policy("cosine_threshold"), student)
     first.backward(*losses(student, batch))
     second = LossBalancer(create_policy(family, parameters), student)
@@ -370,7 +370,7 @@ def test_the_last_block_of_bare_parameters_has_to_be_named(student, batch):
 
 @pytest.mark.parametrize("measure_every", [1, 2])
 def test_clipping_parameter_groups_and_a_projector_work_as_after_backward(student, batch, measure_every):
-    """λ of `norm_balance` is read off each step and put into an ordinary loss."""
+    """λ of `norm_balance` is read from each step and put into an ordinary loss."""
     x, labels, teacher = batch
 
     def parts(model):
@@ -417,7 +417,7 @@ def test_an_optimiser_may_call_the_step_as_a_closure(student, batch):
 
 
 class Listening(Guard):
-    """Keeps what it is asked to review."""
+    """A guard that keeps what it is asked to review."""
 
     def __init__(self, **settings):
         super().__init__(**settings)
@@ -442,7 +442,7 @@ def test_the_guard_is_told_the_loss_that_a_rule_on_samples_trains(student, batch
 
 
 class Alarmed(Guard):
-    """Has something to tell at every step, and replaces nothing."""
+    """A guard that raises an alarm at every step and replaces nothing."""
 
     def review(self, observation, decision, mixed_loss=None):
         verdict = super().review(observation, decision, mixed_loss)

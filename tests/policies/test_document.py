@@ -51,7 +51,7 @@ def test_missing_and_broken_files_are_told_clearly(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(PolicyError, match="not valid JSON"):
         load_policy(tmp_path / "broken.json")
-    (tmp_path / "search.toml").write_text('name = "shapes"\n')  # which is what one has in hand
+    (tmp_path / "search.toml").write_text('name = "shapes"\n')  # the file that a user has at hand
     with pytest.raises(PolicyError, match=r"search\.toml' is no policy file.*not valid JSON.*/report/policy\.json"):
         load_policy(tmp_path / "search.toml")
     (tmp_path / "list.json").write_text("[1]")

@@ -1,4 +1,4 @@
-"""Rules from outside: what is registered, what is read from a file, what an installed package brings."""
+"""Rules from outside: registered ones, ones read from a file, and ones of an installed package."""
 
 import dataclasses
 import json
@@ -63,7 +63,7 @@ NAMED = {real: BOUNDS, integer: BOUNDS, choice: {"options": ("a",), "meaning": "
 
 @pytest.fixture(autouse=True)
 def families():
-    """What a test registers is gone after it."""
+    """Remove the families that a test registers."""
     before = dict(FAMILIES)
     yield FAMILIES
     FAMILIES.clear()
@@ -103,7 +103,7 @@ def file(tmp_path, text, name="rules.py"):
 def test_a_registered_rule_is_created_by_name():
     assert register_policy(Half) is Half
     assert create_policy("half", {"weight": 0.25}).decide(None).weight == 0.25
-    assert register_policy(Half) is Half  # once more does no harm
+    assert register_policy(Half) is Half  # a second call does no harm
 
 
 def test_a_class_that_is_defined_again_takes_its_own_place():
@@ -202,7 +202,7 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path, reference, te
 
 
 def install(tmp_path, monkeypatch, entry_points, **modules):
-    """A package as pip would leave it, on the import path."""
+    """Write a package to the import path as pip would."""
     information = tmp_path / "kd_outside-1.2.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: kd-outside\nVersion: 1.2\n")

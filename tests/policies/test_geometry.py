@@ -31,7 +31,7 @@ def test_inside_the_safe_interval_a_small_step_lowers_both_losses(geometry):
     low, high = geometry.safe_interval
     assert 0.0 <= low <= high <= 1.0
     a, b, c = geometry
-    # Strictly inside; one point (exactly opposite gradients, or a vanished one) has no inside.
+    # Strictly inside; a single point (exactly opposite gradients, or a vanished one) has no inside.
     if high - low < 1e-9 or a == 0.0 or b == 0.0 or (c > 0 and geometry.cosine == 1.0):
         return
     for share in (0.25, 0.5, 0.75):
@@ -80,7 +80,7 @@ def test_squares_of_sum_and_difference():
 
 
 def test_squares_are_never_negative(geometry):
-    # An inner product rounded up past the product of the lengths, as sums in single precision give it.
+    # The inner product is rounded up past the product of the lengths, as happens with sums in single precision.
     a, b, c = geometry
     for rounded in (Geometry(a, b, c * (1 + 1e-6)), Geometry(a, b, -c * (1 + 1e-6))):
         assert rounded.difference_sq >= 0.0

@@ -1,4 +1,4 @@
-"""The guard: what it mends, what it leaves alone, and that a training that is well never notices it."""
+"""The guard: what it mends, and what it must not change; in a healthy training it changes nothing."""
 
 import copy
 import json
@@ -100,7 +100,7 @@ def test_sparse_and_expanded_gradients_can_be_looked_at():
 
 
 def test_a_look_that_failed_halfway_spoils_no_later_one():
-    """Complex gradients are beyond the kernel, which has seen the first by then."""
+    """The kernel cannot read complex gradients, but has read the first gradient by then."""
     guard = Guard()
     assert not guard.all_finite([torch.tensor([math.inf]), torch.ones(2, dtype=torch.complex64)])
     assert guard.all_finite([torch.ones(2)])
@@ -151,7 +151,7 @@ def test_a_measurement_that_is_not_finite_does_not_lift_the_limit():
 
 
 def test_the_limit_takes_the_losses_of_its_measurement():
-    """Between them, of an update of several micro-batches, the guard sees the first one's share of the losses."""
+    """The guard sees only the first micro-batch's share of an update's losses between measurements."""
     guard, unshared = Guard(learning_rate=0.1), Guard(learning_rate=0.1)
     for one in (guard, unshared):
         one.review(observed(geometry=EARLY), Decision(0.1))
@@ -160,7 +160,7 @@ def test_the_limit_takes_the_losses_of_its_measurement():
 
 
 def test_a_mean_that_rounding_carries_beyond_a_bound_is_no_intervention():
-    """0.8 is above itself in float32; and if the first micro-batch were replaced, so would be those after it."""
+    """0.8 in float32 exceeds 0.8. If the first micro-batch were replaced, so would be those after it."""
     torch.manual_seed(0)
     model, guard = torch.nn.Linear(4, 3), Guard(highest=0.8)
     rule = create_policy("sample_norm_ratio_threshold", {"below": 0.9, "above": 0.0, "threshold": 2.0})
@@ -234,7 +234,7 @@ def test_the_alarm_rings_in_a_real_training_whose_learning_rate_is_far_too_high(
 
 
 def alarms(caplog, readings):
-    """(step, what the alarm said) of a guard that was shown pairs of a task and a distillation loss."""
+    """Show a guard pairs of a task and a distillation loss; return its alarms as (step, text), and the guard."""
     guard = Guard()
     with caplog.at_level(logging.WARNING, logger="policies.guard"):
         for i, (task, distill) in enumerate(readings):
@@ -354,7 +354,7 @@ def digits():
 
 
 def trained(family, digits, guard, *, steps=60, batch=32):
-    """A student's weights and its steps' λ after a real training."""
+    """Run a real training; return the student's weights and the steps."""
     images, labels, teacher = digits
     torch.manual_seed(0)
     student = torch.nn.Sequential(torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10))

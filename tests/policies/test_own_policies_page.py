@@ -1,4 +1,4 @@
-"""What docs/own-policies.md shows is so."""
+"""The code and the tables of docs/own-policies.md are right."""
 
 import inspect
 import pathlib

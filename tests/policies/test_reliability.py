@@ -1,5 +1,6 @@
-"""The table counts how often teacher and label agree, and a training that is interrupted, stacked or split counts the
-same.
+"""The table counts how often teacher and label agree.
+
+A training that is interrupted, stacked or split counts the same.
 """
 
 import json

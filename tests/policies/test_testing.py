@@ -1,4 +1,4 @@
-"""The contract suite is worth what it catches: one rule for each clause that breaks just that."""
+"""The contract suite finds violations: for each clause one rule breaks just that one."""
 
 import dataclasses
 import math
@@ -83,7 +83,7 @@ class Balance(SamplePolicy):
 
 
 def changed(base, **members):
-    """The class with some of its members replaced; a plain member of that name stands for a property too."""
+    """Return the class with some of its members replaced; a plain member of that name stands for a property too."""
     made = type(base.__name__, (base,), {"__doc__": base.__doc__, **members})
     return dataclasses.dataclass(kw_only=True, eq=False)(made)
 
@@ -123,7 +123,7 @@ def in_place(self, samples):
 
 
 def if_reliable(rule, samples):
-    """Looks at what it did not ask for where it is there."""
+    """Return weights from a reading that the rule did not ask for, if it is there."""
     return samples.confidence if samples.class_reliability is None else samples.class_reliability
 
 

@@ -9,9 +9,9 @@ WEIGHTS = tuple(i / 10 for i in range(11))
 
 
 def planted_record(best_of, *, seeds=6, probes=15, noise=0.0, seed=0, **more):
-    """Every loss is a parabola in λ around `best_of(cosine, log_ratio, progress)`, plus noise in that place.
+    """Return an analysis: each loss is a parabola in λ around `best_of(cosine, log_ratio, progress)`, plus noise.
 
-    Predictions are exact, but for `first`, which is twice too large and of the wrong sign of slope.
+    Predictions are exact, except `first`, which is twice too large and has a slope of the wrong sign.
     """
     draws = np.random.default_rng(seed)
     lam = np.array(WEIGHTS)

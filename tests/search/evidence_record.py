@@ -1,4 +1,4 @@
-"""Confirmations made up of test scores, for the tests of what is concluded from them."""
+"""Made-up confirmations from test scores, for tests of the conclusions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -54,10 +54,10 @@ def confirmation(
     constant: ConstantFacts | None = BRACKETED,
     smallest_gain: float | None = None,
 ) -> ConfirmationRecord:
-    """Test scores by finalist and seed; None where a seed is still to come. Validation scores are alike unless given.
+    """Return a confirmation of test scores by finalist and seed; None is a missing seed. Validation scores repeat them.
 
-    With `kpi`, scores are values of the user's KPI and all accuracies are alike. The constant was bracketed unless
-    given, and validation scores say which one it is.
+    `validation` gives other validation scores. With `kpi`, scores are values of the user's KPI and all accuracies are
+    alike. Unless `constant` is given, the constant was bracketed, and validation scores say which one it is.
     """
     results = []
     for finalist, tested in scores:
@@ -95,7 +95,7 @@ def confirmation(
 def on_samples(
     right: Mapping[str, np.ndarray], finalists: Sequence[Finalist], **settings: object
 ) -> ConfirmationRecord:
-    """Accuracies from what is right on each test sample: truth values [S, N] by finalist."""
+    """Return accuracies from truth values [S, N] of each test sample by finalist."""
     scores = [(finalist, list(right[finalist.key].mean(axis=1))) for finalist in finalists]
     size = next(iter(right.values())).shape[1]
     record = confirmation(scores, test_size=size, **settings)  # type: ignore[arg-type]
@@ -107,5 +107,5 @@ def on_samples(
 
 
 def around(mean: float, *points: float) -> list[float | None]:
-    """Scores at these distances from a mean, in points of accuracy."""
+    """Return scores at these distances from a mean, in points of accuracy."""
     return [mean + point / 100.0 for point in points]

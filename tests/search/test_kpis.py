@@ -1,4 +1,4 @@
-"""KPIs of the user's own in a search: from the search file to the trials and back."""
+"""The user's own KPIs in a search: from the search file to the trials and back."""
 
 import json
 import pathlib
@@ -23,7 +23,7 @@ def regret(model, data):
 
 
 def search_file(folder, *lines, source=SOURCE):
-    """A search file in a folder with the KPIs beside it."""
+    """Write a search file, and the KPIs beside it."""
     (folder / "my_kpis.py").write_text(source, encoding="utf-8")
     path = folder / "mine.toml"
     path.write_text(

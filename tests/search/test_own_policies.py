@@ -1,4 +1,4 @@
-"""A search with rules of the user's own: from search file or command line to workers, a report and a resume."""
+"""A search with the user's own rules: from search file or command line to workers, a report and a resume."""
 
 import json
 import os
@@ -27,7 +27,7 @@ REFERENCE = f"{EXAMPLES / 'my_rules.py'}:AgreementRamp"
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """What a test registers is gone after it."""
+    """Remove the families that a test registers; give `forget`."""
     before = dict(FAMILIES)
     yield forget
     FAMILIES.clear()
@@ -35,7 +35,7 @@ def forgotten():
 
 
 def forget():
-    """As in another process: neither the families nor the modules of one's own are there."""
+    """Remove the user's families and modules, as if in another process."""
     for family in ("agreement_ramp", "sample_agreement"):
         FAMILIES.pop(family, None)
     for name in [name for name in sys.modules if name.startswith("kd_own_policy_")]:
@@ -43,7 +43,7 @@ def forget():
 
 
 def search_file(folder, lines=(), rule=RULE):
-    """A search file in a folder with the rules beside it."""
+    """Write a search file, and the rules beside it."""
     (folder / "my_rules.py").write_text(rule, encoding="utf-8")
     listed = [line for line in lines if line.startswith("own_policies")]
     path = folder / "mine.toml"
@@ -178,7 +178,7 @@ def test_the_command_line_lists_and_checks_rules_of_ones_own(tmp_path):
 
 
 def test_a_search_with_a_rule_of_ones_own_is_stopped_and_resumed_without_its_file(tmp_path, launch, forgotten):
-    """The file goes while the search runs; what goes on has only what the search has stored."""
+    """The file is deleted while the search runs; the resumed search has only what the search has stored."""
 
     class Stopper(QuietListener):
         stopped = False
@@ -204,7 +204,8 @@ def test_a_search_with_a_rule_of_ones_own_is_stopped_and_resumed_without_its_fil
     assert all(t.status == "finished" for t in outcome.search.trials)
 
     forgotten()
-    # As it was trained: the report writes a rule that never moved, as this one beside a sure teacher, as a constant.
+    # The trial's own policy is read. The report would write this rule as a constant, since it never moved beside a sure
+    # teacher.
     folder = next(t.folders[0] for t in outcome.search.trials if t.family == "agreement_ramp")
     policy = next((launch.output / "own" / folder).glob("checkpoint_*/policy.json"))
     with pytest.raises(PolicyError, match=r"it is the class my_rules\.py:AgreementRamp"):

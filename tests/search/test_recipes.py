@@ -64,7 +64,7 @@ def test_every_family_of_an_unreliable_recipe_trains_from_its_start(name, launch
 
 
 def test_the_recipe_for_ones_own_pictures_trains_on_a_folder_of_them(launch, tmp_path):
-    """Two colours, which a teacher of a few steps tells apart; with a folder `val`, as the recipe says."""
+    """The folder has pictures of two colours, which a teacher of a few steps tells apart, and a folder `val`."""
     for part, count in (("train", 40), ("val", 10), ("test", 2)):
         for name, colour in (("red", (200, 40, 40)), ("blue", (40, 40, 200))):
             (tmp_path / part / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Several students in one search: each is searched as closely as the other, and no rule is compared across them."""
+"""Several students in one search: each is searched equally closely, and no rule is compared across them."""
 
 import math
 
@@ -67,7 +67,7 @@ def test_how_far_a_search_is_is_counted_over_all_students(trial_of):
 
 
 def test_the_best_constant_is_looked_for_with_each_student():
-    # The best constant and the best learning rate are other ones for the student that is always behind.
+    # The student that is always behind has another best constant and another best learning rate.
     def score(suggestion):
         wide = suggestion["student"] == "wide"
         best_weight, best_rate = (0.8, 0.003) if wide else (0.2, 0.03)
@@ -77,7 +77,7 @@ def test_the_best_constant_is_looked_for_with_each_student():
     suggestions = suggestions_of(two_students(), score)
     for student, best_weight, best_rate in (("base", 0.2, 0.03), ("wide", 0.8, 0.003)):
         ours = [s for s in suggestions if (s["family"], s["student"]) == ("fixed", student)]
-        late = [s for s in ours[13:] if s["fixed.weight"] > 0.0]  # the labels alone are tuned for their own sake
+        late = [s for s in ours[13:] if s["fixed.weight"] > 0.0]  # λ = 0 is tuned separately
         assert sum(abs(s["fixed.weight"] - best_weight) < 0.15 for s in late) >= 0.6 * len(late)
         assert sum(abs(math.log10(s["learning_rate"] / best_rate)) < 0.3 for s in late) >= 0.6 * len(late)
 

@@ -1,4 +1,4 @@
-"""A search small enough for a test, and a listener that keeps what it is told."""
+"""A search small enough for a test, and a listener that keeps all news."""
 
 from search.settings.search_file import SearchConfig, load_config
 
@@ -17,12 +17,12 @@ TINY = [
 
 
 def tiny_config(*overrides: str) -> SearchConfig:
-    """Eight trials of a fraction of a second each."""
+    """Configure a search of eight trials that take a fraction of a second each."""
     return load_config("digits-quick", [*TINY, *overrides])
 
 
 class QuietListener:
-    """Keeps what it is told."""
+    """Keeps all news that it receives."""
 
     def __init__(self) -> None:
         self.stages, self.records, self.teacher_news, self.begun, self.ended = [], [], [], None, False

@@ -1,4 +1,4 @@
-"""A trial small enough for a test: real digits, a tiny student, targets from a fixed random linear teacher."""
+"""A small trial for tests: real digits, a tiny student, targets from a fixed random linear teacher."""
 
 import numpy as np
 import pytest

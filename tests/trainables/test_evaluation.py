@@ -81,13 +81,13 @@ def test_calibration_is_an_error_between_confidence_and_accuracy():
     sure_and_wrong = score_logits(100 * torch.eye(4), torch.arange(4).roll(1))
     assert (sure_and_right.accuracy, sure_and_right.calibration_error) == (1.0, pytest.approx(0.0, abs=1e-12))
     assert (sure_and_wrong.accuracy, sure_and_wrong.calibration_error) == (0.0, pytest.approx(1.0))
-    # Right in two of four cases with a confidence of one half.
+    # These answers are right in two of four cases, with a confidence of one half.
     honest = torch.tensor([[0.0, 0.0, -100.0]] * 4)
     assert score_logits(honest, torch.tensor([0, 0, 1, 2])).calibration_error == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
-    # 0.6 is the upper edge of the ninth bin, where one just below it lies, too: both gaps cancel out.
+    # 0.6 is the upper edge of the ninth bin, which also holds the value just below it: both gaps cancel out.
     logits = torch.tensor([[0.6, 0.4], [0.599, 0.401]], dtype=torch.float64).log()
     error = score_logits(logits, torch.tensor([0, 1])).calibration_error
     assert error == pytest.approx(abs((1 - 0.6) + (0 - 0.599)) / 2, abs=1e-9)

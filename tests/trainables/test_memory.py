@@ -1,4 +1,4 @@
-"""In processes of their own, since the setting stays."""
+"""Freed memory is kept; each test has its own processes, since the setting stays."""
 
 import platform
 import subprocess
@@ -33,8 +33,8 @@ def page_faults(kind: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not GNU's")
 def test_memory_that_is_freed_is_used_again():
-    """Two processes import torch, seconds each on a busy machine."""
-    # As a ratio, since a machine with transparent huge pages has far fewer of either.
+    """Two processes import torch, which takes seconds each on a busy machine."""
+    # The ratio is tested, since a machine with transparent huge pages has far fewer faults of either kind.
     assert 10 * page_faults("kept") < page_faults("as it is")
 
 

@@ -1,4 +1,4 @@
-"""Trials on a GPU: the same training as on a CPU, as far as rounding lets it be."""
+"""Trials on a GPU: the same training as on a CPU, up to rounding."""
 
 import math
 
@@ -29,7 +29,7 @@ def trained(settings, data):
 
 @pytest.fixture(autouse=True)
 def exact_matrix_work():
-    """TensorFloat-32 would round more coarsely than the comparisons here allow."""
+    """Switch TensorFloat-32 off, which rounds more coarsely than the comparisons here allow."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     yield
@@ -47,7 +47,7 @@ def test_every_family_decides_on_a_gpu_as_on_a_cpu(family, settings, assets):
         }
     )
     on_cpu, on_gpu = (trained(changed, data_on(assets, device)).history() for device in ("cpu", "cuda"))
-    # A rule with thresholds may fall on the other side of one after some steps of rounding, so only the first are told.
+    # Rounding may carry a rule across a threshold after some steps, so only the first two are compared.
     for cpu, gpu in list(zip(on_cpu.trace, on_gpu.trace, strict=True))[:2]:
         assert gpu.weight == pytest.approx(cpu.weight, abs=2e-3)
         assert gpu.cosine == pytest.approx(cpu.cosine, abs=2e-3, nan_ok=True)

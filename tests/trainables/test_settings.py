@@ -95,7 +95,7 @@ def test_a_teacher_has_exactly_one_origin():
 
 
 def test_a_rule_on_several_settings_is_told_in_its_own_words():
-    """With the section that it is about, but without all that stands there."""
+    """The message names the section that it is about, but not all that stands there."""
     broken = {"unit": "batch", "teacher_share": 0.6, "label_share": 0.5}
     with pytest.raises(ConfigError) as caught:
         TrialSettings.parse(STUDENT | {"corruption": broken})

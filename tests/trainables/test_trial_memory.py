@@ -1,4 +1,4 @@
-"""A process that goes from trial to trial keeps nothing of those before."""
+"""A process that runs trial after trial keeps nothing of earlier ones."""
 
 import gc
 import weakref
@@ -11,7 +11,7 @@ from trainables.trial import DistillationTrial
 
 @pytest.fixture
 def trial(assets, settings):
-    """As Tune reuses it, but without what Tune adds to it."""
+    """Return a trial as Tune reuses it, but without what Tune adds to it."""
     trial = object.__new__(DistillationTrial)
     training = settings.training.model_copy(update={"epochs": 1})
     base = settings.model_copy(update={"training": training, "evaluations": 1})

@@ -1,7 +1,7 @@
-"""A KPI of the user's own: a function `(model, data) -> float`, as it travels with settings. Imports no torch.
+"""A KPI of the user's own, a function `(model, data) -> float`, as a part of the settings. Imports no torch.
 
-`data` is a `trainables.evaluation.KPIData`. Instead of a number the function may return one value a sample, [N]: their
-mean is the KPI, and a confirmation's interval then holds for new samples, too.
+`data` is a `trainables.evaluation.KPIData`. Instead of a number the function may return one value a sample, [N]. Their
+mean is then the KPI, and a confirmation's interval also holds for new samples.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _TAKEN = (*SetScore.model_fields, *ModelFigures.model_fields, "score")
 
 
 class OwnKPI(Settings):
-    """A KPI by its function and the text of the function's file."""
+    """A KPI, given by its function and the text of the function's file."""
 
     origin: str
-    """The file's name and the function: `my_kpis.py:recall_of_class_3`."""
+    """The names of the file and the function: `my_kpis.py:recall_of_class_3`."""
     source: str
     """The file's text."""
 
@@ -65,7 +65,7 @@ class OwnKPI(Settings):
 
         Raises:
             PolicyError: the file fails when it is run.
-            ConfigError: there is no function of that name in it.
+            ConfigError: the file has no function of that name.
         """
         file, _, name = self.origin.rpartition(":")
         module = load_module(file, self.source)
@@ -82,10 +82,10 @@ class OwnKPI(Settings):
         return function
 
     def measure(self, model: nn.Module, data: KPIData) -> Measured:
-        """The KPI of a model.
+        """Measure the KPI of a model.
 
         Raises:
-            ConfigError: the function fails, or what it returns is neither a number nor one number a sample.
+            ConfigError: the function fails, or returns neither a number nor one number a sample.
         """
         file = self.origin.rpartition(":")[0]
         try:
@@ -106,16 +106,16 @@ class OwnKPI(Settings):
 
 
 class Measured(NamedTuple):
-    """A KPI of one model."""
+    """The value of a KPI for one model."""
 
     value: float
-    """May be NaN or infinite."""
+    """The KPI; may be NaN or infinite."""
     samples: npt.NDArray[Any] | None = None
     """One value a sample, [N]; `value` is their mean. None where the function returned one number."""
 
     @classmethod
     def of_samples(cls, values: Any) -> Measured:
-        """From a tensor or an array [N], of numbers or truth values."""
+        """Build from a tensor or an array [N] of numbers or truth values."""
         array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
         if array.dtype != np.bool_:
             array = array.astype(np.float32)

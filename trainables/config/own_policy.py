@@ -1,4 +1,4 @@
-"""A rule of the user's own, as it travels with settings to wherever it is used."""
+"""A rule of the user's own, as a part of the settings, so that it reaches every process that uses it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from trainables.settings import Settings
 
 
 class OwnPolicy(Settings):
-    """A rule by its class and the text of its file. Where there is one, its family is registered.
+    """A rule, given by its class and the text of its file. Creating an object registers the rule's family.
 
-    That holds for one that was unpickled, too: a trial's process has neither the file nor the command line's memory.
+    Unpickling registers it, too: a trial's process has neither the file nor what the command line registered.
     """
 
     origin: str
-    """The file's name and the class: `my_rules.py:MyRule`."""
+    """The names of the file and the class: `my_rules.py:MyRule`."""
     source: str
     """The file's text."""
 
@@ -34,7 +34,7 @@ class OwnPolicy(Settings):
 
     @property
     def policy_class(self) -> type[Policy]:
-        """The class."""
+        """The rule's class."""
         return policy_from_source(self.origin, self.source)
 
     @property

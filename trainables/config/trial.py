@@ -1,4 +1,4 @@
-"""Everything one trial depends on, so that a run can be told by its settings alone. Imports no torch."""
+"""Settings for everything that one trial depends on, so that they alone identify a run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from trainables.config.own_policy import OwnPolicy
 from trainables.records import Objective
 from trainables.settings import Settings
 
-_LARGEST_SEED = 2**32 - 1  # what NumPy and scikit-learn take
+_LARGEST_SEED = 2**32 - 1  # the largest that NumPy and scikit-learn accept
 
 DatasetName = Literal["digits", "fashion-mnist", "cifar10", "cifar100", "image-folder"]
 
 
 class DataSettings(Settings):
-    """Which pictures, and how they are split.
+    """Settings of the pictures and of their split.
 
     The test set is the data set's own where it has one, and so is the validation set. Students see `train_size`
-    pictures of the training pool (stratified by class; all when not given), the teacher sees the whole pool, and both
-    never see the validation pictures, on which policies are compared.
+    pictures of the training pool (stratified by class; all when not given). The teacher sees the whole pool. Neither
+    sees the validation pictures, on which policies are compared.
     """
 
     name: DatasetName = "digits"
     root: str | None = None
     train_size: int | None = Field(None, ge=2)
     validation_size: int | None = Field(None, ge=1)
-    """All of the data set's own validation set when not given; 500 where it has none."""
+    """The number of validation pictures. Default: all of the data set's own validation set; 500 where it has none."""
     test_size: int | None = Field(None, ge=1)
     split_seed: int = Field(0, ge=0, le=_LARGEST_SEED)
     image_size: int | None = Field(None, ge=4)
@@ -66,16 +66,17 @@ class AugmentationSettings(Settings):
 
     @property
     def active(self) -> bool:
-        """Whether views differ from the picture at all."""
+        """True if views differ from the picture at all."""
         return self.flip or self.crop_padding > 0
 
 
 class CorruptionSettings(Settings):
-    """Training data broken on purpose, to see which rules withstand it; see `trainables.training.corruption`.
+    """Settings of training data that are broken on purpose, to see which rules withstand it.
 
-    Of the batches of each epoch, or of the training pictures once and for all, `teacher_share` get the teacher's
-    outputs of other pictures and `label_share`, none of them among the former, other pictures' labels. What policies
-    are compared on, and what the teacher learns from, stay whole.
+    The shares are of the batches of each epoch, or of the training pictures, drawn once. `teacher_share` of them get
+    the teacher's outputs of other pictures. `label_share` of them get other pictures' labels. No batch or picture is
+    in both shares. Validation data and the teacher's training data are not broken. See
+    `trainables.training.corruption`.
     """
 
     unit: Literal["batch", "sample"]
@@ -94,14 +95,14 @@ class CorruptionSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """A model by name, and its options; see `trainables.models`."""
+    """A model's name and its options; see `trainables.models`."""
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
 
 
 class TrainingSettings(Settings):
-    """How a network is trained. `learning_rate` is the peak of the schedule."""
+    """Settings of a network's training. `learning_rate` is the peak of the schedule."""
 
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(64, ge=1)
@@ -122,7 +123,7 @@ class TeacherSettings(Settings):
     augmentation: AugmentationSettings = AugmentationSettings()
     seed: int = Field(0, ge=0, le=_LARGEST_SEED)
     unseen_classes: tuple[str, ...] = ()
-    """Classes, by name, whose pictures are kept from the teacher's training, as if it came from an older label set."""
+    """Names of classes whose pictures the teacher's training leaves out, as if it came from an older label set."""
 
     @pydantic.model_validator(mode="after")
     def _one_origin(self) -> TeacherSettings:
@@ -137,23 +138,23 @@ class TeacherSettings(Settings):
 
 
 class DeviceSettings(Settings):
-    """Where and in what precision a trial computes.
+    """Settings of the device and the precision in which a trial computes.
 
-    `auto` takes a GPU if Ray gave the trial one. `precision` = auto is bfloat16 autocast on a GPU that has it, and
-    float32 on a CPU.
+    `device` = auto takes a GPU if Ray gave the trial one. `precision` = auto is bfloat16 autocast on a GPU that has it,
+    else float32.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(None, ge=1)
-    """Of PyTorch in a trial; as many as the trial has whole CPUs when not given, so one by default."""
+    """PyTorch's threads in a trial; as many as the trial has whole CPUs when not given, so one by default."""
     replicates: Literal["auto", "together", "apart"] = "auto"
-    """Whether a trial's students, one for each seed, train as one stacked model or one after another; the numbers
-    differ by rounding. `auto` puts together what can be."""
+    """`together` trains a trial's students, one for each seed, as one stacked model, `apart` one after another. The
+    numbers differ by rounding. `auto` stacks the students that can be stacked."""
 
 
 class PolicySettings(Settings):
-    """A λ policy: its family and parameters; those not named take their defaults."""
+    """A λ policy: its family and parameters. Parameters that are not named take their defaults."""
 
     family: str = "fixed"
     parameters: dict[str, Value] = Field(default_factory=dict)
@@ -169,24 +170,24 @@ class TrialSettings(Settings):
 
     student: ModelSettings
     students: dict[str, ModelSettings] = Field(default_factory=dict)
-    """By name, those that a suggestion may put in the place of `student`."""
+    """Students, by name, that a suggestion may choose instead of `student`."""
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     corruption: CorruptionSettings | None = None
     own_policies: tuple[OwnPolicy, ...] = ()
-    """Before `policy`, which may be one of them."""
+    """The user's own rules; declared before `policy`, which may be one of them."""
     own_kpis: tuple[OwnKPI, ...] = ()
-    """Measured at each evaluation, each seed."""
+    """The user's own KPIs, measured at each evaluation for each seed."""
     objective: Objective = Objective()
-    """`accuracy` or one of `own_kpis`."""
+    """The KPI that is searched for: `accuracy` or one of `own_kpis`."""
     policy: PolicySettings = PolicySettings()
     temperature: float = Field(4.0, gt=0, le=1000)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=_LARGEST_SEED)], ...], Field(min_length=1)] = (0,)
     device: DeviceSettings = DeviceSettings()
     evaluations: int = Field(15, ge=1)
-    """How often a training is evaluated on the validation pictures, evenly spread, the last epoch included."""
+    """The number of evaluations of a training on the validation pictures, evenly spread, the last epoch included."""
     trace_points: int = Field(50, ge=2, le=10_000)
-    """At how many steps λ, the geometry and the losses are recorded, evenly spread."""
+    """The number of steps at which λ, the geometry and the losses are recorded, evenly spread."""
 
     @pydantic.field_validator("seeds")
     @classmethod

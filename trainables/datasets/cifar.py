@@ -1,6 +1,6 @@
 """CIFAR-10 and CIFAR-100: 50,000 training and 10,000 test colour pictures of 32×32 pixels.
 
-Read from the pickles of the "python version", as torchvision lays them out. Source: Krizhevsky 2009,
+They are read from the pickles of the "python version", as torchvision lays them out. Source: Krizhevsky 2009,
 https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
@@ -22,7 +22,7 @@ from trainables.pictures import Split
 
 _SHAPE = (3, 32, 32)
 
-# What a damaged pickle raises depends on the byte that is wrong.
+# A damaged pickle raises one of these, depending on the byte that is wrong.
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -134,17 +134,17 @@ class _NumpyUnpickler(pickle.Unpickler):
 
 
 def _dtype(kind: str, align: int, copy: int) -> Any:
-    """The old pickles give 0 and 1 where NumPy 2.4 begins to insist on booleans."""
+    """Build a dtype from an old pickle's 0 and 1, where NumPy 2.4 begins to insist on booleans."""
     return np.dtype(kind, align=bool(align), copy=bool(copy))
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """How newer Pythons write bytes into old pickles."""
+    """Encode text as `_codecs.encode` does, which newer Pythons put into old pickles to write bytes."""
     return text.encode(encoding)
 
 
 def _empty_array(kind: type[np.ndarray[Any, Any]], _shape: object, _code: object) -> np.ndarray[Any, Any]:
-    """An array for the pickle's next instruction to fill."""
+    """Return an empty array, which the pickle's next instruction fills."""
     return kind.__new__(kind, (0,), dtype=np.int8)
 
 

@@ -1,4 +1,4 @@
-"""From a picture's file to pixels."""
+"""Decodes a picture's file to pixels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy.typing as npt
 from trainables.errors import DataError
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
-"""What Pillow raises for a damaged file depends on the byte that is wrong."""
+"""Errors that Pillow raises for a damaged file; which one depends on the byte that is wrong."""
 
 
 def decode(path: str, size: int, channels: int) -> npt.NDArray[np.uint8]:
-    """One picture, [K, size, size]: its shorter side scaled to `size`, then the middle cut out.
+    """Decode one picture to [K, size, size]: scale its shorter side to `size`, then cut out the middle.
 
     Raises:
         DataError: the file is no readable picture.

@@ -1,7 +1,8 @@
 """Fashion-MNIST: 60,000 training and 10,000 test pictures of clothing, grey, 28×28 pixels, ten classes.
 
-Files are sought in the data root (as torchvision lays them out, or bare), then where Debian's package
-`dataset-fashion-mnist` puts them, and then downloaded. Source: Xiao, Rasul and Vollgraf 2017 (arXiv 1708.07747).
+Files are looked for in the data root (as torchvision lays them out, or directly in it), then where Debian's package
+`dataset-fashion-mnist` puts them. If they are not found, they are downloaded. Source: Xiao, Rasul and Vollgraf 2017
+(arXiv 1708.07747).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _read_split(images: Path, labels: Path) -> Split:
 
 
 def _find(root: Path) -> list[Path] | None:
-    """The four files of `_FILES`, from the first folder that has them all."""
+    """Return the four files of `_FILES` from the first folder that has them all."""
     for folder in (root / "FashionMNIST" / "raw", root, DEBIAN_FOLDER):
         found = [
             next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None) for name in _FILES

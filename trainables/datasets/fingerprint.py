@@ -13,13 +13,14 @@ from trainables.pictures import Dataset, Images, MappedImages
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-_CHUNK = 4096  # pictures at a time: what is not contiguous is copied
+_CHUNK = 4096  # pictures at a time; those that are not contiguous are copied
 
 
 def dataset_fingerprint(dataset: Dataset) -> str:
-    """SHA-256, in hexadecimal, of what a teacher depends on: the pool, the validation set and the class names.
+    """Return the SHA-256, in hexadecimal, of the data that a teacher depends on.
 
-    `train` and `test` take no part, so that one teacher serves searches with training subsets of any size.
+    These are the pool, the validation set and the class names. `train` and `test` are left out, so that one teacher
+    serves searches with training subsets of any size.
     """
     digest = hashlib.sha256(json.dumps(dataset.classes).encode())
     for split in (dataset.pool, dataset.validation):
@@ -31,7 +32,7 @@ def dataset_fingerprint(dataset: Dataset) -> str:
 
 
 def add_images(digest: Hash, images: Images) -> None:
-    """Let pictures into a digest. Those in a file are known by the digest of each, and none is read."""
+    """Add pictures to a digest. Pictures in a file are not read: the digests in their records are added."""
     if isinstance(images, MappedImages):
         digest.update(images.records()["digest"].tobytes())
         return

@@ -21,7 +21,7 @@ _UNSIGNED_BYTE = 8
 
 
 def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
-    """The array in `path`; read-only.
+    """Read the array in `path`; it is read-only.
 
     Raises:
         DataError: the file cannot be read, is damaged or cut short, or has another number of dimensions.

@@ -24,7 +24,7 @@ _DEFAULT_CHANNELS = 3
 _TEST_SHARE = 5  # one picture in five is split off where there is no test folder
 
 _Files = dict[str, list[str]]
-"""Pictures by class, both sorted; as `root` names them, with `/` between folders."""
+"""The pictures' paths by class, both sorted; relative to `root`, with `/` between folders."""
 
 
 def _look(_settings: DataSettings, places: Places) -> Counts:
@@ -74,11 +74,11 @@ def _check_apart(places: Places) -> None:
 
 
 def _find_sets(root: Path) -> dict[str, _Files]:
-    """The pictures of `train` and, where there are such folders, of `validation` and `test`."""
+    """Find the pictures of `train` and, where there are such folders, of `validation` and `test`."""
     if not root.is_dir():
         raise DataError(f"`root` must be a folder of pictures, but there is no folder {str(root)!r}; correct the path.")
     folders = {folder.name: folder for folder in _folders(root)}
-    if "train" not in folders or not _folders(folders["train"]):  # `train` may be the class of railway pictures
+    if "train" not in folders or not _folders(folders["train"]):  # without inner folders, `train` is a class (railways)
         return {"train": _find_classes(root, root)}
     found = {"train": _find_classes(root, folders["train"])}
     for name, spellings in (("validation", ("validation", "val")), ("test", ("test",))):
@@ -120,7 +120,7 @@ def _pictures(root: Path, folder: Path) -> list[str]:
 
 
 def _walk(folder: str, prefix: str) -> Iterator[str]:
-    """Strings and the directory's own entries, because there may be a million pictures."""
+    """Find the pictures in a folder. Paths are strings from `os.scandir`, because there may be a million pictures."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:

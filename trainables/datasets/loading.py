@@ -1,4 +1,4 @@
-"""From data settings to a `Dataset`."""
+"""Loads the `Dataset` that data settings describe."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SOURCES: dict[str, Source] = {
 }
 
 IN_MEMORY = 2**30
-"""Bytes of pictures that are read into memory; more of them stay in their file."""
+"""The most bytes of pictures that are read into memory; more of them stay in their file."""
 _DECODED = "decoded"
 _CHUNK = 4096  # pictures at a time: bincount makes eight bytes of every pixel
 
 
 def check_dataset(settings: DataSettings, default_root: Path) -> None:
-    """Find what is wrong with the data before any work starts: no picture is decoded, nothing is downloaded.
+    """Check the data before any work starts: no picture is decoded, nothing is downloaded.
 
     Args:
         settings: which pictures.
@@ -46,8 +46,8 @@ def check_dataset(settings: DataSettings, default_root: Path) -> None:
 def load_dataset(settings: DataSettings, *, default_root: Path, progress: Progress | None = None) -> Dataset:
     """Read the pictures and split them; equal settings and files give equal pictures.
 
-    They are in memory, but for those of an image folder that would take more than `IN_MEMORY`: these stay in the file
-    that they were decoded to.
+    Pictures of an image folder that would take more than `IN_MEMORY` stay in the file that they were decoded to. All
+    others are in memory.
 
     Args:
         settings: which pictures, and how many in each set.
@@ -79,13 +79,13 @@ def load_dataset(settings: DataSettings, *, default_root: Path, progress: Progre
 
 
 def channel_statistics(split: Split) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Mean and standard deviation of each channel over all pixels, in stored units (0..255); each [K].
+    """Compute each channel's mean and standard deviation over all pixels, in stored units (0..255); each [K].
 
     A constant channel gets the deviation 1, so that normalising never divides by zero.
     """
     sums = _channel_sums(split.images)
     pixels = math.prod(split.images.shape) // len(sums)
-    # In whole numbers, as E[x²] - E[x]² in floats loses digits.
+    # Computed in whole numbers, because E[x²] - E[x]² in floats loses digits.
     variance = [(pixels * squares - total * total) / pixels**2 for total, squares in sums]
     mean = np.array([total / pixels for total, _ in sums], dtype=np.float32)
     std = np.sqrt(variance).astype(np.float32)
@@ -93,7 +93,7 @@ def channel_statistics(split: Split) -> tuple[npt.NDArray[np.float32], npt.NDArr
 
 
 def _channel_sums(images: Images) -> list[list[int]]:
-    """Of each channel's pixels and of their squares, [K][2]."""
+    """Return the sums of each channel's pixels and of their squares, [K][2]."""
     if isinstance(images, MappedImages):
         known: list[list[int]] = images.records()["sums"].sum(axis=0).tolist()
         return known
@@ -115,4 +115,4 @@ def _places(settings: DataSettings, default_root: Path) -> Places:
 
 
 def _ignore(_: str) -> None:
-    """The progress callback of a caller who gave none."""
+    """Ignore progress: the callback for a caller that gave none."""

@@ -1,10 +1,10 @@
-"""The pictures of a folder, decoded once and kept: one file of pixels that any number of processes map.
+"""Decodes the pictures of a folder once and keeps them in one file of pixels, which any number of processes map.
 
     <cache>/birds-64x64x3-1f2e3d4c5b6a7988/images.npy, records.npy, about.json
 
 An entry's name holds a digest of all that it depends on: names, sizes and times of the files, and the size and channels
-asked for. While it is made it is called `….part`, and pictures and records are appended as they are decoded, so that
-whoever is interrupted goes on from there; it gets its name when it is whole. Where pictures were added to a folder or
+asked for. An unfinished entry is called `….part`. Pictures and records are appended to it as they are decoded, so that
+an interrupted process can be resumed from there. A finished entry gets its name. If pictures of a folder were added or
 changed, only these are decoded; the others are copied from older entries.
 """
 
@@ -31,13 +31,13 @@ from trainables.datasets.source import Progress
 from trainables.errors import DataError
 from trainables.pictures import IMAGES_FILE, RECORDS_FILE, MappedImages, map_array, record_type
 
-_FORMAT = 1  # of entries and of what is decoded; part of their names
+_FORMAT = 1  # version of entries and of the decoding; part of the entries' names
 _ABOUT_FILE = "about.json"
-_PART_BYTES = 2**21  # of decoded pictures, decoded by one thread at a time
-_KEPT_EVERY = 2**26  # bytes between two times that what was decoded is made safe
+_PART_BYTES = 2**21  # bytes of decoded pictures that one thread decodes at a time
+_KEPT_EVERY = 2**26  # bytes of decoded pictures between two syncs to the disk
 _MOST_THREADS = 16
 _MOST_UNREADABLE = 20
-_LOOKED_AT = 64  # pictures of an entry that are held against their digests before it is used
+_LOOKED_AT = 64  # pictures of an entry that are compared with their digests before it is used
 _REPORT_SECONDS = 5.0
 _WAIT_SECONDS = 1.0
 
@@ -45,15 +45,15 @@ _WAIT_SECONDS = 1.0
 def decoded_images(
     names: Sequence[str], *, root: Path, size: int, channels: int, cache: Path, progress: Progress
 ) -> MappedImages:
-    """The pictures of a folder as square arrays, [N, K, size, size], from the cache or decoded into it.
+    """Return the pictures of a folder as square arrays, [N, K, size, size], from the cache or decoded into it.
 
     Args:
-        names: of the picture files within `root`, N of them.
-        root: the folder; only read.
+        names: names of the picture files within `root`, N of them.
+        root: the folder; it is only read.
         size: height and width.
         channels: K, 1 or 3.
-        cache: folder of entries, made if need be.
-        progress: told of what takes long.
+        cache: folder of entries, made if it does not exist.
+        progress: called with a line of text about slow work.
 
     Raises:
         DataError: pictures cannot be read, or there is no room for them.
@@ -66,13 +66,13 @@ def decoded_images(
         with _writing(cache):
             cache.mkdir(parents=True, exist_ok=True)
             with _alone(entry, progress):
-                if not _is_sound(entry, task, progress):  # who waited finds it made
+                if not _is_sound(entry, task, progress):  # the process that held the lock may have made it
                     _make(entry, task, progress)
     return MappedImages(str(entry), np.arange(len(names)))
 
 
 class _Task(NamedTuple):
-    """What an entry is made of."""
+    """The pictures of an entry, and the form in which they are decoded."""
 
     names: Sequence[str]
     sources: npt.NDArray[np.void]
@@ -95,7 +95,7 @@ class _Task(NamedTuple):
 
     @property
     def form(self) -> str:
-        """What is the same in all entries that pictures can be copied from."""
+        """The part of the name that is the same in all entries that pictures can be copied from."""
         return f"{self.size}x{self.size}x{self.channels}"
 
     @property
@@ -118,14 +118,14 @@ def _identities(names: Sequence[str], root: Path) -> npt.NDArray[np.void]:
 
 
 class _Kept(NamedTuple):
-    """What a folder of the cache holds, mapped; of one in the making what is safe."""
+    """The mapped contents of a folder of the cache; of an unfinished entry, the pictures that have a record."""
 
     images: npt.NDArray[np.uint8]
     records: npt.NDArray[np.void]
 
 
 def _kept(folder: Path, task: _Task) -> _Kept:
-    """Raises OSError or ValueError where there is nothing sound, or pictures of another form."""
+    """Map a folder of the cache. Raises OSError, ValueError or KeyError if it is not sound or of another form."""
     if json.loads((folder / _ABOUT_FILE).read_text(encoding="utf-8"))["format"] != _FORMAT:
         raise ValueError("it is of another version")
     images = map_array(str(folder / IMAGES_FILE), np.dtype(np.uint8)).array
@@ -137,7 +137,7 @@ def _kept(folder: Path, task: _Task) -> _Kept:
 
 
 def _is_sound(entry: Path, task: _Task, progress: Progress) -> bool:
-    """Whether an entry is there and whole. One that is damaged is told of and removed."""
+    """Tell whether an entry exists and is whole. A damaged one is reported and removed."""
     if not entry.is_dir():
         return False
     try:
@@ -160,7 +160,7 @@ def _digest(image: npt.NDArray[np.uint8]) -> bytes:
 
 
 def _make(entry: Path, task: _Task, progress: Progress) -> None:
-    """Decode what an interrupted process has not, and give the entry its name."""
+    """Decode the pictures that an interrupted process has not, and give the entry its name."""
     began = time.monotonic()
     part = entry.with_name(f"{entry.name}.part")
     with _Appender(part, task) as appender:
@@ -183,7 +183,7 @@ def _make(entry: Path, task: _Task, progress: Progress) -> None:
 
 
 class _Earlier:
-    """Pictures of other entries: of the same folder before pictures were added, changed or removed."""
+    """Pictures of other entries, made of the same folder before pictures were added, changed or removed."""
 
     def __init__(self, task: _Task, folders: Sequence[Path]) -> None:
         self._kept: list[_Kept] = []
@@ -198,11 +198,11 @@ class _Earlier:
             self._kept.append(kept)
 
     def count_from(self, begin: int) -> int:
-        """How many are known from picture `begin` on."""
+        """Count the known pictures from picture `begin` on."""
         return int((self._places[begin:, 0] >= 0).sum())
 
     def copy(self, picture: int, target: npt.NDArray[np.uint8]) -> bool:
-        """Whether a picture is known, and then it is in `target`, [K, size, size]."""
+        """Copy a picture to `target`, [K, size, size]; return True if it is known and matches its digest."""
         number, row = self._places[picture].tolist()
         if number < 0:
             return False
@@ -212,21 +212,21 @@ class _Earlier:
 
 
 class _Decoded(NamedTuple):
-    """Some pictures in a row."""
+    """Consecutive decoded pictures."""
 
     images: npt.NDArray[np.uint8]
     """[n, K, size, size]"""
     records: npt.NDArray[np.void]
-    """[n]; of a picture that cannot be read all zero."""
+    """[n]; all zero for a picture that cannot be read."""
     unreadable: list[str]
-    """What is to be told of those."""
+    """Messages about the pictures that cannot be read."""
 
 
 def _decode_in_order(task: _Task, earlier: _Earlier, begin: int) -> Iterator[_Decoded]:
-    """The pictures from `begin` on, decoded side by side, a little ahead of who takes them."""
+    """Yield the pictures from `begin` on; several threads decode them, a little ahead of the caller."""
     step = max(1, _PART_BYTES // task.picture_bytes)
     threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
-    # Threads, because Pillow lets go of the interpreter while it decodes and scales.
+    # Threads, because Pillow releases the interpreter's lock while it decodes and scales.
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="decoding")
     waiting: deque[Future[_Decoded]] = deque()
     try:
@@ -261,9 +261,9 @@ def _decode_some(task: _Task, earlier: _Earlier, start: int, stop: int) -> _Deco
 
 
 class _Appender:
-    """The two files of an entry in the making. What it says was written is on the disk, also after a power cut.
+    """Appends to the two files of an unfinished entry. Pictures with a record are on the disk, also after a power cut.
 
-    Both begin with the header of the whole, so that they are sound files when all is written.
+    Both files begin with the header of the finished file, so that they are sound when all is written.
     """
 
     def __init__(self, part: Path, task: _Task) -> None:
@@ -282,7 +282,7 @@ class _Appender:
         return self
 
     def __exit__(self, *problem: object) -> None:
-        """Also who fails or is interrupted leaves what it has done."""
+        """Keep what was decoded, also after an error or an interruption."""
         try:
             self._make_safe()
         finally:
@@ -290,7 +290,7 @@ class _Appender:
             self._records.file.close()
 
     def append(self, decoded: _Decoded) -> None:
-        """Add pictures after the last; now and then, make sure that they stay."""
+        """Add pictures after the last; now and then, sync them to the disk."""
         self._images.file.write(decoded.images.data)
         self._pending.append(decoded.records.tobytes())
         self.count += len(decoded.records)
@@ -299,14 +299,14 @@ class _Appender:
             self._make_safe()
 
     def _make_safe(self) -> None:
-        """Records last: a record says that its picture is there."""
+        """Sync both files to the disk, records last: a record says that its picture is there."""
         _sync(self._images.file)
         self._records.file.write(b"".join(self._pending))
         _sync(self._records.file)
         self._pending, self._unsafe = [], 0
 
     def _rewind(self) -> int:
-        """Go to the end of what is sound; how many pictures that are."""
+        """Cut both files after the last sound picture; return the number of sound pictures."""
         images, records = self._images, self._records
         records.file.seek(records.begin)
         known = records.file.read()
@@ -323,7 +323,7 @@ class _Growing(NamedTuple):
 
     file: BinaryIO
     begin: int
-    """Bytes of its header."""
+    """The length of its header in bytes."""
 
     @property
     def length(self) -> int:
@@ -335,7 +335,7 @@ class _Growing(NamedTuple):
 
 
 def _open(path: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> _Growing:
-    """For writing, with its header; what is there already stays."""
+    """Open a file for writing and write its header; contents that are there already stay."""
     path.touch()
     file = path.open("r+b")
     content = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
@@ -350,7 +350,7 @@ def _sync(file: BinaryIO) -> None:
 
 
 class _Clock:
-    """Tells every few seconds how far a decoding is."""
+    """Reports every few seconds how far the decoding is."""
 
     def __init__(self, pictures: int, before: int, progress: Progress) -> None:
         self._pictures, self._before, self._done = pictures, before, before
@@ -358,7 +358,7 @@ class _Clock:
         self._began = self._told = time.monotonic()
 
     def report(self, more: int) -> None:
-        """`more` pictures are done."""
+        """Count `more` pictures as done, and report if a report is due."""
         self._done += more
         now = time.monotonic()
         if now - self._told < _REPORT_SECONDS:
@@ -385,7 +385,7 @@ def _check_room(cache: Path, task: _Task, done: int) -> None:
 
 @contextlib.contextmanager
 def _alone(entry: Path, progress: Progress) -> Iterator[None]:
-    """Nobody else makes this entry within the block; who does already is waited for."""
+    """Lock an entry within the block; wait while another process makes it."""
     lock = filelock.FileLock(entry.with_name(f".{entry.name}.lock"))
     try:
         lock.acquire(timeout=0)
@@ -402,7 +402,7 @@ def _alone(entry: Path, progress: Progress) -> Iterator[None]:
 def _writing(cache: Path) -> Iterator[None]:
     try:
         yield
-    except InterruptedError:  # not the disk's: who follows has ended it
+    except InterruptedError:  # not an error of the disk: the listener has ended the preparation
         raise
     except OSError as error:
         raise DataError(

@@ -1,4 +1,4 @@
-"""What every source of pictures provides: a cheap look at what is there, and the pictures themselves."""
+"""Defines what every source of pictures provides: a cheap look at what is there, and the pictures themselves."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from trainables.config import DataSettings
 from trainables.pictures import Split
 
 Progress: TypeAlias = Callable[[str], None]
-"""Called with one line of text when something slow begins or advances."""
+"""A function that is called with one line of text when something slow begins or advances."""
 
 
 class Places(NamedTuple):
-    """Where files are sought and downloads go, and where decoded pictures are kept."""
+    """The folder of files and downloads, and the folder of decoded pictures."""
 
     root: Path
     decoded: Path
@@ -23,7 +23,7 @@ class Places(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How many pictures a source has. `validation` and `test` are None where it has no such set of its own.
+    """The numbers of a source's classes and pictures. `validation` and `test` are None if it has no such set.
 
     `default_test_size` pictures are split off the training pictures for testing where `test` is None and the user
     gives no size.
@@ -48,7 +48,7 @@ class Pictures:
 
     @property
     def counts(self) -> Counts:
-        """The sizes of what is here."""
+        """The sizes of these sets."""
         return Counts(
             classes=len(self.classes),
             training=len(self.training),
@@ -62,8 +62,8 @@ class Pictures:
 class Source:
     """One source of pictures.
 
-    `look(settings, places)` raises DataError for what can be seen to be wrong without decoding a picture, and tells the
-    sizes. `read(settings, places, progress)` reads, and downloads where the settings allow it.
+    `look(settings, places)` returns the sizes, and raises DataError for faults that show without decoding a picture.
+    `read(settings, places, progress)` reads the pictures, and downloads them where the settings allow it.
     """
 
     look: Callable[[DataSettings, Places], Counts]

@@ -31,12 +31,12 @@ class Sizes:
 
 
 def check_sizes(settings: DataSettings, counts: Counts) -> Sizes:
-    """The sizes of the sets that the settings ask for.
+    """Check the sizes of the sets that the settings ask for, and return them.
 
     A source's own validation and test sets are taken whole unless the settings ask for fewer.
 
     Raises:
-        DataError: a set would have more pictures than there are, or fewer than classes.
+        DataError: a set would have more pictures than there are, or fewer than there are classes.
     """
     left = counts.training
     if counts.test is not None:
@@ -76,7 +76,7 @@ def check_sizes(settings: DataSettings, counts: Counts) -> Sizes:
 
 
 def split_pictures(pictures: Pictures, settings: DataSettings) -> tuple[Split, Split, Split, Split]:
-    """(pool, train, validation, test); stratified by class, each in the source's order.
+    """Return (pool, train, validation, test); stratified by class, each in the source's order.
 
     Raises:
         DataError: as `check_sizes`, or a class is too small to be in every set.
@@ -107,7 +107,7 @@ def split_pictures(pictures: Pictures, settings: DataSettings) -> tuple[Split, S
 
 
 def _divide(split: Split, size: int, seed: int, stream: int, field: str) -> tuple[Split, Split]:
-    """(the rest, `size` pictures), both stratified by class."""
+    """Return (the rest, `size` pictures); stratified by class if the rest can hold every class."""
     from sklearn.model_selection import train_test_split  # here: it costs a second to import
 
     options: dict[str, Any] = {}

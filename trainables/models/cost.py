@@ -1,4 +1,4 @@
-"""What a network costs: parameters, FLOPs, the file's size, and how long it takes to answer.
+"""Measures what a network costs: parameters, FLOPs, the file's size, and how long it takes to answer.
 
 K: channels; H, W: height and width in pixels.
 """
@@ -30,17 +30,18 @@ _MOST_RUNS = 2000
 def measure_figures(
     model: nn.Module, image_shape: tuple[int, int, int], *, cuda: bool = True, seconds: float = 0.5
 ) -> ModelFigures:
-    """Everything that a network costs. Measure when nothing else runs on the machine.
+    """Measure everything that a network costs. Call this when nothing else runs on the machine.
 
-    Latency is what a caller waits for logits of normalised float32 pictures that are on the device already: the
-    middle (and the 95th percentile) of single calls in inference mode and channels-last layout, after a warm-up.
+    Latency is the time that a caller waits for the logits of normalised float32 pictures that are on the device
+    already. It is the median (and the 95th percentile) of single calls in inference mode and channels-last layout,
+    after a warm-up.
 
     Args:
-        model: float32 pictures [N, K, H, W] to logits; it is left as it is, a copy is measured.
+        model: maps float32 pictures [N, K, H, W] to logits; a copy is measured, and the model does not change.
         image_shape: (K, H, W).
-        cuda: whether a GPU is measured, too, where PyTorch sees one.
-        seconds: for each of the two to six series of calls. A network so slow that 64 pictures would take more than
-            four times as long is timed in smaller batches.
+        cuda: whether to measure a GPU, too, if PyTorch sees one.
+        seconds: time for each of the two to six series of calls. A network so slow that 64 pictures would take more
+            than four times as long is timed in smaller batches.
     """
     network = copy.deepcopy(model).cpu().eval().requires_grad_(False)
     network = network.to(memory_format=torch.channels_last)
@@ -65,12 +66,12 @@ def measure_figures(
 
 
 def count_flops(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """FLOPs of one picture through a model in evaluation mode on the CPU; a multiply-add counts as two.
+    """Count the FLOPs of one picture through a model in evaluation mode on the CPU; a multiply-add counts as two.
 
-    Matrix products, convolutions and attention are counted, what is done element by element is not.
+    Matrix products, convolutions and attention are counted; element-wise operations are not.
     """
     picture = torch.zeros(1, *image_shape)
-    # PyTorch's counter does not see into its fused kernels of attention, so they are taken apart.
+    # PyTorch's counter does not count inside its fused attention kernels, so they are switched off.
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -113,7 +114,7 @@ def _pictures(count: int, image_shape: tuple[int, int, int], device: torch.devic
 
 @torch.inference_mode()
 def _time(model: nn.Module, pictures: Tensor, seconds: float) -> list[float]:
-    """Seconds of single calls: for a tenth of the time (once at least) as a warm-up, then for the rest of it."""
+    """Time single calls, in seconds: a tenth of the time (at least one call) is warm-up, the rest is measured."""
 
     def call() -> float:
         began = time.perf_counter()
@@ -144,7 +145,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _cpu_name() -> str:
-    """The processor as Linux names it; elsewhere its architecture."""
+    """Return the processor's name as Linux gives it; elsewhere its architecture."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:

@@ -1,4 +1,4 @@
-"""Networks in evaluation mode with fewer layers that say the same."""
+"""Folds batch normalisations into convolutions: fewer layers with the same outputs, in evaluation mode."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _NORMALISATIONS: dict[type[nn.Module], type[nn.Module]] = {nn.Conv1d: nn.BatchNo
 
 
 def folded(model: nn.Module) -> nn.Module:
-    """A network in which batch normalisations in evaluation mode are part of the convolutions before them.
+    """Return a network in which batch normalisations in evaluation mode are part of the convolutions before them.
 
-    Only neighbours in an `nn.Sequential`, which runs its layers in their order, are folded. Where there are none the
-    network itself is returned, else a copy; what it says differs by rounding alone.
+    Only neighbours in an `nn.Sequential`, which runs its layers in order, are folded. Without such neighbours the
+    network itself is returned, else a copy. Outputs differ by rounding only.
     """
     if not any(_foldable(part) for part in model.modules()):
         return model
     model = copy.deepcopy(model)
     for part in list(model.modules()):
         for index in _foldable(part):
-            assert isinstance(part, nn.Sequential)  # nothing else has any
+            assert isinstance(part, nn.Sequential)  # other modules have none
             part[index] = fuse_conv_bn_eval(part[index], part[index + 1])  # type: ignore[type-var, arg-type]
             part[index + 1] = nn.Identity()
     return model
 
 
 def _foldable(part: nn.Module) -> list[int]:
-    """The places of convolutions that can take in what follows them."""
+    """Return the places of convolutions that the layer after them can be folded into."""
     if not isinstance(part, nn.Sequential) or type(part).forward is not nn.Sequential.forward:
         return []
     return [index for index, both in enumerate(itertools.pairwise(part)) if _fit(*both)]

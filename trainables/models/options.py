@@ -49,4 +49,4 @@ class WideResNetOptions(Settings):
 
 
 class TorchvisionOptions(Settings):
-    """There are none: a torchvision model is taken as it is."""
+    """No options: a torchvision model is taken as it is."""

@@ -1,4 +1,4 @@
-"""Model names, their options and who builds them. Imports no torch until a model is built."""
+"""Model names, their options and the functions that build them. Imports no torch until a model is built."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ _SMALL = ("mlp", "cnn", "small-resnet")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """What a name stands for: the options that it takes, and how to build it from them."""
+    """The meaning of a model's name: the options that it takes, and how to build it from them."""
 
     options: type[Settings]
     build: Callable[[Any, ImageShape, int], nn.Module]
 
 
 def model_names() -> tuple[str, ...]:
-    """Names for people to read; `wrn-D-W` and `torchvision/NAME` stand for many."""
+    """Return names for people to read; `wrn-D-W` and `torchvision/NAME` stand for many models."""
     return (*_SMALL, *(f"resnet{depth}" for depth in _CIFAR_DEPTHS), "wrn-D-W", f"{_TORCHVISION}NAME")
 
 
 def check_model(settings: ModelSettings, section: str = "") -> Settings:
-    """The model's options, checked and with their defaults filled in; builds nothing and imports no torch.
+    """Check the model's options and fill in their defaults; builds nothing and imports no torch.
 
     Args:
         settings: name and options.
-        section: where they stand in a search file, for messages: `student`.
+        section: their place in a search file, for messages, such as `student`.
 
     Raises:
         ModelError: no model has this name; the message names the nearest one.
@@ -63,7 +63,7 @@ def check_model(settings: ModelSettings, section: str = "") -> Settings:
 
 
 def create_model(settings: ModelSettings, *, image_shape: ImageShape, classes: int, section: str = "") -> nn.Module:
-    """A new model with random weights from torch's global generator, in training mode, on the CPU.
+    """Create a model with random weights from torch's global generator, in training mode, on the CPU.
 
     Args:
         settings: name and options.
@@ -85,7 +85,7 @@ def create_model(settings: ModelSettings, *, image_shape: ImageShape, classes: i
 
 @contextlib.contextmanager
 def _told_of(setting: str) -> Iterator[None]:
-    """What is wrong with a model is told of the setting that asks for it."""
+    """Name the setting that asks for a model in each ModelError of the block."""
     try:
         yield
     except ModelError as error:
@@ -136,7 +136,7 @@ def _named(name: str) -> _Plan:
 
 @functools.cache
 def torchvision_names() -> frozenset[str]:
-    """The names that torchvision registers for classification, read from its source so as not to import torch.
+    """Return the names that torchvision registers for classification, read from its source to import no torch.
 
     Empty where the source cannot be found; then a name is checked when the model is built.
     """

@@ -28,8 +28,8 @@ class MLP(nn.Sequential):
 class CNN(nn.Sequential):
     """3×3 convolution, batch normalisation and ReLU a stage, then a linear layer on the mean over all positions, or on
     all of them. Between stages the maximum of 2×2 positions is taken: on 2,000 pictures of Fashion-MNIST that gives
-    84 % where convolutions of stride 2 give 81 %. It is taken before ReLU, with which it commutes, so that ReLU has a
-    quarter of the positions to look at.
+    84 % where convolutions of stride 2 give 81 %. The maximum is taken before ReLU, with which it commutes, so that
+    ReLU processes a quarter of the positions.
     """
 
     def __init__(self, options: CNNOptions, image_shape: tuple[int, int, int], classes: int) -> None:
@@ -91,8 +91,8 @@ class GlobalAveragePool(nn.Module):
     """The mean over all positions: [N, K, H, W] to [N, K]."""
 
     def forward(self, features: Tensor) -> Tensor:
-        # The same sums as over the last two dimensions, but their gradient has the channels last, as the layers before
-        # want it: ReLU's backward pass on [64, 64, 7, 7] takes a tenth of the time then.
+        # The same sums as over the last two dimensions, but their gradient is channels-last, as the layers before need
+        # it: ReLU's backward pass on [64, 64, 7, 7] then takes a tenth of the time.
         return features.permute(0, 2, 3, 1).mean(dim=(1, 2))
 
 
@@ -106,7 +106,7 @@ def convolution(before: int, after: int, *, stride: int) -> list[nn.Module]:
 
 
 def initialise(model: nn.Module) -> None:
-    """Draw all convolutions anew from He et al. 2015 (arXiv 1502.01852, eq. 14; fan out)."""
+    """Draw the weights of all convolutions again, as He et al. 2015 (arXiv 1502.01852, eq. 14; fan out)."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

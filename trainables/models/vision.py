@@ -13,9 +13,9 @@ _IMAGENET_CHANNELS = 3
 
 
 def create_torchvision_model(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """A torchvision model with random weights.
+    """Create a torchvision model with random weights.
 
-    Where the pictures do not have three channels, the first convolution is made anew for theirs.
+    If the pictures do not have three channels, the first convolution is replaced by one for their channels.
 
     Raises:
         ModelError: torchvision has no such model, or the model cannot be built for such pictures.
@@ -23,7 +23,7 @@ def create_torchvision_model(name: str, image_shape: tuple[int, int, int], class
     channels, height, width = image_shape
     options: dict[str, Any] = {}
     if name in ("googlenet", "inception_v3"):
-        options = {"aux_logits": False, "init_weights": True}  # else they give tuples, and warn
+        options = {"aux_logits": False, "init_weights": True}  # otherwise they return tuples, and warn
     elif name.startswith("vit_"):
         options = {"image_size": height}
     elif name == "maxvit_t":

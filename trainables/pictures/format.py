@@ -1,4 +1,4 @@
-"""What pictures a network was trained for, as plain data. Imports no torch."""
+"""Describes the pictures that a network was trained for, as plain data. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PictureFormat(Settings):
-    """The pictures of a data set as they are stored, and how a network wants them normalised.
+    """The format of a data set's pictures as they are stored, and their normalisation for a network.
 
     A network reads (pixel - `mean`) / `std`, by channel; pixels, means and deviations are in 0..255.
     """
@@ -19,13 +19,13 @@ class PictureFormat(Settings):
     shape: tuple[int, int, int]
     """(channels, height, width)."""
     classes: tuple[str, ...]
-    """In the order of the logits."""
+    """The class names, in the order of the logits."""
     mean: tuple[float, ...]
-    """Of each channel."""
+    """The mean of each channel."""
     std: tuple[float, ...]
 
     @classmethod
     def of(cls, assets: Dataset | TrialAssets) -> Self:
-        """Those of a data set."""
+        """Return the format of a data set's pictures."""
         mean, std = assets.mean.tolist(), assets.std.tolist()
         return cls(shape=assets.image_shape, classes=assets.classes, mean=tuple(mean), std=tuple(std))

@@ -19,28 +19,28 @@ from trainables.errors import DataError
 IMAGES_FILE = "images.npy"
 """The pictures, uint8 [N, K, H, W]."""
 RECORDS_FILE = "records.npy"
-"""What is known of each picture, in the same order; see `record_type`."""
+"""The record of each picture, in the same order; see `record_type`."""
 
 Indices = npt.NDArray[np.int64]
 
 
 def record_type(channels: int) -> np.dtype[np.void]:
-    """What is kept of each picture beside its pixels, so that none need be read again to know a set of them.
+    """Return the type of a picture's record, with which a set's fingerprint and statistics need no pixels.
 
-    `source`: a digest of the file's name, size and time. `digest`: BLAKE2b, 16 bytes, of the pixels. `sums`, [K, 2]: of
-    each channel's pixels and of their squares.
+    `source`: a digest of the file's name, size and time. `digest`: BLAKE2b, 16 bytes, of the pixels. `sums`, [K, 2]:
+    the sums of each channel's pixels and of their squares.
     """
     return np.dtype([("source", "V16"), ("digest", "V16"), ("sums", "<i8", (channels, 2))])
 
 
 class MappedImages:
-    """Some pictures of a decoded folder, in any order: as an array to read from, but without its memory.
+    """Some pictures of a decoded folder, in any order. They are read like an array, but do not take its memory.
 
-    What is read comes from the system's page cache, which all processes of a machine share and which gives way when
-    memory is short; only what was asked for is copied. Travels to another process as a path and row numbers.
+    Reads come from the system's page cache. All processes of a machine share it, and it shrinks when memory is short.
+    Only the pictures asked for are copied. An object is sent to another process as a path and row numbers.
 
     Args:
-        folder: holds the two files named above; seen by every process that reads.
+        folder: holds the two files named above; every process that reads must see it.
         rows: int64 [N], places in the file.
     """
 
@@ -63,27 +63,27 @@ class MappedImages:
 
     @property
     def nbytes(self) -> int:
-        """What they would take in memory."""
+        """The bytes that the pictures would take in memory."""
         return math.prod(self.shape)
 
     def __getitem__(self, places: slice | Indices) -> npt.NDArray[np.uint8]:
-        """The pictures at `places`, read and copied, [.., K, H, W]."""
+        """Read the pictures at `places` into a new array, [.., K, H, W]."""
         rows = self.rows[places]
         self._file.announce(rows)
         return self._file.array[rows]
 
     def read_into(self, target: npt.NDArray[np.uint8], places: Indices) -> None:
-        """As `[places]`, into an array that is there."""
+        """Read the pictures at `places` into an existing array."""
         rows = self.rows[places]
         self._file.announce(rows)
         np.take(self._file.array, rows, axis=0, out=target, mode="clip")  # "raise" would copy once more
 
     def select(self, places: Indices) -> MappedImages:
-        """The pictures at `places`, unread."""
+        """Select the pictures at `places` without reading them."""
         return MappedImages(self.folder, self.rows[places])
 
     def records(self) -> npt.NDArray[np.void]:
-        """What is kept of each picture, [N]; see `record_type`."""
+        """Return the record of each picture, [N]; see `record_type`."""
         path = os.path.join(self.folder, RECORDS_FILE)
         records: npt.NDArray[np.void] = map_array(path, record_type(self.shape[1])).array[self.rows]
         return records
@@ -107,10 +107,10 @@ class MappedArray(NamedTuple):
     array: npt.NDArray[Any]
     mapping: mmap.mmap
     begin: int
-    """Where in the mapping the array begins."""
+    """The offset of the array in the mapping, in bytes."""
 
     def announce(self, rows: Indices) -> None:
-        """Let the system read all of `rows` side by side; else each would be waited for in turn, page by page."""
+        """Ask the system to read all of `rows` at once; otherwise each is read in turn, page by page."""
         if len(rows) == 0:
             return
         size = self.array[0].nbytes
@@ -123,7 +123,7 @@ class MappedArray(NamedTuple):
 
 
 def map_array(path: str, dtype: np.dtype[Any]) -> MappedArray:
-    """The array in an `.npy` file; of one that is being written, the rows that are there.
+    """Map the array in an `.npy` file; of a file that is being written, only the rows that are there.
 
     Raises:
         OSError, ValueError: there is no such file, or it holds something else.
@@ -136,7 +136,7 @@ def map_array(path: str, dtype: np.dtype[Any]) -> MappedArray:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if found != dtype:
         raise ValueError(f"it holds {found} instead of {dtype}")
-    # Batches are drawn at random: reading ahead of each would read several times what is needed.
+    # Batches are drawn at random, so reading ahead would read several times what is needed.
     mapping.madvise(mmap.MADV_RANDOM)
     row = math.prod(shape[1:])
     count = min(shape[0], (len(mapping) - begin) // (row * dtype.itemsize))

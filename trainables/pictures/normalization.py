@@ -1,4 +1,4 @@
-"""From stored pictures to what a network reads.
+"""Normalises stored pictures to the input of a network.
 
 B: pictures of a batch; K: channels; H, W: height and width.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """(images - mean) / std by channel, float32.
+    """Return (images - mean) / std by channel, float32.
 
     Args:
         images: uint8 [B, K, H, W].
@@ -25,10 +25,11 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def as_tensor(array: npt.NDArray[Any]) -> Tensor:
-    """A tensor over the memory of `array`: no copy, also where the array is read-only, as from Ray's object store.
+    """Return a tensor over the memory of `array`, without a copy, even if it is read-only as in Ray's object store.
 
-    torch has no read-only tensors and warns about such arrays; this does not. Never write to the tensor: memory that
-    Ray maps read-only ends the process. Copied only where torch cannot express the strides (a reversed axis).
+    torch has no read-only tensors and warns about such arrays; this function does not warn. Never write to the tensor:
+    a write to memory that Ray maps read-only ends the process. The array is copied only where torch cannot express its
+    strides (a reversed axis).
     """
     if array.flags.writeable:
         return torch.from_numpy(array if _has_plain_strides(array) else array.copy())
@@ -36,7 +37,7 @@ def as_tensor(array: npt.NDArray[Any]) -> Tensor:
 
 
 class _Writable:
-    """Claims that an array may be written to. NumPy keeps this object, and by it the array, alive."""
+    """Claims that an array may be written to. NumPy keeps this object alive, and with it the array."""
 
     def __init__(self, array: npt.NDArray[Any]) -> None:
         self._array = array

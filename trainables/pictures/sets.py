@@ -1,10 +1,10 @@
-"""What all trials of a search share: pictures, labels and the teacher's outputs. One copy a node.
+"""Data that all trials of a search share: pictures, labels and the teacher's outputs. One copy a node.
 
 N: training pictures; V: views of each (1 without augmentation); M: validation pictures; C: classes; K: channels;
 H, W: height and width in pixels.
 
-Arrays are NumPy so that Ray's object store can hand them to every trial of a node without a copy. Pictures too many for
-memory stay in a file that trials map instead.
+Arrays are NumPy so that Ray's object store can give them to every trial of a node without a copy. Pictures too many for
+memory stay in a file that trials map.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ class Split:
         return len(self.labels)
 
     def subset(self, indices: npt.NDArray[np.int64]) -> Split:
-        """The pictures at `indices`, in that order; those in a file stay there."""
+        """Return the pictures at `indices`, in that order; those in a file stay there."""
         images = self.images.select(indices) if isinstance(self.images, MappedImages) else self.images[indices]
         return Split(images=images, labels=self.labels[indices])
 
     def in_memory(self) -> Split:
-        """The same pictures, all read; itself if they are in memory."""
+        """Return the same pictures, all in memory; the split itself if they are there already."""
         return Split(images=self.images[:], labels=self.labels) if isinstance(self.images, MappedImages) else self
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Three sets that share no picture, and what is needed to normalise them.
+    """Three sets that share no picture, and the statistics to normalise them.
 
-    `pool` trains the teacher; `train` is the part of it that students see. A search reads `train` and
-    `validation`; `test` is opened by a confirmation only.
+    `pool` trains the teacher; `train` is the part of it that students see. A search reads `train` and `validation`;
+    only a confirmation reads `test`.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Dataset:
     validation: Split
     test: Split
     mean: npt.NDArray[np.float32]
-    """Of the pool's pixels by channel, in stored units (0..255), [K]."""
+    """The mean of the pool's pixels by channel, in stored units (0..255), [K]."""
     std: npt.NDArray[np.float32]
 
     @property
@@ -67,7 +67,7 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrialAssets:
-    """What a trial reads. It holds no test set, so no trial can look at one."""
+    """The data that a trial reads. It holds no test set, so no trial can look at one."""
 
     train: Split
     validation: Split
@@ -79,7 +79,7 @@ class TrialAssets:
     std: npt.NDArray[np.float32]
     classes: tuple[str, ...]
     teacher_accuracy: float
-    """On the validation pictures."""
+    """The teacher's accuracy on the validation pictures."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

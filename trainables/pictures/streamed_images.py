@@ -11,7 +11,7 @@ from trainables.pictures.sets import Images
 
 
 class StreamedImages:
-    """Pictures in a file, indexed like a tensor uint8 [N, K, H, W] on `device`; what is indexed is read.
+    """Pictures in a file, indexed like a tensor uint8 [N, K, H, W] on `device`; only indexed pictures are read.
 
     For a GPU a batch goes through pinned memory, so that the copy runs beside the GPU's work.
     """
@@ -25,7 +25,7 @@ class StreamedImages:
         return len(self._images)
 
     def __getitem__(self, places: slice | Tensor) -> Tensor:
-        """The pictures at `places`: a slice, or int64 of any shape, best on the CPU."""
+        """Read the pictures at `places`: a slice, or int64 of any shape, best on the CPU."""
         every = torch.arange(len(self))[places] if isinstance(places, slice) else places.cpu()
         batch = torch.empty(every.numel(), *self.shape[1:], dtype=torch.uint8, pin_memory=self._device.type == "cuda")
         self._images.read_into(batch.numpy(), every.flatten().numpy())
@@ -33,21 +33,21 @@ class StreamedImages:
 
 
 StoredImages = Tensor | StreamedImages
-"""Pictures as stored, uint8 [N, K, H, W], to be indexed; what comes is on the device."""
+"""Stored pictures, uint8 [N, K, H, W], to be indexed; the result is on the device."""
 
 
 def on_device(images: Images, device: torch.device) -> StoredImages:
-    """Pictures for a device. Those in memory go there as a whole; on a CPU they are not copied."""
+    """Prepare pictures for a device. Those in memory go there as a whole; on a CPU they are not copied."""
     return StreamedImages(images, device) if isinstance(images, MappedImages) else as_tensor(images).to(device)
 
 
 def gather(images: StoredImages, places: Tensor, on_device: Tensor) -> Tensor:
-    """Some pictures, uint8 [B, K, H, W].
+    """Select some pictures, uint8 [B, K, H, W].
 
     Args:
         images: N of them.
         places: int64 [B], on the CPU.
-        on_device: the same on the pictures' device, so that neither waits for the other.
+        on_device: the same places on the pictures' device, so that neither waits for the other.
     """
     if isinstance(images, StreamedImages):
         return images[places]

@@ -1,4 +1,4 @@
-"""What a trial leaves behind, as plain data."""
+"""Records of a trial, as plain data."""
 
 import lazy_loader
 

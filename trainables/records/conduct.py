@@ -1,6 +1,7 @@
-"""What a rule did in a training, over all of its steps: plain data, without torch.
+"""Describes what a rule did in a training, over all of its steps: plain data, without torch.
 
-A trace knows the probed steps only, and a decision log knows λ to 0.05. Whether a rule acted at all needs every step.
+A trace covers the probed steps only, and a decision log gives λ to 0.05. Only the record of every step tells whether a
+rule acted at all.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from collections.abc import Sequence
 from trainables.settings import Settings
 
 FIRST_SHARE = 0.02
-"""Share of a training's steps that count as its first ones: a rule that has measured little has not settled yet."""
+"""The share of a training's steps that count as its first ones, in which a rule has measured little."""
 MOST_LEVELS = 8
-"""More values of λ than this are a range, and not listed one by one."""
+"""The most values of λ that are listed one by one; more are given as a range."""
 
 
 class SampleConduct(Settings):
-    """λ of the single samples, under a rule that gives every sample its own; after the first steps."""
+    """λ of the single samples after the first steps, under a rule that gives each sample its own λ."""
 
     weight_range: tuple[float, float]
     """Lowest and highest λ of any sample."""
@@ -30,29 +31,29 @@ class SampleConduct(Settings):
 class Conduct(Settings):
     """λ as it was really used, over all steps of all seeds; for a rule on samples, λ is the mean over the batch.
 
-    "Settled" figures leave out each training's first steps, 2 % of them, rounded down.
+    "Settled" figures leave out the first steps of each training, 2 % of them, rounded down.
     """
 
     steps: int
-    """Of all seeds together."""
+    """The number of steps of all seeds together."""
     weight_mean: float
     weight_range: tuple[float, float]
     """Lowest and highest λ."""
     settled_mean: float
     settled_range: tuple[float, float]
     scale_range: tuple[float, float]
-    """Lowest and highest s; settled."""
+    """Lowest and highest scale s, after the first steps."""
     branches: tuple[tuple[int, int], ...]
     """The cases of the rule that were ever taken, each with its number of steps; see `policies.policy.Decision`."""
     settled_branches: tuple[int, ...]
     switches: int
-    """How often a step took another case than the step before it."""
+    """The number of steps that took another case than the step before."""
     samples: SampleConduct | None = None
-    """None for a rule that gives all samples of a batch one λ."""
+    """λ of the single samples; None for a rule that gives all samples of a batch one λ."""
 
 
 def join_conducts(parts: Sequence[Conduct | None]) -> Conduct | None:
-    """The conduct of several seeds together; None if it is not known for one of them, or if there is none."""
+    """Join the conduct of several seeds; None if that of one seed is not known, or if there is none."""
     known = [part for part in parts if part is not None]
     if not known or len(known) < len(parts):
         return None

@@ -1,4 +1,4 @@
-"""One trial's heats as one history: its seeds were trained in several parts, each with a history of its own."""
+"""Joins a trial's heats into one history. A heat is a part of its seeds, trained with a history of its own."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from trainables.records.trial import EpochRecord, TracePoint, TrialHistory
 
 
 def join_heats(heats: Sequence[TrialHistory], objective: Objective) -> TrialHistory:
-    """The history of all seeds together, as if they had been trained side by side.
+    """Join the histories of all seeds, as if they had been trained side by side.
 
-    Scores are exactly those of training side by side; curves are means weighted by seeds, so equal to rounding.
+    Scores are exactly those of training side by side. Curves are means weighted by seeds, so they are equal up to
+    rounding.
 
     Args:
-        heats: finished ones of the same policy and training, each with other seeds; at least one.
-        objective: what their scores are of.
+        heats: finished histories of the same policy and training, each with other seeds; at least one.
+        objective: the KPI that gives the scores.
     """
     if len(heats) == 1:
         return heats[0]

@@ -1,4 +1,4 @@
-"""What a search looks for. Imports no torch."""
+"""Defines what a search optimises. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Direction = Literal["maximize", "minimize"]
 class Objective(Settings):
     """One KPI, and whether more or less of it is better.
 
-    A score is its value turned so that higher is better: searcher, ranking and verdict need to know no more.
+    A score is the KPI's value, negated if less is better, so that a higher score is always better. Searcher, ranking
+    and verdict use scores only.
     """
 
     name: str = ACCURACY
@@ -22,13 +23,13 @@ class Objective(Settings):
     direction: Direction = "maximize"
 
     def score(self, value: float) -> float:
-        """The score of a value of the KPI."""
+        """Return the score of a value of the KPI."""
         return value if self.direction == "maximize" else -value
 
     def value(self, score: float) -> float:
-        """The KPI's value that a score stands for."""
+        """Return the KPI's value that a score stands for."""
         return self.score(score)
 
     def score_of(self, result: EpochRecord | ReplicateResult) -> float:
-        """The score of what was measured on the validation pictures."""
+        """Return the score of a result on the validation pictures."""
         return self.score(result.validation_accuracy if self.name == ACCURACY else result.own_kpis[self.name])

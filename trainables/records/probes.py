@@ -1,4 +1,4 @@
-"""What virtual steps at one place of a training tell, as plain data. No torch.
+"""Records of virtual steps at one place of a training, as plain data. No torch.
 
 W: the λ that are tried at each place.
 """
@@ -31,24 +31,24 @@ _STEPS_A_PROBE = 10
 
 
 class ProbeSettings(Settings):
-    """Where and how virtual steps are taken."""
+    """Settings of virtual steps: where and how they are taken."""
 
     probes: int | None = Field(None, ge=1, le=1000)
-    """Places along the training, evenly spread, as many as there are steps at most; None for what `places` says."""
+    """Places along the training, evenly spread, at most one for each step; None for the default of `places`."""
     weights: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=3)] = tuple(
         i / 10 for i in range(11)
     )
     """The λ that are tried, ascending."""
     horizons: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = (1, 5, 20)
-    """After how many steps at a λ, on the batches to come, the held-out losses are measured; ascending, 1 the first."""
+    """Numbers of steps at a λ, on the next batches, after which the held-out losses are measured; ascending from 1."""
     pictures: int = Field(500, ge=10)
     """Held-out pictures, drawn at random once for all seeds from the validation pictures; all if there are fewer."""
 
     def places(self, steps: int) -> int:
-        """How many places a training of so many steps has.
+        """Return the number of places of a training of `steps` steps.
 
-        Unless `probes` says otherwise: one for ten steps, 5 at least and 20 at most. A probe costs as much as some
-        hundred steps, so that many of them along few steps cost far more than they can tell.
+        It is `probes` if given, else one for ten steps, at least 5 and at most 20; it is never more than `steps`. A
+        probe costs as much as some hundred steps, so many probes along few steps cost far more than they are worth.
         """
         usual = min(_MOST_PROBES, max(_FEWEST_PROBES, steps // _STEPS_A_PROBE))
         return min(self.probes or usual, steps)
@@ -72,7 +72,7 @@ class ProbeSettings(Settings):
 
 
 class Response(Settings):
-    """How one loss changes on one set by a virtual step, by λ; and what was predicted. All tuples are [W], in nats.
+    """The change of one loss on one set by a virtual step, by λ; and its predictions. All tuples are [W], in nats.
 
     g and H are the loss's gradient and Hessian on that set, Δ is the step. The losses are computed in double precision.
     """
@@ -86,10 +86,10 @@ class Response(Settings):
     plain: tuple[float, ...]
     """-η⟨g, u(λ)⟩: first order, as if the optimiser took plain steps."""
     second: tuple[float | None, ...]
-    """⟨g, Δ⟩ + ½ ΔᵀHΔ. None for λ at which H was not asked: with `optimizer` only 0, the middle one and 1 are."""
+    """⟨g, Δ⟩ + ½ ΔᵀHΔ. None for λ at which H was not computed: with `optimizer` only the first, middle and last are."""
     halfway: tuple[float, ...] | None = None
-    """⟨g, Δ⟩ + 2·(L(θ+Δ/2) + L(θ-Δ/2) - 2L(θ)): second order, with the curvature met over half the step; it sees the
-    kinks of ReLU and of pooling, which H does not. With `optimizer` only."""
+    """⟨g, Δ⟩ + 2·(L(θ+Δ/2) + L(θ-Δ/2) - 2L(θ)): second order, with the curvature measured over half the step. It sees
+    the kinks of ReLU and of pooling, which H does not. With `optimizer` only."""
     error: tuple[float, ...] | None = None
     """Standard error of `true` over the pictures; held-out pictures only."""
     gap_error: tuple[float, ...] | None = None
@@ -104,9 +104,9 @@ class VirtualSteps(Settings):
     lengths: tuple[float, ...]
     """‖Δ‖, [W]."""
     batch: dict[Loss, Response]
-    """On the training batch itself, with batch statistics and dropout as in training."""
+    """Responses on the training batch itself, with batch statistics and dropout as in training."""
     held_out: dict[Loss, Response]
-    """On held-out pictures, in evaluation mode."""
+    """Responses on held-out pictures, in evaluation mode."""
 
 
 class Angle(Settings):
@@ -133,7 +133,7 @@ class ProbeRecord(Settings):
     weight: float
     """λ of the training's own step."""
     batch: Angle
-    """What a rule sees."""
+    """The geometry on the training batch, as a rule sees it."""
     held_out: Angle
     task_alignment: float
     """cos between g_t on the batch and g_t on the held-out pictures."""
@@ -142,12 +142,12 @@ class ProbeRecord(Settings):
     cross_alignment: float
     """cos between g_d on the batch and g_t on the held-out pictures."""
     task_loss: float
-    """On the held-out pictures, as is `distill_loss`."""
+    """The task loss on the held-out pictures; `distill_loss` is measured there, too."""
     distill_loss: float
     plain_rate: float
     """η of the plain steps."""
     task_curvature: float
-    """η·g_tᵀH_t g_t/‖g_t‖² with the batch's g_t and the held-out H_t, the maps' ηκ."""
+    """η·g_tᵀH_t g_t/‖g_t‖² with the batch's g_t and the held-out H_t: the ηκ of the maps."""
     steps: dict[StepKind, VirtualSteps]
     horizons: dict[int, dict[Loss, tuple[float, ...]]]
-    """Held-out change of the losses after so many steps of the optimiser at each λ, [W]; those that end in time."""
+    """Held-out changes of the losses, [W], after so many optimiser steps at each λ; those that the training reaches."""

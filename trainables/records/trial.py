@@ -1,4 +1,4 @@
-"""What a trial leaves behind: plain data that the search, MLflow and the report read. No torch, no Ray.
+"""Records of a trial: plain data that the search, MLflow and the report read. No torch, no Ray.
 
 R: replicates (seeds) of a trial; E: epochs.
 """
@@ -14,20 +14,20 @@ from trainables.records.conduct import Conduct
 from trainables.settings import Settings
 
 HISTORY_FILE = "history.json"
-"""A `TrialHistory`, in each of a trial's checkpoints."""
+"""The file of a `TrialHistory`, in each of a trial's checkpoints."""
 
 
 class EpochRecord(Settings):
     """One evaluation, after epoch `epoch`, averaged over the replicates.
 
-    What concerns training is averaged over the steps since the last record. Losses in nats a sample, accuracies in
-    [0, 1], times in seconds.
+    Figures of the training are averaged over the steps since the last record. Losses are in nats a sample, accuracies
+    in [0, 1], times in seconds.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
 
     epoch: int
-    """Epochs finished, from 1."""
+    """The number of finished epochs, from 1."""
     train_task_loss: float
     train_distill_loss: float
     validation_loss: float
@@ -35,13 +35,13 @@ class EpochRecord(Settings):
     agreement: float
     """Share of the validation pictures on which student and teacher name the same class."""
     calibration_error: float | None = None
-    """On the validation pictures, as `trainables.records.figures.SetScore` has it; None in older histories."""
+    """The error on the validation pictures, as in `trainables.records.figures.SetScore`; None in older histories."""
     own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The user's own KPIs on the validation pictures, by name."""
     weight: float
     """Mean λ."""
     seconds: float
-    """Training and evaluation of all replicates since the last record."""
+    """Time of training and evaluation of all replicates since the last record."""
 
 
 class TracePoint(Settings):
@@ -66,13 +66,15 @@ class TracePoint(Settings):
 
 
 class DecisionEntry(NamedTuple):
-    """One line of the decision log: what was done at a step under one seed, and what was known then.
+    """One line of the decision log: the decision at a step under one seed, and the readings at that step.
 
-    λ (`weight`), `scale`, `branch` and `reason` are those of the decision that was carried out; `intervention` is the
-    guard's reason if it had one, and `repeats` at how many steps after this one it did the same again without a break.
-    Readings are those of the step's own batch, not smoothed: the geometry where the rule measures it, or else that of
-    the whole student if it was recorded; losses in nats; `confidence`, `agreement` and the reliabilities the
-    teacher's, in [0, 1]. They are None where not known.
+    λ (`weight`), `scale`, `branch` and `reason` are those of the decision that was carried out. `intervention` is the
+    guard's reason; None if it did not intervene. `repeats` is the number of steps directly after this one at which the
+    guard did the same again.
+
+    Readings are those of the step's own batch, not smoothed; None where they are not known. The geometry is the one
+    that the rule measures, or else that of the whole student if it was recorded. Losses are in nats. `confidence`,
+    `agreement` and the reliabilities are the teacher's, in [0, 1].
     """
 
     seed: int
@@ -97,7 +99,7 @@ class DecisionEntry(NamedTuple):
 
 
 class ReplicateResult(Settings):
-    """How one seed ended."""
+    """The final results of one seed."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
 
@@ -106,33 +108,33 @@ class ReplicateResult(Settings):
     validation_loss: float
     agreement: float
     calibration_error: float | None = None
-    """On the validation pictures; None in older histories."""
+    """The error on the validation pictures; None in older histories."""
     own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The user's own KPIs on the validation pictures, by name."""
     conduct: Conduct | None = None
-    """What the rule did under this seed; None in older histories."""
+    """The rule's conduct under this seed; None in older histories."""
 
 
 class TrialHistory(Settings):
-    """The whole story of one trial, written as `history.json` beside its last checkpoint."""
+    """The complete record of one trial, written as `history.json` in each of its checkpoints."""
 
     score: float | None = None
     """Mean over the replicates, after the last epoch, of what is searched for: validation accuracy or a KPI of the
-    user's own, negated where less of it is better. None while unfinished, and where it is not finite."""
+    user's own, negated where less of it is better. None while unfinished, and where it is not finite for some seed."""
     score_std: float | None = None
-    """Its standard deviation (ddof 1) over the replicates; None without a score or with one replicate."""
+    """The score's standard deviation (ddof 1) over the replicates; None without a score or with one replicate."""
     epochs: tuple[EpochRecord, ...] = ()
     trace: tuple[TracePoint, ...] = ()
     decisions: int = 0
-    """Entries of the decision log, which lies beside this history."""
+    """The number of entries of the decision log, a file beside this history."""
     decisions_dropped: int = 0
-    """Entries beyond the log's bound, which were counted but not kept."""
+    """The number of entries beyond the log's bound, which were counted but not kept."""
     interventions: dict[str, int] = pydantic.Field(default_factory=dict)
-    """What the guard did, over all replicates: how often by kind."""
+    """The number of the guard's interventions by kind, over all replicates."""
     skipped_steps: int = 0
-    """Steps that the guard did not let the optimiser take, over all replicates."""
+    """The number of steps that the guard skipped, over all replicates."""
     conduct: Conduct | None = None
-    """What the rule did at all steps of all replicates; None in older histories and before the first steps are over."""
+    """The rule's conduct over all steps and replicates; None in older histories and before the first steps are over."""
     replicates: tuple[ReplicateResult, ...] = ()
     policy: dict[str, Any] = pydantic.Field(default_factory=dict)
     """The contents of `policy.json`."""

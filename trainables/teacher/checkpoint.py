@@ -1,4 +1,4 @@
-"""A teacher's weights from a file of the user's."""
+"""Reads a teacher's weights from a file of the user's."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from trainables.pictures import Dataset
 from trainables.teacher.progress import COUNTER, MODEL_SECTION
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-_PREFIXES = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before names
+_PREFIXES = ("module.", "_orig_mod.")  # added to names by DistributedDataParallel and torch.compile
 _SHOWN = 3
 
 
 def restored_module(settings: ModelSettings, path: Path, dataset: Dataset) -> nn.Module:
-    """The model with the weights in `path`, on the CPU.
+    """Return the model with the weights in `path`, on the CPU.
 
     The file holds a state dict, as it is or under `state_dict`, `model_state_dict`, `model` or `net`; or it is a
     .safetensors file. It is read without running code in it.
@@ -38,7 +38,7 @@ def restored_module(settings: ModelSettings, path: Path, dataset: Dataset) -> nn
         )
     weights = _read(path)
     _check_fit(weights, module, settings.name, path, len(dataset.classes))
-    module.load_state_dict(weights, strict=False)  # strict already, but for counters
+    module.load_state_dict(weights, strict=False)  # `_check_fit` was strict, except for counters
     return module
 
 
@@ -64,7 +64,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _read_pickle(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch warns of, such as a TorchScript archive, also fails
+            warnings.simplefilter("ignore")  # files that torch warns about, such as a TorchScript archive, also fail
             return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise CheckpointError(

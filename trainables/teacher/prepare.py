@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from trainables.device import Compute
     from trainables.pictures import Dataset
 
-_FORMAT = 1  # of the keys and of the files in the cache; raised when training changes
+_FORMAT = 1  # version of the keys and of the files in the cache; raised when training changes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Teacher:
-    """A teacher that is ready to answer."""
+    """A teacher that is ready for use."""
 
     module: nn.Module
-    """In evaluation mode, without gradients; normalised float32 pictures [N, K, H, W] to logits [N, C]."""
+    """The network in evaluation mode, without gradients: normalised float32 pictures [N, K, H, W] to logits [N, C]."""
     parameters: int
     key: str
-    """Changes with all settings and data that made the teacher, but not with the device: 64 hexadecimal digits."""
+    """A digest of all settings and data that made the teacher, but not of the device: 64 hexadecimal digits."""
 
     @functools.cached_property
     def weights(self) -> str:
         """A digest of the weights themselves: 64 hexadecimal digits.
 
-        The same settings give other weights on another kind of device, and a file can be replaced by another of its
-        name, so `key` alone does not say who answers.
+        `key` alone does not identify the weights: another kind of device gives other weights from the same settings,
+        and a file can be replaced by another of its name.
         """
         import torch
 
@@ -54,7 +54,7 @@ class Teacher:
 
 
 def check_teacher(settings: TeacherSettings) -> None:
-    """Find what is wrong with a teacher before any work starts; reads no weights.
+    """Check a teacher's settings before any work starts; reads no weights.
 
     Raises:
         ModelError: no model has its name.
@@ -77,22 +77,22 @@ def prepare_teacher(
     compute: Compute,
     progress: TeacherListener | None = None,
 ) -> Teacher:
-    """The teacher, on its device: from its checkpoint, from `cache`, or trained on `dataset.pool` and put there.
+    """Return the teacher on its device: from its checkpoint, from `cache`, or trained on `dataset.pool` and put there.
 
-    The same settings, data and kind of device give the same teacher. torch's global random state is left as it was.
+    The same settings, data and kind of device give the same teacher. torch's global random state does not change.
 
     Args:
         settings: model, and checkpoint or training.
         dataset: the teacher sees `pool`.
-        cache: folder of trained teachers, made if need be; a damaged file in it is replaced.
-        compute: where and in what precision to train, and where the module is afterwards.
+        cache: folder of trained teachers, made if it does not exist; a damaged file in it is replaced.
+        compute: device and precision of the training; the module is on this device afterwards.
         progress: called while it trains.
 
     Raises:
         CheckpointError: the checkpoint cannot be read or does not fit the model or the classes, or the cache cannot be
             written.
-        ModelError, ConfigError: as `create_model`; ModelError too if training diverges, ConfigError if a class of
-            `unseen_classes` is none of the data set's, or fewer than two are left.
+        ModelError, ConfigError: as `create_model`; also ModelError if training diverges, and ConfigError if a class of
+            `unseen_classes` is not in the data set, or fewer than two are left.
     """
     import torch
 
@@ -108,7 +108,7 @@ def prepare_teacher(
         path = Path(settings.checkpoint).expanduser()
         key = _checkpoint_key(settings, path, dataset)
         module = teacher_checkpoint.restored_module(settings.model, path, dataset)
-    # The same layout by every way, because the order of sums, and so the last bits, depend on it.
+    # The same layout in all cases, because the order of sums, and so the last bits, depend on it.
     module.eval().requires_grad_(False).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Teacher(
         module=module,
@@ -118,7 +118,7 @@ def prepare_teacher(
 
 
 def check_unseen_classes(settings: TeacherSettings, classes: Sequence[str]) -> None:
-    """Raises ConfigError if a class of `unseen_classes` is none of `classes`, or fewer than two of these are left."""
+    """Raise ConfigError if a class of `unseen_classes` is not in `classes`, or fewer than two of these are left."""
     for name in settings.unseen_classes:
         if name not in classes:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""A teacher's outputs kept in a file, so that a search resumed, confirmed or begun again need not ask the teacher.
+"""Keeps a teacher's outputs in a file, so that a search resumed, confirmed or begun again need not run the teacher.
 
 V: views of a picture; N: pictures; C: classes.
 """
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 Targets = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 View = Callable[[int], npt.NDArray[np.float32]]
-"""The logits of one view, [N, C]."""
+"""A function that returns the logits of one view, [N, C]."""
 
-_FORMAT = 2  # of the keys and of the files; raised when the same key would stand for other numbers
+_FORMAT = 2  # version of the keys and of the files; raised when the same key would stand for other numbers
 _HALF_ABOVE = 2**28
-"""Bytes of float32 from which on float16 is stored."""
-_LOWEST = -60_000.0  # float16 ends at 65,504; a probability of exp(-60,000) is none
+"""The most bytes of outputs that are stored as float32; more are stored as float16."""
+_LOWEST = -60_000.0  # float16 ends at 65,504; exp(-60,000) is zero as a probability
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ class TargetCache:
     """A folder of outputs, one file for each teacher, set of pictures and augmentation.
 
     Args:
-        folder: where the files are, made if need be.
-        teacher: its key.
+        folder: the folder of the files, made if it does not exist.
+        teacher: the teacher's key.
         weights: the digest of its weights.
-        device: kind of device that the teacher answers on, since the last bits depend on it.
-        precision: what it computes in there.
+        device: the kind of device that the teacher computes on, since the last bits depend on it.
+        precision: the precision that it computes in there.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class TargetCache:
     precision: str
 
     def path(self, dataset: Dataset, images: Images, augmentation: AugmentationSettings | None) -> Path:
-        """The file of a set's outputs; `augmentation` is None where the teacher sees the pictures as they are."""
+        """Return the file of a set's outputs; `augmentation` is None if the teacher sees the pictures as they are."""
         seen = None if augmentation is None or not augmentation.active else augmentation.model_dump()
         content = {
             "format": _FORMAT,
@@ -75,16 +75,16 @@ class TargetCache:
 
 
 def targets(path: Path | None, shape: tuple[int, int, int], view: View) -> Targets:
-    """Outputs [V, N, C] from a file, or view by view from the teacher and then put there; read-only from a file.
+    """Return outputs [V, N, C] from a file, or compute them view by view and write them there; read-only from a file.
 
     Up to 256 MiB they are as the teacher gives them, float32. Above, they are float16 after each picture's highest
     logit was subtracted, which changes none of its probabilities: see `halved`. A file that cannot be read is written
-    anew. One that cannot be written is done without, and the log says so.
+    anew. If it cannot be written, a warning is logged and the outputs are returned without it.
 
     Args:
         path: the file; None to keep nothing.
         shape: (V, N, C).
-        view: asks the teacher.
+        view: computes the outputs of one view.
     """
     half = 4 * math.prod(shape) > _HALF_ABOVE
     kept = None if path is None else _read(path, shape, half=half)
@@ -107,11 +107,11 @@ def targets(path: Path | None, shape: tuple[int, int, int], view: View) -> Targe
 
 
 def halved(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-    """Logits [N, C] less their row's highest, in float16: for the same probabilities, at any temperature.
+    """Subtract each row's highest logit from logits [N, C], in float16: the same probabilities, at any temperature.
 
-    A logit that lies d below the highest is off by at most d·2⁻¹¹, so a probability p at temperature T by about
-    p·(d/T + m)·2⁻¹¹, m being the mean of d/T under p. Half of the sum of these differences over the classes is below
-    2⁻¹¹·ln C: 0.0011 for 10 classes, 0.0034 for 1,000, and usually a tenth of it.
+    A logit that lies d below the highest is off by at most d·2⁻¹¹. A probability p at temperature T is then off by
+    about p·(d/T + m)·2⁻¹¹, where m is the mean of d/T under p. Half of the sum of these differences over the classes is
+    below 2⁻¹¹·ln C: 0.0011 for 10 classes, 0.0034 for 1,000, and usually a tenth of it.
 
     Args:
         logits: finite.
@@ -121,7 +121,7 @@ def halved(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
 
 
 def _read(path: Path, shape: tuple[int, int, int], *, half: bool) -> Targets | None:
-    """None where there is no sound file."""
+    """Read outputs from a file; return None if there is no sound file."""
     try:
         array = np.load(path, mmap_mode="r" if half else None, allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -129,22 +129,22 @@ def _read(path: Path, shape: tuple[int, int, int], *, half: bool) -> Targets | N
     if array.shape != shape or array.dtype != (np.float16 if half else np.float32):
         return None
     array.flags.writeable = False
-    kept: Targets = np.asarray(array)  # as a plain array, which Ray hands on without a copy of its own
+    kept: Targets = np.asarray(array)  # as a plain array, which Ray passes on without a copy of its own
     return kept
 
 
 @contextlib.contextmanager
 def _written(path: Path, shape: tuple[int, int, int], *, half: bool) -> Iterator[Targets]:
-    """An array in a new file that bears the name `path` once it is whole.
+    """Yield an array in a new file, which gets the name `path` once it is whole.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     dtype = np.dtype(np.float16 if half else np.float32)
     with whole_file(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
-        # A mapping into a full disk would end the process.
+        # Reserve the space first: a write to a mapping on a full disk would end the process.
         with temporary.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         yield array

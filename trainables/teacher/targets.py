@@ -33,16 +33,16 @@ def compute_assets(
     device: torch.device,
     cache: Path | None = None,
 ) -> TrialAssets:
-    """What trials read: the pictures, and the teacher's logits on every view of them, [V, N, C], and on [M, C].
+    """Compute what trials read: the pictures, and the teacher's logits on all their views, [V, N, C], and on [M, C].
 
     The logits of the views are float16 where they are many; see `trainables.teacher.target_cache`.
 
     Args:
         dataset: pictures.
-        teacher: who is asked.
-        augmentation: the students'.
-        device: where the teacher answers.
-        cache: folder in which the outputs are kept and looked for; None to ask the teacher in any case.
+        teacher: the teacher whose outputs are computed.
+        augmentation: the students' augmentation.
+        device: the device that the teacher computes on.
+        cache: folder in which the outputs are kept and looked for; None to compute them in any case.
 
     Raises:
         ModelError: the teacher gives logits that are not finite.
@@ -81,7 +81,7 @@ def compute_assets(
 
 
 def output_precision(device: str) -> str:
-    """What a teacher's outputs are computed in on a kind of device: `float32`, or `tf32` where a GPU rounds to it."""
+    """Return the precision of a teacher's outputs on a kind of device: `float32`, or `tf32` if a GPU rounds to it."""
     backends = torch.backends
     rounded = device == "cuda" and (backends.cudnn.allow_tf32 or backends.cuda.matmul.allow_tf32)
     return "tf32" if rounded and torch.cuda.get_device_capability() >= (8, 0) else "float32"
@@ -95,14 +95,14 @@ def compute_logits(
     views: Augmentation | None = None,
     view: int = 0,
 ) -> npt.NDArray[np.float32]:
-    """Logits [N, C] of pictures [N, K, H, W], or of one view of them, in float32; leaves `module` on `device`.
+    """Compute logits [N, C] of pictures [N, K, H, W], or of one view of them, in float32; moves `module` to `device`.
 
     `module` must be in evaluation mode, so that a picture's logits do not depend on its neighbours.
     """
     module.to(device)
     mean, std = as_tensor(dataset.mean).to(device), as_tensor(dataset.std).to(device)
     with torch.inference_mode():
-        # In one piece from the start: small pieces, kept while large blocks come and go, split the memory up.
+        # One tensor from the start: small tensors, kept between large allocations, would fragment the memory.
         logits = torch.empty(len(images), len(dataset.classes), device=device)
         for start in range(0, len(images), _BATCH):
             batch = as_tensor(images[start : start + _BATCH]).to(device)
@@ -124,5 +124,5 @@ def _finite(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
-    """Share of pictures whose highest logit is their label's, in [0, 1]."""
+    """Return the share of pictures whose highest logit is their label's, in [0, 1]."""
     return score_logits(as_tensor(logits), as_tensor(labels)).accuracy

@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 _REPORT_SECONDS = 1.0
 _WORK_FOR_THREADS = 2**28
-"""Multiplications of a batch forward, at most, from which on several threads pay: parameters times pixels times
-pictures. For the teacher of digits-quick, 1.2e8, they wait for each other for longer than they work, and one is up to
-twice as fast; for that of fashion-mnist, 3.1e10, two take 0.7 of one's time."""
+"""The work of a batch from which on several threads pay: parameters times pixels times pictures, an upper bound of the
+multiplications of its forward pass. For the teacher of digits-quick, 1.2e8, threads wait for each other for longer than
+they work, and one is up to twice as fast. For that of fashion-mnist, 3.1e10, two take 0.7 of one's time."""
 
 
 def trained_module(
     settings: TeacherSettings, dataset: Dataset, path: Path, compute: Compute, progress: TeacherListener | None
 ) -> nn.Module:
-    """The teacher that `path` holds, or one that is trained now and written there.
+    """Return the teacher that `path` holds, or train one and write it there.
 
     Raises:
         CheckpointError: the folder of `path` cannot be written.
@@ -69,7 +69,7 @@ def trained_module(
 
 @contextlib.contextmanager
 def _threads(module: nn.Module, settings: TeacherSettings, dataset: Dataset) -> Iterator[None]:
-    """PyTorch works with as many threads as pay, within the block and this thread."""
+    """Let PyTorch use one thread where more do not pay, within the block and for this thread only."""
     assert settings.training is not None
     usual = torch.get_num_threads()
     parameters = sum(parameter.numel() for parameter in module.parameters())
@@ -84,7 +84,7 @@ def _threads(module: nn.Module, settings: TeacherSettings, dataset: Dataset) -> 
 def _train(
     module: nn.Module, settings: TeacherSettings, dataset: Dataset, compute: Compute, listen: TeacherListener
 ) -> TeacherProgress:
-    """Train in place; the progress after the last epoch."""
+    """Train in place; return the progress after the last epoch."""
     training = settings.training
     assert training is not None
     device = compute.device
@@ -122,7 +122,7 @@ def _train(
 
 
 def _seen_pictures(settings: TeacherSettings, dataset: Dataset) -> Tensor:
-    """The pictures of the pool that the teacher learns from, int64; all but those of its `unseen_classes`."""
+    """Find the pool's pictures that the teacher learns from, int64: all but those of its `unseen_classes`."""
     unseen = [number for number, name in enumerate(dataset.classes) if name in settings.unseen_classes]
     return torch.from_numpy(np.flatnonzero(~np.isin(dataset.pool.labels, unseen)))
 
@@ -134,7 +134,7 @@ def _totals(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
 
 
 class _Clock:
-    """Sends progress now and then: reading the totals makes a GPU wait."""
+    """Sends progress only now and then, because reading the totals makes a GPU wait."""
 
     def __init__(self, epochs: int, listen: TeacherListener) -> None:
         self._epochs = epochs
@@ -165,7 +165,7 @@ class _Clock:
 
 
 def _load(path: Path, module: nn.Module) -> TeacherProgress | None:
-    """Fill `module` from the cache; None if there is no sound file, and then `module` is as it was."""
+    """Load `module` from the cache; return None, with `module` unchanged, if there is no sound file."""
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         last = TeacherProgress(**{**content["progress"], "cached": True})
@@ -198,4 +198,4 @@ def _writable_folder(path: Path) -> Iterator[None]:
 
 
 def _ignore(_: TeacherProgress) -> None:
-    """The listener of a caller who gave none."""
+    """Ignore progress: the listener for a caller that gave none."""

@@ -1,7 +1,7 @@
 """Seeded views of the training pictures.
 
-Picture i has a fixed number of views, each a flip and a shift drawn from (seed, view, i) alone. So a teacher's outputs
-can be computed once for every view, and trials see the same pictures.
+Picture i has a fixed number of views, each a flip and a shift drawn from (seed, view, i) alone. Therefore a teacher's
+outputs can be computed once for every view, and trials see the same pictures.
 
 B: pictures of a batch; K: channels; H, W: height and width; P: padding.
 """
@@ -26,8 +26,8 @@ class Augmentation:
     Args:
         settings: which views.
         count: pictures in the set.
-        mean: float [K], the channels' means in stored units; what a shift moves in from outside has this colour, which
-            is zero after normalising.
+        mean: float [K], the channels' means in stored units. Pixels that a shift moves in from outside have this
+            colour, which is zero after normalising.
         device: where `apply` will run.
     """
 
@@ -42,7 +42,7 @@ class Augmentation:
         self._padding = settings.crop_padding
         self._active = settings.active
         self.views = settings.views if settings.active else 1
-        """How many views each picture has."""
+        """The number of views of each picture."""
         if not self._active:
             return
         # Drawn by NumPy on the CPU, so that every device sees the same views.
@@ -56,7 +56,7 @@ class Augmentation:
         self._fill = torch.from_numpy(np.rint(mean).astype(np.uint8)).to(device)  # [K]
 
     def apply(self, images: Tensor, indices: Tensor, view: int) -> Tensor:
-        """View `view` of pictures; the pictures themselves where nothing is to be changed.
+        """Return view `view` of pictures; the pictures themselves if there is nothing to change.
 
         Args:
             images: uint8 [B, K, H, W] on the device of this object.
@@ -87,5 +87,5 @@ class Augmentation:
 
 
 def _draw(seed: int, view: int, stream: int, bound: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    """Whole numbers in [0, bound); those of picture i do not depend on how many pictures there are."""
+    """Draw whole numbers in [0, bound); those of picture i do not depend on how many pictures there are."""
     return np.random.default_rng([seed, view, stream]).integers(bound, size=shape)

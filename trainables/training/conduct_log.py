@@ -1,7 +1,7 @@
-"""Keeps account of what a rule does at every step, at a cost that no training notices.
+"""Records what a rule does at every step, at a negligible cost.
 
-λ of a batch is a float on the host, so it is counted there. λ of the single samples may lie on a GPU; these tensors are
-kept until the epoch ends, when the loop waits for the device anyway, and are looked at then, all at once.
+λ of a batch is a float on the host and is counted there. λ of the single samples may be on a GPU. These tensors are
+kept until the epoch ends, when the loop waits for the device anyway, and are then read all at once.
 
 S: steps of an epoch; N: samples of a batch.
 """
@@ -24,10 +24,10 @@ _NOTHING = (math.inf, -math.inf)
 
 
 class ConductLog:
-    """Takes in the steps of one replicate, in order.
+    """Records the steps of one replicate, in order.
 
     Args:
-        total_steps: of its whole training.
+        total_steps: the number of steps of its whole training.
     """
 
     def __init__(self, total_steps: int) -> None:
@@ -45,10 +45,10 @@ class ConductLog:
         self._spread_sum = 0.0
         self._levels: Counter[float] | None = Counter()
         self._whole = True
-        """Whether every step of the training was seen; not so after a resume from an older release's state."""
+        """True if every step of the training was seen; False after a resume from an older release's state."""
 
     def note(self, step: Step) -> None:
-        """Take in the next step; nothing waits for a device."""
+        """Record the next step, without waiting for a device."""
         weight, scale, branch = step.decision.weight, step.decision.scale, step.decision.branch
         self._steps += 1
         self._sum += weight
@@ -73,7 +73,7 @@ class ConductLog:
             self._batches.append(step.weights)
 
     def end_epoch(self) -> None:
-        """Look at the λ of the epoch's samples; this waits for the device."""
+        """Read the λ of the epoch's samples; this waits for the device."""
         if not self._batches:
             return
         weights = torch.stack(self._batches)  # [S, N]
@@ -91,7 +91,7 @@ class ConductLog:
                 self._levels = None
 
     def conduct(self) -> Conduct | None:
-        """What was done so far; None before the first steps are over, or where some step was not seen."""
+        """Return the conduct so far; None before the first steps are over, or if some step was not seen."""
         settled_steps = self._steps - self._first
         if settled_steps < 1 or not self._whole:
             return None
@@ -120,7 +120,7 @@ class ConductLog:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values; to be taken between two epochs."""
+        """Return the state in plain values; call this between two epochs."""
         return {
             "steps": self._steps,
             "sums": (self._sum, self._settled_sum),
@@ -137,7 +137,7 @@ class ConductLog:
         }
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
-        """Continue from a `state_dict`, or from None, which an older release left: then the conduct stays unknown."""
+        """Resume from a `state_dict`, or from None, as an older release left it; then the conduct stays unknown."""
         if state is None:
             self._whole = False
             return

@@ -1,9 +1,10 @@
-"""Training data that cannot be trusted: some labels and some of the teacher's outputs are another picture's.
+"""Breaks training data on purpose: some labels and some of the teacher's outputs are those of another picture.
 
 N: training pictures; S: batches of an epoch; B: pictures of a batch.
 
-Nothing is changed in the data themselves. A corruption says, for each picture of an epoch, whose label and whose
-teacher's output it is trained on; so the outputs are those on the same view, and validation pictures are out of reach.
+The data themselves do not change. For each picture of an epoch, a corruption chooses the pictures that its label and
+its teacher's output are taken from. The outputs are therefore those on the same view. Validation pictures are never
+changed.
 """
 
 from __future__ import annotations
@@ -20,26 +21,27 @@ Indices = npt.NDArray[np.int64]
 
 
 class Sources(NamedTuple):
-    """For each picture of an epoch, int64 [S·B]: the training picture that its label and its target come from."""
+    """The training pictures, int64 [S·B], that the labels and the targets of an epoch's pictures come from."""
 
     labels: Indices
     targets: Indices
 
 
 class Corruption:
-    """Which batches or which samples are broken, and how; nothing of it depends on the policy.
+    """Decides which batches or which samples are broken, and how, independently of the policy.
 
-    In the unit `batch` the shares hold in every epoch, to the nearest batch, and are drawn from the corruption's seed,
-    the training's seed and the epoch. In the unit `sample` they are drawn once from the corruption's seed alone, like a
-    data set that came that way: every training on it has the same broken samples.
+    In the unit `batch` the shares hold in every epoch, to within one batch. The broken batches are drawn from the
+    corruption's seed, the training's seed and the epoch. In the unit `sample` the broken samples are drawn once, from
+    the corruption's seed alone. Every training on the data set then has the same ones.
 
-    What is broken is exchanged along one cycle through a random order, so that nothing broken keeps its own.
+    Broken labels and outputs are exchanged along one cycle through a random order, so that no broken one
+    stays with its own picture.
 
     Args:
         settings: unit, shares and seed.
         pictures: N.
         batch_size: B.
-        seed: of the training.
+        seed: the training's seed.
 
     Raises:
         ConfigError: there is only one picture to exchange.
@@ -58,7 +60,7 @@ class Corruption:
             )
 
     def sources(self, order: Indices, epoch: int) -> Sources:
-        """Whose label and whose teacher's output the pictures of an epoch get.
+        """Return the training pictures that the labels and the teacher's outputs of an epoch's pictures come from.
 
         Args:
             order: int64 [S·B], the training pictures in the epoch's random order, batch after batch.
@@ -68,8 +70,8 @@ class Corruption:
             return Sources(self._fixed.labels[order], self._fixed.targets[order])
         batches = order.reshape(-1, self._batch_size)
         draws = np.random.default_rng([self._settings.seed, self._seed, epoch])
-        # Spread evenly over [0, 1) in random order: each batch breaks with the chance of its share, and the number that
-        # break differs from the share's by less than one.
+        # Evenly spread over [0, 1) in random order: each batch breaks with the probability of its share, and the number
+        # of broken batches differs from the share's by less than one.
         places = (draws.permutation(len(batches)) + draws.random()) / len(batches)
         end_of_targets = self._settings.teacher_share
         end_of_labels = end_of_targets + self._settings.label_share

@@ -1,8 +1,8 @@
-"""The decision log: when a rule changed its mind or the guard stepped in, and what was known at that moment.
+"""Logs the steps at which a rule changed its decision or the guard intervened, and the readings at these steps.
 
-An entry is made at the first step, at every change of branch and of the reason (but for its numbers), whenever the
-guard begins or ceases to intervene or does so for another reason, and when λ has moved by 0.05 since the last entry. So
-between two entries λ is known to 0.05.
+An entry is made at the first step, at every change of branch and at every change of the reason's words. Another is made
+when the guard begins or stops intervening, or intervenes for another reason. One is also made when λ has moved by 0.05
+since the last entry, so between two entries λ is known to 0.05.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DECISIONS_FILE = "decisions.parquet"
 NOTABLE_CHANGE = 0.05
 MOST_ENTRIES = 20_000
-"""Of a trial."""
+"""The most entries of a trial."""
 
 _CONTEXT = b"kd-policy-search"
 _WHOLE = frozenset({"seed", "step", "branch", "repeats"})
@@ -36,14 +36,14 @@ _NUMBER = re.compile(r"[-+−]?(?:\d[\d.,]*(?:e[-+]?\d+)?|\b(?:inf|nan)\b)", re.
 
 @functools.lru_cache(maxsize=256)
 def reason_kind(reason: str) -> str:
-    """A reason without its numbers, which may be others at every step: `norm ratio … above …`."""
+    """Remove the numbers from a reason, as they may change at every step: `norm ratio … above …`."""
     return _NUMBER.sub("…", reason)
 
 
 class LogContext(NamedTuple):
-    """What a log says about its trial, so that the file explains itself.
+    """The description of its trial in a log, so that the file explains itself.
 
-    `policy` is a policy document; `steps` are those done by each replicate of `total_steps`.
+    `policy` is a policy document; each replicate has done `steps` of its `total_steps`.
     """
 
     policy: dict[str, Any]
@@ -65,8 +65,8 @@ class DecisionLog:
     """Keeps the entries of one replicate.
 
     Args:
-        seed: of the replicate.
-        limit: how many entries are kept.
+        seed: the replicate's seed.
+        limit: the most entries that are kept.
     """
 
     def __init__(self, seed: int, limit: int) -> None:
@@ -77,10 +77,10 @@ class DecisionLog:
         self._case: tuple[int, str | None, str] | None = None
         self._weight = 0.0
         self._open = False
-        """Whether the last entry is of the same case as the last step, so that repeats are its own."""
+        """True if the last entry is of the same case as the last step, so that repeats belong to it."""
 
     def note(self, step: Step, steps_per_epoch: int) -> None:
-        """Take in the replicate's next step."""
+        """Log the replicate's next step if it needs an entry."""
         decision, intervention = step.decision, step.intervention
         kind = None if intervention is None else intervention_kind(intervention)
         said = reason_kind(decision.reason)
@@ -123,7 +123,7 @@ class DecisionLog:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the state in plain values."""
         return {
             "entries": [tuple(entry) for entry in self.entries],
             "dropped": self.dropped,
@@ -133,7 +133,7 @@ class DecisionLog:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a `state_dict`."""
+        """Resume from a `state_dict`."""
         self.entries = [DecisionEntry(*entry) for entry in state["entries"]]
         self.dropped = int(state["dropped"])
         self._case = None if state["case"] is None else tuple(state["case"])
@@ -161,14 +161,14 @@ def write_decisions(path: pathlib.Path, entries: Sequence[DecisionEntry], contex
 
 
 def read_decisions(source: pathlib.Path | BinaryIO, name: str) -> StoredLog:
-    """What `write_decisions` wrote.
+    """Read what `write_decisions` wrote.
 
     Args:
         source: the file.
-        name: what to call it in an error.
+        name: the file's name in an error.
 
     Raises:
-        DataError: it is no such file.
+        DataError: the file is no decision log.
     """
     import pyarrow
     import pyarrow.parquet

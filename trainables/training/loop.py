@@ -1,7 +1,7 @@
-"""One trial's training: its replicates side by side, as a generator of records.
+"""Trains one trial: its replicates side by side, as a generator of records.
 
-The loop knows no Ray, no MLflow and no files; whoever drives it (a Tune trial, a test, a notebook) consumes its
-records and stores its state.
+The loop uses no Ray, no MLflow and no files. Its caller (a Tune trial, a test, a notebook) consumes its records and
+stores its state.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from trainables.training.together import Together
 
 
 def spread_evenly(count: int, points: int) -> list[int]:
-    """`points` whole numbers from 0 to count - 1, evenly spread, both ends included (fewer if `count` is smaller)."""
+    """Return `points` integers from 0 to count - 1, evenly spread, both ends included (fewer if `count` is smaller)."""
     return sorted({int(x) for x in np.linspace(0, count - 1, min(points, count)).round()})
 
 
 @dataclasses.dataclass
 class _Sums:
-    """Over the steps of all replicates since the last evaluation."""
+    """Sums over the steps of all replicates since the last evaluation."""
 
     task_loss: float = 0.0
     distill_loss: float = 0.0
@@ -62,8 +62,8 @@ class Distillation:
 
     Args:
         settings: the trial.
-        data: what it reads, on its device.
-        watch: told every seed's own points of the trace, of which the history keeps the means only.
+        data: the data that it reads, on its device.
+        watch: called with each seed and its own points of the trace; the history keeps only their means.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Distillation:
         self.records_so_far: list[EpochRecord] = []
         self.trace: list[TracePoint] = []
         self.stacked = trains_stacked(settings.student, settings.device)
-        """Whether the replicates train as one stacked model, and not one after another."""
+        """True if the replicates train as one stacked model, and not one after another."""
         self._together: Together | None = None
         kept = MOST_ENTRIES // len(settings.seeds)
         self.logs = [DecisionLog(seed, kept) for seed in settings.seeds]
@@ -93,20 +93,20 @@ class Distillation:
 
     @property
     def done(self) -> bool:
-        """Whether every replicate has seen every epoch."""
+        """True if every replicate has seen every epoch."""
         return self.replicates[0].epoch >= self.epochs
 
     def records(self) -> Iterator[EpochRecord | None]:
-        """Train on from where the trial stands, yielding after each epoch: a record if it was evaluated, else None.
+        """Continue the training, yielding after each epoch: a record if it was evaluated, else None.
 
-        At a yield the state may be stored and loaded elsewhere; on a CPU, what follows is equal to the last bit.
+        At a yield the state may be stored and loaded elsewhere. On a CPU the rest is then equal to the last bit.
         """
         while not self.done:
             self._train_epoch()
             yield self._evaluate() if self.replicates[0].epoch in self.evaluated_epochs else None
 
     def history(self) -> TrialHistory:
-        """The story so far; with a score once the training is done, if all of its students have one."""
+        """Return the history so far; with a score once the training is done, if all of its students have one."""
         told = self.done and not self._without_score
         scores = [self.settings.objective.score_of(r) for r in self.results] if told else []
         balancer = self.replicates[0].balancer
@@ -132,7 +132,7 @@ class Distillation:
         )
 
     def check_losses(self) -> None:
-        """Make sure that no student is lost: one whose validation loss is not finite never comes back.
+        """Check that every student is sound: one whose validation loss is not finite never recovers.
 
         Raises:
             ModelError: at the last evaluation the validation loss was not finite under some seed, or a parameter is
@@ -155,7 +155,7 @@ class Distillation:
         )
 
     def check_scores(self) -> None:
-        """See that every student has a score, once the training is done.
+        """Check that every student has a score, once the training is done.
 
         Raises:
             ModelError: the objective is not finite under some seed, or as `check_losses`.
@@ -179,7 +179,7 @@ class Distillation:
         return tuple(entry for log in self.logs for entry in log.entries)
 
     def log_context(self) -> LogContext:
-        """What the decision log says about its trial."""
+        """Return the description of the trial for its decision log."""
         first = self.replicates[0]
         return LogContext(
             policy=policy_document(first.balancer.policy, temperature=self.settings.temperature),
@@ -196,7 +196,7 @@ class Distillation:
         return dict(counts)
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values only, so that it can be read without running code."""
+        """Return the state in tensors and plain values only, so that it can be read without running code."""
         if self._together is not None:
             self._together.hand_over()
         return {
@@ -208,7 +208,7 @@ class Distillation:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a `state_dict`."""
+        """Resume from a `state_dict`."""
         self._together = None
         for replicate, stored in zip(self.replicates, state["replicates"], strict=True):
             replicate.load_state_dict(stored)
@@ -247,7 +247,7 @@ class Distillation:
         self._sums.seconds += time.perf_counter() - began
 
     def _steps(self) -> Iterator[tuple[DecisionLog, ConductLog, Step]]:
-        """The steps of an epoch, each with the logs of its replicate, whose steps come in order."""
+        """Train an epoch, yielding each step with the logs of its replicate; a replicate's steps come in order."""
         if not self.stacked:
             for log, conduct, replicate in zip(self.logs, self._conducts, self.replicates, strict=True):
                 for step in replicate.train_epoch(self.probes):
@@ -294,7 +294,7 @@ class Distillation:
                 self._watch(replicate.seed, self._trace_point([step]))
 
     def _trace_point(self, same: list[Step]) -> TracePoint:
-        """The mean over the replicates of one probed step, and how far they lie apart; ratios average geometrically."""
+        """Average one probed step over the replicates, and give the ranges; ratios are averaged geometrically."""
         geometries = [s.geometry for s in same if s.geometry is not None]
         logs = [log_ratio(g) for g in geometries]
         weights, cosines = [s.decision.weight for s in same], [g.cosine for g in geometries]
@@ -325,7 +325,7 @@ def _result(replicate: Replicate, evaluation: Evaluation, conduct: Conduct | Non
 
 
 def _is_sound(result: EpochRecord | ReplicateResult) -> bool:
-    """Whether the student still says anything: a parameter or statistic that is not finite shows in this loss."""
+    """Tell whether the student is sound: a parameter or statistic that is not finite shows in its validation loss."""
     return math.isfinite(result.validation_loss)
 
 

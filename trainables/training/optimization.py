@@ -18,10 +18,10 @@ _LAST = _FIRST / 1e4
 
 
 class _Undecorated(optim.Optimizer):
-    """Methods without the decorators by which PyTorch keeps its compiler out of them.
+    """An optimiser's methods without the decorators that keep PyTorch's compiler out of them.
 
-    Those import the compiler with the first optimiser of a process, which takes a second of CPU in the driver, for its
-    teacher, and in every worker. Nothing here compiles an optimiser.
+    The decorators import the compiler with the first optimiser of a process. That takes a second of CPU in the driver,
+    for its teacher, and in every worker. Nothing here compiles an optimiser.
     """
 
     add_param_group = inspect.unwrap(optim.Optimizer.add_param_group)
@@ -43,10 +43,10 @@ class _AdamW(_Undecorated, optim.AdamW):
 
 
 def create_optimizer(parameters: Iterable[Tensor], settings: TrainingSettings) -> optim.Optimizer:
-    """An optimiser at the settings' (peak) learning rate.
+    """Create an optimiser at the settings' (peak) learning rate.
 
-    `adamw` decays the weights apart from the gradient (arXiv 1711.05101), `adam` and `sgd` through it; `sgd` has
-    Nesterov momentum unless the momentum is 0. `momentum` is read by `sgd` alone.
+    `adamw` decays the weights apart from the gradient (arXiv 1711.05101), `adam` and `sgd` through it. `sgd` has
+    Nesterov momentum unless the momentum is 0. Only `sgd` reads `momentum`.
     """
     # Fused: on a CPU a step of a small network's optimiser takes a quarter of the time of the plain one.
     if settings.optimizer == "sgd":
@@ -65,12 +65,12 @@ def create_optimizer(parameters: Iterable[Tensor], settings: TrainingSettings) -
 def create_schedule(
     optimizer: optim.Optimizer, settings: TrainingSettings, total_steps: int
 ) -> optim.lr_scheduler.LambdaLR:
-    """The learning rate by step; call its `step()` after every step of the optimiser.
+    """Create the learning rate's schedule; call its `step()` after every step of the optimiser.
 
     Args:
         optimizer: from `create_optimizer`.
         settings: names the schedule.
-        total_steps: how many steps the training takes, at least 1.
+        total_steps: the number of steps of the training, at least 1.
     """
     factor = _FACTORS[settings.schedule]
     return optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step, total_steps))
@@ -79,7 +79,7 @@ def create_schedule(
 def _one_cycle(step: int, total: int) -> float:
     """Half a cosine up from 1/25 over the first 30 % of the training, half a cosine down to 1/250,000 at its end.
 
-    Read in the middle of each step, so that also a training of two steps learns in both.
+    The factor is read in the middle of each step, so that a training of two steps also learns in both.
     """
     position = min(1.0, (step + 0.5) / total)
     if position < _WARM_UP:
@@ -88,7 +88,7 @@ def _one_cycle(step: int, total: int) -> float:
 
 
 def _cosine(step: int, total: int) -> float:
-    """Half a cosine from 1 to the 0 that would follow the last step (arXiv 1608.03983, without restarts)."""
+    """Half a cosine from 1 to 0, which the step after the last would have (arXiv 1608.03983, without restarts)."""
     return _half_cosine(1.0, 0.0, min(1.0, step / total))
 
 

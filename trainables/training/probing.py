@@ -1,10 +1,10 @@
-"""Virtual steps: what one training step at another λ would have done, tried out beside a training that never notices.
+"""Takes virtual steps: what one training step at another λ would have done, without any effect on the training.
 
 W: λ that are tried; P: the student's trainable parameters; N: pictures; C: classes.
 
-Nothing of the training is touched. Its student, optimiser and schedule are copied, the copies are stepped on the batch
-to come, and both losses are computed before and after in double precision, so that a change of a millionth is no
-rounding error. The training's own random numbers are not used either.
+The student, optimiser and schedule of the training are copied, and the copies take a step on the next batch. Both
+losses are computed before and after in double precision, so that a change of a millionth is no rounding error. The
+training's own random numbers are not used either.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ from trainables.training.optimization import create_optimizer, create_schedule
 from trainables.training.replicate import Batch, DeviceAssets, Replicate
 
 _CHUNK = 250
-"""Pictures of a forward pass in evaluation mode."""
+"""The most pictures of a forward pass in evaluation mode."""
 _HELD_OUT_SEED = 20_211
 _MASK_SEED = 7
-"""Dropout draws the same mask in every evaluation of a batch, so that the batch's loss is a function of θ alone."""
+"""The seed of dropout's mask, the same in every evaluation of a batch: its loss is then a function of θ alone."""
 
 
 def probe_training(
     settings: TrialSettings, seed: int, data: DeviceAssets, probing: ProbeSettings
 ) -> Iterator[ProbeRecord]:
-    """Train a student under one seed, yielding what virtual steps tell at evenly spread places along the training.
+    """Train a student under one seed, yielding a record of virtual steps at evenly spread places along the training.
 
-    The student is the same to the last bit as one that is trained without (CPU).
+    On a CPU the student is equal, to the last bit, to one that is trained without virtual steps.
 
     Args:
-        settings: the trial; its seeds and its evaluations are not looked at.
-        seed: of the training.
-        data: what it reads.
-        probing: where and how.
+        settings: the trial; its seeds and its evaluations are ignored.
+        seed: the training's seed.
+        data: the data that it reads.
+        probing: where and how virtual steps are taken.
     """
     replicate = Replicate(settings, seed, data, data.augmentation(settings.augmentation))
     yield from probe_replicate(replicate, probing)
 
 
 def probe_replicate(replicate: Replicate, probing: ProbeSettings) -> Iterator[ProbeRecord]:
-    """As `probe_training`, for a replicate that has seen no epoch yet."""
+    """Do what `probe_training` does, for a replicate that has seen no epoch yet."""
     places = frozenset(spread_evenly(replicate.total_steps, probing.places(replicate.total_steps)))
     prober = Prober(replicate, probing)
     for epoch in range(replicate.settings.training.epochs):
@@ -62,7 +62,7 @@ def probe_replicate(replicate: Replicate, probing: ProbeSettings) -> Iterator[Pr
             taken = next(steps)
             if found is not None:
                 yield found.model_copy(update={"weight": taken.decision.weight})
-        next(steps, None)  # lets the epoch end
+        next(steps, None)  # ends the epoch
 
 
 class Surface:
@@ -72,8 +72,8 @@ class Surface:
         student: copied, with its buffers.
         batches: (images, labels, teacher's logits) of each forward pass.
         temperature: T of the distillation loss.
-        label_smoothing: of the task loss.
-        training: whether as in training (batch statistics, dropout with one fixed mask) or in evaluation mode.
+        label_smoothing: label smoothing of the task loss.
+        training: True for the mode of training (batch statistics, dropout with one fixed mask), False for evaluation.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class Surface:
         self._shapes = [p.shape for p in student.parameters() if p.requires_grad]
 
     def losses(self, point: Tensor) -> Tensor:
-        """Task loss, distillation loss and their mean of each picture, double [3, N], at parameters `point`, [P]."""
+        """Return each picture's task loss, distillation loss and their mean, double [3, N], at the parameters [P]."""
         with torch.no_grad(), _fixed_mask(point.device):
             parts = [self._pair(self._double, self._named(point), batch) for batch in self._batches]
         task, distill = (torch.cat(part) for part in zip(*parts, strict=True))
         return torch.stack([task, distill, 0.5 * (task + distill)])
 
     def gradients(self, point: Tensor) -> Tensor:
-        """Of the same three losses' means over the pictures, double [3, P]."""
+        """Return the gradients of the same three losses' means over the pictures, double [3, P]."""
         total = point.new_zeros(2, len(point))
         for batch in self._batches:
             at = point.detach().requires_grad_()
@@ -116,10 +116,10 @@ class Surface:
         return torch.cat([total, total.mean(0, keepdim=True)])
 
     def bent(self, point: Tensor, directions: Tensor) -> Tensor:
-        """H·v of the task and the distillation loss along each of the `directions` [K, P], double [2, K, P].
+        """Return H·v of the task and the distillation loss along each of the `directions` [K, P], double [2, K, P].
 
-        Computed in single precision: nothing is subtracted here. The Hessian is that of the smooth pieces; kinks (ReLU,
-        max pooling) have none.
+        It is computed in single precision, since nothing is subtracted here. The Hessian is that of the smooth pieces;
+        kinks (ReLU, max pooling) have none.
         """
         total = point.new_zeros(2, len(directions), len(point))
         scales = directions.norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
@@ -142,7 +142,7 @@ class Surface:
     def _pair(
         self, module: nn.Module, parameters: dict[str, Tensor], batch: tuple[Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """The losses of each picture, [N] and [N], with a graph."""
+        """Return the losses of each picture, [N] and [N], with a graph."""
         images, labels, teacher = batch
         logits: Tensor = functional_call(module, parameters, (images,))
         task = nn.functional.cross_entropy(logits, labels, reduction="none", label_smoothing=self._smoothing)
@@ -157,7 +157,7 @@ class Surface:
 
 
 class _fixed_mask:  # noqa: N801 - used as a context, like a function
-    """PyTorch's generators as `_MASK_SEED` sets them inside, and as they were outside."""
+    """Seeds PyTorch's generators with `_MASK_SEED` inside the block, and restores them after it."""
 
     def __init__(self, device: torch.device) -> None:
         self._fork = torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else [])
@@ -171,7 +171,7 @@ class _fixed_mask:  # noqa: N801 - used as a context, like a function
 
 
 class Twin:
-    """A copy of a replicate's student, optimiser and schedule, to be stepped at any λ and put back."""
+    """A copy of a replicate's student, optimiser and schedule that can take steps at any λ and be reset."""
 
     def __init__(self, replicate: Replicate) -> None:
         training = replicate.settings.training
@@ -181,15 +181,15 @@ class Twin:
         self._schedule = create_schedule(self._optimizer, training, replicate.total_steps)
 
     def reset(self) -> None:
-        """To where the training stands."""
+        """Reset the copy to the training's present state."""
         self.student.load_state_dict(self._replicate.student.state_dict())
         self.student.train()
-        # Copied: a state that is loaded may be kept and stepped in place.
+        # Copied, because an optimiser may keep a loaded state and change it in place.
         self._optimizer.load_state_dict(copy.deepcopy(self._replicate.optimizer.state_dict()))
         self._schedule.load_state_dict(copy.deepcopy(self._replicate.schedule.state_dict()))
 
     def step(self, batch: Batch, weight: float) -> None:
-        """One training step on a batch at λ = `weight`."""
+        """Take one training step on a batch at λ = `weight`."""
         settings = self._replicate.settings
         with self._replicate.data.compute.autocast():
             logits = self.student(batch.images)
@@ -211,7 +211,7 @@ class Twin:
 
 
 def point_of(student: nn.Module) -> Tensor:
-    """A student's trainable parameters one after another, double [P]."""
+    """Return a student's trainable parameters one after another, double [P]."""
     return torch.cat([p.detach().double().flatten() for p in student.parameters() if p.requires_grad])
 
 
@@ -225,10 +225,10 @@ class _Sight(NamedTuple):
 
 
 class Prober:
-    """Takes virtual steps wherever a replicate stands.
+    """Takes virtual steps from a replicate's present state.
 
     Args:
-        replicate: in training.
+        replicate: a replicate in training.
         settings: which λ, how many steps, and on how many held-out pictures.
     """
 
@@ -239,7 +239,7 @@ class Prober:
         self._held_out = list(_held_out(replicate.data, settings.pictures))
 
     def look(self, step: int) -> ProbeRecord:
-        """What steps at each λ would do, before step `step` is taken."""
+        """Record what steps at each λ would do, before step `step` is taken."""
         replicate, weights = self.replicate, self.settings.weights
         left = replicate.total_steps - step
         horizons = [horizon for horizon in self.settings.horizons if horizon <= left]
@@ -298,7 +298,7 @@ class Prober:
         return _Sight(surface, surface.losses(point), surface.gradients(point), held_out)
 
     def _ahead(self, step: int) -> Iterator[Batch]:
-        """The batches from `step` on."""
+        """Yield the batches from `step` on."""
         replicate = self.replicate
         epoch, place = divmod(step, replicate.steps_per_epoch)
         for later in range(epoch, replicate.settings.training.epochs):
@@ -308,9 +308,9 @@ class Prober:
     def _tried(
         self, point: Tensor, ahead: list[Batch], held_out: _Sight, horizons: Sequence[int]
     ) -> tuple[Tensor, dict[int, dict[Loss, tuple[float, ...]]]]:
-        """Where one step of the optimiser leads at each λ, [W, P], and the held-out changes at later horizons."""
+        """Return Δ of one optimiser step at each λ, [W, P], and the held-out changes at later horizons."""
         moved: list[Tensor] = []
-        # After the first step they are measured with all else that is told of it.
+        # Changes after the first step are measured in `_responses`.
         changes: dict[int, list[list[float]]] = {horizon: [] for horizon in horizons if horizon > 1}
         for weight in self.settings.weights:
             self._twin.reset()
@@ -339,7 +339,7 @@ class Prober:
     def _responses(
         self, kind: StepKind, sight: _Sight, point: Tensor, deltas: Tensor, plain: Tensor, bent: _Bent
     ) -> dict[Loss, Response]:
-        """The three losses' responses to the steps `deltas`, [W, P]; `plain` are the plain ones."""
+        """Return the three losses' responses to the steps `deltas`, [W, P]; `plain` are the plain steps."""
         true = torch.stack([sight.surface.losses(point + delta) - sight.before for delta in deltas])  # [W, 3, N]
         first = deltas @ sight.gradients.T  # [W, 3]
         second = first + 0.5 * bent.along(kind, deltas, self.settings.weights)
@@ -370,7 +370,7 @@ class Prober:
 
 
 class _Bent(NamedTuple):
-    """H along the optimiser's steps at some λ, then along g_d and g_t of the batch."""
+    """Products of H with the optimiser's steps at some λ, then with g_d and g_t of the batch."""
 
     products: Tensor
     """[2, K, P]"""
@@ -379,13 +379,13 @@ class _Bent(NamedTuple):
     task: Tensor
 
     def along(self, kind: StepKind, deltas: Tensor, weights: Sequence[float]) -> Tensor:
-        """ΔᵀHΔ of the three losses, [W, 3]; NaN where it is not known."""
+        """Return ΔᵀHΔ of the three losses, [W, 3]; NaN where it is not known."""
         found = deltas.new_full((len(deltas), 2), math.nan)
         if kind == "optimizer":
             for place, product in zip(self.places, self.products[:, : len(self.places)].unbind(1), strict=True):
                 found[place] = product @ deltas[place]
         else:
-            # The steps lie in the plane of g_d and g_t, so three numbers tell all.
+            # The steps lie in the plane of g_d and g_t, so three products suffice.
             along_distill, along_task = self.products[:, -2], self.products[:, -1]
             aa, bb, ab = along_distill @ self.distill, along_task @ self.task, along_distill @ self.task
             lam = torch.tensor(weights, dtype=deltas.dtype, device=deltas.device)[:, None]
@@ -396,7 +396,7 @@ class _Bent(NamedTuple):
 
 
 def _held_out(data: DeviceAssets, most: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Validation pictures as a student takes them, the same for every seed: chunks of (images, labels, logits)."""
+    """Yield validation pictures as a student's input, the same for every seed: chunks of (images, labels, logits)."""
     pictures = data.validation
     chosen = np.random.default_rng(_HELD_OUT_SEED).permutation(len(pictures))[:most]
     for part in np.array_split(np.sort(chosen), math.ceil(len(chosen) / _CHUNK)):
@@ -425,7 +425,7 @@ def _ratios(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _error(values: Tensor) -> Tensor:
-    """Standard error of the mean over the last dimension."""
+    """Return the standard error of the mean over the last dimension."""
     return values.std(-1) / math.sqrt(values.shape[-1])
 
 

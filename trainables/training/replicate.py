@@ -2,9 +2,9 @@
 
 B: pictures of a batch; C: classes; V: views of a picture.
 
-Everything random in an epoch (the order of the batches, dropout) is drawn from the seed and the epoch's number, so
-trials that share a seed see the same batches whatever their policy does, and a training resumed at an epoch's end
-continues exactly without any generator's state being stored.
+Everything random in an epoch (the order of the batches, dropout) is drawn from the seed and the epoch's number. Trials
+that share a seed therefore see the same batches whatever their policy does. A training resumed at an epoch's end
+continues exactly, and no generator's state is stored.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CHECK_EVERY_ON_GPU = 10
 
 
 class DeviceAssets:
-    """A trial's shared data on its device. On a CPU nothing is copied, and pictures in a file stay there anywhere."""
+    """A trial's shared data on its device. On a CPU nothing is copied; pictures in a file stay there on any device."""
 
     def __init__(self, assets: TrialAssets, compute: Compute) -> None:
         def tensor(array: np.ndarray[Any, Any]) -> Tensor:
@@ -54,7 +54,7 @@ class DeviceAssets:
         return len(self.labels)
 
     def evaluation_set(self, split: Split, teacher_logits: np.ndarray[Any, Any]) -> EvaluationSet:
-        """A set of pictures to judge networks on, with the teacher's logits on them, [N, C], on this device."""
+        """Return a set to evaluate networks on, with the teacher's logits on its pictures, [N, C], on this device."""
         return EvaluationSet(
             images=on_device(split.images, self.compute.device),
             labels=as_tensor(split.labels).to(self.compute.device),
@@ -66,20 +66,21 @@ class DeviceAssets:
         )
 
     def augmentation(self, settings: AugmentationSettings) -> Augmentation:
-        """The views of the training pictures, drawn on this device."""
+        """Create the views of the training pictures on this device."""
         return Augmentation(settings, len(self), mean=self._stored_mean, device=self.compute.device)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Stored pictures, uint8, as a student takes them: normalised float32 in the device's layout."""
+        """Turn stored pictures, uint8, into a student's input: normalised float32 in the device's layout."""
         return normalise(images, self.mean, self.std).contiguous(memory_format=self.compute.memory_format)
 
 
 class Batch(NamedTuple):
-    """What one step trains on.
+    """The data that one step trains on.
 
-    `images` are the views of the training pictures `pictures`, as a student takes them, float32 [B, K, H, W]. `labels`,
-    int64 [B], and `targets`, the teacher's logits, float32 [B, C], are those of the training pictures `label_sources`
-    and `target_sources`: the same pictures, but for what a corruption exchanges. All three are int64 [B].
+    `images` are the views of the training pictures `pictures`, as a student reads them, float32 [B, K, H, W]. `labels`,
+    int64 [B], are those of the training pictures `label_sources`. `targets`, the teacher's logits [B, C], are those of
+    `target_sources`; float32, or float16 if they are stored so. Both sources are `pictures`, except for what a
+    corruption exchanges. All three are int64 [B].
     """
 
     images: Tensor
@@ -118,7 +119,7 @@ class Replicate:
             self.student,
             total_steps=self.total_steps,
             temperature=settings.temperature,
-            # Each look waits for the device; on a CPU there is nothing to wait for.
+            # Each check waits for the device; on a CPU there is nothing to wait for.
             guard=Guard(check_every=_CHECK_EVERY_ON_GPU if compute.device.type == "cuda" else 1),
         )
 
@@ -148,20 +149,20 @@ class Replicate:
         self.epoch += 1
 
     def batches(self) -> Iterator[Batch]:
-        """The batches of the epoch to come, in an order drawn from PyTorch's global generator."""
+        """Yield the batches of the next epoch, in an order drawn from PyTorch's global generator."""
         return self.batches_in(self._draw_order(), self.epoch)
 
     def batches_in(self, order: Tensor, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch.
+        """Yield the batches of an epoch.
 
         Args:
-            order: int64 [S·B], training pictures, S batches after one another.
-            epoch: from 0; decides the view and what is broken.
+            order: int64 [S·B], training pictures, S batches one after another.
+            epoch: from 0; decides the view and what a corruption breaks.
         """
         return self.batches_of(self.sources(order, epoch), epoch)
 
     def sources(self, order: Tensor, epoch: int) -> Tensor:
-        """Which pictures the batches of an epoch are made of: int64 [3, S, B] on the CPU.
+        """Return the pictures that the batches of an epoch are made of: int64 [3, S, B] on the CPU.
 
         Args:
             order: as for `batches_in`.
@@ -176,10 +177,10 @@ class Replicate:
         return torch.stack(sources).view(3, -1, self.batch_size)
 
     def batches_of(self, sources: Tensor, epoch: int) -> Iterator[Batch]:
-        """Batches of any size.
+        """Yield batches of any size.
 
         Args:
-            sources: as `sources` gives them, of one replicate or of several next to one another.
+            sources: as `sources` returns them, of one replicate or of several next to one another.
             epoch: from 0; decides the view.
         """
         data = self.data
@@ -198,7 +199,7 @@ class Replicate:
             )
 
     def evaluate(self) -> Evaluation:
-        """The student on the validation pictures.
+        """Evaluate the student on the validation pictures.
 
         Raises:
             ConfigError: one of the user's KPIs fails.
@@ -207,23 +208,23 @@ class Replicate:
 
     @property
     def interventions(self) -> dict[str, int]:
-        """What the guard did: how often by kind."""
+        """The number of the guard's interventions by kind."""
         guard = self.balancer.guard
         return {} if guard is None else {kind.value: count for kind, count in guard.counts.items()}
 
     @property
     def is_finite(self) -> bool:
-        """Whether all of the student's parameters are finite; this waits for the device."""
+        """True if all of the student's parameters are finite; this waits for the device."""
         return all(bool(parameter.isfinite().all()) for parameter in self.student.parameters())
 
     @property
     def skipped_steps(self) -> int:
-        """Steps that the guard did not let the optimiser take."""
+        """The number of steps that the guard skipped."""
         guard = self.balancer.guard
         return 0 if guard is None else guard.skipped
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed training needs; tensors and plain values only."""
+        """Return what a resumed training needs; tensors and plain values only."""
         return {
             "epoch": self.epoch,
             "student": self.student.state_dict(),
@@ -233,7 +234,7 @@ class Replicate:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a `state_dict`."""
+        """Resume from a `state_dict`."""
         self.epoch = int(state["epoch"])
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -241,11 +242,11 @@ class Replicate:
         self.balancer.load_state_dict(state["balancer"])
 
     def order_of(self, epoch: int) -> Tensor:
-        """The order of an epoch's pictures, past, present or to come, int64 [S·B]; no generator is moved by asking."""
+        """Return the order of any epoch's pictures, int64 [S·B]; the global generator is not used."""
         return self._draw_order(torch.Generator().manual_seed(_random_value(self.seed, epoch + 1)))
 
     def _draw_order(self, generator: torch.Generator | None = None) -> Tensor:
-        """The first that an epoch draws; from PyTorch's global generator unless told otherwise."""
+        """Draw an epoch's order, before any other draw of it; from PyTorch's global generator unless one is given."""
         return torch.randperm(len(self.data), generator=generator)[: self.steps_per_epoch * self.batch_size]
 
     def _random(self, stream: int) -> _SeededRandom:
@@ -253,7 +254,7 @@ class Replicate:
 
 
 class _SeededRandom:
-    """PyTorch's global generators seeded by (seed, stream) inside, and as they were before outside."""
+    """Seeds PyTorch's global generators by (seed, stream) inside the block, and restores them after it."""
 
     def __init__(self, seed: int, stream: int, device: torch.device) -> None:
         self.value = _random_value(seed, stream)
@@ -265,7 +266,7 @@ class _SeededRandom:
         if self.device.type == "cuda":
             torch.manual_seed(self.value)
         else:
-            # `torch.manual_seed` notes for a GPU, should one come into use, who has asked: a fifth of a millisecond.
+            # `torch.manual_seed` also records its caller for a GPU that may be used later: a fifth of a millisecond.
             torch.default_generator.manual_seed(self.value)
 
     def __exit__(self, *problem: Any) -> None:
@@ -273,5 +274,5 @@ class _SeededRandom:
 
 
 def _random_value(seed: int, stream: int) -> int:
-    """Of 63 bits."""
+    """Return a random value of 63 bits."""
     return int(np.random.SeedSequence((seed, stream)).generate_state(1, np.uint64)[0] >> 1)

@@ -26,15 +26,15 @@ class StackedLogits(NamedTuple):
 class StudentStack:
     """R students whose parameters are the rows of one tensor.
 
-    The students' own parameters become views of their rows, so whoever reads a student, for an evaluation or a
-    checkpoint, reads what the stack has learned, until `release`.
+    Until `release`, the students' own parameters are views of their rows. An evaluation or a checkpoint of a student
+    therefore reads what the stack has learned.
 
     Args:
-        students: of one architecture: chains of linear layers and ReLU, as `trainables.training.stacking` knows them.
+        students: students of one architecture: chains of linear layers and ReLU; see `trainables.training.stacking`.
 
     Attributes:
         parameters: [R, P], in the order of a student's parameters, the zeros last; a leaf.
-        sizes: of the parts of a row.
+        sizes: lengths of the parts of a row.
     """
 
     def __init__(self, students: Sequence[nn.Module]) -> None:
@@ -51,10 +51,10 @@ class StudentStack:
         self.parameters.requires_grad_()
 
     def __call__(self, images: Tensor) -> StackedLogits:
-        """The logits of every member on its own pictures.
+        """Compute the logits of every member on its own pictures.
 
         Args:
-            images: float32 [R·B, K, H, W], as students take them, one member's after another's.
+            images: float32 [R·B, K, H, W], as students read them, one member's after another's.
         """
         pieces = torch.split(self.parameters, self.sizes, 1)[:-1]
         left = iter(pieces)

@@ -1,8 +1,8 @@
-"""The optimisers of R students as one.
+"""Runs the optimisers of R students as one.
 
 R: students, here members; P: numbers of a row of their stack. Adam, AdamW and SGD treat every number by itself, so a
-step on all members' parameters, [R, P], is a step of each. Only the number of steps is counted once for a tensor; it is
-the same for all members until one of them is held back. From then on each member has a tensor of its own.
+step on all members' parameters, [R, P], is a step of each. Only the number of steps is counted once for a tensor. It is
+the same for all members until a step of one of them is skipped. From then on each member has a tensor of its own.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from trainables.config import TrainingSettings
 from trainables.training.optimization import create_optimizer, create_schedule
 
 _State: TypeAlias = dict[str, Tensor]
-"""What is remembered of one member: tensors [P], and counters without dimensions."""
+"""The state of one member: tensors [P], and counters without dimensions."""
 _Schedule: TypeAlias = optim.lr_scheduler.LambdaLR
 
 
 class StackedOptimizer:
-    """One optimiser, with its schedule, in the place of R.
+    """One optimiser, with its schedule, in place of R.
 
     Args:
         parameters: [R, P]; changed in place.
-        sizes: of the parts of a row: the members' parameters in their order, then what belongs to none of them.
-        optimizers: the members' own, made by `create_optimizer` from the same settings. What they remember is gone on
-            from, and they are not touched again until `hand_over`.
+        sizes: lengths of the parts of a row: the members' parameters in their order, then what belongs to none of them.
+        optimizers: the members' own, made by `create_optimizer` from the same settings. Their state is continued here;
+            they do not change until `hand_over`.
         schedules: theirs, all after the same number of steps.
-        settings: of the training.
-        total_steps: of the training.
+        settings: the training's settings.
+        total_steps: the training's number of steps.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class StackedOptimizer:
         self._begin([self._collected(optimizer) for optimizer in optimizers], schedules[0])
 
     def step(self, gradient: Tensor | None, skipped: frozenset[int]) -> None:
-        """A step of the optimiser and of the schedule.
+        """Take a step of the optimiser and of the schedule.
 
         Args:
-            gradient: [R, P]; None if all members are held back.
-            skipped: members that are held back: nothing of theirs moves but the schedule.
+            gradient: [R, P]; None if the step of all members is skipped.
+            skipped: members whose step is skipped; only their schedule advances.
         """
         if skipped and self._as_one:
             self._begin(self._states(), self._schedule, as_one=False)
@@ -66,7 +66,7 @@ class StackedOptimizer:
         self._schedule.step()
 
     def hand_over(self) -> None:
-        """Let the members' own optimisers and schedules know what has been done."""
+        """Copy the present state to the members' own optimisers and schedules."""
         rate, progress = self._optimizer.param_groups[0]["lr"], self._schedule.state_dict()
         for optimizer, schedule, state in zip(self._optimizers, self._schedules, self._states(), strict=True):
             self._distribute(state, optimizer)
@@ -74,7 +74,7 @@ class StackedOptimizer:
             schedule.load_state_dict(progress)
 
     def _begin(self, states: Sequence[_State], schedule: _Schedule, *, as_one: bool = True) -> None:
-        """Go on from states and a schedule's state: as one, if that is asked for and no counter differs."""
+        """Continue from states and a schedule's state: as one, if that is asked for and no counter differs."""
         self._as_one = as_one and all(_counters(state) == _counters(states[0]) for state in states)
         self._tensors = [self._parameters] if self._as_one else list(self._parameters.unbind())
         rate, progress = schedule.optimizer.param_groups[0]["lr"], schedule.state_dict()
@@ -87,7 +87,7 @@ class StackedOptimizer:
                 self._optimizer.state[tensor] = dict(state)
 
     def _states(self) -> list[_State]:
-        """What is remembered of each member, in tensors of its own."""
+        """Return the state of each member, in tensors of its own."""
         kept = [_tensors_of(self._optimizer.state[tensor]) for tensor in self._tensors]
         if not self._as_one:
             return [{name: value.clone() for name, value in state.items()} for state in kept]
@@ -97,7 +97,7 @@ class StackedOptimizer:
         ]
 
     def _collected(self, optimizer: optim.Optimizer) -> _State:
-        """A member's state, of all of its parameters together; empty before its first step."""
+        """Join the state of all of a member's parameters; empty before its first step."""
         states = [_tensors_of(optimizer.state[p]) for p in optimizer.param_groups[0]["params"] if p in optimizer.state]
         collected: _State = {}
         for name, value in (states[0] if states else {}).items():
@@ -109,7 +109,7 @@ class StackedOptimizer:
         return collected
 
     def _distribute(self, state: _State, optimizer: optim.Optimizer) -> None:
-        """The opposite: each parameter gets its part."""
+        """Do the opposite of `_collected`: give each parameter its part of the state."""
         parts = {name: torch.split(value, self._sizes) for name, value in state.items() if value.ndim}
         for index, parameter in enumerate(optimizer.param_groups[0]["params"] if state else ()):
             optimizer.state[parameter] = {
@@ -124,7 +124,7 @@ def _stacked(states: Sequence[_State]) -> _State:
 
 
 def _counters(state: _State) -> dict[str, float]:
-    """By name; a tensor [P] counts as there."""
+    """Return the counters by name; for a tensor [P], -1."""
     return {name: -1.0 if value.ndim else float(value) for name, value in state.items()}
 
 

@@ -1,4 +1,4 @@
-"""Which students train as one stacked model. Imports no torch."""
+"""Decides which students train as one stacked model. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _STACKABLE = frozenset({"mlp"})
 
 
 def trains_stacked(student: ModelSettings, device: DeviceSettings) -> bool:
-    """Whether the replicates of a trial of this student train as one stacked model.
+    """Tell whether the replicates of a trial of this student train as one stacked model.
 
-    Told by the student alone, not by how many seeds there are, since a stack of one gives to the last bit what a larger
-    one gives: a student must not depend on its company.
+    The number of seeds does not matter, because a student must not depend on the students beside it. A stack of one
+    gives the same result, to the last bit, as a larger one.
 
     Raises:
-        ConfigError: it is asked for where it cannot be.
+        ConfigError: stacking is asked for where it is not possible.
     """
     able = student.name in _STACKABLE
     if device.replicates == "together" and not able:

@@ -1,7 +1,7 @@
-"""The replicates of a trial trained as one stacked model.
+"""Trains the replicates of a trial as one stacked model.
 
-R: replicates; B: pictures of a batch; S: batches of an epoch. Every replicate has
-the batches, the decisions and the steps that it would have alone; its numbers differ by rounding.
+R: replicates; B: pictures of a batch; S: batches of an epoch. Every replicate has the batches, the decisions and the
+steps that it would have alone; its numbers differ by rounding.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from trainables.training.stacked_optimizer import StackedOptimizer
 class Together:
     """Trains replicates side by side, a step of all at a time.
 
-    Their students hold what was learned at any time, their other parts only after `hand_over`.
+    Their students are up to date at any time, their other parts only after `hand_over`.
 
     Args:
-        replicates: of one trial, after the same number of epochs, that `trainables.training.stacking.trains_stacked`.
+        replicates: those of one trial, after the same number of epochs; `trainables.training.stacking.trains_stacked`
+            is True for their student.
     """
 
     def __init__(self, replicates: Sequence[Replicate]) -> None:
@@ -41,7 +42,7 @@ class Together:
         )
 
     def train_epoch(self, probes: frozenset[int]) -> Iterator[tuple[Step, ...]]:
-        """As `Replicate.train_epoch`, yielding the step of every replicate."""
+        """Train as `Replicate.train_epoch` does, yielding the step of every replicate."""
         first = self._replicates[0]
         epoch, compute, smoothing = first.epoch, first.data.compute, first.settings.training.label_smoothing
         members = len(self._replicates)
@@ -71,6 +72,6 @@ class Together:
         self._optimizer.hand_over()
 
     def release(self) -> None:
-        """`hand_over`, and give the replicates memory of their own."""
+        """Call `hand_over`, and give the replicates memory of their own."""
         self.hand_over()
         self._stack.release()

@@ -51,7 +51,8 @@ def bend(geometry: Geometry, bound: float) -> float:
     """The w in [0, 1] at which F(w) = ⟨g_w, g_0⟩ + `bound`·‖g_w‖ is least, g_w = w g_d + (1-w) g_t.
 
     With D = ‖g_d - g_t‖², w* = (b - c)/D and n² = (ab - c²)/D, ‖g_w‖² = D(w - w*)² + n², so F' vanishes where
-    ½(a - b)·√(D(w - w*)² + n²) = -bound·D(w - w*), or nowhere, if the slope of the first term outweighs the second's.
+    ½(a - b)·√(D(w - w*)² + n²) = -bound·D(w - w*). If the slope of the first term outweighs the second's, F'
+    vanishes nowhere.
     """
     a, b, c = geometry
     spread = geometry.difference_sq

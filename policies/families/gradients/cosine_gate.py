@@ -1,4 +1,4 @@
-"""The teacher counts as far as it agrees with the labels, and not at all against them."""
+"""λ grows with the agreement of teacher and labels, and is 0 where they conflict."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from policies.policy import Decision
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class CosineGate(ScaledPolicy):
-    """w_d = max(0, ρ), w_t = 1, so λ = ρ₊/(1 + ρ₊): from 0 for gradients that conflict to ½ for like ones.
+    """w_d = max(0, ρ), w_t = 1, so λ = ρ₊/(1 + ρ₊): from 0 for gradients that conflict to ½ for parallel ones.
 
     Source: the weighted form of Du et al. 2018 (arXiv 1812.02224), the teacher as the auxiliary task; its hard form is
     `cosine_threshold` at 0.

@@ -15,8 +15,8 @@ from policies.policy import Decision
 class CosineRamp(ClosedFormPolicy):
     """λ = λ0 + κρ, kept inside [0, 1]: the cosine threshold without its jump.
 
-    A positive κ trusts the teacher more where it agrees with the labels, a negative one where it does not; which is
-    right depends on what is unreliable, so a search tries both signs.
+    A positive κ trusts the teacher more where it agrees with the labels, a negative κ where it does not. Which sign is
+    right depends on what is unreliable, so a search tries both.
     """
 
     family: ClassVar[str] = "cosine_ramp"

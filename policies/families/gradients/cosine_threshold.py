@@ -1,4 +1,4 @@
-"""Trust the teacher by how far it agrees with the labels."""
+"""Switches λ by the agreement of the two gradients."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ from policies.policy import Decision, Need, Observation, State
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class GradNorm(GeometricPolicy):
-    """w_d/w_t = (‖g_t‖/‖g_d‖)·(r_d/r_t)^α, r_i = (L_i/L_i(0))/mean: the loss that lags pulls harder.
+    """w_d/w_t = (‖g_t‖/‖g_d‖)·(r_d/r_t)^α, r_i = (L_i/L_i(0))/mean: the loss that lags gets more weight.
 
-    These are the weights at which GradNorm's own loss vanishes; the published method takes a gradient step towards them
-    at each batch, and keeps w_d + w_t = 2, where here it is 1. α = 0 is `norm_balance` at κ = 1. L_i(0) is the loss at
+    These are the weights at which GradNorm's own loss vanishes. The published method takes a gradient step towards them
+    at each batch, and keeps w_d + w_t = 2; here the sum is 1. α = 0 is `norm_balance` at κ = 1. L_i(0) is the loss at
     the first measurement.
 
     Source: Chen et al. 2018 (arXiv 1711.02257), equations 1 and 2.

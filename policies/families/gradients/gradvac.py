@@ -1,4 +1,4 @@
-"""Gradients that agree less than they used to are pulled back to how much they used to agree."""
+"""Pulls gradients that agree less than before back to their earlier agreement."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SMALLEST_SINE = 1e-8
 class GradVac(ScaledPolicy):
     """w_d = 1 + k/r, w_t = 1 + k·r, k = (φ̂√(1-ρ²) - ρ√(1-φ̂²))/√(1-φ̂²) while ρ < φ̂, else 0.
 
-    Each gradient gets as much of the other as makes their cosine the target φ̂, a running mean of ρ that starts at 0 and
-    keeps 1-β of itself at each measurement. A target that stays at 0 is PCGrad.
+    Each gradient gets as much of the other as makes their cosine the target φ̂. The target is a running mean of ρ that
+    starts at 0 and keeps 1-β of itself at each measurement. A target that stays at 0 is PCGrad.
 
     Since the target is itself a mean, the readings are not smoothed unless `smoothing` is set.
 
-    Source: Wang et al. 2021 (arXiv 2010.05874); they keep a target for each group of parameters, here
-    it is one for all that are measured.
+    Source: Wang et al. 2021 (arXiv 2010.05874). They keep a target for each group of parameters; here one target covers
+    all that are measured.
     """
 
     family: ClassVar[str] = "gradvac"

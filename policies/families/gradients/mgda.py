@@ -19,10 +19,10 @@ _UNITS = {"none": "", "l2": ", each divided by its length,", "loss": ", each div
 class MGDA(GeometricPolicy):
     """λ = clip((b - c)/(a + b - 2c), 0, 1), the point of least norm between the gradients.
 
-    The shorter gradient gets the larger weight, so a loss whose gradient vanishes takes all of it. `normalization`
-    divides both gradients first, by their lengths (`l2`) or by their losses (`loss`); the update points along the least
-    vector between the divided gradients, and λ is what that means for the undivided ones. For two losses `l2` is
-    `norm_balance` at κ = 1.
+    The shorter gradient gets the larger weight, so a loss whose gradient vanishes gets all weight. `normalization`
+    divides both gradients first, by their lengths (`l2`) or by their losses (`loss`). The update points along the
+    shortest vector between the divided gradients; λ is the weight that gives it for the undivided ones. For two losses
+    `l2` is `norm_balance` at κ = 1.
 
     Source: Sener and Koltun 2018 (arXiv 1810.04650), the case of two tasks. Their program applies the weights
     found between the divided gradients to the undivided losses, which for two tasks and `l2` is always λ = ½.

@@ -1,4 +1,4 @@
-"""Let neither loss outweigh the other: λ so that both gradients count alike."""
+"""Sets λ so that both weighted gradients count alike, and neither loss outweighs the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NormBalance(GeometricPolicy):
     """λ = κ/(κ + r), r = ‖g_d‖/‖g_t‖: the weighted gradients' lengths stand in the ratio κ.
 
     At κ = 1 this is, for two losses, the direction of IMTL-G (Liu et al., ICLR 2021), Nash-MTL (arXiv 2202.01017) and
-    ConFIG (arXiv 2408.11104), which differ from it only in the common scale.
+    ConFIG (arXiv 2408.11104). They differ from it only in the common scale.
     """
 
     family: ClassVar[str] = "norm_balance"

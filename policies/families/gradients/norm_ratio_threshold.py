@@ -1,4 +1,4 @@
-"""Trust the teacher less while its gradient dwarfs the task's."""
+"""Trusts the teacher less while its gradient is much longer than the task's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NormRatioThreshold(ThresholdPolicy):
 
     The ratio is averaged geometrically, and `hysteresis` is relative: the switch needs the ratio to pass
     `threshold` by the factor 1 + `hysteresis`. Batches whose teacher outputs are wrong show a ratio several times
-    that of clean ones; batches whose labels are wrong, one below it.
+    that of clean ones. Batches whose labels are wrong show one below it.
 
     Source: the ratio is what GradNorm (Chen et al. 2018, arXiv 1711.02257) equalises; here it only switches.
     """

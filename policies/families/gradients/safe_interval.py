@@ -15,8 +15,8 @@ from policies.policy import Decision
 class SafeInterval(ClosedFormPolicy):
     """λ0, moved to the nearest λ at which a small step raises neither loss.
 
-    Gradients that do not conflict allow every λ; otherwise both losses fall for λ strictly between |ρ|/(r + |ρ|) and
-    1/(1 + r|ρ|), to first order, and λ is put on the nearer end, where one of them stands still.
+    Gradients that do not conflict allow every λ. Otherwise both losses fall, to first order, for λ strictly between
+    |ρ|/(r + |ρ|) and 1/(1 + r|ρ|). A λ0 outside is moved to the nearer end, where one loss stands still.
 
     Source: derived from ΔL_d ≈ -η(λa + (1-λ)c) and ΔL_t ≈ -η(λc + (1-λ)b); see `Geometry.safe_interval`.
     """

@@ -1,4 +1,4 @@
-"""Lean towards the gradient that lowers a chosen loss faster, to first order."""
+"""Favours the gradient that lowers a chosen loss faster, to first order."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _GOALS = {"task": "the task loss", "distill": "the distillation loss", "mean": "
 class Taylor(ClosedFormPolicy):
     """λ = σ(k·cos(h, g_d - g_t)), h the gradient of the loss that is to fall; k → ∞ is greedy, k = 0 is λ = ½.
 
-    A step along g_λ = λ g_d + (1-λ) g_t changes that loss by -η⟨h, g_λ⟩ to first order, and ⟨h, g_λ⟩ grows with λ
-    exactly when ⟨h, g_d - g_t⟩ > 0. The step's length is not penalised, so a longer gradient wins also by being longer.
+    A step along g_λ = λ g_d + (1-λ) g_t changes that loss by -η⟨h, g_λ⟩ to first order. ⟨h, g_λ⟩ grows with λ
+    exactly when ⟨h, g_d - g_t⟩ > 0. The step's length is not penalised, so a longer gradient has an advantage.
     For h = g_t the sign is that of ρr - 1, for h = g_d of r - ρ, and for their mean of r - 1.
 
     Source: first-order expansion of the loss over one step, as in arXiv 2505.06270; the sigmoid makes the greedy choice

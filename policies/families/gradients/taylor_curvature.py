@@ -15,9 +15,9 @@ from policies.policy import Decision
 class TaylorCurvature(ClosedFormPolicy):
     """λ = clip((1/(ηκ) - 1)(c - b)/(a + b - 2c), 0, 1), the minimum over λ of the task loss to second order.
 
-    With the Hessian κI a step η along g_λ changes the task loss by -η⟨g_t, g_λ⟩ + ½η²κ‖g_λ‖². `step` = ηκ says how long
-    the step is against the curvature: towards 0 only the slope counts and λ is 1 where c > b and 0 elsewhere; at 1 the
-    task gradient alone reaches the minimum, so λ = 0; towards infinity only the length counts and λ is MGDA's.
+    With the Hessian κI a step η along g_λ changes the task loss by -η⟨g_t, g_λ⟩ + ½η²κ‖g_λ‖². `step` = ηκ is the
+    length of the step relative to the curvature. Towards 0 only the slope counts: λ is 1 where c > b and 0 elsewhere.
+    At 1 the task gradient alone reaches the minimum, so λ = 0. Towards infinity only the length counts: λ is MGDA's.
 
     Source: second-order expansion of the loss over one step.
     """

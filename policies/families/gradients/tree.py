@@ -1,4 +1,4 @@
-"""A few questions about the training, each step: small rule trees."""
+"""Small rule trees: a few questions about the training at each step."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from policies.smoothing import RunningMean
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Tree(TreeRule, LocatedPolicy):
-    """At most two questions in a row about the last steps choose among at most four λ.
+    """Asks at most two questions in a row about the last steps, and so chooses among at most four λ.
 
     Questions are about the gradients' cosine and norm ratio, the training's progress, the losses' ratio, the teacher's
-    confidence and its agreement with the labels. All but progress are smoothed, each by itself; where none of its
-    readings was finite so far, a question has no answer and λ is one half.
+    confidence and its agreement with the labels. All readings but progress are smoothed, each by itself. If none of its
+    readings was finite so far, a question has no answer, and λ is one half.
 
     Source: decision trees (CART, Breiman et al. 1984) of depth two; the thresholds on cosine (arXiv 1812.02224) and
     norm ratio (arXiv 1711.02257) and the step schedule (arXiv 1910.01348) are trees of one question.
@@ -74,12 +74,12 @@ class Tree(TreeRule, LocatedPolicy):
         return route(self.tree, {**values, "progress": self._progress})
 
     def simplify(self, observations: Iterable[Observation]) -> Tree:
-        """The smallest rule of this form that decides the same on these observations, from a fresh start.
+        """Return the smallest rule of this form that decides the same on these observations, from a fresh start.
 
-        Questions that always got one answer are left out, and with them the measurements that only they needed.
+        Questions that always got one answer are left out, and so are the measurements that only they needed.
 
         Args:
-            observations: what the rule saw along a training, in order; with none, the rule stays as it is.
+            observations: the observations of a training, in order; without any, the rule stays as it is.
         """
         replayed = self._with_tree(self.tree)
         answers: dict[Split, set[bool | None]] = collections.defaultdict(set)
@@ -96,7 +96,7 @@ class Tree(TreeRule, LocatedPolicy):
     def _measuring_in_words(self) -> str:
         if "geometry" in self.needs:
             return super()._measuring_in_words()
-        return MeasuringPolicy._measuring_in_words(self)  # where gradients would be measured, and on what, is idle
+        return MeasuringPolicy._measuring_in_words(self)  # where gradients are measured does not matter
 
     @property
     def complexity(self) -> int:

@@ -1,4 +1,4 @@
-"""Each gradient without what would make the other loss rise."""
+"""Removes from each gradient the part that would make the other loss rise."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from policies.policy import Decision
 class UPGrad(ScaledPolicy):
     """w_d = q + (1-q)m/a, w_t = (1-q) + q·m/b, m = max(0, -c): λ = q until the gradients conflict.
 
-    Each gradient is projected onto the cone of directions that raise neither loss, and the projections are averaged
-    with the preference q, so that a small step raises no loss, whatever q. q = ½ is the direction of PCGrad
-    (arXiv 2001.06782), whose weights are twice as large.
+    Each gradient is projected onto the cone of directions that raise neither loss. The projections are averaged with
+    the preference q, so a small step raises no loss, whatever q. q = ½ is the direction of PCGrad (arXiv 2001.06782),
+    whose weights are twice as large.
 
     Source: Quinton and Rey 2024 (arXiv 2406.16232), the projection of equation 3 for two losses.
     """

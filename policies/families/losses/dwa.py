@@ -1,4 +1,4 @@
-"""Help the loss that fell less from one stretch of the training to the next."""
+"""Favours the loss that fell less from one stretch of the training to the next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policies.policy import AS_BEFORE, BatchPolicy, Decision, Need, Observation,
 
 @dataclasses.dataclass
 class _Stretch:
-    """Losses of one stretch of the training."""
+    """The mean losses of one stretch of the training."""
 
     index: int = 0
     readings: int = 0
@@ -21,7 +21,7 @@ class _Stretch:
     task: float = 0.0
 
     def add(self, distill: float, task: float) -> None:
-        """Take in one reading."""
+        """Add one reading."""
         self.readings += 1
         self.distill += (distill - self.distill) / self.readings
         self.task += (task - self.task) / self.readings
@@ -31,7 +31,7 @@ class _Stretch:
 class DynamicWeightAverage(BatchPolicy):
     """w_i = 2·softmax(r_i/T), r_i = L_i(e−1)/L_i(e−2): mean losses of the last two stretches of the training.
 
-    A stretch is a share `period` of the training and stands for the published epoch, so that the rule does not change
+    A stretch is a share `period` of the training. It stands for the published epoch, so that the rule does not change
     with the size of the data set. λ is ½ in the first two stretches. The published s is 2 throughout.
 
     Source: Liu, Johns and Davison 2019 (arXiv 1803.10704), equation 7.

@@ -1,4 +1,4 @@
-"""Help the loss that falls more slowly."""
+"""Favours the loss that falls more slowly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from policies.bases.loss_based import LossPolicy, logistic
 from policies.parameter import real
 from policies.policy import Decision, State
 
-# λ is 0 or 1 to the last bit beyond this; a bound keeps the logit from having to come back from far away.
+# Beyond this, λ is 0 or 1 to the last bit; a bound lets the logit return quickly.
 _LARGEST_LOGIT = 40.0
 
 
@@ -18,11 +18,11 @@ class Famo(LossPolicy):
     """Weights z_i/L_i with z = softmax of logits that rise for the loss whose logarithm falls more slowly.
 
     With one logit x = ξ_d − ξ_t for two losses: λ = σ(x + log L_t − log L_d), and at each reading
-    x ← (1 − `decay`)·x − 2·`rate`·z_d·z_t·(δ_d − δ_t), δ_i being how much log L_i fell since the last reading. The
+    x ← (1 − `decay`)·x − 2·`rate`·z_d·z_t·(δ_d − δ_t). δ_i is how much log L_i fell since the last reading. The
     published weights add up to 1.
 
-    It is like FAMO, not equal to it: losses are compared between the averages of successive batches and not before and
-    after a step on one batch, which would cost a second forward pass, and the logits take plain steps, not Adam's.
+    It is like FAMO, not equal to it. Losses are compared between the averages of successive batches, not before and
+    after a step on one batch, which would cost a second forward pass. The logits take plain steps, not Adam's.
 
     Source: Liu et al. 2023 (FAMO, arXiv 2306.03792), algorithm 1.
     """

@@ -1,4 +1,4 @@
-"""Let neither loss outweigh the other by its size."""
+"""Balances the two losses, so that neither outweighs the other by its size."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from policies.policy import Decision
 class LossRatio(ScaledLossPolicy):
     """λ = κL_t/(L_d + κL_t): the weighted losses stand in the ratio κ.
 
-    With its factor T² a distillation loss is often 20 times the task loss at T = 4, so the search for κ goes up to 40.
+    With its factor T² a distillation loss is often 20 times the task loss at T = 4. So the search for κ goes up to 40.
     The published weights are w_d = κL_t/L_d and w_t = 1. At κ = 1 the direction is that of the gradient of the losses'
-    geometric mean (Chennupati et al. 2019, arXiv 1904.08492), whose weights are proportional to 1/L_d and 1/L_t.
+    geometric mean (Chennupati et al. 2019, arXiv 1904.08492). Its weights are proportional to 1/L_d and 1/L_t.
 
     Source: dynamic scaling of the distillation loss, as Megatron-LM's distillation does it.
     """

@@ -1,4 +1,4 @@
-"""Weigh each loss by a learned uncertainty."""
+"""Weighs each loss by a learned uncertainty."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from policies.policy import Decision, State
 class Uncertainty(ScaledLossPolicy):
     """Each loss has a log-variance s_i, learned along with the student by descent on ½e^(−s_i) L_i + ½s_i.
 
-    The weights are w_i = ½e^(−s_i), so λ = 1/(1 + e^(s_d − s_t)). s_i moves towards log L_i by
-    ½·`rate`·(1 − e^(−s_i) L_i) a reading and never past it, where the objective has its minimum; the larger the rate,
-    the nearer the rule is to that of the losses' ratio. It changes with the losses' unit: s_t starts at 0.
+    The weights are w_i = ½e^(−s_i), so λ = 1/(1 + e^(s_d − s_t)). s_i moves towards log L_i,
+    where the objective has its minimum, by ½·`rate`·(1 − e^(−s_i) L_i) a reading, and never past it. The larger the
+    rate, the nearer the rule is to that of the losses' ratio. It changes with the losses' unit: s_t starts at 0.
 
     Source: Kendall, Gal and Cipolla 2018 (arXiv 1705.07115), equation 7 with s = log σ².
     """

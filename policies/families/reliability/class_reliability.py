@@ -1,4 +1,4 @@
-"""Trust the teacher on a batch as far as it has been right on the classes in it."""
+"""Trusts the teacher on a batch in proportion to how often it has been right on the classes in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trust the teacher on the samples on which it knows the label."""
+"""Trusts the teacher on the samples whose label it finds likely."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class SampleAgreementThreshold(SamplePolicy):
     """One λ for samples whose label the teacher finds likely, another for the rest.
 
-    λ_n is `above` where the teacher's probability of the label exceeds `threshold`, else `below`. It looks at teacher
-    and label only, so it sees that they disagree but not which of them is wrong; both λ are free.
+    λ_n is `above` where the teacher's probability of the label exceeds `threshold`, else `below`. The rule looks at
+    teacher and label only, so it sees that they disagree but not which of them is wrong. Both λ are free.
 
     Source: Meng et al. 2019, Conditional Teacher-Student Learning (arXiv 1904.12399), is the hard case `above` = 1,
-    `below` = 0, with "the teacher's first choice is the label" in place of a threshold.
+    `below` = 0. Its condition is "the teacher's first choice is the label", without a threshold.
     """
 
     family: ClassVar[str] = "sample_agreement_threshold"

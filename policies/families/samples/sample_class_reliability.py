@@ -1,4 +1,4 @@
-"""Trust the teacher on a sample as far as it has been right on samples of this class."""
+"""Trusts the teacher on a sample in proportion to how often it has been right on samples of this class."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class SampleClassReliability(SamplePolicy):
     """λ_n = min(1, κ·a_n), a_n = how often teacher and label have agreed so far on samples of this class.
 
-    The class is the label's, so that classes which the teacher has never seen are left to the labels, or the teacher's.
-    Labels that are wrong at random lower all a_n alike, which κ makes good.
+    The class is the label's or the teacher's. With the label's, classes that the teacher has never seen are left to the
+    labels. Labels that are wrong at random lower all a_n alike; κ makes up for this.
 
     Source: the confusion matrix of teacher and labels, as loss correction uses it (Patrini et al. 2017, arXiv
     1609.03683), by its agreement only.

@@ -1,4 +1,4 @@
-"""Trust the teacher on a sample as far as it has been right when it was as sure."""
+"""Trusts the teacher on a sample in proportion to how often it has been right when it was as sure."""
 
 from __future__ import annotations
 

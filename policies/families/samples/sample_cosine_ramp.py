@@ -1,4 +1,4 @@
-"""The more teacher and label agree on a sample, the more (or the less) the teacher counts on it."""
+"""Makes λ of a sample rise (or fall) in a straight line with the agreement of teacher and label."""
 
 from __future__ import annotations
 

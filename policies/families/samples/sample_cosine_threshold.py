@@ -1,4 +1,4 @@
-"""Trust the teacher on the samples on which it agrees with the label."""
+"""Trusts the teacher on the samples on which it agrees with the label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Let teacher and label pull alike on every sample."""
+"""Balances the pulls of teacher and label on every sample."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class SampleNormBalance(SamplePolicy):
     """λ_n = κ/(κ + r_n), r_n = ‖v_d‖/‖v_t‖: on every sample the weighted pulls' lengths stand in the ratio κ.
 
-    Whichever source is far from the student's belief is turned down, so κ = 1 works without being told how often
-    labels or teacher are wrong.
+    The source that is far from the student's belief gets less weight, so κ = 1 works without knowing how often labels
+    or teacher are wrong.
 
     Source: `norm_balance` by sample; at κ = 1, for two losses, the direction of IMTL-G, Nash-MTL (arXiv 2202.01017)
     and ConFIG (arXiv 2408.11104).

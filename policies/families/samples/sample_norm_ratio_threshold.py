@@ -1,4 +1,4 @@
-"""Trust the teacher on the samples on which it pulls no harder than a few times the label."""
+"""Trusts the teacher on the samples on which it pulls at most a few times as hard as the label."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class SampleNormRatioThreshold(SamplePolicy):
     """One λ for samples on which the teacher pulls more than so many times as hard as the label, another for the rest.
 
     λ_n is `above` where ‖v_d‖/‖v_t‖ > `threshold`, else `below`. Once the student has a belief of its own, a wrong
-    teacher output is far from it while a right label is near, so the ratio tells which of the two is broken.
+    teacher output is far from it, while a right label is near. So the ratio shows which of the two is wrong.
 
     Source: the ratio is what GradNorm (Chen et al. 2018, arXiv 1711.02257) equalises; here it switches, by sample.
     """

@@ -1,4 +1,4 @@
-"""A few questions about every sample: small rule trees."""
+"""Small rule trees: a few questions about every sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class SampleTree(TreeRule, SamplePolicy):
-    """At most two questions in a row about a sample choose among at most four λ for it.
+    """Asks at most two questions in a row about a sample, and so chooses among at most four λ for it.
 
     Questions are about the cosine and the norm ratio of the sample's two pulls, the training's progress, the ratio of
     the sample's losses, the teacher's confidence and its agreement with the label.
@@ -35,17 +35,17 @@ class SampleTree(TreeRule, SamplePolicy):
 
     @property
     def needs(self) -> frozenset[Need]:
-        # All else is given for every sample anyway.
+        # All other readings are given for every sample anyway.
         return frozenset(split.feature.need for split in splits(self.tree) if split.feature.need == "progress")
 
     def weights(self, samples: SampleObservation) -> Tensor:
         return _weights(self.tree, samples)
 
     def simplify(self, observations: Iterable[SampleObservation]) -> SampleTree:
-        """The smallest rule of this form that decides the same on these samples.
+        """Return the smallest rule of this form that decides the same on these samples.
 
         Args:
-            observations: batches of samples that the rule saw along a training; with none, the rule stays as it is.
+            observations: batches of samples from a training; without any, the rule stays as it is.
         """
         answers: dict[Split, set[bool | None]] = collections.defaultdict(set)
         for samples in observations:
@@ -57,7 +57,7 @@ class SampleTree(TreeRule, SamplePolicy):
 
 
 def _weights(node: Node, samples: SampleObservation) -> Tensor:
-    """λ for each sample: [N], in the dtype and on the device of the samples' readings."""
+    """Return λ for each sample: [N], in the dtype and on the device of the samples' readings."""
     if isinstance(node, Leaf):
         return samples.cosine.new_full(samples.cosine.shape, node.weight)
     if node.feature.name == "progress":
@@ -66,7 +66,7 @@ def _weights(node: Node, samples: SampleObservation) -> Tensor:
 
 
 def _above(split: Split, samples: SampleObservation) -> Tensor:
-    """Which samples are on the high side: bool [N]."""
+    """Return True for each sample on the high side: bool [N]."""
     value = getattr(samples, split.feature.name)
     if split.feature.name == "progress":
         return samples.cosine.new_full(samples.cosine.shape, value > split.threshold).bool()

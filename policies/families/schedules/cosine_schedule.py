@@ -1,4 +1,4 @@
-"""λ along half a cosine over the training."""
+"""Moves λ along half a cosine over the training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""λ in a straight line over the training."""
+"""Moves λ in a straight line over the training."""
 
 from __future__ import annotations
 

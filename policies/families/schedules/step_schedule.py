@@ -1,4 +1,4 @@
-"""Two constant λ, one after the other: early-stopped distillation and its kin."""
+"""Two constant λ, one after the other: early-stopped distillation and its variants."""
 
 from __future__ import annotations
 

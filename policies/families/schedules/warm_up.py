@@ -1,4 +1,4 @@
-"""Labels first, then the teacher."""
+"""Starts with the labels alone, then adds the teacher."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class WarmUp(BatchPolicy):
     """λ rises in a straight line from 0 to `weight` over the first `share` of the training, then stays there.
 
     Source: the warm-up of decoupled distillation's training recipe (Zhao et al. 2022, arXiv 2203.08679), which ramps
-    the distillation loss over the first epochs; there the task loss keeps its full weight meanwhile, here it has 1-λ.
+    the distillation loss over the first epochs. There the task loss keeps its full weight meanwhile; here it has 1-λ.
     """
 
     family: ClassVar[str] = "warm_up"

@@ -1,1 +1,1 @@
-"""What rules and trainings did that a reader must know of."""
+"""Examines rules and trainings for facts that a reader must know."""

@@ -1,7 +1,7 @@
-"""What a trained rule did, as opposed to what it might have done: some rules never act.
+"""Derives what a trained rule really did, as opposed to what it might have done: some rules never act.
 
-A rule whose λ never moved is a constant with dead numbers, and a tree may have sides that were never reached. Ranking,
-finalists, `policy.json` and wording take such a rule for what it did, with the complexity of that.
+A rule whose λ never moved is a constant with unused numbers. A tree may have sides that were never reached. Ranking,
+finalists, `policy.json` and wording treat such a rule as what it did, with the complexity of that.
 
 The answer comes from the recorded λ and cases of all steps, so it is the same for every family.
 """
@@ -22,9 +22,9 @@ from trainables.records import FIRST_SHARE, Conduct, join_conducts
 from trainables.settings import Settings
 
 _STILL = 0.005
-"""A scale s that moves by no more than this has not moved."""
+"""A scale s that differs from 1 by no more than this has not moved."""
 RARE = 0.01
-"""Share of steps or samples below which a case is told to be rare."""
+"""Share of steps or samples below which a case is reported as rare."""
 _SAME = 1e-6  # λ of samples is float32
 _DIGITS = 4
 
@@ -39,28 +39,28 @@ class Effective(Settings):
     family: str
     parameters: dict[str, Value]
     rule: str
-    """In words, one sentence, without `note`."""
+    """The rule in words, one sentence, without `note`."""
     complexity: int
     note: str = ""
-    """Why it is not the rule as written, or how rarely that acted: `the threshold −0.27 was never crossed`."""
+    """The reason why it is not the rule as written, or how rarely it acted: `the threshold −0.27 was never crossed`."""
     unused: Literal["labels", "teacher"] | None = None
     """The loss that had no weight at any step."""
 
     @property
     def text(self) -> str:
-        """The rule with all that there is to say: `λ = 0.91 throughout; the threshold −0.27 was never crossed.`"""
+        """The rule with its note and the unused loss: `λ = 0.91 throughout; the threshold −0.27 was never crossed.`"""
         unused = "" if self.unused is None else f"the {'labels were' if self.unused == 'labels' else 'teacher was'}"
         parts = [self.note, f"{unused} not used" if unused else ""]
         return "; ".join([self.rule.removesuffix("."), *filter(None, parts)]) + "."
 
     @property
     def acts(self) -> bool:
-        """Whether the rule is taken as it is written."""
+        """True if the rule is taken as it is written."""
         return self.kind in ("as_written", "unknown")
 
 
 def effective_trial(trial: TrialRecord) -> Effective:
-    """What the rule of a trial did, under all of its seeds."""
+    """Derive what the rule of a trial did, under all of its seeds."""
     return effective(
         trial.family,
         trial.parameters,
@@ -71,7 +71,7 @@ def effective_trial(trial: TrialRecord) -> Effective:
 
 
 def effective_finalist(record: ConfirmationRecord, finalist: Finalist) -> Effective:
-    """What the rule of a finalist did, under all of its seeds so far."""
+    """Derive what the rule of a finalist did, under all of its seeds so far."""
     results = [result for result in record.results if result.finalist == finalist.key]
     return effective(
         finalist.family,
@@ -85,14 +85,14 @@ def effective_finalist(record: ConfirmationRecord, finalist: Finalist) -> Effect
 def effective(
     family: str, parameters: Mapping[str, Value], *, rule: str, complexity: int, conduct: Conduct | None
 ) -> Effective:
-    """What a rule did.
+    """Derive what a rule did.
 
     Args:
-        family: of the rule, also one that is not known here.
+        family: the rule's; it need not be known here.
         parameters: the rule's own.
-        rule: as written, in words.
-        complexity: as written.
-        conduct: what was recorded; None where nothing was.
+        rule: the rule as written, in words.
+        complexity: that of the rule as written.
+        conduct: the recorded conduct; None if nothing was recorded.
     """
     written = Effective(kind="as_written", family=family, parameters=dict(parameters), rule=rule, complexity=complexity)
     if family == Fixed.family:
@@ -123,7 +123,7 @@ def _unused(low: float, high: float) -> Literal["labels", "teacher"] | None:
 
 
 def _weight(conduct: Conduct, low: float, high: float, parameters: Mapping[str, Value]) -> float:
-    """The constant that λ was: the rule's own number where it is one, so that no digit is lost."""
+    """Return the constant that λ was. It is the rule's own number where that is equal, so that no digit is lost."""
     mean = conduct.settled_mean
     if high - low <= _SAME:
         for value in (*parameters.values(), 0.0, 1.0):
@@ -152,7 +152,7 @@ def _why_constant(conduct: Conduct, low: float, high: float, parameters: Mapping
 
 
 def _part(written: Effective, conduct: Conduct) -> Effective | None:
-    """A tree without the sides that were never reached; None for other rules, and where all were."""
+    """Return a tree without the sides that were never reached; None for other rules, and if all were reached."""
     try:
         policy = create_policy(written.family, written.parameters)
     except PolicyError:  # a family of the user's own, which is not loaded here
@@ -174,7 +174,7 @@ def _part(written: Effective, conduct: Conduct) -> Effective | None:
 
 
 def _reached(policy: TreeRule, conduct: Conduct) -> set[int]:
-    """Numbers of the leaves that were reached; empty where that cannot be told."""
+    """Return the numbers of the leaves that were reached; empty where that is not known."""
     if conduct.samples is None:
         return {branch for branch, _ in conduct.branches}
     levels = [weight for weight, _ in conduct.samples.levels or ()]
@@ -186,7 +186,7 @@ def _reached(policy: TreeRule, conduct: Conduct) -> set[int]:
 
 
 def _rarely(conduct: Conduct, parameters: Mapping[str, Value]) -> str:
-    """How rarely a threshold was crossed; empty where it was not rare, or for other rules."""
+    """Say how rarely a threshold was crossed; empty if that was not rare, and for rules without a threshold."""
     threshold = _threshold(parameters)
     if conduct.samples is None:
         counted = [count / conduct.steps for _, count in conduct.branches]
@@ -199,6 +199,6 @@ def _rarely(conduct: Conduct, parameters: Mapping[str, Value]) -> str:
 
 
 def _threshold(parameters: Mapping[str, Value]) -> str:
-    """The threshold of a rule that has one, for people."""
+    """Write the threshold of a rule for people; empty for a rule without one."""
     value = parameters.get("threshold")
     return "" if value is None or isinstance(value, str) else f"{value:.3g}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""Is the best value at the end of the range in which it was searched? Then a better one may lie beyond."""
+"""Finds best values at an end of the range that was searched, since a better one may lie beyond it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Edge(Settings):
     bound: float
     """The range's end."""
     can_widen: bool
-    """Whether values beyond the bound are valid at all; beyond λ = 0 or 1 there are none."""
+    """True if values beyond the bound are valid at all; beyond λ = 0 or 1 there are none."""
 
     @property
     def text(self) -> str:
@@ -36,12 +36,12 @@ class Edge(Settings):
 
 
 def edge_of(name: str, value: Value, domain: Domain, parameter: Parameter | None = None) -> Edge | None:
-    """The end of its range that a value lies at; None if it lies inside, is no number or was not searched.
+    """Return the end of its range that a value lies at; None if it lies inside, is no number or was not searched.
 
     Args:
-        name: of the setting.
+        name: the setting's.
         value: the best one.
-        domain: where it was searched.
+        domain: the domain in which it was searched.
         parameter: its declaration, for a policy's parameter; it says what is valid.
     """
     ends = _ends(domain)
@@ -61,7 +61,7 @@ def edge_of(name: str, value: Value, domain: Domain, parameter: Parameter | None
 def edges(
     values: Mapping[str, Value], domains: Mapping[str, Domain], parameters: Mapping[str, Parameter] | None = None
 ) -> tuple[Edge, ...]:
-    """All values that lie at an end of their range, in the order of `values`; names without a domain are skipped."""
+    """List the values that lie at an end of their range, in the order of `values`; skip names without a domain."""
     declared = parameters or {}
     searched = [name for name in values if name in domains]
     found = [edge_of(name, values[name], domains[name], declared.get(name)) for name in searched]
@@ -80,7 +80,7 @@ def _ends(domain: Domain) -> tuple[float, float] | None:
 
 
 def _place(value: float, low: float, high: float, *, log: bool) -> float:
-    """Where a value lies in a range: 0 at its lower, 1 at its upper end; the same beyond them."""
+    """Return the place of a value in a range: 0 at its lower end and below, 1 at its upper end and above."""
     value = min(max(value, low), high)
     if log:
         return math.log(value / low) / math.log(high / low)

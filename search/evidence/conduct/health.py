@@ -1,6 +1,6 @@
-"""Trainings that tell little of λ: students that learned nothing, trainings cut short or overdone, equal scores.
+"""Finds trainings that say little about λ: students that learned nothing, too short or long trainings, equal scores.
 
-A finding is one sentence about one trial, or about all of them; a rule and a constant are looked at alike.
+A finding is one sentence about one trial, or about all of them. Rules and constants are examined alike.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from trainables.records import ACCURACY, Objective, TrialHistory
 from trainables.settings import Settings
 
 MATTERS = 0.005
-"""Rises and falls of accuracy up to half a point are not told; a KPI has no known unit, so all clear ones are."""
+"""Rises and falls of accuracy up to half a point are not reported. A KPI has no known unit, so all clear ones are."""
 _ERRORS = 3.0
 """Standard errors of an accuracy at chance that still count as chance."""
 _LOST = 10.0
-"""A loss so many times that of guessing is one of a student that has come to grief."""
+"""A loss above this many times that of guessing means that the training diverged."""
 
 Kind = Literal["learned_nothing", "diverged", "rising", "fallen", "nobody_learned", "all_equal"]
 
 
 class Finding(Settings):
-    """One fact that an answer must be told with."""
+    """One fact that must be reported with an answer."""
 
     kind: Kind
     text: str
     """One sentence with a small letter first and no full stop, to follow the trial's name or stand alone."""
     seeds: tuple[int, ...] = ()
-    """Those of students that learned nothing."""
+    """Seeds of students that learned nothing."""
     amount: float | None = None
-    """Of a rise or fall, as a difference of scores."""
+    """The size of a rise or fall, as a difference of scores."""
 
 
 class TrialHealth(Settings):
@@ -49,24 +49,24 @@ class Health(Settings):
     """The findings on a search."""
 
     trials: tuple[TrialHealth, ...]
-    """Of the trials that have any, in the order of their numbers."""
+    """The trials with findings, in the order of their numbers."""
     overall: tuple[Finding, ...]
-    """On all trials together: `nobody_learned`, `all_equal`."""
+    """The findings on all trials together: `nobody_learned`, `all_equal`."""
 
     def of(self, number: int) -> tuple[Finding, ...]:
-        """The findings on a trial, most serious first; none is good news."""
+        """Return the findings on a trial, most serious first; empty if there are none."""
         return next((trial.findings for trial in self.trials if trial.number == number), ())
 
     def learned_nothing(self, number: int) -> bool:
-        """Whether some student of a trial is no better than chance, or has diverged."""
+        """Tell whether some student of a trial is no better than chance, or has diverged."""
         return any(finding.kind in ("learned_nothing", "diverged") for finding in self.of(number))
 
 
 def examine(search: SearchRecord) -> Health:
-    """All findings on a search's finished trials.
+    """List all findings on a search's finished trials.
 
     Args:
-        search: with the trials of one student.
+        search: the search, with the trials of one student.
     """
     trials = sorted(search.finished, key=lambda trial: trial.number)
     noise = curve_noise([curve_of(trial.history, search.objective) for trial in trials])
@@ -105,16 +105,16 @@ def chance_finding(
     learning_rate: float | None = None,
     accuracy_decides: bool = True,
 ) -> Finding | None:
-    """Students that are no better than chance, though others learned; None if there is none.
+    """Find students that are no better than chance, though others learned; None if there is none.
 
     Args:
-        history: of a finished trial.
+        history: that of a finished trial.
         chance: accuracy of always naming the validation pictures' largest class, in [0, 1].
-        validation: how many validation pictures there are.
-        classes: how many classes there are.
+        validation: the number of validation pictures.
+        classes: the number of classes.
         learning_rate: the trial's, if it was searched.
-        accuracy_decides: whether the search looks for accuracy; if not, a student at chance has to be worse than
-            guessing in its loss as well, since a KPI of the user's own may ask for something else than accuracy.
+        accuracy_decides: True if the objective is accuracy. If not, the loss of a student at chance must also be no
+            better than that of guessing, since a KPI of the user's own may ask for something else than accuracy.
     """
     bound = chance + _ERRORS * _error(chance, validation)
     guessing = math.log(classes)
@@ -142,12 +142,12 @@ def chance_finding(
 
 
 def trend_finding(history: TrialHistory, objective: Objective, noise: float) -> Finding | None:
-    """A score that still rose at the end of the training or fell from its peak; None where it is level.
+    """Find a score that still rose at the end of the training or fell from its peak; None if it is level.
 
     Args:
-        history: of a finished trial.
-        objective: what was searched for.
-        noise: of one evaluation, as `search.evidence.conduct.trend.curve_noise` gives it.
+        history: that of a finished trial.
+        objective: the search's.
+        noise: that of one evaluation, as `search.evidence.conduct.trend.curve_noise` returns it.
     """
     matters = MATTERS if objective.name == ACCURACY else 0.0
     found = trend(curve_of(history, objective), noise, matters)
@@ -169,7 +169,7 @@ def trend_finding(history: TrialHistory, objective: Objective, noise: float) -> 
 
 
 def equal_scores(trials: Sequence[TrialRecord], scale: Scale) -> Finding | None:
-    """Whether all finished trials, of several rules, have the same score, so that nothing can be told apart."""
+    """Return a finding if all finished trials have the same score, so that none can be preferred; else None."""
     scores = [trial.score for trial in trials if trial.score is not None]
     if len(scores) < 2 or max(scores) > min(scores):
         return None
@@ -178,7 +178,7 @@ def equal_scores(trials: Sequence[TrialRecord], scale: Scale) -> Finding | None:
 
 
 def curve_of(history: TrialHistory, objective: Objective) -> list[float]:
-    """The scores at a training's evaluations, in order."""
+    """Return the scores at a training's evaluations, in order."""
     return [objective.score_of(record) for record in history.epochs]
 
 
@@ -196,7 +196,7 @@ def _nobody(search: SearchRecord, trials: Sequence[TrialRecord]) -> Finding | No
 
 
 def _learned(trials: Sequence[TrialRecord], chance: float, validation: int) -> bool:
-    """Whether some student is clearly better than chance."""
+    """Tell whether some student is clearly better than chance."""
     bound = chance + 2.0 * _ERRORS * _error(chance, validation)
     return any(r.validation_accuracy > bound for trial in trials for r in trial.history.replicates)
 

@@ -1,7 +1,7 @@
-"""Had a training ended when it ended? A score that still rises, or that fell, is told beside any gain.
+"""Detects a score that still rises at the end of a training, or that has fallen from its peak.
 
-A rule may win because it speeds training up or because it regularises, which more epochs, early stopping or weight
-decay would do as well. Both show in the curve of validation scores, if it moves by more than its own noise.
+A rule may win because it speeds up training or because it regularises. More epochs, early stopping or weight decay
+would do that as well. Both show in the curve of validation scores, if it moves by more than its own noise.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Literal, NamedTuple
 
 _LAST_SHARE = 0.25
 _FEWEST = 4
-"""Evaluations; fewer show no noise."""
+"""The fewest evaluations that show the noise."""
 _LEVEL = 0.005
-"""One-sided, for each curve: of 100 flat curves one is flagged at most, half of them for rising."""
+"""One-sided level of each test: of 100 flat curves one is flagged at most, half of them for rising."""
 
 
 class Trend(NamedTuple):
-    """How a curve of scores ends: `rising` over its last quarter, or `fallen` from its peak.
+    """The end of a curve of scores: `rising` over its last quarter, or `fallen` from its peak.
 
-    `amount` is the rise over the last quarter or the fall, as a difference of scores; `since` the evaluation, from 0,
-    that the rise is measured from or that the peak was at.
+    `amount` is the rise over the last quarter or the fall, as a difference of scores. `since` is the evaluation,
+    counted from 0, from which the rise is measured or at which the peak was.
     """
 
     kind: Literal["rising", "fallen"]
@@ -31,11 +31,11 @@ class Trend(NamedTuple):
 
 
 def curve_noise(curves: Iterable[Sequence[float]]) -> float | None:
-    """The noise of one evaluation: a standard deviation, the median over curves; None if no curve is long enough.
+    """Estimate the noise of one evaluation: a standard deviation, the median over curves; None if all are too short.
 
-    Second differences of a curve know neither its level nor its slope: those of pure noise have the variance 6σ². What
-    bend a curve has adds to them, so the noise is rather over- than underestimated. The first third, where scores rise
-    steeply, is left out.
+    Second differences of a curve do not depend on its level or slope; those of pure noise have the variance 6σ². A bend
+    of the curve adds to them, so the noise is overestimated rather than underestimated. The first third, where scores
+    rise steeply, is left out.
 
     Args:
         curves: scores at evenly spread evaluations, one curve a training.
@@ -50,25 +50,25 @@ def curve_noise(curves: Iterable[Sequence[float]]) -> float | None:
 
 
 def _median_of(bends: int) -> float:
-    """The median of a variance from so many second differences, over its mean (Wilson and Hilferty 1931).
+    """Return the median of a variance from this many second differences, over its mean (Wilson and Hilferty 1931).
 
-    Neighbours share two of three scores, so they count as about half as many independent ones.
+    Neighbouring differences share two of three scores, so they count as about half as many independent ones.
     """
     freedom = 0.45 + 0.55 * bends
     return (1.0 - 2.0 / (9.0 * freedom)) ** 3
 
 
 def trend(curve: Sequence[float], noise: float, matters: float) -> Trend | None:
-    """How a curve ends; None if it is level as far as its noise tells.
+    """Find how a curve ends; None if it is level within its noise.
 
-    A rise is the slope of a line through the last quarter of the evaluations, three at least. A fall is from the
-    highest to the last score, from eight evaluations on each a mean over three neighbours; the highest of many is
-    partly luck, so the test is corrected for their number.
+    A rise is the slope of a line through the last quarter of the evaluations, at least three. A fall is from the
+    highest to the last score. With eight evaluations or more, each of the two is a mean over three neighbours. The
+    highest of many is partly luck, so the test is corrected for their number.
 
     Args:
-        curve: scores at evenly spread evaluations, higher being better.
-        noise: of one evaluation, as `curve_noise` gives it.
-        matters: rises and falls up to this are not told.
+        curve: scores at evenly spread evaluations; higher is better.
+        noise: that of one evaluation, as `curve_noise` returns it.
+        matters: rises and falls up to this are ignored.
     """
     if len(curve) < _FEWEST or not all(map(math.isfinite, curve)):
         return None
@@ -96,5 +96,5 @@ def _fall(curve: Sequence[float], noise: float, matters: float) -> Trend | None:
 
 
 def _quantile(comparisons: int) -> float:
-    """Of the standard normal distribution, with Bonferroni's correction."""
+    """Return the quantile of the standard normal distribution, with Bonferroni's correction."""
     return statistics.NormalDist().inv_cdf(1.0 - _LEVEL / comparisons)

@@ -1,1 +1,1 @@
-"""Which settings moved the score most."""
+"""Measures which settings moved the score most."""

@@ -1,8 +1,9 @@
-"""Functional ANOVA of a few trials by Optuna, and how much it would change with other trials.
+"""Computes a functional ANOVA of a few trials with Optuna, and how much it would change with other trials.
 
 fANOVA (Hutter, Hoos and Leyton-Brown 2014, https://proceedings.mlr.press/v32/hutter14.html) fits a forest of
-regression trees to the scores and tells how much of its variance each setting explains alone. Each tree is grown on a
-bootstrap of the trials, so one tree at a time gives the shares of as many resamples as there are trees.
+regression trees to the scores. It returns the share of the forest's variance that each setting explains alone. Each
+tree is grown on a bootstrap of the trials, so one tree at a time gives the shares of as many resamples as there are
+trees.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
 Array: TypeAlias = npt.NDArray[np.float64]
 
 _DEPTH = 4
-"""Of a tree, so at most 16 leaves: more would only follow the noise, and take longer."""
+"""Depth of a tree, which thus has at most 16 leaves: more would only follow the noise, and take longer."""
 
 
 class Axis:
-    """One setting: the range that it was searched in, and its trials' values on it.
+    """One setting: the range in which it was searched, and the trials' values in it.
 
     Args:
-        values: of each trial; names, or numbers. Numbers among names count as names.
-        declared: the range that was searched, if it is known; it is widened to what was seen.
-        log: whether the numbers are spread over orders of magnitude. Shares are of the variance over the range, so the
+        values: one for each trial, names or numbers. Numbers among names count as names.
+        declared: the range that was searched, if it is known; it is widened to the values.
+        log: True if the numbers are spread over orders of magnitude. Shares are of the variance over the range, so the
             range must be the one that the search drew from.
     """
 
@@ -55,7 +56,7 @@ class Axis:
 
 
 def fanova_shares(axes: Mapping[str, Axis], scores: Sequence[float], *, trees: int) -> Array | None:
-    """The forest's shares, [1, D], or None where its trees found nothing to split; D: settings.
+    """Return the forest's shares, [1, D]; None if its trees found nothing to split. D: settings.
 
     Each row of this and of `bootstrap_shares` adds up to 1.
     """
@@ -64,9 +65,9 @@ def fanova_shares(axes: Mapping[str, Axis], scores: Sequence[float], *, trees: i
 
 
 def bootstrap_shares(axes: Mapping[str, Axis], scores: Sequence[float], *, resamples: int) -> Array | None:
-    """One tree's shares for each resample of the trials, [R, D]; R: resamples in which there was something to split.
+    """Return one tree's shares for each resample of the trials, [R, D]; R: resamples with something to split.
 
-    None where there was none.
+    The result is None if there was no such resample.
     """
     study = _study(axes, scores)
     rows = [row for seed in range(resamples) if (row := _shares(study, trees=1, seed=seed)) is not None]

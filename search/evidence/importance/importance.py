@@ -1,8 +1,8 @@
-"""Which settings moved the score most, and how sure that is: functional ANOVA with a bootstrap over the trials.
+"""Measures which settings moved the score most, and how sure that is: functional ANOVA with a bootstrap over trials.
 
-fANOVA is chosen over Optuna's default PED-ANOVA because a family has few trials: with 12 random trials of six
-parameters, one of which had an effect of about twice the noise, it named that one first in 9 of 10 searches, PED-ANOVA
-at its default quantile in 1 of 3. All is seeded, so a report says the same each time.
+fANOVA is used instead of Optuna's default PED-ANOVA because a family has few trials. Both were compared on searches
+of 12 random trials of six parameters, one of which had an effect of about twice the noise. fANOVA named that one first
+in 9 of 10 searches, PED-ANOVA at its default quantile in 1 of 3. All is seeded, so a report says the same each time.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from search.wording import family_title
 from trainables.settings import Settings
 
 MINIMUM_TRIALS = 8
-"""Below, nothing is said."""
+"""The fewest trials for which there are shares."""
 INTERVAL_TRIALS = 12
-"""Below, there are shares but neither intervals nor a leader: a resample holds hardly more than half of the trials."""
+"""The fewest trials for which there are intervals and a leader. With fewer there are shares only: a resample holds
+hardly more than half of the trials."""
 RESAMPLES = 100
 SURE = 0.9
-"""A setting is called the most important if it is so in this share of the resamples. Where nothing has an effect that
-happened in at most 3.5 % of simulated searches (docs/importance.md, docs/LOG.md)."""
+"""A setting is called the most important if it is so in this share of the resamples. In simulated searches where
+nothing has an effect, that happened in at most 3.5 % (docs/importance.md, docs/LOG.md)."""
 _CONFIDENCE = 0.95
 _TREES = 32
 _SHARED_LOG = ("learning_rate", "temperature")
@@ -35,8 +36,8 @@ _SHARED_LOG = ("learning_rate", "temperature")
 class Share(Settings):
     """A setting's share of the score's explained variance, in [0, 1], with its 95 % bootstrap interval if there is one.
 
-    The interval is that of a single tree's share, the share the mean of all trees, which varies less. So the interval
-    is on the wide side.
+    The interval is that of a single tree's share. `share` is the mean of all trees, which varies less, so the interval
+    is rather wide.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Share(Settings):
 class Importance(Settings):
     """The shares of one family, or of all trials together (`family` None), largest first.
 
-    `shares` is None where they cannot be told; `reason` then says why.
+    `shares` is None if they cannot be computed; `reason` then says why.
     """
 
     family: str | None
@@ -60,12 +61,12 @@ class Importance(Settings):
 
     @property
     def clear(self) -> bool:
-        """Whether the first setting stands out from the others by more than other trials might change."""
+        """True if the first setting stands out from the others by more than other trials might change."""
         return self.first_in is not None and self.first_in >= SURE
 
     @property
     def sentence(self) -> str:
-        """What can be said of it; empty where there are no shares."""
+        """The result in one sentence; empty if there are no shares."""
         if not self.shares:
             return ""
         first, second = self.shares[0], self.shares[1]
@@ -87,17 +88,18 @@ class Importance(Settings):
 
 
 def setting_title(name: str) -> str:
-    """`learning_rate` as words."""
+    """Write `learning_rate` as words."""
     return name.replace("_", " ")
 
 
 def importances(search: SearchRecord) -> tuple[Importance, ...]:
-    """All trials together first (family, student, learning rate, temperature), then each family, best first.
+    """Compute the shares of all trials together, then of each family, best first.
 
-    Where policies were raced over seeds, scores are those of the first heat: all trials have them, on the same seeds.
+    The settings of all trials together are family, student, learning rate and temperature. If policies were raced over
+    seeds, scores are those of the first heat: all trials have them, on the same seeds.
     """
     families = list(dict.fromkeys(trial.family for trial in search.raced))
-    # In their own order, which does not hang on the scores: so the resamples do not.
+    # Sorted by number, so that the resamples do not depend on the scores.
     scored = sorted((trial for trial in search.raced if _score(trial) is not None), key=lambda trial: trial.number)
     return (
         _of_trials(None, scored, lambda trial: {"family": trial.family, **_shared(trial)}),
@@ -123,11 +125,11 @@ def _of_trials(
     return _importance(family, told, tuple(_score(trial) or 0.0 for trial in trials))
 
 
-@functools.lru_cache(maxsize=256)  # page, numbers and terminal ask for the same, and it takes a second
+@functools.lru_cache(maxsize=256)  # page, numbers and terminal ask for the same, which takes a second
 def _importance(
     family: str | None, told: tuple[tuple[tuple[str, Value], ...], ...], scores: tuple[float, ...]
 ) -> Importance:
-    """Of trials with these settings and scores."""
+    """Compute the importance from trials with these settings and scores."""
     settings = [dict(trial) for trial in told]
 
     def without(reason: str) -> Importance:

@@ -1,8 +1,8 @@
-"""Two finalists under the same seeds.
+"""Tests the difference between two finalists under the same seeds.
 
-Finalists that share a seed share the initial weights, the order of the batches and the augmentation, so a difference
-within a seed is free of what the seed itself does to the score. The test is Student's paired t over the seeds. Where
-the results on each test sample are known, it takes the choice of these samples into account too (`two_noises`).
+Finalists that share a seed share the initial weights, the order of the batches and the augmentation. So a difference
+within a seed is free of the seed's own effect on the score. The test is Student's paired t over the seeds. If the
+results on each test sample are known, it accounts for the choice of these samples too (`two_noises`).
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from trainables.settings import Settings
 
 CONFIDENCE = 0.95
 ROUNDING = 1e-9
-"""Deviations below this are what subtracting floats leaves behind."""
+"""Deviations below this are rounding errors from subtracting floats."""
 
 
 class Noise(Settings):
     """The parts of a paired difference's noise: standard deviations for one seed and one test sample."""
 
     seed: float
-    """From seed to seed, the same on every test sample."""
+    """The part that changes from seed to seed, the same on every test sample."""
     sample: float
-    """From test sample to test sample, the same under every seed."""
+    """The part that changes from test sample to test sample, the same under every seed."""
     residual: float
-    """Of a single seed on a single test sample, beside those two."""
+    """The part of a single seed on a single test sample, beside those two."""
     samples: int
-    """Test samples."""
+    """The number of test samples."""
     freedom: float
     """Degrees of freedom of the mean's standard error (Satterthwaite 1946, doi 10.2307/3002019)."""
 
@@ -46,7 +46,7 @@ class PairedTest(Settings):
     """
 
     seeds: tuple[int, ...]
-    """Those that both have a finite score for."""
+    """The seeds under which both have a finite score."""
     mean: float
     deviation: float | None
     """Standard deviation (ddof 1) of the differences by seed, at least the step in which scores move."""
@@ -54,18 +54,18 @@ class PairedTest(Settings):
     """Lower end of the mean's 95 % interval."""
     high: float | None
     p_value: float | None
-    """Two-sided: how often a difference this large would come from the noise alone."""
+    """Two-sided: how often the noise alone would give a difference this large."""
     effect_size: float | None
-    """Cohen's d_z: `mean` in deviations (Lakens 2013, doi 10.3389/fpsyg.2013.00863, eq. 6)."""
+    """Cohen's d_z: `mean` divided by `deviation` (Lakens 2013, doi 10.3389/fpsyg.2013.00863, eq. 6)."""
     too_few_seeds: bool = False
-    """Whether the interval reaches further from the mean than all these scores lie apart, so that no difference among
-    them could have been told: it speaks of the number of seeds, not of the finalists."""
+    """True if the interval reaches further from the mean than all these scores lie apart. Then no difference among them
+    could have been detected: the interval reflects the number of seeds, not the finalists."""
     noise: Noise | None = None
     """The parts of the noise, where each student's result on each test sample is known."""
 
     @property
     def seeds_only(self) -> bool:
-        """Whether the interval holds for new seeds on these test samples alone, and not for new samples."""
+        """True if the interval holds for new seeds on these test samples alone, and not for new samples."""
         return self.noise is None
 
     @property
@@ -85,16 +85,16 @@ def paired_test(
     """Test the mean difference of two finalists' scores.
 
     Args:
-        ours: score by seed.
+        ours: one finalist's score by seed.
         theirs: the same of the other finalist.
-        resolution: the step in which scores move, which for accuracies is one picture of the test set; 0 where it is
-            not known. A few seeds may differ by exactly the same number of pictures by chance, so a deviation below one
-            step is not taken for certainty but raised to it.
-        samples: both finalists' values on each test sample by seed, [N], with the scores as means. With them the test
-            is for new seeds and new samples; without, or where a seed lacks them, for new seeds only.
+        resolution: the step in which scores move, which for accuracies is one picture of the test set; 0 if it is not
+            known. A few seeds may differ by exactly the same number of pictures by chance. So a deviation below one
+            step is raised to one step.
+        samples: both finalists' values on each test sample by seed, [N]; their means are the scores. With them the test
+            is for new seeds and new samples. Without them, or if a seed lacks them, it is for new seeds only.
 
     Returns:
-        None where no seed has a finite score of both.
+        The test; None if no seed has a finite score of both.
     """
     seeds = common_seeds(ours, theirs)
     if not seeds:
@@ -105,7 +105,7 @@ def paired_test(
 def judged(
     ours: Mapping[int, float], theirs: Mapping[int, float], seeds: tuple[int, ...], noises: TwoNoises | None
 ) -> PairedTest:
-    """The test that an analysis of variance makes; `noises` is None with a single seed."""
+    """Build the test from an analysis of variance; `noises` is None with a single seed."""
     if noises is None or noises.error < ROUNDING:
         mean = statistics.fmean(ours[seed] - theirs[seed] for seed in seeds)
         return PairedTest(seeds=seeds, mean=mean, deviation=None, low=None, high=None, p_value=None, effect_size=None)
@@ -126,7 +126,7 @@ def judged(
 
 
 def common_seeds(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[int, ...]:
-    """The seeds under which both have a finite score."""
+    """Return the seeds under which both have a finite score."""
     both = ours.keys() & theirs.keys()
     return tuple(sorted(seed for seed in both if math.isfinite(ours[seed]) and math.isfinite(theirs[seed])))
 
@@ -138,7 +138,7 @@ def noises_of(
     resolution: float,
     samples: tuple[Mapping[int, Array], Mapping[int, Array]] | None,
 ) -> TwoNoises | None:
-    """The analysis of variance behind `paired_test`; None with fewer than two seeds."""
+    """Compute the analysis of variance behind `paired_test`; None with fewer than two seeds."""
     if len(seeds) < 2:
         return None
     if samples is not None:
@@ -151,7 +151,7 @@ def noises_of(
 
 
 def _is_of_seeds(noises: TwoNoises) -> bool:
-    """Whether more seeds would make the interval much smaller."""
+    """Tell whether more seeds would make the interval much smaller."""
     by_seed, by_sample = noises.parts
     return by_seed > by_sample
 
@@ -164,12 +164,12 @@ def _parts(noises: TwoNoises) -> Noise | None:
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """Standard deviation (ddof 1); None for fewer than two values."""
+    """Compute the standard deviation (ddof 1); None for fewer than two values."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def holm(p_values: Iterable[float]) -> tuple[float, ...]:
-    """p-values corrected for being several (Holm 1979), in the order given."""
+    """Correct several p-values for their number (Holm 1979), in the order given."""
     values = list(p_values)
     if not values:
         return ()
@@ -181,9 +181,10 @@ def holm(p_values: Iterable[float]) -> tuple[float, ...]:
 
 @contextlib.contextmanager
 def _quick_collections() -> Iterator[None]:
-    """Within the block a garbage collection, such as statsmodels runs at every call, has next to nothing to look at.
+    """Make garbage collections quick within the block; statsmodels runs one at every call.
 
-    Both calls only join lists. Whoever had frozen objects before finds them thawed; to ask first would count them all.
+    A collection does not examine frozen objects. Both calls only join lists. Objects that were frozen before are thawed
+    afterwards; to check for them would count them all.
     """
     gc.freeze()
     try:

@@ -1,6 +1,6 @@
-"""What a number of seeds and of test samples can show.
+"""Computes the gains that a number of seeds and of test samples can show.
 
-A gain is seen when its test calls it one at the level that Holm's correction asks of the first of several rules.
+A gain is shown if its test is significant at the level that Holm's correction demands of the first of several rules.
 Effects are Cohen's d_z: the mean difference in standard deviations of the differences by seed.
 """
 
@@ -13,7 +13,7 @@ import math
 from search.evidence.statistics.two_noises import TwoNoises
 
 LEVEL = 0.05
-"""Two-sided, for all rules of a confirmation together; so a rule is wrongly called better in half as many at most."""
+"""Two-sided level for all rules of a confirmation together. A rule is wrongly called better at most half as often."""
 POWER = 0.8
 MOST_SEEDS = 1_000
 """No larger number of seeds is ever recommended: a gain that needs more is of no use."""
@@ -24,11 +24,11 @@ _LARGEST_EFFECT = 1e6
 
 @functools.cache
 def detectable_effect(seeds: int, chances: int) -> float:
-    """The smallest effect that `seeds` (at least 2) paired differences show with a power of 0.8.
+    """Return the smallest effect that `seeds` (at least 2) paired differences show with a power of 0.8.
 
     Args:
-        seeds: paired differences.
-        chances: how many tests share the level, which are the rules (times the looks).
+        seeds: the number of paired differences.
+        chances: the number of tests that share the level, which is that of the rules (times the looks).
     """
     low, high = 0.0, 1.0
     while _power(high, seeds, chances) < POWER and high < _LARGEST_EFFECT:
@@ -40,18 +40,18 @@ def detectable_effect(seeds: int, chances: int) -> float:
 
 
 def detectable_gain(noises: TwoNoises, chances: int) -> float:
-    """The smallest true gain that a test with these noises shows with a power of 0.8.
+    """Return the smallest true gain that a test with these noises shows with a power of 0.8.
 
-    The seeds' part is a paired t-test's, the samples' part that of a normal test; their squares add up.
+    The seeds' part is that of a paired t-test, the samples' part that of a normal test; their squares add up.
     """
     return _gain(noises, noises.seeds, noises.samples, chances)
 
 
 def seeds_for(distance: float, noises: TwoNoises, chances: int) -> int | None:
-    """The smallest number of seeds that shows a true gain of `distance` with a power of 0.8, on the same test samples.
+    """Return the fewest seeds that show a true gain of `distance` with a power of 0.8, on the same test samples.
 
-    None if that is above `MOST_SEEDS`, which is always so where the samples alone leave more noise. The distance is
-    mostly one that was observed, and as uncertain as that.
+    The result is None if that is above `MOST_SEEDS`, which is always so if the samples alone leave more noise. The
+    distance is mostly an observed gain, so the number is as uncertain as that gain.
     """
     if distance <= 0.0:
         return None
@@ -61,9 +61,10 @@ def seeds_for(distance: float, noises: TwoNoises, chances: int) -> int | None:
 
 
 def samples_for(distance: float, noises: TwoNoises, seeds: int, chances: int) -> int | None:
-    """The smallest number of test samples that shows a true gain of `distance` with a power of 0.8.
+    """Return the fewest test samples that show a true gain of `distance` with a power of 0.8.
 
-    None if no number does, since the seeds leave more noise, or if the noise of the samples is not known.
+    The result is None if no number up to `MOST_SAMPLES` does, as when the seeds leave more noise. It is also None if
+    the noise of the samples is not known.
     """
     if noises.samples is None or distance <= 0.0:
         return None
@@ -77,7 +78,7 @@ def samples_for(distance: float, noises: TwoNoises, seeds: int, chances: int) ->
 
 
 def samples_leave(noises: TwoNoises) -> float:
-    """Half of the 95 % interval that any number of seeds would leave on these test samples; 0 where not known."""
+    """Return half of the 95 % interval that any number of seeds would leave on these test samples; 0 if not known."""
     if noises.samples is None:
         return 0.0
     from scipy import special
@@ -87,10 +88,10 @@ def samples_leave(noises: TwoNoises) -> float:
 
 @functools.cache
 def shortfall(seeds: int) -> float:
-    """How much smaller than the true one a sample's standard deviation is in the middle, as a factor.
+    """Return the median of a sample's standard deviation, as a factor of the true one.
 
-    Few seeds understate the noise more often than not (with 5 by 8 %), so a gain called detectable from their deviation
-    as it stands would be missed more often than promised.
+    Few seeds understate the noise more often than not (with 5 by 8 %). Without this factor, a gain that is called
+    detectable would be missed more often than promised.
     """
     from scipy import stats
 
@@ -108,14 +109,14 @@ def _gain(noises: TwoNoises, seeds: int, samples: int | None, chances: int) -> f
 
 @functools.cache
 def _quantile(chances: int) -> float:
-    """Standard errors of a normal test's detectable mean."""
+    """Return a normal test's detectable mean, in standard errors."""
     from scipy import special
 
     return float(special.ndtri(1.0 - _level(chances)) + special.ndtri(POWER))
 
 
 def _power(effect: float, seeds: int, chances: int) -> float:
-    """The power of a one-sided paired t-test."""
+    """Return the power of a one-sided paired t-test."""
     from scipy import special
 
     critical = special.stdtrit(seeds - 1, 1.0 - _level(chances))
@@ -123,5 +124,5 @@ def _power(effect: float, seeds: int, chances: int) -> float:
 
 
 def _level(chances: int) -> float:
-    """One-sided, of the first and hardest step of Holm's procedure."""
+    """Return the one-sided level of the first and hardest step of Holm's procedure."""
     return LEVEL / 2.0 / max(chances, 1)

@@ -1,13 +1,13 @@
-"""The noise of a paired difference: which seeds there were, and which test samples there were.
+"""Splits the noise of a paired difference into that of the seeds and that of the test samples.
 
-S: seeds; N: test samples. The difference of two students under seed s on sample n is a mean, an effect of the seed,
-one of the sample and a residual, all independent: the two-way crossed random-effects layout with one observation a cell
-(Searle, Casella & McCulloch 1992, ch. 4). Without results by sample the effect of the samples is unknown, and what
-remains is Student's paired t over the seeds.
+S: seeds; N: test samples. The difference of two students under seed s on sample n is a sum of independent terms: a
+mean, an effect of the seed, one of the sample and a residual. This is the two-way crossed random-effects layout with
+one observation a cell (Searle, Casella & McCulloch 1992, ch. 4). Without results by sample, the effect of the samples
+is unknown, and the test is Student's paired t over the seeds.
 
 Two intervals are computed from the same mean squares. `half_width` has Satterthwaite's degrees of freedom and covers
 as often as it says. `p_value` adds the squared half-widths of the parts (Howe 1974,
-doi 10.1080/01621459.1974.10480180). It is never too small, also far in the tail, where Satterthwaite's is several times
+doi 10.1080/01621459.1974.10480180). It is never too small, even far in the tail, where Satterthwaite's is several times
 too small with 3 seeds.
 """
 
@@ -45,7 +45,7 @@ class TwoNoises:
 
     @property
     def parts(self) -> tuple[float, float]:
-        """The variance of the mean that the seeds bring, with the residual, and what the samples bring beside it."""
+        """The variance of the mean from the seeds, with the residual, and the variance that the samples add to it."""
         if self.samples is None:
             return self.seed_square / self.seeds, 0.0
         beside = max(self.sample_square - self.residual_square, 0.0)
@@ -66,7 +66,7 @@ class TwoNoises:
 
     @property
     def freedom(self) -> float:
-        """Satterthwaite's degrees of freedom of `error`, S − 1 at least."""
+        """Satterthwaite's degrees of freedom of `error`, at least S − 1."""
         by_seed, by_sample = self.parts
         least = self.seeds - 1
         if self.samples is None or by_sample == 0.0:
@@ -77,13 +77,13 @@ class TwoNoises:
         return max((raised + by_sample) ** 2 / (raised**2 / least + squares / (self.samples - 1)), least)
 
     def half_width(self, level: float) -> float:
-        """Half of the mean's interval that leaves out `level`, both sides together."""
+        """Return half of the mean's interval that leaves out `level`, both sides together."""
         from scipy import special
 
         return float(special.stdtrit(self.freedom, 1.0 - level / 2.0)) * self.error
 
     def careful_half_width(self, level: float) -> float:
-        """As `half_width`, wide enough at every level."""
+        """Return a half-width like `half_width` that is wide enough at every level."""
         from scipy import special
 
         by_seed, by_sample = self.parts
@@ -94,7 +94,7 @@ class TwoNoises:
 
     @property
     def p_value(self) -> float:
-        """Two-sided: the level at which `careful_half_width` just reaches zero."""
+        """Two-sided: the level at which the interval of `careful_half_width` just reaches zero."""
         from scipy import optimize, special
 
         by_seed, by_sample = self.parts
@@ -110,11 +110,11 @@ class TwoNoises:
 
 
 def two_noises(differences: Array, resolution: float = 0.0) -> TwoNoises:
-    """The analysis of variance of differences by seed and sample, [S, N]; S and N are 2 at least.
+    """Compute the analysis of variance of differences by seed and sample, [S, N]; S and N are at least 2.
 
     Args:
         differences: one student's values minus the other's.
-        resolution: as `search.evidence.statistics.paired.paired_test` has it.
+        resolution: the same as in `search.evidence.statistics.paired.paired_test`.
     """
     seeds, samples = differences.shape
     # Sums in single precision are exact for accuracies, and good to six digits for other metrics.

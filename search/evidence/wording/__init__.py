@@ -1,1 +1,1 @@
-"""The judgement in sentences."""
+"""Writes the judgement in sentences."""

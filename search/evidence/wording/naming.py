@@ -1,4 +1,4 @@
-"""How a verdict writes finalists, figures and intervals."""
+"""Writes finalists, figures and intervals for a verdict."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHARED = {"learning_rate": "learning rate", "temperature": "temperature"}
 
 
 def finalist_of(record: ConfirmationRecord, key: str) -> Finalist:
-    """The finalist of that key; `KeyError` if there is none."""
+    """Return the finalist with that key; raise `KeyError` if there is none."""
     for finalist in record.finalists:
         if finalist.key == key:
             return finalist
@@ -32,7 +32,10 @@ def finalist_of(record: ConfirmationRecord, key: str) -> Finalist:
 
 
 def title(record: ConfirmationRecord, key: str) -> str:
-    """A rule by its family, a constant by its λ; by what else tells it from another of that name, if there is one."""
+    """Name a rule by its family and a constant by its λ.
+
+    If finalists share that name, the settings in which they differ are added, or else the key.
+    """
     finalist = finalist_of(record, key)
     name = _name(finalist)
     alike = [f for f in record.finalists if _name(f) == name]
@@ -54,23 +57,23 @@ def _name(finalist: Finalist) -> str:
 
 
 def p_text(p_value: float) -> str:
-    """`p = 0.012`, `p < 0.001`."""
+    """Write a p-value: `p = 0.012`, `p < 0.001`."""
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
 
 
 def with_interval(record: ConfirmationRecord, test: PairedTest) -> str:
-    """`+1.20 points (95 % interval +0.80 to +1.60)`, and `seeds only` where it does not hold for new samples."""
+    """Write `+1.20 points (95 % interval +0.80 to +1.60)`; add `seeds only` if it does not hold for new samples."""
     scale = Scale(record.objective)
     return f"{scale.margin(test.mean)} ({interval_in_words(scale, test, len(test.seeds))}{scope_label(test)})"
 
 
 def scope_label(test: PairedTest) -> str:
-    """`, seeds only` after an interval that does not hold for new test samples; empty where it does, or without one."""
+    """Return `, seeds only` for an interval that does not hold for new test samples; else empty."""
     return ", seeds only" if test.seeds_only and test.low is not None and not test.too_few_seeds else ""
 
 
 def interval_in_words(scale: Scale, difference: Uncertain, seeds: int) -> str:
-    """`95 % interval +0.80 to +1.60`, or why there is none: `2 seeds are too few to tell`."""
+    """Write `95 % interval +0.80 to +1.60`, or why there is none: `2 seeds are too few to tell`."""
     if difference.low is None or difference.high is None:
         return "noise not known"
     if difference.too_few_seeds:
@@ -79,7 +82,7 @@ def interval_in_words(scale: Scale, difference: Uncertain, seeds: int) -> str:
 
 
 def interval_cell(scale: Scale, difference: Uncertain, unknown: str = "–") -> str:
-    """The same for a table whose column is called so: `+0.80 to +1.60` or `too few seeds`."""
+    """Write the same for a table with a column of intervals: `+0.80 to +1.60` or `too few seeds`."""
     if difference.low is None or difference.high is None:
         return unknown
     return "too few seeds" if difference.too_few_seeds else scale.interval(difference.low, difference.high)

@@ -1,4 +1,4 @@
-"""What an answer must be told with: facts that would mislead if they stayed unsaid, each in one sentence, once."""
+"""Lists the facts without which an answer would mislead, each in one sentence, once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RemarkKind = Literal["teacher", "equal_scores", "learned_nothing", "did_not_act"
 
 
 class Remark(Settings):
-    """One fact."""
+    """One fact that must be reported with an answer."""
 
     kind: RemarkKind
     subject: str
@@ -34,12 +34,12 @@ class Remark(Settings):
 def remarks(
     search: SearchRecord, families: tuple[FamilyRank, ...], level: Collection[RangeSide] = ()
 ) -> tuple[Remark, ...]:
-    """All remarks on a search, the gravest first.
+    """List all remarks on a search, the most serious first.
 
     Args:
-        search: with the trials of one student.
-        families: its ranking. Ends of ranges and trends are told of the best rule and the best constant.
-        level: ends of shared ranges beyond which the constants have nothing to gain; these are not told.
+        search: the search, with the trials of one student.
+        families: its ranking. Ends of ranges and trends are reported for the best rule and the best constant.
+        level: ends of shared ranges beyond which the constants have nothing to gain; these are not reported.
     """
     health = examine(search)
     findings = {trial.number: trial.findings for trial in health.trials}
@@ -64,7 +64,7 @@ def _overall(finding: Finding) -> RemarkKind:
 
 
 def _lost(search: SearchRecord, findings: dict[int, tuple[Finding, ...]]) -> Iterable[Remark]:
-    """Students that learned nothing beside others that did: one remark for all of them."""
+    """Report the students that learned nothing, though others did, in one remark."""
     lost = [
         (trial, finding)
         for trial in search.trials

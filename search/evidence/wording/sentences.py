@@ -1,4 +1,4 @@
-"""The sentences of a verdict."""
+"""Writes the sentences of a verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainables.records import ACCURACY
 
 
 def a_rule(record: ConfirmationRecord, comparison: Comparison, baseline: str, choice: Choice) -> tuple[str, str]:
-    """Headline and grounds where a rule beats the best constant."""
+    """Write headline and grounds where a rule beats the best constant."""
     scale = Scale(record.objective)
     row = comparison.of(choice.winner)
     constant = title(record, baseline)
@@ -49,14 +49,14 @@ def _allowance(record: ConfirmationRecord) -> str:
 def a_constant(
     record: ConfirmationRecord, comparison: Comparison, baseline: str, choice: Choice | None
 ) -> tuple[str, str]:
-    """Headline and grounds where no rule gains enough to be worth it."""
+    """Write headline and grounds where no rule gains enough to be worth it."""
     scale = Scale(record.objective)
     constant = title(record, baseline)
     reached = f"The constant reaches {scale.value(comparison.of(baseline).test)} on the test pictures."
     if not comparison.rules:
         return f"The best constant is {constant}; no rule was confirmed.", reached
     largest, margin = comparison.largest_gain, record.margin
-    assert largest is not None  # or it would not be known that none is worth it
+    assert largest is not None  # without it, the answer would not be this one
     assert margin is not None
     most = f"at most {scale.size(largest)}" if largest > 0.0 else "nothing"
     bound = (
@@ -71,7 +71,7 @@ def a_constant(
 def no_answer(
     record: ConfirmationRecord, comparison: Comparison, baseline: str, choice: Choice | None
 ) -> tuple[str, str]:
-    """Headline and grounds where it cannot be told whether a rule is worth it."""
+    """Write headline and grounds where it is not known whether a rule is worth it."""
     scale = Scale(record.objective)
     constant = title(record, baseline)
     headline = f"Cannot tell yet whether a rule beats the best constant {constant}."
@@ -90,7 +90,7 @@ def no_answer(
 
 
 def levels(record: ConfirmationRecord, comparison: Comparison) -> str:
-    """Scores of the labels alone and of the teacher."""
+    """Write the scores of the labels alone and of the teacher."""
     scale = Scale(record.objective)
     alone = [row for row in comparison.rows if row.role == "labels_alone" and row.seeds and not row.lost]
     if not alone:
@@ -102,7 +102,7 @@ def levels(record: ConfirmationRecord, comparison: Comparison) -> str:
 
 
 def not_bracketed(record: ConfirmationRecord) -> str:
-    """A caveat where the search did not tune the constant to the end."""
+    """Write a caveat if the search did not bracket the constant."""
     facts = record.constant
     if facts is not None and facts.bracketed:
         return ""
@@ -114,7 +114,7 @@ def not_bracketed(record: ConfirmationRecord) -> str:
 
 
 def range_ends(record: ConfirmationRecord, keys: Sequence[str]) -> str:
-    """A caveat for each setting of these finalists that lies at an end of the range that was searched."""
+    """Write a caveat for each setting of these finalists that lies at an end of the range that was searched."""
     ends = () if record.constant is None else record.constant.ends
     whose: dict[str, list[str]] = {}
     for key in keys:
@@ -133,7 +133,7 @@ def _and_others(others: int) -> str:
 
 
 def test_uses(record: ConfirmationRecord) -> str:
-    """A caveat where the test set is not as fresh as the seeds."""
+    """Write a caveat if other confirmations have used the test set too."""
     uses = record.test_uses
     if uses is None or uses < 2:
         return ""
@@ -145,14 +145,14 @@ def test_uses(record: ConfirmationRecord) -> str:
 
 
 def lost(record: ConfirmationRecord, comparison: Comparison) -> str:
-    """Which finalists were left out for a training without a score."""
+    """Name the finalists that were left out for a training without a finite score."""
     rows = [row for row in comparison.rows if row.lost]
     told = [f"{title(record, row.key)} (seed {', '.join(map(str, row.lost))})" for row in rows]
     return f"Left out, for a training that gave no finite score: {'; '.join(told)}." if told else ""
 
 
 def optimism(record: ConfirmationRecord, comparison: Comparison) -> str:
-    """What the search's own scores were worth."""
+    """Compare the search's own scores with those on fresh seeds."""
     scale = Scale(record.objective)
     mean = comparison.optimism
     if mean is None:
@@ -166,7 +166,7 @@ def optimism(record: ConfirmationRecord, comparison: Comparison) -> str:
 
 
 def looks(comparison: Comparison) -> str:
-    """What it cost to add seeds after a look at the results."""
+    """Say what it cost to add seeds after a look at the results."""
     if comparison.looks == 1:
         return ""
     times = count(comparison.looks - 1, "time")
@@ -174,7 +174,7 @@ def looks(comparison: Comparison) -> str:
 
 
 def scope(record: ConfirmationRecord, comparison: Comparison) -> str:
-    """The noise that the intervals are over."""
+    """Say which noise the intervals cover."""
     size = f"{record.test_size:,} " if record.test_size else ""
     turned = " Gains are signed so that more is better." if record.objective.direction == "minimize" else ""
     if not comparison.seeds_only:
@@ -187,7 +187,7 @@ def scope(record: ConfirmationRecord, comparison: Comparison) -> str:
 def other_constants(
     record: ConfirmationRecord, comparison: Comparison, claim: Claim, row: FinalistRow, baseline: str
 ) -> str:
-    """The constant that is harder to beat than the best one, if there is one."""
+    """Write the gain over the constant that is harder to beat than the best one, if there is one."""
     test = None if claim.hardest == baseline else difference(record, row.key, claim.hardest)
     if test is None:
         return ""
@@ -201,7 +201,7 @@ def other_constants(
 
 
 def equal_settings(record: ConfirmationRecord, row: FinalistRow, baseline: str) -> str:
-    """The gain over the best constant at the rule's own settings, where that is not the best constant."""
+    """Write the gain over the best constant at the rule's own settings; empty if another sentence has it."""
     told = baseline if row.claim is None else row.claim.hardest
     if row.equal is None or row.at_equal is None or row.equal in (baseline, told):
         return ""
@@ -243,13 +243,13 @@ def _would_have_been_seen(record: ConfirmationRecord, comparison: Comparison) ->
 
 
 def nearest(record: ConfirmationRecord, comparison: Comparison, baseline: str) -> str:
-    """The rule with the highest test score, and why an interval above zero is no proof."""
+    """Describe the rule with the highest test score, and say why an interval above zero is no proof."""
     rows = [r for r in comparison.rows if r.role == "rule" and not r.lost and r.claim and r.difference]
     if not rows:
         return ""
     row = max(rows, key=lambda r: r.test or 0.0)
     gain, claim = row.difference, row.claim
-    assert gain is not None  # as asked for above
+    assert gain is not None  # rows without these were dropped above
     assert claim is not None
     return join(
         [
@@ -262,7 +262,7 @@ def nearest(record: ConfirmationRecord, comparison: Comparison, baseline: str) -
 
 
 def _resolved(comparison: Comparison, gain: PairedTest, claim: Claim, baseline: str) -> str:
-    """Why a gain whose interval excludes zero does not decide."""
+    """Say why a gain whose interval excludes zero does not decide."""
     if gain.low is None or gain.high is None or gain.low <= 0.0 <= gain.high:
         return ""
     if gain.high < 0.0:
@@ -273,7 +273,7 @@ def _resolved(comparison: Comparison, gain: PairedTest, claim: Claim, baseline: 
         return f"With so few seeds a claim asks for more than an interval above zero ({p_text(claim.p_value)})."
     if not claim.stands:
         among, after = count(comparison.rules, "rule"), "after Holm's correction"
-        if comparison.rules == 1:  # so it is the looks
+        if comparison.rules == 1:  # so the looks are the reason
             among, after = count(comparison.looks, "look"), "for all of them"
         return f"Among {among} such a lead is not rare by chance ({p_text(claim.p_corrected)} {after})."
     return ""
@@ -290,7 +290,7 @@ def _real_but_small(record: ConfirmationRecord, comparison: Comparison, choice: 
 
 
 def _unproven(record: ConfirmationRecord, comparison: Comparison, choice: Choice) -> str:
-    """A rule that is ahead of a constant that was not tuned to the end."""
+    """Describe a rule that is ahead of a constant that was not bracketed."""
     row = comparison.of(choice.winner)
     assert row.difference is not None  # a rule that stands has been tested
     gain = with_interval(record, row.difference)
@@ -307,7 +307,7 @@ def _reason(record: ConfirmationRecord) -> str:
 
 
 def _teacher(record: ConfirmationRecord) -> float | None:
-    """The teacher's own score on the test pictures."""
+    """Return the teacher's own score on the test pictures; None if it is not known."""
     if record.objective.name == ACCURACY:
         return None if record.teacher is None else record.teacher.accuracy
     value = record.teacher_kpis.get(record.objective.name)
@@ -315,5 +315,5 @@ def _teacher(record: ConfirmationRecord) -> float | None:
 
 
 def join(parts: Iterable[str]) -> str:
-    """Sentences as one paragraph, without the empty ones."""
+    """Join sentences to one paragraph, without the empty ones."""
     return " ".join(part for part in parts if part)

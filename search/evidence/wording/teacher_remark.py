@@ -1,4 +1,4 @@
-"""Words for a teacher that has little to teach. Such a search runs, but what it finds says little of rules for λ."""
+"""Warns of a teacher that has little to teach. Such a search runs, but its results say little about rules for λ."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from search.records import SearchRecord, TrialRecord
 from search.wording import percent
 
 _LEAST_SHARE = 0.25
-"""Of the way from always naming the largest class to being right on every picture, what a teacher should have come."""
+"""Share of the way from always naming the largest class to being always right that a teacher should have reached."""
 _ERRORS = 3.0
-"""Standard errors by which a student must be ahead of its teacher: more than two, as it is the best of several."""
+"""Standard errors by which a student must be ahead of its teacher: more than two, since it is the best of several."""
 
 
 def teacher_remark(search: SearchRecord) -> str:
-    """What is wrong with the teacher and what to do, in a sentence or two; empty if nothing shows.
+    """Say what is wrong with the teacher and what to do, in two sentences; empty if nothing is found.
 
-    A student that is clearly better than the teacher tells more than the teacher's accuracy, so it is named first, and
-    of students one that saw labels alone.
+    A student that is clearly better than the teacher is stronger evidence than the teacher's accuracy, so it is named
+    first. Of such students, one that saw labels alone is preferred.
     """
     found = _outdone(search) or _near_chance(search)
     return f"{found} {_remedy(search)}" if found else ""
@@ -58,7 +58,7 @@ def _outdone(search: SearchRecord) -> str:
 
 
 def _accuracy(trial: TrialRecord) -> float | None:
-    """Mean over its seeds on the validation pictures, whatever is searched for."""
+    """Return the mean accuracy over its seeds on the validation pictures, whatever the objective is."""
     accuracies = [replicate.validation_accuracy for replicate in trial.history.replicates]
     return statistics.fmean(accuracies) if accuracies else None
 

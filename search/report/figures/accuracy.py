@@ -1,4 +1,4 @@
-"""How the accuracy grows along the trials' training."""
+"""Draws how the accuracy grows along the trials' training."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class AccuracyInfo:
 
 
 def accuracy_figure(source: ReportSource) -> Figure | None:
-    """The figure, or None while no trial has a curve. To be called inside `drawing.style`."""
+    """Draw the figure; None while no trial has a curve. Must be called inside `drawing.style`."""
     info = _get_accuracy_info(source)
     return _plot_accuracy(info) if info else None
 
 
 def _get_accuracy_info(source: ReportSource) -> AccuracyInfo | None:
-    """The best rules, the best constant, and the labels alone."""
+    """Collect the curves of the best rules, the best constant, and the labels alone; None if there are none."""
     curves = []
     best = source.best_trials
     for place, (family, trial) in enumerate(best.items()):
@@ -69,7 +69,7 @@ def _get_accuracy_info(source: ReportSource) -> AccuracyInfo | None:
     if not curves:
         return None
     highest = max(max(curve.y) for curve in curves)
-    # The steep start is the same for all; the axis begins where the slowest stands after a quarter of its training.
+    # The steep start is the same for all, so the axis begins at the lowest accuracy after a quarter of the training.
     lowest = min(curve.y[len(curve.y) // 4] for curve in curves)
     margin = 0.05 * max(highest - lowest, 0.01)
     return AccuracyInfo(curves=tuple(curves), limits=(lowest - margin, min(1.02, highest + margin)))

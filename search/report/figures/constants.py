@@ -1,4 +1,4 @@
-"""The accuracy against the constant λ, with the constants that were tried."""
+"""Draws the score against the constant λ, with the constants that were tried."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _MARGIN = 0.015
 
 
 def constants_figure(source: ReportSource) -> Figure | None:
-    """The figure, or None without a curve. To be called inside `drawing.style`."""
+    """Draw the figure; None without a curve. Must be called inside `drawing.style`."""
     curve = source.judgement.curve
     return None if curve is None else _plot(curve, source.scale)
 
 
 def certificate_text(curve: ConstantCurve, scale: Scale) -> str:
-    """The certificate in one or two sentences."""
+    """Return the certificate in one or two sentences."""
     known = f"λ = {number(curve.chosen)} is the best of {count(len(curve.tried), 'constant')} that were tried"
     if curve.holds:
         loss = scale.size(curve.expected_loss)

@@ -1,4 +1,4 @@
-"""Every decision of the rule in question along a trial: λ, branches, what the guard did, and the readings."""
+"""Draws every decision of the rule in question along a trial: λ, branches, the guard's steps, and the readings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_BRANCHES = 3
 
 
 def decisions_figure(source: ReportSource) -> Figure | None:
-    """The figure, or None where there is no rule or no log of it. To be called inside `drawing.style`."""
+    """Draw the figure; None if there is no rule or no log of it. Must be called inside `drawing.style`."""
     trial = _trial(source)
     log = None if trial is None else source.decisions(trial)
     if trial is None or log is None or not log.entries:
@@ -33,7 +33,10 @@ def decisions_figure(source: ReportSource) -> Figure | None:
 
 
 def _trial(source: ReportSource) -> TrialRecord | None:
-    """Of the rule that the report is about: the winner, or the one that came nearest."""
+    """Return the trial of the rule that the report is about.
+
+    It is the winner, or the rule that came nearest; without a confirmation, the best rule of the search.
+    """
     confirmed = source.confirmed
     if confirmed is None:
         return next((trial for trial in source.judged.finished if trial.family != CONSTANT_FAMILY), None)
@@ -57,6 +60,6 @@ def _finding(trial: TrialRecord, told: Explanation) -> str:
 
 
 def _weights(branch: Branch) -> str:
-    """λ in a branch: `λ = 0.9`, or `λ from 0.1 to 0.9`."""
+    """Return λ in a branch: `λ = 0.9`, or `λ from 0.1 to 0.9`."""
     low, high = f"{branch.low:.2g}", f"{branch.high:.2g}"
     return f"λ = {low}" if low == high else f"λ from {low} to {high}"

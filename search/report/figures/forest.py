@@ -1,4 +1,4 @@
-"""The confirmed finalists against the best constant: differences on the test pictures, and how sure they are."""
+"""Draws the confirmed finalists against the best constant: differences on the test pictures, and their intervals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COLUMNS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ForestRow:
-    """One finalist: its mean paired difference to the best constant, and whether it beats it by the verdict's rule."""
+    """One finalist: its mean paired difference to the best constant; `stands` if it is better by the verdict's rule."""
 
     key: str
     label: str
@@ -46,7 +46,7 @@ class ForestRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ForestInfo:
-    """What the figure shows. `threshold` is the smallest gain that would have been seen; None where not known."""
+    """The data of the figure. `threshold` is the smallest gain that would have been seen; None if not known."""
 
     rows: tuple[ForestRow, ...]
     constant: str
@@ -56,7 +56,7 @@ class ForestInfo:
 
 
 def forest_figure(confirmed: Confirmed) -> Figure | None:
-    """The figure, or None where nothing is compared. To be called inside `drawing.style`."""
+    """Draw the figure; None if nothing is compared. Must be called inside `drawing.style`."""
     info = _get_forest_info(confirmed)
     return _plot_forest(confirmed, info) if info.rows else None
 
@@ -86,7 +86,7 @@ def _get_forest_info(confirmed: Confirmed) -> ForestInfo:
 
 
 def _limits(tests: list[PairedTest], threshold: float | None) -> tuple[float, float]:
-    """All of the right side; of the left no more than shows how the good ones differ."""
+    """Return limits with all of the right side, but on the left only what shows how the good ones differ."""
     if not tests:
         return -1.0, 1.0
     high = max(*(_ends(test)[1] for test in tests), threshold or 0.0, 0.0)
@@ -145,7 +145,7 @@ def _plot_row(axes: Any, place: int, row: ForestRow, info: ForestInfo) -> None:
 
 
 def _strokes(axes: Any, x: float, rows: int, dash: Any) -> None:
-    """Upright, beside the points only, so that they cross no words."""
+    """Draw upright strokes beside the points only, so that they cross no words."""
     starts = [place + _POINT - 0.2 for place in range(rows)]
     axes.vlines([x] * rows, starts, [s + 0.4 for s in starts], color=INK, linewidth=1.0, linestyle=dash, zorder=2)
 

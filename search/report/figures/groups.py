@@ -1,4 +1,4 @@
-"""All figures of a report, in the order of the page."""
+"""Draws all figures of a report, in the order of the page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from search.report.tables.traces import trace_bands
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FigureGroup:
-    """Figures under one heading; a folded group is shown when asked for, and not printed."""
+    """Figures under one heading; a folded group is shown on request, and not printed."""
 
     title: str
     figures: tuple[Figure, ...]
@@ -30,7 +30,7 @@ class FigureGroup:
 
 
 def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> tuple[FigureGroup, ...]:
-    """What there is something to show for; none while no trial has finished."""
+    """Return the groups for which there is something to show; none while no trial has finished."""
     search, confirmed = source.judged, source.confirmed
     with style():
         groups = (

@@ -1,4 +1,4 @@
-"""Which settings moved the score most, as bars with the intervals of a bootstrap."""
+"""Draws which settings moved the score most, as bars with the intervals of a bootstrap."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Group:
 
     title: str
     note: str
-    """How sure the order is."""
+    """The certainty of the order, in words."""
     family: str | None
     clear: bool
-    """Whether the first bar stands out."""
+    """True if the first bar stands out."""
     bars: tuple[Share, ...]
 
 
 def importance_figure(importances: tuple[Importance, ...]) -> Figure | None:
-    """The figure, or None where no importance could be told. To be called inside `drawing.style`."""
+    """Draw the figure; None if no importance could be computed. Must be called inside `drawing.style`."""
     groups = _get_importance_info(importances)
     return _plot_importance(groups, importances) if groups else None
 

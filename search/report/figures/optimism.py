@@ -1,4 +1,4 @@
-"""The winner's curse: what the search said of the finalists, and what fresh seeds say."""
+"""Draws the winner's curse: the finalists' scores in the search, and on fresh seeds."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from search.wording import Scale
 _ROW = 34
 _LABEL, _POINT = 0.22, 0.2
 _SHOWN = 10
-"""Axes reach no further down than so many times the distance from the median to the highest score."""
+"""The axis reaches below the median at most so many times the distance from the median to the highest score."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimismRow:
-    """One finalist's score on the validation pictures: as the search had it, and on fresh seeds."""
+    """One finalist's scores on the validation pictures: in the search, and on fresh seeds."""
 
     label: str
     family: str
@@ -41,7 +41,7 @@ class OptimismRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimismInfo:
-    """What the figure shows, best search score first; `mean` is the finalists' mean optimism."""
+    """The data of the figure, best search score first; `mean` is the finalists' mean optimism."""
 
     rows: tuple[OptimismRow, ...]
     mean: float
@@ -50,7 +50,7 @@ class OptimismInfo:
 
 
 def optimism_figure(confirmed: Confirmed) -> Figure | None:
-    """The figure, or None where the search tried no finalist. To be called inside `drawing.style`."""
+    """Draw the figure; None if the search tried no finalist. Must be called inside `drawing.style`."""
     info = _get_optimism_info(confirmed)
     return _plot_optimism(info) if info else None
 

@@ -1,4 +1,4 @@
-"""Every trial as a line through its settings: parallel coordinates, a row of axes for each family."""
+"""Draws every trial as a line through its settings: parallel coordinates, a row of axes for each family."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Coordinate:
     high: float
 
     def place(self, value: Value) -> float:
-        """In [0, 1]."""
+        """Return the place of a value on the axis, in [0, 1]."""
         number = float(self.options.index(value)) if isinstance(value, str) else float(value)
         low, high = self.low, self.high
         if self.log:
@@ -64,7 +64,7 @@ class ParallelRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ParallelInfo:
-    """What the figure shows."""
+    """The data of the figure."""
 
     rows: tuple[ParallelRow, ...]
     more: tuple[str, ...]
@@ -72,7 +72,7 @@ class ParallelInfo:
 
 
 def parallel_figure(source: ReportSource) -> Figure | None:
-    """The figure, or None while no family has two trials that differ. To be called inside `drawing.style`."""
+    """Draw the figure; None while no family has two trials that differ. Must be called inside `drawing.style`."""
     info = _get_parallel_info(source)
     return _plot_parallel(source.judged, info) if info.rows else None
 
@@ -87,7 +87,7 @@ def _get_parallel_info(source: ReportSource) -> ParallelInfo:
 
 
 def settings_of(trial: TrialRecord) -> dict[str, Value]:
-    """The rule's parameters, then what is searched alike for all families."""
+    """Return the rule's parameters, then what is searched alike for all families."""
     return {**trial.parameters, **trial.shared}
 
 
@@ -101,7 +101,7 @@ def _row(search: SearchRecord, family: str) -> ParallelRow:
         coordinate = _coordinate(name, [settings_of(t)[name] for t in trials if name in settings_of(t)], log=log)
         if coordinate is not None:
             found.append(coordinate)
-    # What all families share is kept; of a long list of parameters the first ones, as declared, are shown.
+    # Shared settings are always shown; of a long list of parameters only the first ones, as declared.
     shared = [c for c in found if c.name in _SHARED]
     own = [c for c in found if c.name not in _SHARED]
     room = _MOST_AXES - len(shared)
@@ -113,7 +113,7 @@ def _row(search: SearchRecord, family: str) -> ParallelRow:
 
 
 def _coordinate(name: str, values: list[Value], *, log: bool) -> Coordinate | None:
-    """None where nothing was varied."""
+    """Return the axis of a setting; None if it was not varied."""
     if len(set(values)) < 2:
         return None
     options = tuple(sorted({value for value in values if isinstance(value, str)}))
@@ -183,7 +183,7 @@ def _plot_row(axes: Any, row: ParallelRow, scale: Scale) -> None:
 
 
 def _name_axis(axes: Any, at: int, coordinate: Coordinate) -> None:
-    """The name below, every other one a line lower, and the ends of the range beside the axis."""
+    """Write the name below, every other one a line lower, and the ends of the range beside the axis."""
     words = coordinate.name.replace("_", " ")
     style: dict[str, Any] = {"fontsize": 7.5, "ha": "left" if at == 0 else "center", "color": INK}
     axes.annotate(words, (at, 0), xytext=(0, -11 - 9 * (at % 2)), textcoords="offset points", **style)
@@ -203,7 +203,10 @@ def _shown(value: Value) -> str:
 
 
 def _finding(row: ParallelRow) -> str:
-    """Where the best tenth of the first family lies, for the settings that it narrows down."""
+    """Return the ranges of the numeric settings in a family's best tenth.
+
+    If the tenth is a single trial, its settings are returned.
+    """
     best = row.trials[: max(1, round(len(row.trials) / 10))]
     if len(best) < 2:
         values = settings_of(row.trials[0])
@@ -219,7 +222,7 @@ def _finding(row: ParallelRow) -> str:
 
 
 def _table(search: SearchRecord) -> Table:
-    """All finished trials, best first, with a column for every setting of any family."""
+    """Return all finished trials, best first, with a column for every setting of any family."""
     trials = search.finished
     names = sorted({name for trial in trials for name in trial.parameters})
     shared = sorted({name for trial in trials for name in trial.shared})

@@ -1,4 +1,4 @@
-"""The score against each searched setting: a family's own, and those that all families share."""
+"""Draws the score against each searched setting: a family's own, and those that all families share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FEW = 4
 class Panel:
     """One parameter: its value and the score of each trial, best first. `families` names each point's family.
 
-    The values of a choice are places in `options`, which is empty for a number.
+    The values of a choice are indices into `options`, which is empty for a number.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Panel:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ParametersInfo:
-    """The panels of one figure; `family` is None for the shared ones. `kept` were the same in every trial."""
+    """The panels of one figure; `family` is None for the shared ones. `kept` are settings equal in every trial."""
 
     family: str | None
     panels: tuple[Panel, ...]
@@ -59,13 +59,13 @@ class ParametersInfo:
 
 
 def shared_figure(search: SearchRecord) -> Figure | None:
-    """What is searched alike for all families; None where nothing is. To be called inside `drawing.style`."""
+    """Draw the settings that all families share; None if none was varied. Must be called inside `drawing.style`."""
     info = _get_shared_info(search)
     return _plot_parameters(info, 0) if info else None
 
 
 def family_figures(search: SearchRecord) -> tuple[Figure, ...]:
-    """A figure for each family that has something to tune, best family first. To be called inside `drawing.style`."""
+    """Draw a figure for each family with settings to tune, best first. Must be called inside `drawing.style`."""
     infos = (_get_family_info(search, family) for family in dict.fromkeys(trial.family for trial in search.finished))
     return tuple(_plot_parameters(info, place) for place, info in enumerate(infos, start=1) if info is not None)
 
@@ -95,7 +95,7 @@ def _info(
     *,
     log: set[str],
 ) -> ParametersInfo | None:
-    """None where nothing was varied."""
+    """Return the panels and their limits; None if nothing was varied."""
     names = list(dict.fromkeys(name for values in settings for name in values))
     panels = []
     kept: dict[str, Value] = {}
@@ -162,7 +162,7 @@ def _plot_parameters(info: ParametersInfo, place: int) -> Figure:
 
 
 def _finding(info: ParametersInfo) -> str:
-    """Where the best trial lies."""
+    """Return the settings of the best trial in a sentence."""
     told = [f"{panel.name.replace('_', ' ')} {_shown(panel, panel.values[0])}" for panel in info.panels]
     return f"The best trial has {', '.join(told)}."
 

@@ -1,4 +1,4 @@
-"""What a better score costs: the front of the score and one cost."""
+"""Draws what a better score costs: the front of the score and one cost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HEIGHT = 210
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrontInfo:
-    """What the figure shows. `dominated` are the trials off the front, with what each costs."""
+    """The data of the figure. `dominated` are the trials off the front, with what each costs."""
 
     cost: Cost
     front: Front
@@ -43,7 +43,7 @@ class FrontInfo:
 
 
 def front_figures(search: SearchRecord) -> tuple[Figure, ...]:
-    """A figure for each cost that differs between trials. To be called inside `drawing.style`."""
+    """Draw a figure for each cost that differs between trials. Must be called inside `drawing.style`."""
     return tuple(_plot_front(info) for info in _get_front_infos(search))
 
 
@@ -93,7 +93,7 @@ def _plot_front(info: FrontInfo) -> Figure:
     hidden = sum((trial.score or 0.0) < low for trial, _ in info.dominated)
     for (trial, value), offset in zip(info.dominated, jitter(len(info.dominated)), strict=True):
         _plot_dominated(axes, trial, value, offset, log=log)
-    # What can be had for a cost: the best score up to there.
+    # The line is the best score up to each cost.
     scores = [point.score for point in info.front.points]
     axes.step([*costs, axes.get_xlim()[1]], [*scores, scores[-1]], where="post", color=INK, linewidth=1.0, zorder=2)
     for point, cost in zip(info.front.points, costs, strict=True):
@@ -115,7 +115,7 @@ def _plot_front(info: FrontInfo) -> Figure:
 
 
 def _finding(info: FrontInfo) -> str:
-    """What the last step along the front gains."""
+    """Return what the last step along the front gains, in a sentence."""
     told = gains_in_words(info.front, info.cost, info.scale)[-1:]
     return told[0] if told else "One trial is best in both."
 
@@ -173,7 +173,7 @@ def _caption(info: FrontInfo, hidden: int) -> str:
 
 
 def gains_in_words(front: Front, cost: Cost, scale: Scale) -> tuple[str, ...]:
-    """What each step of a front of one cost gains, and whether seeds alone would explain it."""
+    """Return what each step of a front of one cost gains, and whether seeds alone would explain it."""
     sentences = []
     for cheaper, point in zip(front.points, front.points[1:], strict=False):
         step = f"From {number(cheaper.costs[cost])} to {number(point.costs[cost])} {COST_TITLES[cost]}"

@@ -1,4 +1,4 @@
-"""All trials by family: where the families stand, and how far the seeds and the trials scatter."""
+"""Draws all trials by family: where the families stand, and how far the seeds and the trials scatter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from search.wording import Scale, count, family_title, sentence_case
 
 _MOST_POINTS = 150
 _ROW = 34
-# Within a row, from its middle: the name above the dots.
+# Distances from the middle of a row: the name lies above the dots.
 _LABEL, _DOTS = 0.22, 0.2
 
 
@@ -41,7 +41,7 @@ class ScoreRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScoresInfo:
-    """What the figure shows."""
+    """The data of the figure."""
 
     scale: Scale
     rows: tuple[ScoreRow, ...]
@@ -51,7 +51,7 @@ class ScoresInfo:
 
 
 def scores_figure(source: ReportSource) -> Figure | None:
-    """The figure, or None while no trial has finished. To be called inside `drawing.style`."""
+    """Draw the figure; None while no trial has finished. Must be called inside `drawing.style`."""
     info = _get_scores_info(source)
     return _plot_scores(info) if info else None
 

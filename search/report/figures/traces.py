@@ -1,4 +1,4 @@
-"""What the rules do along training: λ, and the geometry of the two gradients, with bands over the seeds."""
+"""Draws what the rules do along training: λ, and the geometry of the two gradients, with bands over the seeds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from search.wording import count, number, sentence_case
 _MOST_POINTS = 200
 _MOST_PANELS = 12
 _LETTERS = 26
-"""Of a panel's title: what fits above half of a figure's width."""
+"""The most letters of a panel's title, so that it fits above half of a figure's width."""
 _PARTS = 10
 """A figure's finding compares the first and the last tenth of the training."""
 
@@ -32,7 +32,7 @@ _Read = Callable[[BandPoint], float]
 
 
 def trace_figures(bands: tuple[TraceBand, ...]) -> tuple[Figure, ...]:
-    """The figures for which there is something to show. To be called inside `drawing.style`."""
+    """Draw the figures for which there is something to show. Must be called inside `drawing.style`."""
     few = tuple(sorted((band for band in bands if band.shown), key=lambda band: band.constant))
     drawn = (
         _plot_weights(bands) if bands else None,
@@ -177,7 +177,7 @@ def _finite(band: TraceBand, read: _Read) -> Sequence[BandPoint]:
 
 
 def _ends(band: TraceBand, read: _Read) -> tuple[float, float]:
-    """Means over the first and the last tenth of the training; NaN where nothing is finite."""
+    """Return the means over the first and the last tenth of the training; NaN if nothing is finite."""
     values = [read(point) for point in band.points if math.isfinite(read(point))]
     if not values:
         return math.nan, math.nan

@@ -1,4 +1,4 @@
-"""What the answer cost: trainings, steps and time of the search and of its confirmation."""
+"""Computes what the answer cost: trainings, steps and time of the search and of its confirmation."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from trainables.settings import Settings
 
 
 class Cost(Settings):
-    """One part of it. What is not known is None."""
+    """The cost of one part. What is not known is None."""
 
     part: str
     trainings: int
     """Students that were trained to their end, each under one seed."""
     steps: int | None
-    """Updates of all of them."""
+    """Updates of all these trainings."""
     training_seconds: float
-    """Sum over the trainings, as if one after the other."""
+    """Sum over the trainings, as if they ran one after the other."""
     wall_seconds: float | None
-    """Time in which at least one was under way; pauses between sessions are left out."""
+    """Time in which at least one was running; pauses between sessions are left out."""
     failed: int
     """Trials without a score."""
 
 
 def costs(source: ReportSource) -> tuple[Cost, ...]:
-    """Of the search, and of the confirmation if one has begun. The teacher's own training is not among them."""
+    """Return the cost of the search, and of the confirmation if one has begun, without the teacher's own training."""
     found = [_of_search(source.search)]
     if source.confirmation is not None:
         found.append(_of_confirmation(source.confirmation))
@@ -36,7 +36,7 @@ def costs(source: ReportSource) -> tuple[Cost, ...]:
 
 
 def cost_table(parts: Iterable[Cost]) -> Table:
-    """A line for each part."""
+    """Return a line for each part."""
     return Table(
         tuple(Cost.model_fields),
         tuple(tuple(getattr(part, name) for name in Cost.model_fields) for part in parts),
@@ -78,7 +78,7 @@ def _steps_of(trial: TrialRecord) -> int | None:
 
 
 def _steps(trace: tuple[TracePoint, ...]) -> int | None:
-    """A training's last step is among those that are probed."""
+    """Return the number of steps, from the last point: a training's last step is always recorded."""
     return trace[-1].step + 1 if trace else None
 
 
@@ -88,7 +88,7 @@ def _total(counts: Iterable[int | None]) -> int | None:
 
 
 def _covered(spans: Iterable[tuple[float, float]]) -> float | None:
-    """The length of the union of some spans."""
+    """Return the length of the union of some spans; None if there are none."""
     total, reached, any_ = 0.0, float("-inf"), False
     for begin, end in sorted(spans):
         any_ = True

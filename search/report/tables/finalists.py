@@ -1,4 +1,4 @@
-"""The confirmed finalists as rows: what the search said, what fresh seeds say, and the difference to the constant."""
+"""Lists the confirmed finalists: scores in the search, scores on fresh seeds, and the difference to the constant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STANDS: dict[VerdictKind, str] = {
     "cannot_tell": "better than those tried",
     "incomplete": "noise not known",
 }
-"""How a lead beyond the noise is called, by the verdict: it must not say more than that."""
+"""The words for a lead beyond the noise, by the verdict: they must not say more than the verdict."""
 
 
 class RankedFinalist(FinalistRow):
@@ -24,11 +24,11 @@ class RankedFinalist(FinalistRow):
     is_winner: bool
     is_baseline: bool
     verdict: VerdictKind
-    """Of the whole confirmation."""
+    """The verdict of the whole confirmation."""
 
     @property
     def mark(self) -> str:
-        """How it stands to the best constant, in a word or two."""
+        """The finalist's standing against the best constant, in a few words."""
         if self.is_baseline:
             return "the best constant"
         if self.lost:
@@ -43,7 +43,7 @@ class RankedFinalist(FinalistRow):
 
 
 def ranked_finalists(confirmed: Confirmed) -> tuple[RankedFinalist, ...]:
-    """By test score, best first; those without one last."""
+    """Return the finalists by test score, best first; those with a training without a score are last."""
     record = confirmed.record
     finalists = {finalist.key: finalist for finalist in record.finalists}
     rows = sorted(
@@ -64,7 +64,7 @@ def ranked_finalists(confirmed: Confirmed) -> tuple[RankedFinalist, ...]:
 
 
 def finalist_numbers(rows: tuple[RankedFinalist, ...]) -> Table:
-    """A line for each finalist; scores are turned so that higher is better."""
+    """Return a line for each finalist; the sign of scores is such that higher is better."""
     return Table(
         (
             "place", "key", "finalist", "role", "rule", "numbers", "search_score", "validation_score", "test_score",
@@ -86,7 +86,7 @@ def finalist_numbers(rows: tuple[RankedFinalist, ...]) -> Table:
 
 
 def seed_numbers(confirmed: Confirmed) -> Table:
-    """A line for each finalist and seed."""
+    """Return a line for each finalist and seed."""
     record = confirmed.record
     metrics = metrics_with(sorted({name for result in record.results for name in result.own_kpis}))
     return Table(

@@ -1,4 +1,4 @@
-"""What the guard did in the trainings of a search and of its confirmation."""
+"""Counts what the guard did in the trainings of a search and of its confirmation."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class GuardRow(Settings):
     family: str
     kind: str
     times: int
-    """Steps at which it intervened so, over all trainings."""
+    """The number of steps with such an intervention, over all trainings."""
     trials: int
-    """Trials and finalists in which it did."""
+    """The number of trials and finalists with such an intervention."""
 
 
 class GuardTable(Settings):
-    """Empty `rows` where every training was left alone."""
+    """The guard's interventions; `rows` is empty if it never intervened."""
 
     rows: tuple[GuardRow, ...]
     skipped_steps: int
-    """That the guard did not let the optimiser take."""
+    """The number of steps that the guard did not let the optimiser take."""
 
 
 def guard_table(source: ReportSource) -> GuardTable:
-    """Counted over the search's trials and the confirmed trainings, the most frequent first."""
+    """Count over the search's trials and the confirmed trainings, the most frequent first."""
     times: Counter[tuple[str, str]] = Counter()
     where: dict[tuple[str, str], set[str]] = {}
     skipped = 0
@@ -50,7 +50,7 @@ def guard_table(source: ReportSource) -> GuardTable:
 
 
 def guard_numbers(table: GuardTable) -> Table:
-    """A line for each row."""
+    """Return a line for each row."""
     return Table(
         ("family", "intervention", "times", "trials"),
         tuple((family_title(row.family), row.kind, row.times, row.trials) for row in table.rows),

@@ -1,7 +1,7 @@
-"""Teacher, labels alone, best constant and winner side by side: how good they are and what they cost to run.
+"""Compares teacher, labels alone, best constant and winner: how good they are and what they cost to run.
 
-Confirmed students are judged on the test pictures; those of a search that is not confirmed on the validation pictures.
-What was not measured has no value, and the page says so.
+Confirmed students are judged on the test pictures, those of an unconfirmed search on the validation pictures. A KPI
+that was not measured has no value, and the page says so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DEVICES = {"cpu": "CPU, one thread", "cpu_threads": "CPU, all threads", "cuda":
 
 
 class KPIValue(Settings):
-    """A mean over the seeds, and its standard deviation where there are several; `mean` is None if not measured."""
+    """A mean over the seeds, and its standard deviation if there are several; `mean` is None if not measured."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
 
@@ -33,21 +33,21 @@ class KPIValue(Settings):
 
 
 class KPIRow(Settings):
-    """One figure of everybody, in the order of the columns."""
+    """One KPI of all columns, in their order."""
 
     name: str
-    """Unique in a table."""
+    """The name of the KPI, unique in a table."""
     label: str
     unit: str
     values: tuple[KPIValue, ...]
     own: bool = False
-    """Whether it is a KPI of the user's."""
+    """True if it is a KPI of the user's own."""
     of_teacher: bool = True
-    """Whether the teacher can have one."""
+    """True if the teacher can have a value."""
 
 
 class KPIColumn(Settings):
-    """Who is judged; `chosen` for the one that the report recommends."""
+    """The teacher or a student; `chosen` is true for the one that the report recommends."""
 
     label: str
     who: str
@@ -55,7 +55,11 @@ class KPIColumn(Settings):
 
 
 class KPITable(Settings):
-    """`on` are the pictures that quality was judged on; `measured_on` the machine's devices that speed was."""
+    """The table.
+
+    `on` names the pictures on which quality was judged, `measured_on` the machine's devices on which speed was
+    measured.
+    """
 
     on: str
     seeds: int
@@ -66,7 +70,7 @@ class KPITable(Settings):
 
     @property
     def heading(self) -> str:
-        """Who stands side by side: `Teacher, labels alone and best constant side by side`."""
+        """The heading, such as `Teacher, labels alone and best constant side by side`."""
         *others, last = [column.label.lower() for column in self.columns]
         return sentence_case(f"{', '.join(others)} and {last} side by side")
 
@@ -77,7 +81,7 @@ class KPITable(Settings):
 
 
 def kpi_table(source: ReportSource) -> KPITable | None:
-    """The table, or None while no trial has finished."""
+    """Return the table, or None while no trial has finished."""
     confirmed = source.confirmed
     if confirmed is not None:
         return _of_confirmation(source.judged, confirmed)
@@ -85,7 +89,7 @@ def kpi_table(source: ReportSource) -> KPITable | None:
 
 
 def kpi_numbers(table: KPITable) -> Table:
-    """A line for every figure of everybody."""
+    """Return a line for each KPI of each column."""
     return Table(
         ("kpi", "unit", "column", "who", "mean", "standard_deviation"),
         tuple(
@@ -97,12 +101,12 @@ def kpi_numbers(table: KPITable) -> Table:
 
 
 def shown(value: KPIValue, unit: str) -> str:
-    """A value as people read it; empty if it was not measured."""
+    """Return a value as people read it; empty if it was not measured."""
     return in_unit(value.mean, unit)
 
 
 def shown_spread(value: KPIValue, unit: str) -> str:
-    """`± 0.40`; empty where there is none."""
+    """Return the spread, such as `± 0.40`; empty if there is none."""
     return spread_in_unit(value.spread, unit) if shown(value, unit) else ""
 
 
@@ -197,7 +201,7 @@ def _of_search(source: ReportSource) -> KPITable:
 
 
 def _cost_rows(teacher: ModelFigures | None, student: ModelFigures | None, students: int) -> list[KPIRow]:
-    """All students of a search are built alike, so one speaks for all."""
+    """Return the rows of costs; all students of a search are built alike, so all columns of students are equal."""
 
     def row(name: str, label: str, unit: str, read: Callable[[ModelFigures], float | None]) -> KPIRow:
         values = [KPIValue(mean=None if figures is None else read(figures)) for figures in (teacher, student)]

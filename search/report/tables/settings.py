@@ -1,4 +1,4 @@
-"""What the search stood on, as rows of a table: the few facts that people ask for, then every setting."""
+"""Lists what the search was based on, as rows of a table: first the main facts, then every setting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = tuple[str, str]
 
 
 def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
-    """Data, models, seeds, budget and time; what the search does not tell is left out."""
+    """Return data, models, seeds, budget and time; what the search does not record is left out."""
     rows = (
         ("Data", _data(search)),
         ("Teacher", _teacher(search)),
@@ -30,7 +30,7 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
 
 
 def settings_rows(config: SearchConfig) -> tuple[Row, ...]:
-    """Every setting by its dotted name."""
+    """Return every setting by its dotted name."""
     return tuple(_flat("", config.model_dump(mode="json")))
 
 
@@ -84,7 +84,7 @@ def _student(search: SearchRecord) -> str:
 
 
 def _objective(search: SearchRecord) -> str:
-    """Nothing where it is the accuracy, as everybody expects."""
+    """Return what is searched for; empty if it is the accuracy, as everybody expects."""
     scale = Scale(search.objective)
     return "" if scale.is_accuracy else scale.on("validation")
 

@@ -1,4 +1,4 @@
-"""What rules did along training, over the seeds: of the confirmed trainings where there are some, else of trials."""
+"""Collects what rules did along training, over the seeds: in the confirmed trainings if traced, else in trials."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BandPoint(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TraceBand:
-    """One rule or constant along training. `shown` says whether it belongs in figures that hold only a few."""
+    """One rule or constant along training. `shown` is true if it belongs in figures that hold only a few."""
 
     label: str
     family: str
@@ -47,7 +47,7 @@ class TraceBand:
 
 
 def trace_bands(source: ReportSource) -> tuple[TraceBand, ...]:
-    """The winner first, then the other rules, best first, and the best constant; those that kept a trace."""
+    """Return the winner, then the other rules, best first, and the best constant; only those that kept a trace."""
     confirmed = source.confirmed
     if confirmed is not None and any(result.trace for result in confirmed.record.results):
         bands = _of_finalists(confirmed)
@@ -57,7 +57,7 @@ def trace_bands(source: ReportSource) -> tuple[TraceBand, ...]:
 
 
 def trace_table(bands: Sequence[TraceBand]) -> Table:
-    """All bands, step by step."""
+    """Return all bands, step by step."""
     return Table(_COLUMNS, tuple((band.label, *point) for band in bands for point in band.points))
 
 
@@ -82,7 +82,7 @@ def _of_finalists(confirmed: Confirmed) -> list[TraceBand]:
 
 
 def _by_step(record: ConfirmationRecord, key: str) -> list[list[TracePoint]]:
-    """The seeds' points of each step that all of them have."""
+    """Return the seeds' points of each step that all of them have."""
     traces = [result.trace for result in record.results if result.finalist == key and result.trace]
     grouped: dict[int, list[TracePoint]] = defaultdict(list)
     for trace in traces:

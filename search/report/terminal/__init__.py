@@ -1,1 +1,1 @@
-"""The report in a terminal."""
+"""Renders the report in a terminal."""

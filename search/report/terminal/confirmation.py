@@ -1,4 +1,4 @@
-"""A confirmation's answer in a terminal."""
+"""Renders a confirmation's answer in a terminal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MOST_FAILED = 5
 
 
 def render_confirmation(record: ConfirmationRecord, failed: Mapping[Unit, str], judgement: Judgement) -> RenderableType:
-    """The verdict, a row for each finalist in the order of their test scores, and what failed.
+    """Return the verdict, a row for each finalist in the order of their test scores, and what failed.
 
     Args:
-        record: finished or not; the rows of a finalist without all of its seeds say so.
+        record: finished or not; the rows are shown only if it is complete.
         failed: what went wrong, for the trainings that failed.
-        judgement: of the search and this record.
+        judgement: the judgement of the search and this record.
     """
     verdict, finalists = judgement.verdict, judgement.finalists
     assert verdict is not None  # the judgement is of this record
@@ -47,7 +47,7 @@ def render_confirmation(record: ConfirmationRecord, failed: Mapping[Unit, str], 
 def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | None) -> Table:
     scale = Scale(record.objective)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("finalist")  # the one that wraps where the terminal is narrow
+    table.add_column("finalist")  # the only one that wraps in a narrow terminal
     interval = "95 % (seeds only)" if comparison.seeds_only else "95 % interval"
     for heading in ("validation", "test", "vs constant", interval):
         table.add_column(heading, justify="right", no_wrap=True)

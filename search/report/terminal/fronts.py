@@ -1,4 +1,4 @@
-"""What a better score costs, and several students side by side, in a terminal."""
+"""Renders what a better score costs, and several students side by side, in a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MEDIUM, _WIDE = 72, 90
 
 
 def render_fronts(search: SearchRecord, width: int) -> list[RenderableType]:
-    """A table for each front, cheapest point first; nothing where no cost differs."""
+    """Return a table for each front, cheapest point first; empty if no cost differs."""
     parts: list[RenderableType] = []
     for front in fronts(search):
         scale = Scale(search.objective)
@@ -24,7 +24,7 @@ def render_fronts(search: SearchRecord, width: int) -> list[RenderableType]:
 
 
 def render_students(source: ReportSource, width: int) -> list[RenderableType]:
-    """A row for each student; nothing where there is one only."""
+    """Return a row for each student; empty if there is only one."""
     rows, scale = source.judgement.students, source.scale
     if not rows:
         return []

@@ -1,4 +1,4 @@
-"""The user's own KPIs in a terminal; the page shows them among all others."""
+"""Renders the user's own KPIs in a terminal; the page shows them among all others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from search.wording import count
 
 
 def render_own_kpis(source: ReportSource) -> list[RenderableType]:
-    """A row for each KPI of the user's, a column for each of the page's students; nothing where there is no KPI."""
+    """Return a row for each KPI of the user's, a column for each of the page's students; empty if there is no KPI."""
     found = kpi_table(source)
     if found is None or not found.own:
         return []
@@ -21,7 +21,7 @@ def render_own_kpis(source: ReportSource) -> list[RenderableType]:
 
 
 def _table(found: KPITable) -> Table:
-    # A search measures its students only; a column without any value has nothing to say.
+    # A search measures only its students; a column without any value is left out.
     places = [
         place for place in range(len(found.columns)) if any(row.values[place].mean is not None for row in found.own)
     ]

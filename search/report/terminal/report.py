@@ -1,4 +1,4 @@
-"""The search's answer in a terminal."""
+"""Renders the search's answer in a terminal."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _MOST_FAILED = 5
 
 
 def render_report(source: ReportSource, width: int, *, with_remedy: bool = True) -> RenderableType:
-    """The confirmation, if one has begun, with what to train with; then the search.
+    """Return the confirmation, if it has an answer, with the rule to train with; then the search.
 
-    Printed with `crop=False`, a command that is longer than a line is whole.
+    Print it with `crop=False`: a command that is longer than a line is then not cut.
 
     Args:
-        source: what is known.
+        source: the data of the report.
         width: of the terminal, in columns.
-        with_remedy: say what to type next, where there is something to be done.
+        with_remedy: say what to type next, if there is something to do.
     """
     judgement = source.judgement
     table = render_table(source.judged, judgement, width)
@@ -62,15 +62,15 @@ def _students_and_fronts(source: ReportSource, width: int) -> list[RenderableTyp
 
 
 def _importances(source: ReportSource) -> list[RenderableType]:
-    """What is known of all trials together, and of the families in which one setting stands out."""
+    """Return a sentence on all trials together, and one on each family in which one setting stands out."""
     found = [item for item in importances(source.search) if item.clear or (item.family is None and item.shares)]
     return [Text(), *(Text(item.sentence) for item in found)] if found else []
 
 
 def render_table(search: SearchRecord, judgement: Judgement, width: int) -> RenderableType:
-    """The search's own verdict, the ranked families and the best rule, for a terminal of `width` columns.
+    """Return the search's own verdict, the ranked families and the best rule, for a terminal of `width` columns.
 
-    Columns that a narrow terminal has no room for are left out rather than squeezed.
+    Columns for which a narrow terminal has no room are left out rather than squeezed.
     """
     verdict, families = judgement.search_verdict, judgement.families
     parts: list[RenderableType] = []

@@ -68,7 +68,7 @@ def length(u):
 
 
 def same_direction(u, v):
-    # Relative to the lengths, so that a tiny vector is not the same direction as everything.
+    # The bound is relative to the lengths; else a tiny vector would have the direction of any other.
     return abs(u[0] * v[1] - u[1] * v[0]) <= 1e-9 * length(u) * length(v) and dot(u, v) >= 0.0
 
 
@@ -77,7 +77,7 @@ def geometry_of(distill, task):
 
 
 def at_once(family, **parameters):
-    """A policy that answers to the last measurement alone."""
+    """Return a policy that depends on the last measurement alone."""
     return create_policy(family, {"smoothing": 0.0, "measure_every": 1, **parameters})
 
 
@@ -110,7 +110,7 @@ def test_decisions_are_finite_and_in_range_for_any_two_gradients(family, paramet
 @given(ratio=ratios, cosine=angles, factor=st.floats(-6.0, 6.0).map(lambda power: 10.0**power))
 def test_the_common_length_of_the_gradients_is_never_looked_at(family, parameters, ratio, cosine, factor):
     if parameters.get("sharpness") == 1e6 or parameters.get("step") == 1e-6:
-        return  # a jump turns the last digit of a reading into another λ
+        return  # at a jump the last digit of a reading changes λ
     plain = geometry_of(*vectors(ratio, cosine))
     scaled = Geometry(*(factor * number for number in plain))
     one, other = (at_once(family, **parameters).decide(seen(geometry)) for geometry in (plain, scaled))
@@ -152,7 +152,7 @@ def test_one_broken_batch_among_many_moves_a_smoothed_rule_by_a_bounded_amount()
         usual = policy.decide(seen(Geometry(1.0, 1.0, 0.0), step=step)).weight
     after = policy.decide(seen(Geometry(1e8, 1.0, 0.0), step=50)).weight
     assert usual == pytest.approx(0.5)
-    # One tenth of the logarithm: a ratio of 10^0.4, and 1/(1 + r²) of it.
+    # One tenth of the logarithm remains: a ratio r of 10^0.4, and λ = 1/(1 + r²).
     assert after == pytest.approx(1 / (1 + 10**0.8), rel=0.02)
 
 
@@ -237,7 +237,7 @@ def test_safe_interval_raises_neither_loss_and_moves_no_further_than_it_must(rat
     if decision.branch == 0:
         assert decision.weight == weight
     else:
-        assert min(falls) <= noise  # on the edge: one loss stands still
+        assert min(falls) <= noise  # on the edge one loss does not change
         given_mix = mix(distill, task, weight, 1 - weight)
         assert min(dot(distill, given_mix) / length(distill), dot(task, given_mix)) < noise
 
@@ -282,7 +282,7 @@ def test_mgda_by_lengths_is_norm_balance(ratio, cosine):
 
 
 def project_out(vector, against):
-    """`vector` without its part along `against`, if the two conflict."""
+    """Return `vector` without its part along `against`, if the two conflict."""
     overlap = min(0.0, dot(vector, against))
     return mix(vector, against, 1.0, -overlap / dot(against, against))
 
@@ -386,9 +386,9 @@ def test_one_direction_has_equal_projections_equal_cosines_and_nash_s_balance(ra
         weight = weight_of(alias, ratio, cosine)
         assert weight == weight_of("norm_balance", ratio, cosine, balance=1.0)
     update = mix(distill, task, weight, 1 - weight)
-    # IMTL-G's definition, and ConFIG's: both gradients' unit vectors see as much of the update.
+    # IMTL-G's and ConFIG's definition: the update has the same projection on both unit gradients.
     assert dot(update, distill) / length(distill) == pytest.approx(dot(update, task) / length(task), abs=1e-9)
-    # Nash-MTL's: (Gα)_i α_i is the same for both losses.
+    # Nash-MTL's definition: (Gα)_i α_i is the same for both losses.
     assert weight * dot(distill, update) == pytest.approx((1 - weight) * dot(task, update), abs=1e-9)
 
 

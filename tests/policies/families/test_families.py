@@ -1,4 +1,4 @@
-"""What every family must keep, whatever its rule: the public contract, and what only built-in families promise."""
+"""Every family keeps the public contract, and built-in families what they promise beyond it."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_an_error_tells_what_kind_of_value_is_wanted(family):
 
 
 def test_the_zoo_is_degenerate_enough(geometry):
-    """The contract is as strict as what it is tried on."""
+    """The contract is only as strict as the observations that it is tested on."""
     assert geometry in GEOMETRIES
     seen = [observation for stream in degenerate_streams() for observation in stream]
     assert any(observation.task_loss <= 0.0 for observation in seen)

@@ -1,4 +1,4 @@
-"""Rules that look at the two losses: each by its published formula, all of them on any stream of losses."""
+"""Rules that read the two losses: each by its published formula, all of them on any stream of losses."""
 
 import json
 import math
@@ -22,7 +22,7 @@ def stream(losses):
 
 
 def falling(length=40):
-    """Losses that fall at different rates, with some noise from batch to batch."""
+    """Return losses that fall at different rates, with some noise from batch to batch."""
     return [
         (8.0 * math.exp(-i / 10) + 0.3 * math.sin(i) + 0.5, 2.3 * math.exp(-i / 25) + 0.1 * math.cos(i) + 0.2)
         for i in range(length)
@@ -123,7 +123,7 @@ def test_famo_helps_the_loss_that_falls_more_slowly():
 
 
 def test_dwa_follows_the_published_formula_on_stretches_of_the_training():
-    # Four steps a stretch, 40 in all: ten stretches of a tenth.
+    # Ten stretches of four steps, 40 in all: each is a tenth.
     losses = falling(40)
     seen = weights(create_policy("dwa", {"period": 0.1, "temperature": 1.5}), losses)
     means = [[sum(pair[i] for pair in losses[k : k + 4]) / 4 for i in (0, 1)] for k in range(0, 40, 4)]
@@ -187,14 +187,14 @@ LOSSES = st.one_of(
 
 
 def drawn(family):
-    """Parameters anywhere in their valid ranges."""
+    """Draw parameters from anywhere in their valid ranges."""
     kinds = {
         "real": lambda p: st.floats(p.low, p.high),
         "integer": lambda p: st.integers(1, 4),
         "choice": lambda p: st.sampled_from(p.options),
     }
     parameters = st.fixed_dictionaries({name: kinds[p.kind](p) for name, p in FAMILIES[family].parameters().items()})
-    return parameters.filter(lambda p: (p.get("tier"), p.get("pair")) != ("logit", "halves"))  # refused together
+    return parameters.filter(lambda p: (p.get("tier"), p.get("pair")) != ("logit", "halves"))  # refused as a pair
 
 
 @pytest.mark.parametrize("family", LOSS_RULES)

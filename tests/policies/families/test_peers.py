@@ -1,4 +1,4 @@
-"""Closed forms against TorchJD's implementations of the methods that they are said to be.
+"""Closed forms against TorchJD's implementations of the same methods.
 
 Both get the same two gradients in double precision. Gradients that are nearly parallel are left out: TorchJD inverts or
 regularises a nearly singular matrix there.
@@ -18,7 +18,7 @@ PAIRS = [(ratio, cosine) for ratio in (0.05, 0.5, 1.0, 3.0, 20.0) for cosine in 
 
 @pytest.fixture(params=PAIRS, ids=str)
 def gradients(request):
-    """[2, P]: g_d above g_t, in eight dimensions."""
+    """Return g_d above g_t, [2, P], in eight dimensions."""
     ratio, cosine = request.param
     basis, _ = torch.linalg.qr(torch.randn(8, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
     along, across = 0.7 * basis.T
@@ -54,7 +54,7 @@ def test_config_is_norm_balance_in_direction(gradients):
     assert_parallel(update(decide("config", gradients), gradients), aggregation.ConFIG()(gradients))
 
 
-@pytest.mark.filterwarnings("ignore:You are solving a parameterized problem that is not DPP")  # on how it calls cvxpy
+@pytest.mark.filterwarnings("ignore:You are solving a parameterized problem that is not DPP")  # about its call of cvxpy
 def test_nash_mtl_is_norm_balance_in_direction(gradients):
     pytest.importorskip("ecos")
     pytest.importorskip("cvxpy")
@@ -80,7 +80,7 @@ def test_upgrad(gradients, preference):
     linalg = pytest.importorskip("torchjd.linalg")
     peer = aggregation.UPGrad(
         torch.tensor([preference, 1.0 - preference], dtype=torch.float64),
-        # By default it adds 1e-4 to the normalised Gramian's diagonal, which is much for unequal lengths.
+        # By default TorchJD adds 1e-4 to the normalised Gramian's diagonal, which is much for unequal lengths.
         linalg.QuadprogProjector(norm_eps=0.0, reg_eps=0.0),
     )
     ours = update(decide("upgrad", gradients, preference=preference, scale="published"), gradients)

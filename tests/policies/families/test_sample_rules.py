@@ -1,4 +1,4 @@
-"""What every rule of one λ a sample must keep, and what each of them does."""
+"""Every rule of one λ a sample keeps the contract, and each does what it says."""
 
 import itertools
 
@@ -15,7 +15,7 @@ COLUMNS = SampleObservation._fields[2:]
 
 
 def variants():
-    """Every family with its defaults, and trees about everything that a tree can ask."""
+    """Yield every family with its defaults, and trees about everything that a tree can ask."""
     yield from ((family, {}) for family in SAMPLE_FAMILIES)
     for root, low, high in itertools.product(("progress", "loss_ratio"), ("confidence", "cosine"), ("agreement",)):
         yield "sample_tree", {"root": root, "low": low, "high": high}
@@ -27,7 +27,7 @@ def policy(request):
 
 
 def zoo(dtype=torch.float32, device="cpu", progress=0.4):
-    """Samples with every combination of extreme and ordinary readings."""
+    """Return samples with every combination of extreme and ordinary readings."""
     rows = list(
         itertools.product(
             (-1.0, 0.0, 0.4, 1.0), (1e-12, 0.5, 3.0, 1e12), (1e-12, 1.0, 1e12), (0.1, 1.0), (0.0, 0.3, 1.0)
@@ -40,7 +40,7 @@ def zoo(dtype=torch.float32, device="cpu", progress=0.4):
 
 
 def samples(progress=0.0, **columns):
-    """Samples with these readings; what is not named is 0.5 for all."""
+    """Return samples with these readings; other readings are 0.5 for all."""
     count = len(next(iter(columns.values())))
     return SampleObservation(
         0,
@@ -103,7 +103,7 @@ def test_rules_of_one_weight_a_sample_remember_nothing(policy):
 
 
 def test_every_parameter_has_an_effect(policy):
-    """None is left over from rules of one λ a step: no period of measuring, no smoothing, no place in the network."""
+    """Rules of one λ a sample have no period of measuring, no smoothing and no place in the network."""
     assert not {"measure_every", "smoothing", "tier", "pair", "hysteresis"} & set(policy.parameters())
 
 
@@ -169,7 +169,7 @@ def test_a_tree_can_hold_a_warm_up():
     assert policy.weights(samples(progress=0.2, norm_ratio=[0.5, 9.0])).tolist() == [0.9, 0.0]
 
 
-# A student that is sure of class 0: a right pair, a wrong teacher and a wrong label.
+# The student is sure of class 0. The samples: a right pair, a wrong teacher and a wrong label.
 STUDENT = torch.tensor([[4.0, 0.0, 0.0]] * 3, dtype=torch.float64)
 TEACHER = torch.tensor([[8.0, 0.0, 0.0], [0.0, 8.0, 0.0], [8.0, 0.0, 0.0]], dtype=torch.float64)
 LABELS = torch.tensor([0, 0, 1])

@@ -1,4 +1,4 @@
-"""Rule trees: which λ they choose, what of them is alive, how they read, and that simplifying changes no decision."""
+"""Rule trees: the λ that they choose, their live parts, their wording; simplifying changes no decision."""
 
 import json
 import math
@@ -120,7 +120,7 @@ def test_each_feature_is_smoothed_by_itself():
     policy.decide(seen(1, ratio=1.0, cosine=0.5))
     decision = policy.decide(seen(2, agreement=0.8))
     assert decision.weight == 0.3
-    # Two readings 0.9 and 0.8, the later with weight 1/1.9; the one that was missing counts for nothing.
+    # The readings are 0.9 and 0.8, the later with weight 1/1.9; the missing one does not count.
     assert decision.reason == "cosine 0.5 above 0.4, agreement 0.847 above 0.5"
 
 
@@ -154,7 +154,7 @@ def test_an_unanswered_question_gives_one_half_until_it_is_answered():
             3,
             "λ = 0.9 while at most 25% of the training is done, else 0.1.",
         ),
-        # Both sides ask and answer alike, so the first question makes no difference.
+        # Both sides ask and answer the same, so the first question makes no difference.
         (
             {"low": "cosine", "high": "cosine", "low_low": 0.9, "low_high": 0.2, "high_low": 0.9, "high_high": 0.2},
             3,
@@ -196,19 +196,19 @@ def test_a_rule_about_samples_speaks_of_one_sample():
 
 
 def drawn(family):
-    """Trees with few different cuts and λ, so that some of their questions are dead."""
+    """Draw trees with few different cuts and λ, so that some of their questions are dead."""
     kinds = {
         "real": lambda p: st.sampled_from([p.low, 0.3, 0.5, 0.7, 0.99]),
         "integer": lambda p: st.integers(1, 3),
         "choice": lambda p: st.sampled_from(p.options),
     }
     parameters = st.fixed_dictionaries({name: kinds[p.kind](p) for name, p in FAMILIES[family].parameters().items()})
-    return parameters.filter(lambda p: (p.get("tier"), p.get("pair")) != ("logit", "halves"))  # refused together
+    return parameters.filter(lambda p: (p.get("tier"), p.get("pair")) != ("logit", "halves"))  # refused as a pair
 
 
 @st.composite
 def trainings(draw):
-    """What is seen along a training, gaps and broken measurements included."""
+    """Draw observations along a training, gaps and broken measurements included."""
     maybe = st.one_of(st.none(), st.floats(0.0, 1.0))
     losses = st.sampled_from([0.0, 1e-3, 0.5, 1.0, 30.0, math.inf, math.nan, None])
     geometries = st.one_of(
@@ -291,7 +291,7 @@ def test_a_simplified_tree_is_a_policy_file_like_any_other(tmp_path):
 
 @st.composite
 def batches(draw):
-    """A few batches of samples, some empty."""
+    """Draw a few batches of samples, some of them empty."""
     unit = st.floats(0.0, 1.0)
     result = []
     for step in range(draw(st.integers(1, 3))):

@@ -14,7 +14,7 @@ weights = st.floats(0.0, 1.0)
 
 
 def change_of_the_mix(current, new, geometry, gap, rate):
-    """(λ'-λ)(L_d-L_t) - η g_λ'·g_λ, written out."""
+    """Return (λ'-λ)(L_d-L_t) - η g_λ'·g_λ."""
     a, b, c = geometry
     inner = new * current * a + (new * (1 - current) + current * (1 - new)) * c + (1 - new) * (1 - current) * b
     return (new - current) * gap - rate * inner
@@ -39,7 +39,7 @@ def test_the_result_is_the_farthest_λ_at_which_the_mix_does_not_rise(current, w
 
 
 def test_the_mixed_loss_of_a_real_descent_does_not_rise():
-    """Two parabolas, L_d = ½(x-3)² + 2 and L_t = ½x²: at each step λ goes as far towards 1 as the limit lets it."""
+    """Two parabolas, L_d = ½(x-3)² + 2 and L_t = ½x²: at each step λ moves as far towards 1 as the limit allows."""
     x, weight, rate = 4.0, 0.0, 0.01
     mixed = [0.5 * x * x]
     for _ in range(200):

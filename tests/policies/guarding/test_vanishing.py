@@ -1,4 +1,4 @@
-"""A loss without a gradient stops no training silently: under every rule the student moves, or a warning says why."""
+"""A loss without a gradient stops no training silently: the student moves under every rule, or a warning says why."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ T = 4.0
 PHASE = 50
 STEPS = 120
 UNREAD = frozenset({"fixed", "linear_schedule", "cosine_schedule", "step_schedule", "warm_up"})
-"""Their λ hangs on progress alone."""
+"""Families whose λ depends on progress alone."""
 
 
 def student_of(seed):
@@ -70,7 +70,7 @@ class Training:
         return self.balancer.backward(task * share, distill * share, update=last)
 
     def step(self, vanished=None):
-        """(what was done, how far the student moved)."""
+        """Train one step; return (step, how far the student moved)."""
         before = self.weights()
         self.optimizer.zero_grad()
         parts = list(zip(*(part.chunk(self.micro_batches) for part in self.batch()), strict=True))
@@ -154,7 +154,7 @@ def test_a_loss_that_loses_its_gradient_later_leaves_λ_near_where_it_was(family
     "family", ["norm_balance", "mgda", "cagrad", "gradnorm", "loss_ratio", "famo", "sample_norm_balance"]
 )
 def test_without_a_guard_these_rules_would_stand_still(family):
-    """So that the tests above test something."""
+    """This shows that the tests above can fail."""
     done = Training(family, start="copy", guard=None).run(20)
     assert all(moved < 1e-6 for _, moved in done)
 
@@ -255,7 +255,7 @@ def test_a_copy_moves_where_the_guard_looks_seldom(family, check_every):
 
 
 def test_what_was_seen_last_does_not_outlive_the_next_look():
-    """At λ = 1 for every sample, and with a teacher that teaches again."""
+    """The rule gives λ = 1 to every sample; after the lost steps the teacher teaches again."""
     rule = ("sample_norm_ratio_threshold", {"below": 1.0, "above": 1.0})
     training = Training(rule)
     assert [step.decision.weight for step, _ in training.run(3, "distill")] == [0.5] * 3
@@ -384,7 +384,7 @@ def reviewed(guard, readings, weight):
     ids=["gradients", "losses"],
 )
 def test_a_rule_that_rests_beside_a_copy_is_warned_about_once(reading, caplog):
-    """Rounding leaves the distillation loss of a copy in half precision above 0."""
+    """Rounding keeps the distillation loss of a copy in half precision above 0."""
     guard = Guard()
     with caplog.at_level(logging.WARNING, logger="policies.guard"):
         reviewed(guard, [reading] * 49, 1.0)

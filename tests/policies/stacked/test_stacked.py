@@ -1,4 +1,4 @@
-"""Students stacked into one are the students, each with a balancer of its own."""
+"""Students stacked into one train as the students with a balancer each."""
 
 import math
 
@@ -41,7 +41,7 @@ def create(rule):
 
 
 class Both:
-    """The same students twice: stacked, and each with a module and a balancer of its own."""
+    """The same students twice: stacked, and apart with a module and a balancer each."""
 
     def __init__(self, rule, guards=None):
         torch.manual_seed(0)
@@ -64,7 +64,7 @@ class Both:
         self.stacked = StackedBalancer(self.together)
 
     def step(self, inputs, teacher, labels, **more):
-        """(steps apart, the stacked step); every parameter follows its own gradient."""
+        """Return (steps apart, the stacked step); every parameter follows its own gradient."""
         steps = []
         for member, (model, balancer) in enumerate(zip(self.models, self.apart, strict=True)):
             model.zero_grad()
@@ -98,7 +98,7 @@ def batches(count):
 
 
 def close(value):
-    """To rounding, as deep as needed."""
+    """Compare up to rounding, at any depth of nesting."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -107,7 +107,7 @@ def close(value):
 
 
 def numbers(step):
-    """What a step says, without the words."""
+    """Return the numbers of a step, without its words."""
     seen = step.observation
     geometries = [None if g is None else tuple(g) for g in (seen.geometry, step.geometry)]
     decision = (step.decision.weight, step.decision.scale, step.decision.branch)
@@ -205,7 +205,7 @@ def test_policies_that_differ_are_refused():
 
 
 class Alarmed(Guard):
-    """Has something to tell at every step, and replaces nothing."""
+    """A guard that raises an alarm at every step and replaces nothing."""
 
     def review(self, observation, decision, mixed_loss=None):
         verdict = super().review(observation, decision, mixed_loss)

@@ -1,4 +1,4 @@
-"""One of two processes that train together: `ranks_worker.py RANK FOLDER` writes what it did to FOLDER/RANK.pt."""
+"""Runs one of two processes that train together: `ranks_worker.py RANK FOLDER` writes its results to FOLDER/RANK.pt."""
 
 import contextlib
 import datetime
@@ -37,7 +37,7 @@ STEPS = 4
 
 
 def own_part(batch, rank, micro_batches=1):
-    """This rank's samples, in micro-batches."""
+    """Yield this rank's samples, in micro-batches."""
     size = COUNT // 2
     mine = [part[rank * size : (rank + 1) * size] for part in batch]
     return zip(*(torch.split(part, size // micro_batches) for part in mine), strict=True)
@@ -48,7 +48,7 @@ def whole(tensor):
 
 
 def train(rule, rank, wrap, *, micro_batches=1, entry="logits", **options):
-    """Four updates; λ, s, the geometry, the gradients and what the student has become."""
+    """Run four updates; return λ, s, the geometry, the gradients and the trained student."""
     student = small_student()
     model = wrap(student)
     balancer = LossBalancer(create_policy(*rule), model, total_steps=STEPS, **options)
@@ -92,7 +92,7 @@ def refusal(action):
 
 
 class TwoHeads(torch.nn.Module):
-    """Each rank uses a head of its own, and nobody the third."""
+    """A student with three heads: each rank uses its own, and no rank uses the third."""
 
     def __init__(self, rank):
         super().__init__()
@@ -113,7 +113,7 @@ def unused_parameters(rank):
 
 
 def broken(rank, **which):
-    """Losses that are not finite on the second rank alone."""
+    """Give losses that are not finite on the second rank alone."""
     model = ddp()(small_student())
     balancer = LossBalancer(create_policy(*FIXED), model)
     x, labels, teacher = small_batches(1)[0]
@@ -127,7 +127,7 @@ def broken(rank, **which):
 
 
 def empty_on_one(rule, rank, micro_batches=1):
-    """Four updates of a student of which the second rank has no samples, or none in its last micro-batch."""
+    """Run four updates in which the second rank has no samples, or none in its last micro-batch."""
     student = small_student()
     model = ddp()(student)
     balancer = LossBalancer(create_policy(*rule), model, total_steps=STEPS)
@@ -148,7 +148,7 @@ def empty_on_one(rule, rank, micro_batches=1):
 
 
 def broken_shard(rank):
-    """A gradient that is not finite in a row that the first rank holds alone."""
+    """Give a gradient that is not finite in a row that the first rank alone holds."""
     mesh = init_device_mesh("cpu", (2,))
     torch.manual_seed(0)
     model = fully_shard(torch.nn.Linear(6, 4).double(), mesh=mesh)
@@ -216,7 +216,7 @@ def main():
         init_method=f"file://{folder / 'meeting'}",
         rank=rank,
         world_size=2,
-        timeout=datetime.timedelta(minutes=2),  # of one message: a process whose peer has failed must end
+        timeout=datetime.timedelta(minutes=2),  # for one message: a process whose peer has failed must end
     )
     try:
         with warnings.catch_warnings():

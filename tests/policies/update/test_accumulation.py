@@ -99,7 +99,7 @@ def test_deciding_on_the_first_micro_batch_reads_that_alone_and_walks_once(rule)
 
 
 def test_halves_stay_unbiased_over_micro_batches():
-    """What ⟨g_d, g_t⟩ loses is the micro-batches' shared noise, weighted with the squares of their shares."""
+    """⟨g_d, g_t⟩ loses the micro-batches' shared noise, weighted with the squares of their shares."""
     rule = ("norm_balance", {"pair": "halves", "measure_every": 1})
     (batch,) = small_batches(1)
     model = small_student()

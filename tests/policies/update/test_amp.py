@@ -24,7 +24,7 @@ from tests.policies.small_training import (
 
 T = 4.0
 OVERFLOWING = 2.0**24
-"""Gradients in half precision end at 2¹⁶."""
+"""A scale at which gradients overflow: half precision ends at 2¹⁶."""
 
 
 def single(batch):
@@ -41,7 +41,7 @@ def losses(logits, batch):
 
 
 def trained(rule, *, scale=None, clip=None, entry="logits", micro_batches=1, measure_now=False):
-    """Four updates in single precision: the steps, the gradients as the optimiser saw them, the student."""
+    """Run four updates in single precision; return steps, gradients as the optimiser saw them, student."""
     student = small_student().float()
     grad_scaler = None if scale is None else scaler(scale)
     balancer = LossBalancer(create_policy(*rule), student, total_steps=4, grad_scaler=grad_scaler)
@@ -132,7 +132,7 @@ def test_an_overflow_is_the_scalers_to_skip_and_leaves_the_rule_unharmed(rule, e
 
 @pytest.mark.parametrize("rule", [FIXED, SAMPLES], ids=named)
 def test_losses_that_are_not_finite_are_the_scalers_to_skip(rule):
-    """A scaler that is shown no gradient at all refuses to step."""
+    """A scaler that has seen no gradient at all refuses to step."""
     student = small_student().float()
     grad_scaler = scaler()
     balancer = LossBalancer(create_policy(*rule), student, grad_scaler=grad_scaler)

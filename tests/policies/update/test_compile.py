@@ -1,4 +1,4 @@
-"""`torch.compile`d students train as they would without it."""
+"""Students compiled by `torch.compile` train as they would without it."""
 
 import shutil
 
@@ -16,7 +16,7 @@ T = 4.0
 
 @pytest.fixture(autouse=True)
 def as_found():
-    """Compiled code and the process-wide setting are left as they were."""
+    """Restore the process-wide setting, and reset compiled code."""
     before = torch._functorch.config.donated_buffer
     torch.compiler.reset()
     yield
@@ -30,7 +30,7 @@ def needs_a_compiler(backend):
 
 
 def student():
-    """Its activations are of no use after the backward pass, so that a compiler may write into them."""
+    """Return a student whose activations are unused after the backward pass, so that a compiler may overwrite them."""
     torch.manual_seed(0)
     return torch.nn.Sequential(
         torch.nn.Linear(6, 8), torch.nn.GELU(), torch.nn.LayerNorm(8), torch.nn.Linear(8, 8), torch.nn.GELU()
@@ -62,7 +62,7 @@ def trained(rule, compiled, entry):
 
 
 def later(rule):
-    """The rule, whose first measurement comes after a plain backward pass has been compiled."""
+    """Return the rule, but measuring only after a plain backward pass has been compiled."""
 
     class Later(type(create_policy(*rule))):
         def measures_at(self, step):
@@ -127,7 +127,7 @@ def test_what_was_compiled_to_be_walked_once_is_told_with_the_remedy():
 
 
 def test_what_was_compiled_before_the_balancer_came_is_compiled_again():
-    """Else a pass that was compiled to be the last would write into what the second one reads."""
+    """Otherwise a pass that was compiled to be the last would overwrite what the second one reads."""
     model, twin = student(), student()
     called = torch.compile(model, backend="aot_eager")
     x, labels, teacher = batches()[0]
@@ -150,7 +150,7 @@ def test_rules_of_one_pass_leave_the_compilers_settings_alone(rule):
 
 def test_the_ranks_of_a_compiled_wrapper_are_found():
     class Wrapped(torch.nn.parallel.DistributedDataParallel):
-        """As much of a wrapper as is looked at, without other processes."""
+        """The part of a wrapper that is read, without other processes."""
 
         def __init__(self):
             torch.nn.Module.__init__(self)

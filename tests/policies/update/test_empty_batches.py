@@ -1,4 +1,4 @@
-"""A batch without a sample changes nothing: no weight, no memory, no share of the batches that have some."""
+"""A batch without a sample changes nothing: no weight, no memory, no share of other batches."""
 
 import logging
 
@@ -114,7 +114,7 @@ def test_real_valued_targets_are_refused_with_the_call_to_use():
 
 
 def test_a_yes_no_output_trains_as_two_logits_and_as_two_losses():
-    """What the error recommends."""
+    """Both ways that the error recommends train."""
     torch.manual_seed(0)
     student, x, yes = torch.nn.Linear(4, 1), torch.randn(8, 4), torch.randint(0, 2, (8,))
     outputs = student(x)

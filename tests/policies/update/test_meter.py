@@ -1,4 +1,4 @@
-"""What the meter reads from two gradients, and what it writes, against algebra and autograd in double precision."""
+"""The meter's readings of two gradients, and what it writes, against algebra and autograd in double precision."""
 
 import statistics
 
@@ -21,7 +21,7 @@ def _seed():
 
 
 def gradient_lists():
-    """(g_d, g_t) over four parameters: both, one, the other and none."""
+    """Return (g_d, g_t) over four parameters: both, one, the other and none."""
     distill = (torch.randn(3, 2).double(), torch.randn(4).double(), None, None)
     task = (torch.randn(3, 2).double(), None, torch.randn(5).double(), None)
     return distill, task
@@ -162,7 +162,7 @@ def network(norm=False):
 
 
 def reference(student, x, teacher, labels, parameters):
-    """(g_d, g_t) through autograd and PyTorch's own losses, as two long vectors."""
+    """Return (g_d, g_t) through autograd and PyTorch's own losses, as two long vectors."""
     logits = student(x)
     task = cross_entropy(logits, labels)
     p = torch.softmax(teacher / 2.0, 1)
@@ -213,7 +213,7 @@ def test_halves_are_two_forward_passes_and_their_mean_is_the_gradient(count, tie
 
 
 def test_halves_estimate_the_inner_product_without_bias_where_the_same_samples_overstate_it():
-    """A teacher that repeats the labels, on inputs that tell nothing: each sample pulls both losses alike."""
+    """The teacher repeats the labels, on inputs without information: each sample pulls both losses alike."""
     count, samples, batches = 400, 4, 300
     w = torch.zeros(6, 2, dtype=torch.float64, requires_grad=True)
     labels = torch.randint(2, (count,))

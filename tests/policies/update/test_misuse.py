@@ -1,4 +1,4 @@
-"""Mistakes in one's own loop: each is told in the loop's own words, and what is right is let through."""
+"""Mistakes in one's own loop are reported in the loop's own words, and correct use is accepted."""
 
 import copy
 import logging
@@ -86,7 +86,7 @@ def test_a_gradient_of_zero_is_a_gradient(batch):
 
 
 def test_only_the_first_update_is_looked_at(batch):
-    """Later ones cost nothing; a batch may well leave a part out."""
+    """Checking later updates costs nothing; a batch may leave out a part."""
     model = small_student()
     balancer = balancer_of(FIXED, model)
     call(balancer, model, batch)
@@ -95,7 +95,7 @@ def test_only_the_first_update_is_looked_at(batch):
 
 
 class Hiding(torch.autograd.Function):
-    """Walks a graph of its own backward, so that the outer one does not show the student."""
+    """Runs the backward pass of a graph of its own, so that the outer graph does not show the student."""
 
     @staticmethod
     def forward(ctx, x, model):
@@ -189,7 +189,7 @@ def test_logits_that_are_no_tensor_are_told(name, batch):
 
 
 def test_a_failure_in_a_healthy_call_stays_what_it_is(batch):
-    """Another error than the one that was made is worse than PyTorch's own."""
+    """PyTorch's own error is better than one about a mistake that was not made."""
     x, labels, teacher = batch
     model = small_student()
     logits = model(x)

@@ -19,7 +19,7 @@ def _seed():
 
 
 def exact_distillation(logits, teacher):
-    """`distillation_loss` computes in float32 at most; this is its definition in the logits' own precision."""
+    """Return `distillation_loss`'s definition in the logits' own precision; the function uses float32 at most."""
     p = torch.softmax(teacher / TEMPERATURE, 1)
     log_ratio = torch.log_softmax(teacher / TEMPERATURE, 1) - torch.log_softmax(logits / TEMPERATURE, 1)
     return TEMPERATURE**2 * (p * log_ratio).sum(1)
@@ -43,7 +43,7 @@ def pair(logits, teacher, labels, smoothing=0.0):
 
 @pytest.fixture(params=[(hard, 0.0), (hard, 0.1), (soft, 0.0), (soft, 0.1)], ids=["hard", "smoothed", "soft", "both"])
 def case(request):
-    """(student's logits, teacher's, labels, smoothing)."""
+    """Return (student's logits, teacher's, labels, smoothing)."""
     make, smoothing = request.param
     return *logits_and_teacher(), make(), smoothing
 
@@ -100,7 +100,7 @@ def test_weighted_samples_are_the_mean_of_weighted_losses(case):
     pair(*case).backward_weighted(weights, factor=2.0)
     task = cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
     loss = 2.0 * (weights * exact_distillation(logits, teacher) + (1 - weights) * task).mean()
-    # The weights are float32, as a rule returns them, so the sums differ in their order of rounding only.
+    # The weights are float32, as a rule returns them, so the sums differ only in the order of rounding.
     torch.testing.assert_close(logits.grad, torch.autograd.grad(loss, logits)[0])
 
 
@@ -113,7 +113,7 @@ def test_equal_weights_for_all_samples_are_one_weight(case):
 
 
 def test_a_backward_can_follow_any_reading(case):
-    """Readings are cached, so none may be changed in place by what follows."""
+    """Readings are cached, so later calls must not change them in place."""
     logits = case[0]
     pair(*case).backward(0.3, 0.7)
     expected, logits.grad = logits.grad, None
@@ -292,7 +292,7 @@ def test_a_smoothing_that_is_no_share_is_refused(smoothing):
 
 @pytest.mark.parametrize("both", [False, True], ids=["teacher", "both"])
 def test_a_class_that_the_teacher_leaves_out_adds_nothing(both):
-    """-∞ is how classes are left out; with PyTorch's `kl_div` on logarithms the loss would be NaN."""
+    """-∞ leaves a class out; PyTorch's `kl_div` on logarithms would give NaN."""
     student, teacher = logits_and_teacher()
     left_out = teacher.clone()
     left_out[:, 2] = -math.inf
@@ -326,7 +326,7 @@ def test_scalar_losses_may_be_anything():
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_rows_of_labels_need_not_add_up_to_one(smoothing):
-    """A row of zeros is a sample without a label, a multiple of a distribution one with a weight."""
+    """A row of zeros is a sample without a label; a multiple of a distribution is a sample with a weight."""
     logits, teacher = logits_and_teacher()
     labels = soft() * torch.tensor([0.0, 0.5, 1.0, 2.0, 1.0, 0.0, 3.0]).double()[:, None]
     expected = cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
@@ -348,7 +348,7 @@ def test_the_teachers_precision_is_the_students(dtype):
 
 @pytest.mark.parametrize("temperature", [20.0, 100.0, 1000.0])
 def test_the_divergence_survives_a_high_temperature(temperature):
-    """It is T² times a sum of differences of nearly equal logarithms."""
+    """The divergence is T² times a sum of differences of nearly equal logarithms."""
     logits = torch.randn(200, 10)
     teacher = logits + 0.05 * torch.randn(200, 10)
     objective = LogitPair(

@@ -1,4 +1,4 @@
-"""Two processes that train together decide alike, and train as one process does on both their batches."""
+"""Two processes that train together decide alike, and train as one process does on the batches of both."""
 
 import math
 import pathlib
@@ -39,7 +39,7 @@ TRAININGS = [
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What each of the two processes did."""
+    """Run both processes and return their results."""
     folder = tmp_path_factory.mktemp("ranks")
     processes = [
         subprocess.Popen(
@@ -59,7 +59,7 @@ def ranks(tmp_path_factory):
 
 
 def alone(rule):
-    """The same training in one process, on both ranks' samples."""
+    """Train the same in one process, on both ranks' samples."""
     student = small_student()
     balancer = LossBalancer(create_policy(*rule), student, total_steps=STEPS)
     optimizer = torch.optim.SGD(student.parameters(), lr=0.5, momentum=0.9)
@@ -80,7 +80,7 @@ def alone(rule):
 def test_two_processes_train_as_one(ranks, way, rule):
     first, second = (done[way, named(rule)] for done in ranks)
     expected = alone(rule)
-    assert first["weight"] == second["weight"]  # to the last bit: they must never drift apart
+    assert first["weight"] == second["weight"]  # equal to the last bit, since the ranks must never drift apart
     assert first["scale"] == second["scale"]
     assert first["weight"] == pytest.approx(expected["weight"], rel=1e-6)
     assert first["scale"] == pytest.approx(expected["scale"], rel=1e-6)
@@ -121,7 +121,7 @@ def test_a_rank_without_samples_keeps_pace_with_the_others(ranks, way, rule):
 
 
 def test_a_rank_without_samples_adds_nothing_to_the_mean_of_λ(ranks):
-    """Of two ranks' gradients the mean is taken, so that the student moves half as far."""
+    """The ranks' gradients are averaged, so the student moves half as far."""
     student = small_student()
     balancer = LossBalancer(create_policy(*SAMPLES), student)
     x, labels, teacher = (part[:6] for part in small_batches(1)[0])

@@ -1,4 +1,4 @@
-"""Activations that are recomputed, and graphs that two passes walk."""
+"""Recomputed activations, and graphs that two passes walk."""
 
 import pytest
 import torch
@@ -45,7 +45,7 @@ def test_recomputed_activations_change_nothing(rule):
 @pytest.mark.parametrize("entry", ["logits", "losses"])
 @pytest.mark.parametrize("rule", [FULL, LAST_BLOCK], ids=named)
 def test_activations_recomputed_in_the_old_way_are_told_with_the_remedy(rule, entry):
-    """PyTorch itself would leave the parameters behind them without a gradient, and say nothing."""
+    """PyTorch itself would leave the parameters behind them without a gradient, and give no message."""
     with pytest.raises(PolicyError, match="use_reentrant=False"):
         gradients_of(Recomputing(True), rule, entry=entry)
 

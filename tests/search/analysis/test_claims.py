@@ -1,4 +1,4 @@
-"""Claims: what is planted is found with its sign, what is not there is not claimed at the promised rate."""
+"""Claims: what is planted is found with its sign; what is absent is claimed no more often than promised."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_where_angle_and_norm_ratio_go_together_both_numbers_are_told():
     ratio = draws.normal(size=120)
     cosine = 0.3 * ratio + 0.1 * draws.normal(size=120)
     similar, _, longer = judge("task", 0.5 - 0.2 * ratio + 0.05 * draws.normal(size=120), cosine, ratio, step, seed)
-    assert (similar.answer, longer.answer) == ("opposite", "supported")  # a rule on the cosine alone could use that
+    assert (similar.answer, longer.answer) == ("opposite", "supported")  # a rule on the cosine alone could use this
     assert similar.beside.low < 0.0 < similar.beside.high
     assert longer.beside.value == pytest.approx(longer.effect.value, abs=0.1)
 
@@ -67,7 +67,7 @@ def test_two_seeds_are_too_few():
 
 
 def courses(draws, seeds, probes, *, memory=0.7):
-    """Noise with a memory along each training, [seeds, probes]."""
+    """Return noise with a memory along each training, [seeds, probes]."""
     noise = draws.normal(size=(seeds, probes))
     for place in range(1, probes):
         noise[:, place] = memory * noise[:, place - 1] + np.sqrt(1 - memory**2) * noise[:, place]
@@ -76,7 +76,7 @@ def courses(draws, seeds, probes, *, memory=0.7):
 
 @pytest.mark.parametrize("seeds", [4, 10])
 def test_what_is_not_there_is_claimed_at_most_as_often_as_promised(seeds):
-    """Best λ, cosine and norm ratio follow one another along the training, but know nothing of each other beside it."""
+    """Best λ, cosine and norm ratio share a trend along the training, but are otherwise independent."""
     draws, probes, simulations = np.random.default_rng(0), 12, 500
     progress = np.linspace(0, 1, probes)
     step, seed = np.tile(np.arange(probes), seeds), np.repeat(np.arange(seeds), probes)

@@ -26,8 +26,8 @@ def test_no_other_weight_falls_further(goal, how, cosine, ratio, step, signal):
     assert 0.0 <= best <= 1.0
     falls = fall(LAM, cosine, ratio, goal, how, **options)
     reached = float(fall(best, cosine, ratio, goal, how, **options))
-    tolerance = 1e-4 if (goal, how) == ("mixed", "fixed_length") else 1e-9  # a grid
-    tie = best == 0.5  # every λ as good, or two that are equally good
+    tolerance = 1e-4 if (goal, how) == ("mixed", "fixed_length") else 1e-9  # found on a grid
+    tie = best == 0.5  # all λ are equally good, or two are
     assert tie or reached >= falls.max() - tolerance * (1.0 + np.abs(falls).max())
 
 

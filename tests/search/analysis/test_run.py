@@ -1,4 +1,4 @@
-"""`kd-search analyze` from end to end, its files, its words and what it says when something is wrong."""
+"""`kd-search analyze` from end to end: its files, its words and its errors."""
 
 import json
 import re
@@ -26,7 +26,7 @@ SMALL = [part for setting in [*TINY, "teacher.training.epochs=1"] for part in ("
 
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path, cache):
-    """Calls `kd-search analyze` in this process: exit code, stdout, stderr. It works in a folder of its own."""
+    """Run `kd-search analyze` in this process and in a folder of its own; return exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments):
@@ -50,7 +50,7 @@ def planted():
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Figures take seconds, and what becomes of files is no matter of theirs."""
+    """Skip the figures: they take seconds, and other files do not depend on them."""
     monkeypatch.setattr("search.analysis.files.analysis_figures", lambda *_: ())
 
 

@@ -1,4 +1,4 @@
-"""Which training is analysed: a finished search's best rule, or a file's or recipe's set-up."""
+"""The training that is analysed: a finished search's best rule, or the set-up of a file or recipe."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def trial(number, family, score, **more):
 
 @pytest.fixture
 def searched(launch, monkeypatch):
-    """Makes a search of the recipe's own name, `digits-quick`, with a status."""
+    """Make a search of the recipe's own name, `digits-quick`, with a status."""
 
     def make(status="finished", foundation=""):
         config = tiny_config("name=digits-quick")
@@ -59,7 +59,7 @@ def test_a_search_comes_before_its_recipe_and_brings_its_best_trials_settings(se
 
 
 def confirmed(*constants):
-    """A confirmation in which the best constant beats the search's best rule; constants are (λ, trial)."""
+    """Return a confirmation in which the best constant beats the search's best rule; constants are (λ, trial)."""
     balance = rule("norm_balance").model_copy(update={"trial": 2})
     finalists = [constant(weight).model_copy(update={"trial": trial}) for weight, trial in constants]
     scores = [(finalist, around(0.9, 0.1, -0.1, 0.2)) for finalist in finalists]

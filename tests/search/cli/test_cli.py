@@ -32,7 +32,7 @@ HEAVY = ("torch", "ray", "mlflow", "optuna", "matplotlib", "sklearn")
 
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path, cache):
-    """Calls `kd-search` in this process: exit code, stdout, stderr. It works in a folder of its own."""
+    """Run `kd-search` in this process and in a folder of its own; return exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     for variable in ("MLFLOW_TRACKING_URI", "KD_SEARCH_CACHE", "KD_SEARCH_DATA"):
         monkeypatch.delenv(variable, raising=False)
@@ -84,7 +84,7 @@ def picture_folder(root, classes=("cat", "dog", "owl"), count=12):
         (["--set", "data.name=image-folder", "--set", "data.root=/no/such/folder"], "/no/such/folder"),
         (["--storage", "sftp://x/y"], "cannot be opened"),
         (["--storage", "s3://"], "`--storage` 's3://' names no bucket; give one"),
-        # In /proc nobody can make a file, root included, whom no permission stops.
+        # Nobody can make a file in /proc, not even root, whom no permission stops.
         (["--storage", "/proc/none"], "`--storage` '/proc/none' cannot be written"),
         (["--output", "/proc/none"], "`--output`: '/proc/none' cannot be written"),
         (["--tracking-uri", "sqlite:////proc/none.db"], "'/proc' is not writable"),
@@ -505,7 +505,7 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
 
 
 def test_worth_of_a_file_searches_and_confirms_constants_alone_and_a_second_call_reads_that(run, tmp_path, monkeypatch):
-    """Search and confirmation themselves, which take minutes, are replaced."""
+    """Search and confirmation take minutes, so they are replaced."""
     done = []
     monkeypatch.setattr("search.cli.worth.search_with", lambda config, launch, **_: done.append(config))
     monkeypatch.setattr("search.cli.worth.confirm_with", lambda name, launch, settings: done.append(name))

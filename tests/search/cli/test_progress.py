@@ -49,7 +49,7 @@ def test_the_board_counts_each_trial_once(board):
 
 
 def test_news_of_a_trial_replaces_what_was_known_of_it(board):
-    """However often it comes, and whatever it was before."""
+    """News may come several times, and a status may change."""
     for _ in range(3):
         board.update(trial(1, "fixed", "finished", 0.8))
     board.update(trial(5, "fixed", "finished", 0.8))

@@ -34,16 +34,16 @@ QUICK = (
     "training.epochs=20",
     "teacher.training.epochs=3",
 )
-"""`--set` values that make the recipe digits-quick a search of four trials of well under a second each."""
+"""`--set` values that make the recipe digits-quick a search of four trials that take well under a second each."""
 
 
 def quick(*more: str) -> list[str]:
-    """The recipe's name with `--set` for each of `QUICK` and of the values given."""
+    """Return the recipe's name with `--set` for each of `QUICK` and of the values given."""
     return ["digits-quick", *(part for value in (*QUICK, *more) for part in ("--set", value))]
 
 
 def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Return once `condition` holds; the limit is for a machine that is busy with other things."""
+    """Return once `condition` holds; the limit allows for a machine that is busy with other things."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
@@ -61,7 +61,7 @@ def _answers(url: str) -> bool:
 
 
 class Daemon:
-    """A process in a session of its own, and all that it starts."""
+    """A process in a session of its own, with all processes that it starts."""
 
     def __init__(self, command: list[str], environment: dict[str, str], log: pathlib.Path) -> None:
         self.log = log
@@ -71,7 +71,7 @@ class Daemon:
             )
 
     def end(self) -> None:
-        """End them, without leave-taking."""
+        """Kill the process and all that it started."""
         family = self._family()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -82,7 +82,7 @@ class Daemon:
         self.process.wait(10)
 
     def child(self, name: str) -> psutil.Process:
-        """The process of that name among those that this one started."""
+        """Return the process of that name among those that this one started."""
         return next(process for process in self._family() if process.name() == name)
 
     def _family(self) -> list[psutil.Process]:
@@ -97,8 +97,8 @@ class RayCluster:
 
     Args:
         folder: a short path, since Ray's sockets lie below it and a socket's path is 107 characters at most.
-        cache: of trained teachers.
-        head_cpus: how many trials the head runs at a time.
+        cache: folder of trained teachers.
+        head_cpus: number of trials that the head runs at a time.
     """
 
     def __init__(self, folder: pathlib.Path, cache: pathlib.Path, *, head_cpus: int) -> None:
@@ -110,7 +110,7 @@ class RayCluster:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "KD_SEARCH_"))}
         self.environment = inherited | {
             "HOME": str(folder / "home"),
-            "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",  # where a job finds `python`
+            "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",  # here a job finds `python`
             "RAY_TMPDIR": str(folder),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -129,19 +129,19 @@ class RayCluster:
         wait_for(lambda: _answers(url), _SECONDS_TO_START, f"a dashboard at {url} ({self.head.log})")
 
     def add_node(self) -> Daemon:
-        """A node with one CPU, which has joined when this returns."""
-        # Nodes of one machine must not unpack what travels with a job in the same place.
+        """Start a node with one CPU; it has joined when this returns."""
+        # Nodes on one machine must not unpack a job's files in the same place.
         place = f"--temp-dir={self.folder}/{len(self._daemons)}"
         node = self._start(f"--address={self.address}", "--num-cpus=1", place)
         wait_for(lambda: b"Ray runtime started" in node.log.read_bytes(), _SECONDS_TO_START, f"a node ({node.log})")
         return node
 
     def search(self, *arguments: str, seconds: float = 240.0, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run `kd-search` to its end, in a folder that has nothing to do with the project."""
+        """Run `kd-search` to its end, in a folder that is unrelated to the project."""
         return self.python("-m", "search", *arguments, seconds=seconds, **environment)
 
     def python(self, *arguments: str, seconds: float = 240.0, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run Python as somebody who holds the cluster's token."""
+        """Run Python with the cluster's token."""
         return subprocess.run(
             [sys.executable, *arguments],
             env=self.environment | environment,
@@ -172,7 +172,7 @@ class RayCluster:
 
 
 class TrackingServer:
-    """An MLflow server, which starts while other things do."""
+    """An MLflow server, which starts in the background."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         folder.mkdir(parents=True)
@@ -189,7 +189,7 @@ class TrackingServer:
         self._daemon = Daemon(command, environment, folder / "log")
 
     def uri(self) -> str:
-        """Its address, once it answers."""
+        """Return its address once it answers."""
         url = f"{self._uri}/health"
         wait_for(lambda: _answers(url), _SECONDS_TO_START, f"an MLflow server at {url} ({self._daemon.log})")
         return self._uri
@@ -201,7 +201,7 @@ class TrackingServer:
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """What a search on a cluster needs: the cluster, a folder that all nodes share, and an MLflow server."""
+    """The parts of a site for searches: the cluster, a folder that all nodes share, and an MLflow server."""
 
     cluster: RayCluster
     storage: pathlib.Path
@@ -213,12 +213,12 @@ class Site:
         return "--storage", str(self.storage), "--tracking-uri", self.tracking_uri
 
     def read(self, name: str) -> SearchRecord:
-        """A search as its storage has it, without trials if it has not begun."""
+        """Read a search from the storage, without trials if it has not begun."""
         store = SearchStore(str(self.storage), name)
         return read_search(store) if store.exists() else SearchRecord(name=name, config=load_config("digits-quick"))
 
     def run_statuses(self, name: str) -> dict[str, list[str]]:
-        """Of a search's runs in MLflow: `search` has those of its own run, `trials` those of its trials."""
+        """Return statuses of MLflow runs: `search` has those of the search's own runs, `trials` those of its trials."""
         from mlflow import MlflowClient
 
         client = MlflowClient(self.tracking_uri)

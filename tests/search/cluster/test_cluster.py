@@ -55,7 +55,7 @@ def tracking(folder: pathlib.Path) -> Iterator[TrackingServer]:
 
 @pytest.fixture(scope="module")
 def site(folder: pathlib.Path, tracking: TrackingServer) -> Iterator[Site]:
-    """A head that runs no trials and one node that does, for the tests that leave them as they are."""
+    """A head that runs no trials and one node that does, for tests that do not change them."""
     cluster = RayCluster(folder / "s", folder / "cache", head_cpus=0)
     try:
         cluster.await_head()
@@ -67,7 +67,7 @@ def site(folder: pathlib.Path, tracking: TrackingServer) -> Iterator[Site]:
 
 @pytest.fixture
 def new_site(folder: pathlib.Path, tracking: TrackingServer) -> Iterator[Callable[[], Site]]:
-    """Sites whose head runs trials, for the tests that break something; they end with the test."""
+    """Make sites whose head runs trials, for tests that break something; they end with the test."""
     clusters: list[RayCluster] = []
 
     def start() -> Site:
@@ -101,7 +101,7 @@ def test_wrong_token_is_told_in_one_message(site):
 
 @pytest.mark.slow
 def test_storage_that_nodes_do_not_share_is_told(site):
-    # A process's own working folder: the same words for every node, but not the same place.
+    # A process's own working folder has the same path on every node, but is not the same place.
     places = ("--storage", "/proc/self/cwd/apart", "--tracking-uri", site.tracking_uri)
     done = site.cluster.search("run", *quick("name=apart"), "--address", site.cluster.address, *places)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""What can be told of a submitted search without a cluster."""
+"""Facts about a submitted search that need no cluster."""
 
 import types
 
@@ -56,7 +56,7 @@ def dashboard(monkeypatch):
 
 @pytest.fixture
 def begun(tmp_path):
-    """A storage in which the search has begun."""
+    """Make a storage in which the search has begun."""
     record = SearchRecord(name="tiny", config=tiny_config().model_dump(mode="json"))
     SearchStore(str(tmp_path), "tiny").write_header(record, Launch.on_this_machine(tmp_path, tmp_path))
     return str(tmp_path)
@@ -79,7 +79,7 @@ def test_a_status_is_what_the_job_says_where_its_storage_cannot_be_read(dashboar
     [
         ("", None),
         ("3/8 trials done\n  4/8 trials done  \n\n", "4/8 trials done"),
-        # An error long before the end is not what the job says now.
+        # An error long before the end is not the job's last word.
         ("error: MLflow is away\n" + "".join(f"{n}/20 trials done\n" for n in range(20)), "19/20 trials done"),
     ],
 )

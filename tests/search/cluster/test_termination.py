@@ -1,4 +1,4 @@
-"""SIGTERM saves the work, whatever SIGINT does."""
+"""SIGTERM saves the work, whatever handles SIGINT."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Who is the champion, by which student, and its files."""
+"""The choice of the champion, of its student, and its files."""
 
 import io
 import json

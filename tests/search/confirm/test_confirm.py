@@ -1,4 +1,4 @@
-"""One real confirmation on this machine, looked at from all sides. The module shares a Ray session and a search."""
+"""One real confirmation on this machine, tested in many ways. The module shares a Ray session and a search."""
 
 import contextlib
 import dataclasses
@@ -57,7 +57,7 @@ TWO = ConfirmationSettings(seeds=2)
 
 
 class Listener:
-    """Keeps what it is told."""
+    """Keeps all news that it receives."""
 
     def __init__(self):
         self.stages, self.units, self.begun, self.ended = [], [], None, False
@@ -89,7 +89,7 @@ def session():
 
 @pytest.fixture(scope="module", autouse=True)
 def hasty():
-    """Latencies of a moment each."""
+    """Measure latencies for a moment only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(confirm_figures, "measure_figures", functools.partial(measure_figures, seconds=0.01))
         yield
@@ -108,7 +108,7 @@ def done(searched, launch):
 
 @pytest.fixture
 def elsewhere(searched, launch, tmp_path):
-    """A copy of the search that nobody has confirmed, in a storage of its own."""
+    """Copy the search, unconfirmed, to a storage of its own."""
     shutil.copytree(
         pathlib.Path(launch.storage, "tiny"), tmp_path / "tiny", ignore=shutil.ignore_patterns("confirm", ".lock")
     )
@@ -169,7 +169,7 @@ def test_no_search_reads_the_test_pictures(launch, monkeypatch):
         def __getattribute__(self, name):
             raise AssertionError(f"a search asked the test pictures for {name}")
 
-        def __len__(self):  # which is told when they are loaded
+        def __len__(self):  # which is logged when they are loaded
             return 497
 
     def sealed(*arguments, **options):
@@ -307,7 +307,7 @@ HALF = Finalist(
 
 
 def run_finalists(units, config, ground, *finalists, done):
-    """Train one group after another, as large as they get."""
+    """Train one group after another, each as large as possible."""
     config = config.model_copy(update={"resources": config.resources.model_copy(update={"max_concurrent": 1})})
     by_key = {finalist.key: finalist for finalist in finalists}
     return run_units(units, by_key, config, ground.pictures, retries=0, done=done, tick=lambda: None)
@@ -395,7 +395,7 @@ def test_the_command_line_confirms_and_says_what_came_out(done, launch, monkeypa
 
 
 def command(monkeypatch, capsys, *arguments):
-    """`kd-search` in this process: exit code, stdout and stderr."""
+    """Run `kd-search` in this process; return exit code, stdout and stderr."""
     monkeypatch.setattr(sys, "argv", ["kd-search", *arguments])
     code = 0
     with contextlib.suppress(SystemExit):
@@ -433,7 +433,7 @@ def test_a_board_counts_trainings_by_finalist_and_shows_no_score(record, done):
     board = ConfirmationBoard(record)
     total = len(done[0].results)
     assert (board.line(), board.seconds_left()) == (f"2/{total} trainings done", None)
-    for began in (1000, 1010):  # one after another, as seeds that train as one are counted
+    for began in (1000, 1010):  # one after another, as for seeds that train as one
         board.count(record.results[0].model_copy(update={"began": began, "seconds": 10.0}))
     assert board.seconds_left() == pytest.approx(10 * (total - 4), abs=1)
     console = Console(file=io.StringIO(), width=140)
@@ -457,7 +457,7 @@ def test_progress_without_a_terminal_is_plain_lines(record, done):
 
 
 class Memory:
-    """What a `ConfirmationStore` asks of a search's store, in memory as in an object store."""
+    """The parts of a search's store that a `ConfirmationStore` needs, in memory instead of an object store."""
 
     name, storage, folder, uri = "tiny", "s3://bucket", "bucket/tiny", "s3://bucket/tiny"
 

@@ -21,7 +21,7 @@ DENSE = (0.0, 0.05, 0.15, 0.25, 0.3, 0.35, 0.38, 0.4, 0.42, 0.45, 0.5, 0.55, 0.7
 
 
 def accuracy(weight, rate):
-    """Best at λ = .4 and a rate of .01; at higher rates a larger λ is best."""
+    """Return an accuracy that is best at λ = .4 and a rate of .01; at higher rates a larger λ is best."""
     apart = math.log10(rate / 0.01)
     return 0.8 - 0.5 * (weight - 0.4 - 0.2 * apart) ** 2 - 0.04 * apart**2
 

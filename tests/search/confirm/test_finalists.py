@@ -1,4 +1,4 @@
-"""Who is confirmed, from searches made up for the purpose."""
+"""The choice of finalists, from made-up searches."""
 
 import pytest
 
@@ -20,7 +20,7 @@ C = {"learning_rate": 0.02, "temperature": 8.0}
 
 
 def search(*trials, status="finished"):
-    """A search of trials given as (family, score, shared, parameters); without a score a trial has failed."""
+    """Return a search of trials given as (family, score, shared, parameters); without a score a trial has failed."""
     records = []
     for number, (family, score, shared, parameters) in enumerate(trials, start=1):
         policy = create_policy(family, dict(parameters))
@@ -79,7 +79,7 @@ def test_a_best_constant_that_rounds_to_1_is_another_finalist_than_the_teacher_a
 def test_constants_are_retried_at_the_settings_of_the_best_rules():
     finalists = chosen(search(fixed(0.5, 0.8), fixed(0.9, 0.79), fixed(0.25, 0.78), rule(0.9, B), step(0.85, C)))
     retried = {f.key: f for f in finalists[5:]}
-    # The better the rule and the weight, the sooner; of these six the first four.
+    # Better rules and weights come first; these are the first four of six.
     assert list(retried) == [
         "fixed-0.5-at-norm_balance",
         "fixed-0.9-at-norm_balance",
@@ -127,7 +127,7 @@ def test_labels_alone_and_teacher_alone_have_their_own_best_settings_where_they_
 
 
 def moved(low, high):
-    """A rule's conduct whose λ stayed between these."""
+    """Return the conduct of a rule whose λ stayed between these."""
     return Conduct(
         steps=100,
         switches=0,
@@ -142,7 +142,7 @@ def moved(low, high):
 
 
 def did(record, number, conduct):
-    """The search with what one trial's rule did."""
+    """Return the search with the conduct of one trial's rule."""
     trials = [
         t.model_copy(update={"history": t.history.model_copy(update={"conduct": conduct})}) if t.number == number else t
         for t in record.trials
@@ -167,7 +167,7 @@ def test_families_that_come_to_the_same_constant_are_one_finalist():
     selection = choose_finalists(record, CONFIG, ConfirmationSettings())
     assert [f.key for f in selection.finalists if "-as-" in f.key] == ["fixed-0.91-as-norm_balance"]
     assert "fixed-0.91-as-norm_balance" in selection.left_out["step_schedule"]
-    # One that was tried as a constant anyway is that one.
+    # If it was tried as a constant anyway, that one stands for it.
     same = did(search(fixed(0.5, 0.8), rule(0.9, A)), 2, moved(0.5, 0.5))
     assert not [f for f in chosen(same) if "-as-" in f.key]
 
@@ -250,7 +250,7 @@ def test_another_student_than_a_confirmation_began_with_is_told_as_such_with_bot
     assert "move the search's folder `confirm` aside (to `confirm-wide`" in told
     assert "--families" not in told
     assert "delete" not in told
-    # What the message tells to type does go on.
+    # The command that the message names continues.
     again = plan_confirmation(two, config, settings_of(config, began), began).record
     assert again.finalists == began.finalists
 

@@ -1,4 +1,4 @@
-"""Seeds of a finalist that train as one: which they are, and that each is what it would be alone."""
+"""Seeds of a finalist that train as one: their groups, and that each seed is what it would be alone."""
 
 import io
 import itertools
@@ -33,7 +33,7 @@ RULE = (pathlib.Path(__file__).parents[3] / "examples/my_rules.py").read_text(en
 
 
 def units(finalists, seeds):
-    """Seed by seed."""
+    """Return the units seed by seed."""
     return [Unit(f"f{number}", seed) for seed in range(seeds) for number in range(finalists)]
 
 
@@ -42,7 +42,7 @@ def sizes(groups):
 
 
 def seconds(groups, slots, fixed):
-    """Until the last group ends, if a group takes as long as its seeds and `fixed` more."""
+    """Return the time until the last group ends, if a group takes the time of its seeds and `fixed` more."""
     free = [0.0] * slots
     for group in groups:
         free[free.index(min(free))] += fixed + len(group.seeds)
@@ -53,7 +53,7 @@ def seconds(groups, slots, fixed):
     ("finalists", "seeds", "slots", "expected"),
     [
         (11, 10, 1, [10] * 11),
-        (11, 10, 2, [10] * 10 + [5, 5]),  # the last finalist for both
+        (11, 10, 2, [10] * 10 + [5, 5]),  # both share the last finalist
         (11, 10, 4, [10] * 11),  # three rounds either way
         (2, 10, 2, [10, 10]),
         (1, 10, 2, [5, 5]),
@@ -81,7 +81,7 @@ def test_every_training_is_in_one_group(finalists, seeds, slots):
 @pytest.mark.parametrize("finalists", [1, 2, 5, 11])
 @pytest.mark.parametrize("fixed", [6, 16])
 def test_no_other_division_of_the_last_groups_would_end_sooner(fixed, finalists, seeds, slots):
-    """With what a group costs beside its seeds where students are of middling size, and where they are tiny."""
+    """`fixed` is a group's cost beside its seeds: for students of middling size, and for tiny ones."""
     wanted = units(finalists, seeds)
     end = seconds(grouped(wanted, slots), slots, fixed)
     assert end <= seconds(single(wanted), slots, fixed)
@@ -105,7 +105,7 @@ def test_what_is_left_of_a_confirmation_is_grouped_as_a_whole_one_is():
 
 @pytest.fixture(scope="module")
 def ground(launch):
-    """110 training pictures in batches of 50: which 10 are left out of an epoch, the seed decides."""
+    """110 training pictures in batches of 50: the seed decides which 10 an epoch leaves out."""
     return prepare_ground(tiny_config("data.train_size=110"), launch, QuietListener())
 
 
@@ -122,7 +122,7 @@ def finalist(family, **parameters):
 
 
 def contents(trained):
-    """All that is kept of a training but its time, and the student's parameters."""
+    """Return all that is kept of a training but its time, and the student's parameters."""
     return (
         trained.result.model_dump(exclude={"seconds", "began"}),
         torch.load(io.BytesIO(trained.student), weights_only=True),
@@ -137,7 +137,7 @@ def assert_same(ours, theirs):
 
 
 def trained_both_ways(chosen, base, data, ground):
-    """Together, and each seed alone."""
+    """Train together, and each seed alone."""
     test = data.evaluation_set(ground.pictures.test, ground.pictures.test_targets)
     together = train_seeds(chosen, SEEDS, base, data, test)
     alone = [trained for seed in SEEDS for trained in train_seeds(chosen, (seed,), base, data, test)]
@@ -183,7 +183,7 @@ def test_figures_and_rules_of_the_users_own_are_each_seeds_own(data, ground):
 
 @pytest.mark.parametrize("undefined", [math.nan, math.inf])
 def test_a_student_without_a_finite_score_is_kept_with_what_it_has(undefined, data, ground):
-    """It puts its finalist out, in the verdict; to fail, time after time, would leave the confirmation unfinished."""
+    """The verdict drops its finalist. If the training failed each time, the confirmation would never finish."""
     source = f"def undefined(model, data):\n    return float('{undefined}')\n"
     own = base(own_kpis=(OwnKPI(origin="mine.py:undefined", source=source),), objective=Objective(name="undefined"))
     test = data.evaluation_set(ground.pictures.test, ground.pictures.test_targets)
@@ -194,7 +194,7 @@ def test_a_student_without_a_finite_score_is_kept_with_what_it_has(undefined, da
 
 @pytest.mark.parametrize("family", ["fixed", "norm_balance"])
 def test_what_the_guard_did_is_told_seed_by_seed(family, data, ground):
-    """A broken output of the teacher, seen in those epochs whose batches hold its picture."""
+    """A broken output of the teacher occurs in the epochs whose batches hold its picture."""
     data.targets = data.targets.clone()
     data.targets[:, :20] = torch.nan
     together, alone = trained_both_ways(finalist(family), base(), data, ground)

@@ -1,4 +1,4 @@
-"""How often a test set was used, over all searches of a storage."""
+"""Uses of a test set are counted over all searches of a storage."""
 
 import json
 import pathlib
@@ -21,7 +21,7 @@ def test_each_confirmation_of_a_storage_counts_once(storage):
     one, two = SearchStore(storage, "one"), SearchStore(storage, "two")
     assert count_use(one, SEALED, "first") == 1
     assert count_use(two, SEALED, "first") == 2
-    assert count_use(one, SEALED, "first") == 2  # it goes on
+    assert count_use(one, SEALED, "first") == 2  # it is resumed
     assert count_use(one, SEALED, "second") == 3  # the first one was moved aside
     assert count_use(two, OTHER, "first") == 1
 
@@ -43,5 +43,5 @@ def test_confirmations_of_releases_that_did_not_count_are_found(storage):
         kept = "no JSON" if digest is None else json.dumps({"settings": {"test_digest": digest} if digest else {}})
         (folder / "confirmation.json").write_text(kept)
     assert count_use(SearchStore(storage, "new"), SEALED, "x") == 2
-    assert count_use(SearchStore(storage, "old"), SEALED, "") == 2  # an older one that goes on is noted already
+    assert count_use(SearchStore(storage, "old"), SEALED, "") == 2  # an older one that is resumed is counted already
     assert not list(pathlib.Path(storage, USES_FOLDER).rglob(".*.tmp"))

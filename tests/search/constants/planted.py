@@ -15,7 +15,7 @@ SEVERAL = SurfaceDomain(
 
 
 def accuracy(point):
-    """Best at λ = .4, a learning rate of .02 and a temperature of 4."""
+    """Return an accuracy that is best at λ = .4, a learning rate of .02 and a temperature of 4."""
     found = 0.8 - 0.1 * (point.weight - 0.4) ** 2
     if point.learning_rate is not None:
         found -= 0.03 * math.log10(point.learning_rate / 0.02) ** 2
@@ -30,13 +30,13 @@ def scored(point, random, of=accuracy, noise=0.004, seeds=(0, 1)):
 
 
 def search(domain, *, seed=0, of=accuracy, noise=0.004, seeds=(0, 1), most=40, lag=2):
-    """All points that a search tries, with the surface at its end, and whether it had enough."""
+    """Return all points that a search tries, the surface at its end, and whether it had enough."""
     random = np.random.default_rng(seed)
     observed, enough = proposed(domain, seed, lambda point: scored(point, random, of, noise, seeds), most, lag)
     return [entry.point for entry in observed], fit_surface(observed, domain), enough
 
 
 def line(weights, of, noise=0.0, seeds=(0, 1), seed=0):
-    """Scores of constants with one pair of settings."""
+    """Return scores of constants with one pair of settings."""
     random = np.random.default_rng(seed)
     return [scored(ConstantPoint(weight=weight), random, lambda p: of(p.weight), noise, seeds) for weight in weights]

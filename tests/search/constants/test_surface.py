@@ -87,7 +87,7 @@ def test_the_curve_is_highest_near_the_best_constant():
 
 def test_each_constant_has_the_learning_rate_that_is_best_for_it():
     def tilted(point):
-        """The best learning rate grows from .005 for labels alone to .05 for the teacher alone."""
+        """Return an accuracy whose best learning rate grows from .005 at λ = 0 to .05 at λ = 1."""
         return 0.8 - 0.04 * math.log10(point.learning_rate / (0.005 * 10.0**point.weight)) ** 2
 
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The made-up searches of the report's tests, which the judgement is tested on, too."""
+"""The made-up searches of the report's tests, which the judgement is tested on as well."""
 
 from tests.search.report.conftest import (  # noqa: F401 - fixtures
     begun,

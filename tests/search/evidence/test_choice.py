@@ -63,7 +63,7 @@ def test_among_rules_of_like_complexity_validation_decides_and_not_the_test_pict
 
 
 def test_being_one_of_many_rules_does_not_make_the_simplest_look_outdone():
-    """One of five is ahead by a difference that alone would be significant."""
+    """One of five rules leads by a difference that would be significant if it were the only one."""
     near = [
         (rule(f"tree_{n}", 6), around(0.82 + step / 100, *OTHER))
         for n, step in enumerate((0.15, 0.0, 0.01, -0.01, 0.02))

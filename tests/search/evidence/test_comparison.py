@@ -77,7 +77,7 @@ def test_p_values_are_corrected_for_the_number_of_rules_and_not_for_constants():
     claims = [comparison.of(key).claim for key in "abc"]
     assert comparison.rules == 3
     p_values = [claim.p_value for claim in claims if claim is not None]
-    assert p_values[2] == 1.0  # behind, so it claims nothing
+    assert p_values[2] == 1.0  # it is behind, so it claims nothing
     assert [claim.p_corrected for claim in claims if claim is not None] == pytest.approx(holm(p_values))
     alone = comparison.of("fixed-0")
     assert alone.claim is None
@@ -129,7 +129,7 @@ def test_a_rule_that_lost_a_seed_claims_nothing_but_still_counts_in_the_correcti
     assert row.claim.p_value == 1.0
     other = comparison.of("b").claim
     assert other is not None
-    # What five seeds would have shown is not told from the four that are left.
+    # Four seeds cannot tell what five would have shown.
     assert row.claim.detectable is None
     assert comparison.detectable == other.detectable is not None
     assert other.p_corrected == pytest.approx(2 * other.p_value)
@@ -167,7 +167,7 @@ def test_a_kpi_of_which_less_is_better_is_compared_the_right_way_round():
     assert row.test == pytest.approx(-0.3025)
     assert row.difference is not None
     assert row.difference.mean == pytest.approx(0.105)
-    assert row.difference.deviation == pytest.approx(stats.tstd([0.10, 0.11, 0.11, 0.10]))  # pictures are no step of it
+    assert row.difference.deviation == pytest.approx(stats.tstd([0.10, 0.11, 0.11, 0.10]))  # not in steps of pictures
     assert row.claim is not None
     assert row.claim.stands
 

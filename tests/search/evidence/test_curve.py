@@ -1,4 +1,4 @@
-"""The accuracy against the constant λ."""
+"""The accuracy as a function of the constant λ."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A verdict is wrong no more often than it says: a short form of benchmarks/error_rates.py and benchmarks/honest.py."""
+"""A verdict is wrong no more often than it says: a short form of `benchmarks/error_rates.py` and `honest.py`."""
 
 import pytest
 from scipy import stats
@@ -10,7 +10,7 @@ SIMULATIONS = 120
 
 
 def at_most(share: float, count: int = SIMULATIONS) -> int:
-    """A count that a true share this high exceeds once in a thousand times."""
+    """Return a count that a true share this high exceeds once in a thousand times."""
     return int(stats.binom.ppf(0.999, count, share))
 
 

@@ -51,7 +51,7 @@ def test_where_no_rule_wins_it_is_the_constant_even_one_that_no_trial_has_tried(
     policy = load_policy(folder / "policy.json")
     assert (policy.family, policy.values()) == ("fixed", {"weight": 0.45})
     document = read_document(folder / "policy.json")
-    assert document["temperature"] == 4.0  # the search file's, since it was not searched
+    assert document["temperature"] == 4.0  # the search file's value, since it was not searched
     assert document["training"]["learning_rate"] == 0.01
     assert document["training"]["epochs"] == 30
     told = evidence(folder / "policy.json")

@@ -1,4 +1,4 @@
-"""What an answer must be told with."""
+"""Remarks that must stand beside an answer."""
 
 from search.evidence import judge
 from tests.search.report.conftest import CONFIG

@@ -110,7 +110,7 @@ def test_the_seeds_said_to_settle_it_mostly_do():
 
 
 def unit(rng, count, deviation):
-    """Numbers of mean 0 with exactly this standard deviation."""
+    """Draw numbers of mean 0 with exactly this standard deviation."""
     values = rng.standard_normal(count)
     return deviation * (values - values.mean()) / values.std(ddof=1)
 
@@ -131,7 +131,7 @@ def test_a_disagreement_on_few_test_pictures_keeps_the_first_answer_out_of_reach
         "That no rule is worth it cannot be shown on these 497 test pictures with any number of seeds" in settling.text
     )
     assert "the choice of pictures alone leaves ±1." in settling.text
-    # The seeds alone would have said that all is known to the last picture.
+    # By the seeds alone the interval would be far narrower.
     blind = record.model_copy(update={"results": tuple(r.model_copy(update={"samples": {}}) for r in record.results)})
     assert compare(blind).of("a").difference.high < compare(record).of("a").difference.high / 3
 
@@ -155,7 +155,7 @@ def test_a_rule_cannot_be_called_better_than_a_constant_that_was_not_bracketed(f
     assert "A is ahead of the best constant that was tried by +3.00 points" in verdict.evidence
     assert "no number of seeds can tell" in verdict.evidence
     none = judge_confirmation(confirmation([(rule("a"), around(0.80, *OTHER)), BEST], constant=facts))
-    assert none.kind == "constant"  # a better constant would leave a rule even less
+    assert none.kind == "constant"  # a better constant would leave even less for a rule
     assert "The constant was not bracketed (" in none.caveat
 
 

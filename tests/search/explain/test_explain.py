@@ -1,4 +1,4 @@
-"""A training's story: its phases, branches and interventions, where its log is found, and the figure."""
+"""The story of a training: its phases, branches and interventions, the place of its log, and the figure."""
 
 import itertools
 import json
@@ -161,7 +161,7 @@ def test_an_intervention_counts_all_its_steps_and_is_told_from_its_first():
     assert (found.steps, found.first_step, found.first_seed) == (5, 20, 1)
     assert "intervened at 5 steps, first at step 20 of seed 1: the task loss is not finite: λ = 1" in story(log)
     told = explain(log, "t")
-    assert told.branches[0].high == told.stories[0].phases[0].high == 0.5  # λ = 1 was the guard's, not the rule's
+    assert told.branches[0].high == told.stories[0].phases[0].high == 0.5  # the guard chose λ = 1, not the rule
 
 
 def test_missing_entries_are_owned_up_to():

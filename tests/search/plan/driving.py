@@ -1,4 +1,4 @@
-"""Runs a searcher without Ray: trials end when they are told to, with scores that a test decides."""
+"""Runs a searcher without Ray: trials end in a random order, with scores that a test decides."""
 
 import random
 
@@ -8,9 +8,9 @@ from search.plan.searcher import PlannedSearch
 
 
 def tried(config, score, *, workers=1, seed=0):
-    """All suggestions of a search, heat by heat, in the order in which they were begun.
+    """Return all suggestions of a search, heat by heat, in the order in which they were begun.
 
-    `score` takes a suggestion and gives its score, its seeds' scores, or None for a failure.
+    `score` takes a suggestion and returns its score, its seeds' scores, or None for a failure.
     """
     searcher, order, running, begun = PlannedSearch(config), random.Random(seed), {}, []
     for step in range(100_000):
@@ -30,7 +30,7 @@ def tried(config, score, *, workers=1, seed=0):
 
 
 def result_of(suggestion, score):
-    """A last result as a trial reports it."""
+    """Return a last result as a trial reports it."""
     if score is None:
         return None
     return {"seed_scores": score if isinstance(score, list) else [score] * len(suggestion["seeds"])}

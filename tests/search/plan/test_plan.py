@@ -1,4 +1,4 @@
-"""A search's plan: a function of its settings and of what has ended, whoever works on it and whatever is killed."""
+"""A search's plan depends on its settings and on what has ended, not on workers or kills."""
 
 import random
 import statistics
@@ -18,7 +18,7 @@ RACING = load_config("digits-quick", [FEW, "constant.most_trials=14", "racing=tr
 
 
 def score_of(suggestion):
-    """What a trial's seeds come to: a function of what is trained, as on a CPU."""
+    """Return the scores of a trial's seeds: a function of what is trained, as on a CPU."""
     noise = random.Random(repr(sorted(item for item in suggestion.items() if item[0] != "trial")))
     weight = suggestion.get("fixed.weight", suggestion.get("norm_balance.balance", 0.5))
     worth = 0.8 - (weight - 0.3) ** 2 - (suggestion["learning_rate"] - 0.02) ** 2
@@ -26,9 +26,9 @@ def score_of(suggestion):
 
 
 def drive(config, workers=1, *, seed=0, kills=0, fails=lambda suggestion: False, tmp_path=None):
-    """All that a search tries, in the order in which it was begun, by workers that end in a random order.
+    """Return all that a search tries, in the order of beginning, by workers that end in a random order.
 
-    After a kill the trials that were begun last may be forgotten, and those that ended last run again.
+    After a kill the latest trials to begin may be forgotten, and those that ended last may run again.
     """
     chance, searcher = random.Random(seed), PlannedSearch(config)
     begun, running, steps = {}, {}, 0

@@ -1,4 +1,4 @@
-"""Who earns another heat, and what a race says of itself."""
+"""The policies that earn another heat, and how a race describes itself."""
 
 import itertools
 import random
@@ -37,7 +37,7 @@ def test_a_ladder_climbs_to_all_seeds_and_always_has_somebody_on_it(racing, repl
 
 
 def play(race, score, numbers, heats):
-    """Run a family's race to its end; who ran which heat."""
+    """Run a family's race to its end; return the numbers that ran each heat."""
     ran = {0: list(numbers)}
     for number in numbers:
         race.enter(number)
@@ -85,7 +85,7 @@ def test_a_score_counts_by_its_seeds():
         heats,
     )
     assert ran[1] == [1, 2, 3]
-    assert ran[2] == [1]  # 0.63 against 0.60
+    assert ran[2] == [1]  # 0.63 against 0.6
 
 
 def test_nobody_goes_on_before_all_of_the_family_have_run():
@@ -107,7 +107,7 @@ def test_who_fails_is_replaced_by_the_next_best():
         return None if (number, heat) in {(2, 0), (1, 1), (4, 3)} else scores[number]
 
     ran = play(FamilyRace(HEATS, 8), score, range(1, 9), HEATS)
-    assert ran[1] == [1, 3, 4, 5, 6]  # 2 failed at once; 1 in this heat, so 6 came in for it
+    assert ran[1] == [1, 3, 4, 5, 6]  # 2 failed at once; 1 failed in this heat, so 6 replaced it
     assert ran[2] == [3, 4]
     assert ran[3] == [3]
 
@@ -130,7 +130,7 @@ def test_who_left_is_seen_from_who_went_on():
     going_on[1] = Standing(2, 2, 1, False)
     assert left_the_race(going_on, heats) == {3, 4}
     going_on[1] = Standing(2, 2, 1, True)
-    assert left_the_race(going_on, heats) == set()  # somebody must come in for it
+    assert left_the_race(going_on, heats) == set()  # another one must replace it
     assert left_the_race([Standing(1, 3, 3, False), Standing(2, 2, 2, False)], heats) == {2}
 
 
@@ -139,7 +139,7 @@ CONFIG = load_config("digits-quick", [RULES, "racing=true", "replicates=5"])
 
 
 def run_search(config, score):
-    """A whole search, a few heats at a time, ending in any order; the heats as (family, number, seeds)."""
+    """Run a whole search, a few heats at a time, which end in any order; return (family, number, seeds) of each."""
     suggestions = tried(config, score, workers=3)
     return [(s["family"], s["trial"], tuple(s["seeds"])) for s in suggestions]
 
@@ -169,7 +169,7 @@ def test_a_search_with_failures_ends_and_every_family_has_a_finisher():
 
 
 def test_a_planted_best_policy_of_each_family_wins_at_less_than_half_the_trainings():
-    """Seeds differ by 1, policies by 0.2 steps of 0.5; noise of a policy under a seed 0.1."""
+    """Seeds differ with deviation 1. The best policy leads by 0.5; the noise of a policy under a seed is 0.1."""
     noise, seed_effect = random.Random(2), [random.Random(3).gauss(0, 1) for _ in range(5)]
     best = {CONFIG.families[place]: 6 * 5 + place + 1 for place in range(len(CONFIG.families))}
 
@@ -224,7 +224,7 @@ def test_a_mistake_in_racing_is_told(setting, message):
 
 
 def test_constants_of_an_earlier_release_raced_like_rules():
-    """Their numbers lie in the rounds; a constant with two of three seeds has left, and has no score."""
+    """Their numbers lie within the rounds. A constant with two of three seeds has left, and has no score."""
     config = load_config(
         "digits-quick",
         ['families=["fixed", "norm_balance"]', "trials_per_family=4", "replicates=3", "racing=true"],

@@ -16,7 +16,7 @@ FOUND = Foundation(data="d", teacher="t", precision="float32", earlier="e")
 
 @pytest.fixture(scope="module")
 def ground(launch):
-    """The tiny search's settings and data."""
+    """Return the tiny search's settings and data."""
     config = tiny_config()
     return config, load_dataset(config.data, default_root=launch.data_root)
 
@@ -34,7 +34,7 @@ def test_the_same_ground_has_the_same_foundation(ground, launch):
 
 
 def test_the_digest_of_an_earlier_release_is_recognised(ground, launch):
-    """The digest as release 0.1 made it, of the teacher's key, the data and the training pictures."""
+    """Release 0.1 made the digest of the teacher's key, the data and the training pictures."""
     config, dataset = ground
     compute = select_compute(config.device)
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute)

@@ -1,4 +1,4 @@
-"""A search on pictures that stay in their file, and what reaches the processes of trials."""
+"""A search on pictures that stay in their file, and the data that reach the processes of trials."""
 
 import pickle
 import threading
@@ -23,7 +23,7 @@ from trainables.pictures.sets import Split, TrialAssets
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
-    """Of a picture folder that is said to be too large for memory."""
+    """Configure a search on a picture folder that counts as too large for memory."""
     random = np.random.default_rng(0)
     for name, level in (("dark", 90), ("light", 150)):
         (tmp_path / name).mkdir()
@@ -47,7 +47,7 @@ def test_what_is_sent_to_trials_holds_no_pictures(config, launch):
     prepared = prepare(config, launch, QuietListener(), threading.Event())
     assert isinstance(prepared.assets.train.images, MappedImages)
     assert isinstance(prepared.assets.validation.images, MappedImages)
-    of_each_picture = 8 + 8 + 4 * 2  # its place, its label, the teacher's two logits
+    of_each_picture = 8 + 8 + 4 * 2  # a picture's place, its label, the teacher's two logits
     assert len(pickle.dumps(prepared.assets)) < 150 * of_each_picture + 5000 < 200 * 64
 
 
@@ -61,12 +61,12 @@ def test_nodes_that_do_not_see_the_file_are_named(config, launch, monkeypatch):
         prepare(config, there, QuietListener(), ray_is_up)
     assert len(asked) == 1
     monkeypatch.setattr(loading, "IN_MEMORY", 2**30)
-    prepare(config, there, QuietListener(), ray_is_up)  # in memory they travel
+    prepare(config, there, QuietListener(), ray_is_up)  # pictures in memory are sent
     assert len(asked) == 1
 
 
 def test_a_trial_s_tensors_are_the_object_store_s_memory():
-    """On a CPU: one copy a node, however many trials."""
+    """A node has one copy on a CPU, for any number of trials."""
     random = np.random.default_rng(0)
     images = random.integers(256, size=(3000, 1, 8, 8), dtype=np.uint8)
     labels = random.integers(10, size=3000)

@@ -19,7 +19,7 @@ REALS = {
 
 
 def searched(sampler, variables, value, rounds, seed, noise, contexts=None):
-    """One family's trials, each with its value without noise."""
+    """Return one family's trials, and the value of each without noise."""
     contexts = contexts or {}
     random = np.random.default_rng(seed)
     trials, values = [], []

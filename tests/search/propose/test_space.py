@@ -23,7 +23,7 @@ def ask(space, family):
 
 
 def tuned(config):
-    """All suggestions of rules, told scores that reward a low learning rate."""
+    """Return all suggestions of rules, with scores that reward a low learning rate."""
     suggestions = tried(config, lambda suggestion: -suggestion["learning_rate"])
     return [suggestion for suggestion in suggestions if suggestion["family"] != "fixed"]
 
@@ -108,7 +108,7 @@ def test_a_fixed_learning_rate_stays_fixed():
 def test_what_all_families_show_of_the_learning_rate_steers_later_rounds():
     config = load_config("digits-quick", ['families=["norm_balance", "upgrad"]', "trials_per_family=20"])
     late = [s["learning_rate"] for s in tuned(config)[24:]]
-    assert sorted(late)[len(late) // 2] < 0.006  # of 0.001 to 0.1, low rates score better
+    assert sorted(late)[len(late) // 2] < 0.006  # the range is 0.001 to 0.1, and low rates score better
 
 
 def test_a_weaker_family_is_searched_as_closely_as_a_stronger_one():
@@ -118,7 +118,7 @@ def test_a_weaker_family_is_searched_as_closely_as_a_stronger_one():
     )
     low, high = FAMILIES["norm_balance"].parameters()["balance"].search
 
-    def score(suggestion):  # `cosine_ramp` is far ahead whatever it does
+    def score(suggestion):  # `cosine_ramp` is always far ahead
         if suggestion["family"] == "cosine_ramp":
             return 0.9
         return 0.5 - (math.log(suggestion["norm_balance.balance"]) / math.log(high / low)) ** 2

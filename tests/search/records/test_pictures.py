@@ -1,4 +1,4 @@
-"""What was loaded is counted, told and kept with the search."""
+"""The loaded pictures are counted, reported and stored with the search."""
 
 import numpy as np
 

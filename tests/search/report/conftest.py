@@ -1,4 +1,4 @@
-"""Searches made from formulas: six families of eight trials whose curves need no training."""
+"""Made-up searches from formulas: six families of eight trials whose curves need no training."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def build_trial(
     curves: bool = False,
     rule: str | None = None,
 ) -> TrialRecord:
-    """One trial; `scores` are its accuracies by seed."""
+    """Return one trial; `scores` are its accuracies by seed."""
     policy = create_policy(family, parameters)
     mean = sum(scores) / len(scores)
     std = math.sqrt(sum((s - mean) ** 2 for s in scores) / (len(scores) - 1)) if len(scores) > 1 else None
@@ -96,7 +96,7 @@ def build_trial(
 
 
 def build_search(*trials: TrialRecord, **changes: Any) -> SearchRecord:
-    """A finished search of these trials."""
+    """Return a finished search of these trials."""
     values: dict[str, Any] = {
         "name": "example",
         "config": CONFIG,
@@ -110,7 +110,7 @@ def build_search(*trials: TrialRecord, **changes: Any) -> SearchRecord:
 
 
 def build_full_search(per_family: int = 8, seed: int = 0) -> SearchRecord:
-    """Six families whose rules with gradients pay; the learning rate matters, one trial failed."""
+    """Return a search of six families: rules with gradients pay, the learning rate matters, one trial failed."""
     rng = random.Random(seed)
     trials = []
     for place in range(per_family):
@@ -213,10 +213,9 @@ FIGURES = ModelFigures(
 def build_confirmation(
     search: SearchRecord, gain: float, *, complete: bool = True, noise: float = 0.0015
 ) -> ConfirmationRecord:
-    """The best rules of three families and four constants on fresh seeds; `norm_ratio_threshold` is ahead by `gain`.
+    """Confirm three families' best rules and four constants on fresh seeds; `norm_ratio_threshold` leads by `gain`.
 
-    The best constant, λ = 0.45, is one that the search has not tried. Every seed has a trace whose λ and cosine are its
-    own.
+    The best constant, λ = 0.45, is one that the search has not tried. Every seed has a trace with its own λ and cosine.
     """
     rng = random.Random(7)
     common = [rng.gauss(0, 0.004) for _ in range(SEEDS)]
@@ -252,7 +251,7 @@ def build_confirmation(
 
 
 def of_trial(search: SearchRecord, family: str) -> Finalist:
-    """The best trial of a family as a finalist."""
+    """Return the best trial of a family as a finalist."""
     trial = next(trial for trial in search.finished if trial.family == family)
     return rule(family, trial.complexity, trial.score).model_copy(
         update={"parameters": trial.parameters, "shared": trial.shared, "rule": trial.rule, "trial": trial.number}
@@ -316,7 +315,7 @@ def begun(full_search) -> ReportSource:
 
 @pytest.fixture(scope="session")
 def written(searched, with_winner, without_winner, tmp_path_factory) -> dict[str, pathlib.Path]:
-    """The folders of three reports; writing one takes seconds."""
+    """Write three reports, which takes seconds each; return their folders."""
     folder = tmp_path_factory.mktemp("reports")
     sources = {"searched": searched, "with_winner": with_winner, "without_winner": without_winner}
     return {name: write_report(source, folder / name / "report").parent for name, source in sources.items()}

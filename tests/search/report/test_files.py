@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_written_is_named(trial, make_search, tmp_path):
 
 
 def loaded(imports, libraries):
-    """Which of the libraries are loaded in a new process that has imported these modules."""
+    """Return those of the libraries that a new process has loaded after importing these modules."""
     import search
 
     code = f"import sys, {imports}; print(sorted({set(libraries)!r} & set(sys.modules)))"

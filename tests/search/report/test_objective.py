@@ -1,4 +1,4 @@
-"""A search for a KPI of which less is better, through ranking, verdict and every form of the report."""
+"""A search for a KPI of which less is better, in ranking, verdict and every form of the report."""
 
 import json
 import re
@@ -20,7 +20,7 @@ OBJECTIVE = {"objective": "regret", "direction": "minimize", "kpis": [KPI]}
 
 @pytest.fixture
 def search(trial, make_search):
-    """Constants with an accuracy of 90 % and a regret of about 3; a rule with 80 % and about 2."""
+    """Return a search: constants with 90 % accuracy and a regret of about 3; a rule with 80 % and about 2."""
 
     def with_regret(made, *regrets):
         history = made.history
@@ -79,7 +79,7 @@ def test_the_terminal_and_the_page_show_values_of_the_kpi(search, tmp_path):
     assert ">regret (less is better)</th>" in page
     assert "Teacher's accuracy" in page or "Teacher&#39;s accuracy" in page
     assert "−2.1" not in page
-    assert "validation accuracy, %" in page  # of the curves along training, which are of accuracy
+    assert "validation accuracy, %" in page  # in the curves along training
     policy = json.loads((tmp_path / "policy.json").read_text(encoding="utf-8"))["evidence"]
     assert (policy["objective"], policy["objective_value"]) == ("regret", pytest.approx(2.1))
     assert policy["validation_accuracy"] == pytest.approx(0.8)

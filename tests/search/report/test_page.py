@@ -261,7 +261,7 @@ def test_a_long_search_lists_its_best_trials_and_counts_the_rest(trial, make_sea
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 @pytest.mark.parametrize("kind", ["searched", "with_winner"])
 def test_nothing_is_wider_than_a_phone(written, kind, tmp_path):
-    # The measuring page opens every fold first, and reads the width within a frame of 360 pixels.
+    # All folds of the page are open, and the width is read within a frame of 360 pixels.
     opened = page_of(written[kind]).replace("<details>", "<details open>")
     measure = (
         "const d = this.contentDocument.documentElement;"

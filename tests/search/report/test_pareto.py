@@ -22,7 +22,7 @@ def of(search, *costs):
 
 
 def by_complexity(trial, make_search, entries, **changes):
-    """A search of trials given as (complexity, scores by seed)."""
+    """Return a search of trials given as (complexity, scores by seed)."""
     return make_search(
         *(trial(n, "tree", scores, complexity=complexity) for n, (complexity, scores) in enumerate(entries, start=1)),
         **changes,
@@ -66,7 +66,7 @@ def test_unfinished_and_failed_trials_are_on_no_front(trial, make_search):
 
 
 def test_a_step_of_the_front_is_paired_by_seed(trial, make_search):
-    # A seed moves both alike, so a gain that is small beside the spread is clear.
+    # A seed moves both alike, so a gain is clear even if it is small beside the spread.
     search = by_complexity(trial, make_search, [(1, (0.70, 0.75, 0.80)), (3, (0.712, 0.760, 0.811))])
     first, second = of(search, "complexity").points
     assert first.gain is None
@@ -99,7 +99,7 @@ def test_a_front_without_a_bend_has_no_knee(trial, make_search, scores):
 
 
 def trading(trial, make_search):
-    """Two numbers gain clearly over one; the two more of a tree gain nothing that the seeds would not."""
+    """Return a search: two numbers gain clearly over one; a tree's two more gain nothing beyond the seeds' noise."""
     return make_search(
         trial(1, "fixed", (0.700, 0.750, 0.800)),
         trial(2, "norm_balance", (0.722, 0.771, 0.823), complexity=2),
@@ -161,7 +161,7 @@ SIZES = (
 
 
 def with_students(trial, make_search, *, costs=()):
-    """The wide student is better; with it a rule beats the best constant, with the base one none does."""
+    """Return a search with a better wide student: a rule beats the best constant with it, but not with the base one."""
     base = [trial(1, "fixed", (0.70, 0.72)), trial(2, "tree", (0.69, 0.71), complexity=4)]
     wide = [trial(3, "fixed", (0.80, 0.82)), trial(4, "tree", (0.85, 0.87), complexity=4)]
     wide = [record.model_copy(update={"student": "wide"}) for record in wide]
@@ -179,7 +179,7 @@ def test_the_front_of_student_size_is_over_all_students(trial, make_search):
 def test_the_search_file_says_which_cost_of_a_student_counts(trial, make_search):
     search = with_students(trial, make_search, costs=("complexity", "flops"))
     assert [front.costs for front in fronts(search)] == [("complexity",), ("flops",), ("complexity", "flops")]
-    # The wide student needs fewer FLOPs and is better, so of the base student nothing is left.
+    # The wide student needs fewer FLOPs and is better, so no trial of the base student is left.
     assert [p.number for p in of(search, "flops").points] == [4]
     assert [p.number for p in of(search, "complexity", "flops").points] == [3, 4]
     assert all(point.gain is None for point in of(search, "complexity", "flops").points)

@@ -1,4 +1,4 @@
-"""A search that raced: who left is shown, and counted, but not ranked."""
+"""A search that raced: policies that left are shown and counted, but not ranked."""
 
 import io
 

@@ -57,7 +57,7 @@ def test_the_heading_of_the_kpis_names_the_columns_that_there_are(searched, with
     assert kpi_table(searched).heading == "Teacher, labels alone, best constant and best rule side by side"
     full = kpi_table(without_winner)
     assert full.heading == "Teacher, labels alone, best constant and nearest rule side by side"
-    record = without_winner.confirmation  # one in which no constant but λ = 0 was confirmed, which is the best then
+    record = without_winner.confirmation  # with λ = 0 as the only confirmed constant, thus the best
     finalists = tuple(f for f in record.finalists if f.role in ("rule", "labels_alone"))
     results = tuple(r for r in record.results if r.finalist in {finalist.key for finalist in finalists})
     alone = record.model_copy(update={"finalists": finalists, "results": results})

@@ -1,4 +1,4 @@
-"""A teacher that has nothing to teach is told of; a good one is not."""
+"""A remark reports a teacher that has nothing to teach, and no other."""
 
 import io
 

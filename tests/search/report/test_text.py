@@ -103,7 +103,7 @@ def test_a_command_longer_than_a_line_can_be_copied_as_a_whole(searched, launch)
 
 
 def with_recall(record, name="recall_of_3"):
-    """A search whose trials have a KPI of the user's: 0.25 under the first seed, 0.75 under all others."""
+    """Return a search whose trials have a KPI of the user's: 0.25 under the first seed, 0.75 under all others."""
     trials = []
     for trial in record.trials:
         measured = tuple(

@@ -1,4 +1,4 @@
-"""A search whose driver dies or is told to stop, through the command line as its user runs it."""
+"""A search whose driver is killed or told to stop, through the command line as its user runs it."""
 
 import collections
 import json
@@ -16,7 +16,7 @@ from search.store.folder import SearchStore
 from search.store.trials import read_search
 from tests.search.tiny import TINY
 
-# Trials of some seconds, so that there is a middle to interrupt.
+# Trials take some seconds, so that they can be interrupted halfway.
 LONGER = [*TINY, "training.epochs=600", "evaluations=60"]
 
 
@@ -40,7 +40,7 @@ def start(*arguments, **places):
 
 
 def finished_trials(output, name):
-    """What Tune's snapshot says has finished, with the moment its checkpoint was written."""
+    """Return the trials that have finished by Tune's snapshot, with the time when each checkpoint was written."""
     store = SearchStore(str(output), name)
     if not store.exists():
         return {}
@@ -79,7 +79,7 @@ def assert_whole_and_once(output, name):
     assert [t.number for t in search.trials] == list(range(1, 9))
     assert [(t.number, t.status, t.error) for t in search.trials if t.status != "finished" or t.score is None] == []
     assert collections.Counter(t.family for t in search.trials) == {"fixed": 4, "norm_balance": 4}
-    # No epoch is missing or doubled, also in trials that were interrupted.
+    # No epoch is missing or doubled, not even in trials that were interrupted.
     for trial in search.trials:
         assert [e.epoch for e in trial.history.epochs] == [10 * i for i in range(1, 61)]
     client = MlflowClient(f"sqlite:///{output}/mlflow.db")

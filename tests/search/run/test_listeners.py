@@ -1,4 +1,4 @@
-"""What the watch sees to before Tune's steps."""
+"""The watch's work before Tune's steps."""
 
 import datetime
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ def staging(tmp_path):
 
 @pytest.fixture
 def new_trial(staging):
-    """A trial as an earlier run, or a suggestion by its settings, leaves it."""
+    """Return a function that makes a trial as an earlier run, or a suggestion by its settings, leaves it."""
     storage = SimpleNamespace(experiment_driver_staging_path=str(staging))
     return lambda: SimpleNamespace(storage=storage, max_failures=0)
 
@@ -35,7 +35,7 @@ def test_trials_may_fail_as_often_as_holds_here(new_trial):
     first, second, third = (new_trial() for _ in range(3))
     watcher = watch()
     watcher.on_step_begin(0, [first, second])
-    # As Tune's list is after a step in which the first failed, to be tried again, and the third came.
+    # In this step the first trial failed and is retried, and the third one came: Tune's list has this order then.
     watcher.on_step_begin(1, [second, third, first])
     assert [trial.max_failures for trial in (first, second, third)] == [2, 2, 2]
 

@@ -1,4 +1,4 @@
-"""A real search that races, looked at from all sides, and one that is killed in the middle of its race."""
+"""A real search that races, tested in many ways, and one that is killed in the middle of its race."""
 
 import collections
 import io
@@ -32,7 +32,7 @@ ENDS = {
     ("fixed", "eliminated", (0, 1)): 3,
     ("fixed", "finished", (0, 1, 2)): 1,
 }
-"""4 rules, 2 of them, 1 of them; constants begin with two seeds, and one of them gets the third."""
+"""4 rules, 2 of them, 1 of them; constants begin with two seeds, and one of them runs the third."""
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_mlflow_tells_a_partial_score_from_a_score(done, launch):
         assert metrics.get("partial_score") == (None if trial.score is not None else pytest.approx(trial.partial_score))
         left = None if trial.score is not None else f"left the race after {len(trial.seeds)} of 3 seeds"
         assert run.data.tags.get("kd.race") == left
-        # All curves are over the seed that all trials have in common.
+        # All curves are those of the seed that all trials have in common.
         curve = client.get_metric_history(run.info.run_id, "epoch/validation_accuracy")
         opening = trial.opening or trial.history
         assert [point.value for point in sorted(curve, key=lambda p: p.step)] == [
@@ -168,7 +168,7 @@ def test_after_kill_9_in_the_middle_of_a_race_nothing_that_had_ended_is_run_agai
 
 
 def wait_for_a_further_heat(process, output, seconds=300):
-    """Until somebody has ended a second heat, but nobody a third one."""
+    """Wait until a trial has ended a second heat, but none a third one."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[0]
@@ -183,10 +183,10 @@ def wait_for_a_further_heat(process, output, seconds=300):
 
 
 def heats_ended(output):
-    """The heats that the search knows to have ended, and when their students were written.
+    """Return the heats that the search knows to have ended, and when their students were written.
 
-    A worker writes the student before its driver hears of the end; of a driver killed in between nobody has heard, and
-    that heat is run again.
+    A worker writes the student before its driver hears of the end. If the driver is killed in between, the heat is run
+    again.
     """
     store = SearchStore(str(output), "tiny")
     ended = {state.trial_id for state in trial_states(store) if state.ended}

@@ -1,4 +1,4 @@
-"""A search that is stopped and goes on with what a snapshot at a bad moment, and a kill, would have left."""
+"""A search that is stopped, and resumes with the leftovers of a snapshot at a bad moment and of a kill."""
 
 import contextlib
 import dataclasses
@@ -17,12 +17,12 @@ from search.store.snapshots import latest_state
 from search.store.trial_files import snapshot_states, trial_states
 from tests.search.tiny import QuietListener, tiny_config
 
-EPOCHS = 600  # some seconds a trial, so that there is a middle to stop in
+EPOCHS = 600  # some seconds a trial, so that it can be stopped halfway
 TORN = "experiment_state-2999-01-01_00-00-00.json"
 
 
 class Stopper(QuietListener):
-    """Stops the search as Ctrl-C does, once one trial has finished."""
+    """Stops the search like Ctrl-C, once one trial has finished."""
 
     stopped = False
 
@@ -33,7 +33,7 @@ class Stopper(QuietListener):
 
 
 class Killer(QuietListener):
-    """Kills the process of a trial in the middle, as a machine that is lost does."""
+    """Kills the process of a trial halfway, as if a machine were lost."""
 
     killed = None
 
@@ -59,14 +59,14 @@ def gone_on(launch):
     unfinished = [trial_id for trial_id, state in snapshot_states(store).items() if not state.ended]
     kept = latest_state(store.local_folder)
     snapshot = json.loads(kept.read_text())
-    # Taken while the last checkpoints of these trials were being saved …
+    # The snapshot was taken while the last checkpoints of these trials were being saved.
     snapshot["runner_data"]["_cached_trial_decisions"] = dict.fromkeys(unfinished, "STOP")
     kept.write_text(json.dumps(snapshot))
-    # … and killed in the middle of the next session's first.
+    # The next session was killed in the middle of its first snapshot.
     (store.local_folder / TORN).write_text("")
-    # On a cluster, whose Ray goes on, a driver that was killed may leave a searcher that knows of trials nobody has.
+    # On a cluster Ray continues: a killed driver may leave a searcher that knows trials which nothing else has.
     (Watch._current._staging / "searcher-state-2999-01-01_00-00-00.pkl").write_bytes(b"")
-    # And it goes on where trials may fail more often than where it was begun.
+    # The search resumes where trials may fail more often than where it began.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tuning, "most_failures", lambda _: 2)
         killer = Killer()
@@ -98,7 +98,7 @@ def written_back(watch: Watch) -> list[str]:
 
 
 def test_tune_writes_its_own_snapshots_only(gone_on):
-    """What it brought down to restore from, search.json and tuner.pkl too, is not among what it writes back."""
+    """Files that Tune fetched to restore from, search.json and tuner.pkl included, are not written back."""
     assert Watch._current._restored_in == Watch._current._staging
     assert written_back(Watch._current) == ["experiment_state", "search_gen_state", "searcher"]
 

@@ -1,4 +1,4 @@
-"""The same settings give the same search to the last bit, for any number of workers and after any kills."""
+"""The same settings give the same search to the last bit, for any number of workers and any kills."""
 
 import os
 import random
@@ -18,7 +18,7 @@ KILLS = 11
 
 
 def content(search):
-    """All that a search tried and found, without names, times and places."""
+    """Return all that a search tried and found, without names, times and places."""
     return {
         trial.number: (
             trial.family,
@@ -34,7 +34,7 @@ def content(search):
 
 @pytest.fixture(scope="module")
 def alone(launch):
-    """The search with one worker, undisturbed."""
+    """Run the search with one worker, undisturbed."""
     config = tiny_config(*MORE, "name=alone", "resources.max_concurrent=1")
     return content(run_search(config, launch, QuietListener()).search)
 

@@ -1,4 +1,4 @@
-"""One real search on this machine, looked at from all sides."""
+"""One real search on this machine, tested in many ways."""
 
 import collections
 import contextlib
@@ -20,19 +20,19 @@ from tests.search.tiny import QuietListener, tiny_config
 
 @pytest.fixture(scope="module")
 def left_behind(launch):
-    """A trial of the same search, killed before its first snapshot."""
+    """Leave a trial of the same search that was killed before its first snapshot."""
     folder = pathlib.Path(launch.storage, "tiny", "0001-norm_balance-0123abcd")
     folder.mkdir(parents=True)
     (folder / "trial.json").write_text("{")
     return folder
 
 
-# All of them together take longer than the second worker may be late, each by itself is shorter than a worker's start.
+# All trials together take longer than the second worker may be late. Each one takes less than a worker's start.
 SHORT = "training.epochs=99"
 
 
 class Observer(QuietListener):
-    """Sees how many trials Ray has room for, too."""
+    """Also notes how many trials Ray has room for."""
 
     room = 0
 
@@ -70,7 +70,7 @@ def test_short_trials_run_side_by_side(done):
         pytest.skip("Ray found one CPU")
     trials = outcome.search.trials
     beside = [a.number for a in trials for b in trials if a is not b and a.started < b.ended and b.started < a.ended]
-    assert len(set(beside)) >= 3  # with one worker at a time it is 2 at most, while the first one's successor starts
+    assert len(set(beside)) >= 3  # one worker gives 2 at most, while its successor starts
 
 
 def test_constants_are_tried_beside_the_rules_and_begin_with_common_practice(done):
@@ -151,13 +151,13 @@ def test_resuming_a_finished_search_runs_nothing(done, launch):
 
 
 def test_a_failing_trial_fails_alone(launch):
-    """The process of a running trial is killed, as the system does when memory runs out."""
+    """The process of a running trial is killed, as by the system when memory runs out."""
 
     class Killer(QuietListener):
         victim = None
 
         def tick(self):
-            # One trial at a time, and this is a quarter of a second after the third began.
+            # Trials run one at a time, and this is a quarter of a second after the third began.
             last = self.records[-1] if self.records else None
             if self.victim is None and last and (last.number, last.status) == (3, "running"):
                 # Ray names a process after what it is doing.
@@ -199,7 +199,7 @@ def test_a_search_runs_once_at_a_time(done, launch):
 
 
 def test_a_search_is_not_continued_on_other_data(done, launch, monkeypatch):
-    """What a changed picture folder or a lost teacher leads to."""
+    """The data differ if the picture folder has changed or the teacher is lost."""
     from search.prepare import foundation
 
     monkeypatch.setattr(foundation, "dataset_fingerprint", lambda dataset: "other pictures")

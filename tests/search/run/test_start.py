@@ -1,4 +1,4 @@
-"""What a search brings in and starts before its trials, and in which order."""
+"""The modules and processes that a search starts before its trials, and their order."""
 
 import contextlib
 import ipaddress
@@ -24,7 +24,7 @@ TIMED_OUT = "The current node timed out during startup. This could happen becaus
 
 
 def loaded_by(code, *names):
-    """Which of these modules a program has loaded when it ends."""
+    """Return those of these modules that a program has loaded when it ends."""
     program = f"{code}\nimport json, sys\nprint(json.dumps([name for name in {names!r} if name in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
@@ -35,7 +35,7 @@ def test_ray_is_started_before_what_takes_longer_is_imported():
 
 
 def test_ray_starts_no_workers_before_there_is_work():
-    # By itself it starts one a core, and lets its first driver wait for them.
+    # By default Ray starts one a core, and its first driver waits for them.
     code = """
 import psutil, ray
 from search.cluster.connection import ray_session
@@ -53,7 +53,7 @@ def test_a_tracking_file_that_cannot_be_used_is_told_before_the_first_trial(init
     monkeypatch.setattr("search.run.start.check_shared", lambda store: None)
     monkeypatch.setattr(
         "search.prepare.prepare", lambda *_: threading.Event().wait(20)
-    )  # nor does it wait for the teacher
+    )  # it does not wait for the teacher either
     launch.output.mkdir(exist_ok=True)
     path = sqlite_path(launch.tracking_uri)
     path.write_bytes(b"SQLite format 3\x00" + bytes(200))
@@ -69,7 +69,7 @@ def test_a_tracking_file_that_cannot_be_used_is_told_before_the_first_trial(init
 
 @pytest.fixture
 def init(monkeypatch):
-    """Ray that fails to start as often as it is told to."""
+    """Replace Ray by one that fails to start as often as it is told to."""
     calls, failures = [], []
 
     def start(**settings):
@@ -84,8 +84,8 @@ def init(monkeypatch):
 
 
 def test_a_ray_of_our_own_is_no_strangers_cluster_and_is_not_heard_by_the_network(monkeypatch):
-    """A real Ray, which takes seconds."""
-    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")  # of a network that is nobody's, RFC 5737
+    """This starts a real Ray, which takes seconds."""
+    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")  # an address that nobody has, RFC 5737
     with ray_session(None):
         started = psutil.Process().children(recursive=True)
         assert "gcs_server" in {process.name() for process in started}

@@ -1,4 +1,4 @@
-"""What `kd-search status` says to people; `--json` says the same in numbers."""
+"""Lines of `kd-search status` for people; `--json` gives the same in numbers."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A real search of two students, raced over seeds, and the confirmation of one of them."""
+"""A real search of two students, raced over seeds, and a confirmation with one of them."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""The commands that messages tell to type lead where the one before led."""
+"""Commands in messages lead to the same places as the command before."""
 
 import dataclasses
 import pathlib
@@ -22,7 +22,7 @@ OTHERS = ["--output", "/o", "--cache", "/c", "--data-root", "/d"]
 
 
 def launch_of(*arguments, command="resume", name="mine"):
-    """What the command line makes of these arguments."""
+    """Return the launch that the command line makes of these arguments."""
     context = cli.get_command(click.Context(cli), command).make_context(command, [name, *arguments])
     places = {key: value for key, value in context.params.items() if key not in ("name", "address")}
     return options.launch_of(places, context.params.get("address"))
@@ -121,7 +121,7 @@ def test_where_only_the_storage_is_known_it_is_named():
 
 
 def test_no_message_writes_such_a_command_itself():
-    """A command with a search's name in it comes from `next_command`, which knows the places."""
+    """Commands with a search's name come from `next_command`, which knows the places."""
     written = re.compile(r"kd-search (?:resume|confirm|report|status|sync|explain) \{")
     folder = pathlib.Path(search.__file__).parent
     found = [path for path in folder.rglob("*") if path.suffix in (".py", ".j2") and written.search(path.read_text())]

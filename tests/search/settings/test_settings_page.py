@@ -1,4 +1,4 @@
-"""docs/settings.md has every setting of a search file, with its default and what is allowed, and no other."""
+"""docs/settings.md has every setting of a search file, with its default and allowed values, and no other."""
 
 import pathlib
 import re
@@ -35,7 +35,7 @@ class Row(typing.NamedTuple):
 
 
 def rows(head: str, keys: int) -> dict[tuple[str, ...], Row]:
-    """The rows of all tables that begin with these headings, by the names in their first columns."""
+    """Return the rows of all tables that begin with these headings, by the names in their first columns."""
     found = {}
     for table in re.findall(rf"^\| {re.escape(head)} \|.*\n\|[- |]+\n((?:\|.*\n)+)", PAGE, flags=re.MULTILINE):
         for line in table.splitlines():
@@ -51,7 +51,7 @@ MODEL_OPTIONS = rows("network | option", 2)
 
 
 def inner_models(annotation: typing.Any) -> list[type[Settings]]:
-    """The settings that a field holds itself, not those in its lists and tables."""
+    """Return the settings that a field holds itself, not those in its lists and tables."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return [annotation]
     if typing.get_origin(annotation) in (tuple, dict, list):
@@ -60,7 +60,7 @@ def inner_models(annotation: typing.Any) -> list[type[Settings]]:
 
 
 def walk() -> dict[str, FieldInfo]:
-    """Every setting by its dotted name; tables like those of the top are explained there."""
+    """Return every setting by its dotted name; tables like those of the top level are explained there."""
     found, waiting = {}, [("", SearchConfig)]
     while waiting:
         prefix, model = waiting.pop(0)
@@ -70,7 +70,7 @@ def walk() -> dict[str, FieldInfo]:
                 waiting.append((f"{prefix}{name}.", models[0]))
             else:
                 found[f"{prefix}{name}"] = field
-    found["racing"] = SearchConfig.model_fields["racing"]  # `true` is a value of it, too
+    found["racing"] = SearchConfig.model_fields["racing"]  # `true` is also a value of it
     return found
 
 

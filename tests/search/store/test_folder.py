@@ -91,7 +91,7 @@ def test_a_held_search_is_seen_as_running(launch):
 
 
 def test_where_snapshots_are_put_aside_tunes_own_do_not_count(launch, record):
-    """Tune writes them in place; a reader may meet an empty file, and a kill leaves it."""
+    """Tune writes them in place: a reader may find an empty file, and a kill leaves it."""
     store = SearchStore(launch.storage, "tiny")
     store.write_header(record, launch)
     begin_to_put_aside(store.local_folder)
@@ -118,7 +118,7 @@ def test_a_copy_without_hidden_files_is_read_by_tunes_own(launch, record):
 
 
 def test_of_a_folder_that_one_may_only_read_it_is_not_known_whether_it_runs(launch, record):
-    """Permissions do not bind root, so what stands in the lock's way is a folder."""
+    """Permissions do not bind root, so a folder blocks the lock."""
     store = SearchStore(launch.storage, "tiny")
     store.write_header(record, launch)
     (pathlib.Path(store.folder) / ".lock").mkdir()

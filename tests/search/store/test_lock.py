@@ -1,4 +1,4 @@
-"""The lock of a search's folder, which leaves no folder behind that nothing came into."""
+"""The lock of a search's folder, which leaves no folder behind if nothing was put into it."""
 
 import subprocess
 import sys
@@ -66,7 +66,7 @@ def test_another_process_that_holds_it_is_seen_and_waited_for(folder):
             lock.acquire(0.1)
         assert folder.exists()
         threading.Timer(0.2, lambda: (other.stdin.write("\n"), other.stdin.flush())).start()
-        lock.acquire(10)  # the other takes file and folder along when it lets go
+        lock.acquire(10)  # the other removes file and folder when it releases the lock
         assert folder.is_dir()
         assert SearchLock(folder).is_held()
         lock.release()
@@ -75,7 +75,7 @@ def test_another_process_that_holds_it_is_seen_and_waited_for(folder):
 
 
 def test_never_two_hold_it_however_often_it_comes_and_goes(folder):
-    """Each holder finds the folder empty and takes it away under those who wait."""
+    """Each holder finds the folder empty and removes it, while others wait for it."""
     inside, seen, failures = 0, [], []
     count = threading.Lock()
 
@@ -91,7 +91,7 @@ def test_never_two_hold_it_however_often_it_comes_and_goes(folder):
                 with count:
                     inside -= 1
                 lock.release()
-        except Exception as error:  # told below, outside the thread
+        except Exception as error:  # reported below, outside the thread
             failures.append(error)
 
     threads = [threading.Thread(target=compete) for _ in range(4)]

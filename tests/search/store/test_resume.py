@@ -1,4 +1,4 @@
-"""What a trial goes on from after its search was killed."""
+"""The checkpoint from which a trial resumes after its search was killed."""
 
 from types import SimpleNamespace
 

@@ -12,7 +12,7 @@ from search.store.snapshots import SnapshotKeeper, forget_earlier_sessions, late
 
 
 def write_staging(folder, state, stamp, session="2026-01-01_00-00-00"):
-    """What Tune leaves in its staging folder; `stamp` is the file's time in nanoseconds."""
+    """Write the files that Tune leaves in its staging folder; `stamp` is their time in nanoseconds."""
     folder.mkdir(exist_ok=True)
     for name in (
         f"experiment_state-{session}.json",
@@ -102,7 +102,7 @@ def test_of_two_sessions_the_newer_is_kept(tmp_path):
 
 
 def restored_from(search):
-    """What Tune would read, of the three files that must be left."""
+    """Return what Tune would read, of the three files that must be left."""
     assert len([path for path in search.iterdir() if path.is_file()]) == 3
     return read(pathlib.Path(_find_newest_experiment_checkpoint(str(search))))
 
@@ -135,7 +135,7 @@ def test_numbers_go_up_whatever_the_clock_says(tmp_path):
         write_staging(staging, stamp, stamp=stamp)
         before = latest_state(search)
         SnapshotKeeper(search).keep(staging)
-        assert before is None or before.exists()  # somebody may be reading it
+        assert before is None or before.exists()  # a reader may still use it
         assert read(latest_state(search)) == stamp
 
 

@@ -1,4 +1,4 @@
-"""Trials that a snapshot does not know of yet, or knows as running, and the searcher that is told of them."""
+"""Trials that a snapshot does not know yet, or knows as running, and the searcher that learns of them."""
 
 import itertools
 import json
@@ -36,7 +36,7 @@ SESSION = "2026-01-01_00-00-00"
 
 
 class Driver:
-    """What Tune and the watch do to a search's folder, without processes."""
+    """Does what Tune and the watch do to a search's folder, without processes."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.searcher, self.trials = folder, PlannedSearch(CONFIG), {}
@@ -63,7 +63,7 @@ class Driver:
         return begun
 
     def stop_halfway(self, trial_id: str, score: float) -> None:
-        """What a decision to stop did to it that had waited, in a snapshot, for a checkpoint of another run."""
+        """Stop a trial by a decision that had waited, in a snapshot, for a checkpoint of another run."""
         trial = self.trials[trial_id]
         self.searcher.on_trial_complete(trial_id, self._result(trial_id, score))
         trial.set_status(Trial.TERMINATED)
@@ -89,12 +89,12 @@ class Driver:
         (folder / f"searcher-state-{SESSION}.pkl").write_bytes(dump_runs(self.searcher._runs.values()))
 
     def lose(self, trial_id: str) -> None:
-        """A trial of which nothing was noted when the driver was killed."""
+        """Remove a trial of which nothing was noted when the driver was killed."""
         shutil.rmtree(next((self.folder / "race").glob(f"*-{trial_id}")))
         del self.trials[trial_id]
 
     def stored(self) -> dict[str, object]:
-        """The snapshot that Tune would read."""
+        """Return the snapshot that Tune would read."""
         return json.loads((self.folder / "race" / f"experiment_state-{SESSION}.json").read_text())
 
     def recovered(self) -> tuple[SearchStore, PlannedSearch]:
@@ -130,7 +130,7 @@ def test_what_happened_after_the_snapshot_is_not_lost(driver):
         fourth: "PENDING",
         fifth: "ERROR",
     }
-    # Tune reads its own file, the searcher is the one that knew all.
+    # Tune's own file has all trials, and the restored searcher knows what the driver's searcher knew.
     assert [TrialState(*pair).trial_id for pair in driver.stored()["trial_data"]] == [
         first,
         second,
@@ -144,7 +144,7 @@ def test_what_happened_after_the_snapshot_is_not_lost(driver):
 
 
 def test_a_race_goes_on_where_it_was(driver):
-    """Heats that were earned after the snapshot are not given away twice."""
+    """Heats that were earned after the snapshot are not given twice."""
     numbers = driver.begin(12)
     driver.snapshot()
     for place, trial_id in enumerate(numbers):
@@ -182,7 +182,7 @@ def test_recovering_twice_changes_nothing(driver):
 
 
 def test_decisions_and_numbers_of_another_run_are_not_taken_over(driver):
-    """Tune would stop the trial at its first checkpoint, though it goes on from an older one."""
+    """Otherwise Tune would stop the trial at its first checkpoint, although it resumes from an older one."""
     (saving,) = driver.begin()
     driver.snapshot(
         _cached_trial_decisions={saving: "STOP"},
@@ -195,7 +195,7 @@ def test_decisions_and_numbers_of_another_run_are_not_taken_over(driver):
 
 
 def test_tune_has_those_of_its_own_then(driver, monkeypatch):
-    """They are set before the snapshot is read."""
+    """Tune sets them before it reads the snapshot."""
     monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", "3")
     (saving,) = driver.begin()
     driver.snapshot(
@@ -227,7 +227,7 @@ def test_a_trial_that_was_stopped_halfway_goes_on(driver):
 
 
 def test_a_searcher_that_is_older_than_the_trials_is_told_of_all(driver):
-    """Of a snapshot's files the searcher's is written last."""
+    """The searcher's file of a snapshot is written last."""
     first, _ = driver.begin(2)
     driver.snapshot()
     driver.end(first, 0.5)
@@ -242,7 +242,7 @@ def test_a_searcher_that_is_older_than_the_trials_is_told_of_all(driver):
 
 
 def test_a_search_in_which_trials_ended_does_not_begin_anew(driver):
-    """Its snapshots are lost, by a copy that left out links, say."""
+    """Its snapshots are lost, for example by a copy that left out links."""
     ended, other = driver.begin(2)
     store = SearchStore(str(driver.folder), "race")
     driver.end(ended, 0.5)
@@ -300,7 +300,7 @@ def test_what_was_lost_and_begun_again_before_another_kill_is_not_begun_a_third_
 
 
 def test_a_lost_policy_has_the_learning_rate_of_its_round(driver):
-    """Also where the studies know less than they did when that round began."""
+    """This also holds if the studies know less than they did when that round began."""
     *ended, last, end = driver.begin(10)
     for place, trial_id in enumerate(ended):
         driver.end(trial_id, 0.5 + 0.01 * place)

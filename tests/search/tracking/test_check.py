@@ -1,4 +1,4 @@
-"""Tracking URIs: their meaning, and how soon a wrong one is told."""
+"""Tracking URIs: their meaning, and how soon a wrong one is reported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.search.ports import refusing_port
         ("sqlite:///", "must name a file"),
         ("sqlite:///:memory:", "must name a file"),
         ("sqlite:////dev/null/mlflow.db", "'/dev/null' is a file"),
-        ("sqlite:////proc/mlflow.db", "'/proc' is not writable"),  # by nobody, root included
+        ("sqlite:////proc/mlflow.db", "'/proc' is not writable"),  # not even by root
         ("sqlite:////proc/folder/mlflow.db", "'/proc' is not writable"),
         ("htp://localhost:5000", "Did you mean 'http'?"),
         ("http://user:secret@127.0.0.1:9", "nothing listens there"),
@@ -111,7 +111,7 @@ def test_a_server_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) 
 def test_a_refused_name_is_told_apart_from_a_refused_user(
     body: bytes, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.tracking.check._SECONDS", 60.0)  # what the thread of a busy machine may take to ask
+    monkeypatch.setattr("search.tracking.check._SECONDS", 60.0)  # the time that a busy machine's thread may need to ask
 
     class Refusing(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:

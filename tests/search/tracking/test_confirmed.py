@@ -1,4 +1,4 @@
-"""A confirmation in MLflow: verdict, finalists and the champion in the registry, as often as one likes."""
+"""A confirmation in MLflow: verdict, finalists and the champion in the registry, however often it is projected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SEEDS = 4
 
 
 def made_up(name: str, ahead: float = 3.0, seeds: int = SEEDS, shift: float = 0.0) -> ConfirmationRecord:
-    """A confirmation in which the rule leads by so many points."""
+    """Return a confirmation in which the rule leads by so many points."""
     noise = [0.2, -0.1, 0.0, -0.1, -0.2, 0.2][:seeds]
     scores = [
         (rule("norm_balance"), around(0.90 + (ahead + shift) / 100, *noise)),
@@ -80,7 +80,7 @@ def points_of(uri: str, run: Any, metric: str) -> list[tuple[int, float]]:
 
 
 def versions_of(uri: str, name: str) -> tuple[list[Any], str | None]:
-    """All versions of a registered model, and the champion's number."""
+    """Return all versions of a registered model, and the champion's number."""
     client = open_client(uri)
     versions = sorted(client.search_model_versions(f"name = '{name}'"), key=lambda version: int(version.version))
     champion = client.get_registered_model(name).aliases.get(ALIAS)
@@ -169,7 +169,7 @@ print(path)
 
 
 def use_elsewhere(uri: str, name: str, folder: pathlib.Path) -> pathlib.Path:
-    """Load the champion in a process of its own, ask it, and return what was downloaded."""
+    """Load the champion in a process of its own and run it; return the downloaded folder."""
     pictures = np.random.default_rng(1).integers(0, 256, (5, 1, 8, 8), dtype=np.uint8)
     np.save(folder / "pictures.npy", pictures)
     command = [sys.executable, "-c", PROGRAM, uri, name, str(folder)]
@@ -216,14 +216,14 @@ def test_more_seeds_add_points_and_another_winner_takes_the_alias(uri: str) -> N
     runs = finalists_of(uri, "grown")
     assert [step for step, _ in points_of(uri, runs["fixed-0.9"], "seed/test_accuracy")] == [0, 1, 2, 3, 4, 5]
     assert [step for step, _ in points_of(uri, runs["fixed-0.9"], "test_score")] == [4, 6]
-    # Its first four results are others than before: that was another training, and its run is gone.
+    # Its first four results differ from before: they are of another training, and the earlier run is gone.
     assert [step for step, _ in points_of(uri, runs["norm_balance"], "test_score")] == [6]
     versions, champion = versions_of(uri, "grown")
     assert [version.tags["kd.winner"] for version in versions] == ["fixed-0.9", "norm_balance"]
     assert champion == "2"
     confirm(uri, made_up("grown", ahead=0.0))
     versions, champion = versions_of(uri, "grown")
-    assert (len(versions), champion) == (2, "1")  # the first one again
+    assert (len(versions), champion) == (2, "1")  # the first version again
 
 
 def test_the_same_student_with_more_seeds_keeps_its_version_but_tells_of_them(uri: str) -> None:

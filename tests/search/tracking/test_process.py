@@ -1,4 +1,4 @@
-"""MLflow's process: that it can be killed, hang or lose its driver, and that the driver does without MLflow."""
+"""MLflow's process may be killed, hang or lose its driver; the driver works without MLflow."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ with MLflowProcess() as process, LiveProjection(
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store that is there already: to make one takes seconds."""
+    """Make a store once, since that takes seconds."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
     sync(make_search("first"), uri, EXPERIMENT)
     return uri
@@ -51,7 +51,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """A server that takes requests and never answers."""
+    """Run a server that takes requests and never answers."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -60,7 +60,7 @@ def silent() -> Iterator[str]:
 
 @contextlib.contextmanager
 def driver(uri: str, folder: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
-    """A program that projects a search, and its MLflow process."""
+    """Run a program that projects a search; yield it and its MLflow process."""
     noted = folder / "pid"
     command = [sys.executable, "-c", DRIVER, uri, str(noted)]
     with subprocess.Popen(
@@ -74,7 +74,7 @@ def driver(uri: str, folder: pathlib.Path) -> Iterator[tuple[subprocess.Popen[st
 
 
 def statuses(uri: str, search: str) -> dict[str, str]:
-    """Of the runs of trials, by trial id; the search's own under its name."""
+    """Return the status of each trial's run by trial id, and of the search's own run by its name."""
     client = open_client(uri)
     experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
     runs = client.search_runs([experiment], f"tags.`kd.search` = '{search}'")
@@ -82,7 +82,7 @@ def statuses(uri: str, search: str) -> dict[str, str]:
 
 
 def mlflow_processes() -> list[psutil.Process]:
-    """This process's own; one that was killed and not yet waited for has no command line any more."""
+    """Return this process's MLflow processes; one that was killed and not yet waited for has no command line."""
     found = []
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -92,7 +92,7 @@ def mlflow_processes() -> list[psutil.Process]:
 
 
 def gone(process: psutil.Process) -> bool:
-    """Also where nobody waits for it: an orphan is the first process's, which in a container may not look after any."""
+    """Tell whether a process has ended. In a container an orphan may stay a zombie, since nothing waits for it."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.status() == psutil.STATUS_ZOMBIE
     return True
@@ -126,7 +126,7 @@ def test_a_search_that_loses_two_processes_goes_on_without_and_says_so(uri: str)
         live.update(make_trial(1))
         began = time.monotonic()
         report = live.finish(final)
-    assert time.monotonic() - began < 10.0  # and not half a minute of attempts
+    assert time.monotonic() - began < 10.0  # without half a minute of attempts
     assert not report.complete
     assert "MLflow is not up to date: MLflow's process was killed by signal 9" in str(report)
     assert mlflow_processes() == []
@@ -152,8 +152,8 @@ def test_no_process_outlives_a_driver_that_is_killed(store: str, uri: str, silen
 def test_signals_that_stop_a_search_let_it_close_its_runs(uri: str, tmp_path: pathlib.Path) -> None:
     with driver(uri, tmp_path) as (process, mlflow):
         wait_until(lambda: statuses(uri, "driven").get("trial1") == "RUNNING")
-        mlflow.send_signal(signal.SIGTERM)  # as a scheduler does, that tells every process
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        mlflow.send_signal(signal.SIGTERM)  # like a scheduler that signals every process
+        os.killpg(process.pid, signal.SIGINT)  # like a terminal
         printed, _ = process.communicate(timeout=120)
     assert printed.splitlines()[-1] == "KeyboardInterrupt"
     assert statuses(uri, "driven") == {"driven": "KILLED", "trial1": "KILLED"}
@@ -209,7 +209,7 @@ def test_an_unanswered_check_is_not_waited_for(silent: str) -> None:
 
 
 def test_a_driver_never_imports_mlflow(uri: str, cache: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """A whole search, of some ten seconds: what Tune or the report import shows nowhere else."""
+    """This runs a whole search of some ten seconds, so that imports by Tune or the report show as well."""
     program = """
 import json, pathlib, sys
 from search.settings.launch import Launch

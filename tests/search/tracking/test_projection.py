@@ -1,4 +1,4 @@
-"""The projection into MLflow: what it writes, and that it may be repeated, interrupted and resumed."""
+"""The projection into MLflow: its content, and that it may be repeated, interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from tests.search.tracking.tracking_record import (
 from trainables.records.objective import Objective
 from trainables.records.trial import DecisionEntry, TrialHistory
 
-# sqlalchemy 2.1 deprecates a loader that MLflow 3.17's models name; told once, when MLflow's SQL store is imported.
+# sqlalchemy 2.1 deprecates a loader that MLflow 3.17's models use; it warns once, when the SQL store is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
 def creation(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """A new store, which takes seconds to make, and what was printed meanwhile."""
+    """Make a new store, which takes seconds; return its URI and what was printed meanwhile."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
     printed = io.StringIO()
     with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(printed):
@@ -57,7 +57,7 @@ def uri(creation: tuple[str, str]) -> str:
 
 
 def runs_of(uri: str, search: str, experiment: str = EXPERIMENT) -> tuple[Any, dict[str, Any]]:
-    """The search's own run, and its trials' runs by trial id."""
+    """Return the search's own run, and its trials' runs by trial id."""
     client = open_client(uri)
     found = client.search_runs(
         [client.get_experiment_by_name(experiment).experiment_id], f"tags.`kd.search` = '{search}'", max_results=1000
@@ -302,7 +302,7 @@ def test_the_searchs_description_ranks_the_families() -> None:
 
 
 def test_why_nothing_could_be_written_is_told_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not that the time was up, which it was over a lock that could never be had; and before it is."""
+    """The report gives the error of the lock that could never be made, not the time limit, and comes before it."""
     monkeypatch.setattr("search.tracking.live._SECONDS_OF_ATTEMPTS", 0.5)
     head = make_search("nowhere", status="running")
     with LiveProjection(head, "sqlite:////proc/mlflow.db", EXPERIMENT, interval=0.05) as live:
@@ -310,7 +310,7 @@ def test_why_nothing_could_be_written_is_told_at_the_end(monkeypatch: pytest.Mon
         wait_until(lambda: live._error is not None)
         began = time.monotonic()
         report = live.finish(make_search("nowhere", make_trial(1)))
-    assert time.monotonic() - began < 60.0  # and not the two minutes that there are to write
+    assert time.monotonic() - began < 60.0  # without the two minutes allowed for writing
     assert not report.complete
     assert "No such file or directory: '/proc/" in str(report)
 
@@ -350,7 +350,7 @@ def test_a_store_that_hangs_costs_the_search_nothing() -> None:
             LiveProjection(make_search("hung", status="running"), uri, EXPERIMENT, process=process) as live,
         ):
             live.update(records[0])
-            asked, _ = silent.accept()  # and there is no answer
+            asked, _ = silent.accept()  # the server never answers
             began = time.monotonic()
             for record in records * 10:
                 live.update(record)
@@ -375,7 +375,7 @@ def test_nothing_is_lost_or_doubled_when_the_server_fails(uri: str, tmp_path: pa
     server = f"http://127.0.0.1:{port}"
     final = make_search("outage", *(make_trial(number) for number in range(1, 5)))
     with LiveProjection(make_search("outage", status="running"), server, "served", interval=0.05) as live:
-        live.update(make_trial(1, "running"))  # nobody listens yet
+        live.update(make_trial(1, "running"))  # no server listens yet
         with served(uri, port, tmp_path):
             live.update(make_trial(2, "running"))
             report = live.finish(final)

@@ -1,4 +1,4 @@
-"""A race over seeds in MLflow: what a run says of a policy that left, and of one that came back."""
+"""A race over seeds in MLflow: the run of a policy that left, and of one that came back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def raced(number: int, status: Any, seeds: int, score: float, **changes: Any) -> TrialRecord:
-    """A policy whose seeds took 10 s each, with two interventions of the guard under each."""
+    """Return a policy whose seeds took 10 s each, with two interventions of the guard under each."""
     results = [
         ReplicateResult(seed=seed, validation_accuracy=score, validation_loss=0.4, agreement=0.8)
         for seed in range(seeds)
@@ -89,7 +89,7 @@ def test_a_policy_that_comes_back_shows_what_it_has_come_to(uri: str, seen: str)
 
 
 def test_only_a_race_that_is_over_has_partial_scores(uri: str) -> None:
-    """A stopped search may be resumed, and then those that left one family's race come back but not the other's."""
+    """A stopped search may be resumed. Policies that left then return in an open race, but not in one that is over."""
     over = [
         trial.model_copy(update={"trial_id": f"other{number}", "number": number, "family": "norm_balance"})
         for number, trial in enumerate((CAME_BACK, LEFT[1]), start=4)

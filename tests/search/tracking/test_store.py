@@ -1,4 +1,4 @@
-"""SQLite stores of MLflow's: that they are made as a whole, whenever their maker is killed."""
+"""MLflow's SQLite stores: each is made as a whole, whenever its maker is killed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def schema(path: pathlib.Path) -> dict[str, list[str]]:
-    """The words of each table and index; a migration that copies a table writes its constraints in any order."""
+    """Return the words of each table and index: a migration that copies a table writes its constraints in any order."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         found = connection.execute("SELECT name, sql FROM sqlite_master")
         return {name: sorted(re.split(r"[\s,()]+", sql or "")) for name, sql in found}

@@ -1,4 +1,4 @@
-"""Searches made up for the tests of what MLflow shows, and an MLflow server."""
+"""Made-up searches for tests of what MLflow shows, and an MLflow server."""
 
 import contextlib
 import datetime
@@ -93,7 +93,7 @@ def make_search(name: str, *trials: TrialRecord, **changes: Any) -> SearchRecord
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 120.0) -> None:
-    """Long enough for a process that has yet to import MLflow on a busy machine."""
+    """Wait until it holds; the limit suits a process that has yet to import MLflow on a busy machine."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

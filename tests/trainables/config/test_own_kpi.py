@@ -81,7 +81,7 @@ def test_settings_with_a_kpi_import_no_torch():
 
 
 def test_what_a_kpi_writes_into_its_data_reaches_nobody_else():
-    """The labels and the teacher's logits are all trials' own, and Ray maps them read-only."""
+    """All trials share the labels and the teacher's logits, and Ray maps them read-only."""
     import torch
 
     from trainables.device import Compute

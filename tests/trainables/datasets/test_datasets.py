@@ -322,7 +322,7 @@ class TestCIFAR:
 
 
 def apart(folder: Path) -> Path:
-    """A place for decoded pictures, which must not lie among the pictures."""
+    """Return a place for decoded pictures, which must not lie among the pictures."""
     return folder.with_name(f"{folder.name}-data")
 
 
@@ -363,7 +363,7 @@ class TestImageFolder:
     def test_the_middle_of_the_scaled_picture_is_kept(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)
         pixels = np.zeros((10, 30, 3), dtype=np.uint8)
-        pixels[:, 10:20] = (10, 20, 30)  # the middle third, which is what a square keeps
+        pixels[:, 10:20] = (10, 20, 30)  # the middle third, which a square keeps
         for path in tmp_path.rglob("*.png"):
             Image.fromarray(pixels).save(path)
         dataset = load_dataset(pictures_settings(tmp_path, image_size=10), default_root=apart(tmp_path))

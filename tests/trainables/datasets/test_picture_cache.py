@@ -1,4 +1,4 @@
-"""An image folder is decoded once, whatever happens on the way."""
+"""An image folder is decoded once, whatever interrupts it."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def decoded_names(monkeypatch) -> list[str]:
-    """The pictures that were decoded, in the order of their beginning; a few at a time, so that order matters."""
+    """Record the pictures that are decoded, in the order of their beginning; a few at a time, so that order matters."""
     names: list[str] = []
 
     def counted(path: str, size: int, channels: int) -> np.ndarray:
@@ -167,7 +167,7 @@ class TestInterruptions:
         assert [name.endswith(".part") for name in entries(cache)] == [True]
         told = []
         np.testing.assert_array_equal(images_of(root, cache, told)[:], expected(root))
-        assert 10 < len(decoded_names) < 25  # some were safe, the one at which it was killed was not
+        assert 10 < len(decoded_names) < 25  # some were kept, but not the one at which it was killed
         assert decoded_names[-1] == "29.png"
         assert f"{30 - len(decoded_names)} of 30 pictures were decoded before" in told
         assert [name.endswith(".part") for name in entries(cache)] == [False]
@@ -187,7 +187,7 @@ class TestInterruptions:
 
     @pytest.mark.parametrize("file", [IMAGES_FILE, RECORDS_FILE])
     def test_a_torn_end_is_cut_off(self, root, cache, decoded_names, file):
-        """As a power cut may leave it: half a picture, or half a record."""
+        """A power cut may leave half a picture, or half a record."""
         images_of(root, cache)
         entry = cache / entries(cache)[0]
         part = entry.rename(entry.with_name(f"{entry.name}.part"))
@@ -205,7 +205,7 @@ class TestInterruptions:
         del decoded_names[:]
         told: list[str] = []
         found: list[np.ndarray] = []
-        with filelock.FileLock(cache / f".{entry.name}.lock"):  # another process, at work
+        with filelock.FileLock(cache / f".{entry.name}.lock"):  # another process is decoding
             second = threading.Thread(target=lambda: found.append(images_of(root, cache, told)[:]))
             second.start()
             deadline = time.monotonic() + 20
@@ -245,7 +245,7 @@ class TestDamage:
             images_of(root, cache)
         assert str(raised.value).count("cannot be read") == 2
         del decoded_names[:]
-        with pytest.raises(DataError, match=r"04\.png"):  # nothing was mended
+        with pytest.raises(DataError, match=r"04\.png"):  # the files are still broken
             images_of(root, cache)
         for name in ("04.png", "17.png"):
             (root / name).unlink()

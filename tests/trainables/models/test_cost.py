@@ -45,7 +45,7 @@ def test_figures_of_a_student():
     network = model("cnn", (1, 8, 8), widths=[4, 8])
     network.train()
     figures = measure_figures(network, (1, 8, 8), seconds=0.02, cuda=False)
-    assert network.training  # a copy was measured
+    assert network.training  # since a copy was measured
     assert figures.parameters == sum(p.numel() for p in network.parameters())
     assert figures.file_bytes > 4 * figures.parameters
     assert set(figures.latency) == set(figures.device_names) == {"cpu"}
@@ -70,7 +70,7 @@ def test_the_usual_number_of_threads_is_measured_too_and_given_back():
 
 
 def test_a_slow_network_is_timed_in_smaller_batches(monkeypatch):
-    """A clock on which a picture takes a second."""
+    """The clock advances by a second for each picture."""
     now = 0.0
 
     class Slow(nn.Module):

@@ -12,7 +12,7 @@ SHAPE = (3, 16, 16)
 
 
 def trained(model: nn.Module) -> nn.Module:
-    """With statistics and affine maps that are not those of a new model, in evaluation mode."""
+    """Set statistics and affine maps that differ from a new model's; return it in evaluation mode."""
     torch.manual_seed(1)
     with torch.no_grad():
         for module in model.modules():

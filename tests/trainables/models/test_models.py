@@ -186,7 +186,7 @@ def test_the_listed_names_are_known() -> None:
 
 
 def test_the_cnn_pools_before_relu_and_is_the_same_function_with_the_same_gradients() -> None:
-    """ReLU and the maximum commute; where all four positions are negative, both orders give 0 and no gradient."""
+    """ReLU and the maximum commute. If all four positions are negative, both orders give 0 and no gradient."""
     settings = ModelSettings(name="cnn", options={"widths": [4, 6, 8]})
     model = create_model(settings, image_shape=(1, 9, 9), classes=3)
     usual: list[nn.Module] = []

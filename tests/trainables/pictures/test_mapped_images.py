@@ -1,4 +1,4 @@
-"""Pictures that stay in a file: the same training as from memory, and no memory taken."""
+"""Pictures that stay in a file: the same training as from memory, without the memory."""
 
 import os
 import pickle
@@ -35,7 +35,7 @@ CPU = select_compute(DeviceSettings(device="cpu"))
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
-    """Two classes that can be told apart."""
+    """Write pictures of two classes that can be told apart."""
     random = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("pictures")
     for name, level in (("dark", 90), ("light", 150)):
@@ -54,7 +54,7 @@ def load(root: Path, cache: Path, monkeypatch, in_memory: int, **settings) -> Da
 
 @pytest.fixture
 def both(root, tmp_path, monkeypatch) -> tuple[Dataset, Dataset]:
-    """The same data set in memory and in its file."""
+    """Return the same data set in memory and in its file."""
     in_memory = load(root, tmp_path, monkeypatch, 2**30, train_size=50)
     return in_memory, load(root, tmp_path, monkeypatch, 0, train_size=50)
 
@@ -108,7 +108,7 @@ def test_pixels_decide_a_fingerprint_not_the_file_s_time(root, tmp_path, both, m
     os.utime(path, (5, 5))
     assert dataset_fingerprint(load(root, tmp_path, monkeypatch, 0)) == before
     Image.fromarray(np.zeros((12, 12, 3), dtype=np.uint8)).save(path)
-    # In the pool under this split; else the fingerprint would rightly stay.
+    # The picture is in the pool under this split; otherwise the fingerprint would rightly stay the same.
     assert dataset_fingerprint(load(root, tmp_path, monkeypatch, 0)) != before
     path.write_bytes(whole)
     os.utime(path, ns=(time, time))
@@ -129,7 +129,7 @@ def test_a_node_that_does_not_see_the_file_says_so(both, tmp_path):
 
 
 def test_a_training_is_the_same_to_the_last_bit(both, settings, tmp_path):
-    """Teacher, its outputs on every view, students, scores and KPIs."""
+    """This covers the teacher, its outputs on every view, students, scores and KPIs."""
     teacher_settings = TeacherSettings(
         model=ModelSettings(name="mlp", options={"hidden": [8]}),
         training=TrainingSettings(epochs=2, batch_size=16),
@@ -170,7 +170,7 @@ class TestOnADevice:
         assert torch.equal(gather(streamed, places, places), gather(tensor, places, places))
 
     def test_what_is_in_memory_is_not_copied(self, assets):
-        """Also where it is read-only, as from Ray's object store."""
+        """This also holds for read-only memory, as from Ray's object store."""
         for array in (assets.train.images, assets.train.labels, assets.train_targets):
             array.flags.writeable = False
         data = DeviceAssets(assets, CPU)
@@ -251,10 +251,10 @@ except (MemoryError, RuntimeError) as error:
 
 
 class TestDataLargerThanTheMemoryAllowed:
-    """The limit, half of the pictures' size, is on private memory; files that are mapped do not count.
+    """The limit, half of the pictures' size, is on private memory; mapped files do not count.
 
-    The system can drop their pages. In memory the same fails, so the limit works. It takes seconds, as the pictures
-    must outweigh what the work on a batch needs.
+    The system can drop their pages. Loading into memory fails under the limit, so the limit works. The tests take
+    seconds, since the pictures must outweigh what the work on a batch needs.
     """
 
     def exit_code(self, what: str, folder: Path, where: str, most: int) -> int:

@@ -11,7 +11,7 @@ from trainables.records.objective import Objective
 from trainables.records.trial import TrialHistory
 from trainables.training.loop import Distillation
 
-# A convolution's students train one after the other, chains of linear layers as one stacked model.
+# Students with convolutions train one after the other; chains of linear layers train as one stacked model.
 STUDENTS = {
     "stacked": ModelSettings(name="mlp", options={"hidden": [16]}),
     "one by one": ModelSettings(name="cnn", options={"widths": [4]}),
@@ -19,7 +19,7 @@ STUDENTS = {
 
 
 def watched(settings, data):
-    """A finished trial, and all steps of each seed as the loop saw them."""
+    """Return a finished trial, and all steps of each seed as the loop saw them."""
     trial = Distillation(settings, data)
     steps = {log: [] for log in trial._conducts}
     for log in trial._conducts:

@@ -1,4 +1,4 @@
-"""Seeds trained in parts are the trial that trains them side by side."""
+"""Seeds trained in parts equal the trial that trains them side by side."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def approximately(record, expected, *, but):
 def test_heats_joined_are_the_seeds_trained_side_by_side(settings, data):
     whole = history(settings, data, (3, 5, 7))
     joined = join_heats([history(settings, data, (3,)), history(settings, data, (5, 7))], settings.objective)
-    # To the last bit: students do not depend on their company.
+    # Equal to the last bit: a student does not depend on the others.
     assert joined.replicates == whole.replicates
     assert (joined.score, joined.score_std) == (whole.score, whole.score_std)
     assert (joined.decisions, joined.skipped_steps) == (whole.decisions, whole.skipped_steps)

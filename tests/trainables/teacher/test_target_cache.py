@@ -49,7 +49,7 @@ def teacher():
 
 
 def with_other_weights(teacher):
-    """A teacher of the same key whose last bias differs in one number; it counts from anew."""
+    """Return a teacher of the same key whose last bias differs in one number; its count begins at 0."""
     module = copy.deepcopy(teacher.module)
     with torch.no_grad():
         list(module.parameters())[-1][0] += 1.0
@@ -157,7 +157,7 @@ def test_many_outputs_are_kept_in_half_precision(digits, teacher, tmp_path, monk
 
 
 def distance(halves, logits, temperature: float) -> float:
-    """Largest total variation between the pictures' distributions."""
+    """Return the largest total variation between the pictures' distributions."""
     one, other = (torch.tensor(np.asarray(x, np.float64) / temperature).softmax(1) for x in (halves, logits))
     return float((one - other).abs().sum(1).max() / 2)
 

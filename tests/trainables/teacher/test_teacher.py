@@ -46,7 +46,7 @@ def prepare(chosen: TeacherSettings, dataset: Dataset, cache: Path, progress: An
 
 
 def judged(teacher: Teacher, dataset: Dataset) -> float:
-    """Its accuracy on the validation pictures."""
+    """Return its accuracy on the validation pictures."""
     logits = compute_logits(teacher.module, dataset.validation.images, dataset, CPU)
     return accuracy(logits, dataset.validation.labels)
 

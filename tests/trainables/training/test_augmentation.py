@@ -19,7 +19,7 @@ def everything() -> Tensor:
 
 
 def shifted(image: Tensor, down: int, right: int) -> Tensor:
-    """The picture cut from a larger one that is filled with the mean; written in the plainest way."""
+    """Return the picture cut from a larger one that is filled with the mean; written in the plainest way."""
     channels, height, width = image.shape
     result = torch.empty_like(image)
     for channel in range(channels):

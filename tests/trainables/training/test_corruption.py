@@ -133,7 +133,7 @@ def broken(settings, settings_of_corruption):
 
 @pytest.fixture
 def viewed(assets, data):
-    """The shared data with other targets for each of three views."""
+    """Return the shared data with other targets for each of three views."""
     import dataclasses
 
     views = np.concatenate([assets.train_targets + 100 * view for view in range(3)])

@@ -1,4 +1,4 @@
-"""The decision log: what is worth an entry, its bound, its file, and that a resume neither loses nor doubles one."""
+"""The decision log: its entries, its bound, its file; a resume neither loses nor doubles an entry."""
 
 import json
 import math

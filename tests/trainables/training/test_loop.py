@@ -32,7 +32,7 @@ def assert_resumes_exactly(settings, data):
 
 
 def comparable(history: TrialHistory):
-    """A history without what only the clock decides."""
+    """Return a history without what only the clock decides."""
     return history.model_copy(
         update={"epochs": tuple(e.model_copy(update={"seconds": 0.0}) for e in history.epochs), "training_seconds": 0.0}
     )
@@ -235,7 +235,7 @@ def test_spread_evenly_keeps_both_ends():
 
 
 def _plain(value):
-    """Tensors as bytes, so that equal means equal to the last bit."""
+    """Turn tensors into bytes, so that equal means equal to the last bit."""
     if isinstance(value, torch.Tensor):
         return value.numpy().tobytes()
     if isinstance(value, dict):

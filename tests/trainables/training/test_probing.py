@@ -1,4 +1,4 @@
-"""Virtual steps: exact where they can be, and never noticed by the training."""
+"""Virtual steps are exact where they can be, and do not change the training."""
 
 import copy
 
@@ -29,7 +29,7 @@ def fixed(settings, weight):
 
 
 def everything(replicate):
-    """All that a training stands on, tensors by path."""
+    """Return all that a training depends on, tensors by path."""
     found = {}
 
     def collect(path, value):
@@ -174,7 +174,7 @@ def test_of_a_quadratic_loss_the_second_order_is_exact_and_the_first_is_off_by_t
                 assert (true - first).min() > 0.0  # ½ ΔᵀHΔ of a convex loss
                 if response.halfway is not None:
                     assert np.array(response.halfway) == pytest.approx(true, abs=1e-9 * size)
-    # ½ηκ·‖Δ‖²/η along g_t, as the record's curvature has it
+    # ½ηκ·‖Δ‖²/η along g_t, by the record's curvature
     plain = probe.steps["plain"]
     bow = plain.held_out["task"].true[0] - plain.held_out["task"].first[0]
     assert bow == pytest.approx(0.5 * probe.task_curvature / probe.plain_rate * plain.lengths[0] ** 2, rel=1e-5)

@@ -1,4 +1,4 @@
-"""Replicates that train as one stacked model are the replicates, each trained alone."""
+"""Replicates that train as one stacked model equal the replicates trained alone."""
 
 import math
 
@@ -42,12 +42,12 @@ def trained(settings, data):
 
 
 def states(trial):
-    """Everything that is kept of every seed."""
+    """Return everything that is kept of every seed."""
     return {replicate.seed: replicate.state_dict() for replicate in trial.replicates}
 
 
 def flat(value, path=()):
-    """(path, number or word or tensor) of all that is nested in a value."""
+    """Return (path, number or word or tensor) of all that is nested in a value."""
     if isinstance(value, dict):
         return [pair for key, item in value.items() for pair in flat(item, (*path, str(key)))]
     if isinstance(value, list | tuple):
@@ -135,7 +135,7 @@ def test_a_student_does_not_depend_on_its_company(family, batch_size, settings, 
 @pytest.mark.parametrize("how", ["together", "apart"])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_what_is_stored_can_be_gone_on_with_in_either_way(how, optimizer, settings, data, tmp_path):
-    """The state has one form: that of replicates trained apart."""
+    """The state always has the form of replicates trained apart."""
     chosen = changed(settings, family="norm_balance", epochs=3, training={"optimizer": optimizer})
     begun = Distillation(chosen, data)
     next(begun.records())
@@ -154,7 +154,7 @@ def test_what_is_stored_can_be_gone_on_with_in_either_way(how, optimizer, settin
 
 @pytest.fixture
 def breakable(data, monkeypatch):
-    """Data with one more picture, which only breaks things; a function that puts it into a step of one seed."""
+    """Add one picture that breaks things; return a function that puts it into a step of one seed."""
     count = len(data)
     white = torch.full_like(data.images[:1], 255)
     data.images = torch.cat([data.images, white])
@@ -185,7 +185,7 @@ IMAGES, TARGETS = 0, 2
 @pytest.mark.parametrize("family", ["fixed", "norm_balance", "sample_norm_balance"])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_one_that_breaks_does_no_harm_to_the_others(which, family, optimizer, settings, data, breakable):
-    """A broken picture costs seed 5 a step, a broken output of the teacher its say in one."""
+    """A broken picture costs seed 5 a step; a broken output of the teacher costs the teacher's part of a step."""
     more = {"family": family, "epochs": 3, "training": {"batch_size": 16, "optimizer": optimizer, "weight_decay": 0.01}}
     sound = trained(changed(settings, **more), data)
     breakable(which)
@@ -202,7 +202,7 @@ def test_one_that_breaks_does_no_harm_to_the_others(which, family, optimizer, se
 
 
 def test_steps_counted_apart_are_gone_on_with(settings, data, breakable):
-    """A training is stored after one member was held back, and gone on with."""
+    """A training is stored after one member was held back, and resumed."""
     breakable(IMAGES)
     chosen = changed(settings, family="norm_balance", epochs=4)
     begun = Distillation(chosen, data)
@@ -269,5 +269,5 @@ def test_what_can_be_stacked_is_unless_told_otherwise():
 
 
 def test_one_seed_trains_stacked_too(settings, data):
-    """Else a student would depend on its company."""
+    """Otherwise a student would depend on the others."""
     assert trained(changed(settings, replicates="auto", seeds=(3,)), data).stacked

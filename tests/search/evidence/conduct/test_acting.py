@@ -15,7 +15,7 @@ from trainables.training.conduct_log import ConductLog
 
 
 def conduct(low=0.91, high=None, *, branches=((0, 100),), first=None, scale=(1.0, 1.0), samples=None):
-    """λ between two ends; `first` is the λ of the first steps, if another."""
+    """Return a conduct with λ between two ends; `first` is the λ of the first steps, if another."""
     high = low if high is None else high
     return Conduct(
         steps=sum(count for _, count in branches),
@@ -118,7 +118,7 @@ def of_samples(low, high, levels, spread=0.1):
 
 
 def test_samples_on_one_side_of_a_threshold_make_a_constant():
-    weight = float(torch.tensor(0.913))  # as samples have it
+    weight = float(torch.tensor(0.913))  # as for samples
     done = of_samples(weight, weight, ((weight, 1.0),), spread=0.0)
     found = in_effect("sample_cosine_threshold", done, threshold=0.5, above=0.913, below=0.1)
     assert found.parameters == {"weight": 0.913}
@@ -143,7 +143,7 @@ def random_tree(seed):
 
 
 class _Step:
-    """What a `ConductLog` looks at."""
+    """The parts of a step that a `ConductLog` reads."""
 
     def __init__(self, step, decision, weights=None):
         self.step, self.decision, self.weights = step, decision, weights

@@ -29,7 +29,7 @@ def test_noise_is_estimated_from_the_curves(length):
 
 @pytest.mark.parametrize("length", [5, 12, 15, 40])
 def test_level_curves_are_seldom_flagged(length):
-    """With all moves told that are clear; a share of 1 % is meant, and known to ±0.3."""
+    """All clear moves are flagged here. A share of 1 % is meant, and known to ±0.3."""
     flagged = sum(kind is not None for kind in kinds(curves(2000, length, lambda x: 0.8), matters=0.0))
     assert flagged <= 0.025 * 2000
 

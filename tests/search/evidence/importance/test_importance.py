@@ -9,7 +9,7 @@ from search.report.figures.importance import importance_figure
 
 
 def planted(trial, make_search, effect, count=16, family="norm_ratio_threshold", seed=3):
-    """A search of one family whose score is `effect(parameters, shared)`."""
+    """Return a search of one family whose score is `effect(parameters, learning_rate)` plus noise."""
     rng = random.Random(seed)
     trials = []
     for number in range(1, count + 1):
@@ -131,7 +131,7 @@ def test_what_matters_is_named_with_an_interval(trial, make_search):
 def test_among_settings_without_an_effect_none_is_named(trial, make_search):
     searches = [planted(trial, make_search, lambda *_: 0.7, count=16, seed=seed) for seed in range(5)]
     items = [of_family(search) for search in searches]
-    assert sum(item.clear for item in items) <= 1  # promised are 5 % at most
+    assert sum(item.clear for item in items) <= 1  # at most 5 % are promised
     assert all(item.clear or "cannot be told apart" in item.sentence for item in items)
 
 
@@ -151,7 +151,7 @@ def test_few_trials_have_shares_but_no_interval(trial, make_search):
 
 
 def test_a_setting_on_a_log_scale_is_weighed_as_it_was_drawn(trial, make_search):
-    # Half of all draws lie below 1.4, but only a fifteenth of the range from 0.1 to 20 does.
+    # Half of all draws lie below 1.4, but only a fifteenth of the range from 0.1 to 20.
     item = of_family(planted(trial, make_search, lambda p, _: 0.8 if p["threshold"] < 1.4 else 0.6, count=24))
     assert item.shares[0].name == "threshold"
     assert item.shares[0].share > 0.9
@@ -171,7 +171,7 @@ def test_the_student_is_one_of_the_settings(trial, make_search):
 
 def test_in_a_race_all_trials_count_by_their_first_heat(trial, make_search):
     search = planted(trial, make_search, lambda parameters, _: 0.7 + 0.1 * parameters["above"], count=24)
-    # Only three ran further seeds, and with these their scores mean something else.
+    # Only three ran further seeds, so their scores mean something else.
     raced = [
         t.model_copy(update={"opening": t.history, "history": t.history.model_copy(update={"score": 0.0})})
         if t.number <= 3

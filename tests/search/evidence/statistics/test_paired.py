@@ -86,7 +86,7 @@ def test_seeds_are_too_few_where_the_interval_reaches_further_than_the_scores():
     assert two is not None
     assert two.too_few_seeds
     assert (two.low, two.high) == pytest.approx((-0.2441, 0.2641), abs=1e-4)
-    close = paired_test({1: 0.34, 2: 0.45}, {1: 0.33, 2: 0.438}, resolution=0.001)  # two that are told by their pairing
+    close = paired_test({1: 0.34, 2: 0.45}, {1: 0.33, 2: 0.438}, resolution=0.001)  # the pairing tells them apart
     assert close is not None
     assert not close.too_few_seeds
 

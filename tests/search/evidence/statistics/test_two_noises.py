@@ -5,11 +5,11 @@ from scipy import stats
 from search.evidence.statistics.two_noises import TwoNoises, two_noises
 
 SHARES = [(1, 0, 0), (0, 0, 1), (0.8, 0.15, 0.05), (0.5, 0.25, 0.25), (0.1, 0.8, 0.1)]
-"""Of the variance of the mean: the seeds', the samples' and the residual's."""
+"""Shares of the variance of the mean: the seeds', the samples' and the residual's."""
 
 
 def mean_squares(rng, seeds, samples, seed, sample, residual):
-    """As `two_noises` of normal effects: mean and mean squares are independent, each of a known distribution."""
+    """Draw `two_noises` of normal effects: mean and mean squares are independent, each of a known distribution."""
 
     def square(expected, freedom):
         return float(expected * rng.chisquare(freedom) / freedom)
@@ -63,7 +63,7 @@ def test_intervals_cover_as_often_as_they_say(seeds, samples, shares):
     seed, sample, residual = np.sqrt(np.array(shares) * (seeds, samples, seeds * samples))
     found = [mean_squares(rng, seeds, samples, seed, sample, residual) for _ in range(draws)]
     inside = sum(abs(one.mean) <= one.half_width(0.05) for one in found)
-    assert inside / draws == pytest.approx(0.95, abs=0.022)  # 1 point, and what chance adds
+    assert inside / draws == pytest.approx(0.95, abs=0.022)  # 1 point, plus chance
 
 
 @pytest.mark.parametrize("level", [0.05, 0.05 / 29])
