@@ -103,7 +103,7 @@ def _of_file(source: str, overrides: Sequence[str]) -> Subject:
     config = load_config(source, overrides)
     domain = config.space.policies.get(CONSTANT_FAMILY, {}).get("weight")
     weight = float(domain) if isinstance(domain, float) else _USUAL_WEIGHT
-    policy = PolicySettings(family="fixed", parameters={"weight": weight})
+    policy = PolicySettings(family=CONSTANT_FAMILY, parameters={"weight": weight})
     trial = config.base_trial().model_copy(update={"policy": policy})
     return Subject(config=config, trial=trial, words=f"the set-up of {source} under a constant λ = {weight:g}")
 

@@ -11,6 +11,7 @@ import dataclasses
 import re
 
 from policies.families import FAMILIES
+from search.settings import CONSTANT_FAMILY
 
 INK = "#1b1f24"
 MUTED = "#667085"
@@ -19,7 +20,7 @@ PAGE = "#ffffff"
 """The colour behind a figure."""
 
 _KNOWN = {
-    "fixed": 0,
+    CONSTANT_FAMILY: 0,
     "linear_schedule": 1,
     "cosine_schedule": 2,
     "step_schedule": 3,

@@ -26,7 +26,6 @@ from .pareto import FrontPoint as FrontPoint
 from .pareto import cost_of as cost_of
 from .pareto import fronts as fronts
 from .pareto import on_fronts as on_fronts
-from .ranking import CONSTANT_FAMILY as CONSTANT_FAMILY
 from .ranking import BestTrial as BestTrial
 from .ranking import ConstantComparison as ConstantComparison
 from .ranking import FamilyRank as FamilyRank

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from search.evidence.ranking import CONSTANT_FAMILY, scores_by_seed
+from search.evidence.ranking import scores_by_seed
 from search.records import SearchRecord, TrialRecord
-from search.settings import RangeSide
+from search.settings import CONSTANT_FAMILY, RangeSide
 from trainables.settings import Settings
 
 _LEAST_WEIGHTS = 3

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from search.evidence.comparison import difference
 from search.evidence.confirmed import Confirmed
-from search.evidence.ranking import (
-    CONSTANT_FAMILY,
-    BestTrial,
-    ConstantComparison,
-    FamilyRank,
-    PairedDifference,
-    rule_title,
-)
+from search.evidence.ranking import BestTrial, ConstantComparison, FamilyRank, PairedDifference, rule_title
 from search.evidence.statistics.paired import PairedTest, paired_test
 from search.evidence.wording.naming import p_text, title
 from search.records import SearchRecord
+from search.settings import CONSTANT_FAMILY
 from search.wording import count, family_title
 from trainables.settings import Settings
 

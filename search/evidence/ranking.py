@@ -15,11 +15,10 @@ from policies.parameter import Value
 from search.evidence.conduct.acting import effective_trial
 from search.evidence.statistics.paired import paired_test, spread
 from search.records import SearchRecord, TrialRecord
+from search.settings import CONSTANT_FAMILY
 from search.wording import family_title, number
 from trainables.records import Objective
 from trainables.settings import Settings
-
-CONSTANT_FAMILY = "fixed"
 
 
 class SeedScore(Settings):

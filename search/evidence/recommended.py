@@ -15,9 +15,10 @@ from policies.registry import create_policy
 from search.evidence.conduct.acting import Effective, effective_trial
 from search.evidence.confirmed import Confirmed
 from search.evidence.policy_document import finalist_document, objective_value
-from search.evidence.ranking import CONSTANT_FAMILY, ConstantComparison, best_trials, rule_title
+from search.evidence.ranking import ConstantComparison, best_trials, rule_title
 from search.evidence.wording.naming import finalist_of, title
 from search.records import SearchRecord, TrialRecord
+from search.settings import CONSTANT_FAMILY
 from search.wording import number
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from search.evidence.ranking import (
-    CONSTANT_FAMILY,
-    BestTrial,
-    ConstantComparison,
-    FamilyRank,
-    PairedDifference,
-    rule_title,
-)
+from search.evidence.ranking import BestTrial, ConstantComparison, FamilyRank, PairedDifference, rule_title
 from search.records import SearchRecord
+from search.settings import CONSTANT_FAMILY
 from search.wording import Scale, count, family_title
 from trainables.settings import Settings
 

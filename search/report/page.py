@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from search.drawing import css_colour, family_colour
 from search.evidence import (
-    CONSTANT_FAMILY,
     Confirmed,
     Gain,
     ReportSource,
@@ -25,7 +24,7 @@ from search.report.tables.finalists import ranked_finalists
 from search.report.tables.guard import guard_table
 from search.report.tables.kpis import kpi_table, shown, shown_spread
 from search.report.tables.settings import settings_rows, summary_rows
-from search.settings import next_command
+from search.settings import CONSTANT_FAMILY, next_command
 from search.wording import Scale, count, duration, family_title, number, percent, sentence_case
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
     ):
         # These import Tune and PyTorch, which were imported during Ray's start, or could not be.
         from search.plan import planned_trials
-        from search.run.listeners import Watch
+        from search.run.events import SearchEvents
         from search.run.publish import publish_report, report_files
         from search.run.tuner import most_failures, run_trials
         from search.store import SnapshotKeeper, decision_reader, read_search
@@ -114,7 +114,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
             listener.begin(search, config)
             try:
                 keeper = None if store.local_folder is None else SnapshotKeeper(store.local_folder)
-                watch = Watch(
+                events = SearchEvents(
                     config,
                     search.trials,
                     [listener.trial, projection.update],
@@ -122,8 +122,8 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
                     keeper,
                     most_failures(launch),
                 )
-                run_trials(config, launch, store, prepared.assets, watch)
-                watch.keep_snapshot(last=True)  # Tune's last one comes after the last step
+                run_trials(config, launch, store, prepared.assets, events)
+                events.keep_snapshot(last=True)  # Tune's last one comes after the last step
             finally:
                 listener.end()
             search = read_search(store)

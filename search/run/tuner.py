@@ -14,7 +14,7 @@ from ray import tune
 
 from search.cluster import room_for
 from search.plan import METRIC, PlannedSearch
-from search.run.listeners import Watch
+from search.run.events import SearchEvents
 from search.run.scheduler import PatientScheduler
 from search.run.tune_usage import uncounted_callbacks
 from search.settings import Launch, SearchConfig
@@ -25,7 +25,9 @@ from trainables.trial import DistillationTrial
 _PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 
 
-def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets: TrialAssets, watch: Watch) -> None:
+def run_trials(
+    config: SearchConfig, launch: Launch, store: SearchStore, assets: TrialAssets, events: SearchEvents
+) -> None:
     """Run all trials of a search that have not ended; returns early if interrupted.
 
     Args:
@@ -33,7 +35,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
         launch: its places.
         store: its folder.
         assets: what its trials read.
-        watch: receives Tune's events.
+        events: Tune's callback.
     """
     trainable = tune.with_resources(
         tune.with_parameters(
@@ -46,7 +48,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
         {"cpu": config.resources.cpus_per_trial, "gpu": config.resources.gpus_per_trial},
     )
     if store.has_snapshot():
-        watch.restores_in(cleared_staging(store, recover(store)))
+        events.restores_in(cleared_staging(store, recover(store)))
         tuner = tune.Tuner.restore(store.uri, trainable=trainable, resume_unfinished=True)
     else:
         begin_anew(store)
@@ -64,11 +66,11 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
             run_config=tune.RunConfig(
                 name=config.name,
                 storage_path=launch.storage_path,
-                callbacks=[watch],
+                callbacks=[events],
                 verbose=0,
                 # With one to keep, every checkpoint would cause a snapshot of the whole search.
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=True),
-                # For trials that fail in the step that made them; the watch sets it for all others.
+                # For trials that fail in the step that made them; `events` sets it for all others.
                 failure_config=tune.FailureConfig(max_failures=most_failures(launch)),
             ),
         )

@@ -12,6 +12,7 @@ import pydantic
 from pydantic import Field
 
 from policies.aliases import ALIASES, meaning
+from policies.families.schedules.fixed import Fixed
 from policies.own_file import read_source
 from policies.registry import policy_class
 from search.errors import SearchError, nearest
@@ -37,7 +38,7 @@ from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 
 DEFAULT_FAMILIES = (
-    "fixed",
+    Fixed.family,
     "cosine_schedule",
     "step_schedule",
     "cosine_threshold",
@@ -107,7 +108,7 @@ _BASELINES = "baselines"
 _SEEDS_OF_A_CONSTANT = 2
 """Seeds of a constant's first heat, if the search races. With one, no two constants could be told apart from noise."""
 
-CONSTANT_FAMILY = "fixed"
+CONSTANT_FAMILY = Fixed.family
 """The family of constant λ, which every rule must beat. It has no share of trials: its λ is bracketed."""
 
 

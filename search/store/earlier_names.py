@@ -25,12 +25,14 @@ MOVED: dict[str, tuple[str, ...]] = {
     "search.searcher": ("search.plan.searcher",),
     "search.space": ("search.propose.space",),
     "search.tuning": ("search.run.tuner",),
-    "search.watch": ("search.run.listeners",),
+    "search.watch": ("search.run.events",),
     "trainables.own_kpi": ("trainables.config.own_kpi",),
     "trainables.own_policy": ("trainables.config.own_policy",),
     "trainables.objective": ("trainables.records.objective",),
 }
 """Earlier module -> the modules that hold its contents today."""
+RENAMED = {"_current_watch": "_current_events"}
+"""Earlier name -> the name of today."""
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -46,8 +48,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         def find(name: str) -> Any:
             for today in MOVED[module.__name__]:
                 held = vars(importlib.import_module(today))
-                if name in held:
-                    return held[name]
+                if RENAMED.get(name, name) in held:
+                    return held[RENAMED.get(name, name)]
             raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
 
         module.__getattr__ = find  # type: ignore[method-assign]

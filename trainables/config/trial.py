@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
+from policies.families.schedules.fixed import Fixed
 from policies.parameter import Value
 from policies.registry import create_policy
 from trainables.config.own_kpi import OwnKPI
@@ -156,7 +157,7 @@ class DeviceSettings(Settings):
 class PolicySettings(Settings):
     """A λ policy: its family and parameters. Parameters that are not named take their defaults."""
 
-    family: str = "fixed"
+    family: str = Fixed.family
     parameters: dict[str, Value] = Field(default_factory=dict)
 
     @pydantic.model_validator(mode="after")

@@ -8,10 +8,10 @@ from typing import Literal
 from policies.families import FAMILIES
 from search.evidence.conduct.edges import edges
 from search.evidence.conduct.health import Finding, examine
-from search.evidence.ranking import CONSTANT_FAMILY, FamilyRank, rule_title
+from search.evidence.ranking import FamilyRank, rule_title
 from search.evidence.wording.teacher_remark import teacher_remark
 from search.records import SearchRecord, TrialRecord
-from search.settings import Domain, RangeSide
+from search.settings import CONSTANT_FAMILY, Domain, RangeSide
 from search.wording import count, sentence_case
 from trainables.settings import Settings
 

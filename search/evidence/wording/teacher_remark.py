@@ -6,6 +6,7 @@ import math
 import statistics
 
 from search.records import SearchRecord, TrialRecord
+from search.settings import CONSTANT_FAMILY
 from search.wording import percent
 
 _LEAST_SHARE = 0.25
@@ -64,7 +65,7 @@ def _accuracy(trial: TrialRecord) -> float | None:
 
 
 def _labels_alone(trial: TrialRecord) -> bool:
-    return trial.family == "fixed" and trial.parameters.get("weight") == 0.0
+    return trial.family == CONSTANT_FAMILY and trial.parameters.get("weight") == 0.0
 
 
 def _remedy(search: SearchRecord) -> str:

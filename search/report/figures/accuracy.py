@@ -19,8 +19,9 @@ from search.drawing import (
     plain_axis,
     thinned,
 )
-from search.evidence import CONSTANT_FAMILY, ReportSource, rule_title
+from search.evidence import ReportSource, rule_title
 from search.records import TrialRecord
+from search.settings import CONSTANT_FAMILY
 from search.wording import percent
 
 _MOST_POINTS = 200

@@ -18,7 +18,8 @@ from search.drawing import (
     score_axis,
     score_label,
 )
-from search.evidence import CONSTANT_FAMILY, ConstantCurve, ReportSource
+from search.evidence import ConstantCurve, ReportSource
+from search.settings import CONSTANT_FAMILY
 from search.wording import Scale, count, number
 
 _FIT, _TRIED, _CHOSEN = "fitted", "tried", "chosen"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from search.drawing import Figure, Table, finish
-from search.evidence import CONSTANT_FAMILY, ReportSource, finalist_of
+from search.evidence import ReportSource, finalist_of
 from search.explain import Branch, Explanation, explain, plot_decisions
 from search.records import TrialRecord
+from search.settings import CONSTANT_FAMILY
 from search.wording import count, family_title, sentence_case
 from trainables.records import DecisionEntry
 

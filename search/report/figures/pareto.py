@@ -22,9 +22,9 @@ from search.drawing import (
     score_label,
     thinned,
 )
-from search.evidence import CONSTANT_FAMILY, Front, FrontPoint, cost_of, fronts, interval_in_words
+from search.evidence import Front, FrontPoint, cost_of, fronts, interval_in_words
 from search.records import SearchRecord, TrialRecord
-from search.settings import COST_TITLES, Cost
+from search.settings import CONSTANT_FAMILY, COST_TITLES, Cost
 from search.wording import Scale, count, family_title, number
 
 _MOST_POINTS = 200

@@ -21,7 +21,8 @@ from search.drawing import (
     score_label,
     thinned,
 )
-from search.evidence import CONSTANT_FAMILY, BestTrial, ReportSource, rule_title
+from search.evidence import BestTrial, ReportSource, rule_title
+from search.settings import CONSTANT_FAMILY
 from search.wording import Scale, count, family_title, sentence_case
 
 _MOST_POINTS = 150

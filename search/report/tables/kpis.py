@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 import pydantic
 
 from search.drawing import Table
-from search.evidence import CONSTANT_FAMILY, Confirmed, ReportSource, rule_title, title
+from search.evidence import Confirmed, ReportSource, rule_title, title
 from search.metrics import Metric, in_unit, metrics_with, spread_in_unit
 from search.records import ConfirmationRecord, SearchRecord, TrialRecord
+from search.settings import CONSTANT_FAMILY
 from search.wording import sentence_case
 from trainables.records import ACCURACY, ModelFigures
 from trainables.settings import Settings

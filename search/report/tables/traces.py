@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from search.drawing import Table
-from search.evidence import CONSTANT_FAMILY, Confirmed, ReportSource, finalist_of, rule_title, title
+from search.evidence import Confirmed, ReportSource, finalist_of, rule_title, title
 from search.records import ConfirmationRecord
+from search.settings import CONSTANT_FAMILY
 from trainables.records import TracePoint
 
 _COLUMNS = (

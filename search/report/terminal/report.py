@@ -7,19 +7,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from search.evidence import (
-    CONSTANT_FAMILY,
-    ConstantComparison,
-    FamilyRank,
-    Judgement,
-    ReportSource,
-    importances,
-    settings_in_words,
-)
+from search.evidence import ConstantComparison, FamilyRank, Judgement, ReportSource, importances, settings_in_words
 from search.records import SearchRecord
 from search.report.terminal.confirmation import render_confirmation
 from search.report.terminal.fronts import render_fronts, render_students
 from search.report.terminal.kpis import render_own_kpis
+from search.settings import CONSTANT_FAMILY
 from search.wording import Scale, count, family_title
 
 _WIDE = 100

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from search.run import tuner as tuning
-from search.run.listeners import Watch
+from search.run.events import SearchEvents
 from search.run.search import resume_search, run_search
 from search.store.folder import SearchStore
 from search.store.snapshots import latest_state
@@ -65,7 +65,7 @@ def gone_on(launch):
     # The next session was killed in the middle of its first snapshot.
     (store.local_folder / TORN).write_text("")
     # On a cluster Ray continues: a killed driver may leave a searcher that knows trials which nothing else has.
-    (Watch._current._staging / "searcher-state-2999-01-01_00-00-00.pkl").write_bytes(b"")
+    (SearchEvents._current._staging / "searcher-state-2999-01-01_00-00-00.pkl").write_bytes(b"")
     # The search resumes where trials may fail more often than where it began.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tuning, "most_failures", lambda _: 2)
@@ -93,17 +93,17 @@ def test_nothing_is_left_of_half_a_snapshot(gone_on):
     assert not (gone_on[1].local_folder / TORN).exists()
 
 
-def written_back(watch: Watch) -> list[str]:
-    return sorted(path.name.partition("-")[0] for path in watch._restored_in.iterdir() if path.is_file())
+def written_back(events: SearchEvents) -> list[str]:
+    return sorted(path.name.partition("-")[0] for path in events._restored_in.iterdir() if path.is_file())
 
 
 def test_tune_writes_its_own_snapshots_only(gone_on):
     """Files that Tune fetched to restore from, search.json and tuner.pkl included, are not written back."""
-    assert Watch._current._restored_in == Watch._current._staging
-    assert written_back(Watch._current) == ["experiment_state", "search_gen_state", "searcher"]
+    assert SearchEvents._current._restored_in == SearchEvents._current._staging
+    assert written_back(SearchEvents._current) == ["experiment_state", "search_gen_state", "searcher"]
 
 
 def test_nor_more_where_nothing_is_left_to_run(gone_on, launch):
     search = gone_on[0]
     assert resume_search("torn", launch, QuietListener()).search == search
-    assert written_back(Watch._current) == ["experiment_state", "search_gen_state", "searcher"]
+    assert written_back(SearchEvents._current) == ["experiment_state", "search_gen_state", "searcher"]

@@ -1,4 +1,4 @@
-"""What release 0.1.0 pickled into a search's folder is found, although its modules have moved."""
+"""Names that release 0.1.0 pickled into a search's folder are found, although their modules have moved."""
 
 import pickle
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from search.store.earlier_names import MOVED
+from search.store.earlier_names import MOVED, RENAMED
 
 STORED = {
     "search.config SearchConfig": "search.settings.search_file",
@@ -20,7 +20,7 @@ STORED = {
     "search.searcher PlannedSearch": "search.plan.searcher",
     "search.space SearchSpace": "search.propose.space",
     "search.tuning _folder_name": "search.run.tuner",
-    "search.watch _current_watch": "search.run.listeners",
+    "search.watch _current_watch": "search.run.events",
     "trainables.config TrainingSettings": "trainables.config.trial",
     "trainables.objective Objective": "trainables.records.objective",
 }
@@ -31,7 +31,7 @@ STORED = {
 def test_a_name_that_was_stored_is_found(stored):
     module, name = stored.split()
     found = pickle.loads(f"c{module}\n{name}\n.".encode())
-    assert (found.__module__, found.__name__) == (STORED[stored], name)
+    assert (found.__module__, found.__name__) == (STORED[stored], RENAMED.get(name, name))
 
 
 def test_no_earlier_module_shadows_one_of_today():

@@ -36,7 +36,7 @@ SESSION = "2026-01-01_00-00-00"
 
 
 class Driver:
-    """Does what Tune and the watch do to a search's folder, without processes."""
+    """Does what Tune and `SearchEvents` do to a search's folder, without processes."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.searcher, self.trials = folder, PlannedSearch(CONFIG), {}

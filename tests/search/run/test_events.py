@@ -1,4 +1,4 @@
-"""The watch's work before Tune's steps."""
+"""Tests the work of `SearchEvents` before Tune's steps."""
 
 import datetime
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import pytest
 
 from search.errors import SearchError
 from search.records.search import TrialRecord
-from search.run.listeners import Watch
+from search.run.events import SearchEvents
 from tests.search.tiny import tiny_config
 from trainables.records.trial import TrialHistory
 
@@ -27,31 +27,31 @@ def new_trial(staging):
     return lambda: SimpleNamespace(storage=storage, max_failures=0)
 
 
-def watch(*earlier):
-    return Watch(tiny_config(), earlier, [], lambda: None, None, most_failures=2)
+def new_events(*earlier):
+    return SearchEvents(tiny_config(), earlier, [], lambda: None, None, most_failures=2)
 
 
 def test_trials_may_fail_as_often_as_holds_here(new_trial):
     first, second, third = (new_trial() for _ in range(3))
-    watcher = watch()
-    watcher.on_step_begin(0, [first, second])
+    events = new_events()
+    events.on_step_begin(0, [first, second])
     # In this step the first trial failed and is retried, and the third one came: Tune's list has this order then.
-    watcher.on_step_begin(1, [second, third, first])
+    events.on_step_begin(1, [second, third, first])
     assert [trial.max_failures for trial in (first, second, third)] == [2, 2, 2]
 
 
 def test_what_tune_brought_down_is_forgotten_before_its_loop(staging):
-    watcher = watch()
-    watcher.restores_in(staging)
-    watcher.setup()
+    events = new_events()
+    events.restores_in(staging)
+    events.setup()
     assert not list(staging.iterdir())
 
 
 def test_a_search_that_begins_has_brought_nothing_down_and_no_trials_before_its_first_step(new_trial, staging):
-    watcher = watch()
-    watcher.setup()
-    watcher.on_step_begin(0, [])
-    watcher.on_step_begin(1, [new_trial()])
+    events = new_events()
+    events.setup()
+    events.on_step_begin(0, [])
+    events.on_step_begin(1, [new_trial()])
     assert list(staging.iterdir())
 
 
@@ -76,4 +76,4 @@ def test_one_that_goes_on_and_was_not_restored_does_not_begin_anew():
         folders=(),
     )
     with pytest.raises(SearchError, match="could not restore the search 'tiny'.*Nothing was run or changed"):
-        watch(earlier).on_step_begin(0, [])
+        new_events(earlier).on_step_begin(0, [])

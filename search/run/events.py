@@ -28,11 +28,11 @@ TrialListener = Callable[[TrialRecord], None]
 _log = logging.getLogger(__name__)
 
 
-class Watch(tune.Callback):  # type: ignore[misc]
+class SearchEvents(tune.Callback):  # type: ignore[misc]
     """Turns Tune's events into `TrialRecord`s.
 
     Tune pickles its callbacks into the search's folder and unpickles them on a restore. A listener that draws on a
-    terminal cannot be pickled. So a pickled watch is a reference to the watch that is current when it is read.
+    terminal cannot be pickled. So a pickle of one is a reference to the one that is current when it is read.
 
     Args:
         config: of the search.
@@ -44,7 +44,7 @@ class Watch(tune.Callback):  # type: ignore[misc]
             they were begun, which may have been another machine.
     """
 
-    _current: Watch | None = None
+    _current: SearchEvents | None = None
 
     def __init__(
         self,
@@ -73,10 +73,10 @@ class Watch(tune.Callback):  # type: ignore[misc]
         """True until Tune's first step shows that the search was restored."""
         self._most_failures = most_failures
         self._restored_in: pathlib.Path | None = None
-        Watch._current = self
+        SearchEvents._current = self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _current_watch, ()
+        return _current_events, ()
 
     def restores_in(self, staging: pathlib.Path | None) -> None:
         """Note the folder that Tune is going to copy its snapshot to for the restore."""
@@ -169,5 +169,5 @@ class Watch(tune.Callback):  # type: ignore[misc]
                     listener(record)
 
 
-def _current_watch() -> tune.Callback:
-    return Watch._current or tune.Callback()
+def _current_events() -> tune.Callback:
+    return SearchEvents._current or tune.Callback()
