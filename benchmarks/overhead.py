@@ -254,8 +254,8 @@ class FirstTrial(TerminalListener):
         if progress.cached or progress.epoch >= progress.epochs:
             self.timeline.mark("teacher there")
 
-    def begin(self, search: SearchRecord, config: SearchConfig) -> None:
-        super().begin(search, config)
+    def search_begins(self, search: SearchRecord, config: SearchConfig) -> None:
+        super().search_begins(search, config)
         self.timeline.mark("Tune begins")
 
     def trial(self, record: TrialRecord) -> None:  # noqa: ARG002

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
 import torch
 
 from policies.registry import create_policy
 from search.analysis.subject import Subject
 from search.errors import SearchError
-from search.prepare import PreparationListener, load_checked, teach
-from search.records import AnalysisRecord
+from search.prepare import load_checked, teach
+from search.records import AnalysisRecord, Listener
 from search.settings import Launch
 from search.wording import count
 from trainables.device import select_compute
@@ -19,15 +18,8 @@ from trainables.records import ProbeRecord, ProbeSettings
 from trainables.training import DeviceAssets, probe_training
 
 
-class AnalysisListener(PreparationListener, Protocol):
-    """The interface of an object that follows an analysis."""
-
-    def probe(self, probe: ProbeRecord, done: int, total: int) -> None:
-        """Called after each probe: `done` of `total` are finished."""
-
-
 def analyze(
-    subject: Subject, launch: Launch, listener: AnalysisListener, *, seeds: int, probing: ProbeSettings
+    subject: Subject, launch: Launch, listener: Listener, *, seeds: int, probing: ProbeSettings
 ) -> AnalysisRecord:
     """Analyse a training under the search's seeds and those that follow; in this process, without Ray.
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from search.cli.progress import TerminalListener
+from search.records import Listener
 from search.wording import duration, time_left
 from trainables.records import ProbeRecord
 from trainables.teacher import TeacherProgress
@@ -15,7 +16,7 @@ from trainables.teacher import TeacherProgress
 _PLAIN_SECONDS = 15.0
 
 
-class AnalysisProgress:
+class AnalysisProgress(Listener):
     """Follows an analysis on a console: a bar where it is a terminal, a line now and then where it is not."""
 
     def __init__(self, console: Console) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.cli.progress import TerminalListener
-from search.records import ConfirmationRecord, SeedResult
+from search.records import ConfirmationRecord, Listener, SeedResult
 from search.wording import time_left
 from trainables.teacher import TeacherProgress
 
@@ -74,7 +74,7 @@ class ConfirmationBoard:
         return ", ".join(part for part in parts if part)
 
 
-class ConfirmationProgress:
+class ConfirmationProgress(Listener):
     """Follows a confirmation on a console; live where it is a terminal, a line now and then where it is not."""
 
     def __init__(self, console: Console) -> None:
@@ -92,7 +92,7 @@ class ConfirmationProgress:
         """Show the teacher's training."""
         self._preparation.teacher(progress)
 
-    def begin(self, record: ConfirmationRecord) -> None:
+    def confirmation_begins(self, record: ConfirmationRecord) -> None:
         """Show the table."""
         self._board = ConfirmationBoard(record)
         self._preparation.end()

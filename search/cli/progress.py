@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from search.evidence import teacher_remark
-from search.records import ENDED, SearchRecord, TrialRecord
+from search.records import ENDED, Listener, SearchRecord, TrialRecord
 from search.settings import CONSTANT_FAMILY, SearchConfig, planned_trainings, race_in_words
 from search.wording import Scale, count, percent, time_left
 from trainables.teacher import TeacherProgress
@@ -163,7 +163,7 @@ def _rank(trial: TrialRecord) -> tuple[float, int, int]:
     return trial.score or 0.0, -trial.complexity, -trial.number
 
 
-class TerminalListener:
+class TerminalListener(Listener):
     """Follows a search on a console; live where it is a terminal, a line now and then where it is not."""
 
     def __init__(self, console: Console) -> None:
@@ -203,7 +203,7 @@ class TerminalListener:
         if progress.epoch >= progress.epochs:
             self._close_bar()
 
-    def begin(self, search: SearchRecord, config: SearchConfig) -> None:
+    def search_begins(self, search: SearchRecord, config: SearchConfig) -> None:
         """Show the table."""
         self._close_bar()
         self.board = Board(search, config)

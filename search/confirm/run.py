@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Protocol
 
 from search.cluster import check_resources, check_shared, ray_session, terminated_like_interrupted
 from search.confirm.figures import teacher_on_test, with_figures
@@ -20,36 +19,13 @@ from search.confirm.test_set_uses import count_use
 from search.confirm.training import Trained
 from search.errors import SearchError
 from search.prepare import Ground, prepare_ground
-from search.records import ConfirmationRecord, SearchRecord, SeedResult
+from search.records import ConfirmationRecord, Listener, SearchRecord
 from search.settings import ConfirmationSettings, Launch, SearchConfig
 from search.store import SearchStore, read_search
 from trainables.pictures import PictureFormat
-from trainables.teacher import TeacherProgress
 
 _RETRIES_ON_A_CLUSTER = 2
 _TEST_DIGEST = "test_digest"
-
-
-class ConfirmationListener(Protocol):
-    """Receives the events of a confirmation, for the terminal, a test or a notebook."""
-
-    def stage(self, text: str) -> None:
-        """Something that takes a while begins."""
-
-    def teacher(self, progress: TeacherProgress) -> None:
-        """The teacher has trained for another epoch, or was found in the cache."""
-
-    def begin(self, record: ConfirmationRecord) -> None:
-        """Trainings are about to start; `record` holds the results of earlier ones."""
-
-    def result(self, result: SeedResult) -> None:
-        """A training has ended and is kept."""
-
-    def tick(self) -> None:
-        """Called a few times a second while trainings run."""
-
-    def end(self) -> None:
-        """No more trainings run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +38,7 @@ class Confirmed:
     interrupted: bool
 
 
-def confirm_search(
-    name: str, launch: Launch, listener: ConfirmationListener, settings: ConfirmationSettings
-) -> Confirmed:
+def confirm_search(name: str, launch: Launch, listener: Listener, settings: ConfirmationSettings) -> Confirmed:
     """Begin a confirmation, resume one, or give one more seeds.
 
     Args:
@@ -108,7 +82,7 @@ def confirm_search(
 
 
 @contextlib.contextmanager
-def _session(launch: Launch, listener: ConfirmationListener) -> Iterator[None]:
+def _session(launch: Launch, listener: Listener) -> Iterator[None]:
     listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
     with ray_session(launch.address), terminated_like_interrupted():
         yield
@@ -137,7 +111,7 @@ def _train(
     config: SearchConfig,
     ground: Ground,
     launch: Launch,
-    listener: ConfirmationListener,
+    listener: Listener,
     kept: ConfirmationStore,
 ) -> tuple[dict[Unit, str], bool]:
     """Train what is missing; return what failed, and whether the trainings were interrupted."""
@@ -148,7 +122,7 @@ def _train(
         kept.add(trained.result, trained.student)
         listener.result(trained.result)
 
-    listener.begin(record)
+    listener.confirmation_begins(record)
     try:
         failed = run_units(
             missing,

@@ -1,4 +1,3 @@
-from .preparation import PreparationListener as PreparationListener
 from .preparation import Prepared as Prepared
 from .preparation import load_checked as load_checked
 from .preparation import prepare as prepare

@@ -7,14 +7,14 @@ import dataclasses
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from policies.errors import KDPolicySearchError
 from search.cluster import check_pictures_shared
 from search.prepare.foundation import Foundation, foundation_of
-from search.records import PictureCounts, StudentSize
+from search.records import Listener, PictureCounts, StudentSize
 from search.settings import Launch, SearchConfig
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
@@ -25,16 +25,6 @@ from trainables.teacher import TeacherProgress, compute_assets, prepare_teacher
 from trainables.training import Corruption
 
 _Result = TypeVar("_Result")
-
-
-class PreparationListener(Protocol):
-    """Receives the events of the preparation."""
-
-    def stage(self, text: str) -> None:
-        """Something that takes a while begins."""
-
-    def teacher(self, progress: TeacherProgress) -> None:
-        """The teacher has trained for another epoch, or was found in the cache."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +40,7 @@ class Prepared:
     """The sizes of the students, where there are several."""
 
 
-def prepare(
-    config: SearchConfig, launch: Launch, listener: PreparationListener, ray_is_up: threading.Event
-) -> Prepared:
+def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up: threading.Event) -> Prepared:
     """Load the data, get the teacher and compute its outputs.
 
     If trials use GPUs and this process sees none, the teacher's work is done in a Ray task that has one. An example is
@@ -98,7 +86,7 @@ def _sizes(config: SearchConfig, dataset: Dataset) -> tuple[StudentSize, ...]:
     return tuple(sizes)
 
 
-def load_told(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Dataset:
+def load_told(config: SearchConfig, launch: Launch, listener: Listener) -> Dataset:
     """Load the data, and report how many pictures there are.
 
     Raises:
@@ -110,7 +98,7 @@ def load_told(config: SearchConfig, launch: Launch, listener: PreparationListene
     return dataset
 
 
-def load_checked(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Dataset:
+def load_checked(config: SearchConfig, launch: Launch, listener: Listener) -> Dataset:
     """Load the data, and check once, before every training, that students, KPIs and corruption fit them.
 
     Raises:
@@ -148,14 +136,14 @@ def teach(
 
 
 def teach_in_cluster(
-    config: SearchConfig, dataset: Dataset, launch: Launch, listener: PreparationListener, *, gpus: float
+    config: SearchConfig, dataset: Dataset, launch: Launch, listener: Listener, *, gpus: float
 ) -> Prepared:
     """Do as `teach` in a Ray task with a share of a GPU; its node's cache keeps the teacher."""
     return in_cluster(functools.partial(teach, config, dataset, launch), listener, gpus=gpus)
 
 
 def in_cluster(
-    work: Callable[[Callable[[TeacherProgress], None]], _Result], listener: PreparationListener, *, gpus: float
+    work: Callable[[Callable[[TeacherProgress], None]], _Result], listener: Listener, *, gpus: float
 ) -> _Result:
     """Return the result of `work`, which needs a teacher, from a Ray task with a share of a GPU.
 

@@ -14,7 +14,8 @@ from torch import nn
 
 from search.cluster import check_pictures_shared
 from search.prepare.foundation import Foundation, foundation_of
-from search.prepare.preparation import PreparationListener, in_cluster, load_told
+from search.prepare.preparation import in_cluster, load_told
+from search.records import Listener
 from search.settings import Launch, SearchConfig
 from trainables.datasets import add_images
 from trainables.device import select_compute
@@ -45,7 +46,7 @@ class Ground:
     """A digest of the test pictures and their labels."""
 
 
-def prepare_ground(config: SearchConfig, launch: Launch, listener: PreparationListener) -> Ground:
+def prepare_ground(config: SearchConfig, launch: Launch, listener: Listener) -> Ground:
     """Load the search's data, get its teacher and outputs, and compute the outputs on the test pictures too.
 
     Ray must be up. Where trainings use GPUs and this process sees none, the teacher's work is done in a task that has

@@ -10,6 +10,7 @@ from .confirmation import Role as Role
 from .confirmation import SeedResult as SeedResult
 from .facts import ConstantFacts as ConstantFacts
 from .facts import RangeEnd as RangeEnd
+from .listener import Listener as Listener
 from .pictures import PictureCounts as PictureCounts
 from .search import ENDED as ENDED
 from .search import SearchRecord as SearchRecord

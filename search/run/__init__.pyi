@@ -1,4 +1,3 @@
-from .listeners import Watch as Watch
 from .publish import project as project
 from .publish import publish_champion as publish_champion
 from .publish import publish_report as publish_report

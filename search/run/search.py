@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import pathlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from search.cluster import terminated_like_interrupted
 from search.confirm import read_confirmation
 from search.errors import SearchError
-from search.records import ENDED, SearchRecord, TrialRecord
+from search.records import ENDED, Listener, SearchRecord
 from search.run.start import prepared_session
 from search.settings import Launch, SearchConfig, next_command
 from search.store import SearchStore
@@ -19,29 +19,6 @@ from search.tracking import MLflowProcess
 if TYPE_CHECKING:
     from search.prepare import Prepared
     from search.tracking import TrackedConfirmation
-    from trainables.teacher import TeacherProgress
-
-
-class Listener(Protocol):
-    """Receives the events of a search, for the terminal, a test or a notebook."""
-
-    def stage(self, text: str) -> None:
-        """Something that takes a while begins."""
-
-    def teacher(self, progress: TeacherProgress) -> None:
-        """The teacher has trained for another epoch, or was found in the cache."""
-
-    def begin(self, search: SearchRecord, config: SearchConfig) -> None:
-        """Trials are about to start; `search` holds those that an earlier run finished."""
-
-    def trial(self, record: TrialRecord) -> None:
-        """A trial started, progressed or ended."""
-
-    def tick(self) -> None:
-        """Called a few times a second while trials run."""
-
-    def end(self) -> None:
-        """No more trials run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +88,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
             confirmation=_confirmation(store),
             process=mlflow,
         ) as projection:
-            listener.begin(search, config)
+            listener.search_begins(search, config)
             try:
                 keeper = None if store.local_folder is None else SnapshotKeeper(store.local_folder)
                 events = SearchEvents(

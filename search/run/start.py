@@ -12,21 +12,22 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from search.cluster import check_resources, check_shared, ray_session
+from search.records import Listener
 from search.settings import Launch, SearchConfig
 from search.store import SearchStore
 from search.tracking import MLflowProcess, check_quickly
 
 if TYPE_CHECKING:
-    from search.prepare import PreparationListener, Prepared
+    from search.prepare import Prepared
     from trainables.teacher import TeacherProgress
 
 _SECONDS_TO_ABANDON = 10.0
 
 
-class _Relay:
+class _Relay(Listener):
     """Passes on a preparation's events until it is abandoned; its next event then ends it."""
 
-    def __init__(self, listener: PreparationListener) -> None:
+    def __init__(self, listener: Listener) -> None:
         self.abandoned = False
         self._listener = listener
 
@@ -45,7 +46,7 @@ class _Relay:
 
 @contextlib.contextmanager
 def prepared_session(
-    config: SearchConfig, launch: Launch, listener: PreparationListener, store: SearchStore, mlflow: MLflowProcess
+    config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore, mlflow: MLflowProcess
 ) -> Iterator[Prepared]:
     """Start a Ray session while a thread prepares data and teacher, and MLflow's process opens its store.
 

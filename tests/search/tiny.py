@@ -1,5 +1,6 @@
 """A search small enough for a test, and a listener that keeps all news."""
 
+from search.records import Listener
 from search.settings.search_file import SearchConfig, load_config
 
 TINY = [
@@ -21,7 +22,7 @@ def tiny_config(*overrides: str) -> SearchConfig:
     return load_config("digits-quick", [*TINY, *overrides])
 
 
-class QuietListener:
+class QuietListener(Listener):
     """Keeps all news that it receives."""
 
     def __init__(self) -> None:
@@ -33,14 +34,11 @@ class QuietListener:
     def teacher(self, progress):
         self.teacher_news.append(progress)
 
-    def begin(self, search, config):
+    def search_begins(self, search, config):
         self.begun = search
 
     def trial(self, record):
         self.records.append(record)
-
-    def tick(self):
-        pass
 
     def end(self):
         self.ended = True

@@ -97,7 +97,7 @@ def test_without_a_terminal_lines_are_plain_and_few():
     listener = TerminalListener(console)
     for epoch in range(1, 41):
         listener.teacher(TeacherProgress(epoch=epoch, epochs=40, loss=0.1, accuracy=0.9, seconds=1.0, cached=False))
-    listener.begin(SEARCH, tiny_config())
+    listener.search_begins(SEARCH, tiny_config())
     for _ in range(100):
         listener.tick()
     listener.trial(trial(3, "fixed", "failed"))
@@ -112,7 +112,9 @@ def test_without_a_terminal_lines_are_plain_and_few():
 def test_a_large_share_of_constants_is_announced_before_the_trainings():
     def announced(*overrides):
         config, stream = tiny_config(*overrides), io.StringIO()
-        TerminalListener(Console(file=stream, width=200)).begin(SearchRecord(name="tiny", config=config), config)
+        TerminalListener(Console(file=stream, width=200)).search_begins(
+            SearchRecord(name="tiny", config=config), config
+        )
         return "the best constant λ may take 50% of the trainings" in stream.getvalue()
 
     assert announced()

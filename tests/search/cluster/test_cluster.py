@@ -251,9 +251,10 @@ from search.settings.search_file import load_config
 from search.settings.launch import Launch
 from search.prepare.preparation import teach_in_cluster
 from search.cluster.connection import ray_session
+from search.records import Listener
 from trainables.datasets import load_dataset
 
-class Listener:
+class News(Listener):
     news = []
     def stage(self, text): print(text)
     def teacher(self, progress): self.news.append(progress)
@@ -262,7 +263,7 @@ address, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 config = load_config("digits-quick", ["teacher.training.epochs=2", *sys.argv[3:]])
 launch = Launch(output=folder, storage=str(folder), address=address, tracking_uri="", experiment="",
                 cache=folder / "cache", data_root=folder)
-listener = Listener()
+listener = News()
 with ray_session(address):
     dataset = load_dataset(config.data, default_root=folder)
     prepared = teach_in_cluster(config, dataset, launch, listener, gpus=0)

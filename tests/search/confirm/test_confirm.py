@@ -34,6 +34,7 @@ from search.evidence import judge
 from search.prepare import preparation
 from search.prepare import test_pictures as confirm_data
 from search.prepare.test_pictures import prepare_ground
+from search.records import Listener
 from search.records.confirmation import ConfirmationRecord, Finalist, SeedResult, SetScore
 from search.records.search import SearchRecord
 from search.report.terminal.confirmation import render_confirmation
@@ -56,7 +57,7 @@ CONFIG = tiny_config("space.learning_rate={ low = 3e-3, high = 3e-2, log = true 
 TWO = ConfirmationSettings(seeds=2)
 
 
-class Listener:
+class ConfirmationListener(Listener):
     """Keeps all news that it receives."""
 
     def __init__(self):
@@ -65,17 +66,11 @@ class Listener:
     def stage(self, text):
         self.stages.append(text)
 
-    def teacher(self, progress):
-        pass
-
-    def begin(self, record):
+    def confirmation_begins(self, record):
         self.begun = record
 
     def result(self, result):
         self.units.append((result.finalist, result.seed))
-
-    def tick(self):
-        pass
 
     def end(self):
         self.ended = True
@@ -102,7 +97,7 @@ def searched(launch):
 
 @pytest.fixture(scope="module")
 def done(searched, launch):
-    listener = Listener()
+    listener = ConfirmationListener()
     return confirm_search("tiny", launch, listener, TWO).record, listener
 
 
@@ -117,7 +112,7 @@ def elsewhere(searched, launch, tmp_path):
 
 @pytest.fixture(scope="module")
 def ground(searched, launch):
-    return prepare_ground(CONFIG, launch, Listener())
+    return prepare_ground(CONFIG, launch, ConfirmationListener())
 
 
 def files_of(launch):
@@ -180,7 +175,7 @@ def test_no_search_reads_the_test_pictures(launch, monkeypatch):
     shared = [getattr(prepared.assets, field.name) for field in dataclasses.fields(TrialAssets)]
     assert not [value for value in shared if type(value) is Sealed]
     with pytest.raises(AssertionError, match="asked the test pictures"):
-        prepare_ground(CONFIG, launch, Listener())
+        prepare_ground(CONFIG, launch, ConfirmationListener())
 
 
 @pytest.mark.parametrize("family", ["fixed", "norm_balance"])
@@ -199,25 +194,25 @@ def test_under_a_seed_of_the_search_the_student_is_that_of_the_trial(family, sea
 
 
 def test_a_finished_confirmation_is_not_repeated(done, launch):
-    before, listener = files_of(launch), Listener()
+    before, listener = files_of(launch), ConfirmationListener()
     assert confirm_search("tiny", launch, listener, TWO).record == done[0]
     assert (listener.begun, files_of(launch)) == (None, before)
 
 
 def test_more_seeds_train_the_new_ones_only_and_fewer_take_none_away(done, elsewhere, launch):
     shutil.copytree(pathlib.Path(launch.storage, "tiny/confirm"), pathlib.Path(elsewhere.storage, "tiny/confirm"))
-    before, listener = files_of(elsewhere), Listener()
+    before, listener = files_of(elsewhere), ConfirmationListener()
     grown = confirm_search("tiny", elsewhere, listener, ConfirmationSettings(seeds=3)).record
     assert (grown.complete, grown.seeds, grown.settings["seeds_asked"]) == (True, (2, 3, 4), [2, 3])
     assert {seed for _, seed in listener.units} == {4}
     assert {name: files_of(elsewhere)[name] for name in before} == before
-    listener = Listener()
+    listener = ConfirmationListener()
     assert confirm_search("tiny", elsewhere, listener, TWO).record == grown
     assert "3 seeds were asked for before, and they stay" in listener.stages
 
 
 def test_an_interrupted_confirmation_keeps_what_is_done_and_goes_on_from_there(elsewhere):
-    class Impatient(Listener):
+    class Impatient(ConfirmationListener):
         def result(self, result):
             super().result(result)
             if len(self.units) == 2:
@@ -230,7 +225,7 @@ def test_an_interrupted_confirmation_keeps_what_is_done_and_goes_on_from_there(e
     before = files_of(elsewhere)
     assert len(stopped.record.results) >= 2
     assert "not finished" in text_of(stopped.record)
-    listener = Listener()
+    listener = ConfirmationListener()
     done = confirm_search("tiny", elsewhere, listener, many)
     assert done.record.complete
     assert len(listener.units) == len(done.record.results) - len(stopped.record.results)
@@ -262,7 +257,7 @@ def test_after_kill_9_nothing_is_trained_again_that_had_ended(elsewhere, capsys,
     state = json.loads(command(monkeypatch, capsys, "status", "tiny", "--json", *places[:2])[1])
     assert state["confirmation"] == f"interrupted, {len(before)} of {total} trainings on 60 fresh seeds"
 
-    listener = Listener()
+    listener = ConfirmationListener()
     kept = read_confirmation(SearchStore(elsewhere.storage, "tiny"))
     record = confirm_search("tiny", elsewhere, listener, settings_of(CONFIG, kept)).record
     assert record.complete
@@ -275,29 +270,29 @@ def test_a_confirmation_and_another_of_the_same_search_keep_apart(done, launch):
         SearchStore(launch.storage, "tiny").locked(),
         pytest.raises(KDPolicySearchError, match="'tiny' is running already"),
     ):
-        confirm_search("tiny", launch, Listener(), TWO)
+        confirm_search("tiny", launch, ConfirmationListener(), TWO)
 
 
 def test_a_confirmation_stands_on_what_the_search_stood_on(elsewhere, monkeypatch):
     real = confirm_data.foundation_of
     monkeypatch.setattr(confirm_data, "foundation_of", lambda *ground: dataclasses.replace(real(*ground), teacher="x"))
     with pytest.raises(KDPolicySearchError, match="not what is found now .a teacher with other weights or settings."):
-        confirm_search("tiny", elsewhere, Listener(), TWO)
+        confirm_search("tiny", elsewhere, ConfirmationListener(), TWO)
 
 
 def test_other_test_pictures_or_finalists_are_refused(done, launch, monkeypatch):
     with pytest.raises(KDPolicySearchError, match="began with other finalists: norm_balance, .*`--families`.*aside"):
-        confirm_search("tiny", launch, Listener(), ConfirmationSettings(seeds=2, families=("fixed",)))
+        confirm_search("tiny", launch, ConfirmationListener(), ConfirmationSettings(seeds=2, families=("fixed",)))
     monkeypatch.setattr(confirm_data, "_digest", lambda _: "other pictures")
     with pytest.raises(KDPolicySearchError, match="began with other test pictures"):
-        confirm_search("tiny", launch, Listener(), ConfirmationSettings(seeds=3))
+        confirm_search("tiny", launch, ConfirmationListener(), ConfirmationSettings(seeds=3))
 
 
 def test_an_unfinished_search_is_not_confirmed(elsewhere):
     path = pathlib.Path(elsewhere.storage, "tiny/search.json")
     path.write_text(path.read_text().replace('"status": "finished"', '"status": "stopped"'))
     with pytest.raises(KDPolicySearchError, match="must have finished.*kd-search resume tiny"):
-        confirm_search("tiny", elsewhere, Listener(), TWO)
+        confirm_search("tiny", elsewhere, ConfirmationListener(), TWO)
 
 
 HALF = Finalist(
@@ -446,7 +441,7 @@ def test_a_board_counts_trainings_by_finalist_and_shows_no_score(record, done):
 def test_progress_without_a_terminal_is_plain_lines(record, done):
     console = Console(file=io.StringIO())
     progress = ConfirmationProgress(console)
-    progress.begin(record)
+    progress.confirmation_begins(record)
     progress.result(done[0].results[-1].model_copy(update={"seconds": 30.0}))
     progress.tick()
     progress.end()

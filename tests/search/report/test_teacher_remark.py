@@ -84,7 +84,7 @@ def test_a_checkpoint_is_asked_for_its_classes_and_its_normalisation(make_search
 
 def test_the_terminal_says_so_before_the_first_trial(make_search):
     console = Console(file=io.StringIO(), width=80)
-    TerminalListener(console).begin(
+    TerminalListener(console).search_begins(
         make_search(teacher_accuracy=0.41, pictures=picture_counts(), status="running"), load_config("digits-quick")
     )
     assert "The teacher has learnt little: it is right on 41.00 %" in console.file.getvalue()

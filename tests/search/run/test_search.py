@@ -36,8 +36,8 @@ class Observer(QuietListener):
 
     room = 0
 
-    def begin(self, search, config):
-        super().begin(search, config)
+    def search_begins(self, search, config):
+        super().search_begins(search, config)
         self.room = room_for(config.resources)
 
 

@@ -13,7 +13,7 @@ from search.run.search import run_search
 from search.settings.confirmation import ConfirmationSettings
 from search.store.folder import SearchStore
 from search.store.trials import read_search
-from tests.search.confirm.test_confirm import Listener
+from tests.search.confirm.test_confirm import ConfirmationListener
 from tests.search.tiny import QuietListener, tiny_config
 from trainables.models.cost import measure_figures
 
@@ -72,7 +72,7 @@ def test_the_report_has_a_front_of_student_size(search, launch):
 def test_a_confirmation_is_of_one_student(search, launch, monkeypatch):
     monkeypatch.setattr(confirm_figures, "measure_figures", functools.partial(measure_figures, seconds=0.01))
     settings = ConfirmationSettings(seeds=2, families=(), more_constants=0, student="wide")
-    listener = Listener()
+    listener = ConfirmationListener()
     record = confirm_search(search.name, launch, listener, settings).record
     assert record.complete
     assert {finalist.student for finalist in record.finalists} == {"wide"}
