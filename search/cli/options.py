@@ -37,7 +37,12 @@ def places(command: _Command) -> _Command:
     options = [
         click.option("--output", default=str(DEFAULT_OUTPUT), show_default=True, help="Local folder of results."),
         click.option("--storage", help="Where searches are kept; on a cluster a shared folder or s3:// [--output]."),
-        shown_option("--cache", default=str(cache), envvar="KD_SEARCH_CACHE", help=f"Trained teachers [{cache}]."),
+        shown_option(
+            "--cache",
+            default=lambda: str(default_cache()),
+            envvar="KD_SEARCH_CACHE",
+            help=f"Trained teachers [{cache}].",
+        ),
         shown_option("--data-root", envvar="KD_SEARCH_DATA", help="Downloaded data sets [<cache>/data]."),
         shown_option(
             "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store [sqlite:///<output>/mlflow.db]."
