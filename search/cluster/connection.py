@@ -19,12 +19,14 @@ from search.cluster.shipping import code_folders
 from search.errors import ClusterError
 from search.settings import ResourceSettings, SearchConfig
 
-# Tune's own switches, which it reads from the environment only.
-_TUNE_ENVIRONMENT = {
+# Switches of Ray and Tune, which they read from the environment only.
+_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our history files hold what result.json would repeat
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # a long trial's checkpoints may force syncs
     "RAY_AIR_NEW_OUTPUT": "0",  # its boxes come even at verbosity 0; our own table says more
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Its thread outlives `ray.shutdown`. If it logs while the process ends, the process dies of a segmentation fault.
+    "RAY_enable_open_telemetry": "0",
 }
 # Ray starts a worker for every core as soon as it is up, and its first driver waits for them. Trials use none of these
 # workers, since Tune's actors have an environment of their own. On many cores they would be as many idle processes.
@@ -43,7 +45,7 @@ def ray_session(address: str | None) -> Iterator[None]:
     Raises:
         ClusterError: no cluster answers at `address`.
     """
-    for name, value in _TUNE_ENVIRONMENT.items():
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
     if ray.is_initialized():
@@ -121,8 +123,8 @@ def _start(quiet: dict[str, Any]) -> None:
                 raise
             if last:
                 raise ClusterError(
-                    "Ray's processes did not come up within half a minute, twice: this machine is too busy. Try again"
-                    " when it is less so, or join a running cluster with `--address`."
+                    "Ray's processes did not start within half a minute, twice: this machine is too busy. Try again"
+                    " when it is less busy, or join a running cluster with `--address`."
                 ) from error
         else:
             return

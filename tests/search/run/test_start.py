@@ -48,6 +48,25 @@ print("raylet" in names, sum(name.startswith("ray::IDLE") for name in names))
     assert done.stdout.split()[-2:] == ["True", "0"]
 
 
+def test_no_thread_of_rays_metrics_is_left_that_could_crash_the_exit():
+    # It is the C++ exporter's, has no name of its own, and can be seen by counting only.
+    code = """
+import os
+from search.cluster import ray_session
+with ray_session(None):
+    pass
+names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+print(names.count(open("/proc/self/comm").read()))
+"""
+    left = {}
+    for value in ("0", "1", None):
+        environment = {k: v for k, v in os.environ.items() if k != "RAY_enable_open_telemetry"}
+        environment |= {} if value is None else {"RAY_enable_open_telemetry": value}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        left[value] = int(done.stdout)
+    assert left[None] == left["0"] < left["1"]
+
+
 def test_a_tracking_file_that_cannot_be_used_is_told_before_the_first_trial(init, launch, monkeypatch):
     monkeypatch.setattr("search.run.start.check_resources", lambda config: None)
     monkeypatch.setattr("search.run.start.check_shared", lambda store: None)
