@@ -84,6 +84,11 @@ METRICS: tuple[Metric, ...] = (
         curve="epoch/calibration_error", logged="calibration_error",
     ),
     Metric(
+        name="balanced_accuracy", label="Balanced accuracy", unit="%", direction="maximize", counts_pictures=False,
+        in_search=lambda r: r.more.get("balanced_accuracy"), of_set=lambda s: s.more.get("balanced_accuracy"),
+        curve="epoch/balanced_accuracy", logged="balanced_accuracy",
+    ),
+    Metric(
         name="agreement", label="Agreement with the teacher", unit="%", direction="maximize", counts_pictures=True,
         in_search=lambda r: r.agreement, of_set=lambda s: s.agreement,
         curve="epoch/agreement_with_teacher", logged="agreement_with_teacher", of_teacher=False,
@@ -123,14 +128,18 @@ def own_metric(name: str, direction: Direction = "maximize") -> Metric:
     )
 
 
-def metric_named(name: str, direction: Direction = "maximize") -> Metric:
-    """The entry of that name; a name that is not in the list is a KPI of the user's own."""
-    return next((metric for metric in METRICS if metric.name == name), None) or own_metric(name, direction)
+def metric_of_objective(name: str, direction: Direction = "maximize") -> Metric:
+    """The entry of an objective: accuracy, or else a KPI of the user's own."""
+    return METRICS[0] if name == ACCURACY else own_metric(name, direction)
 
 
 def metrics_with(own: Iterable[str]) -> tuple[Metric, ...]:
-    """All metrics of students that were measured with these KPIs of the user's own, which come last."""
-    return (*METRICS, *map(own_metric, dict.fromkeys(own)))
+    """All metrics of students that were measured with these KPIs of the user's own, which come last.
+
+    A user's KPI takes the place of a metric of the same name.
+    """
+    names = dict.fromkeys(own)
+    return (*(metric for metric in METRICS if metric.name not in names), *map(own_metric, names))
 
 
 def in_unit(value: float | None, unit: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -139,15 +139,33 @@ def score_logits(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None =
         nn.functional.cross_entropy(logits, labels, reduction="none").double().mean(),
         _calibration_error(logits, labels),
     ]
+    figures += [measure(logits, labels).double() for measure in MORE.values()]
     if teacher_logits is not None:
         figures.append((predicted == teacher_logits.argmax(dim=1)).double().mean())
-    accuracy, loss, calibration_error, *agreement = torch.stack(figures).tolist()
+    accuracy, loss, calibration_error, *others = torch.stack(figures).tolist()
     return SetScore(
         accuracy=accuracy,
         loss=loss,
         calibration_error=calibration_error,
-        agreement=agreement[0] if agreement else None,
+        agreement=None if teacher_logits is None else others.pop(),
+        more=dict(zip(MORE, others, strict=True)),
     )
+
+
+def _balanced_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute the mean over the classes of the share of their pictures that are classified correctly, a scalar.
+
+    Classes without a picture do not count. (Brodersen et al. 2010, doi 10.1109/ICPR.2010.764)
+    """
+    zeros = torch.zeros(logits.shape[1], device=logits.device, dtype=torch.float64)
+    pictures = zeros.index_add(0, labels, torch.ones_like(labels, dtype=torch.float64))
+    right = zeros.index_add(0, labels, (logits.argmax(dim=1) == labels).double())
+    return (right / pictures.clamp(min=1.0)).sum() / (pictures > 0).sum()
+
+
+MORE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"balanced_accuracy": _balanced_accuracy}
+"""Further figures of a student on a set of pictures, by name: functions of float32 logits [N, C] and int64 labels [N]
+that return a scalar tensor. A new one is an entry here and one in `search.metrics`, and needs no other change."""
 
 
 def _calibration_error(logits: Tensor, labels: Tensor) -> Tensor:
@@ -190,8 +208,8 @@ def try_out(own_kpis: Sequence[OwnKPI], model: nn.Module, dataset: Dataset) -> N
         if not math.isfinite(values[kpi.name]):
             raise ConfigError(
                 f"the KPI {kpi.origin} must be finite for every student, but is {values[kpi.name]} for an untrained one"
-                f" on {len(split)} validation pictures; let it return a number there, too (0 where nothing is counted,"
-                " say)."
+                f" on {len(split)} validation pictures; let it return a number there, too (for example 0 where"
+                " nothing is counted)."
             )
 
 

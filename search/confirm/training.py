@@ -103,6 +103,7 @@ def _scores(ended: ReplicateResult) -> SetScore:
         accuracy=ended.validation_accuracy,
         loss=ended.validation_loss,
         calibration_error=ended.calibration_error,
+        more=ended.more,
         agreement=ended.agreement,
     )
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pydantic
 
 from policies.parameter import Value
-from search.metrics import metric_named
+from search.metrics import metric_of_objective
 from search.records.pictures import PictureCounts
 from search.settings import COSTS, Cost, SearchConfig, stored_config
 from trainables.records import Objective, TrialHistory
@@ -158,7 +158,7 @@ class SearchRecord(Settings):
         Accuracies move in steps of one picture, so a few seeds can differ by exactly the same amount by chance. A
         deviation below one picture must not be taken for certainty.
         """
-        return metric_named(self.config.objective).resolution(self.validation_size)
+        return metric_of_objective(self.config.objective).resolution(self.validation_size)
 
     @property
     def finished(self) -> tuple[TrialRecord, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from search.metrics import Metric, metric_named
+from search.metrics import Metric, metric_of_objective
 from search.wording.numbers import percent, points
 from trainables.records import Objective
 
@@ -28,7 +28,7 @@ class Scale:
     @property
     def metric(self) -> Metric:
         """The metric that scores stand for."""
-        return metric_named(self.objective.name, self.objective.direction)
+        return metric_of_objective(self.objective.name, self.objective.direction)
 
     @property
     def title(self) -> str:

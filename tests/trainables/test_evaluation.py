@@ -69,6 +69,8 @@ def test_figures_are_those_of_torchmetrics(sharpness):
     expected = multiclass_calibration_error(logits.double(), labels, 7, n_bins=BINS, norm="l1")
     assert scores.calibration_error == pytest.approx(float(expected), abs=1e-6)
     assert scores.loss == pytest.approx(float(nn.functional.cross_entropy(logits, labels)), rel=1e-5)
+    balanced = multiclass_accuracy(logits, labels, 7, average="macro")
+    assert scores.more == {"balanced_accuracy": pytest.approx(float(balanced))}
     assert scores.agreement == pytest.approx(float((logits.argmax(1) == logits.roll(1, 0).argmax(1)).double().mean()))
 
 
@@ -193,3 +195,9 @@ def test_kpis_are_tried_out_on_a_few_pictures_of_every_class(student, dataset):
     try_out([counted, kpi("own_accuracy")], student, dataset)
     with pytest.raises(ConfigError, match=r"KPI own\.py:undefined must be finite.*is nan.*40 validation pictures"):
         try_out([kpi("undefined")], student, dataset)
+
+
+def test_a_student_that_names_the_largest_class_only_is_seen_in_balanced_accuracy():
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    scores = score_logits(torch.tensor([[1.0, 0.0, 0.0]]).repeat(100, 1), labels)
+    assert (scores.accuracy, scores.more) == (pytest.approx(0.9), {"balanced_accuracy": pytest.approx(0.5)})

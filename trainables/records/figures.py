@@ -23,6 +23,8 @@ class SetScore(Settings):
     """Expected calibration error over 15 bins of equal width (arXiv 1706.04599), in [0, 1]."""
     agreement: float | None
     """Share of pictures on which student and teacher name the same class; None for the teacher itself."""
+    more: dict[str, float] = pydantic.Field(default_factory=dict)
+    """Further figures by name, as `trainables.evaluation.MORE` lists them; empty in older records."""
 
 
 class ModelFigures(Settings):

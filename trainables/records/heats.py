@@ -60,6 +60,7 @@ def _join_epochs(same: Sequence[EpochRecord], seeds: Sequence[int]) -> EpochReco
         validation_accuracy=mean(lambda record: record.validation_accuracy),
         agreement=mean(lambda record: record.agreement),
         calibration_error=mean(lambda record: record.calibration_error or 0.0) if calibrated else None,
+        more={name: _mean((record.more[name] for record in same), seeds) for name in _shared(r.more for r in same)},
         own_kpis={name: _mean((record.own_kpis[name] for record in same), seeds) for name in same[0].own_kpis},
         weight=mean(lambda record: record.weight),
         seconds=sum(record.seconds for record in same),
@@ -82,6 +83,12 @@ def _join_trace(same: Sequence[TracePoint], seeds: Sequence[int]) -> TracePoint:
         weight_range=_range(point.weight_range for point in same),
         cosine_range=_range(point.cosine_range for point in same),
     )
+
+
+def _shared(figures: Iterable[dict[str, float]]) -> list[str]:
+    """Return the names that all of these have; a heat of an earlier release may lack some."""
+    first, *others = figures
+    return [name for name in first if all(name in other for other in others)]
 
 
 def _mean(values: Iterable[float], seeds: Sequence[int]) -> float:

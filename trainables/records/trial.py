@@ -36,6 +36,8 @@ class EpochRecord(Settings):
     """Share of the validation pictures on which student and teacher name the same class."""
     calibration_error: float | None = None
     """The error on the validation pictures, as in `trainables.records.figures.SetScore`; None in older histories."""
+    more: dict[str, float] = pydantic.Field(default_factory=dict)
+    """Further figures on the validation pictures, as `trainables.evaluation.MORE` names them; empty in older ones."""
     own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The user's own KPIs on the validation pictures, by name."""
     weight: float
@@ -109,6 +111,8 @@ class ReplicateResult(Settings):
     agreement: float
     calibration_error: float | None = None
     """The error on the validation pictures; None in older histories."""
+    more: dict[str, float] = pydantic.Field(default_factory=dict)
+    """Further figures on the validation pictures, as `trainables.evaluation.MORE` names them; empty in older ones."""
     own_kpis: dict[str, float] = pydantic.Field(default_factory=dict)
     """The user's own KPIs on the validation pictures, by name."""
     conduct: Conduct | None = None

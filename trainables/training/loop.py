@@ -24,7 +24,7 @@ from policies.document import policy_document
 from policies.geometric import log_ratio
 from trainables.config import TrialSettings
 from trainables.errors import ModelError
-from trainables.evaluation import Evaluation
+from trainables.evaluation import MORE, Evaluation
 from trainables.records import (
     Conduct,
     DecisionEntry,
@@ -278,6 +278,7 @@ class Distillation:
             validation_accuracy=statistics.fmean(e.scores.accuracy for e in evaluations),
             agreement=statistics.fmean(_agreement(e) for e in evaluations),
             calibration_error=statistics.fmean(e.scores.calibration_error for e in evaluations),
+            more={name: statistics.fmean(e.scores.more[name] for e in evaluations) for name in MORE},
             own_kpis={
                 name: statistics.fmean(e.own_kpis[name] for e in evaluations) for name in evaluations[0].own_kpis
             },
@@ -319,6 +320,7 @@ def _result(replicate: Replicate, evaluation: Evaluation, conduct: Conduct | Non
         validation_loss=evaluation.scores.loss,
         agreement=_agreement(evaluation),
         calibration_error=evaluation.scores.calibration_error,
+        more=evaluation.scores.more,
         own_kpis=evaluation.own_kpis,
         conduct=conduct,
     )

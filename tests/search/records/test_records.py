@@ -2,6 +2,7 @@
 
 import pytest
 
+from search.metrics import metric_of_objective, metrics_with
 from search.records.search import SearchRecord
 from search.settings.search_file import SearchConfig
 from tests.search.tiny import tiny_config
@@ -26,3 +27,17 @@ def test_objective_and_sizes_are_those_of_the_settings():
     record = SearchRecord(name="tiny", config=tiny_config("data.validation_size=300"))
     assert (record.objective.name, record.validation_size, record.resolution) == ("accuracy", 300, 1 / 300)
     assert record.planned == record.remaining == record.config.total_trials
+
+
+def test_a_kpi_of_ones_own_takes_the_place_of_a_metric_of_its_name():
+    own = metrics_with(["balanced_accuracy"])
+    assert [metric.name for metric in own] == [
+        "accuracy",
+        "loss",
+        "calibration_error",
+        "agreement",
+        "balanced_accuracy",
+    ]
+    assert own[-1].own
+    assert metric_of_objective("balanced_accuracy", "minimize").own
+    assert not metric_of_objective("accuracy").own
