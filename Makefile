@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # A file's tests share its searches, so they stay together, in the order of the files.
 SIDE_BY_SIDE := --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: search test test-all lint bench ui clean
+.PHONY: search test test-all lint bench docs ui clean
 .DEFAULT_GOAL := search
 
 $(READY): pyproject.toml constraints.txt
@@ -51,6 +51,11 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/mlflow_points.py --points 1000000 --write
 	@$(BIN)/python benchmarks/memory.py --write
 	@$(BIN)/python benchmarks/data.py --write
+
+docs: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		$(shell $(PYTHON) -c 'import tomllib; print(*("\"" + r + "\"" for r in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["docs"]))')
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 ui: $(READY)
 	@$(BIN)/kd-search ui

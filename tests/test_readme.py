@@ -70,21 +70,3 @@ def test_the_lines_of_ones_own_search_work_one_after_the_other(tmp_path, monkeyp
     assert config.replicates == 5
     assert config.name not in {load_config(name).name for name in recipe_names()}, "`make search` has made one so named"
     assert lines[-1] == ["kd-search", "report", config.name]
-
-
-def test_every_command_of_the_readme_exists():
-    from search.cli.program import COMMANDS
-
-    commands = {name for section in COMMANDS.values() for name in section}
-    named = set(re.findall(r"kd-search ([a-z]+)", README.read_text(encoding="utf-8")))
-    assert named <= commands
-    assert commands - named - {"logs", "stop"} == set()
-
-
-def test_every_page_that_the_readme_links_is_there():
-    for link in re.findall(r"\]\(([^)h][^)]*)\)", README.read_text(encoding="utf-8")):
-        page, _, heading = link.partition("#")
-        assert (README.parent / page).exists(), link
-        if heading:
-            headings = re.findall(r"^#+ (.*)$", (README.parent / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
-            assert heading in {text.lower().replace(" ", "-") for text in headings}, link
