@@ -1,14 +1,15 @@
-"""Model names, their options and the functions that build them. Imports no torch until a model is built."""
+"""Model names, their options and the functions that build them.
+
+Imports torch only when a model is built or torchvision is asked for its names.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import functools
-import importlib.util
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.config import ModelSettings
@@ -124,7 +125,7 @@ def _named(name: str) -> _Plan:
     if name.startswith(_TORCHVISION):
         inner = name.removeprefix(_TORCHVISION)
         known = torchvision_names()
-        if known and inner not in known:
+        if inner not in known:
             raise ModelError(
                 f"torchvision has no classification model {inner!r} in the installed version.{nearest(inner, known)}"
             )
@@ -136,19 +137,10 @@ def _named(name: str) -> _Plan:
 
 @functools.cache
 def torchvision_names() -> frozenset[str]:
-    """Return the names that torchvision registers for classification, read from its source to import no torch.
+    """Return the names of torchvision's classification models; imports torchvision, which takes seconds."""
+    from torchvision import models
 
-    Empty where the source cannot be found; then a name is checked when the model is built.
-    """
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None:
-        return frozenset()
-    registered = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
-    return frozenset(
-        name
-        for path in (Path(spec.origin).parent / "models").glob("*.py")
-        for name in registered.findall(path.read_text(encoding="utf-8"))
-    )
+    return frozenset(models.list_models(module=models))
 
 
 def _small_plan(name: str) -> _Plan:

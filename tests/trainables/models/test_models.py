@@ -9,7 +9,7 @@ from torch import nn
 from trainables.config.trial import ModelSettings
 from trainables.errors import ConfigError, ModelError
 from trainables.models import check_model, create_model
-from trainables.models.registry import model_names, torchvision_names
+from trainables.models.registry import model_names
 from trainables.models.small import GlobalAveragePool
 
 GREY, COLOUR, DIGITS = (1, 28, 28), (3, 32, 32), (1, 8, 8)
@@ -163,16 +163,10 @@ def test_checking_fills_in_the_defaults() -> None:
     assert options.model_dump() == {"widths": (8,), "head": "mean"}
 
 
-def test_the_names_read_from_torchvisions_source_are_those_it_registers() -> None:
-    from torchvision import models
-
-    assert torchvision_names() == set(models.list_models(module=models))
-
-
 def test_checking_a_model_loads_no_torch() -> None:
     code = (
         "import sys; from trainables.config import ModelSettings; from trainables.models import check_model;"
-        "[check_model(ModelSettings(name=n)) for n in ('cnn', 'resnet20', 'wrn-16-1', 'torchvision/resnet18')];"
+        "[check_model(ModelSettings(name=n)) for n in ('cnn', 'resnet20', 'wrn-16-1')];"
         "print([m for m in ('torch', 'torchvision') if m in sys.modules])"
     )
     root = Path(__file__).parents[3]
