@@ -1,7 +1,7 @@
-"""Finds classes under the names that release 0.1.0 stored them by.
+"""Finds classes under the module names that earlier versions stored them by.
 
 Ray Tune pickles its searcher, scheduler and callbacks into a search's folder. A pickle names a class by its module, so
-a search of an earlier release could not be read once the module has moved. Importing this module makes the earlier
+a search of an earlier version could not be read once the module has moved. Importing this module makes the earlier
 names importable. Only old pickles should use them.
 """
 

@@ -14,7 +14,7 @@ import pyarrow.fs
 from ray.tune.experiment import Trial
 
 from search.errors import SearchError
-from search.store import earlier_names as earlier_names  # states that release 0.1.0 stored name its modules
+from search.store import earlier_names as earlier_names  # states that earlier versions stored name their modules
 from search.store.files import replace_in
 from search.store.folder import SearchStore
 

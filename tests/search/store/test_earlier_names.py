@@ -1,4 +1,4 @@
-"""Names that release 0.1.0 pickled into a search's folder are found, although their modules have moved."""
+"""Names that earlier versions pickled into a search's folder are found, although their modules have moved."""
 
 import pickle
 import subprocess
@@ -24,7 +24,7 @@ STORED = {
     "trainables.config TrainingSettings": "trainables.config.trial",
     "trainables.objective Objective": "trainables.records.objective",
 }
-"""Names in the pickles of searches that release 0.1.0 ran, and the modules that define them today."""
+"""Names in the pickles of searches that the version before ran, and the modules that define them today."""
 
 
 @pytest.mark.parametrize("stored", STORED)
