@@ -294,8 +294,8 @@ class LossBalancer:
         """
         if self._update is not None:
             raise PolicyError(
-                "the balancer is in the middle of an accumulated update, whose gradients no checkpoint holds; take the"
-                " state after the micro-batch with `update=True`."
+                "the balancer is in the middle of an accumulated update, whose gradients its state does not hold; call"
+                " `state_dict` after the micro-batch with `update=True`."
             )
         guard = {} if self.guard is None else self.guard.state_dict()
         state = {"step": self.step, "rule": self._rule, "policy": self.policy.state_dict(), "guard": guard}
@@ -310,8 +310,8 @@ class LossBalancer:
         _check_state(state)
         if state["rule"] != self._rule:
             raise PolicyError(
-                f"the state is of a training under {_told(state['rule'])}, but this balancer's rule is"
-                f" {_told(self._rule)}; create it from the policy that the training began with."
+                f"the state comes from a training under {_told(state['rule'])}, but this balancer's rule is"
+                f" {_told(self._rule)}; create the balancer from the policy that the training began with."
             )
         self.step = int(state["step"])
         self.policy.load_state_dict(state["policy"])
@@ -367,7 +367,7 @@ class LossBalancer:
         if step == self._warn_at:
             _log.warning(
                 "update %d begins, but `total_steps` is %d: progress stays at 1 from here on; `total_steps` counts"
-                " updates (optimiser's steps), epochs times updates an epoch",
+                " updates (optimiser's steps), epochs times updates per epoch",
                 step + 1,
                 self.total_steps,
             )
@@ -409,8 +409,8 @@ def _check_state(state: object) -> None:
         else type(state).__name__
     )
     raise PolicyError(
-        f"this is no state of a balancer, which has {', '.join(map(repr, needed))}, but {found}; pass what the"
-        " balancer's own `state_dict()` gave."
+        f"a balancer's state must be a dict with {', '.join(map(repr, needed))}, but got {found}; pass the result of"
+        " the balancer's own `state_dict()`."
     )
 
 

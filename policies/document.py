@@ -15,8 +15,8 @@ from policies.registry import create_policy, policy_class
 FORMAT = "kd-policy"
 VERSION = 1
 _EXPECTED = (
-    f'Expected is a JSON object with "format": "{FORMAT}", as a search leaves it: runs/NAME/report/policy.json, or'
-    " runs/NAME/champion/policy.json once it is confirmed."
+    f'A policy file is a JSON object with "format": "{FORMAT}"; a search writes runs/NAME/report/policy.json, and its'
+    " confirmation runs/NAME/champion/policy.json."
 )
 _KNOWN = ("format", "version", "family", "origin", "parameters", "rule", "temperature", "training", "evidence")
 
@@ -63,11 +63,11 @@ def read_document(path: str | pathlib.Path, policies: Iterable[type[Policy]] = (
         raise PolicyError(f"cannot read the policy file {str(path)!r}: {error.strerror or error}.") from error
     except ValueError as error:
         raise PolicyError(
-            f"{str(path)!r} is no policy file, since it is not valid JSON: {error}. {_EXPECTED}"
+            f"{str(path)!r} is not a policy file, since it is not valid JSON: {error}. {_EXPECTED}"
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        found = f"its `format` is {document.get('format')!r}" if isinstance(document, dict) else "it holds no object"
-        raise PolicyError(f"{str(path)!r} is no policy file, since {found}. {_EXPECTED}")
+        found = f"its `format` is {document.get('format')!r}" if isinstance(document, dict) else "it is not an object"
+        raise PolicyError(f"{str(path)!r} is not a policy file, since {found}. {_EXPECTED}")
     if document.get("version") != VERSION:
         raise PolicyError(
             f"{str(path)!r} has version {document.get('version')!r}, but this release reads version {VERSION};"
@@ -112,6 +112,6 @@ def _check_known(family: str, origin: object, path: str | pathlib.Path) -> None:
             raise
         name = origin.rpartition(":")[2]
         raise PolicyError(
-            f"{str(path)!r} holds {family!r}, a rule of somebody's own that is not known here; it is the class"
-            f" {origin}. Import {name}, then call policies.register_policy({name}) before, or pass policies=[{name}]."
+            f"{str(path)!r} holds the rule {family!r}, which is not built in; its class is {origin}. Import {name} and"
+            f" call policies.register_policy({name}) first, or pass policies=[{name}]."
         ) from error

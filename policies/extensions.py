@@ -40,8 +40,7 @@ def register_policy(policy: _Class) -> _Class:
     if policy.family in ALIASES or (known is not None and not _is_version_of(policy, known)):
         taken = f"an alias of `{ALIASES[policy.family][0]}`" if known is None else _name(known)
         raise PolicyError(
-            f"`{policy.__name__}.family` must be a name of its own, but {policy.family!r} is taken by {taken}; choose"
-            " another."
+            f"`{policy.__name__}.family` must be a new name, but {policy.family!r} is taken by {taken}; choose another."
         )
     FAMILIES[policy.family] = policy
     return policy
@@ -55,7 +54,7 @@ def check_class(policy: object) -> None:
     """
     if not isinstance(policy, type) or not issubclass(policy, BatchPolicy | SamplePolicy):
         raise PolicyError(
-            f"{policy!r} is no rule; it must be a class derived from policies.BatchPolicy (one λ a step) or"
+            f"{policy!r} is not a rule; it must be a class derived from policies.BatchPolicy (one λ per step) or"
             " policies.SamplePolicy (one λ for each sample)."
         )
     name = policy.__name__
@@ -117,7 +116,7 @@ def load_installed(family: str) -> type[Policy]:
         registered: type[Policy] = register_policy(policy)
     except Exception as error:  # whatever the package's code raises
         reason = str(error) if isinstance(error, PolicyError) else f"{told(error)}."
-        raise PolicyError(f"{where} brings no rule: {reason} Mend or uninstall the package.") from error
+        raise PolicyError(f"{where} provides no rule: {reason} Fix or uninstall the package.") from error
     return registered
 
 

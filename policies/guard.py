@@ -24,11 +24,11 @@ _log = logging.getLogger(__name__)
 
 _MORE = {
     Intervention.VANISHED: (
-        " (a rule that favours the smaller loss or the shorter gradient may return there; bounds on λ, such as"
+        " (a rule that favours the smaller loss or the shorter gradient may do so again; bounds on λ, such as"
         " `Guard(lowest=0.05, highest=0.95)`, prevent it)"
     )
 }
-_STILL = "for 50 steps the rule (λ = {:.4g}) has followed almost only a loss that has hardly anything left to lower"
+_STILL = "for 50 steps the rule (λ = {:.4g}) has given almost all weight to a loss that can hardly get lower"
 
 
 class Verdict(NamedTuple):
@@ -186,7 +186,7 @@ class Guard:
         if self._alone_for & (self._alone_for - 1) or any(g.is_sparse or bool(g.any()) for g in gradients):
             return None
         loss = "the distillation loss" if weight > 0.5 else "the task loss"
-        reason = Intervention.VANISHED.because(f"{loss}, so the student stands still at λ = {weight:.4g}")
+        reason = Intervention.VANISHED.because(f"{loss}, so the student learns nothing at λ = {weight:.4g}")
         self._count(reason)
         return reason
 
@@ -287,9 +287,9 @@ class Guard:
                 deed = f"{lost}, so λ = {decision.weight:.4g} became {shared:.4g}"
                 return _replaced(decision, shared, Intervention.VANISHED, deed)
             owner = "the guard's bounds" if self._chosen else "the rule"
-            deed = f"{lost}, so the student stands still at λ = {decision.weight:.4g}, which {owner} sets"
+            deed = f"{lost}, so the student learns nothing at λ = {decision.weight:.4g}, which {owner} sets"
         elif self._compared:
-            deed = f"{lost}, so its readings are kept from the rule and λ = {decision.weight:.4g} stands"
+            deed = f"{lost}, so the rule does not see its readings and λ stays at {decision.weight:.4g}"
         else:
             return verdict
         return verdict._replace(intervention=verdict.intervention or Intervention.VANISHED.because(deed))

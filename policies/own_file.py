@@ -50,7 +50,7 @@ def read_source(
     file, _, name = reference.rpartition(":")
     if not file.endswith(".py") or not name.isidentifier():
         kind = "CLASS" if what == "rule" else "FUNCTION"
-        raise PolicyError(f"a {what} of your own is named as FILE.py:{kind}, like {example}, but got {reference!r}.")
+        raise PolicyError(f"a {what} of your own is given as FILE.py:{kind}, like {example}, but got {reference!r}.")
     path = pathlib.Path(folder) / pathlib.Path(file).expanduser()
     try:
         text = path.read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def read_source(
         raise PolicyError(f"cannot read {str(path)!r}, named by {reference!r}: {reason}.") from error
     if len(text) > _LONGEST_FILE:
         raise PolicyError(
-            f"{str(path)!r} must have at most {_LONGEST_FILE:,} characters, since it travels with each search, but has"
+            f"{str(path)!r} must have at most {_LONGEST_FILE:,} characters, since each search keeps a copy, but has"
             f" {len(text):,}; keep the {what} in a file of its own."
         )
     return f"{path.name}:{name}", text
@@ -109,10 +109,10 @@ def load_module(file: str, text: str) -> types.ModuleType:
 def _explain(file: str, error: BaseException) -> str:
     """Say what went wrong in the user's file, and in which line."""
     if isinstance(error, SyntaxError) and error.filename == file:
-        return f"{file}, line {error.lineno}, is no Python: {error.msg}: `{(error.text or '').strip()}`."
+        return f"{file}, line {error.lineno}, is not valid Python: {error.msg}: `{(error.text or '').strip()}`."
     where = line_in(file, error)
     hint = (
-        " The file travels alone: it may import installed packages only, not files beside it."
+        " Only this file is copied: it may import installed packages, but not files beside it."
         if isinstance(error, ImportError)
         else ""
     )

@@ -131,8 +131,8 @@ def _all_by_name(example: str, misplaced: tuple[object, ...]) -> None:
     if misplaced:
         found = ", ".join(map(repr, misplaced))
         raise PolicyError(
-            f"a parameter's declaration takes all but the default by name, like {example}, but got {found} without one;"
-            " name it."
+            f"a parameter's declaration takes all but the default by keyword, like {example}, but got {found} without"
+            " one; add the keyword."
         )
 
 

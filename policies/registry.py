@@ -43,7 +43,7 @@ def create_policy(family: str, parameters: dict[str, Any] | None = None) -> Poli
         for name, fixed in ALIASES[family][1].items():
             if values.setdefault(name, fixed) != fixed:
                 raise PolicyError(
-                    f"`{family}` stands for {meaning(family)}, but got {name}={values[name]!r}; leave it out, or use"
-                    f" `{ALIASES[family][0]}` for another value."
+                    f"`{family}` is an alias of {meaning(family)}, but got {name}={values[name]!r}; leave it out, or"
+                    f" use `{ALIASES[family][0]}` for another value."
                 )
     return policy_class(family).from_parameters(values)

@@ -108,7 +108,7 @@ def values_survive(policy: type[Policy]) -> None:
     """The rule can be created with any values that a search may try, and it returns them unchanged."""
     for values in settings(policy):
         kept = _created(policy, values).values()
-        _require({**kept, **values} == kept, f"created {_with(values)}, it says {kept}")
+        _require({**kept, **values} == kept, f"created {_with(values)}, its values are {kept}")
 
 
 @_clause
@@ -162,7 +162,7 @@ def broken_measurements_are_passed_over(policy: type[BatchPolicy]) -> None:
                 touched, untouched = _created(policy, values), _created(policy, values)
                 ours = _decide(touched, [*stream[:10], replaced(stream[10], broken, value), *stream[11:]])
                 theirs = _decide(untouched, [*stream[:10], replaced(stream[10], broken, None), *stream[11:]])
-                _same(ours, theirs, f"{', '.join(broken)} = {value} at step 10 against none at all")
+                _same(ours, theirs, f"with {', '.join(broken)} = {value} at step 10 instead of None")
 
 
 @_clause
@@ -224,7 +224,7 @@ def weights_are_in_range(policy: type[SamplePolicy]) -> None:
             at = int(outside.nonzero()[0, 0])
             _fail(f"λ = {weights[at]} {_with(values)} at {part_of(samples, slice(at, at + 1))}")
         for before, after in zip(columns_of(untouched), columns_of(samples), strict=True):
-            _require(torch.equal(before, after), "the observation's tensors were written to")
+            _require(torch.equal(before, after), "the rule changed the observation's tensors")
 
 
 @_clause
@@ -257,7 +257,7 @@ def reliability_is_declared(policy: type[SamplePolicy]) -> None:
             same = torch.equal(made.weights(bare), made.weights(samples))
         except (TypeError, AttributeError) as error:
             raise AssertionError(
-                f"it needs more than `needs` = {sorted(made.needs)} names ({told(error)}); add 'reliability'"
+                f"it reads more than `needs` = {sorted(made.needs)} ({told(error)}); add 'reliability'"
             ) from error
         _require(same, f"λ depends on the teacher's reliability, which `needs` does not name, {_with(values)}")
 
@@ -272,7 +272,7 @@ def progress_is_declared(policy: type[SamplePolicy]) -> None:
         first = made.weights(sample_batch(0.0, 0))
         other = sample_batch(0.0 if "progress" in made.needs else 1.0, 900)
         _require(torch.equal(first, made.weights(other)), f"λ depends on the step, {_with(values)}")
-        _require(made.state_dict() == {}, "a rule of sample scope keeps no state")
+        _require(made.state_dict() == {}, "a rule of sample scope must not keep state")
 
 
 COMMON: tuple[Clause, ...] = (

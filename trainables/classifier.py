@@ -92,13 +92,13 @@ def load_classifier(path: str | Path) -> Classifier:
     Raises:
         CheckpointError: the file is missing or damaged, or no classifier of this version.
     """
-    remedy = "name a `student.pt` that `kd-search confirm` wrote"
+    remedy = "give a `student.pt` that `kd-search confirm` wrote"
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{str(path)!r} cannot be read ({_first_line(error)}); {remedy}.") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise CheckpointError(f"{str(path)!r} is no classifier of kd-policy-search; {remedy}.")
+        raise CheckpointError(f"{str(path)!r} is not a classifier of kd-policy-search; {remedy}.")
     if content.get("version") != _VERSION:
         raise CheckpointError(
             f"{str(path)!r} has version {content.get('version')!r}, but this release reads version {_VERSION}; install"

@@ -49,7 +49,7 @@ def select_compute(settings: DeviceSettings, *, gpu_allowed: bool = True) -> Com
     available = gpu_allowed and torch.cuda.is_available()
     if settings.device == "cuda" and not available:
         raise ConfigError(
-            "`device.device` is 'cuda', but this process has no GPU to use; take 'auto' or 'cpu', or give trials a"
+            "`device.device` is 'cuda', but this process has no GPU to use; set 'auto' or 'cpu', or give trials a"
             " share of a GPU with `resources.gpus_per_trial`."
         )
     device = torch.device("cuda" if settings.device != "cpu" and available else "cpu")

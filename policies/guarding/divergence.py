@@ -122,7 +122,7 @@ class DivergenceAlarm:
     def _of_broken(self, task_loss: float, distill_loss: float) -> str | None:
         """Count a reading in which a loss is not finite; ring after 50 with the same loss in a row."""
         if math.isfinite(task_loss):
-            kind, remedy = Intervention.DISTILL_LOSS, "look for NaN and infinity in what the teacher gives"
+            kind, remedy = Intervention.DISTILL_LOSS, "look for NaN and infinity in the teacher's outputs"
         elif math.isfinite(distill_loss):
             kind, remedy = Intervention.TASK_LOSS, "look at the labels and at how the loss is computed"
         elif self._readings == 0:

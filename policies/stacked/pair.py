@@ -58,10 +58,7 @@ class StackedPair:
     ) -> None:
         self.members, self.batch, _ = student_logits.shape
         if self.batch == 0:
-            raise PolicyError(
-                f"a batch without a sample cannot be trained on, but got logits {list(student_logits.shape)}; leave it"
-                " out."
-            )
+            raise PolicyError(f"a batch must have a sample, but got logits {list(student_logits.shape)}; leave it out.")
         self._logits = student_logits
         more = -self.members * self.batch % ALIGNED
         self._samples = LogitPair(

@@ -23,7 +23,7 @@ def check_policy(policy: object) -> None:
     elif isinstance(policy, type) and issubclass(policy, Policy):
         remedy = f"for the class, pass an object of it, `{policy.__name__}()`"
     else:
-        remedy = "make one with `create_policy` or `load_policy`"
+        remedy = "create one with `create_policy` or `load_policy`"
     found = policy if isinstance(policy, str | type) else type(policy)
     raise PolicyError(f"`policy` must be a policy, but got {found!r}; {remedy}.")
 
@@ -37,14 +37,14 @@ def check_total_steps(total_steps: object, policy: Policy) -> int | None:
     if total_steps is None:
         if "progress" in policy.needs:
             raise PolicyError(
-                f"`{policy.family}` looks at progress, so `total_steps` must be given: epochs times updates an epoch."
+                f"`{policy.family}` reads progress, so `total_steps` must be given: epochs times updates per epoch."
             )
         return None
     try:
         count = operator.index(total_steps)  # type: ignore[arg-type]  # any object
     except TypeError:
         raise PolicyError(
-            f"`total_steps` must be a whole number, but got {total_steps!r}; give epochs times updates an epoch."
+            f"`total_steps` must be a whole number, but got {total_steps!r}; give epochs times updates per epoch."
         ) from None
     if count < 1:
         raise PolicyError(f"`total_steps` must be at least 1, but got {count}.")
@@ -63,9 +63,7 @@ def check_guard(guard: object) -> None:
     """Raises PolicyError if it is neither a guard nor 'default' nor None."""
     if guard is None or guard == "default" or isinstance(guard, Guard):
         return
-    raise PolicyError(
-        f"`guard` must be a `policies.guard.Guard`, 'default', or None for none at all, but got {guard!r}."
-    )
+    raise PolicyError(f"`guard` must be a `policies.guard.Guard`, 'default', or None for no guard, but got {guard!r}.")
 
 
 def check_decide_on(decide_on: object) -> None:

@@ -40,7 +40,7 @@ def check_logits_train(student: Student, student_logits: Tensor, teacher_logits:
     told = "no parameter of the balancer's `student` gets a gradient from `student_logits`"
     others = nodes_of(teacher_logits)
     if others and student.reached_by(others):
-        raise PolicyError(f"{told}, but from `teacher_logits`; {_ORDER}.")
+        raise PolicyError(f"{told}, but one does from `teacher_logits`; {_ORDER}.")
     raise PolicyError(f"{told}; {_another_model('logits')}.")
 
 
@@ -57,8 +57,8 @@ def explain_logits(error: Exception, student_logits: object, teacher_logits: obj
     if not student_logits.requires_grad:
         remedy = "compute them outside of `torch.no_grad()` and do not detach them"
         if teacher_logits.requires_grad:
-            remedy = f"those of the teacher have: {_ORDER}"
-        raise PolicyError(f"`student_logits` have no graph to send gradients through; {remedy}.") from error
+            remedy = f"`teacher_logits` have one: {_ORDER}"
+        raise PolicyError(f"`student_logits` have no graph for gradients; {remedy}.") from error
     if "device-side assert" in str(error):  # nothing on the device can be read any more
         error.add_note(
             f"One cause is a class number in `labels` outside [0, {student_logits.shape[-1]}), such as PyTorch's -100:"
@@ -72,7 +72,7 @@ def explain_losses(error: Exception) -> None:
     """Raises PolicyError if a call of `backward` under `torch.no_grad()` explains PyTorch's error."""
     if not torch.is_grad_enabled():
         raise PolicyError(
-            "`backward` was called under `torch.no_grad()`, where no losses can be mixed; call it outside."
+            "`backward` was called under `torch.no_grad()`, where there are no gradients; call it outside."
         ) from error
 
 
@@ -92,6 +92,6 @@ def _check_range(error: Exception, labels: Tensor, classes: int) -> None:
 
 def _another_model(what: str) -> str:
     return (
-        f"the balancer was made from another model than the one that gave these {what} (a copy, or one that was loaded"
-        " anew); make it from the model that is trained"
+        f"the balancer was created from another model than the one that gave these {what} (a copy, or one that was"
+        " loaded again); create it from the model that is trained"
     )

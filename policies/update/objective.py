@@ -310,7 +310,7 @@ def _scalar(loss: Tensor, name: str) -> Tensor:
         raise PolicyError(f"`{name}` must be a tensor with its graph, but got {type(loss).__name__}.")
     if not loss.requires_grad:
         raise PolicyError(
-            f"`{name}` has no graph, so that it cannot be trained on; compute it from the student's outputs outside of"
+            f"`{name}` has no graph, so it cannot be trained on; compute it from the student's outputs outside of"
             " `torch.no_grad()`, and do not detach it. Where there is only one loss, call its own `backward()`."
         )
     if loss.numel() != 1:

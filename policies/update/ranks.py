@@ -60,7 +60,7 @@ class Ranks:
             return cls(torch.distributed.group.WORLD)
         if torch.distributed.get_world_size() > 1:
             raise PolicyError(
-                f"{torch.distributed.get_world_size()} processes run, but `student` does not tell whether they train it"
+                f"{torch.distributed.get_world_size()} processes run, but `student` does not show whether they train it"
                 " together: pass the DistributedDataParallel module itself, or"
                 " `process_group=torch.distributed.group.WORLD`, or `process_group='alone'` for a student of this"
                 " process's own."

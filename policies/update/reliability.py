@@ -133,7 +133,7 @@ class ReliabilityTable:
         if len(seen) != cells:
             known, found = (len(seen) - BINS) // 2, (cells - BINS) // 2
             raise PolicyError(
-                f"the reliability of the teacher was counted for {known} classes, but the logits have {found}; make a"
+                f"the reliability of the teacher was counted for {known} classes, but the logits have {found}; create a"
                 " new balancer for another set of classes."
             )
         if self._rates is None:

@@ -97,7 +97,7 @@ class Student:
             return
         if all(gradient is None for gradient in gradients):
             raise PolicyError(
-                f"the last block is to be measured, but no loss depends on its parameters ({self._block_in_words()});"
+                f"the rule measures the last block, but no loss depends on its parameters ({self._block_in_words()});"
                 " pass as `last_block` the layer that gives the student's outputs."
             )
         self._block_confirmed = True
@@ -115,8 +115,8 @@ class Student:
         own = set(map(id, block.parameters()))
         if own and self._lasting is not None and own.isdisjoint(map(id, self._lasting)):
             raise PolicyError(
-                "`last_block` is no part of `student`: it has none of its parameters; pass a layer of the very model"
-                " that is trained, not of a copy."
+                "`last_block` is not a part of `student`: they share no parameter; pass a layer of the model that is"
+                " trained, not of a copy."
             )
 
     def _block_in_words(self) -> str:

@@ -15,8 +15,8 @@ from policies.errors import PolicyError
 from policies.update.graph import nodes_of
 
 _REENTRANT = (
-    "the student recomputes activations in a way that does not let gradients be taken apart; pass `use_reentrant=False`"
-    " to `torch.utils.checkpoint.checkpoint`."
+    "the student recomputes activations in a way that does not allow separate gradients of the losses; pass"
+    " `use_reentrant=False` to `torch.utils.checkpoint.checkpoint`."
 )
 
 
@@ -48,7 +48,7 @@ def two_passes() -> Iterator[None]:
     except RuntimeError as error:
         if "donated" in str(error):
             raise PolicyError(
-                "the student was compiled to be walked backward once, but measuring takes two passes; set"
+                "the student was compiled for one backward pass, but measuring takes two; set"
                 " `torch._functorch.config.donated_buffer = False` before anything is compiled, or create the balancer"
                 " from the compiled module before its first forward pass."
             ) from error

@@ -221,7 +221,7 @@ def _effect(best: Floats, reading: Floats, other: Floats) -> _Test:
     """Estimate the effect of a reading with `other` held fixed, all [seeds, steps]."""
     seeds = len(best)
     if seeds < _FEWEST_SEEDS:
-        return _Test(None, reason=f"it takes {_FEWEST_SEEDS} seeds at least")
+        return _Test(None, reason=f"at least {_FEWEST_SEEDS} seeds are needed")
     if best.size == 0 or np.ptp(best) < _STILL:
         flat = f"the best λ is {best.flat[0]:.2g} at every probe" if best.size else "no step is known under every seed"
         return _Test(None, reason=flat)

@@ -59,9 +59,9 @@ def prediction_figure(record: AnalysisRecord, findings: Findings) -> Figure:
         name="prediction",
         title="Does the expansion predict what a step does to held-out pictures?",
         caption=(
-            "Steps of the training's own optimiser at each λ (colour); on the line, prediction and truth agree."
-            " “Batch's gradient” is all that a rule can know. “Between” is R² between the λ of one probe (median):"
-            " whether the prediction can tell which λ is better. “Halfway” takes the curvature met over half the step."
+            "Each dot is a step of the training's own optimiser at one λ (colour); on the line, prediction and truth"
+            " agree. A rule can know the “batch's gradient” only. “Between” is R² between the λ of one probe (median):"
+            " it shows whether the prediction ranks the λ. “Halfway” takes the curvature met over half the step."
         ),
         legend=WEIGHT_LEGEND,
         table=Table(("loss", "prediction", "predicted", "true", "weight"), tuple(rows)),
@@ -88,8 +88,9 @@ def breakdown_figure(findings: Findings) -> Figure:
         name="breakdown",
         title="Where does the expansion break down?",
         caption=(
-            "Optimiser's steps on held-out pictures, by thirds of the probes. At each probe the λ that a prediction"
-            " calls best is compared with the best and the worst of those tried: 0 % is the best, 100 % the worst."
+            "The steps are the optimiser's, on held-out pictures, by thirds of the probes. At each probe the λ that a"
+            " prediction calls best is compared with the best and the worst of those tried: 0 % is the best, 100 % the"
+            " worst."
         ),
         legend=tuple(
             LegendItem(label=PREDICTION_NAMES[name], colour=colour, dot=True)
@@ -117,9 +118,9 @@ def choices_figure(findings: Findings) -> Figure:
         name="choices",
         title="What does a way of choosing λ give up in one step?",
         caption=(
-            "0 %: the λ that was best for the held-out loss at that probe; 100 %: the worst. Mean over the probes and"
-            " its 95 % interval. Maps and rules know the batch's angle and norm ratio alone. The held-out gradient is"
-            " known to no rule; it shows what is lost to the batch's noise."
+            "0 % is the λ that was best for the held-out loss at that probe, 100 % the worst. A dot is the mean over"
+            " the probes, with its 95 % interval. Maps and rules know only the batch's angle and norm ratio. No rule"
+            " knows the held-out gradient; it shows the loss through the batch's noise."
         ),
         table=Table(("loss", "way", "given_up", "low", "high"), tuple(rows)),
     )
@@ -149,8 +150,9 @@ def horizons_figure(record: AnalysisRecord) -> Figure:
         name="horizons",
         title="Is the λ of one step also the one for many?",
         caption=(
-            "Each λ kept for so many steps on the batches to come. Mean over the probes of what it gives up: 0 % is the"
-            " best λ of that probe and horizon, 100 % the worst. A flat line says that no single λ is best."
+            "Each λ is kept for this number of steps on the batches to come. A line is the mean over the probes of what"
+            " λ gives up: 0 % is the best λ of that probe and horizon, 100 % the worst. A flat line says that no single"
+            " λ is best."
         ),
         legend=tuple(
             LegendItem(label="1 step" if k == 1 else f"{k} steps", colour=SERIES[i % len(SERIES)])

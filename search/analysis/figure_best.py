@@ -61,9 +61,9 @@ def plane_figure(record: AnalysisRecord) -> Figure:
         name="best-plane",
         title="At which angle and norm ratio was which λ best?",
         caption=(
-            "Each dot is a probe, placed by the gradients of its training batch and coloured by the λ whose step, the"
-            " optimiser's own, let the loss on held-out pictures fall furthest."
-            + (" Dashed: where the analysed rule's λ passes the middle of its range." if rule is not None else "")
+            "Each dot is a probe, placed by the gradients of its training batch. Its colour is the λ at which a step of"
+            " the training's own optimiser lowered the loss on held-out pictures most."
+            + (" On the dashed line the analysed rule's λ is in the middle of its range." if rule is not None else "")
         ),
         legend=WEIGHT_LEGEND,
         table=Table(("seed", "step", "cosine", "norm_ratio", "best_weight_task", "best_weight_mean"), tuple(rows)),
@@ -108,8 +108,8 @@ def readings_figure(record: AnalysisRecord, findings: Findings) -> Figure:
         finding=finding(findings),
         caption=(
             "Dots are probes. The line joins the means of five groups of equally many probes; bars are 95 % intervals"
-            " as if probes were independent. Readings move together along a training, so a slope here is no cause; the"
-            " claims are judged between seeds at the same step."
+            " as if probes were independent. Readings move together along a training, so a slope here is not a cause;"
+            " the claims are judged between seeds at the same step."
         ),
         legend=(LegendItem(label="mean of a fifth of the probes", colour=INK),),
         table=Table(("loss", "reading", "middle", "mean_best_weight", "half_interval"), tuple(rows)),

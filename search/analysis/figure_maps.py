@@ -78,10 +78,10 @@ def maps_figure(record: AnalysisRecord, findings: Findings) -> Figure:
         name="taylor-maps",
         title="Which λ lets a loss fall furthest, if its expansion is right?",
         caption=(
-            "By row, the loss that is to fall; by column, the step. Upwards the norm ratio ‖g_d‖/‖g_t‖. The"
-            " line is λ = ½; dots are where this training's batches lay. Plain and short: first order, where the longer"
-            " gradient wins also by being longer. Curved: second order with like curvature κ in all directions, η the"
-            " learning rate. Fixed length: only the direction counts, and the goal is the loss on other pictures, whose"
+            "A row is the loss to lower, a column the kind of step. The vertical axis is the norm ratio ‖g_d‖/‖g_t‖."
+            " The line is λ = ½; dots are this training's batches. Plain and short: first order; a longer gradient also"
+            " wins by being longer. Curved: second order with the same curvature κ in all directions; η is the learning"
+            " rate. Fixed length: only the direction counts, and the goal is the loss on other pictures, whose"
             " gradient makes up a quarter of a batch's squared gradient; for the batch's own loss λ would be 0, 1 and ½"
             f" throughout. Here ηκ was {number(findings.curvature)} and that share {number(findings.signal)} (medians)."
         ),

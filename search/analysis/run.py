@@ -37,8 +37,8 @@ def analyze(
         other := prepared.foundation.mismatch(subject.foundation, with_precision=False)
     ):
         raise SearchError(
-            f"what the search {config.name!r} ran on is not what is found now ({other}), so its rule cannot be analysed"
-            " on it. Bring back the pictures, checkpoint or cache that it ran with."
+            f"the search {config.name!r} ran on other inputs than those found now ({other}), so its rule cannot be"
+            " analysed on them. Restore the pictures, checkpoint or cache that it ran with."
         )
     data = DeviceAssets(prepared.assets, compute)
     chosen = tuple(range(config.seed, config.seed + seeds))
@@ -46,8 +46,8 @@ def analyze(
     probing = probing.model_copy(update={"probes": probing.places(steps)})
     total, probes, began = seeds * probing.places(steps), list[ProbeRecord](), time.monotonic()
     listener.stage(
-        f"training under {count(seeds, 'seed')} for {count(steps, 'step')} each, with {count(total, 'probe')}: each"
-        f" takes up to {count(len(probing.weights) * probing.horizons[-1], 'virtual step')}"
+        f"training under {count(seeds, 'seed')} for {count(steps, 'step')} each, with {count(total, 'probe')}; a"
+        f" probe takes up to {count(len(probing.weights) * probing.horizons[-1], 'virtual step')}"
     )
     for seed in chosen:
         for probe in probe_training(trial, seed, data, probing):

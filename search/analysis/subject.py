@@ -73,7 +73,7 @@ def _of_search(store: SearchStore, overrides: Sequence[str], launch: Launch) -> 
     if overrides:
         raise SearchError(
             f"`--set` changes a file or a recipe, but {store.name!r} is a search in {store.storage!r} that has its"
-            " settings already. Leave it out, or give another `--output`, where the recipe of that name is meant."
+            " settings already. Leave it out, or give another `--output` to analyse the recipe of that name."
         )
     from search.store import read_search
 
@@ -81,7 +81,7 @@ def _of_search(store: SearchStore, overrides: Sequence[str], launch: Launch) -> 
     if search.status != "finished" or not search.finished:
         raise SearchError(
             f"the search {store.name!r} must have finished with a result before its best rule is analysed, but it is"
-            f" {search.status}; go on with it: {next_command('resume', store.name, launch)}"
+            f" {search.status}; resume it: {next_command('resume', store.name, launch)}"
         )
     found = recommended_training(store, search)
     assert found is not None  # it has finished with a result

@@ -86,7 +86,7 @@ def _stake_lines(stakes: Iterable[Stake]) -> list[str]:
     return [
         f"  {LOSS_NAMES[s.loss]:<20} the best single λ of single steps is {s.constant:g}"
         + (
-            f"; it gives up {_percent(s.lost, 1)} of the fall under each probe's own best, at most"
+            f"; it gives up at most {_percent(s.lost, 1)} of the fall under each probe's own best"
             * math.isfinite(s.lost)
         )
         for s in stakes
@@ -94,13 +94,13 @@ def _stake_lines(stakes: Iterable[Stake]) -> list[str]:
 
 
 def _claim_lines(record: AnalysisRecord, claims: Iterable[Claim]) -> list[str]:
-    lines = ["What the literature claims, between seeds at the same step of the training"]
+    lines = ["Claims of the literature, compared between seeds at the same step of the training"]
     lines += [
         f"  {LOSS_NAMES[claim.loss]}: “{CLAIM_NAMES[claim.name]}” {_verdict(claim)}. {evidence(claim)}"
         for claim in claims
     ]
     if len(record.seeds) < 5:
-        lines.append(f"  With {len(record.seeds)} seeds only strong relations can be seen; --seeds asks for more.")
+        lines.append(f"  With {len(record.seeds)} seeds only strong relations can be seen; use --seeds for more.")
     return lines
 
 
@@ -120,7 +120,7 @@ def evidence(claim: Claim) -> str:
         f" = {claim.p_corrected:.2g})."
     )
     if claim.answer == "not supported":
-        text += f" What speaks for the claim is less than {MARGIN:g}, at most."
+        text += f" An effect in favour of the claim is below {MARGIN:g}."
     if claim.beside is not None:
         other = "cosine" if claim.name == "longer" else "norm ratio"
         text += (
@@ -132,7 +132,7 @@ def evidence(claim: Claim) -> str:
 
 def _fit_lines(findings: Findings) -> list[str]:
     lines = [
-        "How well the expansion predicts the change of a loss: R² over probes and λ (95 % interval); R² between the λ",
+        "The expansion's prediction of a loss's change: R² over probes and λ (95 % interval); R² between the λ",
         "of a probe (median); share of what λ can do that is given up by the λ it calls best (0 is perfect)",
     ]
     for where, kind in dict.fromkeys((fit.where, fit.kind) for fit in findings.fits):
@@ -165,7 +165,7 @@ def _fit(fit: Fit) -> str:
 
 
 def _choice_lines(findings: Findings) -> list[str]:
-    lines = ["What ways of choosing λ give up of what λ can do in one step, on held-out pictures (95 % interval)"]
+    lines = ["Share of what λ can do in one step that each choice of it gives up, on held-out pictures (95 % interval)"]
     for loss, found in findings.choices.items():
         lines.append(f"  {LOSS_NAMES[loss]}")
         lines += [
@@ -176,7 +176,7 @@ def _choice_lines(findings: Findings) -> list[str]:
 
 
 def _horizon_lines(horizons: Iterable[Horizon]) -> list[str]:
-    lines = ["Further ahead: the same λ for several steps on the batches to come"]
+    lines = ["The same λ for several steps on the batches to come"]
     for found in horizons:
         agreement = (
             "" if found.steps == 1 else f"; rank correlation with the best λ of one step {_signed(found.agreement)}"
@@ -190,10 +190,10 @@ def _horizon_lines(horizons: Iterable[Horizon]) -> list[str]:
 
 def _limits(record: AnalysisRecord) -> list[str]:
     return [
-        f"What this does not say: a loss that falls furthest in one step, or in {record.settings.horizons[-1]}, need"
-        " not end lowest. Whether a rule pays is",
-        "for a search and its confirmation to tell. The best of several λ is chosen on the pictures it is judged on"
-        f" ({record.held_out} held-out ones), so it flatters.",
+        f"Limits: a loss that falls furthest in one step, or in {record.settings.horizons[-1]}, need not end lowest."
+        " Only a search and its",
+        "confirmation show whether a rule pays. The best of several λ is chosen on the pictures it is judged on"
+        f" ({record.held_out} held-out ones), so it looks better than it is.",
     ]
 
 

@@ -55,7 +55,7 @@ def search_with(config: SearchConfig, launch: Launch, *, resume: bool, confirmin
     confirmed_next = confirming and outcome.search.status == "finished"
     show(outcome.search, launch, outcome.page, with_remedy=not confirmed_next)
     if outcome.search.status == "stopped":
-        click.echo(f"the search was interrupted; go on with: {next_command('resume', config.name, launch)}")
+        click.echo(f"the search was interrupted; resume it with: {next_command('resume', config.name, launch)}")
         sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
 
 
@@ -75,10 +75,10 @@ def confirm_with(name: str, launch: Launch, settings: ConfirmationSettings) -> N
     console.print(render_confirmation(confirmed.record, confirmed.failed, judge(search, confirmed.record)))
     _publish_confirmation(search, launch)
     if confirmed.interrupted:
-        click.echo(f"the confirmation was interrupted; go on with: {next_command('confirm', name, launch)}")
+        click.echo(f"the confirmation was interrupted; resume it with: {next_command('confirm', name, launch)}")
         sys.exit(130)
     if confirmed.failed:
-        click.echo(f"try those that failed again with: {next_command('confirm', name, launch)}")
+        click.echo(f"retry the failed trainings with: {next_command('confirm', name, launch)}")
         sys.exit(1)
 
 

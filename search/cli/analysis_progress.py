@@ -39,8 +39,8 @@ class AnalysisProgress(Listener):
         if done == 1 < total:
             took = time.monotonic() - self._began
             self._preparation.stage(
-                f"a probe takes {duration(took)} here, so all {total} about {duration(took * total)}; fewer with"
-                " --probes or --seeds, shorter with --horizons 1"
+                f"a probe takes {duration(took)} here, so all {total} take about {duration(took * total)}; use --probes"
+                " or --seeds for fewer, --horizons 1 for shorter ones"
             )
         if not self._console.is_terminal:
             if time.monotonic() - self._last_line >= _PLAIN_SECONDS:

@@ -17,12 +17,12 @@ from search.store import check_config
 @click.argument("source", default="digits-quick")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting of a file or recipe.")
 @click.option(
-    "--policy", "policy_file", metavar="POLICY.json", help="The rule in training [the search's, or a constant]."
+    "--policy", "policy_file", metavar="POLICY.json", help="The training's rule [the search's, or a constant]."
 )
-@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1, 1000), help="Trainings.")
-@click.option("--probes", type=int, help="Places along each at which every λ is tried [one for 10 steps, 5 to 20].")
-@click.option("--pictures", default=500, show_default=True, help="Held-out pictures to measure the losses on.")
-@click.option("--horizons", default="1,5,20", show_default=True, help="After how many steps of a λ they are measured.")
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1, 1000), help="Number of trainings.")
+@click.option("--probes", type=int, help="Places along a training to try every λ at [one per 10 steps, 5 to 20].")
+@click.option("--pictures", default=500, show_default=True, help="Number of held-out pictures.")
+@click.option("--horizons", default="1,5,20", show_default=True, help="Steps at one λ before the losses are measured.")
 @places
 def analyze(
     source: str,
@@ -34,13 +34,13 @@ def analyze(
     horizons: str,
     **places: Any,
 ) -> None:
-    """Try every λ for a step, at places along a training, and compare with what theory says.
+    """Try every λ for a step, at places along a training, and compare with the theory.
 
     SOURCE is a finished search's name (the training that it recommends: confirmed, else the best trial's), a search
     file (.toml) or a recipe's name (its set-up under the λ that `space.policies.fixed.weight` fixes, or else 0.9).
 
     A probe costs as much as some hundred steps of training, and there are up to 20 for each seed, so this may take
-    longer than the search did; the first probe tells how long.
+    longer than the search did; the first probe shows how long.
     """
     launch = launch_of(places)
     probing = probe_settings(probes=probes, pictures=pictures, horizons=horizons)

@@ -94,16 +94,16 @@ def short_catalogue(width: int | None) -> str:
         "\n".join([f"{heading}:", *(_line(entry, longest, width) for entry in entries)])
         for heading, entries in groups.items()
     ]
-    return "\n\n".join([*blocks, "All of one: kd-search policies NAME; of all: --all"])
+    return "\n\n".join([*blocks, "Show one in full: kd-search policies NAME; show all: --all"])
 
 
 def _heading(entry: dict[str, Any]) -> str:
     if entry["scope"] == "sample":
         return "One λ for each sample, from its logits"
     if not entry["needs"]:
-        return "One λ a step, looking at nothing"
+        return "One λ per step, without readings"
     *others, last = (_NEEDS[need] for need in entry["needs"])
-    return f"One λ a step, looking at {' and '.join(filter(None, (', '.join(others), last)))}"
+    return f"One λ per step, from {' and '.join(filter(None, (', '.join(others), last)))}"
 
 
 def _line(entry: dict[str, Any], longest: int, width: int | None) -> str:

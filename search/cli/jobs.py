@@ -16,14 +16,14 @@ from search.store import check_own_policies
 
 @click.command()
 @click.argument("source")
-@shown_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="The dashboard: http://host:8265.")
+@shown_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="Ray dashboard: http://host:8265.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting.")
 @click.option("--name", help="Name of the search; one that has run before is resumed.")
 @click.option("--storage", required=True, help="A folder that all nodes share, or s3://….")
 @shown_option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", required=True, help="An MLflow server.")
 @click.option("--experiment", default=DEFAULT_EXPERIMENT, show_default=True, help="MLflow experiment.")
-@click.option("--working-dir", type=click.Path(exists=True, file_okay=False), help="A folder that goes along.")
-@click.option("--env", "environment", multiple=True, metavar="KEY=VALUE", help="A variable for driver and trials.")
+@click.option("--working-dir", type=click.Path(exists=True, file_okay=False), help="Folder to send along.")
+@click.option("--env", "environment", multiple=True, metavar="KEY=VALUE", help="Variable for driver and trials.")
 @click.option("--ship-code/--no-ship-code", default=True, help="Send this installation's packages along.")
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
@@ -55,8 +55,8 @@ def submit(
     check_own_policies(config)
     if without_password(tracking_uri) != tracking_uri:
         raise click.UsageError(
-            "--tracking-uri must hold no password, since it stands in the job's command; set MLFLOW_TRACKING_USERNAME"
-            " and MLFLOW_TRACKING_PASSWORD instead, best on the nodes themselves."
+            "--tracking-uri must not hold a password, since it is part of the job's command; set"
+            " MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead, preferably on the nodes."
         )
     variables = {}
     for pair in environment:
@@ -90,7 +90,7 @@ def submit(
 @click.command()
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, help="Follow until the job ends.")
-@shown_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="The dashboard: http://host:8265.")
+@shown_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="Ray dashboard: http://host:8265.")
 def logs(name: str, follow: bool, address: str) -> None:
     """Print the output of a submitted search; the exit code is 1 if its job failed."""
     status = Jobs(address).logs(name, follow=follow, write=lambda text: click.echo(text, nl=False))
@@ -101,7 +101,7 @@ def logs(name: str, follow: bool, address: str) -> None:
 
 @click.command()
 @click.argument("name")
-@shown_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="The dashboard: http://host:8265.")
+@shown_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="Ray dashboard: http://host:8265.")
 def stop(name: str, address: str) -> None:
     """Stop a submitted search; its state is saved and its MLflow runs are closed."""
     click.echo(f"job ended as {Jobs(address).stop(name)}; `kd-search submit` with the same name resumes it")

@@ -18,10 +18,10 @@ from search.recipes import read_recipe, recipe_names
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--all", "whole", is_flag=True, help="All of every family, not a line.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--policy", "own", multiple=True, metavar="FILE.py:CLASS", help="List a rule of your own, too.")
-@click.option("--check", "checked", metavar="FILE.py:CLASS", help="Hold a rule of your own to the contract instead.")
+@click.option("--all", "whole", is_flag=True, help="Show every family in full.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--policy", "own", multiple=True, metavar="FILE.py:CLASS", help="Also list a rule of your own.")
+@click.option("--check", "checked", metavar="FILE.py:CLASS", help="Only check a rule of your own against the contract.")
 def policies(name: str | None, whole: bool, as_json: bool, own: tuple[str, ...], checked: str | None) -> None:
     """List the families of λ rules; with NAME, show one family's parameters, ranges and source."""
     if checked is not None:
@@ -30,12 +30,12 @@ def policies(name: str | None, whole: bool, as_json: bool, own: tuple[str, ...],
     for reference in own:
         register_policy(load_policy_class(reference))
     for problem in load_all_installed().values():
-        click.echo(f"left out: {problem}", err=True)
+        click.echo(f"skipped: {problem}", err=True)
     if as_json:
         click.echo(json.dumps(catalogue() if name is None else entry_of(name), indent=2, ensure_ascii=False))
     elif name is not None:
         if name in ALIASES:
-            click.echo(f"{name} stands for {meaning(name)}.")
+            click.echo(f"{name} is an alias of {meaning(name)}.")
         print_entry(entry_of(name))
     elif whole:
         for entry in catalogue():

@@ -14,11 +14,11 @@ from search.run import search_status, status_lines
 
 @click.command()
 @click.argument("name")
-@click.option("--address", help="The dashboard of the cluster that runs it: http://host:8265.")
-@click.option("--json", "as_json", is_flag=True, help="Numbers for programs.")
+@click.option("--address", help="Ray dashboard of the cluster that runs it: http://host:8265.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @places
 def status(name: str, address: str | None, as_json: bool, **places: Any) -> None:
-    """Show how far a search is."""
+    """Show a search's progress."""
     state = search_status(name, launch_of(places), address)
     if as_json:
         click.echo(json.dumps(state, indent=2))
@@ -28,7 +28,7 @@ def status(name: str, address: str | None, as_json: bool, **places: Any) -> None
 
 @click.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Numbers for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @places
 def report(name: str, as_json: bool, **places: Any) -> None:
     """Show which rule won, and write the search's HTML page."""
@@ -46,7 +46,7 @@ def report(name: str, as_json: bool, **places: Any) -> None:
 
 @click.command()
 @click.argument("trial", metavar="RUN")
-@click.option("--json", "as_json", is_flag=True, help="Numbers for programs; draws no figure.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; draw no figure.")
 @places
 def explain(trial: str, as_json: bool, **places: Any) -> None:
     """Show what a rule did along a training, and why.

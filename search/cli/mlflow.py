@@ -17,14 +17,14 @@ from search.tracking import check_tracking, serve_ui
 @click.argument("name")
 @places
 def sync(name: str, **places: Any) -> None:
-    """Write a search to MLflow again, e.g. after an outage or to another server; nothing doubles."""
+    """Write a search to MLflow again, e.g. after an outage or to another server; nothing is written twice."""
     launch = launch_of(places)
     store = SearchStore(launch.storage, name)
     launch = tracked_as_before(launch, store, places)
     check_tracking(launch.tracking_uri)
     path = sqlite_path(launch.tracking_uri)
     if path is not None and not path.exists():  # it may be wanted, or mistyped
-        click.echo(f"there is no MLflow store {str(path)!r} yet; it is made now", err=True)
+        click.echo(f"there is no MLflow store {str(path)!r} yet; creating it", err=True)
     record = read_record(name, launch)
     from search.run import project, publish_champion, publish_report  # takes seconds
 

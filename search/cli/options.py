@@ -36,14 +36,14 @@ def places(command: _Command) -> _Command:
     cache = default_cache()
     options = [
         click.option("--output", default=str(DEFAULT_OUTPUT), show_default=True, help="Local folder of results."),
-        click.option("--storage", help="Where searches are kept; on a cluster a shared folder or s3:// [--output]."),
+        click.option("--storage", help="Place of the searches; on a cluster a shared folder or s3:// [--output]."),
         shown_option(
             "--cache",
             default=lambda: str(default_cache()),
             envvar="KD_SEARCH_CACHE",
-            help=f"Trained teachers [{cache}].",
+            help=f"Folder of trained teachers [{cache}].",
         ),
-        shown_option("--data-root", envvar="KD_SEARCH_DATA", help="Downloaded data sets [<cache>/data]."),
+        shown_option("--data-root", envvar="KD_SEARCH_DATA", help="Folder of downloaded data sets [<cache>/data]."),
         shown_option(
             "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store [sqlite:///<output>/mlflow.db]."
         ),
@@ -55,8 +55,8 @@ def places(command: _Command) -> _Command:
 def pace(command: _Command) -> _Command:
     """Add the options that say how often a trial reports and saves itself."""
     options = [
-        click.option("--report-seconds", default=5.0, show_default=True, help="Least time between a trial's reports."),
-        click.option("--checkpoint-seconds", default=30.0, show_default=True, help="Time between its checkpoints."),
+        click.option("--report-seconds", default=5.0, show_default=True, help="Seconds between a trial's reports."),
+        click.option("--checkpoint-seconds", default=30.0, show_default=True, help="Seconds between its checkpoints."),
     ]
     return _with(options, command)
 
@@ -70,7 +70,7 @@ def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) 
 def own_policies(command: _Command) -> _Command:
     """Add the option that adds rules of the user's own."""
     option = click.option(
-        "--policy", "policies", multiple=True, metavar="FILE.py:CLASS", help="Search a rule of your own, too."
+        "--policy", "policies", multiple=True, metavar="FILE.py:CLASS", help="Also search a rule of your own."
     )
     return _with([option], command)
 
@@ -112,7 +112,7 @@ def config_of(
     given = [f"{key}={value}" for key, value in settings.items() if value is not None]
     if source == "-":
         if CONFIG_VARIABLE not in os.environ:
-            raise click.UsageError(f"`-` takes the search from {CONFIG_VARIABLE}, which is not set.")
+            raise click.UsageError(f"`-` reads the search from {CONFIG_VARIABLE}, which is not set.")
         return SearchConfig.parse(json.loads(os.environ[CONFIG_VARIABLE]))
     return load_config(source, [*overrides, *given], policies)
 

@@ -18,15 +18,15 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("search", "Run a search."),
         "resume": ("search", "Resume an interrupted search."),
         "confirm": ("search", "Train the best rules and constants on fresh seeds and judge them on the test set."),
-        "worth": ("worth", "Compare the best of everything with training on the labels alone."),
+        "worth": ("worth", "Compare the best rule or constant with training on the labels alone."),
         "recipes": ("lists", "List the recipes, or print one."),
         "policies": ("lists", "List the families of λ rules, or describe one."),
     },
     "Look": {
-        "status": ("look", "Show how far a search is."),
+        "status": ("look", "Show a search's progress."),
         "report": ("look", "Show which rule won, and write the HTML page."),
         "explain": ("look", "Show what a rule did along a training, and why."),
-        "analyze": ("analyze", "Try every λ for a step and compare with what theory says."),
+        "analyze": ("analyze", "Try every λ for a step and compare with the theory."),
     },
     "MLflow": {
         "ui": ("mlflow", "Open the MLflow UI on a search."),
@@ -63,8 +63,8 @@ def main() -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         click.echo(
-            f"error: there is no room left to write to: {error}. What was kept so far is whole. Make room, then resume:"
-            " `kd-search resume NAME` with a search, any other command as before.",
+            f"error: no space is left to write: {error}. The files written so far are complete. Make room, then resume"
+            " a search with `kd-search resume NAME`; run any other command again.",
             err=True,
         )
         sys.exit(2)

@@ -125,10 +125,10 @@ class Board:
         return table
 
     def _progress(self, family: str) -> str:
-        """`3/8`, or `2/8 (5 left, 1 failed)`."""
+        """`3/8`, or `2/8 (5 dropped, 1 failed)`."""
         parts = [
             f"{number} {word}"
-            for status, word in (("eliminated", "left"), ("failed", "failed"))
+            for status, word in (("eliminated", "dropped"), ("failed", "failed"))
             if (number := self.count(status, family))
         ]
         config = self.config
@@ -218,7 +218,7 @@ class TerminalListener(Listener):
         if (share := self.board.share_of_constants) > _LARGE_SHARE:
             most = count(config.constant.most_trials, "constant")
             self.stage(
-                f"the best constant λ may take {share:.0%} of the trainings: at most {most} a student"
+                f"the best constant λ may take {share:.0%} of the trainings: at most {most} per student"
                 " (`constant.most_trials`), fewer once it is bracketed"
             )
         if self.console.is_terminal:

@@ -18,7 +18,7 @@ from search.tracking import check_tracking
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. replicates=5.")
 @click.option("--name", help="Name of the search [from the search file].")
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
-@click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets; 0.25 packs four a card.")
+@click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets; 0.25 packs four on each.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
 @click.option("--resume", is_flag=True, help="Resume if a search of this name exists.")
 @click.option("--confirm", "confirmed", is_flag=True, help="Confirm the search when it has finished.")
@@ -59,11 +59,11 @@ def resume(name: str, address: str | None, **places: Any) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--seeds", type=int, help="Fresh seeds a finalist; more than before adds the new ones.")
-@click.option("--families", help="Whose best rules to confirm, e.g. tree,norm_balance [all].")
-@click.option("--student", help="Whose rules to confirm, where the search has several [the best trial's].")
-@click.option("--more-constants", type=int, help="The most constants to retry with the best rules' settings.")
-@click.option("--smallest-gain", type=float, help="What is worth a rule: points of accuracy [0.5], or the KPI's unit.")
+@click.option("--seeds", type=int, help="Fresh seeds per finalist; a larger number adds seeds.")
+@click.option("--families", help="Families to confirm, e.g. tree,norm_balance [all].")
+@click.option("--student", help="Student to confirm, if the search has several [the best trial's].")
+@click.option("--more-constants", type=int, help="Most constants to retry with the best rules' settings.")
+@click.option("--smallest-gain", type=float, help="Gain worth a rule: points of accuracy [0.5], or the KPI's unit.")
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
 @places
 def confirm(

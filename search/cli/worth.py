@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting of the file or recipe."
 )
-@click.option("--json", "as_json", is_flag=True, help="Numbers for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pace
 @places
 def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any) -> None:
-    """Is distillation worth it here? The best of everything against training on the labels alone.
+    """Show whether distillation is worth it: the best rule or constant against training on the labels alone.
 
-    NAME is a search. Given a search file or a recipe, its best constant λ is searched and confirmed first, without any
-    rule, as the search NAME-worth; a second call resumes or reads it.
+    NAME is a search. For a search file or a recipe, the command first searches and confirms its best constant λ,
+    without any rule, as the search NAME-worth; a second call resumes or reads it.
     """
     launch, name = launch_of(places), source
     is_file = source in recipe_names() or pathlib.Path(source).suffix == ".toml"

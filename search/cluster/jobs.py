@@ -81,8 +81,8 @@ class Jobs:
         """
         if active := self.find(config.name, active=True):
             raise ClusterError(
-                f"the search {config.name!r} is under way as job {active.submission_id}. Follow it with `kd-search logs"
-                f" {config.name} -f --address {self.address}`, or stop it first."
+                f"the search {config.name!r} already runs as job {active.submission_id}. Follow it with `kd-search"
+                f" logs {config.name} -f --address {self.address}`, or stop it first."
             )
         runtime: dict[str, Any] = {
             "env_vars": {
@@ -126,14 +126,14 @@ class Jobs:
         if job is None:
             known = sorted({job.metadata[_NAME] for job in self._jobs()})
             raise ClusterError(
-                f"{self.address} knows no job of a search {name!r}; searches there:"
+                f"{self.address} has no job of a search {name!r}; searches there:"
                 f" {', '.join(known) or 'none'}.{nearest(name, known)}"
             )
         return job
 
     def last_words(self, job: Any) -> str | None:
         """Return the last line of a job's log, or the whole error that it ends with; None while the log is empty."""
-        with self._asking("has no log"):
+        with self._asking("did not send the log"):
             lines = [line.rstrip() for line in self._client.get_job_logs(job.submission_id).splitlines()]
         told = [line for line in lines if line]
         for length, line in enumerate(reversed(told[-_LONGEST_ERROR:]), start=1):
@@ -149,7 +149,7 @@ class Jobs:
             async for lines in self._client.tail_job_logs(job_id):
                 write(lines)
 
-        with self._asking("sends no more of the log"):
+        with self._asking("stopped sending the log"):
             if follow:
                 asyncio.run(tail())
             else:
@@ -172,7 +172,7 @@ class Jobs:
                 if status not in _ACTIVE:
                     return status
                 time.sleep(0.5)
-        raise ClusterError(f"job {job.submission_id} has not ended {_GRACE_SECONDS + 30} s after it was told to stop.")
+        raise ClusterError(f"job {job.submission_id} has not ended {_GRACE_SECONDS + 30} s after the request to stop.")
 
     def _submit(self, job: dict[str, Any]) -> str:
         deadline = time.monotonic() + _SECONDS_TO_AGENT
@@ -184,13 +184,13 @@ class Jobs:
                     raise
                 if time.monotonic() > deadline:
                     raise ClusterError(
-                        f"the head at {self.address} answers, but not what starts its jobs. If another Ray runs on that"
-                        " machine too, start the head with --dashboard-agent-listen-port=0."
+                        f"the head at {self.address} answers, but the agent that starts its jobs does not. If another"
+                        " Ray runs on that machine too, start the head with --dashboard-agent-listen-port=0."
                     ) from error
             time.sleep(1)
 
     def _jobs(self) -> list[Any]:
-        with self._asking("tells no jobs"):
+        with self._asking("did not list its jobs"):
             return [job for job in self._client.list_jobs() if _NAME in (job.metadata or {})]
 
     @contextlib.contextmanager
@@ -247,7 +247,7 @@ def _connect(address: str) -> Any:
     if clients:
         return clients[0]
     if not problems:
-        reason = f"nothing came within {_SECONDS_TO_ANSWER:.0f} s"
+        reason = f"no answer within {_SECONDS_TO_ANSWER:.0f} s"
     elif type(problems[0]).__name__ == "AuthenticationError":
         raise ClusterError(
             f"the Ray dashboard at {address!r} refuses the token ({_reason(problems[0])}); {_TOKEN}."

@@ -34,7 +34,7 @@ def check_cluster(address: str) -> None:
     if "://" in address:
         raise ClusterError(
             f"`--address` must be `auto` or the `host:port` of a Ray head (6379 by default), but got {address!r}. A"
-            " dashboard's address (http://…) is what `kd-search submit` takes."
+            " dashboard's address (http://…) is for `kd-search submit`."
         )
     if address != "auto":
         _check_port(address)
@@ -49,7 +49,7 @@ def check_cluster(address: str) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise ClusterError(
-            f"what answers at `--address` {address!r} does not behave like a Ray head within {_SECONDS_TO_JOIN:.0f} s;"
+            f"`--address` {address!r} answers, but not like a Ray head within {_SECONDS_TO_JOIN:.0f} s;"
             " give the head's own port (6379 by default), not the dashboard's."
         ) from error
     if done.returncode != 0:
@@ -73,14 +73,14 @@ def explain_refusal(output: str) -> str:
     """Explain Ray's output: a known reason with its remedy, or else the last line."""
     if re.search(r"AuthenticationError|InvalidAuthToken|couldn't find an authentication token", output):
         return (
-            "it asks for another token. Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to what"
+            "it requires another token. Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to what"
             " the head was started with."
         )
     if "Could not find any running Ray instance" in output:
         return "no Ray runs on this machine. Start one with `ray start --head`, or give the head's host:port."
     if "No node info found" in output:
         return (
-            "this machine is no node of it. Add it with `ray start --address=…`, or send the search from here with"
+            "this machine is not a node of it. Add it with `ray start --address=…`, or send the search from here with"
             " `kd-search submit`."
         )
     lines = [line.strip() for line in output.splitlines() if line.strip()]

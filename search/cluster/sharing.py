@@ -44,8 +44,8 @@ def check_shared(store: SearchStore) -> None:
         blind = _blind_nodes(path)
     if blind:
         raise SearchError(
-            f"`--storage` {store.storage!r} must be shared by all nodes, but what the driver writes there is not seen"
-            f" on: {', '.join(blind)}. Give a folder that is mounted on every node (NFS, say), or an s3:// URI."
+            f"`--storage` {store.storage!r} must be shared by all nodes, but a file of the driver is not visible"
+            f" on: {', '.join(blind)}. Give a folder that is mounted on every node (e.g. NFS), or an s3:// URI."
         )
 
 
@@ -57,10 +57,10 @@ def check_pictures_shared(images: MappedImages) -> None:
     """
     if blind := _blind_nodes(images.folder):
         raise SearchError(
-            f"the decoded pictures, {images.nbytes / 1e9:.1f} GB to train on, are too many for memory and lie in"
-            f" {images.folder!r}, which is not seen on: {', '.join(blind)}. Give a folder that is mounted on every node"
-            " with --data-root or KD_SEARCH_DATA, or fewer or smaller pictures (`data.image_size`), which travel to the"
-            " nodes."
+            f"the decoded pictures, {images.nbytes / 1e9:.1f} GB to train on, do not fit in memory and are in"
+            f" {images.folder!r}, which is not visible on: {', '.join(blind)}. Give a folder that is mounted on every"
+            " node with --data-root or KD_SEARCH_DATA, or fewer or smaller pictures (`data.image_size`), which are sent"
+            " to the nodes."
         )
 
 

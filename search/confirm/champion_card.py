@@ -69,10 +69,10 @@ def card(champion: Champion) -> str:
         "## The student",
         "",
         f"The model is `{champion.student.name}`, trained under seed {champion.result.seed}: of the students of {seeds}"
-        f" the one with the highest {scale.on('validation')}. The test pictures did not choose it. Its own test"
-        f" accuracy is {100 * test.accuracy:.2f} % (calibration error {test.calibration_error:.3f}); the {seeds} reach"
-        f" {scale.value(row.test)} {scale.spread(row.spread)} of {scale.on('test')}, which is what to expect of another"
-        " training.".replace("  ", " "),
+        f" the one with the highest {scale.on('validation')}. The test pictures had no part in this choice. Its own"
+        f" test accuracy is {100 * test.accuracy:.2f} % (calibration error {test.calibration_error:.3f}); the {seeds}"
+        f" reach {scale.value(row.test)} {scale.spread(row.spread)} of {scale.on('test')}, which is what to expect of"
+        " another training.".replace("  ", " "),
         "",
         f"It reads pictures as they are stored, uint8 [N, {channels}, {height}, {width}] in 0..255, and gives logits"
         f" [N, {len(pictures.classes)}]. The normalisation (pixel − mean) / std, by channel, is part of it: mean"

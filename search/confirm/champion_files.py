@@ -31,7 +31,7 @@ def student_reader(store: SearchStore) -> Callable[[Champion], bytes]:
                 return bytes(stream.readall())
         except FileNotFoundError as error:
             raise SearchError(
-                f"the student of the champion is gone: there is no {path}. Move the `.json` file beside it away, and"
+                f"the champion's student is missing: there is no {path}. Move the `.json` file beside it away; then"
                 f" `{next_command('confirm', champion.search, store.storage)}` trains it again."
             ) from error
 

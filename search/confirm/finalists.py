@@ -48,7 +48,7 @@ def choose_finalists(
         with_student = "" if settings.student is None else f" with the student {settings.student!r}"
         raise SearchError(
             f"no trial of the search {search.name!r}{with_student} has finished, so there is nothing to confirm;"
-            f" `{next_command('report', search.name, launch)}` tells what went wrong."
+            f" `{next_command('report', search.name, launch)}` shows what went wrong."
         )
     asked = config.families if settings.families is None else settings.families
     best: dict[str, TrialRecord] = {}
@@ -73,7 +73,7 @@ def choose_finalists(
     for trial, did in idle:
         candidate, is_new = _as_constant(trial, did, candidates)
         candidates += [candidate] if is_new else []
-        left_out[trial.family] = f"its best rule did what a constant does, so {candidate.key} stands for it: {did.text}"
+        left_out[trial.family] = f"its best rule acted like a constant, so {candidate.key} takes its place: {did.text}"
     finalists = (*acting, *(_constant(search, candidate) for candidate in candidates))
     return Selection(finalists, left_out, _facts(config, constants, finalists))
 
@@ -82,7 +82,7 @@ def _check_student(search: SearchRecord, config: SearchConfig, settings: Confirm
     if settings.student is not None and settings.student not in config.students:
         raise SearchError(
             f"`--student` must name a student of the search {search.name!r} ({', '.join(config.students)}), but"
-            f" {settings.student!r} is none.{nearest(settings.student, config.students)}"
+            f" got {settings.student!r}.{nearest(settings.student, config.students)}"
         )
 
 
@@ -91,7 +91,7 @@ def _check_families(search: SearchRecord, config: SearchConfig, settings: Confir
         if family not in config.families:
             raise SearchError(
                 f"`--families` must name families of the search {search.name!r} ({', '.join(config.families)}), but"
-                f" {family!r} is none.{nearest(family, config.families)}"
+                f" got {family!r}.{nearest(family, config.families)}"
             )
 
 

@@ -53,12 +53,12 @@ def plan_confirmation(
         ended = sum(trial.status in ENDED for trial in search.trials)
         raise SearchError(
             f"the search {search.name!r} must have finished before it is confirmed, but {ended} of"
-            f" {config.total_trials} trials have; go on with it: {next_command('resume', search.name, launch)}"
+            f" {config.total_trials} trials have; resume it: {next_command('resume', search.name, launch)}"
         )
     selection = choose_finalists(search, config, settings, launch)
     remarks = [f"{family} is left out: {reason}" for family, reason in selection.left_out.items()]
     if len(config.students) > 1:
-        remarks.append(f"confirmed is the student {selection.finalists[0].student!r}, of {', '.join(config.students)}")
+        remarks.append(f"the student {selection.finalists[0].student!r} is confirmed, of {', '.join(config.students)}")
     if earlier is None:
         record = ConfirmationRecord(
             search=search.name,
@@ -76,7 +76,7 @@ def plan_confirmation(
     _check_margin(earlier, settings, goes_on)
     had = len(earlier.seeds)
     if settings.seeds < had:
-        remarks.append(f"{had} seeds were asked for before, and they stay")
+        remarks.append(f"{had} seeds were requested before, and all are kept")
     seeds = _fresh(config, max(had, settings.seeds))
     asked = [*earlier.settings[SEEDS_ASKED], *([len(seeds)] if len(seeds) > had else [])]
     record = earlier.model_copy(update={"seeds": seeds, "settings": {**earlier.settings, SEEDS_ASKED: asked}})
@@ -98,8 +98,8 @@ def _check_same(earlier: ConfirmationRecord, finalists: Sequence[Finalist], goes
     before, now = earlier.finalists[0].student, finalists[0].student
     if before != now:
         raise SearchError(
-            f"the confirmation of {earlier.search!r} is of the student {before!r}, but asked for is {now!r}, and a"
-            f" search has one confirmation. `{goes_on}` goes on with {before!r}; to confirm {now!r} instead,"
+            f"the confirmation of {earlier.search!r} is of the student {before!r}, but got {now!r}, and a search has"
+            f" one confirmation. `{goes_on}` resumes it with {before!r}; to confirm {now!r} instead,"
             f" {set_aside(before)}."
         )
     # What is trained decides, not how this release words a rule.
@@ -107,7 +107,7 @@ def _check_same(earlier: ConfirmationRecord, finalists: Sequence[Finalist], goes
         began, would = (", ".join(f.key for f in chosen) for chosen in (earlier.finalists, finalists))
         raise SearchError(
             f"the confirmation of {earlier.search!r} began with other finalists: {began}; now they would be {would}."
-            f" `{goes_on}`, without `--families` and `--more-constants`, goes on with those that it began with; to"
+            f" `{goes_on}`, without `--families` and `--more-constants`, resumes it with those that it began with; to"
             f" confirm others instead, {set_aside()}."
         )
 
@@ -117,9 +117,9 @@ def _check_margin(earlier: ConfirmationRecord, settings: ConfirmationSettings, g
     if _MARGIN in earlier.settings and settings.smallest_gain != earlier.smallest_gain:
         began = "none" if earlier.smallest_gain is None else f"{earlier.smallest_gain:g}"
         raise SearchError(
-            f"`smallest_gain` must stay what the confirmation of {earlier.search!r} began with ({began}), since its"
-            f" results are known by now, but got {settings.smallest_gain}. `{goes_on}`, without `--smallest-gain`, goes"
-            f" on; to confirm with another one, {set_aside()}."
+            f"`smallest_gain` must stay as the confirmation of {earlier.search!r} began ({began}), since its results"
+            f" are known by now, but got {settings.smallest_gain}. `{goes_on}`, without `--smallest-gain`, resumes it;"
+            f" to confirm with another one, {set_aside()}."
         )
 
 

@@ -60,7 +60,7 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
         for remark in plan.remarks:
             listener.stage(remark)
         if plan.record.complete and plan.record.student_figures is not None and plan.record.pictures is not None:
-            listener.stage("everything is confirmed already; --seeds asks for more")
+            listener.stage("everything is confirmed already; use --seeds to add seeds")
             return Confirmed(plan.record, {}, interrupted=False)
         with _session(launch, listener):
             check_resources(config)
@@ -92,14 +92,14 @@ def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Gr
     """Add what is known of the test pictures to the record; raise SearchError if data or teacher changed."""
     if other := ground.foundation.mismatch(search.foundation):
         raise SearchError(
-            f"what the search {search.name!r} ran on is not what is found now ({other}), so its finalists cannot be"
-            " confirmed on it. Bring back the pictures, checkpoint, cache or kind of device that it ran with."
+            f"the search {search.name!r} ran on other inputs than those found now ({other}), so its finalists cannot"
+            " be confirmed on them. Restore the pictures, checkpoint, cache or kind of device that it ran with."
         )
     if record.settings.get(_TEST_DIGEST, ground.test_digest) != ground.test_digest:
         raise SearchError(
             f"the confirmation of {search.name!r} began with other test pictures than are found now, so its results and"
-            " new ones could not be compared. Bring back those pictures, or"
-            f" {set_aside()} to begin anew."
+            f" new ones could not be compared. Restore those pictures, or {set_aside()}"
+            " to begin again."
         )
     settings = {**record.settings, _TEST_DIGEST: ground.test_digest}
     known = {"test_size": len(ground.pictures.test), "pictures": PictureFormat.of(ground.pictures.assets)}

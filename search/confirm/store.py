@@ -62,8 +62,8 @@ class ConfirmationStore:
             return None
         if content.pop("format", None) != _FORMAT:
             raise SearchError(
-                f"{self._uri}/{RECORD_FILE} was written by another release; read it with that one, or"
-                f" {set_aside()} to confirm anew."
+                f"{self._uri}/{RECORD_FILE} was written by another release; read it with that release, or"
+                f" {set_aside()} to confirm again."
             )
         record = self._parse(ConfirmationRecord, RECORD_FILE, content)
         units = units_of(record)
@@ -108,7 +108,7 @@ class ConfirmationStore:
             raise self._damaged(file, error) from error
 
     def _damaged(self, file: str, reason: Exception) -> SearchError:
-        return SearchError(f"{self._uri}/{file} is damaged ({reason}). Move it away; `{self._again}` makes it again.")
+        return SearchError(f"{self._uri}/{file} is damaged ({reason}). Move it away; `{self._again}` creates it again.")
 
     def _write(self, file: str, content: bytes) -> None:
         self._filesystem.create_dir(self.folder, recursive=True)
@@ -126,7 +126,7 @@ def read_confirmation(store: SearchStore) -> ConfirmationRecord | None:
 
 def set_aside(label: str = "before") -> str:
     """Return the remedy for messages, where a confirmation prevents another one of the same search."""
-    return f"move the search's folder `{FOLDER}` aside (to `{FOLDER}-{label}`, say; moved back, it counts again)"
+    return f"move the search's folder `{FOLDER}` aside (e.g. to `{FOLDER}-{label}`; moved back, it is used again)"
 
 
 def units_of(record: ConfirmationRecord) -> tuple[Unit, ...]:

@@ -96,8 +96,8 @@ def _margin(difference: PairedDifference, scale: Scale) -> str:
     if difference.too_few_seeds:
         clear = scale.size((difference.high - difference.low) / 2)
         return (
-            f"{scale.margin(difference.mean)}, but {seeds} are too few to tell, since only a difference above {clear}"
-            " would be clear of the noise between them, more than all their scores lie apart"
+            f"{scale.margin(difference.mean)}, but {seeds} are too few to tell, since a difference would have to be"
+            f" above {clear}, more than the range of all their scores, to be clear of the noise between them"
         )
     error = scale.deviation(difference.standard_error)
     return (
@@ -113,7 +113,7 @@ def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...], confirmed: b
     raced = finished + sum(f.eliminated for f in families)
     best_of = f"the best of {count(finished, 'finished trial')}" if finished > 1 else "one finished trial"
     if raced > finished:
-        best_of = f"the best of {raced:,} trials, {finished:,} of which came to their last seed,"
+        best_of = f"the best of {raced:,} trials, {finished:,} of which were trained under all seeds,"
     optimistic = ", so it is optimistic" if raced > 1 else ""
     parts = (
         f"This is a search score: {best_of} on the {pictures}{optimistic}.",

@@ -143,9 +143,8 @@ def _out_of_reach(record: ConfirmationRecord, scores: Scores, comparison: Compar
         return ""
     scale = Scale(record.objective)
     return (
-        f"That no rule is worth it cannot be shown on these {record.test_size:,} test pictures with any number of"
-        f" seeds: the choice of pictures alone leaves ±{scale.size(left)}, and {scale.size(margin)} would be worth a"
-        " rule."
+        f"No number of seeds can show on these {record.test_size:,} test pictures that no rule is worth it: the choice"
+        f" of pictures alone leaves ±{scale.size(left)}, and {scale.size(margin)} would be worth a rule."
     )
 
 

@@ -105,6 +105,6 @@ def _text(record: ConfirmationRecord, kind: WorthKind, test: PairedTest, bound: 
         )
     untuned = ""
     if test.low is not None and 0.0 < test.low <= loss:
-        more = f"by {scale.size(loss)}" if math.isfinite(loss) else "by nobody knows how much"
+        more = f"by {scale.size(loss)}" if math.isfinite(loss) else "by an unknown amount"
         untuned = f" These may do better at a learning rate that was not tried, {more}."
     return f"Cannot tell whether distillation pays here: {gain} over the labels alone.{untuned}"

@@ -67,7 +67,7 @@ def write_figure(source: Source) -> tuple[pathlib.Path, pathlib.Path]:
     except OSError as error:
         raise SearchError(
             f"cannot write the figure {str(source.figure)!r}: {error.strerror or error}; choose another folder with"
-            " --output, or copy the decision log to where you may write."
+            " --output, or copy the decision log to a folder that you may write to."
         ) from error
     return png, svg
 

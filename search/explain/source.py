@@ -57,8 +57,8 @@ def find_source(run: str, launch: Launch) -> Source:
     if log is None:
         raise SearchError(
             f"trial {trial.number} of {name!r} ({trial.status}) has stored no decision log; one is written with each of"
-            f" its checkpoints, at the latest when it ends. `{next_command('status', name, launch)}` tells how far the"
-            " search is."
+            f" its checkpoints, at the latest when it ends. `{next_command('status', name, launch)}` shows the search's"
+            " progress."
         )
     return Source(
         title=f"trial {trial.number} of {name}",
@@ -75,7 +75,7 @@ def _of_file(path: pathlib.Path) -> Source:
         known = TrialHistory.from_json(history.read_text(encoding="utf-8")) if history.is_file() else None
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{str(history)!r} beside the decision log is damaged: {error}; remove it to do without."
+            f"{str(history)!r} beside the decision log is damaged: {error}; remove it to explain the log without it."
         ) from error
     folder = path.absolute().parent
     title = folder.parent.name if folder.name.startswith("checkpoint_") else folder.name

@@ -23,9 +23,7 @@ def explanation_text(told: Explanation) -> str:
     )
     lines.append(f"{done} under {seeds} {'seed' if seeds == 1 else 'seeds'}, {told.entries:,} entries in the log.")
     if told.dropped:
-        lines.append(
-            f"The log was full: {told.dropped:,} later entries are missing, so the last phases are not to be trusted."
-        )
+        lines.append(f"The log was full: {told.dropped:,} later entries are missing, so do not trust the last phases.")
     if told.constant:
         lines += ["", _never_changed(told)]
     else:
@@ -41,8 +39,8 @@ def _never_changed(told: Explanation) -> str:
     reasons = [reason for reason in told.stories[0].phases[0].reasons if reason.kind != "constant"]
     given = _quoted(reasons) if reasons else ""
     return (
-        f"The rule never changed its mind: one branch throughout, and λ never moved by {NOTABLE_CHANGE:g} ({values})."
-        f" On this training it was a constant{f'; {given}' if given else ''}."
+        f"The rule never changed its decision: one branch throughout, and λ never moved by {NOTABLE_CHANGE:g}"
+        f" ({values}). On this training it was a constant{f'; {given}' if given else ''}."
     )
 
 

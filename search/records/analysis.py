@@ -73,16 +73,17 @@ def read_analysis(folder: pathlib.Path | str) -> AnalysisRecord | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise SearchError(f"{str(path)!r} is damaged: {error}; `kd-search analyze` writes it anew.") from error
+        raise SearchError(f"{str(path)!r} is damaged: {error}; `kd-search analyze` writes it again.") from error
     if not isinstance(values, dict) or values.get("format") != _FORMAT:
         found = values.get("format") if isinstance(values, dict) else None
         raise SearchError(
-            f"{str(path)!r} has format {found!r}, but this release reads {_FORMAT}; `kd-search analyze` writes it anew."
+            f"{str(path)!r} has format {found!r}, but this release reads {_FORMAT}; `kd-search analyze` writes it"
+            " again."
         )
     try:
         return AnalysisRecord.parse(values)
     except ConfigError as error:
-        raise SearchError(f"{str(path)!r} is damaged: {error} `kd-search analyze` writes it anew.") from error
+        raise SearchError(f"{str(path)!r} is damaged: {error} `kd-search analyze` writes it again.") from error
 
 
 def record_csv(record: AnalysisRecord) -> str:

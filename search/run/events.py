@@ -91,8 +91,9 @@ class SearchEvents(tune.Callback):  # type: ignore[misc]
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ARG002
         if self._must_be_restored and not trials:
             raise SearchError(
-                f"Tune could not restore the search {self._config.name!r} (its error is told above) and would have"
-                " begun anew. Nothing was run or changed. Go on with the release of Ray that it was begun with."
+                f"Tune could not restore the search {self._config.name!r} (its error is above) and would have"
+                " started it from the beginning. Nothing was run or changed. Resume it with the release of Ray that it"
+                " began with."
             )
         self._must_be_restored = False
         for trial in trials:  # all of them: Tune's list changes its order when a trial is retried
@@ -145,7 +146,7 @@ class SearchEvents(tune.Callback):  # type: ignore[misc]
                 if trial in ended:
                     drop_older_checkpoints(trial)
             except OSError as error:
-                _log.warning("trial %s could not be noted: %s", trial.trial_id, error)
+                _log.warning("the state of trial %s could not be stored: %s", trial.trial_id, error)
 
     def _tell(self, trials: list[Any], trial: Any, status: TrialStatus) -> None:
         """Pass changes to the listeners. The status is the event's, since Tune sets its own only afterwards."""
@@ -159,7 +160,7 @@ class SearchEvents(tune.Callback):  # type: ignore[misc]
             records = self._book.changed(heat)
         except (OSError, ValueError) as error:
             # The storage failed. The live view may lack this; the search continues, and reads it again at its end.
-            _log.warning("trial %s could not be read: %s", trial.trial_id, error)
+            _log.warning("the state of trial %s could not be read: %s", trial.trial_id, error)
             return
         for record in records:
             changed = record.status != self._told.get(record.trial_id, "pending")

@@ -39,7 +39,7 @@ def run_search(config: SearchConfig, launch: Launch, listener: Listener) -> Outc
     store = SearchStore(launch.storage, config.name)
     if store.exists():
         raise SearchError(
-            f"a search {config.name!r} exists already in {launch.storage!r}. Continue it with"
+            f"a search {config.name!r} exists already in {launch.storage!r}. Resume it with"
             f" `{next_command('resume', config.name, launch)}`, or give the new one another name: --set name=…"
         )
     return _run(config, launch, listener, store)
@@ -110,7 +110,7 @@ def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: 
             store.write_header(search, launch)
             listener.stage("writing the report")
             page = publish_report(search, launch)
-            listener.stage("finishing what MLflow has not yet")
+            listener.stage("writing the rest to MLflow")
             tracked = projection.finish(search, report_files(page.parent))
             if not tracked.complete:
                 listener.stage(f"{tracked}; complete it with: {next_command('sync', config.name, launch)}")
@@ -132,8 +132,8 @@ def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:
     search = read_search(store)
     if other := prepared.foundation.mismatch(search.foundation):
         raise SearchError(
-            f"what the search {search.name!r} began on is not what is found now ({other}), so its trials and new ones"
-            " could not be compared. Bring back the pictures, checkpoint, cache or kind of device that it began with,"
+            f"the search {search.name!r} began on other inputs than those found now ({other}), so its trials and new"
+            " ones could not be compared. Restore the pictures, checkpoint, cache or kind of device that it began with,"
             " or begin a search of another name."
         )
     return search.model_copy(update={"foundation": prepared.foundation.text})  # an earlier release's says less

@@ -72,7 +72,7 @@ class SpaceSettings(Settings):
         for name in students:
             if name == BASE_STUDENT:
                 raise ConfigError(
-                    f"must not name a student {BASE_STUDENT!r}, which is what `student` is called; rename it."
+                    f"must not name a student {BASE_STUDENT!r}, which is the name of `student`; rename it."
                 )
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", name):
                 raise ConfigError(
@@ -232,8 +232,8 @@ class SearchConfig(Settings):
             target = policy_class(family).family
             if family in ALIASES:
                 raise ValueError(
-                    f"{family!r} stands for {meaning(family)}; list {target!r} and set those values under"
-                    f" `space.policies.{target}` to keep it at that"
+                    f"{family!r} is an alias of {meaning(family)}; list {target!r} instead and set those values under"
+                    f" `space.policies.{target}`"
                 )
         if len(set(families)) != len(families):
             raise ValueError("must differ from one another")
@@ -293,8 +293,8 @@ class SearchConfig(Settings):
         for family in self.confirm.families or ():
             if family not in self.families:
                 raise ValueError(
-                    f"`confirm.families` must be among `families` ({', '.join(self.families)}), but {family!r} is"
-                    f" not.{nearest(family, self.families)}"
+                    f"`confirm.families` must be among `families` ({', '.join(self.families)}), but got {family!r}."
+                    f"{nearest(family, self.families)}"
                 )
         return self
 
@@ -443,7 +443,7 @@ def parse_config(
         values["kpis"] = [_read_own(kpi, folder, what="KPI", example="my_kpis.py:my_kpi") for kpi in values["kpis"]]
     if _BASELINES in values:
         raise ConfigError(
-            f"`{_BASELINES}` is no setting any more, but got {values[_BASELINES]!r}: the best constant λ is bracketed"
+            f"`{_BASELINES}` is no longer a setting, but got {values[_BASELINES]!r}: the best constant λ is bracketed"
             " without hints (see `constant`); remove the line."
         )
     return SearchConfig.parse(values)
@@ -477,8 +477,8 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         value = text.strip()  # a bare word is a string, so that it needs no quotes within the shell's
         if value.startswith(("[", "{", '"', "'")):
             raise SearchError(
-                f"`--set {override}`: `{value}` is not valid TOML: {error}. Close what it opens, put text in double"
-                """ quotes, and all of it in single quotes, which the shell takes away: --set 'KEY=["one", "two"]'."""
+                f"`--set {override}`: `{value}` is not valid TOML: {error}. Close all brackets and quotes, put text in"
+                """ double quotes, and the whole argument in single quotes for the shell: --set 'KEY=["one", "two"]'."""
             ) from error
     table = values
     for part in path[:-1]:

@@ -69,7 +69,7 @@ def check_own_policies(config: SearchConfig) -> None:
             check_policy(policy.policy_class)
         except AssertionError as error:
             raise SearchError(
-                f"{policy.origin} does not keep the contract of a rule: {error} Mend it, and try it with `kd-search"
+                f"{policy.origin} does not keep the contract of a rule: {error} Fix it, and check it with `kd-search"
                 " policies --check FILE.py:CLASS`."
             ) from error
 
@@ -88,7 +88,7 @@ def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
         lines = "".join(f"\n  {line}" for line in shown)
         raise SearchError(
             f"a search {config.name!r} has begun with other settings:{lines}\nGive this one another name (--name …), or"
-            " go on with the settings that it began with."
+            " resume it with the settings that it began with."
         )
 
 
@@ -118,7 +118,7 @@ def _shortened(value: Any) -> str:
 
 def _changed_file(what: str, origin: str, old: str | None, new: str | None) -> str:
     if old is None or new is None:
-        return f"the {what} {origin} {'was not there' if old is None else 'is not there any more'}"
+        return f"the {what} {origin} {'was added' if old is None else 'was removed'}"
     pairs = zip_longest(old.splitlines(), new.splitlines(), fillvalue="nothing")
     line, before, now = next((n, *pair) for n, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
     return f"the file of {origin} has changed: line {line} was `{before.strip()}` and now is `{now.strip()}`"

@@ -28,7 +28,7 @@ from trainables.errors import ConfigError
 SEARCH_FILE = "search.json"
 _SNAPSHOT = "experiment_state-"
 _TRIAL_FOLDER = re.compile(r"\d{4,}-")
-_ELSEWHERE = " If it lies elsewhere, name that place with `--output` or `--storage`."
+_ELSEWHERE = " If it is elsewhere, give that place with `--output` or `--storage`."
 _SECONDS_TO_LET_GO = 2.0  # a process that only checks the lock holds it for a moment
 _FORMAT = 2
 _READABLE = (1, 2)
@@ -90,13 +90,13 @@ class SearchStore:
         except filelock.Timeout as error:
             raise SearchError(
                 f"the search {self.name!r} is running already, from here or from another machine that shares"
-                f" {self.storage!r}. Wait for it or stop it; `{next_command('status', self.name, self.storage)}` tells"
-                " how far it is."
+                f" {self.storage!r}. Wait for it or stop it; `{next_command('status', self.name, self.storage)}` shows"
+                " its progress."
             ) from error
         except OSError as error:
             raise SearchError(
-                f"the search {self.name!r} cannot be taken hold of: {error}. Make {str(folder)!r} writable, or copy it"
-                " to where you may write."
+                f"the search {self.name!r} cannot be locked: {error}. Make {str(folder)!r} writable, or copy it to a"
+                " folder that you may write to."
             ) from error
         try:
             yield

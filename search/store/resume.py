@@ -83,7 +83,7 @@ def begin_anew(store: SearchStore) -> None:
     folders = store.trial_folders()
     if ended := [folder for folder in folders if has_ended(store, folder)]:
         raise SearchError(
-            f"the search {store.name!r} has no snapshot to go on from, but trials that ended, such as {ended[0]!r}."
+            f"the search {store.name!r} has no snapshot to resume from, but trials that ended, such as {ended[0]!r}."
             f" If {store.uri!r} is a copy, its link `.snapshots/latest` was left out: copy it again with `cp -a`."
             " Otherwise begin a search of another name: --set name=…"
         )

@@ -48,7 +48,7 @@ def check_quickly(uri: str) -> None:
     scheme = urllib.parse.urlsplit(uri).scheme
     if scheme in ("", "file"):
         raise TrackingError(
-            f"tracking URI {uri!r} is a folder, and MLflow has given up folders as stores; name an SQLite file"
+            f"tracking URI {uri!r} is a folder, which MLflow no longer supports as a store; name an SQLite file"
             f" instead: 'sqlite:///{uri.removeprefix('file://').rstrip('/') or 'mlruns'}/mlflow.db'."
         )
     path = sqlite_path(uri)
@@ -58,7 +58,7 @@ def check_quickly(uri: str) -> None:
         raise TrackingError(f"tracking URI {uri!r} needs three slashes before the file: 'sqlite:///folder/mlflow.db'.")
     elif scheme.partition("+")[0] not in _SCHEMES and not _is_plugin(scheme):
         raise TrackingError(
-            f"tracking URI {uri!r} begins with {scheme!r}, which is no store that MLflow knows;"
+            f"tracking URI {uri!r} begins with {scheme!r}, which MLflow does not support as a store;"
             f" {REMEDY}.{nearest(scheme, _SCHEMES)}"
         )
     elif is_server(uri):

@@ -6,7 +6,7 @@ import urllib.parse
 
 from search.settings import is_server
 
-REMEDY = "a store is written `sqlite:///folder/mlflow.db` (a file) or `http://host:5000` (an MLflow server)"
+REMEDY = "a store is given as `sqlite:///folder/mlflow.db` (a file) or `http://host:5000` (an MLflow server)"
 _LONGEST = 300
 
 
@@ -18,14 +18,14 @@ def explain(uri: str, error: Exception) -> str:
     if not is_server(uri):
         return text
     if "Connection refused" in str(error):
-        return "nothing listens there. Start it with `mlflow server`, or mend the host and port."
+        return "nothing listens there. Start it with `mlflow server`, or correct the host and port."
     if "resolve" in str(error) or "Name or service not known" in str(error):
-        return "there is no such host. Mend the address."
+        return "there is no such host. Correct the address."
     if "Invalid Host header" in text:
         host = urllib.parse.urlsplit(uri).netloc.rpartition("@")[2]
-        return f"the server refuses to be called {host!r}; add that to its `mlflow server --allowed-hosts …`."
+        return f"the server does not accept the host name {host!r}; add it to its `mlflow server --allowed-hosts …`."
     if "error code 401" in text or "error code 403" in text:
         return "it refuses the user; give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or _TOKEN."
     if "error code 404" in text or "error code 405" in text or "JSON" in text:
-        return "something answers there, but it is no MLflow server. Mend the address."
+        return "something answers there, but it is not an MLflow server. Correct the address."
     return text

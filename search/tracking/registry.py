@@ -83,7 +83,7 @@ class Registry:
             return
         if found.tags.get(wording.SEARCH) != search.name:
             raise TrackingError(
-                f"MLflow's model registry has a model {search.name!r} that is no search's, so the champion is not"
+                f"MLflow's model registry has a model {search.name!r} that no search wrote, so the champion is not"
                 f" registered. Rename that model, or give it the tag `{wording.SEARCH}` = `{search.name}` to share it."
             )
 

@@ -87,7 +87,7 @@ class RemoteProjection:
 
     def _ask(self, search: SearchRecord, changed: set[str] | None, files: Mapping[str, bytes] | None) -> Written:
         if self.lost:
-            raise ProcessGoneError("MLflow's process is gone")
+            raise ProcessGoneError("MLflow's process has ended")
         process = self._process = self._process or MLflowProcess()
         if self._sent is None:
             self._begun += 1

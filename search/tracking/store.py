@@ -108,7 +108,7 @@ def open_experiment(client: Any, uri: str, name: str, tags: dict[str, str]) -> s
             experiment = client.get_experiment_by_name(name)  # another process came first
     if experiment.lifecycle_stage != "active":
         raise TrackingError(
-            f"the MLflow experiment {name!r} in {without_password(uri)!r} was deleted; bring it back with `mlflow"
+            f"the MLflow experiment {name!r} in {without_password(uri)!r} was deleted; restore it with `mlflow"
             f" experiments restore --experiment-id {experiment.experiment_id}`, or choose another experiment name."
         )
     for key, value in ({_KIND: experiment.tags.get(_KIND, _KIND_TRAINING)} | tags).items():

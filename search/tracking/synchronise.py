@@ -33,7 +33,7 @@ class TrackingReport:
     def __str__(self) -> str:
         """Return one line for the terminal."""
         if not self.complete:
-            return f"MLflow is not up to date: {self.error or 'the time was up before everything was written'}"
+            return f"MLflow is not up to date: {self.error or 'not everything was written in time'}"
         if not self.runs:
             return "MLflow was up to date already"
         written = f"{count(self.runs, 'run')} and {count(self.points, 'point')} written in {duration(self.seconds)}"
@@ -70,7 +70,7 @@ def sync(
     except Exception as error:
         raise TrackingError(
             f"the MLflow store {without_password(uri)!r} failed while it was written: {explain(uri, error)}"
-            " (What is stored of the search itself is unharmed; try again when MLflow is well.)"
+            " (The search's own files are not affected; try again when MLflow works.)"
         ) from error
     return TrackingReport(
         runs=len(projection.tally.runs),

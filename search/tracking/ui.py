@@ -55,7 +55,7 @@ def experiment_url(uri: str, experiment: str, base: str, search: str | None = No
     """
     path = sqlite_path(uri)
     if path is not None and not path.exists():  # reading must not create one
-        raise TrackingError(f"there is no MLflow store {str(path)!r}; a search or `kd-search sync NAME` makes one.")
+        raise TrackingError(f"there is no MLflow store {str(path)!r}; a search or `kd-search sync NAME` creates one.")
     try:
         with quiet():
             client = open_client(uri)
@@ -130,15 +130,15 @@ def _check_free(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
             probe.bind(address)
     except socket.gaierror as error:
-        raise TrackingError(f"`--host` {host!r} is no address of this machine: {error.strerror}.") from error
+        raise TrackingError(f"`--host` {host!r} is not an address of this machine: {error.strerror}.") from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise TrackingError(
-                f"`--port` must be a free one, but something listens on {host}:{port} already, perhaps the page of"
-                f" another store; name another port, e.g. --port {port + 1 if port < _LAST_PORT else port - 1}."
+                f"`--port` must be free, but {host}:{port} is already in use, perhaps by the page of another store;"
+                f" name another port, e.g. --port {port + 1 if port < _LAST_PORT else port - 1}."
             ) from error
         reason = error.strerror or str(error)
-        raise TrackingError(f"`--host` {host!r} and `--port` {port} cannot be listened on: {reason}.") from error
+        raise TrackingError(f"`--host` {host!r} and `--port` {port} cannot be used: {reason}.") from error
 
 
 def _await_answer(server: subprocess.Popen[bytes], base: str) -> None:
@@ -146,7 +146,7 @@ def _await_answer(server: subprocess.Popen[bytes], base: str) -> None:
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise TrackingError(
-                f"MLflow's server for {base} ended at once (exit status {server.returncode}); what it printed says why."
+                f"MLflow's server for {base} ended at once (exit status {server.returncode}); see its output above."
             )
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
             urllib.request.urlopen(f"{base}/health", timeout=2).close()

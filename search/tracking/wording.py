@@ -141,7 +141,7 @@ def cut_tags(tags: dict[str, str]) -> dict[str, str]:
 def _trial_note(trial: TrialRecord, scale: Scale) -> str:
     lines = [f"**{trial.rule}**", ""]
     if trial.baseline:
-        lines += ["One of the constant λ that every search tries, for comparison.", ""]
+        lines += ["This is one of the constant λ that every search tries, for comparison.", ""]
     if trial.score is not None:
         spread = trial.history.score_std
         title = scale.on("validation")
@@ -195,7 +195,7 @@ def _search_note(search: SearchRecord, judgement: Judgement) -> str:
         )
     lines += [
         "",
-        f"`score` is the mean {scale.on('validation')}, and the best of many is flattered by having been picked; ± is"
+        f"`score` is the mean {scale.on('validation')}, and the best of many is optimistic, since it was selected; ± is"
         f" the standard deviation over seeds{', in percentage points' if scale.is_accuracy else ''}.",
     ]
     return "\n".join(lines)

@@ -241,7 +241,9 @@ def test_the_state_of_another_rule_is_refused(student, batch, family, parameters
     first = LossBalancer(create_policy("cosine_threshold"), student)
     first.backward(*losses(student, batch))
     second = LossBalancer(create_policy(family, parameters), student)
-    with pytest.raises(PolicyError, match=rf"under `cosine_threshold` .*threshold=0\.3.*rule is `{family}`.*create it"):
+    with pytest.raises(
+        PolicyError, match=rf"under `cosine_threshold` .*=0\.3.*rule is `{family}`.*create the balancer"
+    ):
         second.load_state_dict(first.state_dict())
     assert second.step == 0
 

@@ -30,7 +30,10 @@ def write(tmp_path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "other"}, r"no policy file, since its `format` is 'other'\. Expected is .*/report/policy\.json"),
+        (
+            {"format": "other"},
+            r"not a policy file, since its `format` is 'other'\. A policy file is .*/report/policy\.json",
+        ),
         ({"version": 9}, "version 9.*reads version 1"),
         ({"family": "fxed"}, "Did you mean 'fixed'"),
         ({"family": ...}, "must have `family`"),
@@ -52,10 +55,10 @@ def test_missing_and_broken_files_are_told_clearly(tmp_path):
     with pytest.raises(PolicyError, match="not valid JSON"):
         load_policy(tmp_path / "broken.json")
     (tmp_path / "search.toml").write_text('name = "shapes"\n')  # the file that a user has at hand
-    with pytest.raises(PolicyError, match=r"search\.toml' is no policy file.*not valid JSON.*/report/policy\.json"):
+    with pytest.raises(PolicyError, match=r"search\.toml' is not a policy file.*not valid JSON.*/report/policy\.json"):
         load_policy(tmp_path / "search.toml")
     (tmp_path / "list.json").write_text("[1]")
-    with pytest.raises(PolicyError, match="since it holds no object"):
+    with pytest.raises(PolicyError, match="since it is not an object"):
         load_policy(tmp_path / "list.json")
 
 

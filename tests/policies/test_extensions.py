@@ -126,8 +126,8 @@ def test_a_class_that_is_defined_again_takes_its_own_place():
         (type("Other", (BatchPolicy,), {"rule": lambda self: ""}), r"`Other` is not complete; define `complexity`, `d"),
         (type("Other", (Half,), {"own": real(0.1, low=0, high=1, meaning="x")}), r"put @dataclasses\.dataclass"),
         (variant(_begin=lambda self: 1 / 0), r"cannot be created with its parameters' defaults: ZeroDivisionError"),
-        (Half(), r"is no rule; it must be a class derived from policies\.BatchPolicy"),
-        (int, r"is no rule; it must be a class derived"),
+        (Half(), r"is not a rule; it must be a class derived from policies\.BatchPolicy"),
+        (int, r"is not a rule; it must be a class derived"),
     ],
 )
 def test_an_incomplete_rule_is_refused_with_what_is_missing(policy, message):
@@ -175,22 +175,22 @@ def test_a_changed_file_takes_the_place_of_its_earlier_version(tmp_path):
 @pytest.mark.parametrize(
     ("reference", "text", "message"),
     [
-        ("rules.py", RULE, r"named as FILE\.py:CLASS, like my_rules\.py:MyRule, but got 'rules\.py'"),
+        ("rules.py", RULE, r"given as FILE\.py:CLASS, like my_rules\.py:MyRule, but got 'rules\.py'"),
         ("rules:Half", RULE, r"but got 'rules:Half'"),
         ("none.py:Half", RULE, r"cannot read '.*none\.py', named by 'none\.py:Half': No such file"),
         ("rules.py:Halb", RULE, r"rules\.py has no class 'Halb'; rules in it: Half\. Did you mean 'Half'\?"),
-        ("rules.py:x", "x = 3", r"3 is no rule; it must be a class derived"),
+        ("rules.py:x", "x = 3", r"3 is not a rule; it must be a class derived"),
         ("rules.py:X", "a = 1\nb = a / 0\n", r"rules\.py, line 2 \(`b = a / 0`\), failed.*ZeroDivisionError: division"),
         (
             "rules.py:X",
             "def f():\n    return [][1]\nf()\n",
             r"rules\.py, line 2 \(`return \[\]\[1\]`\), failed.*IndexError",
         ),
-        ("rules.py:X", "x = (1,\ny = 2\n", r"rules\.py, line 1, is no Python: .*never closed.*`x = \(1,`"),
+        ("rules.py:X", "x = (1,\ny = 2\n", r"rules\.py, line 1, is not valid Python: .*never closed.*`x = \(1,`"),
         (
             "rules.py:X",
             "import no_such_thing\n",
-            r"line 1 .*No module named 'no_such_thing'\. The file travels alone",
+            r"line 1 .*No module named 'no_such_thing'\. Only this file is copied",
         ),
         ("rules.py:X", "raise SystemExit(3)\n", r"rules\.py, line 1 .*failed.*SystemExit: 3"),
         ("rules.py:X", "#" * 30_001, r"must have at most 30,000 characters.*has 30,001"),
@@ -250,7 +250,7 @@ def test_a_policy_file_tells_which_class_it_needs(tmp_path, families):
     policy = load_policy_class("rules.py:Half", file(tmp_path, RULE))
     path = document(tmp_path, policy(weight=0.3))
     assert json.loads(path.read_text())["origin"] == "rules.py:Half"
-    remedy = r"class rules\.py:Half\. Import Half.*register_policy\(Half\) before, or pass policies=\[Half\]"
+    remedy = r"class is rules\.py:Half\. Import Half.*register_policy\(Half\) first, or pass policies=\[Half\]"
     for read in (load_policy, lambda path: LossBalancer.from_file(path, torch.nn.Linear(2, 2))):
         with pytest.raises(PolicyError, match=remedy):
             read(path)
@@ -277,13 +277,15 @@ sys.exit("torch" in sys.modules)
 
 @pytest.mark.parametrize("declare", [real, integer, choice])
 def test_a_declaration_whose_values_have_no_names_is_told_how_to_name_them(declare):
-    with pytest.raises(PolicyError, match=rf"by name, like {declare.__name__}\(.*meaning='…'\), but got 'λ early', 0"):
+    with pytest.raises(
+        PolicyError, match=rf"by keyword, like {declare.__name__}\(.*meaning='…'\), but got 'λ early', 0"
+    ):
         declare(0.7, "λ early", 0, **NAMED[declare])
 
 
 def test_a_file_with_such_a_declaration_names_the_line(tmp_path):
     text = RULE.replace("real(0.5, low=0.0", 'real(0.5, "λ", low=0.0')
     with pytest.raises(
-        PolicyError, match=r"rules\.py, line 14 \(`weight: float = real.*takes all but the default by name"
+        PolicyError, match=r"rules\.py, line 14 \(`weight: float = real.*takes all but the default by keyword"
     ):
         load_policy_class("rules.py:Half", file(tmp_path, text))

@@ -54,7 +54,7 @@ def test_a_search_file_names_kpis_beside_it_and_trials_get_them(tmp_path):
     ("lines", "message"),
     [
         (['kpis = ["my_kpis.py:recall"]'], r"`kpis\.0`: my_kpis\.py has no function 'recall'.*recall_of_class_3"),
-        (['kpis = ["my_kpis.py"]'], r"a KPI of your own is named as FILE\.py:FUNCTION, like my_kpis\.py:"),
+        (['kpis = ["my_kpis.py"]'], r"a KPI of your own is given as FILE\.py:FUNCTION, like my_kpis\.py:"),
         (['kpis = ["none.py:f"]'], r"cannot read '.*none\.py'"),
         ([LISTED.replace("accuracy_in_noise", "recall_of_class_3")], r"`kpis`: .*have the same name; list it once"),
         (['objective = "recal"', LISTED], r"`objective`: must be one of accuracy, recall_of_class_3.*got 'recal'"),
@@ -73,7 +73,7 @@ def test_a_changed_file_is_told_with_its_first_changed_line(tmp_path):
     check_unchanged(begun, begun)
     with pytest.raises(KDPolicySearchError, match=r"file of my_kpis\.py:accuracy_in_noise has changed: line \d+ was"):
         check_unchanged(now, begun)
-    with pytest.raises(KDPolicySearchError, match=r"the KPI my_kpis\.py:accuracy_in_noise is not there any more"):
+    with pytest.raises(KDPolicySearchError, match=r"the KPI my_kpis\.py:accuracy_in_noise was removed"):
         check_unchanged(load_config(search_file(tmp_path)), begun)
 
 

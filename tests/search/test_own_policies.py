@@ -111,8 +111,8 @@ print(create_policy(settings.policy.family, settings.policy.parameters).rule())
     [
         ('["my_rules.py:Agreement"]', r"my_rules\.py has no class 'Agreement'.*AgreementRamp, SampleAgreement"),
         ('["none.py:A"]', r"cannot read '.*none\.py'"),
-        ('["my_rules.py"]', r"named as FILE\.py:CLASS"),
-        ("[3]", r"named as FILE\.py:CLASS, like .* but got '3'"),
+        ('["my_rules.py"]', r"given as FILE\.py:CLASS"),
+        ("[3]", r"given as FILE\.py:CLASS, like .* but got '3'"),
         ('"my_rules.py:AgreementRamp"', r"`own_policies` should be a list, in brackets"),
     ],
 )
@@ -148,7 +148,7 @@ def test_a_changed_file_is_told_with_its_first_changed_line(tmp_path):
         KDPolicySearchError, match=r"file of my_rules\.py:AgreementRamp has changed: line \d+ was `most.*0\.8"
     ):
         check_unchanged(now, begun)
-    with pytest.raises(KDPolicySearchError, match=r"the rule my_rules\.py:AgreementRamp is not there any more"):
+    with pytest.raises(KDPolicySearchError, match=r"the rule my_rules\.py:AgreementRamp was removed"):
         check_unchanged(load_config(search_file(tmp_path)), begun)
 
 
@@ -208,7 +208,7 @@ def test_a_search_with_a_rule_of_ones_own_is_stopped_and_resumed_without_its_fil
     # teacher.
     folder = next(t.folders[0] for t in outcome.search.trials if t.family == "agreement_ramp")
     policy = next((launch.output / "own" / folder).glob("checkpoint_*/policy.json"))
-    with pytest.raises(PolicyError, match=r"it is the class my_rules\.py:AgreementRamp"):
+    with pytest.raises(PolicyError, match=r"its class is my_rules\.py:AgreementRamp"):
         load_policy(policy)
     best = load_policy(policy, policies=[load_policy_class("my_rules.py:AgreementRamp", EXAMPLES)])
     assert best.family == "agreement_ramp"

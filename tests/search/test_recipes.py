@@ -98,7 +98,7 @@ def test_the_foundation_changes_with_the_corruption(launch):
     ("overrides", "message"),
     [
         (["training.batch_size=1", "corruption.unit=batch"], r"`training\.batch_size` must be at least 2"),
-        (["corruption.label_share=0.005"], r"`corruption\.label_share` must be of no picture or of two"),
+        (["corruption.label_share=0.005"], r"`corruption\.label_share` must select no picture or at least two"),
     ],
 )
 def test_a_corruption_that_cannot_be_is_told_before_the_teacher_is_trained(overrides, message, launch):

@@ -71,7 +71,7 @@ def test_a_file_gives_back_the_same_classifier(dataset, student, tmp_path):
     ("content", "told"),
     [
         (b"not a file of PyTorch's", "cannot be read"),
-        ({"weights": {}}, "is no classifier"),
+        ({"weights": {}}, "is not a classifier"),
         ({"format": "kd-classifier", "version": 7}, "version 7.*reads version 1"),
         ({"format": "kd-classifier", "version": 1}, "is damaged"),
         ({"format": "kd-classifier", "version": 1, "model": {"name": "cnm"}, "pictures": {}}, "is damaged.*`shape` is"),

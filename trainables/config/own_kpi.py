@@ -49,8 +49,8 @@ class OwnKPI(Settings):
             ) from error
         if self.name in _TAKEN:
             raise ConfigError(
-                f"the KPI {self.origin} must have a name of its own, but {self.name!r} is one of {', '.join(_TAKEN)};"
-                " rename the function."
+                f"the KPI {self.origin} must have a new name, but {self.name!r} is one of {', '.join(_TAKEN)}; rename"
+                " the function."
             )
         return self
 
@@ -101,7 +101,7 @@ class OwnKPI(Settings):
         except (TypeError, ValueError, RuntimeError) as error:
             raise ConfigError(
                 f"the KPI {self.origin} must return one number, but returned {_shown(value)}; return a float, or a"
-                " tensor [N] of one value a sample, whose mean is then the KPI."
+                " tensor [N] of one value per sample, whose mean is then the KPI."
             ) from error
 
 

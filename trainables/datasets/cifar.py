@@ -78,7 +78,7 @@ def _source(variant: _Variant) -> Source:
     def look(settings: DataSettings, places: Places) -> Counts:
         root = places.root
         if _find(variant, root) is None and not settings.download:
-            raise DataError(f"{variant.title} is not here and `download` is false. {_remedy(variant, root)}")
+            raise DataError(f"{variant.title} was not found, and `download` is false. {_remedy(variant, root)}")
         return Counts(classes=variant.classes, training=50_000, test=10_000)
 
     def read(settings: DataSettings, places: Places, progress: Progress) -> Pictures:
@@ -89,7 +89,7 @@ def _source(variant: _Variant) -> Source:
             _download(variant, root)
             folder = _find(variant, root)
         if folder is None:
-            raise DataError(f"{variant.title} is not here. {_remedy(variant, root)}")
+            raise DataError(f"{variant.title} was not found. {_remedy(variant, root)}")
         classes = tuple(str(name) for name in _entry(folder / variant.meta, variant.names))
         if len(classes) != variant.classes:
             raise _damaged(folder / variant.meta, f"names {len(classes)} classes instead of {variant.classes}")
@@ -180,13 +180,13 @@ def _download(variant: _Variant, root: Path) -> None:
 
 def _remedy(variant: _Variant, root: Path) -> str:
     return (
-        f"Either unpack the python version of https://www.cs.toronto.edu/~kriz/cifar.html so that {variant.meta!r} lies"
-        f" in {str(root / variant.folder)!r}, or set `download` = true where the internet can be reached."
+        f"Either unpack the python version of https://www.cs.toronto.edu/~kriz/cifar.html so that {variant.meta!r} is"
+        f" in {str(root / variant.folder)!r}, or set `download` = true on a machine with internet access."
     )
 
 
 def _damaged(path: Path, what: str) -> DataError:
-    return DataError(f"{str(path)!r} {what}; remove its folder and get the data set anew.")
+    return DataError(f"{str(path)!r} {what}; remove its folder and get the data set again.")
 
 
 CIFAR10 = _source(_CIFAR10)

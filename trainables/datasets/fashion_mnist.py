@@ -26,7 +26,7 @@ _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx
 def _look(settings: DataSettings, places: Places) -> Counts:
     root = places.root
     if _find(root) is None and not settings.download:
-        raise DataError(f"Fashion-MNIST is not here and `download` is false. {_remedy(root)}")
+        raise DataError(f"Fashion-MNIST was not found, and `download` is false. {_remedy(root)}")
     return Counts(classes=len(_CLASSES), training=60_000, test=10_000)
 
 
@@ -37,7 +37,7 @@ def _read(settings: DataSettings, places: Places, progress: Progress) -> Picture
         _download(root)
     found = _find(root)
     if found is None:
-        raise DataError(f"Fashion-MNIST is not here and `download` is false. {_remedy(root)}")
+        raise DataError(f"Fashion-MNIST was not found, and `download` is false. {_remedy(root)}")
     train_images, train_labels, test_images, test_labels = found
     return Pictures(
         classes=_CLASSES,
@@ -52,7 +52,7 @@ def _read_split(images: Path, labels: Path) -> Split:
     if len(pictures) == 0 or len(pictures) != len(names):
         raise DataError(
             f"{str(images)!r} has {len(pictures)} pictures and {str(labels)!r} has {len(names)} labels, but there must"
-            " be one label a picture and at least one of them; remove both and get the data set anew."
+            " be one label per picture and at least one of them; remove both and get the data set again."
         )
     return Split(images=pictures[:, None], labels=names.astype(np.int64))
 
@@ -83,7 +83,7 @@ def _remedy(root: Path) -> str:
     return (
         "Either run `apt-get install dataset-fashion-mnist`, or put"
         f" {', '.join(f'{name}.gz' for name in _FILES)} into {str(root / 'FashionMNIST' / 'raw')!r}, or set"
-        " `download` = true where the internet can be reached."
+        " `download` = true on a machine with internet access."
     )
 
 

@@ -34,7 +34,7 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
         raise _damaged(path, f"cannot be read ({error})") from error
     header = 4 + 4 * dimensions
     if len(content) < header or content[:4] != bytes((0, 0, _UNSIGNED_BYTE, dimensions)):
-        raise _damaged(path, f"is no IDX file of bytes with {dimensions} dimensions")
+        raise _damaged(path, f"is not an IDX file of bytes with {dimensions} dimensions")
     shape = struct.unpack(f">{dimensions}I", content[4:header])
     if len(content) - header != math.prod(shape):
         raise _damaged(path, f"must hold {math.prod(shape)} values, but holds {len(content) - header}")
@@ -42,4 +42,4 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
 
 
 def _damaged(path: Path, what: str) -> DataError:
-    return DataError(f"{str(path)!r} {what}; remove it and get the data set anew.")
+    return DataError(f"{str(path)!r} {what}; remove it and get the data set again.")

@@ -67,9 +67,9 @@ def _read(settings: DataSettings, places: Places, progress: Progress) -> Picture
 def _check_apart(places: Places) -> None:
     if places.decoded.resolve().is_relative_to(places.root.resolve()):
         raise DataError(
-            f"decoded pictures are kept in {str(places.decoded)!r}, which must not lie in `root` ="
-            f" {str(places.root)!r}, as nothing is written there; name another place with --data-root or"
-            " KD_SEARCH_DATA, or give the pictures a folder of their own."
+            f"the folder for decoded pictures, {str(places.decoded)!r}, must not lie in `root` ="
+            f" {str(places.root)!r}, where nothing is written; name another place with --data-root or KD_SEARCH_DATA,"
+            " or give the pictures a folder of their own."
         )
 
 
@@ -98,8 +98,8 @@ def _find_classes(root: Path, folder: Path) -> _Files:
     classes = {inner.name: _pictures(root, inner) for inner in _folders(folder)}
     if len(classes) < 2:
         raise DataError(
-            f"{str(folder)!r} must hold at least 2 folders of pictures, one a class, but holds {len(classes)};"
-            " sort the pictures into one folder a class."
+            f"{str(folder)!r} must hold at least 2 folders of pictures, one per class, but holds {len(classes)};"
+            " sort the pictures into one folder per class."
         )
     for name, files in classes.items():
         if not files:

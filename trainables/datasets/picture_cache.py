@@ -127,7 +127,7 @@ class _Kept(NamedTuple):
 def _kept(folder: Path, task: _Task) -> _Kept:
     """Map a folder of the cache. Raises OSError, ValueError or KeyError if it is not sound or of another form."""
     if json.loads((folder / _ABOUT_FILE).read_text(encoding="utf-8"))["format"] != _FORMAT:
-        raise ValueError("it is of another version")
+        raise ValueError("it has another version")
     images = map_array(str(folder / IMAGES_FILE), np.dtype(np.uint8)).array
     records = map_array(str(folder / RECORDS_FILE), task.record_type).array
     if images.shape[1:] != task.images_shape[1:]:
@@ -148,7 +148,7 @@ def _is_sound(entry: Path, task: _Task, progress: Progress) -> bool:
         if any(_digest(images[row]) != records["digest"][row].tobytes() for row in some):
             raise ValueError("pixels have changed")
     except (OSError, ValueError, KeyError) as error:
-        progress(f"the decoded pictures in {str(entry)!r} are damaged ({error}); they are decoded anew")
+        progress(f"the decoded pictures in {str(entry)!r} are damaged ({error}); they are decoded again")
         with _writing(entry.parent):
             shutil.rmtree(entry)
         return False
@@ -367,7 +367,7 @@ class _Clock:
         rate = (self._done - self._before) / (now - self._began)
         left = _duration((self._pictures - self._done) / rate)
         self._progress(
-            f"decoded {self._done / self._pictures:.0%} of {self._pictures:,} pictures, {rate:.0f} a second, about"
+            f"decoded {self._done / self._pictures:.0%} of {self._pictures:,} pictures, {rate:.0f} per second, about"
             f" {left} left"
         )
 
@@ -407,7 +407,7 @@ def _writing(cache: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"decoded pictures cannot be kept in {str(cache)!r} ({error.strerror or error}); make room or make it"
-            " writable, or name another place with --data-root or KD_SEARCH_DATA. What is decoded is kept."
+            " writable, or name another place with --data-root or KD_SEARCH_DATA. The pictures decoded so far are kept."
         ) from error
 
 

@@ -52,7 +52,7 @@ def check_sizes(settings: DataSettings, counts: Counts) -> Sizes:
         _at_most("validation_size", validation, counts.validation, own)
     else:
         validation = DEFAULT_VALIDATION_SIZE if settings.validation_size is None else settings.validation_size
-        what = "all training pictures" if counts.test is not None else f"what the {test} test pictures leave"
+        what = "all training pictures" if counts.test is not None else f"all pictures but the {test} test pictures"
         found = "got" if settings.validation_size is not None else "is, unless given,"
         _at_most("validation_size", validation, left, what, found=found)
         left -= validation
@@ -67,7 +67,7 @@ def check_sizes(settings: DataSettings, counts: Counts) -> Sizes:
     for field, size in (("train_size", train), ("validation_size", validation), ("test_size", test)):
         if size < counts.classes:
             raise DataError(
-                f"`data.{field}` must be at least {counts.classes}, one picture a class, but got {size}; raise it."
+                f"`data.{field}` must be at least {counts.classes}, one picture per class, but got {size}; raise it."
                 if getattr(settings, field) == size
                 else f"the set of `data.{field}` has {size} pictures, but {counts.classes} classes need at least"
                 f" {counts.classes}; add pictures."
@@ -130,11 +130,11 @@ def _check_labels(pictures: Pictures) -> None:
             continue
         labels: npt.NDArray[np.int64] = split.labels
         if len(labels) != len(split.images):
-            raise DataError(f"the {name} set has {len(split.images)} pictures but {len(labels)} labels; get it anew.")
+            raise DataError(f"the {name} set has {len(split.images)} pictures but {len(labels)} labels; get it again.")
         if labels.min() < 0 or labels.max() >= len(pictures.classes):
             raise DataError(
                 f"the {name} set has labels from {labels.min()} to {labels.max()}, but {len(pictures.classes)} classes"
-                f" have the labels 0 to {len(pictures.classes) - 1}; get it anew."
+                f" have the labels 0 to {len(pictures.classes) - 1}; get it again."
             )
     counts = np.bincount(pictures.training.labels, minlength=len(pictures.classes))
     if counts.min() < 2:

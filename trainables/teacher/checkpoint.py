@@ -69,7 +69,7 @@ def _read_pickle(path: Path) -> Any:
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise CheckpointError(
             f"the teacher's `checkpoint` {str(path)!r} cannot be read ({_first_sentence(error)}); save it with"
-            " `torch.save(model.state_dict(), path)`, which needs no code to be run when it is loaded."
+            " `torch.save(model.state_dict(), path)`, since a checkpoint is loaded without running code."
         ) from error
 
 
@@ -94,7 +94,7 @@ def _check_fit(weights: dict[str, Tensor], module: nn.Module, name: str, path: P
         outputs = len(weights[head])
         if len(expected[head]) == classes and outputs != classes:
             raise CheckpointError(
-                f"the teacher in {str(path)!r} tells {outputs} classes apart, but the data set has {classes};"
+                f"the teacher in {str(path)!r} distinguishes {outputs} classes, but the data set has {classes};"
                 " use a teacher that was trained on these classes."
             )
     problems = [f"{key} is missing" for key in expected if key not in weights and not key.endswith(COUNTER)]

@@ -96,7 +96,7 @@ def targets(path: Path | None, shape: tuple[int, int, int], view: View) -> Targe
                 for number in range(shape[0]):
                     found[number] = halved(view(number)) if half else view(number)
         except OSError as error:
-            _log.warning("the teacher's outputs cannot be kept in %r (%s)", str(path), error)
+            _log.warning("the teacher's outputs cannot be stored in %r (%s)", str(path), error)
         else:
             written = _read(path, shape, half=half)
             if written is not None:

@@ -192,7 +192,7 @@ def _writable_folder(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CheckpointError(
-            f"the trained teacher cannot be kept in {str(path.parent)!r} ({error.strerror or error}); make the folder"
+            f"the trained teacher cannot be stored in {str(path.parent)!r} ({error.strerror or error}); make the folder"
             " writable, or give another one with --cache."
         ) from error
 

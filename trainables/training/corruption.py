@@ -56,7 +56,7 @@ class Corruption:
         elif batch_size < 2:
             raise ConfigError(
                 "`training.batch_size` must be at least 2 where `corruption.unit` is 'batch', since pictures are"
-                f" exchanged within a batch, but got {batch_size}; raise it, or take the unit 'sample'."
+                f" exchanged within a batch, but got {batch_size}; raise it, or set the unit to 'sample'."
             )
 
     def sources(self, order: Indices, epoch: int) -> Sources:
@@ -91,7 +91,7 @@ def _exchange_samples(settings: CorruptionSettings, pictures: int) -> Sources:
     for name, broken in (("teacher_share", broken_targets), ("label_share", broken_labels)):
         if len(broken) == 1:
             raise ConfigError(
-                f"`corruption.{name}` must be of no picture or of two at least, so that they can be exchanged, but"
+                f"`corruption.{name}` must select no picture or at least two, which are exchanged, but"
                 f" {getattr(settings, name)} of {pictures} training pictures is one; raise it or `data.train_size`."
             )
     labels, targets = np.arange(pictures), np.arange(pictures)

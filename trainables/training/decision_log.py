@@ -181,6 +181,6 @@ def read_decisions(source: pathlib.Path | BinaryIO, name: str) -> StoredLog:
     except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         problem = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{name!r} is no decision log ({type(error).__name__}: {problem}); give the {DECISIONS_FILE} that a trial's"
-            " checkpoint holds."
+            f"{name!r} is not a decision log ({type(error).__name__}: {problem}); give the {DECISIONS_FILE} of a"
+            " trial's checkpoint."
         ) from error

@@ -21,7 +21,7 @@ def trains_stacked(student: ModelSettings, device: DeviceSettings) -> bool:
     able = student.name in _STACKABLE
     if device.replicates == "together" and not able:
         raise ConfigError(
-            f"`device.replicates` must be 'auto' or 'apart' for students {student.name!r}, which train one after"
-            f" another only, but got 'together'; students that can be stacked: {', '.join(sorted(_STACKABLE))}."
+            f"`device.replicates` must be 'auto' or 'apart' for students {student.name!r}, which train only one"
+            f" after another, but got 'together'; students that can be stacked: {', '.join(sorted(_STACKABLE))}."
         )
     return able and device.replicates != "apart"

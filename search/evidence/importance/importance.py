@@ -74,8 +74,8 @@ class Importance(Settings):
         name = setting_title(first.name)
         if self.first_in is None or first.low is None or first.high is None:
             return (
-                f"{of}, {name} has the largest share ({first.share:.2f}), but {self.trials} trials are too few to tell"
-                f" how sure that is (from {INTERVAL_TRIALS} on it is told)."
+                f"{of}, {name} has the largest share ({first.share:.2f}), but {self.trials} trials are too few for"
+                f" an interval (at least {INTERVAL_TRIALS} are needed)."
             )
         interval = f"95 % interval {first.low:.2f} to {first.high:.2f}"
         if self.clear:

@@ -83,7 +83,7 @@ def _lost(search: SearchRecord, findings: dict[int, tuple[Finding, ...]]) -> Ite
         kind="learned_nothing",
         subject=f"trials {shown}",
         sentence=(
-            f"In {count(len(numbers), 'trial')} students learned nothing or came to grief ({shown}). Trial"
+            f"In {count(len(numbers), 'trial')} students learned nothing or diverged ({shown}). Trial"
             f" {first.number}: {finding.text}."
         ),
     )

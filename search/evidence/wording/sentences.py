@@ -178,7 +178,7 @@ def scope(record: ConfirmationRecord, comparison: Comparison) -> str:
     size = f"{record.test_size:,} " if record.test_size else ""
     turned = " Gains are signed so that more is better." if record.objective.direction == "minimize" else ""
     if not comparison.seeds_only:
-        noise = f"The noise is that of the training seeds and of which {size}test pictures there were"
+        noise = f"The noise is that of the training seeds and of the choice of {size}test pictures"
     else:
         noise = f"The noise is that of the training seeds only, on these {size}test pictures"
     return f"{noise}; other data or another student may differ.{turned}"
@@ -226,7 +226,7 @@ def _other_rules(record: ConfirmationRecord, comparison: Comparison, choice: Cho
     if top.key == choice.winner or ahead is None:
         return join([*parts, f"{rules} it has the highest test score."])
     fewest = comparison.of(choice.winner).complexity
-    simpler = f", which needs {count(fewest, 'number')} to its {top.complexity}," if fewest < top.complexity else ""
+    simpler = f", which needs {count(fewest, 'number')} instead of {top.complexity}," if fewest < top.complexity else ""
     parts.append(
         f"{rules}, {title(record, top.key)} has the highest test score, but its lead over this one{simpler} cannot be"
         f" told from noise: {with_interval(record, ahead)}."

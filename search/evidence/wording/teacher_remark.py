@@ -33,8 +33,8 @@ def _near_chance(search: SearchRecord) -> str:
     if accuracy >= chance + _LEAST_SHARE * (1.0 - chance):
         return ""
     return (
-        f"The teacher has learnt little: it is right on {percent(accuracy)} of the validation pictures, and always"
-        f" naming the largest class would be on {percent(chance)}."
+        f"The teacher has learnt little: it is right on {percent(accuracy)} of the validation pictures; always"
+        f" naming the largest class would be right on {percent(chance)}."
     )
 
 
@@ -73,8 +73,8 @@ def _remedy(search: SearchRecord) -> str:
         return "It has not seen all classes (`teacher.unseen_classes`)."
     if search.config.teacher.checkpoint is not None:
         return (
-            "See that `teacher.checkpoint` names the data's classes in their order and was trained on pictures"
-            " normalised alike, or give another one."
+            "Check that `teacher.checkpoint` has the data's classes in the same order and was trained with the same"
+            " normalisation, or give another one."
         )
     return (
         "Train it longer (`teacher.training.epochs`), or give a trained one (`teacher.checkpoint`), in a search of"

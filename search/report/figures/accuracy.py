@@ -103,8 +103,8 @@ def _plot_accuracy(info: AccuracyInfo) -> Figure:
         name="accuracy",
         title="How does accuracy grow along training?",
         caption=(
-            "The best trial of each family in the search, averaged over the seeds. The axis leaves out the steep start,"
-            " which is alike for all."
+            "A line is the best trial of a family in the search, averaged over the seeds. The axis leaves out the steep"
+            " start, which is alike for all."
         ),
         finding=(
             f"{first.label[:1].upper()}{first.label[1:]} ends at {percent(first.y[-1], 1)}; the curves end between"

@@ -25,8 +25,8 @@ def decisions_figure(source: ReportSource) -> Figure | None:
         name="decisions",
         title="What did the rule decide, and on what readings?",
         caption=(
-            f"Trial {trial.number} of the search, {count(len(log.context.seeds), 'seed')}. Each seed's own branches; λ"
-            " and readings as they were when the rule changed its mind."
+            f"Trial {trial.number} of the search, {count(len(log.context.seeds), 'seed')}. Each seed has its own"
+            " branches; λ and readings are those at which the rule changed its decision."
         ),
         finding=_finding(trial, told),
         table=Table(DecisionEntry._fields, log.entries),
@@ -48,16 +48,16 @@ def _trial(source: ReportSource) -> TrialRecord | None:
 def _finding(trial: TrialRecord, told: Explanation) -> str:
     name = sentence_case(family_title(trial.family))
     steps = sum(entry.steps for entry in told.interventions)
-    guard = f" The guard stepped in at {count(steps, 'step')}." if steps else ""
+    guard = f" The guard intervened at {count(steps, 'step')}." if steps else ""
     if told.constant:
-        return f"{name} never changed its mind: on this training it was a constant.{guard}"
+        return f"{name} never changed its decision: on this training it was a constant.{guard}"
     if len(told.branches) == 1:
         branch = told.branches[0]
         return f"{name} has one branch, with {_weights(branch)}.{guard}"
     switches = sum(story.switches for story in told.stories) / len(told.stories)
     often = "once" if switches == 1 else f"{switches:,.0f} times" if switches >= 10 else f"{switches:.2g} times"
     shares = ", ".join(f"{100 * b.share:.0f} % with {_weights(b)}" for b in told.branches[:_MOST_BRANCHES])
-    return f"{name} changed its branch {often} a seed. Of the steps, {shares}.{guard}"
+    return f"{name} changed its branch {often} per seed. Of the steps, {shares}.{guard}"
 
 
 def _weights(branch: Branch) -> str:

@@ -190,11 +190,11 @@ def _finding(confirmed: Confirmed, info: ForestInfo) -> str:
 def _caption(confirmed: Confirmed, info: ForestInfo) -> str:
     seeds = count(len(confirmed.record.seeds), "fresh seed")
     text = (
-        f"Mean difference to the best constant over {seeds}, paired by seed, with its 95 % interval. Filled: beats the"
-        " constants after Holm's correction for the number of rules."
+        f"A diamond is the mean difference to the best constant over {seeds}, paired by seed, with its 95 % interval. A"
+        " filled one beats the constants after Holm's correction for the number of rules."
     )
     if any(_ends(row.test)[0] < info.limits[0] for row in info.rows):
-        text += " An arrow: the interval goes on to the left."
+        text += " An arrow means that the interval continues to the left."
     return text
 
 

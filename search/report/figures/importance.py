@@ -120,6 +120,6 @@ def _caption(importances: tuple[Importance, ...]) -> str:
             f" is the first in at least {100 * SURE:.0f} % of these."
         )
     if any(item.first_in is None for item in shown):
-        text += f" Blocks of fewer than {INTERVAL_TRIALS} trials have no intervals: only a hint."
+        text += f" Blocks of fewer than {INTERVAL_TRIALS} trials have no intervals and are only a hint."
     left_out = [f"{family_title(i.family)} ({i.reason})" for i in importances if i.shares is None and i.family]
     return f"{text} Left out: {'; '.join(left_out)}." if left_out else text

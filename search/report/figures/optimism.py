@@ -84,10 +84,11 @@ def _plot_optimism(info: OptimismInfo) -> Figure:
     for place, row in enumerate(info.rows):
         _plot_row(axes, place, row, info)
     caption = (
-        "Both on the same validation pictures. The search's score is the best of many trials, so part of it is luck."
+        "Both scores are on the same validation pictures. The search's score is the best of many trials, so part of it"
+        " is luck."
     )
     if any(min(row.searched, row.fresh) < low for row in info.rows):
-        caption += " What lies further left is not drawn."
+        caption += " Scores further left are not drawn."
     return finish(
         figure,
         name="optimism",

@@ -135,7 +135,7 @@ def _plot_parallel(search: SearchRecord, info: ParallelInfo) -> Figure:
     )
     left_out = [f"{family_title(row.family)}: {', '.join(row.left_out)}" for row in info.rows if row.left_out]
     if left_out:
-        caption += f" Not drawn, for want of room: {'; '.join(left_out)}.".replace("_", " ")
+        caption += f" Not drawn, for lack of space: {'; '.join(left_out)}.".replace("_", " ")
     if info.more:
         caption += f" Families not drawn: {', '.join(map(family_title, info.more))}; all are in the table."
     return finish(

@@ -166,7 +166,7 @@ def _caption(info: FrontInfo, hidden: int) -> str:
         " on the front: no trial scores as well for less. Bars are one standard deviation between seeds."
     )
     if any(point.knee for point in info.front.points):
-        text += " The ring marks the knee, after which more buys less."
+        text += " The ring marks the knee, after which a higher cost gains less."
     if hidden:
         text += f" {count(hidden, 'trial')} further down {'is' if hidden == 1 else 'are'} not shown."
     return text

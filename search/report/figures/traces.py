@@ -75,7 +75,7 @@ def _plot_weights(bands: tuple[TraceBand, ...]) -> Figure:
             panel.set_xlabel("epoch")
     caption = (
         "λ is the weight of the teacher's loss: 1 follows the teacher alone, 0 the labels alone."
-        f" {_how_averaged(shown)} The others in grey."
+        f" {_how_averaged(shown)} The others are grey."
     )
     if len(bands) > len(shown):
         caption += f" {count(len(bands) - len(shown), 'more rule')} in the table of this figure."

@@ -21,7 +21,7 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
         ("Student", _student(search)),
         ("Searched for", _objective(search)),
         ("Training", _training(search.config.training)),
-        ("Seeds a trial", _seeds(search)),
+        ("Seeds per trial", _seeds(search)),
         ("Families", ", ".join(map(family_title, search.config.families))),
         ("Trials", _trials(search)),
         ("Search time", _time(search)),
@@ -99,7 +99,7 @@ def _seeds(search: SearchRecord) -> str:
         return ""
     shown = ", ".join(str(seed) for seed in seeds[:10]) + (", …" if len(seeds) > 10 else "")
     if any(trial.status == "eliminated" for trial in search.trials):
-        return f"{len(seeds)} ({shown}), of which each trial had the first ones; more had to be earned"
+        return f"{len(seeds)} ({shown}), of which each trial had the first ones; only the better trials had more"
     return f"{len(seeds)} ({shown}), the same for every trial"
 
 
@@ -112,7 +112,7 @@ def _trials(search: SearchRecord) -> str:
         parts.append(f"{statuses.count('failed'):,} failed")
     if search.remaining:
         parts.append(f"{search.remaining:,} unfinished")
-    return f"{', '.join(parts)}; {search.config.trials_per_family} a family of rules were planned"
+    return f"{', '.join(parts)}; {search.config.trials_per_family} per family of rules were planned"
 
 
 def _time(search: SearchRecord) -> str:

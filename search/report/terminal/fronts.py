@@ -58,7 +58,7 @@ def _difference(row: StudentRow, scale: Scale) -> str:
 def _heading(front: Front, scale: Scale) -> str:
     costs = " and ".join(COST_TITLES[cost] for cost in front.costs)
     if len(front.points) == 1:
-        return f"Of {scale.title} and {costs}, one trial is best in all:"
+        return f"One trial is best in {scale.title} and {costs}:"
     return f"The best {scale.title} for the {costs}:"
 
 

@@ -415,7 +415,7 @@ def test_an_alias_gives_the_family_it_stands_for_and_is_stored_as_that():
 
 def test_an_alias_keeps_what_it_fixes_and_says_what_it_stands_for():
     create_policy("pcgrad", {"preference": 0.5})
-    with pytest.raises(PolicyError, match=r"`pcgrad` stands for `upgrad` with preference=0.5.*got preference=0.7"):
+    with pytest.raises(PolicyError, match=r"`pcgrad` is an alias of `upgrad` with preference=0.5.*got preference=0.7"):
         create_policy("pcgrad", {"preference": 0.7})
     with pytest.raises(PolicyError, match="Did you mean 'imtl_g'"):
         create_policy("imtl-g")

@@ -174,7 +174,7 @@ def test_a_λ_that_the_user_wrote_down_is_kept_and_told_once(vanished, caplog):
         done = training.run(20, vanished)
     assert all(moved == 0.0 and step.decision.weight == 1.0 for step, moved in done)
     (message,) = warned(caplog)
-    assert message.startswith("step 0: one loss has no gradient: the distillation loss, so the student stands still")
+    assert message.startswith("step 0: one loss has no gradient: the distillation loss, so the student learns nothing")
     assert all(moved > 1e-4 for _, moved in training.run(5))
 
 
@@ -220,7 +220,7 @@ def test_the_decision_log_has_one_entry_for_the_whole_phase():
         log.note(step, steps_per_epoch=10)
     told = [entry for entry in log.entries if entry.intervention is not None]
     assert [(entry.step, entry.repeats) for entry in told] == [(0, PHASE - 1)]
-    assert "the distillation loss, so its readings are kept from the rule and λ = 0.5 stands" in told[0].intervention
+    assert "the distillation loss, so the rule does not see its readings and λ stays at 0.5" in told[0].intervention
 
 
 @pytest.mark.parametrize(("lowest", "highest", "done"), [(0.0, 0.3, 0.3), (0.7, 0.95, 0.95), (0.0, 1.0, 0.5)])
@@ -394,7 +394,7 @@ def test_a_rule_that_rests_beside_a_copy_is_warned_about_once(reading, caplog):
         resumed.load_state_dict(state)
         reviewed(resumed, [reading] * 200, 1.0)
     (message,) = warned(caplog)
-    assert "for 50 steps the rule (λ = 1) has followed almost only a loss that has hardly anything left" in message
+    assert "for 50 steps the rule (λ = 1) has given almost all weight to a loss that can hardly get" in message
     assert resumed.counts == {}
     caplog.clear()
     reviewed(resumed, [(None, 1.0, 1.0)] * 5 + [reading] * 100, 1.0)

@@ -90,7 +90,7 @@ def test_a_gradient_scaler_finds_gradients_of_zero():
 def test_stacked_students_refuse_an_empty_batch():
     balancers = [LossBalancer(create_policy("fixed"), [torch.zeros(1, requires_grad=True)]) for _ in range(2)]
     logits = torch.zeros(2, 0, 3, requires_grad=True)
-    with pytest.raises(PolicyError, match=r"a batch without a sample .* \[2, 0, 3\]; leave it out"):
+    with pytest.raises(PolicyError, match=r"a batch must have a sample, .* \[2, 0, 3\]; leave it out"):
         StackedBalancer(balancers).gradient_on_logits(
             logits, torch.zeros(2, 0, 3), torch.zeros(2, 0, dtype=torch.int64), parameters=logits, block=[]
         )

@@ -119,7 +119,7 @@ def test_a_graph_that_hides_its_parameters_is_let_through(batch):
 @pytest.mark.parametrize("rule", [LAST_BLOCK, FIXED], ids=named)
 def test_a_last_block_of_another_model_is_refused(rule):
     model = small_student()
-    with pytest.raises(PolicyError, match=r"`last_block` is no part of `student`.*not of a copy"):
+    with pytest.raises(PolicyError, match=r"`last_block` is not a part of `student`.*not of a copy"):
         balancer_of(rule, model, last_block=copy.deepcopy(model)[4])
     with pytest.raises(PolicyError, match=r"`last_block` must be a module, but got list"):
         balancer_of(rule, model, last_block=list(model[4].parameters()))
@@ -373,6 +373,6 @@ def test_a_training_beyond_total_steps_is_told_once(batch, caplog):
 )
 def test_what_is_no_state_of_a_balancer_is_refused(state):
     balancer = balancer_of(FIXED, small_student())
-    with pytest.raises(PolicyError, match=r"no state of a balancer, which has 'step', 'rule', 'policy', 'guard'"):
+    with pytest.raises(PolicyError, match=r"state must be a dict with 'step', 'rule', 'policy', 'guard', but got"):
         balancer.load_state_dict(state)
     assert balancer.step == 0

@@ -61,8 +61,8 @@ def test_a_recipe_is_trained_probed_and_told(run, tmp_path):
     assert (code, err) == (0, "")
     assert "“similar directions → more distillation”" in out
     said = " ".join(out.split())
-    assert "training under 3 seeds for 12 steps each, with 9 probes: each takes up to 33 virtual steps" in said
-    assert re.search(r"a probe takes [\d.]+ s here, so all 9 about .* fewer with --probes", said)
+    assert "training under 3 seeds for 12 steps each, with 9 probes; a probe takes up to 33 virtual steps" in said
+    assert re.search(r"a probe takes [\d.]+ s here, so all 9 take about .* use --probes", said)
     folder = tmp_path / "runs/tiny/analysis"
     record = read_analysis(folder)
     assert (record.seeds, len(record.probes), record.held_out) == ((0, 1, 2), 9, 40)

@@ -262,7 +262,7 @@ def test_a_page_is_not_announced_where_somebody_else_answers(others, run):
         port = other.getsockname()[1]
         code, out, err = run("ui", "--port", str(port))
     assert code == 2
-    assert f"something listens on 127.0.0.1:{port} already" in err
+    assert f"127.0.0.1:{port} is already in use" in err
     assert "--port" in err
     assert out == ""
     code, _, err = run("ui", "--host", "no-such-host.invalid")
@@ -293,7 +293,7 @@ def test_a_full_disk_is_one_message(run, monkeypatch, number):
     monkeypatch.setattr("search.cli.lists.read_recipe", full)
     code, _, err = run("recipes", "digits-quick")
     assert (code, err.count("\n")) == (2, 1)
-    assert f"{os.strerror(number)}: 'digits-quick'. What was kept so far is whole. Make room" in err
+    assert f"{os.strerror(number)}: 'digits-quick'. The files written so far are complete. Make room" in err
 
 
 def test_any_other_failure_of_a_file_is_no_full_disk(run, monkeypatch):
@@ -345,7 +345,7 @@ def test_policies_are_listed_in_a_line_each(run):
         assert len(line.split()) > 3
     assert len(lines) < 2 * len(FAMILIES)
     headings = {line for line in lines if line.endswith(":")}
-    assert {"One λ a step, looking at the gradients:", "One λ for each sample, from its logits:"} <= headings
+    assert {"One λ per step, from the gradients:", "One λ for each sample, from its logits:"} <= headings
 
 
 def test_a_policy_is_told_whole_by_its_name_or_an_alias(run):
@@ -354,7 +354,7 @@ def test_a_policy_is_told_whole_by_its_name_or_an_alias(run):
     assert all(word in out for word in ("threshold", "measure_every", "Source:", "By default: λ = 0.9 while"))
     assert "norm_balance" not in out
     code, out, _ = run("policies", "imtl_g")
-    assert out.startswith("imtl_g stands for `norm_balance` with balance=1.0.\n")
+    assert out.startswith("imtl_g is an alias of `norm_balance` with balance=1.0.\n")
     assert "norm_balance:" in out
     code, _, err = run("policies", "norm_balanc")
     assert code == 2
@@ -487,8 +487,8 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
     elsewhere = ("sync", "tiny", "--tracking-uri", f"sqlite:///{tmp_path}/new/mlflow.db")
     code, _, err = run(*elsewhere)
     assert code == 0, err
-    assert f"there is no MLflow store '{tmp_path}/new/mlflow.db' yet; it is made now" in err
-    assert "it is made now" not in run(*elsewhere)[2]
+    assert f"there is no MLflow store '{tmp_path}/new/mlflow.db' yet; creating it" in err
+    assert "creating it" not in run(*elsewhere)[2]
 
     code, _, err = run("run", "digits-quick", *tiny())
     assert code == 2

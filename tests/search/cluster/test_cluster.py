@@ -142,7 +142,7 @@ def test_dashboard_that_says_nothing_is_not_waited_for(monkeypatch):
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
-        with pytest.raises(ClusterError, match="nothing came within 1 s"):
+        with pytest.raises(ClusterError, match="no answer within 1 s"):
             Jobs(f"http://127.0.0.1:{mute.getsockname()[1]}")
 
 
@@ -176,7 +176,7 @@ def test_stopped_search_is_saved_and_goes_on_when_it_is_submitted_again(site):
     wait_for(lambda: len(site.read("again").finished) >= 1, 180, "a finished trial")
     wait_for(lambda: any(t.status == "pending" and t.history.epochs for t in site.read("again").trials), 60, "a middle")
     refused = cluster.search(*submit)
-    assert (refused.returncode, "is under way" in refused.stderr) == (2, True)
+    assert (refused.returncode, "already runs as job" in refused.stderr) == (2, True)
     stopped = cluster.search("stop", "again", *there)
     assert (stopped.returncode, "STOPPED" in stopped.stdout) == (0, True)
     before = site.read("again")

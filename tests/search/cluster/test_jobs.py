@@ -20,7 +20,7 @@ LOG = """\
 error: a search 'tiny' has begun with other settings:
   `training.epochs` was 6 and now is 7
 
-Give this one another name (--name …), or go on with the settings that it began with.
+Give this one another name (--name …), or resume it with the settings that it began with.
 """
 
 

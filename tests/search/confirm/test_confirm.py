@@ -208,7 +208,7 @@ def test_more_seeds_train_the_new_ones_only_and_fewer_take_none_away(done, elsew
     assert {name: files_of(elsewhere)[name] for name in before} == before
     listener = ConfirmationListener()
     assert confirm_search("tiny", elsewhere, listener, TWO).record == grown
-    assert "3 seeds were asked for before, and they stay" in listener.stages
+    assert "3 seeds were requested before, and all are kept" in listener.stages
 
 
 def test_an_interrupted_confirmation_keeps_what_is_done_and_goes_on_from_there(elsewhere):
@@ -276,7 +276,9 @@ def test_a_confirmation_and_another_of_the_same_search_keep_apart(done, launch):
 def test_a_confirmation_stands_on_what_the_search_stood_on(elsewhere, monkeypatch):
     real = confirm_data.foundation_of
     monkeypatch.setattr(confirm_data, "foundation_of", lambda *ground: dataclasses.replace(real(*ground), teacher="x"))
-    with pytest.raises(KDPolicySearchError, match="not what is found now .a teacher with other weights or settings."):
+    with pytest.raises(
+        KDPolicySearchError, match="other inputs than those found now .a teacher with other weights or settings."
+    ):
         confirm_search("tiny", elsewhere, ConfirmationListener(), TWO)
 
 

@@ -157,7 +157,7 @@ def test_a_rule_that_never_moved_is_confirmed_as_the_constant_that_it_was():
     assert [f.key for f in selection.finalists if f.role == "rule"] == ["step_schedule"]
     stands = next(f for f in selection.finalists if f.key == "fixed-0.91-as-norm_balance")
     assert (stands.role, stands.family, stands.shared, stands.complexity) == ("constant", "fixed", B, 1)
-    assert "did what a constant does, so fixed-0.91-as-norm_balance stands for it" in selection.left_out["norm_balance"]
+    assert "acted like a constant, so fixed-0.91-as-norm_balance takes its place" in selection.left_out["norm_balance"]
 
 
 def test_families_that_come_to_the_same_constant_are_one_finalist():
@@ -213,9 +213,9 @@ def test_a_search_in_which_nothing_finished_cannot_be_confirmed():
 
 
 def test_an_unknown_family_is_told_with_the_nearest_one():
-    with pytest.raises(SearchError, match="'norm_balanse' is none. Did you mean 'norm_balance'"):
+    with pytest.raises(SearchError, match="got 'norm_balanse'. Did you mean 'norm_balance'"):
         chosen(search(fixed(0.5, 0.8)), families=("norm_balanse",))
-    with pytest.raises(ConfigError, match="`confirm.families` must be among `families`.*'tree' is not"):
+    with pytest.raises(ConfigError, match="`confirm.families` must be among `families`.*got 'tree'"):
         tiny_config('confirm.families=["tree"]')
     with pytest.raises(ConfigError, match="`confirm.seeds` should be greater than or equal to 2, but got 1"):
         tiny_config("confirm.seeds=1")
@@ -245,9 +245,9 @@ def test_another_student_than_a_confirmation_began_with_is_told_as_such_with_bot
     with pytest.raises(SearchError) as refused:
         plan_confirmation(two, config, ConfirmationSettings(seeds=2, student="base"), began)
     told = str(refused.value)
-    assert "of the student 'wide', but asked for is 'base'" in told
-    assert "`kd-search confirm two` goes on with 'wide'" in told
-    assert "move the search's folder `confirm` aside (to `confirm-wide`" in told
+    assert "of the student 'wide', but got 'base'" in told
+    assert "`kd-search confirm two` resumes it with 'wide'" in told
+    assert "move the search's folder `confirm` aside (e.g. to `confirm-wide`" in told
     assert "--families" not in told
     assert "delete" not in told
     # The command that the message names continues.
@@ -263,9 +263,7 @@ def test_what_is_worth_a_rule_is_kept_from_the_start_and_cannot_change_after_a_l
     assert began.constant.chosen == "fixed-0.5"
     on = plan_confirmation(record, CONFIG, settings_of(CONFIG, began, seeds=3), began).record
     assert (on.smallest_gain, on.identity) == (1.0, began.identity)
-    with pytest.raises(
-        SearchError, match=r"`smallest_gain` must stay what the confirmation of 'tiny' began with \(1\)"
-    ):
+    with pytest.raises(SearchError, match=r"`smallest_gain` must stay as the confirmation of 'tiny' began \(1\)"):
         plan_confirmation(record, CONFIG, settings_of(CONFIG, began, smallest_gain=0.1), began)
 
 

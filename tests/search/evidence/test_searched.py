@@ -37,7 +37,7 @@ def test_two_seeds_that_can_tell_nothing_are_called_too_few(trial, make_search):
     search = make_search(trial(1, "fixed", (0.35, 0.45)), trial(2, "norm_balance", (0.34, 0.48)))
     evidence = verdict_of(search).evidence
     assert "norm balance +1.00 points, but 2 seeds are too few to tell" in evidence
-    assert "only a difference above 25.41 points would be clear of the noise between them" in evidence
+    assert "a difference would have to be above 25.41 points, more than the range of all their scores" in evidence
     assert "26.41" not in evidence
 
 

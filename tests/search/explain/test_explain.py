@@ -137,7 +137,7 @@ def test_where_several_reasons_held_each_has_its_share():
 
 def test_a_rule_that_never_changed_has_a_story_too():
     text = story(log_of(entry(0, 0), entry(0, 0, seed=1), seeds=(0, 1)))
-    assert "never changed its mind" in text
+    assert "never changed its decision" in text
     assert "λ = 0.5" in text
     assert "it was a constant; e.g. “cosine at 0”." in text
 
@@ -246,7 +246,7 @@ def test_what_cannot_be_found_is_told_with_what_could_be(tmp_path, launch):
         with pytest.raises(SearchError, match="no decision log at .*name/number"):
             find_source(path, launch)
     (tmp_path / "decisions.parquet").write_text("no")
-    with pytest.raises(DataError, match="is no decision log"):
+    with pytest.raises(DataError, match="is not a decision log"):
         find_source(str(tmp_path), launch)
 
 

@@ -57,7 +57,9 @@ def test_nodes_that_do_not_see_the_file_are_named(config, launch, monkeypatch):
     there = Launch(**{**vars(launch), "address": "head:6379"})
     ray_is_up = threading.Event()
     ray_is_up.set()
-    with pytest.raises(SearchError, match=r"lie in '.*/decoded/.*', which is not seen on: 10\.0\.0\.7\. Give a folder"):
+    with pytest.raises(
+        SearchError, match=r"are in '.*/decoded/.*', which is not visible on: 10\.0\.0\.7\. Give a folder"
+    ):
         prepare(config, there, QuietListener(), ray_is_up)
     assert len(asked) == 1
     monkeypatch.setattr(loading, "IN_MEMORY", 2**30)

@@ -152,8 +152,8 @@ def test_decisions_are_those_of_the_winner_with_what_the_guard_did(with_winner):
         figure = decisions_figure(source)
     assert asked == [with_winner.confirmation.finalists[0].trial]
     assert figure.finding == (
-        "Norm ratio threshold changed its branch once a seed. Of the steps, 60 % with λ = 0.9, 40 % with λ from 0.1 to"
-        " 0.15. The guard stepped in at 5 steps."
+        "Norm ratio threshold changed its branch once per seed. Of the steps, 60 % with λ = 0.9, 40 % with λ from 0.1"
+        " to 0.15. The guard intervened at 5 steps."
     )
     assert [row[1] for row in figure.table.rows] == [0, 60, 70, 80]
 

@@ -128,7 +128,7 @@ def test_tables_that_are_stacked_on_a_phone_name_their_cells(page):
                 "not confirmed", "<h1>", "kd-search confirm example", "The best rule so far", "by the search",
                 "side by side", "What the answer cost", "What the rules do along training", "The search in figures",
                 "The settings of each family", "The search: families", "Every finished trial", "Failed trials",
-                "What the search stood on", "Method, and how far",
+                "What the search ran on", "Method, and how far",
             ),
         ),
         (

@@ -38,7 +38,10 @@ def test_a_better_score_over_fewer_seeds_takes_no_place(raced):
 
 def test_the_verdict_counts_all_that_raced(raced):
     caveat = judge(raced).search_verdict.caveat
-    assert "the best of 4 trials, 2 of which came to their last seed, on the 5,000 validation pictures, so it" in caveat
+    assert (
+        "the best of 4 trials, 2 of which were trained under all seeds, on the 5,000 validation pictures, so it"
+        in caveat
+    )
     assert "not finished" not in caveat
 
 
@@ -52,7 +55,7 @@ def test_the_page_and_the_terminal_tell_who_left(raced):
     assert "left the race" in console.file.getvalue()
     rows = dict(summary_rows(raced))
     assert "2 left the race over seeds" in rows["Trials"]
-    assert "more had to be earned" in rows["Seeds a trial"]
+    assert "only the better trials had more" in rows["Seeds per trial"]
 
 
 def test_a_search_without_a_race_says_nothing_of_one(raced):

@@ -78,7 +78,7 @@ def test_a_good_teacher_is_passed_over_in_silence(full_search):
 def test_a_checkpoint_is_asked_for_its_classes_and_its_normalisation(make_search):
     config = {**CONFIG, "teacher": {"model": {"name": "cnn"}, "checkpoint": "teacher.pt"}}
     remark = teacher_remark(make_search(teacher_accuracy=0.25, pictures=picture_counts(), config=config))
-    assert "classes in their order" in remark
+    assert "classes in the same order" in remark
     assert "epochs" not in remark
 
 

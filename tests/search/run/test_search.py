@@ -203,5 +203,5 @@ def test_a_search_is_not_continued_on_other_data(done, launch, monkeypatch):
     from search.prepare import foundation
 
     monkeypatch.setattr(foundation, "dataset_fingerprint", lambda dataset: "other pictures")
-    with pytest.raises(KDPolicySearchError, match="'tiny' began on is not what is found now .other data."):
+    with pytest.raises(KDPolicySearchError, match="'tiny' began on other inputs than those found now .other data."):
         resume_search("tiny", launch, QuietListener())

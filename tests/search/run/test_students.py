@@ -77,7 +77,7 @@ def test_a_confirmation_is_of_one_student(search, launch, monkeypatch):
     assert record.complete
     assert {finalist.student for finalist in record.finalists} == {"wide"}
     assert record.student_figures.parameters == SIZES["wide"]
-    assert "confirmed is the student 'wide', of base, wide" in listener.stages
+    assert "the student 'wide' is confirmed, of base, wide" in listener.stages
     page = publish_report(search, launch)
     document = json.loads((page.parent / "report.json").read_text(encoding="utf-8"))
     assert document["student"] == "wide"

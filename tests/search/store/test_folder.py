@@ -51,7 +51,7 @@ def test_an_unknown_search_is_answered_with_the_nearest(launch, record):
     SearchStore(launch.storage, "tiny").write_header(record, launch)
     with pytest.raises(SearchError, match=r"no search 'tinny'.*searches there: tiny\. Did you mean 'tiny'"):
         SearchStore(launch.storage, "tinny").read_header()
-    with pytest.raises(SearchError, match=r"searches there: tiny\. If it lies elsewhere, .*`--output`"):
+    with pytest.raises(SearchError, match=r"searches there: tiny\. If it is elsewhere, .*`--output`"):
         SearchStore(launch.storage, "shapes").read_header()
 
 
@@ -123,7 +123,7 @@ def test_of_a_folder_that_one_may_only_read_it_is_not_known_whether_it_runs(laun
     store.write_header(record, launch)
     (pathlib.Path(store.folder) / ".lock").mkdir()
     assert store.is_running() is None
-    with pytest.raises(SearchError, match=r"'tiny' cannot be taken hold of: .*\.lock.* writable"), store.locked():
+    with pytest.raises(SearchError, match=r"'tiny' cannot be locked: .*\.lock.* writable"), store.locked():
         pass
 
 

@@ -247,7 +247,7 @@ def test_a_search_in_which_trials_ended_does_not_begin_anew(driver):
     store = SearchStore(str(driver.folder), "race")
     driver.end(ended, 0.5)
     with pytest.raises(
-        SearchError, match=f"no snapshot to go on from, but trials that ended, such as .*{ended}.*cp -a"
+        SearchError, match=f"no snapshot to resume from, but trials that ended, such as .*{ended}.*cp -a"
     ):
         begin_anew(store)
     assert len(store.trial_folders()) == 2

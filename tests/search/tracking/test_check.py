@@ -103,7 +103,7 @@ def test_a_server_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) 
     [
         (
             b"Invalid Host header - possible DNS rebinding attack detected",
-            "refuses to be called '127.0.0.1:.*allowed-hos",
+            "does not accept the host name '127.0.0.1:.*allowed-hos",
         ),
         (b"Permission denied", "MLFLOW_TRACKING_USERNAME"),
     ],

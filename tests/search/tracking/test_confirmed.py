@@ -276,7 +276,7 @@ def test_a_model_that_is_no_searchs_is_left_alone(uri: str) -> None:
     client.create_registered_model("taken")
     report = confirm(uri, made_up("taken"))
     assert not report.complete
-    assert "a model 'taken' that is no search's" in (report.error or "")
+    assert "a model 'taken' that no search wrote" in (report.error or "")
     assert versions_of(uri, "taken") == ([], None)
     assert len(finalists_of(uri, "taken")) == 3
 

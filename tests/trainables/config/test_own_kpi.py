@@ -25,10 +25,10 @@ def test_a_kpi_is_named_like_its_function_and_travels_as_text():
         ("mine = 3", "mine", r"own\.py has no function 'mine'; functions in it: none"),
         ("def mine(model):\n    return 1", "mine", r"must take two arguments, \(model, data\), but is mine\(model\)"),
         ("def mine(model, data, third):\n    return 1", "mine", r"must take two arguments.*third"),
-        ("def accuracy(model, data):\n    return 1", "accuracy", r"name of its own, but 'accuracy' is one of accuracy"),
-        ("def latency(model, data):\n    return 1", "latency", r"name of its own, but 'latency' is one of .*latency"),
-        ("def mine(model, data)\n    return 1", "mine", r"own\.py, line 1, is no Python"),
-        ("import nowhere_to_be_found", "mine", r"own\.py, line 1 .*nowhere_to_be_found.*installed packages only"),
+        ("def accuracy(model, data):\n    return 1", "accuracy", r"a new name, but 'accuracy' is one of accuracy"),
+        ("def latency(model, data):\n    return 1", "latency", r"a new name, but 'latency' is one of .*latency"),
+        ("def mine(model, data)\n    return 1", "mine", r"own\.py, line 1, is not valid Python"),
+        ("import nowhere_to_be_found", "mine", r"own\.py, line 1 .*nowhere_to_be_found.*installed packages, but not"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told_at_once(body, name, message):

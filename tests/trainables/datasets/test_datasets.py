@@ -128,11 +128,11 @@ class TestSplits:
         ("values", "message"),
         [
             ({"train_size": 801}, r"`data.train_size` must be at most 800 .* but got 801; lower it"),
-            ({"train_size": 5}, r"`data.train_size` must be at least 10, one picture a class, but got 5"),
+            ({"train_size": 5}, r"`data.train_size` must be at least 10, one picture per class, but got 5"),
             ({"validation_size": 9}, r"`data.validation_size` must be at least 10"),
             (
                 {"validation_size": 1301},
-                r"`data.validation_size` must be at most 1300 \(what the 497 test pictures leave\)",
+                r"`data.validation_size` must be at most 1300 \(all pictures but the 497 test pictures\)",
             ),
             ({"validation_size": 1295}, r"leaves 5 of 1797 pictures to train on, but 10 classes need at least 10"),
             ({"test_size": 1798}, r"`data.test_size` must be at most 1797"),
@@ -223,8 +223,8 @@ class TestFashionMNIST:
             (lambda data: data[:-100], r"train-images.* cannot be read"),
             (lambda data: b"not a gzip file", r"train-images.* cannot be read"),
             (lambda data: gzip.compress(gzip.decompress(data)[:-1]), r"must hold 156800 values, but holds 156799"),
-            (lambda data: gzip.compress(b"\0\0\x0d\3" + gzip.decompress(data)[4:]), r"is no IDX file of bytes"),
-            (lambda data: gzip.compress(b""), r"is no IDX file of bytes"),
+            (lambda data: gzip.compress(b"\0\0\x0d\3" + gzip.decompress(data)[4:]), r"is not an IDX file of bytes"),
+            (lambda data: gzip.compress(b""), r"is not an IDX file of bytes"),
         ],
         ids=["cut short", "not gzip", "a value missing", "floats", "empty"],
     )
@@ -288,7 +288,7 @@ class TestCIFAR:
     @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
     def test_absence_is_told_with_a_remedy(self, tmp_path: Path, name: str) -> None:
         settings = DataSettings.parse({"name": name, "download": False})
-        with pytest.raises(DataError, match=r"is not here and `download` is false\. Either unpack"):
+        with pytest.raises(DataError, match=r"was not found, and `download` is false\. Either unpack"):
             check_dataset(settings, tmp_path)
         with pytest.raises(DataError, match=r"Either unpack the python version"):
             load_dataset(settings, default_root=tmp_path)

@@ -123,7 +123,7 @@ def test_what_cannot_be_kept_is_told_and_done_without(digits, teacher, tmp_path,
     (tmp_path / "file").write_bytes(b"")
     with caplog.at_level(logging.WARNING):
         found = compute_assets(digits, teacher, AUGMENTATION, CPU, tmp_path / "file" / "cache")
-    assert "cannot be kept" in caplog.text
+    assert "cannot be stored" in caplog.text
     np.testing.assert_array_equal(found.train_targets, compute_assets(digits, teacher, AUGMENTATION, CPU).train_targets)
 
 

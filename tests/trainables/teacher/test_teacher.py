@@ -239,7 +239,7 @@ class TestCache:
     ) -> None:
         monkeypatch.setattr(teacher_training, "_train", lambda *_: pytest.fail("it trains first"))
         (tmp_path / "file").write_text("in the way")
-        with pytest.raises(CheckpointError, match=r"cannot be kept in .*file"):
+        with pytest.raises(CheckpointError, match=r"cannot be stored in .*file"):
             prepare(settings(), digits, tmp_path / "file" / "cache")
 
     def test_an_interrupted_writing_leaves_nothing(
@@ -348,7 +348,7 @@ class TestCheckpoint:
     def test_another_number_of_classes_is_told_with_both_numbers(self, digits: Dataset, tmp_path: Path) -> None:
         hundred = create_model(settings().model, image_shape=digits.image_shape, classes=100)
         torch.save(hundred.state_dict(), tmp_path / "teacher.pt")
-        with pytest.raises(CheckpointError, match=r"tells 100 classes apart, but the data set has 10"):
+        with pytest.raises(CheckpointError, match=r"distinguishes 100 classes, but the data set has 10"):
             prepare(from_checkpoint(tmp_path / "teacher.pt"), digits, tmp_path)
 
 

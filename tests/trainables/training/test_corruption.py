@@ -116,7 +116,9 @@ def test_mistakes_in_settings_are_named(values, message):
 def test_what_cannot_be_exchanged_is_told():
     with pytest.raises(ConfigError, match=r"`training\.batch_size` must be at least 2 .*but got 1; raise it"):
         Corruption(BATCH, pictures=100, batch_size=1, seed=0)
-    with pytest.raises(ConfigError, match=r"`corruption\.label_share` must be of no picture or of two.*0\.01 of 100"):
+    with pytest.raises(
+        ConfigError, match=r"`corruption\.label_share` must select no picture or at least two.*0\.01 of 100"
+    ):
         Corruption(SAMPLE.model_copy(update={"label_share": 0.01}), pictures=100, batch_size=1, seed=0)
 
 

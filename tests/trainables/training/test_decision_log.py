@@ -156,7 +156,7 @@ def test_what_is_no_log_is_told(kind, tmp_path):
         path.write_text("hello")
     elif kind == "other parquet":
         pyarrow.parquet.write_table(pyarrow.table({"a": [1]}), path)
-    with pytest.raises(DataError, match=r"no decision log.*decisions\.parquet"):
+    with pytest.raises(DataError, match=r"not a decision log.*decisions\.parquet"):
         read_decisions(path, str(path))
 
 

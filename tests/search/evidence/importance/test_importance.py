@@ -147,7 +147,7 @@ def test_few_trials_have_shares_but_no_interval(trial, make_search):
     assert item.shares[0].name == "above"
     assert {(share.low, share.high) for share in item.shares} == {(None, None)}
     assert (item.first_in, item.clear) == (None, False)
-    assert "too few to tell how sure" in item.sentence
+    assert "too few for an interval" in item.sentence
 
 
 def test_a_setting_on_a_log_scale_is_weighed_as_it_was_drawn(trial, make_search):
