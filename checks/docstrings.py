@@ -47,7 +47,12 @@ def opens_with_fragment(text: str) -> bool:
 
 def main() -> int:
     """List the fragments; return how the process should exit."""
-    listed = subprocess.run(["git", "ls-files", *FOLDERS], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *FOLDERS],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     count = found = 0
     for name in listed.stdout.splitlines():
         if not name.endswith(".py"):

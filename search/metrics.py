@@ -1,7 +1,7 @@
 """Lists the metrics of a student: name, label, unit, direction, resolution, reader and wording of each.
 
-Tables, JSON, CSV, MLflow and the model card read this list. So a new figure is one entry here, beside its field in the
-records. A user's own KPI becomes an entry, too. Imports no torch.
+Tables, JSON, CSV and MLflow read this list. So a new figure is one entry here and one function in
+`trainables.evaluation.MORE`, which measures it. A user's own KPI becomes an entry, too. Imports no torch.
 """
 
 from __future__ import annotations

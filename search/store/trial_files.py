@@ -28,6 +28,11 @@ class TrialState(NamedTuple):
     state: str
     metadata: str
 
+    def check(self) -> None:
+        """Raise ValueError, TypeError, KeyError or AttributeError if the texts are not those of a trial."""
+        state, metadata = json.loads(self.state), json.loads(self.metadata)
+        str(state["trial_id"]), str(state["status"]), metadata.get("last_result")
+
     @property
     def trial_id(self) -> str:
         """Tune's identifier of the trial."""
@@ -128,8 +133,11 @@ def has_ended(store: SearchStore, folder: str) -> bool:
 def _read(store: SearchStore, folder: str) -> TrialState | None:
     path = f"{store.folder}/{folder}/{TRIAL_FILE}"
     try:
-        return TrialState(*json.loads(store.read_text(path)))
+        noted = TrialState(*json.loads(store.read_text(path)))
+        noted.check()
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
-        raise SearchError(f"{path} is damaged: {error}. Delete its folder; the trial is then run again.") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        found = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise SearchError(f"{path} is damaged: {found}. Delete its folder; the trial is then run again.") from error
+    return noted

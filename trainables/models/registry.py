@@ -33,7 +33,12 @@ ImageShape = tuple[int, int, int]
 _CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 _TORCHVISION = "torchvision/"
 _WIDE_RESNET = re.compile(r"wrn-(\d{1,4})-(\d{1,3})")
-_SMALL = ("mlp", "cnn", "small-resnet")
+_SMALL: dict[str, tuple[type[Settings], str]] = {
+    "mlp": (MLPOptions, "MLP"),
+    "cnn": (CNNOptions, "CNN"),
+    "small-resnet": (SmallResNetOptions, "SmallResNet"),
+}
+"""Name -> options, and the class in `trainables.models.small`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,8 @@ def _plan(name: str, section: str) -> _Plan:
 
 def _named(name: str) -> _Plan:
     if name in _SMALL:
-        return _small_plan(name)
+        options, cls = _SMALL[name]
+        return _Plan(options=options, build=functools.partial(_build_small, cls))
     if name in {f"resnet{depth}" for depth in _CIFAR_DEPTHS}:
         return _Plan(options=CIFARResNetOptions, build=functools.partial(_build_cifar_resnet, int(name[6:])))
     if match := _WIDE_RESNET.fullmatch(name):
@@ -143,19 +149,11 @@ def torchvision_names() -> frozenset[str]:
     return frozenset(models.list_models(module=models))
 
 
-def _small_plan(name: str) -> _Plan:
-    options: dict[str, type[Settings]] = {"mlp": MLPOptions, "cnn": CNNOptions, "small-resnet": SmallResNetOptions}
+def _build_small(cls: str, options: Any, image_shape: ImageShape, classes: int) -> nn.Module:
+    from trainables.models import small
 
-    def build(chosen: Any, image_shape: ImageShape, classes: int) -> nn.Module:
-        from trainables.models import small
-
-        if name == "mlp":
-            return small.MLP(chosen, image_shape, classes)
-        if name == "cnn":
-            return small.CNN(chosen, image_shape, classes)
-        return small.SmallResNet(chosen, image_shape, classes)
-
-    return _Plan(options=options[name], build=build)
+    model: nn.Module = getattr(small, cls)(options, image_shape, classes)
+    return model
 
 
 def _build_cifar_resnet(depth: int, options: Any, image_shape: ImageShape, classes: int) -> nn.Module:

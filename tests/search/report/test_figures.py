@@ -225,7 +225,7 @@ def test_importance_info_has_a_block_for_each_family_that_could_be_told(full_sea
 
 
 def test_every_figure_asks_a_question_and_describes_itself(drawn):
-    assert len({figure.name for figure in drawn}) == len(drawn) == 18
+    assert len({figure.name for figure in drawn}) == len(drawn) >= 18
     for figure in drawn:
         assert figure.title.endswith("?")
         assert figure.finding

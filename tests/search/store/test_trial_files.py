@@ -268,6 +268,17 @@ def test_a_copy_without_hidden_files_goes_on(driver):
     assert len(statuses(driver.recovered()[0])) == 2
 
 
+@pytest.mark.parametrize("damage", ["{", "[]", '["a", "b"]', "[{}, {}]", '["{}", "{}"]', '{"state": 1, "metadata": 2}'])
+def test_no_damage_of_a_file_goes_unnoticed(driver, damage):
+    driver.begin()
+    driver.snapshot()
+    (lost,) = driver.begin()
+    path = next((driver.folder / "race").glob(f"*-{lost}")) / TRIAL_FILE
+    path.write_text(damage)
+    with pytest.raises(SearchError, match=f"{path}.*damaged.*Delete its folder"):
+        driver.recovered()
+
+
 def test_a_damaged_file_says_what_to_do_and_what_is_lost_is_suggested_anew(driver):
     driver.begin()
     driver.snapshot()
