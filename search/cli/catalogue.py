@@ -20,6 +20,7 @@ _NEEDS: dict[Need, str] = {
     "geometry": "the gradients",
     "losses": "the losses",
     "teacher": "the teacher's outputs",
+    "reliability": "how often the teacher has been right",
 }
 """The readings that a rule may need, in words."""
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from search.explain.phases import Phase, Reason
 from search.explain.summary import Branch, Explanation
+from search.wording import count
 from trainables.training import NOTABLE_CHANGE
 
 _SEEDS_TOLD = 3
@@ -79,7 +80,9 @@ def _story_lines(told: Explanation) -> list[str]:
         lines += [f"  {line}" for line in _phase_lines(story.phases, names, _common_reason(told))]
     if len(told.stories) > _SEEDS_TOLD:
         switches = [story.switches for story in told.stories[_SEEDS_TOLD:]]
-        lines.append(f"{len(switches)} more seeds, with {min(switches)} to {max(switches)} changes of branch")
+        least, most = min(switches), max(switches)
+        changes = _changes(most) if least == most else f"{least} to {_changes(most)}"
+        lines.append(count(len(switches), "more seed") + (f", with {changes} of branch" if len(names) > 1 else ""))
     return lines
 
 

@@ -173,7 +173,9 @@ def test_many_seeds_are_summed_up():
     text = story(log)
     assert "seed 2, 1 change of branch" in text
     assert "seed 3" not in text
-    assert "3 more seeds" in text
+    assert "3 more seeds, with 1 change of branch" in text
+    log = log_of(*(entry(step, step > 0, seed=seed) for seed in range(4) for step in (0, 99)), seeds=tuple(range(4)))
+    assert "1 more seed, with 1 change of branch" in story(log)
 
 
 def test_numbers_are_plain_json():
