@@ -10,10 +10,10 @@ before: TPE that starts at random and ignores the context, and learning rate and
 `optuna_gp` is Optuna's GPSampler.
 
 Regret is the highest value of the family minus the value, without noise, of the chosen trial. The trial is chosen by
-the best score, or by the expected score of `search.propose.expected_scores`. Trials run under one seed, or are raced
-under 1, 2 and 5 seeds, with half of the trials in the next heat. The unit is the noise of one training under one seed.
-It is averaged over the families, with a 95 % interval over the repetitions; all methods have the same problems, and
-each trial the same noise. `sampler_problems.py` describes the problems.
+the best score. Trials run under one seed, or are raced under 1, 2 and 5 seeds, with half of the trials in the next
+heat. The unit is the noise of one training under one seed. It is averaged over the families, with a 95 % interval over
+the repetitions; all methods have the same problems, and each trial the same noise. `sampler_problems.py` describes the
+problems.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ import numpy as np
 import optuna
 from sampler_problems import PLANTED, SHARED, TABLES, Family, Problem, stored
 
-from search.propose import ENGINES, Observation, Question, Variable, expected_scores, propose, propose_context, seed_of
+from search.propose import ENGINES, Observation, Question, Variable, propose, propose_context, seed_of
 from search.settings import Interval
 
 BUDGETS = (5, 8, 16)
-CHOICES = ("score", "model", "score raced", "model raced")
+CHOICES = ("score", "score raced")
 SEEDS = 5
 RACE = (1, 2, 5)
 """Seeds after each heat; half of the trials run the next heat."""
@@ -122,32 +122,20 @@ def searched(problem: Problem, method: Method, rounds: int, repetition: int) -> 
     }
 
 
-def chosen(problem: Problem, name: str, found: Found, budget: int, choice: str) -> int:
+def chosen(found: Found, budget: int, choice: str) -> int:
     """Return the trial that a family's search ends with, among the first `budget`."""
-    way = choice.removesuffix(" raced")
-    left, seeds, scores = list(range(budget)), np.ones(budget, int), found.values[:budget] + found.noise[:budget, 0]
+    left, scores = list(range(budget)), found.values[:budget] + found.noise[:budget, 0]
     for place, seeds_after in enumerate(RACE if choice.endswith("raced") else RACE[:1]):
         if place:
             left = left[: max(1, len(left) // 2)]
-            seeds[left] = seeds_after
             scores[left] = found.values[left] + found.noise[left, :seeds_after].mean(1)
-        worth = list(scores)
-        if way == "model":
-            observed = [
-                dataclasses.replace(trial, values=(score,))
-                for trial, score in zip(found.trials[:budget], scores, strict=True)
-            ]
-            variables = problem.families[name].variables
-            worth = expected_scores(variables, contexts=problem.shared, observed=observed, seeds=seeds.tolist())
-        left = sorted(left, key=lambda trial: -worth[trial])
+        left = sorted(left, key=lambda trial: -scores[trial])
     return left[0]
 
 
-def regrets(
-    problem: Problem, ceilings: Mapping[str, float], found: Mapping[str, Found], budget: int, choice: str
-) -> float:
+def regrets(ceilings: Mapping[str, float], found: Mapping[str, Found], budget: int, choice: str) -> float:
     """Return the regret of one search, averaged over the families."""
-    lost = [ceilings[name] - one.values[chosen(problem, name, one, budget, choice)] for name, one in found.items()]
+    lost = [ceilings[name] - one.values[chosen(one, budget, choice)] for name, one in found.items()]
     return float(np.mean(lost))
 
 
@@ -172,7 +160,7 @@ def main() -> None:
     parser.add_argument("--problems", default=",".join([*PLANTED, *TABLES]), help="separated by commas [all]")
     parser.add_argument("--methods", default="today;random;qmc;tpe;gp", help=f"separated by ;, of {'; '.join(METHODS)}")
     parser.add_argument("--lags", default="", help="separated by commas [each method's own]")
-    parser.add_argument("--choices", default="score,model", help=f"separated by commas, of {', '.join(CHOICES)}")
+    parser.add_argument("--choices", default="score", help=f"separated by commas, of {', '.join(CHOICES)}")
     parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)))
     parser.add_argument("--repetitions", type=int, default=40)
     arguments = parser.parse_args()
@@ -208,7 +196,7 @@ def main() -> None:
                 found = searched(problem, method, max(budgets), repetition)
                 spent += time.perf_counter() - began
                 ceiling = ceilings[repetition % len(ceilings)]
-                rows.append([regrets(problem, ceiling, found, budget, way) for budget in budgets for way in choices])
+                rows.append([regrets(ceiling, found, budget, way) for budget in budgets for way in choices])
             every[title].append(np.array(rows))
             print(_row(title, np.array(rows), 1e3 * spent / len(problems) / max(budgets)), flush=True)
     print(f"\nall problems\n\n| regret after | {' | '.join(heads)} | |\n|{' --- |' * (len(heads) + 2)}")

@@ -65,10 +65,6 @@ class Judgement(Settings):
         """True if a finished confirmation has an answer."""
         return self.verdict is not None and self.verdict.winner is not None
 
-    def rank_of(self, family: str) -> FamilyRank | None:
-        """Return a family's place in the search; None if it has no trial."""
-        return next((rank for rank in self.families if rank.family == family), None)
-
 
 def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) -> Judgement:
     """Work out everything that a search and its confirmation show.

@@ -1,4 +1,3 @@
-from .choice import expected_scores as expected_scores
 from .covariance import matern as matern
 from .cube import Cube as Cube
 from .engines import ENGINES as ENGINES

@@ -17,8 +17,8 @@ from policies.families.schedules.fixed import Fixed
 from policies.parameter import Value
 from policies.registry import create_policy
 from search.constants import same_weight
-from search.records import ConfirmationRecord, Finalist, TrialRecord
-from trainables.records import FIRST_SHARE, Conduct, join_conducts
+from search.records import TrialRecord
+from trainables.records import FIRST_SHARE, Conduct
 from trainables.settings import Settings
 
 _STILL = 0.005
@@ -67,18 +67,6 @@ def effective_trial(trial: TrialRecord) -> Effective:
         rule=trial.rule,
         complexity=trial.complexity,
         conduct=trial.history.conduct,
-    )
-
-
-def effective_finalist(record: ConfirmationRecord, finalist: Finalist) -> Effective:
-    """Derive what the rule of a finalist did, under all of its seeds so far."""
-    results = [result for result in record.results if result.finalist == finalist.key]
-    return effective(
-        finalist.family,
-        finalist.parameters,
-        rule=finalist.rule,
-        complexity=finalist.complexity,
-        conduct=join_conducts([result.conduct for result in results]),
     )
 
 

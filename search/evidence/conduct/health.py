@@ -57,10 +57,6 @@ class Health(Settings):
         """Return the findings on a trial, most serious first; empty if there are none."""
         return next((trial.findings for trial in self.trials if trial.number == number), ())
 
-    def learned_nothing(self, number: int) -> bool:
-        """Tell whether some student of a trial is no better than chance, or has diverged."""
-        return any(finding.kind in ("learned_nothing", "diverged") for finding in self.of(number))
-
 
 def examine(search: SearchRecord) -> Health:
     """List all findings on a search's finished trials.

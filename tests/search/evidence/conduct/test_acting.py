@@ -6,11 +6,8 @@ import torch
 from policies import FAMILIES, create_policy
 from policies.bases.tree_features import FEATURES
 from policies.zoo import sample_batch, wandering_stream
-from search.evidence.conduct.acting import effective, effective_finalist, effective_trial
-from search.records.search import TrialRecord
-from tests.search.evidence_record import confirmation, rule
+from search.evidence.conduct.acting import effective
 from trainables.records.conduct import Conduct, SampleConduct
-from trainables.records.trial import TrialHistory
 from trainables.training.conduct_log import ConductLog
 
 
@@ -199,23 +196,6 @@ def test_no_family_gets_more_complex_by_what_it_did(family):
     policy = create_policy(family)
     for done in (conduct(0.5), conduct(0.1, 0.9, branches=((0, 50), (1, 50)))):
         assert in_effect(family, done).complexity <= policy.complexity
-
-
-def test_trials_and_finalists_are_looked_at_alike():
-    policy = create_policy("cosine_threshold", {"threshold": -0.27, "above": 0.91})
-    trial = TrialRecord(
-        trial_id="t", number=1, status="finished", family="cosine_threshold", parameters=policy.values(), shared={},
-        rule=policy.rule(), complexity=policy.complexity, history=TrialHistory(conduct=conduct(0.91)),
-    )  # fmt: skip
-    finalist = rule("cosine_threshold").model_copy(
-        update={"parameters": policy.values(), "rule": policy.rule(), "complexity": policy.complexity}
-    )
-    record = confirmation([(finalist, [0.8, 0.81])])
-    results = tuple(result.model_copy(update={"conduct": conduct(0.91)}) for result in record.results)
-    confirmed = effective_finalist(record.model_copy(update={"results": results}), finalist)
-    assert confirmed == effective_trial(trial)
-    assert confirmed.kind == "constant"
-    assert effective_finalist(record, finalist).kind == "unknown"
 
 
 def test_near_an_end_where_accuracy_changes_fastest_a_small_move_is_a_move():
