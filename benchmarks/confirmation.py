@@ -90,9 +90,11 @@ def train(what: Subject, way: str) -> tuple[Taken, list[Trained]]:
     one_by_one = mock.patch.object(confirm_tasks, "grouped", lambda units, _: single(units))
     began, cpu = time.monotonic(), cpu_seconds()
     with one_by_one if way == WAYS[1] else mock.MagicMock():
-        failed = confirm_tasks.run_units(
-            what.units, what.finalists, config, what.pictures, retries=0, done=trained.append, tick=lambda: None
-        )
+        failed: dict[Unit, str] = {}
+        confirm_tasks.run_units(
+            what.units, what.finalists, config, what.pictures,
+            retries=0, done=trained.append, tick=lambda: None, failed=failed,
+        )  # fmt: skip
     assert not failed, failed
     return Taken(time.monotonic() - began, cpu_seconds() - cpu), trained
 

@@ -122,9 +122,10 @@ def _train(
         kept.add(trained.result, trained.student)
         listener.result(trained.result)
 
+    failed: dict[Unit, str] = {}
     listener.confirmation_begins(record)
     try:
-        failed = run_units(
+        run_units(
             missing,
             {finalist.key: finalist for finalist in record.finalists},
             config,
@@ -133,9 +134,10 @@ def _train(
             retries=0 if launch.address is None else _RETRIES_ON_A_CLUSTER,
             done=keep,
             tick=listener.tick,
+            failed=failed,
         )
     except KeyboardInterrupt:
-        return {}, True
+        return failed, True
     finally:
         listener.end()
     return failed, False

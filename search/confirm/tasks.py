@@ -35,7 +35,8 @@ def run_units(
     retries: int,
     done: Callable[[Trained], None],
     tick: Callable[[], None],
-) -> dict[Unit, str]:
+    failed: dict[Unit, str],
+) -> None:
     """Train every unit, as many at a time as fit; seeds of a finalist train together if its student can be stacked.
 
     Args:
@@ -46,9 +47,7 @@ def run_units(
         retries: how often a task is retried whose process or node was lost.
         done: called with each training that has ended, again if the call for it was interrupted.
         tick: called a few times a second.
-
-    Returns:
-        The errors of the units that failed. Units of a group that fails are retried one by one.
+        failed: filled with the errors of the units that failed. Units of a group that fails are retried one by one.
 
     Raises:
         KeyboardInterrupt: running trainings are cancelled; those that had ended were passed to `done`.
@@ -57,7 +56,7 @@ def run_units(
     task = ray.remote(**_options(config, retries))(train_finalist)
     most = config.resources.max_concurrent or _MOST_QUEUED
     waiting, running = deque(_groups(units, finalists, config, base)), dict[Any, Group]()
-    ended, failed = deque[Trained](), dict[Unit, str]()
+    ended = deque[Trained]()
 
     def collect(most: int, seconds: float) -> None:
         for answer in ray.wait(list(running), num_returns=most, timeout=seconds)[0] if running else ():
@@ -90,7 +89,6 @@ def run_units(
         for answer in running:
             with contextlib.suppress(ray.exceptions.RayError):
                 ray.cancel(answer, force=True)
-    return failed
 
 
 def _groups(

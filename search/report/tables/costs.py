@@ -22,7 +22,7 @@ class Cost(Settings):
     training_seconds: float
     """Sum over the trainings, as if they ran one after the other."""
     wall_seconds: float | None
-    """Time in which at least one was running; pauses between sessions are left out."""
+    """Time in which at least one was under way; pauses between sessions are left out, those inside a trial are not."""
     failed: int
     """Trials without a score."""
 

@@ -303,11 +303,13 @@ HALF = Finalist(
 )  # fmt: skip
 
 
-def run_finalists(units, config, ground, *finalists, done):
-    """Train one group after another, each as large as possible."""
+def run_finalists(units, config, ground, *finalists, done, failed=None):
+    """Train one group after another, each as large as possible; return what failed."""
     config = config.model_copy(update={"resources": config.resources.model_copy(update={"max_concurrent": 1})})
     by_key = {finalist.key: finalist for finalist in finalists}
-    return run_units(units, by_key, config, ground.pictures, retries=0, done=done, tick=lambda: None)
+    failed = {} if failed is None else failed
+    run_units(units, by_key, config, ground.pictures, retries=0, done=done, tick=lambda: None, failed=failed)
+    return failed
 
 
 def test_a_finalist_that_fails_fails_alone_and_each_of_its_trainings_is_named(ground):
@@ -342,6 +344,17 @@ def picky(model, data):
     assert "not this one" in failed[Unit("half", 3)]
     expected = [sound[0], sound[2]]
     assert [trained.result.test for trained in kept] == [trained.result.test for trained in expected]
+
+
+def test_failures_before_an_interrupt_are_not_forgotten(ground):
+    bad, failed = HALF.model_copy(update={"key": "bad", "parameters": {"weight": 7.0}}), {}
+
+    def interrupt(trained):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_finalists([Unit("bad", 2), Unit("half", 2)], CONFIG, ground, HALF, bad, done=interrupt, failed=failed)
+    assert list(failed) == [Unit("bad", 2)]
 
 
 def test_an_interrupt_while_a_group_is_kept_loses_none_of_it(ground):
