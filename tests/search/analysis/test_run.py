@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from search import cli
-from search.analysis import analysis_text, judge_analysis
+from search.analysis import analysis_text, judge_analysis, read_analysis
 from search.analysis.accuracy import choices, missed, r2_between
 from search.analysis.figure_maps import maps_figure
 from search.analysis.figure_style import CELLS, plane, reach_of, rule_in_plane
@@ -17,7 +17,7 @@ from search.analysis.files import write_analysis
 from search.analysis.tables import lowest
 from search.drawing.canvas import style
 from search.errors import SearchError
-from search.records.analysis import read_analysis, record_csv, record_json
+from search.records.analysis import record_csv, record_json
 from tests.search.analysis_record import WEIGHTS, planted_record
 from tests.search.tiny import TINY
 
