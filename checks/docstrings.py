@@ -10,11 +10,10 @@ from __future__ import annotations
 import ast
 import pathlib
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 
-FOLDERS = ("policies", "trainables", "search", "benchmarks", "checks", "examples", "tests")
+FOLDERS = ("policies", "trainables", "search", "benchmarks", "checks", "docs", "examples", "tests")
 OPENER = re.compile(
     r"\s*(about|above|after|against|along|among|and|as|at|because|before|below|beside|between|beyond|but|by|during|except"
     r"|for|from|how|if|in|inside|into|like|near|nor|of|off|on|onto|or|out|outside|over|per|since|so|than|that|though"
@@ -47,21 +46,13 @@ def opens_with_fragment(text: str) -> bool:
 
 def main() -> int:
     """List the fragments; return how the process should exit."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *FOLDERS],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
     count = found = 0
-    for name in listed.stdout.splitlines():
-        if not name.endswith(".py"):
-            continue
-        for line, text in docstrings(ast.parse(pathlib.Path(name).read_text(encoding="utf-8"))):
+    for path in sorted(path for folder in FOLDERS for path in pathlib.Path(folder).rglob("*.py")):
+        for line, text in docstrings(ast.parse(path.read_text(encoding="utf-8"))):
             count += 1
             if opens_with_fragment(text):
                 found += 1
-                print(f"{name}:{line}: opens with a fragment: {text.strip().splitlines()[0]}")
+                print(f"{path}:{line}: opens with a fragment: {text.strip().splitlines()[0]}")
     print(f"{found} of {count:,} docstrings open with a fragment")
     return 1 if found else 0
 

@@ -46,10 +46,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         def find(name: str) -> Any:
-            for today in MOVED[module.__name__]:
-                held = vars(importlib.import_module(today))
-                if RENAMED.get(name, name) in held:
-                    return held[RENAMED.get(name, name)]
+            named_today = RENAMED.get(name, name)
+            for today in map(importlib.import_module, MOVED[module.__name__]):
+                if hasattr(today, named_today):
+                    return getattr(today, named_today)
             raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
 
         module.__getattr__ = find  # type: ignore[method-assign]

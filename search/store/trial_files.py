@@ -29,9 +29,10 @@ class TrialState(NamedTuple):
     metadata: str
 
     def check(self) -> None:
-        """Raise ValueError, TypeError, KeyError or AttributeError if the texts are not those of a trial."""
+        """Raise ValueError or TypeError if the texts are not those of a trial."""
         state, metadata = json.loads(self.state), json.loads(self.metadata)
-        str(state["trial_id"]), str(state["status"]), metadata.get("last_result")
+        if not isinstance(state, dict) or not isinstance(metadata, dict) or not {"trial_id", "status"} <= state.keys():
+            raise ValueError("it lacks the identifier or the status of a trial")
 
     @property
     def trial_id(self) -> str:
@@ -137,7 +138,6 @@ def _read(store: SearchStore, folder: str) -> TrialState | None:
         noted.check()
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        found = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise SearchError(f"{path} is damaged: {found}. Delete its folder; the trial is then run again.") from error
+    except (ValueError, TypeError) as error:
+        raise SearchError(f"{path} is damaged: {error}. Delete its folder; the trial is then run again.") from error
     return noted
