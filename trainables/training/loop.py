@@ -24,7 +24,7 @@ from policies.document import policy_document
 from policies.geometric import log_ratio
 from trainables.config import TrialSettings
 from trainables.errors import ModelError
-from trainables.evaluation import MORE, Evaluation
+from trainables.evaluation import Evaluation
 from trainables.records import (
     Conduct,
     DecisionEntry,
@@ -35,8 +35,9 @@ from trainables.records import (
     join_conducts,
 )
 from trainables.training.conduct_log import ConductLog
+from trainables.training.data import TrainingData
 from trainables.training.decision_log import MOST_ENTRIES, DecisionLog, LogContext
-from trainables.training.replicate import DeviceAssets, Replicate
+from trainables.training.replicate import Replicate
 from trainables.training.stacking import trains_stacked
 from trainables.training.together import Together
 
@@ -67,7 +68,7 @@ class Distillation:
     """
 
     def __init__(
-        self, settings: TrialSettings, data: DeviceAssets, watch: Callable[[int, TracePoint], None] | None = None
+        self, settings: TrialSettings, data: TrainingData, watch: Callable[[int, TracePoint], None] | None = None
     ) -> None:
         self.settings = settings
         self.data = data
@@ -278,7 +279,9 @@ class Distillation:
             validation_accuracy=statistics.fmean(e.scores.accuracy for e in evaluations),
             agreement=statistics.fmean(_agreement(e) for e in evaluations),
             calibration_error=statistics.fmean(e.scores.calibration_error for e in evaluations),
-            more={name: statistics.fmean(e.scores.more[name] for e in evaluations) for name in MORE},
+            more={
+                name: statistics.fmean(e.scores.more[name] for e in evaluations) for name in evaluations[0].scores.more
+            },
             own_kpis={
                 name: statistics.fmean(e.own_kpis[name] for e in evaluations) for name in evaluations[0].own_kpis
             },

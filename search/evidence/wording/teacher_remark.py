@@ -69,9 +69,12 @@ def _labels_alone(trial: TrialRecord) -> bool:
 
 
 def _remedy(search: SearchRecord) -> str:
-    if search.config.teacher.unseen_classes:
+    teacher = search.config.teacher
+    if teacher is None:
+        return "Check `teacher` of the task: its weights, and the order of its classes."
+    if teacher.unseen_classes:
         return "It has not seen all classes (`teacher.unseen_classes`)."
-    if search.config.teacher.checkpoint is not None:
+    if teacher.checkpoint is not None:
         return (
             "Check that `teacher.checkpoint` has the data's classes in the same order and was trained with the same"
             " normalisation, or give another one."

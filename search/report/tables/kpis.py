@@ -121,7 +121,7 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
         keys.append((confirmed.rival, "Winner" if confirmed.rival == confirmed.winner else "Nearest rule"))
     keys = list({key: (key, label) for key, label in keys}.values())
     columns = (
-        KPIColumn(label="Teacher", who=search.config.teacher.model.name, chosen=False),
+        KPIColumn(label="Teacher", who=search.config.teacher_name, chosen=False),
         *(KPIColumn(label=label, who=title(record, key), chosen=key == confirmed.winner) for key, label in keys),
     )
     results = [[r for r in record.results if r.finalist == key] for key, _ in keys]
@@ -169,7 +169,7 @@ def _of_search(source: ReportSource) -> KPITable:
         picked[rule.number] = ("Best rule", rule)
     first = search.finished[0].number
     columns = (
-        KPIColumn(label="Teacher", who=search.config.teacher.model.name, chosen=False),
+        KPIColumn(label="Teacher", who=search.config.teacher_name, chosen=False),
         *(
             KPIColumn(label=label, who=rule_title(trial.family, trial.parameters), chosen=trial.number == first)
             for label, trial in picked.values()

@@ -186,13 +186,13 @@ def test_gradients_are_those_that_train_and_curvature_is_their_change(settings, 
     batch = next(prober._ahead(0))
     surface = Surface(
         replicate.student,
-        [(batch.images, batch.labels, batch.targets)],
+        [(batch.inputs, batch.labels, batch.targets)],
         temperature=4.0,
         label_smoothing=0.1,
         training=True,
     )
     point = point_of(replicate.student)
-    pair = LogitPair(replicate.student(batch.images), batch.targets, batch.labels, temperature=4.0, label_smoothing=0.1)
+    pair = LogitPair(replicate.student(batch.inputs), batch.targets, batch.labels, temperature=4.0, label_smoothing=0.1)
     losses = surface.losses(point)
     assert losses[0].float() == pytest.approx(pair.task_losses, abs=1e-5)
     assert losses[1].float() == pytest.approx(pair.distill_losses, abs=1e-4)
