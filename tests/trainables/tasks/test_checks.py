@@ -9,7 +9,7 @@ from tests.trainables.tasks.task_files import DIABETES, DIGITS, HEAD, own
 from trainables.tasks import StoredOutputs, read_sets, samples_of, shared_samples, stored_outputs, try_out_task
 
 STUDENT = "        return nn.Sequential(nn.Linear(64, self.hidden), nn.ReLU(), nn.Linear(self.hidden, 10))"
-SETS = "        return Sets(train=(x[:240], y[:240]), validation=(x[240:540], y[240:540]), test=lambda: (x[540:], y[540:]))"
+SETS = next(line for line in DIGITS.splitlines() if "return Sets" in line)
 
 
 def tried(source, name="Digits", **options):
@@ -48,7 +48,11 @@ def test_the_test_set_is_not_opened():
         (DIGITS.replace("y[:240])", "y[:200])"), "Digits", "of inputs and labels, all parts .* but have 240, 200"),
         (DIGITS.replace("(x[:240], y[:240])", "(x[:0], y[:0])"), "Digits", "the task's train set has no sample"),
         (DIGITS.replace("x[240:540]", "x[240:540, :9]"), "Digits", r"are float32 \[64\] and float32 \[9\]"),
-        (DIGITS.replace("y[:240])", "y[:240].astype(str))"), "Digits", "must hold numbers, but there is a part of type"),
+        (
+            DIGITS.replace("y[:240])", "y[:240].astype(str))"),
+            "Digits",
+            "must hold numbers, but there is a part of type",
+        ),
         (DIGITS.replace(STUDENT, "        return None"), "Digits", "`student` of .* must return a torch.nn.Module"),
         (
             DIGITS.replace(STUDENT, "        return nn.Linear(9, 10)"),
@@ -64,8 +68,7 @@ def test_the_test_set_is_not_opened():
         (
             DIGITS.replace(
                 STUDENT,
-                "        net = nn.Linear(64, 10)\n        net.bias.data += torch.from_numpy(np.random.rand(10)).float()\n"
-                "        return net",
+                "        net = nn.Linear(64, 10)\n        net.bias.data += float(np.random.rand())\n        return net",
             ),
             "Digits",
             "gives other weights each time",
