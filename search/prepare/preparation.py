@@ -63,7 +63,8 @@ def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up:
         listener.stage("this machine has a GPU that trials will not use; --gpus-per-trial 0.25 packs four on it")
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
         ray_is_up.wait()
-        prepared = teach_in_cluster(config, dataset, launch, listener, gpus=config.resources.gpus_per_trial)
+        work = functools.partial(teach, config, dataset, launch)
+        prepared = in_cluster(work, listener, gpus=config.resources.gpus_per_trial)
     else:
         prepared = teach(config, dataset, launch, listener.teacher)
     return dataclasses.replace(prepared, student_sizes=_sizes(config, dataset))
@@ -135,17 +136,12 @@ def teach(
     return prepared
 
 
-def teach_in_cluster(
-    config: SearchConfig, dataset: Dataset, launch: Launch, listener: Listener, *, gpus: float
-) -> Prepared:
-    """Do as `teach` in a Ray task with a share of a GPU; its node's cache keeps the teacher."""
-    return in_cluster(functools.partial(teach, config, dataset, launch), listener, gpus=gpus)
-
-
 def in_cluster(
     work: Callable[[Callable[[TeacherProgress], None]], _Result], listener: Listener, *, gpus: float
 ) -> _Result:
     """Return the result of `work`, which needs a teacher, from a Ray task with a share of a GPU.
+
+    The cache of the task's node keeps the teacher.
 
     Args:
         work: called with a function that receives the progress of the teacher's training.
