@@ -37,18 +37,13 @@ lint: $(READY)
 		$(BIN)/python -m checks.docstrings && $(BIN)/python -m checks.house
 
 bench: $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		$(shell $(PYTHON) -c 'import tomllib; print(*("\"" + r + "\"" for r in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["benchmarks"]))')
-	@$(BIN)/python benchmarks/step.py
+	@$(BIN)/python benchmarks/step.py --write
 	@$(BIN)/python benchmarks/trial.py --epochs 5 --rounds 5 --write
 	@$(BIN)/python benchmarks/members.py --write
-	@$(BIN)/python benchmarks/confirmation.py --write
 	@$(BIN)/python benchmarks/overhead.py start --write
 	@$(BIN)/python benchmarks/overhead.py trials --write
+	@$(BIN)/python benchmarks/overhead.py nodes --write
 	@$(BIN)/python benchmarks/whole_search.py --write
-	@$(BIN)/python benchmarks/scale.py --write
-	@$(BIN)/python benchmarks/nodes.py --write
-	@$(BIN)/python benchmarks/mlflow_points.py --points 1000000 --write
 	@$(BIN)/python benchmarks/memory.py --write
 	@$(BIN)/python benchmarks/data.py --write
 

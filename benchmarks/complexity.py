@@ -7,10 +7,10 @@ The score of a tree is made up: a parabola in one of its λ, with noise of devia
 
 from __future__ import annotations
 
-import argparse
 import statistics
 
 import numpy as np
+from scaffold import parser, table
 
 from policies.registry import create_policy
 from search.plan import PlannedSearch
@@ -36,24 +36,22 @@ def search(costs: str, trials: int, seed: int) -> list[tuple[float, int]]:
 
 def main() -> None:
     """Run the searches and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--searches", type=int, default=12)
-    searches = parser.parse_args().searches
-    print("| trials | costs | numbers in the later half | best score | fewest numbers of those as good |")
-    print("| --- | --- | --- | --- | --- |")
+    options = parser(__doc__, cache=False, write=False)
+    options.add_argument("--searches", type=int, default=12)
+    searches = options.parse_args().searches
+    rows = []
     for trials in (8, 16, 40):
-        for costs in ("costs=[]", 'costs=["complexity"]'):
-            found = [search(costs, trials, seed) for seed in range(searches)]
+        for costs in ("[]", '["complexity"]'):
+            found = [search(f"costs={costs}", trials, seed) for seed in range(searches)]
             later = statistics.fmean(numbers for trial in found for _, numbers in trial[trials // 2 :])
             tops = [max(score for score, _ in trial) for trial in found]
-            fewest = [
+            fewest = statistics.fmean(
                 min(numbers for score, numbers in trial if score >= top - _ALIKE)
                 for trial, top in zip(found, tops, strict=True)
-            ]
-            print(
-                f"| {trials} | {costs.removeprefix('costs=')} | {later:.1f} | {statistics.fmean(tops):.3f} |"
-                f" {statistics.fmean(fewest):.1f} |"
             )
+            rows.append([str(trials), costs, f"{later:.1f}", f"{statistics.fmean(tops):.3f}", f"{fewest:.1f}"])
+    head = ["trials", "costs", "numbers in the later half", "best score", "fewest numbers of those as good"]
+    print(*table(head, rows), sep="\n")
 
 
 if __name__ == "__main__":

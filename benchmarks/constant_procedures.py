@@ -17,7 +17,6 @@ rivals. The rule must gain more than the expected loss. Without a certificate no
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
 import time
@@ -30,6 +29,7 @@ import numpy.typing as npt
 import optuna
 from scipy import stats
 
+from benchmarks.scaffold import parser
 from search.constants import ConstantPoint, ConstantScore, Enough, Surface, SurfaceDomain, fit_surface, next_point
 from search.settings import Choices, Interval
 
@@ -247,19 +247,19 @@ def rows(procedure: str, curve: Curve, settings: str, noise: float, searches: in
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--searches", type=int, default=34, help="of each curve and noise (34)")
-    parser.add_argument("--noise", type=float, nargs="+", default=[0.3, 0.6, 0.9], help="points of one training")
-    parser.add_argument("--settings", choices=list(DOMAINS), default="one", help="what is tuned beside λ")
-    parser.add_argument("--procedures", nargs="+", choices=list(PROCEDURES), default=None)
-    options = parser.parse_args()
+    options = parser(__doc__, cache=False, write=False)
+    options.add_argument("--searches", type=int, default=34, help="of each curve and noise (34)")
+    options.add_argument("--noise", type=float, nargs="+", default=[0.3, 0.6, 0.9], help="points of one training")
+    options.add_argument("--settings", choices=list(DOMAINS), default="one", help="what is tuned beside λ")
+    options.add_argument("--procedures", nargs="+", choices=list(PROCEDURES), default=None)
+    arguments = options.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    known = list(PROCEDURES) if options.settings == "one" else ["bracketed"]
-    for procedure in options.procedures or known:
+    known = list(PROCEDURES) if arguments.settings == "one" else ["bracketed"]
+    for procedure in arguments.procedures or known:
         began, smooth = time.process_time(), []
         print(f"\n{procedure:<28} trainings  missed  certified  chosen  6 rules  29 rules  power")
         for name, curve in {**SHAPES, **HARD}.items():
-            table = [rows(procedure, curve, options.settings, noise, options.searches) for noise in options.noise]
+            table = [rows(procedure, curve, arguments.settings, noise, arguments.searches) for noise in arguments.noise]
             mean = np.concatenate(table).mean(0)
             if name in SHAPES:
                 smooth.append(mean)

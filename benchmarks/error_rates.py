@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
 import dataclasses
 import functools
@@ -23,6 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from benchmarks.scaffold import parser
 from benchmarks.simulated_confirmations import CURVES, Problem, simulate
 from search.evidence import Comparison, choose, compare, verdict_kind
 from search.records import ConfirmationRecord
@@ -158,18 +158,18 @@ def two_good_rules(gain: float) -> list[Problem]:
     return [Problem(gains=(a * gain, 0.0, b * gain)) for a, b in pairs]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--simulations", type=int, default=1_000, help="confirmations of each problem (1,000)")
-    parser.add_argument("--processes", type=int, default=1, help="side by side (1)")
-    options = parser.parse_args(arguments)
+    options = parser(__doc__, cache=False, write=False)
+    options.add_argument("--simulations", type=int, default=1_000, help="confirmations of each problem (1,000)")
+    options.add_argument("--processes", type=int, default=1, help="side by side (1)")
+    arguments = options.parse_args()
     began = time.perf_counter()
-    with concurrent.futures.ProcessPoolExecutor(options.processes) as pool:
+    with concurrent.futures.ProcessPoolExecutor(arguments.processes) as pool:
 
         def run(problems: Iterable[Problem]) -> Iterator[tuple[Problem, Tally]]:
             listed = list(problems)
-            judged = pool.map(functools.partial(_judged, options.simulations), enumerate(listed))
+            judged = pool.map(functools.partial(_judged, arguments.simulations), enumerate(listed))
             return zip(listed, judged, strict=True)
 
         idle = _print_answers("Nothing to find (a rule: at most 5 %; intervals: 95 ± 1 %)", run(no_difference()))
@@ -179,9 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _print_found(run(planted(idle)))
         _print_simplest(run(two_good_rules(next(t.detectable for p, t in idle if p == Problem()))))
         _print_looks(
-            [named_at_a_look(Problem(), looks, options.simulations, 0) for looks in LOOKS], options.simulations
+            [named_at_a_look(Problem(), looks, arguments.simulations, 0) for looks in LOOKS], arguments.simulations
         )
-    print(f"\n{options.simulations:,} confirmations a row, {time.perf_counter() - began:.0f} s")
+    print(f"\n{arguments.simulations:,} confirmations a row, {time.perf_counter() - began:.0f} s")
 
 
 def _judged(simulations: int, entry: tuple[int, Problem]) -> Tally:

@@ -13,16 +13,15 @@ certificates that held, and what the constant cost: trainings, and points below 
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 
 from benchmarks.constant_procedures import DOMAINS, HARD, SHAPES, Accuracy, planted, tuned
-from benchmarks.simulated_confirmations import Problem, draw
+from benchmarks.scaffold import parser
+from benchmarks.simulated_confirmations import Problem, constant_of, draw, rules_of
 from search.constants import ConstantPoint, Surface
 from search.evidence import choose, compare, verdict_kind
 from search.records import ConstantFacts, Finalist, Role
@@ -63,14 +62,12 @@ def finalists_of(
     problem: Problem, surface: Surface, accuracy: Accuracy, best: float
 ) -> tuple[tuple[Finalist, ...], np.ndarray, ConstantFacts]:
     """Make the finalists with their true worths in points over the best constant; rules gain `problem.gains`."""
-    gains = (*problem.gains, *(0.0 for _ in range(problem.rules - len(problem.gains))))
-    entries = [_finalist(f"rule-{n}", "rule", f"rule_{n}", n + 1, None) for n in range(problem.rules)]
-    worths = list(gains)
+    entries, worths = rules_of(problem.rules), list(problem.all_gains)
     chosen, labels = surface.chosen, surface.chosen.model_copy(update={"weight": 0.0})
     points = dict.fromkeys((chosen, *surface.rivals, labels, labels.model_copy(update={"weight": 1.0})))
     roles: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
     for point in points:
-        entries.append(_finalist(_key(point), roles.get(point.weight, "constant"), "fixed", 1, point.weight))
+        entries.append(constant_of(_key(point), roles.get(point.weight, "constant"), point.weight))
         worths.append(accuracy(point) - best)
     facts = ConstantFacts(
         chosen=_key(chosen),
@@ -84,20 +81,6 @@ def finalists_of(
 
 def _key(point: ConstantPoint) -> str:
     return f"fixed-{point.weight:g}-{point.learning_rate or 0:g}-{point.temperature or 0:g}"
-
-
-def _finalist(key: str, role: Role, family: str, complexity: int, weight: float | None) -> Finalist:
-    return Finalist(
-        key=key,
-        role=role,
-        family=family,
-        parameters={} if weight is None else {"weight": weight},
-        shared={},
-        rule=key,
-        complexity=complexity,
-        trial=None,
-        search_score=None,
-    )
 
 
 def rates(search: Search, searches: int, confirmations: int, seed: int) -> Rates:
@@ -124,25 +107,25 @@ def rates(search: Search, searches: int, confirmations: int, seed: int) -> Rates
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Print a row for each shape and size."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--searches", type=int, default=200, help="searches of each row (200)")
-    parser.add_argument("--confirmations", type=int, default=5, help="confirmations of each search (5)")
-    parser.add_argument("--rules", type=int, nargs="+", default=[6, 29], help="rules among the finalists (6 29)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[3, 5, 10], help="fresh seeds (3 5 10)")
-    parser.add_argument("--settings", choices=list(DOMAINS), default="one", help="what is tuned beside λ (one)")
-    parser.add_argument("--noise", type=float, nargs="+", default=[0.3, 0.6], help="points of one training (.3 .6)")
-    options = parser.parse_args(arguments)
+    options = parser(__doc__, cache=False, write=False)
+    options.add_argument("--searches", type=int, default=200, help="searches of each row (200)")
+    options.add_argument("--confirmations", type=int, default=5, help="confirmations of each search (5)")
+    options.add_argument("--rules", type=int, nargs="+", default=[6, 29], help="rules among the finalists (6 29)")
+    options.add_argument("--seeds", type=int, nargs="+", default=[3, 5, 10], help="fresh seeds (3 5 10)")
+    options.add_argument("--settings", choices=list(DOMAINS), default="one", help="what is tuned beside λ (one)")
+    options.add_argument("--noise", type=float, nargs="+", default=[0.3, 0.6], help="points of one training (.3 .6)")
+    arguments = options.parse_args()
     began = time.perf_counter()
     print(f"{'':<52} a rule   answers: rule  constant  cannot tell   wrongly none   certified  trainings  below best")
-    for noise in options.noise:
-        for rules in options.rules:
-            for seeds in options.seeds:
+    for noise in arguments.noise:
+        for rules in arguments.rules:
+            for seeds in arguments.seeds:
                 for place, shape in enumerate(SHAPES):
                     problem = Problem(rules=rules, seeds=seeds, own=noise, persistent=_PERSISTENT)
-                    search = Search(shape=shape, settings=options.settings, noise=noise, problem=problem)
-                    found = rates(search, options.searches, options.confirmations, place)
+                    search = Search(shape=shape, settings=arguments.settings, noise=noise, problem=problem)
+                    found = rates(search, arguments.searches, arguments.confirmations, place)
                     _print_row(f"{rules:>2} rules {seeds:>2} seeds {noise:.1f} {shape}", found)
     print(f"\n{time.perf_counter() - began:.0f} s")
 

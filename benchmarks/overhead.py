@@ -1,19 +1,23 @@
 """Measures what a search costs beside its trainings: until the first trial runs, and with every trial after that.
 
-    python benchmarks/overhead.py start            # the command's way to its first running trial
-    python benchmarks/overhead.py trials           # warm trials of a fraction of a second
-    python benchmarks/overhead.py trials --trials 1000 --write
+    python benchmarks/overhead.py start --write    # the command's way to its first running trial
+    python benchmarks/overhead.py trials --write   # 1,000 warm trials of a fraction of a second
+    python benchmarks/overhead.py nodes --write    # whether a trial costs more on several nodes than on one
 
 `start` runs the command in a process of its own, with the teacher cached and not. `trials` searches with students that
-train for six epochs, one at a time, so that the wall time beside their training is overhead. CPU is given for the
-driver's main thread, which runs Tune's loop, by what it was spent on, and for the thread that sends to MLflow's
-process.
+train for six epochs, one at a time, so that the wall time beside their training is overhead. Every trial passes through
+all that a search has (Tune, checkpoints, snapshots, records, MLflow, the live table). By fifths of the search it shows
+whether a trial's price, or the driver's memory, grows with the trials before it.
+
+`nodes` searches on a Ray cluster of 1, 2 and 4 nodes (`ray.cluster_utils.Cluster`) that share this machine and its
+cores. Four trials run at a time, so that only the number of nodes differs. Each search is a process of its own, and the
+numbers of nodes take turns. A trial's price is the wall time from the end of the first quarter of the trials to the
+last one's, divided by the trials.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
 import contextlib
 import dataclasses
 import functools
@@ -24,13 +28,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import psutil
-from results import conditions, write_section
+from scaffold import conditions, parser, publish, spread, table
 
 from search.cli.progress import TerminalListener
 from search.cluster import let_threads_sleep
@@ -38,9 +41,6 @@ from search.records import SearchRecord, TrialRecord
 from search.settings import Launch, SearchConfig, load_config
 from trainables.teacher import TeacherProgress
 
-MLFLOW = "the thread that sends to MLflow's process"
-FAMILIES = 6
-"""The number of families of the recipe."""
 SHORT = (
     "replicates=1",
     "evaluations=3",
@@ -50,115 +50,36 @@ SHORT = (
     "data.validation_size=300",
     "resources.max_concurrent=1",
 )
+NODES = (1, 2, 4)
+SLOTS = 4
+"""Trials at a time, over all nodes."""
 
 
-@dataclasses.dataclass(frozen=True)
-class End:
+class End(NamedTuple):
     """The driver's use up to the moment it heard of a trial's end: seconds, and bytes of memory now resident."""
 
     wall: float
     main: float
     """CPU of the main thread."""
-    mlflow: float
-    """CPU of the thread that writes to MLflow."""
     training: float
     """Training time of this trial, by its own clock."""
     resident: int
 
 
-class Costs:
-    """CPU seconds of threads by part: each function's own, without the metered functions that it calls."""
-
-    def __init__(self) -> None:
-        self.seconds: collections.Counter[str] = collections.Counter()
-        self._open = threading.local()
-
-    def meter(self, owner: Any, name: str, part: str) -> None:
-        """Count the CPU of a method under a part, from now on."""
-        inner = getattr(owner, name)
-
-        @functools.wraps(inner)
-        def metered(*args: Any, **named: Any) -> Any:
-            within = getattr(self._open, "within", None)
-            began, self._open.within = time.thread_time(), [0.0]
-            try:
-                return inner(*args, **named)
-            finally:
-                spent, of_others = time.thread_time() - began, self._open.within[0]
-                self.seconds[part] += spent - of_others
-                self._open.within = within
-                if within is not None:
-                    within[0] += spent
-
-        setattr(owner, name, metered)
-
-
-def meter_driver() -> Costs:
-    """Meter what a search's driver does, for the rest of this process."""
-    from ray.tune.execution.tune_controller import TuneController
-
-    from search.plan import PlannedSearch
-    from search.run import Watch
-    from search.tracking import LiveProjection
-
-    costs = Costs()
-    costs.meter(TuneController, "checkpoint", "snapshots")
-    costs.meter(Watch, "keep_snapshot", "snapshots")
-    costs.meter(PlannedSearch, "suggest", "searcher")
-    costs.meter(PlannedSearch, "on_trial_complete", "searcher")
-    costs.meter(Watch, "_tell", "records of trials")
-    costs.meter(Watch, "_note", "trials' own files")
-    costs.meter(LiveProjection, "_write", MLFLOW)
-    costs.meter(TerminalListener, "tick", "the live table")
-    return costs
-
-
 class Follower(TerminalListener):
     """Notes what has been used when each trial ends, and draws what a user would see, without a terminal."""
 
-    def __init__(self, costs: Costs) -> None:
+    def __init__(self) -> None:
         from rich.console import Console
 
         super().__init__(Console(file=open(os.devnull, "w"), force_terminal=True))  # noqa: SIM115
-        self.costs = costs
         self.ends: list[End] = []
 
     def trial(self, record: TrialRecord) -> None:
         super().trial(record)
         if record.status == "finished":
-            self.ends.append(
-                End(
-                    wall=time.monotonic(),
-                    main=time.thread_time(),
-                    mlflow=self.costs.seconds[MLFLOW],
-                    training=record.history.training_seconds,
-                    resident=psutil.Process().memory_info().rss,
-                )
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class Span:
-    """Means over the trials of a stretch of a search, in seconds; memory in bytes a trial."""
-
-    trials: int
-    overhead: float
-    main: float
-    mlflow: float
-    resident: float
-
-
-def span(ends: Sequence[End], first: int, last: int) -> Span:
-    """Return the means over the trials after the `first` to end, up to the `last`, counted from 0."""
-    count, begin, end = last - first, ends[first], ends[last]
-    training = sum(e.training for e in ends[first + 1 : last + 1])
-    return Span(
-        trials=count,
-        overhead=(end.wall - begin.wall - training) / count,
-        main=(end.main - begin.main) / count,
-        mlflow=(end.mlflow - begin.mlflow) / count,
-        resident=(end.resident - begin.resident) / count,
-    )
+            training, resident = record.history.training_seconds, psutil.Process().memory_info().rss
+            self.ends.append(End(time.monotonic(), time.thread_time(), training, resident))
 
 
 @contextlib.contextmanager
@@ -168,168 +89,205 @@ def places() -> Iterator[Launch]:
         yield Launch.on_this_machine(pathlib.Path(folder, "runs"), pathlib.Path(folder))
 
 
-def short_search(trials: int) -> SearchConfig:
-    """Return a search of so many trials, rounded down to whole rounds, each as short as a training can be."""
-    return load_config("digits-quick", ["name=overhead", f"trials_per_family={trials // FAMILIES}", *SHORT])
-
-
-def search(config: SearchConfig, launch: Launch) -> tuple[Follower, Costs]:
-    """Run a search in this process, metered."""
-    from search.run import run_search
-
-    costs = meter_driver()
-    follower = Follower(costs)
-    run_search(config, launch, follower)
-    return follower, costs
-
-
-def trials_section(trials: int) -> str:
-    """Run warm trials; return their section of the results."""
-    with places() as launch:
-        follower, costs = search(short_search(trials), launch)
-    return "\n".join(
-        [f"A search of {len(follower.ends)} trials, one at a time. {conditions()}.", "", *table(follower.ends, costs)]
+def search_of(trials: int, *changes: str) -> SearchConfig:
+    """Return a search of at most so many trials, as many of each of the recipe's six families, constants included."""
+    return load_config(
+        "digits-quick", [f"trials_per_family={trials // 6}", f"constant.most_trials={trials // 6}", *changes]
     )
 
 
-def table(ends: Sequence[End], costs: Costs) -> list[str]:
-    """Return Markdown: means over all warm trials and over fifths of the search, and the main thread's CPU by part."""
-    most = len(ends) - 1
-    whole, fifth = span(ends, 1, most), max(1, most // 5)
-    stretches = [span(ends, begin, begin + fifth) for begin in range(most % 5, most - fifth + 1, fifth)]
-    parts = [(part, seconds / len(ends)) for part, seconds in costs.seconds.items() if part != MLFLOW]
-    rest = whole.main - sum(seconds for _, seconds in parts)
+# Trials
+
+
+def row(name: str, ends: Sequence[End]) -> list[str]:
+    """Return a row of the table: means over the trials after the first to end, up to the last."""
+    count, begin, end = len(ends) - 1, ends[0], ends[-1]
+    overhead = end.wall - begin.wall - sum(e.training for e in ends[1:])
+    main, resident = end.main - begin.main, end.resident - begin.resident
+    return [name, f"{1e3 * overhead / count:.0f}", f"{1e3 * main / count:.1f}", f"{resident / count / 1e3:.0f}"]
+
+
+def trials_section(trials: int) -> list[str]:
+    """Run a search of so many trials, fewer if constants end sooner; then read it back and report it."""
+    from search.run import publish_report, run_search
+    from search.store import SearchStore, read_search
+
+    config = search_of(trials, "name=overhead", *SHORT)
+    follower = Follower()
+    with places() as launch:
+        run_search(config, launch, follower)
+        began = time.process_time()
+        record = read_search(SearchStore(launch.storage, config.name))
+        read = time.process_time()
+        publish_report(record, launch)
+        reported = time.process_time()
+    warm = follower.ends[1:]
+    fifth = (len(warm) - 1) // 5
+    rows = [row("all", warm), *(row(f"fifth {n + 1}", warm[n * fifth : (n + 1) * fifth + 1]) for n in range(5))]
     return [
-        "| warm trials | overhead a trial, ms | CPU of the main thread | of MLflow's thread | memory a trial, kB |",
-        "| --- | --- | --- | --- | --- |",
-        *(
-            f"| {name} | {1e3 * s.overhead:.0f} | {1e3 * s.main:.1f} | {1e3 * s.mlflow:.1f} | {s.resident / 1e3:.0f} |"
-            for name, s in [("all", whole), *((f"fifth {n}", s) for n, s in enumerate(stretches, start=1))]
-        ),
+        f"A search of {len(follower.ends)} trials, one at a time. {conditions()}.",
         "",
-        "CPU of the main thread a trial, by what it went on:",
+        *table(["warm trials", "overhead a trial, ms", "CPU of the main thread", "memory a trial, kB"], rows),
         "",
-        "| part | ms |",
-        "| --- | --- |",
-        *(f"| {part} | {1e3 * seconds:.1f} |" for part, seconds in sorted(parts, key=lambda item: -item[1])),
-        f"| Tune's loop, Ray's messages | {1e3 * rest:.1f} |",
+        f"Reading the search back took {read - began:.1f} s of CPU, its report {reported - read:.1f} s.",
     ]
 
 
-class Timeline:
-    """Moments of events, in seconds since this process was started."""
+# The start
+
+
+class FirstTrial(TerminalListener):
+    """Notes moments in seconds since this process was started; ends the process as soon as a trial runs."""
 
     def __init__(self) -> None:
-        self.marks: list[tuple[str, float]] = []
+        from rich.console import Console
+
+        super().__init__(Console(file=sys.stderr))
+        self.moments: dict[str, float] = {}
         self._born = psutil.Process().create_time()
 
     def mark(self, what: str) -> None:
         """Note that an event happens now."""
-        self.marks.append((what, time.time() - self._born))
-
-    def after(self, owner: Any, name: str, what: str) -> None:
-        """Note an event whenever a function returns."""
-        inner = getattr(owner, name)
-
-        @functools.wraps(inner)
-        def marked(*args: Any, **named: Any) -> Any:
-            result = inner(*args, **named)
-            self.mark(what)
-            return result
-
-        setattr(owner, name, marked)
-
-
-class FirstTrial(TerminalListener):
-    """Ends the process as soon as a trial runs."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        from rich.console import Console
-
-        super().__init__(Console(file=sys.stderr))
-        self.timeline = timeline
+        self.moments[what] = time.time() - self._born
 
     def teacher(self, progress: TeacherProgress) -> None:
         super().teacher(progress)
         if progress.cached or progress.epoch >= progress.epochs:
-            self.timeline.mark("teacher there")
+            self.mark("teacher there")
 
     def search_begins(self, search: SearchRecord, config: SearchConfig) -> None:
         super().search_begins(search, config)
-        self.timeline.mark("Tune begins")
+        self.mark("Tune begins")
 
     def trial(self, record: TrialRecord) -> None:  # noqa: ARG002
-        if not any(what == "a trial runs" for what, _ in self.timeline.marks):
-            self.timeline.mark("a trial runs")
+        if "a trial runs" not in self.moments:
+            self.mark("a trial runs")
             raise KeyboardInterrupt
 
 
 def start_once(folder: pathlib.Path) -> None:
     """Start as `kd-search run digits-quick` does, until a trial runs; print a timeline. Needs its own process."""
-    timeline = Timeline()
-    timeline.mark("Python and this program are loaded")
+    listener = FirstTrial()
+    listener.mark("Python and this program are loaded")
     import ray
 
-    from search.run import search as study
+    from search.run import run_search
 
-    timeline.mark("Ray is imported")
-    timeline.after(ray, "init", "Ray is up")
-    launch = Launch.on_this_machine(folder / "runs", folder)
-    config = load_config("digits-quick", [f"name=start-{os.getpid()}"])
+    listener.mark("Ray is imported")
+    init = ray.init
+
+    @functools.wraps(init)
+    def marked(*args: Any, **named: Any) -> Any:
+        found = init(*args, **named)
+        listener.mark("Ray is up")
+        return found
+
+    ray.init = marked
     with contextlib.suppress(KeyboardInterrupt):
-        study.run_search(config, launch, FirstTrial(timeline))
-    used = [sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    timeline.marks.append(("CPU of the driver", used[0]))
-    for what, seconds in timeline.marks:
+        config = load_config("digits-quick", [f"name=start-{os.getpid()}"])
+        run_search(config, Launch.on_this_machine(folder / "runs", folder), listener)
+    listener.moments["CPU of the driver"] = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    for what, seconds in listener.moments.items():
         print(f"{what}\t{seconds:.2f}")
 
 
-def start_section(rounds: int) -> str:
-    """Return the timelines' section: medians over the rounds, teacher trained in the first and cached after it."""
+def start_section(rounds: int) -> list[str]:
+    """Return the timelines' medians over the rounds; the teacher is trained in a round's first start, then cached."""
     found: dict[str, dict[str, list[float]]] = {"trained": {}, "cached": {}}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(prefix="kd-search-") as folder:
-            for teacher in found:
-                command = [sys.executable, __file__, "start", "--once", folder]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                for line in done.stdout.splitlines():
+            for moments in found.values():
+                for line in output_of("start", "--once", folder).splitlines():
                     what, _, seconds = line.partition("\t")
-                    found[teacher].setdefault(what, []).append(float(seconds))
+                    moments.setdefault(what, []).append(float(seconds))
     rows = [
+        [what, *(f"{statistics.median(found[teacher][what]):.1f}" for teacher in ("cached", "trained"))]
+        for what in found["cached"]
+    ]
+    return [
         f"Seconds from the command on, medians of {rounds} runs with a new MLflow store. {conditions()}.",
         "",
-        "| | teacher cached | teacher trained |",
-        "| --- | --- | --- |",
-        *(
-            f"| {what} | {statistics.median(times):.1f} | {statistics.median(found['trained'][what]):.1f} |"
-            for what, times in found["cached"].items()
-        ),
+        *table(["", "teacher cached", "teacher trained"], rows),
     ]
-    return "\n".join(rows)
+
+
+def output_of(*arguments: str) -> str:
+    """Run this program in a process of its own; return what it prints."""
+    command = [sys.executable, __file__, *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+# Nodes
+
+
+def nodes_once(nodes: int, trials: int) -> None:
+    """Search on so many nodes, started and ended here; print the seconds a trial. Needs its own process."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from search.cluster import alive_nodes
+    from search.run import run_search
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": SLOTS // nodes})
+    for _ in range(nodes - 1):
+        cluster.add_node(num_cpus=SLOTS // nodes)
+    ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+    follower = Follower()
+    try:
+        found = [int(node["Resources"].get("CPU", 0)) for node in alive_nodes()]
+        assert found == [SLOTS // nodes] * nodes, found
+        config = search_of(trials, f"name=nodes-{nodes}")
+        with places() as launch:
+            done = run_search(config, dataclasses.replace(launch, address=cluster.address), follower)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert len(done.search.finished) == len(done.search.trials)
+    counted = follower.ends[len(follower.ends) // 4 :]
+    print((counted[-1].wall - counted[0].wall) / (len(counted) - 1))
+
+
+def nodes_section(rounds: int, trials: int) -> list[str]:
+    """Return the table: seconds a trial, and the ratios to one node of the same round."""
+    found: dict[int, list[float]] = {nodes: [] for nodes in NODES}
+    for number in range(rounds):
+        for nodes in NODES if number % 2 == 0 else reversed(NODES):
+            printed = output_of("nodes", "--once", str(nodes), "--trials", str(trials))
+            found[nodes].append(float(printed.split()[-1]))
+    rows = []
+    for nodes, seconds in found.items():
+        ratio = spread([many / one for many, one in zip(seconds, found[1], strict=True)]) if nodes > 1 else "1"
+        rows.append([str(nodes), str(SLOTS // nodes), f"{1e3 * statistics.median(seconds):.0f}", ratio])
+    return [
+        f"digits-quick, up to {trials} trials of three seeds, four at a time over all nodes, which share this machine;"
+        f" {rounds} rounds in turn. {conditions()}.",
+        "",
+        *table(["nodes", "trials at a time on each", "wall time a trial, ms", "to one node"], rows),
+    ]
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("start", "trials"))
-    parser.add_argument("--trials", type=int, default=120, help="of the search with short trials")
-    parser.add_argument("--rounds", type=int, default=5, help="starts with and without a cached teacher")
-    parser.add_argument("--write", action="store_true", help="into RESULTS.md, too")
-    parser.add_argument("--once", type=pathlib.Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.once is not None:
-        start_once(arguments.once)
-        return
+    options = parser(__doc__, cache=False)
+    options.add_argument("part", choices=("start", "trials", "nodes"))
+    options.add_argument("--trials", type=int, help="of a search [1000; 72 on several nodes]")
+    options.add_argument("--rounds", type=int, help="of starts, or of searches on several nodes [5; 3]")
+    options.add_argument("--once", help=argparse.SUPPRESS)
+    arguments = options.parse_args()
     let_threads_sleep()  # as the command line does; the processes started here inherit it
-    sections: dict[str, tuple[str, Callable[[], str]]] = {
-        "start": ("Until the first trial runs", lambda: start_section(arguments.rounds)),
-        "trials": ("Overhead of a warm trial", lambda: trials_section(arguments.trials)),
-    }
-    title, measure = sections[arguments.part]
-    text = measure()
-    print(text)
-    if arguments.write:
-        write_section(title, text)
+    if arguments.part == "trials":
+        publish("A search of many trials", trials_section(arguments.trials or 1000), write=arguments.write)
+    elif arguments.part == "start":
+        if arguments.once is not None:
+            start_once(pathlib.Path(arguments.once))
+            return
+        publish("Until the first trial runs", start_section(arguments.rounds or 5), write=arguments.write)
+    else:
+        if arguments.once is not None:
+            nodes_once(int(arguments.once), arguments.trials)
+            return
+        lines = nodes_section(arguments.rounds or 3, arguments.trials or 72)
+        publish("One node and several", lines, write=arguments.write)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
 """Simulates races over seeds on the stored tables of trials: what they cost and what they lose.
 
     python benchmarks/racing.py
-    python benchmarks/racing.py --repetitions 2000 --table benchmarks/data/trials-digits-quick.csv
+    python benchmarks/racing.py --repetitions 2000
 
-A repetition draws a search from a table (`benchmarks/trial_table.py`): its rounds, the recipe's baselines always among
-them, and the seeds it trains under. Each scheme then names the best policy of each family by its validation score.
-These finalists are confirmed on seeds that no scheme has seen: the one with the highest validation score there is the
-winner, and its mean test accuracy there is what counts. Reference: all policies under 5 seeds, or 10.
+A table holds accuracies of random policies of each family under many seeds (`benchmarks/data`). A repetition draws a
+search of eight policies a family from it: its rounds, the recipe's four baselines always among them, and its seeds.
+Each scheme then names the best policy of each family by its validation score. These finalists are confirmed on seeds
+that no scheme has seen: the one with the highest validation score there is the winner, and its mean test accuracy there
+is what counts. Reference: all policies under 5 seeds, or 10.
 
     trainings  the number for a family, one a seed
-    steps      training steps, as a share of the reference's
+    share      that number as a share of the reference's
     winner     how often the confirmed winner is the very policy that the reference leads to
     not worse  the same, or one that a paired one-sided t-test on the fresh seeds does not call worse (5 %)
     loss       mean test accuracy given up against the reference, in points, with its 95 % interval over repetitions
-    families   the same for each family's finalist, averaged
 
 All schemes see the same searches. The repetitions draw from one table, so their interval does not cover what another
 table would change. `the same again` is the reference under other seeds: how far it agrees with itself.
@@ -25,20 +25,22 @@ if it is among the best 1/reduction of those that have reached it so far.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.stats
+from scaffold import parser, table
 
 TABLES = [
     pathlib.Path(__file__).parent / "data" / f"trials-{recipe}.csv"
     for recipe in ("digits-quick", "unreliable-batches-digits")
 ]
+TRIALS, BASELINES = 8, 4
+"""Policies a family, and of them those rounds that are always drawn."""
 Array: TypeAlias = "np.ndarray"
 
 
@@ -124,40 +126,20 @@ def asynchronous(seeds: tuple[int, ...], reduction: float) -> Scheme:
     return race
 
 
-class Case(NamedTuple):
-    """A scheme, and the seeds that it needs."""
-
-    name: str
-    scheme: Scheme
-    seeds: int
-
-
-def cases(most: int, trials: int) -> Iterator[Case]:
-    """Yield all schemes to compare where the reference has `most` seeds, for families of so many trials."""
-    yield Case("the same again", the_same_again(most), 2 * most)
-    for seeds in (1, 2, 3, 4, 5, 10):
-        if seeds < most:
-            yield Case(f"no race, {seeds} seeds", all_alike(seeds), seeds)
-    for ladder in {
-        5: ((1, 3), (1, 2, 3), (1, 5), (1, 2, 5), (1, 3, 5), (2, 5)),
-        10: ((1, 10), (1, 3, 10), (1, 2, 5, 10), (2, 10)),
-    }[most]:
-        entrants = {
-            tuple(max(1, rounding(trials / reduction**k)) for k in range(len(ladder)))
-            for reduction in (2, 3, 4)
-            for rounding in (math.floor, math.ceil)
-        }
-        for policies in sorted(entrants, reverse=True):
-            name = f"synchronous, {words(ladder)} seeds, {words(policies)} policies"
-            yield Case(name, synchronous(ladder, policies), ladder[-1])
-        for reduction in (2, 4):
-            name = f"asynchronous, {words(ladder)} seeds, reduction {reduction}"
-            yield Case(name, asynchronous(ladder, reduction), ladder[-1])
-
-
-def words(numbers: tuple[int, ...]) -> str:
-    """Join numbers to text like `1, 3, 10`."""
-    return ", ".join(map(str, numbers))
+def cases(most: int) -> dict[str, Scheme]:
+    """Return the schemes to compare where the reference has `most` seeds, by name."""
+    races = {
+        5: [((1, 2, 5), (8, 4, 2)), ((1, 5), (8, 4)), ((1, 5), (8, 2)), ((1, 2, 5), (8, 2, 1)), ((1, 2, 3), (8, 4, 2))],
+        10: [((1, 3, 10), (8, 4, 2)), ((1, 3, 10), (8, 2, 1)), ((2, 10), (8, 2))],
+    }[most]
+    ladder = races[0][0]
+    return {
+        "the same again": the_same_again(most),
+        **{f"no race, {seeds} seeds": all_alike(seeds) for seeds in (2, 3, 4)},
+        **{f"{seeds} seeds; {entrants} policies": synchronous(seeds, entrants) for seeds, entrants in races},
+        f"asynchronous, {ladder} seeds, the best quarter": asynchronous(ladder, 4),
+        f"asynchronous, {ladder} seeds, the best half": asynchronous(ladder, 2),
+    }
 
 
 class Search(NamedTuple):
@@ -168,12 +150,12 @@ class Search(NamedTuple):
     fresh: Array
 
 
-def draw(table: Table, trials: int, most: int, baselines: int, random: np.random.Generator) -> Search:
+def draw(trials: Table, most: int, random: np.random.Generator) -> Search:
     """Draw a search: the rounds with baselines first, then others at random."""
-    _, rounds, seeds = table.validation.shape
-    others = random.choice(np.arange(baselines, rounds), trials - baselines, replace=False)
+    _, rounds, seeds = trials.validation.shape
+    others = random.choice(np.arange(BASELINES, rounds), TRIALS - BASELINES, replace=False)
     order = random.permutation(seeds)
-    return Search(np.concatenate([np.arange(baselines), others]), order[:most], order[most:])
+    return Search(np.concatenate([np.arange(BASELINES), others]), order[:most], order[most:])
 
 
 class Outcome(NamedTuple):
@@ -184,49 +166,36 @@ class Outcome(NamedTuple):
     spent: int
 
 
-def outcome(table: Table, search: Search, scheme: Scheme) -> Outcome:
+def outcome(trials: Table, search: Search, scheme: Scheme) -> Outcome:
     """Race each family, and confirm the finalists."""
-    raced = [scheme(table.validation[f][np.ix_(search.rounds, search.seeds)]) for f in range(len(table.families))]
+    raced = [scheme(trials.validation[f][np.ix_(search.rounds, search.seeds)]) for f in range(len(trials.families))]
     finalists = tuple(int(search.rounds[place]) for place, _ in raced)
-    fresh = [table.validation[f, r, search.fresh].mean() for f, r in enumerate(finalists)]
+    fresh = [trials.validation[f, r, search.fresh].mean() for f, r in enumerate(finalists)]
     return Outcome(finalists, int(np.argmax(fresh)), sum(spent for _, spent in raced))
 
 
-def compare(table: Table, case: Case, most: int, searches: list[Search]) -> str:
+def compare(trials: Table, name: str, scheme: Scheme, most: int, searches: list[Search]) -> list[str]:
     """Return one row of the table."""
-    spent, same, kept, losses, family_losses = [], [], [], [], []
-    for search in searches:
-        seen = search
-        if case.seeds > most:  # the reference again: fewer seeds are left as fresh ones
-            more = case.seeds - most
-            seen = Search(search.rounds, np.concatenate([search.seeds, search.fresh[:more]]), search.fresh[more:])
-        full, raced = outcome(table, seen, all_alike(most)), outcome(table, seen, case.scheme)
-        spent.append(raced.spent / len(table.families))
-        difference = tested(table, seen, full, full.winner) - tested(table, seen, raced, raced.winner)
+    spent, same, kept, losses = [], [], [], []
+    for seen in searches:
+        if name == "the same again":  # its seeds are among the reference's fresh ones
+            seen = Search(seen.rounds, np.concatenate([seen.seeds, seen.fresh[:most]]), seen.fresh[most:])
+        full, raced = outcome(trials, seen, all_alike(most)), outcome(trials, seen, scheme)
+        spent.append(raced.spent / len(trials.families))
+        difference = tested(trials, seen, full) - tested(trials, seen, raced)
         alike = full.finalists[full.winner] == raced.finalists[raced.winner] and full.winner == raced.winner
         same.append(alike)
         kept.append(alike or not called_worse(difference))
         losses.append(100 * difference.mean())
-        family_losses.append(
-            100
-            * np.mean(
-                [
-                    (tested(table, seen, full, f) - tested(table, seen, raced, f)).mean()
-                    for f in range(len(table.families))
-                ]
-            )
-        )
     half = 1.96 * np.std(losses, ddof=1) / math.sqrt(len(losses))
-    trials = len(searches[0].rounds)
-    return (
-        f"| {case.name} | {np.mean(spent):.0f} | {np.mean(spent) / most / trials:.0%} | {np.mean(same):.0%} |"
-        f" {np.mean(kept):.0%} | {np.mean(losses):+.2f} ± {half:.2f} | {np.mean(family_losses):+.2f} |"
-    )
+    loss = f"{np.mean(losses):+.2f} ± {half:.2f}"
+    shares = [np.mean(spent) / most / TRIALS, np.mean(same), np.mean(kept)]
+    return [name, f"{np.mean(spent):.0f}", *(f"{share:.0%}" for share in shares), loss]
 
 
-def tested(table: Table, search: Search, of: Outcome, family: int) -> Array:
-    """Return the test accuracies of a family's finalist under the fresh seeds."""
-    scores: Array = table.test[family, of.finalists[family], search.fresh]
+def tested(trials: Table, search: Search, of: Outcome) -> Array:
+    """Return the test accuracies of the winner under the fresh seeds."""
+    scores: Array = trials.test[of.winner, of.finalists[of.winner], search.fresh]
     return scores
 
 
@@ -238,29 +207,25 @@ def called_worse(difference: Array) -> bool:
 
 def main() -> None:
     """Print a table of races for each table of trials."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", type=pathlib.Path, action="append", help="[those of two recipes]")
-    parser.add_argument("--trials", type=int, default=8, help="policies a family")
-    parser.add_argument("--baselines", type=int, default=4, help="of them, rounds that are always drawn")
-    parser.add_argument("--repetitions", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    for path in arguments.table or TABLES:
-        table = read_table(path)
-        families, rounds, seeds = table.validation.shape
+    options = parser(__doc__, cache=False, write=False)
+    options.add_argument("--repetitions", type=int, default=500)
+    repetitions = options.parse_args().repetitions
+    for path in TABLES:
+        trials = read_table(path)
+        families, rounds, seeds = trials.validation.shape
         for most in (5, 10):
             if seeds < most + 2:
                 continue
-            random = np.random.default_rng(arguments.seed)  # the same searches for all
-            searches = [
-                draw(table, arguments.trials, most, arguments.baselines, random) for _ in range(arguments.repetitions)
+            random = np.random.default_rng(0)  # the same searches for all
+            searches = [draw(trials, most, random) for _ in range(repetitions)]
+            print(f"\n{trials.name}: {families} families, {rounds} policies each, {seeds} seeds\n")
+            head = [f"against all under {most} seeds", "trainings", "share", "winner", "not worse", "loss"]
+            rows = [
+                compare(trials, name, scheme, most, searches)
+                for name, scheme in cases(most).items()
+                if name != "the same again" or seeds >= 2 * most + 2
             ]
-            print(f"\n{table.name}: {families} families, {rounds} policies each, {seeds} seeds\n")
-            print(f"| against all under {most} seeds | trainings | steps | winner | not worse | loss | families |")
-            print("| --- | --- | --- | --- | --- | --- | --- |")
-            for case in cases(most, arguments.trials):
-                if seeds >= case.seeds + 2:
-                    print(compare(table, case, most, searches), flush=True)
+            print(*table(head, rows), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from policies.parameter import Value
 from search.records import ConfirmationRecord, ConstantFacts, Finalist, Role, SeedResult
 from trainables.records import SetScore
 
@@ -89,38 +90,47 @@ class Problem:
         return f"{counts} {self.curve:<6} {self.noise:<10} {self.own:.1f} {samples}"
 
     @property
+    def all_gains(self) -> tuple[float, ...]:
+        """The gain of each rule, in points over the best constant."""
+        return (*self.gains, *(0.0 for _ in range(self.rules - len(self.gains))))
+
+    @property
     def worths(self) -> dict[str, float]:
         """Each finalist's true accuracy, in points over the best constant."""
-        gains = (*self.gains, *(0.0 for _ in range(self.rules - len(self.gains))))
-        worths = (*gains, *CURVES[self.curve], _LABELS, _TEACHER)
+        worths = (*self.all_gains, *CURVES[self.curve], _LABELS, _TEACHER)
         return {finalist.key: worth for finalist, worth in zip(finalists(self.rules), worths, strict=True)}
+
+
+def _finalist(key: str, role: Role, family: str, complexity: int, parameters: dict[str, Value]) -> Finalist:
+    return Finalist(
+        key=key,
+        role=role,
+        family=family,
+        parameters=parameters,
+        shared={},
+        rule=key,
+        complexity=complexity,
+        trial=None,
+        search_score=None,
+    )
+
+
+def rules_of(count: int) -> list[Finalist]:
+    """Return so many rules in the order of their complexity."""
+    return [_finalist(f"rule-{n}", "rule", f"rule_{n}", n + 1, {}) for n in range(count)]
+
+
+def constant_of(key: str, role: Role, weight: float) -> Finalist:
+    """Return a constant."""
+    return _finalist(key, role, "fixed", 1, {"weight": weight})
 
 
 @functools.cache
 def finalists(rule_count: int) -> tuple[Finalist, ...]:
     """Return rules in the order of their complexity, then the constants."""
-
-    def finalist(key: str, role: Role, family: str, complexity: int, weight: float | None) -> Finalist:
-        parameters = {} if weight is None else {"weight": weight}
-        return Finalist(
-            key=key,
-            role=role,
-            family=family,
-            parameters=parameters,
-            shared={},
-            rule=key,
-            complexity=complexity,
-            trial=None,
-            search_score=None,
-        )
-
-    rules = [finalist(f"rule-{n}", "rule", f"rule_{n}", n + 1, None) for n in range(rule_count)]
-    constants = [finalist(f"fixed-{w:g}", "constant", "fixed", 1, w) for w in CONSTANTS]
-    ends = [
-        finalist("labels_alone", "labels_alone", "fixed", 1, 0.0),
-        finalist("teacher_alone", "teacher_alone", "fixed", 1, 1.0),
-    ]
-    return (*rules, *constants, *ends)
+    constants = [constant_of(f"fixed-{w:g}", "constant", w) for w in CONSTANTS]
+    ends = [constant_of("labels_alone", "labels_alone", 0.0), constant_of("teacher_alone", "teacher_alone", 1.0)]
+    return (*rules_of(rule_count), *constants, *ends)
 
 
 class KnownSamples:

@@ -1,27 +1,29 @@
 """Measures a training step under a rule, as a ratio to the same step at a constant λ without this package.
 
-    python benchmarks/step.py
+    python benchmarks/step.py --write
     python benchmarks/step.py --device cuda
+    python benchmarks/step.py --guard                 # what the guard adds to a step under a constant λ
 
 Steps of both kinds are timed in turn in one process (A B A C …). On a CPU they use one thread, and CPU time is counted,
 which other programs disturb little. On a GPU wall time is counted, from idle device to idle device. Results are medians
 over the rounds, with the middle half in brackets. A ratio of 5/3 is the floor for two backward passes over one graph,
-1 + 2/(3k) for one measurement in k steps.
+1 + 2/(3k) for one measurement in k steps. What the guard adds is small, so the fastest tenths are compared there: other
+work on the machine can only add time.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
-import results
+import scaffold
 import torch
 from torch import Tensor, nn
 
 from policies import LossBalancer, create_policy, distillation_loss
+from policies.guard import Guard
 from policies.update.meter import last_block
 from trainables.config import DeviceSettings, ModelSettings, TrainingSettings
 from trainables.device import Compute, select_compute
@@ -118,12 +120,15 @@ def on_losses(family: str, **parameters: Any) -> Callable[[nn.Module], Backward]
     return make
 
 
-def on_logits(family: str, *, layers: int | None = None, **parameters: Any) -> Callable[[nn.Module], Backward]:
+def on_logits(
+    family: str, *, layers: int | None = None, guard: Guard | Literal["default"] | None = "default", **parameters: Any
+) -> Callable[[nn.Module], Backward]:
     """Make a function that puts a rule on a student through `backward_on_logits`, with a last block of `layers`."""
 
     def make(student: nn.Module) -> Backward:
         block = None if layers is None else nn.ParameterList(last_block(student, layers=layers))
-        return LossBalancer(create_policy(family, parameters), student, last_block=block).backward_on_logits
+        balancer = LossBalancer(create_policy(family, parameters), student, last_block=block, guard=guard)
+        return balancer.backward_on_logits
 
     return make
 
@@ -160,13 +165,9 @@ class Cost(NamedTuple):
     ratios: list[float]
     seconds: float
 
-    def __str__(self) -> str:
-        low, middle, high = statistics.quantiles(self.ratios, n=4)
-        return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
-
 
 def stepper(case: Case, make: Callable[[nn.Module], Backward], compute: Compute) -> Callable[[], None]:
-    """Make a function that trains for one step, in the precision that trials have on the device."""
+    """Make a function that trains for the case's steps, in the precision that trials have on the device."""
     torch.manual_seed(0)
     device = compute.device
     student = create_model(case.model, image_shape=case.shape, classes=case.classes)
@@ -177,90 +178,85 @@ def stepper(case: Case, make: Callable[[nn.Module], Backward], compute: Compute)
     teacher = torch.randn(case.batch, case.classes, device=device)
     backward = make(student)
 
-    def step() -> None:
-        with compute.autocast():
-            logits = student(images)
-        optimizer.zero_grad(set_to_none=True)
-        backward(logits, teacher, labels)
-        optimizer.step()
+    def steps() -> None:
+        for _ in range(case.steps):
+            with compute.autocast():
+                logits = student(images)
+            optimizer.zero_grad(set_to_none=True)
+            backward(logits, teacher, labels)
+            optimizer.step()
 
-    return step
+    return steps
 
 
-def timed(step: Callable[[], None], count: int, *, gpu: bool = False) -> float:
-    """Return the seconds of `count` steps: CPU time, or wall time from idle GPU to idle GPU."""
-    if not gpu:
-        began = time.process_time()
-        for _ in range(count):
-            step()
-        return time.process_time() - began
+def idle_gpu_clock() -> float:
+    """Return the wall time at which the GPU has nothing left to do."""
     torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(count):
-        step()
-    torch.cuda.synchronize()
-    return time.perf_counter() - began
+    return time.perf_counter()
 
 
-def costs(case: Case, kinds: Sequence[str], rounds: int, compute: Compute = _CPU) -> dict[str, Cost]:
-    """Return each kind's cost; the constant λ is timed anew before each of them."""
-    gpu = compute.device.type == "cuda"
-    base = stepper(case, constant, compute)
-    steps = {kind: stepper(case, KINDS[kind], compute) for kind in kinds}
-    for step in (base, *steps.values()):
-        timed(step, EVERY, gpu=gpu)
-    ratios: dict[str, list[float]] = {kind: [] for kind in kinds}
-    seconds = []
-    for _ in range(rounds):
-        for kind, step in steps.items():
-            before = timed(base, case.steps, gpu=gpu)
-            ratios[kind].append(timed(step, case.steps, gpu=gpu) / before)
-            seconds.append(before / case.steps)
-    return {kind: Cost(found, statistics.median(seconds)) for kind, found in ratios.items()}
-
-
-def table(measured: dict[str, dict[str, Cost]]) -> Iterator[str]:
-    """Yield Markdown: a row for each kind, a column for each case."""
-    yield f"| step | {' | '.join(measured)} |"
-    yield f"| --- |{' --- |' * len(measured)}"
-    milliseconds = [float(f"{1000 * next(iter(found.values())).seconds:.2g}") for found in measured.values()]
-    constants = [f"{of_a_step:g} ms" for of_a_step in milliseconds]
-    yield f"| constant λ, without this package | {' | '.join(constants)} |"
-    for kind in next(iter(measured.values())):
-        yield f"| {kind} | {' | '.join(str(found[kind]) for found in measured.values())} |"
+def columns(measured: dict[str, dict[str, Cost]]) -> list[str]:
+    """Return Markdown: a row for each kind, a column for each case."""
+    constants = [float(f"{1000 * next(iter(found.values())).seconds:.2g}") for found in measured.values()]
+    rows = [["constant λ, without this package", *(f"{of_a_step:g} ms" for of_a_step in constants)]]
+    kinds = next(iter(measured.values()))
+    rows += [[kind, *(scaffold.spread(found[kind].ratios) for found in measured.values())] for kind in kinds]
+    return scaffold.table(["step", *measured], rows)
 
 
 def conditions(rounds: int, compute: Compute = _CPU) -> str:
     """Describe when and on what this was measured."""
     where = compute.describe() if compute.device.type == "cuda" else "one thread"
-    return f"{where}, {rounds} rounds; {results.conditions()}"
+    return f"{where}, {rounds} rounds; {scaffold.conditions()}"
 
 
 def measure(rounds: int, kinds: Sequence[str] = tuple(KINDS), compute: Compute = _CPU) -> dict[str, dict[str, Cost]]:
     """Measure all cases by name; print a line to the terminal after each."""
-    torch.set_num_threads(1)
     keep_freed_memory()  # as in a trial's process, for both sides
+    cases, clock = (CASES, time.process_time) if compute.device.type == "cpu" else (GPU_CASES, idle_gpu_clock)
     measured: dict[str, dict[str, Cost]] = {}
-    for case in CASES if compute.device.type == "cpu" else GPU_CASES:
-        found = measured[str(case)] = costs(case, kinds, rounds, compute)
-        print(f"{case}:", ", ".join(f"{kind} {cost}" for kind, cost in found.items()), flush=True)
+    for case in cases:
+        steps = {kind: stepper(case, KINDS[kind], compute) for kind in kinds}
+        found = scaffold.pairs(stepper(case, constant, compute), steps, rounds, clock)
+        seconds = statistics.median(base for each in found.values() for base, _ in each) / case.steps
+        measured[str(case)] = {kind: Cost([own / base for base, own in each], seconds) for kind, each in found.items()}
+        print(f"{case}:", ", ".join(f"{kind} {scaffold.spread(c.ratios)}" for kind, c in measured[str(case)].items()))
     return measured
+
+
+def guard_rows(chunks: int) -> list[str]:
+    """Return Markdown: what the guard adds to a step of the two smallest students, which takes a tenth of a case."""
+    rows = []
+    for case in (each._replace(steps=each.steps // 10) for each in CASES[:2]):
+        base, *guarded = (
+            stepper(case, on_logits("fixed", guard=guard, weight=0.7), _CPU)
+            for guard in (None, Guard(check_every=1), Guard(check_every=EVERY))
+        )
+        found = scaffold.pairs(base, dict(zip(("every step", f"every {EVERY}th step"), guarded, strict=True)), chunks)
+        for checks, each in found.items():
+            without, with_guard = (sorted(side)[len(side) // 10] / case.steps for side in zip(*each, strict=True))
+            added, whole = f"{1e6 * (with_guard - without):.0f} µs", f"{1e6 * without:.0f} µs"
+            rows.append([str(case), checks, f"{with_guard / without:.3f}", added, whole])
+    return scaffold.table(["student", "checks", "ratio", "added", "step without a guard"], rows)
 
 
 def main() -> None:
     """Measure, print the table and, for the CPU, write its section of RESULTS.md."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9, help="timings of each kind")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--without", action="append", default=[], help="a kind to leave out, by its name's beginning")
-    arguments = parser.parse_args()
-    rounds, compute = arguments.rounds, select_compute(DeviceSettings(device=arguments.device))
-    kinds = [kind for kind in KINDS if not kind.startswith(tuple(arguments.without))]
-    rows = list(table(measure(rounds, kinds, compute)))
-    print(conditions(rounds, compute), *rows, sep="\n")
-    if arguments.device != "cpu" or arguments.without:
+    options = scaffold.parser(__doc__, cache=False)
+    options.add_argument("--rounds", type=int, help="timings of each kind [9; 300 of the guard]")
+    options.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    options.add_argument("--without", action="append", default=[], help="a kind to leave out, by its name's beginning")
+    options.add_argument("--guard", action="store_true", help="the guard's share only")
+    arguments = options.parse_args()
+    rounds, compute = arguments.rounds or 9, select_compute(DeviceSettings(device=arguments.device))
+    torch.set_num_threads(1)
+    if arguments.guard:
+        print(*guard_rows(arguments.rounds or 300), sep="\n")
         return
-    results.write_section("A step", f"{conditions(rounds)}.\n\n" + "\n".join(rows))
+    kinds = [kind for kind in KINDS if not kind.startswith(tuple(arguments.without))]
+    rows = columns(measure(rounds, kinds, compute))
+    write = arguments.write and arguments.device == "cpu" and not arguments.without
+    scaffold.publish("A step", [f"{conditions(rounds, compute)}.", "", *rows], write=write)
 
 
 if __name__ == "__main__":

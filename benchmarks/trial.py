@@ -1,60 +1,170 @@
-"""Measures what one training of a recipe costs, against the plain loop and torchdistill's.
+"""Measures what one training of a recipe costs, against a plain loop as an engineer writes it in an afternoon.
 
     python benchmarks/trial.py --write                          # complete trainings, for accuracies too
     python benchmarks/trial.py --epochs 5 --rounds 5 --write    # the ratios, sooner
-    python benchmarks/trial.py --epochs 5 --rounds 5 --augmented --write
 
 All train the recipe's student from the same initial weights for as many steps, evaluate it as often, and use one
-thread. `plain.py` reads pictures one by one through torchvision's transforms and asks the teacher at every batch; with
-a rule it takes the two losses' gradients at every step and trains by a third backward pass. torchdistill runs its own
-box with its own loss. Contenders take turns (A B C A B C …), this package's in a process of their own. They are
-compared by the CPU time that they use, which other programs disturb little. Work that is done once a search (reading
-data, training the teacher, its outputs) is left out on all sides; the outputs' time is printed beside.
+thread. The plain loop reads pictures one by one through torchvision's transforms and asks the teacher at every batch.
+With a rule it takes the two losses' gradients at every step and trains by a third backward pass. Losses and optimiser
+are those of this package's settings. Contenders take turns (A B C A B C …), this package's in a process of their own.
+They are compared by the CPU time that they use, which other programs disturb little. Work that is done once a search
+(reading data, training the teacher, its outputs) is left out on all sides; the outputs' time is printed.
 """
 
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
-import dataclasses
-import logging
+import math
 import multiprocessing
 import pathlib
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-import plain
 import torch
-from results import conditions, write_section
-from torch.utils.data import RandomSampler
+from PIL import Image
+from scaffold import conditions, parser, prepare, publish, spread, table
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, cross_entropy
+from torch.utils.data import DataLoader
+from torchvision import transforms
 
-from search.settings import SearchConfig, default_cache, load_config
-from trainables.config import AugmentationSettings, DeviceSettings, PolicySettings, TrialSettings
-from trainables.datasets import load_dataset
+from policies import distillation_loss
+from search.settings import SearchConfig, load_config
+from trainables.config import DeviceSettings, PolicySettings, TrainingSettings, TrialSettings
 from trainables.device import select_compute
 from trainables.memory import keep_freed_memory
-from trainables.teacher import compute_assets, prepare_teacher
+from trainables.models import create_model
+from trainables.pictures import Dataset, Split
 from trainables.training import DeviceAssets, Distillation
 
 WEIGHT = 0.5
-RULE = "norm_balance"
-AUGMENTATION = AugmentationSettings(flip=True, crop_padding=2, views=8)
+Rule = Callable[[float, float], float]
+"""λ from the gradients' cosine and norm ratio ‖g_d‖/‖g_t‖."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """The recipe to train, and where data and teacher are kept."""
-
-    config: SearchConfig
-    cache: pathlib.Path
-    own: bool
-    """True if the process runs this package's trainings, False if the others'."""
+# The plain loop
 
 
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """The cost and the accuracy of one training."""
+class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """A split read as `torchvision.datasets.FashionMNIST` reads it: a PIL picture, then the transforms."""
+
+    def __init__(self, split: Split, dataset: Dataset) -> None:
+        self.images, self.labels = split.images, split.labels
+        # The older ToTensor takes 60 % of the time of ToImage and ToDtype.
+        normalise = transforms.Normalize((dataset.mean / 255).tolist(), (dataset.std / 255).tolist())
+        self.transform = transforms.Compose([transforms.ToTensor(), normalise])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = self.images[index : index + 1][0]
+        picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+        return self.transform(picture), int(self.labels[index])
+
+
+def look(task: Tensor, distill: Tensor, parameters: list[nn.Parameter]) -> tuple[float, float]:
+    """Return (cosine, norm ratio) of the two losses' gradients; the graph is kept."""
+    g_t = torch.cat([g.flatten() for g in torch.autograd.grad(task, parameters, retain_graph=True)])
+    g_d = torch.cat([g.flatten() for g in torch.autograd.grad(distill, parameters, retain_graph=True)])
+    return cosine_similarity(g_d, g_t, dim=0).item(), (g_d.norm() / g_t.norm()).item()
+
+
+@torch.no_grad()
+def accuracy(student: nn.Module, pictures: DataLoader[tuple[Tensor, int]]) -> float:
+    """Return the share of hits; leave the student in evaluation mode."""
+    student.eval()
+    hits = sum(int((student(images).argmax(dim=1) == labels).sum()) for images, labels in pictures)
+    return hits / len(pictures.dataset)  # type: ignore[arg-type]
+
+
+def create_optimizer(student: nn.Module, training: TrainingSettings) -> torch.optim.Optimizer:
+    """Create the optimiser in the usual way, which is not fused."""
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training.optimizer]
+    return kind(student.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+
+
+def create_student(settings: TrialSettings, dataset: Dataset, seed: int) -> nn.Module:
+    """Create a student; the seed goes to PyTorch's global generator, which is not reset afterwards."""
+    torch.manual_seed(seed)
+    return create_model(settings.student, image_shape=dataset.image_shape, classes=len(dataset.classes))
+
+
+def distil(
+    settings: TrialSettings,
+    dataset: Dataset,
+    teacher: nn.Module,
+    *,
+    seed: int,
+    rule: Rule | float,
+    listen: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> float:
+    """Train one student; return its accuracy on the validation pictures.
+
+    Args:
+        settings: student, training, temperature and how often it is evaluated; the rest is not read.
+        dataset: pictures.
+        teacher: a network in evaluation mode.
+        seed: seeds initial weights and batches.
+        rule: a rule that is asked at every step, or a constant λ, for which gradients are not read.
+        listen: is called with epoch, accuracy and loss of each evaluation.
+    """
+    training = settings.training
+    assert training.schedule == "one_cycle"
+    student = create_student(settings, dataset, seed)
+    parameters = list(student.parameters())
+    batches = DataLoader(Pictures(dataset.train, dataset), training.batch_size, shuffle=True, drop_last=True)
+    validation = DataLoader(Pictures(dataset.validation, dataset), batch_size=256)
+    optimizer = create_optimizer(student, training)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, training.learning_rate, total_steps=training.epochs * len(batches), cycle_momentum=False
+    )
+    evaluations = min(settings.evaluations, training.epochs)
+    evaluated = {math.ceil((i + 1) * training.epochs / evaluations) for i in range(evaluations)}
+    found = math.nan
+    for epoch in range(1, training.epochs + 1):
+        student.train()
+        for images, labels in batches:
+            with torch.no_grad():
+                teacher_logits = teacher(images)
+            logits = student(images)
+            task, distill = (
+                cross_entropy(logits, labels),
+                distillation_loss(logits, teacher_logits, settings.temperature),
+            )
+            weight = rule if isinstance(rule, float) else rule(*look(task, distill, parameters))
+            loss = weight * distill + (1 - weight) * task
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+        if epoch in evaluated:
+            found = accuracy(student, validation)
+            listen({"epoch": epoch, "accuracy": found, "loss": loss.item()})
+    return found
+
+
+# The contest
+
+PLAIN: dict[str, Rule | float] = {
+    "plain loop, rule, gradients every step": lambda _cosine, norm_ratio: 1.0 / (1.0 + norm_ratio),
+    "plain loop, constant λ": WEIGHT,
+}
+OWN = {
+    f"{name}, {precision}": (policy, DeviceSettings.model_validate({"device": "cpu", "precision": precision}))
+    for precision in ("float32", "bfloat16")
+    for name, policy in {
+        "constant λ": PolicySettings(family="fixed", parameters={"weight": WEIGHT}),
+        "rule, gradients every 10th step (the default)": PolicySettings(family="norm_balance"),
+        "rule, gradients every step": PolicySettings(family="norm_balance", parameters={"measure_every": 1}),
+    }.items()
+}
+
+
+class Training(NamedTuple):
+    """The CPU time and the accuracy of one training."""
 
     seconds: float
     accuracy: float
@@ -63,250 +173,95 @@ class Training:
 class Bench:
     """The data and the teacher that a process trains with."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, config: SearchConfig, cache: pathlib.Path, own: bool) -> None:
         torch.set_num_threads(1)
-        logging.disable(logging.INFO)  # torchdistill logs its configuration
-        config = work.config
-        cpu = select_compute(DeviceSettings(device="cpu", precision="float32"))
-        self.dataset = load_dataset(config.data, default_root=work.cache / "data")
-        teacher = prepare_teacher(config.teacher, self.dataset, cache=work.cache / "teachers", compute=cpu)
-        self.teacher = teacher.module.to(memory_format=torch.contiguous_format)
-        self.seconds = 0.0
-        if work.own:
+        if own:
             keep_freed_memory()
-            began = time.process_time()
-            self.assets = compute_assets(self.dataset, teacher, config.augmentation, cpu.device)
-            self.seconds = time.process_time() - began
+        self.settings = config.base_trial()
+        began = time.process_time()
+        self.dataset, teacher, self.assets = prepare(config, cache)
+        print(f"data, teacher and its outputs: {time.process_time() - began:.1f} s of CPU", flush=True)
+        self.teacher = teacher.module.to(memory_format=torch.contiguous_format)
 
-
-def own(policy: PolicySettings, precision: str) -> Callable[[Bench, TrialSettings, int], float]:
-    """Make a function that trains with this package."""
-
-    def train(bench: Bench, settings: TrialSettings, seed: int) -> float:
-        device = DeviceSettings.model_validate({"device": "cpu", "precision": precision})
-        mine = {"policy": policy, "seeds": (seed,), "device": device}
-        trial = Distillation(settings.model_copy(update=mine), DeviceAssets(bench.assets, select_compute(device)))
-        weights = plain.create_student(settings, bench.dataset, seed).state_dict()
-        trial.replicates[0].student.load_state_dict(weights)
+    def train(self, name: str, seed: int) -> float:
+        """Run a contender's training; return the accuracy."""
+        if name in PLAIN:
+            return distil(self.settings, self.dataset, self.teacher, seed=seed, rule=PLAIN[name])
+        policy, device = OWN[name]
+        mine = self.settings.model_copy(update={"policy": policy, "seeds": (seed,), "device": device})
+        trial = Distillation(mine, DeviceAssets(self.assets, select_compute(device)))
+        trial.replicates[0].student.load_state_dict(create_student(mine, self.dataset, seed).state_dict())
         for _ in trial.records():
             pass
         return trial.results[0].validation_accuracy
 
-    return train
+
+_bench: Bench
 
 
-def written_plainly(rule: plain.Rule | float) -> Callable[[Bench, TrialSettings, int], float]:
-    """Make a function that trains with the plain loop."""
-
-    def train(bench: Bench, settings: TrialSettings, seed: int) -> float:
-        return plain.distil(settings, bench.dataset, bench.teacher, seed=seed, rule=rule)
-
-    return train
-
-
-def torchdistill(bench: Bench, settings: TrialSettings, seed: int) -> float:
-    """Train with torchdistill's box and its `KDLoss`, in the loop that its examples have."""
-    from torchdistill.core.distillation import get_distillation_box
-
-    training = settings.training
-    student = plain.create_student(settings, bench.dataset, seed)
-    batches, validation = plain.loaders(bench.dataset, training.batch_size, settings.augmentation)
-    loss = {
-        "key": "KDLoss",
-        "kwargs": {
-            "student_module_path": ".",
-            "student_module_io": "output",
-            "teacher_module_path": ".",
-            "teacher_module_io": "output",
-            "temperature": settings.temperature,
-            "alpha": 1.0 - WEIGHT,
-        },
-    }
-    box = get_distillation_box(
-        bench.teacher,
-        student,
-        {"train": batches.dataset},
-        {
-            "num_epochs": training.epochs,
-            "train_data_loader": {
-                "dataset_id": "train",
-                "sampler": {"class_or_func": RandomSampler},
-                "kwargs": {"batch_size": batches.batch_size, "drop_last": True},
-            },
-            "teacher": {"forward_proc": "forward_batch_only", "requires_grad": False},
-            "student": {"forward_proc": "forward_batch_only"},
-            "optimizer": {
-                "key": type(plain.create_optimizer(student, training)).__name__,
-                "kwargs": {"lr": training.learning_rate, "weight_decay": training.weight_decay},
-            },
-            "scheduler": {
-                "key": "OneCycleLR",
-                "kwargs": {
-                    "max_lr": training.learning_rate,
-                    "total_steps": training.epochs * len(batches),
-                    "cycle_momentum": False,
-                },
-                "scheduling_step": 1,
-            },
-            "criterion": {
-                "key": "WeightedSumLoss",
-                "kwargs": {"sub_terms": {"kd": {"criterion": loss, "weight": 1.0}}},
-            },
-        },
-        torch.device("cpu"),
-        None,
-        False,
-        1,
-    )
-    bench.teacher.eval()
-    found = 0.0
-    for epoch in range(1, training.epochs + 1):
-        box.pre_epoch_process(epoch=epoch)
-        for images, labels, more in box.train_data_loader:
-            box.post_forward_process(box.forward_process(images, labels, more))
-        box.post_epoch_process()
-        if epoch in plain.evaluated_epochs(settings):
-            found = plain.accuracy(box.student_model, validation)
-    return found
-
-
-def _rule(**parameters: int) -> PolicySettings:
-    return PolicySettings(family=RULE, parameters=dict(parameters))
-
-
-def _own_trainings(precision: str) -> dict[str, Callable[[Bench, TrialSettings, int], float]]:
-    constant = PolicySettings(family="fixed", parameters={"weight": WEIGHT})
-    return {
-        f"constant λ, {precision}": own(constant, precision),
-        f"rule, gradients every 10th step (the default), {precision}": own(_rule(), precision),
-        f"rule, gradients every step, {precision}": own(_rule(measure_every=1), precision),
-    }
-
-
-OTHERS: dict[str, Callable[[Bench, TrialSettings, int], float]] = {
-    "plain loop, rule, gradients every step": written_plainly(plain.norm_balance),
-    "plain loop, constant λ": written_plainly(WEIGHT),
-    "torchdistill, constant λ": torchdistill,
-}
-OWN = {**_own_trainings("float32"), **_own_trainings("bfloat16")}
-
-_bench: Bench | None = None
-
-
-def begin(work: Work) -> None:
+def begin(config: SearchConfig, cache: pathlib.Path, own: bool) -> None:
     """Set up a process; called once in each."""
     global _bench
-    _bench = Bench(work)
+    _bench = Bench(config, cache, own)
 
 
-def run(name: str, settings: TrialSettings, seed: int) -> Training:
+def run(name: str, seed: int) -> Training:
     """Run one training, in its process."""
-    assert _bench is not None
     began = time.process_time()
-    accuracy = {**OTHERS, **OWN}[name](_bench, settings, seed)
-    return Training(time.process_time() - began, accuracy)
+    found = _bench.train(name, seed)
+    return Training(time.process_time() - began, found)
 
 
-def outputs_seconds() -> float:
-    """Return the CPU seconds of the teacher's outputs in this process."""
-    assert _bench is not None
-    return _bench.seconds
-
-
-class Contest:
-    """Two processes, for this package's trainings and for the others'."""
-
-    def __init__(self, config: SearchConfig, cache: pathlib.Path) -> None:
-        self.settings = config.base_trial()
-        spawn = multiprocessing.get_context("spawn")
-        self.processes = {
-            own: concurrent.futures.ProcessPoolExecutor(
-                max_workers=1, mp_context=spawn, initializer=begin, initargs=(Work(config, cache, own),)
-            )
-            for own in (False, True)
-        }
-
-    def train(self, name: str, seed: int) -> Training:
-        return self.processes[name in OWN].submit(run, name, self.settings, seed).result()
-
-    def outputs_seconds(self) -> float:
-        return self.processes[True].submit(outputs_seconds).result()
-
-
-def contest(
-    config: SearchConfig, cache: pathlib.Path, names: Sequence[str], rounds: int
-) -> tuple[list[dict[str, Training]], float]:
-    """Train all by name, round by round; also return the CPU seconds of the teacher's outputs (once a search)."""
-    processes = Contest(config, cache)
+def contest(config: SearchConfig, cache: pathlib.Path, names: list[str], rounds: int) -> list[dict[str, Training]]:
+    """Train all by name, round by round: the plain loop in one process, this package in another."""
+    spawn = multiprocessing.get_context("spawn")
+    processes = {
+        own: concurrent.futures.ProcessPoolExecutor(1, spawn, initializer=begin, initargs=(config, cache, own))
+        for own in (False, True)
+    }
     found: list[dict[str, Training]] = []
     for seed in range(rounds):
         found.append({})
         for name in names:
-            found[-1][name] = done = processes.train(name, seed)
+            found[-1][name] = done = processes[name in OWN].submit(run, name, seed).result()
             print(f"seed {seed}, {name}: {done.seconds:.1f} s of CPU, accuracy {done.accuracy:.4f}", flush=True)
-    return found, processes.outputs_seconds()
-
-
-def spread(ratios: list[float]) -> str:
-    """Return the median and the middle half; the single ratio if there is only one."""
-    if len(ratios) == 1:
-        return f"{ratios[0]:.2f}"
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def table(found: list[dict[str, Training]]) -> Iterator[str]:
-    """Yield Markdown: a row for each contender, with how many times longer each of the others takes."""
-    others = [name for name in found[0] if name in OTHERS]
-    yield f"| training | CPU seconds | accuracy | {' | '.join(f'time of: {name}' for name in others)} |"
-    yield f"| --- | --- | --- |{' --- |' * len(others)}"
-    for name in found[0]:
-        seconds = statistics.median(each[name].seconds for each in found)
-        accuracy = statistics.fmean(each[name].accuracy for each in found)
-        ratios = (spread([each[other].seconds / each[name].seconds for each in found]) for other in others)
-        yield f"| {name} | {seconds:.1f} | {100 * accuracy:.2f} % | {' | '.join(ratios)} |"
-
-
-def configuration(recipe: str, epochs: int | None, augmented: bool) -> SearchConfig:
-    """Return a recipe with fewer epochs, evaluated and probed as often in each."""
-    config = load_config(recipe)
-    whole = config.training.epochs
-    if epochs is not None:
-        fewer = {
-            "training": config.training.model_copy(update={"epochs": epochs}),
-            "evaluations": max(1, config.evaluations * epochs // whole),
-            "trace_points": max(2, config.trace_points * epochs // whole),
-        }
-        config = config.model_copy(update=fewer)
-    return config.model_copy(update={"augmentation": AUGMENTATION}) if augmented else config
+    return found
 
 
 def main() -> None:
     """Train, print the table and, if asked, write it to RESULTS.md."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", default="fashion-mnist")
-    parser.add_argument("--epochs", type=int, help="[the recipe's]")
-    parser.add_argument("--rounds", type=int, default=1, help="trainings of each, each under a seed of its own [1]")
-    parser.add_argument("--augmented", action="store_true", help="with flips and shifts, 8 views a picture")
-    parser.add_argument("--only", action="append", default=[], help="a contender, by its name's beginning [all]")
-    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), help="data and teachers [%(default)s]")
-    parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
-    arguments = parser.parse_args()
-    config = configuration(arguments.recipe, arguments.epochs, arguments.augmented)
-    names = [name for name in (*OTHERS, *OWN) if name.startswith(tuple(arguments.only) or "")]
-    found, outputs = contest(config, arguments.cache, names, arguments.rounds)
-    epochs = f"{config.training.epochs} epochs, {config.evaluations} evaluations, {arguments.rounds} rounds"
-    text = [
-        f"`{arguments.recipe}`, {epochs}; {conditions()}. One thread each.",
-        "",
-        *table(found),
-        "",
-        f"The teacher's outputs, computed once a search: {outputs:.1f} s of CPU.",
-    ]
-    print(*text, sep="\n")
-    if arguments.write:
-        title = f"A training ({arguments.recipe}{', augmented' if arguments.augmented else ''}, {epochs})"
-        write_section(title, "\n".join(text))
+    options = parser(__doc__)
+    options.add_argument("--recipe", default="fashion-mnist")
+    options.add_argument("--epochs", type=int, help="[the recipe's]")
+    options.add_argument("--rounds", type=int, default=1, help="trainings of each, each under a seed of its own [1]")
+    options.add_argument("--only", action="append", default=[], help="a contender, by its name's beginning [all]")
+    arguments = options.parse_args()
+    config = load_config(arguments.recipe, ["device.device=cpu", "training.schedule=one_cycle"])
+    if arguments.epochs is not None:  # evaluated as often in each epoch
+        fewer = arguments.epochs / config.training.epochs
+        config = config.model_copy(
+            update={
+                "training": config.training.model_copy(update={"epochs": arguments.epochs}),
+                "evaluations": max(1, int(config.evaluations * fewer)),
+                "trace_points": max(2, int(config.trace_points * fewer)),
+            }
+        )
+    names = [name for name in (*PLAIN, *OWN) if name.startswith(tuple(arguments.only) or "")]
+    found = contest(config, arguments.cache, names, arguments.rounds)
+    others = [name for name in names if name in PLAIN]
+    rows = []
+    for name in names:
+        seconds = statistics.median(each[name].seconds for each in found)
+        hits = statistics.fmean(each[name].accuracy for each in found)
+        ratios = (spread([each[other].seconds / each[name].seconds for each in found]) for other in others)
+        rows.append([name, f"{seconds:.1f}", f"{100 * hits:.2f} %", *ratios])
+    what = f"{config.training.epochs} epochs, {config.evaluations} evaluations, {arguments.rounds} rounds"
+    lines = table(["training", "CPU seconds", "accuracy", *(f"time of: {name}" for name in others)], rows)
+    publish(
+        f"A training ({arguments.recipe}, {what})",
+        [f"`{arguments.recipe}`, {what}; {conditions()}. One thread each.", "", *lines],
+        write=arguments.write,
+    )
 
 
 if __name__ == "__main__":

@@ -13,28 +13,26 @@ Nothing is searched here: the rules are fixed beforehand, so `--test` shows the 
 
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
 import dataclasses
 import multiprocessing
 import os
-import pathlib
 import statistics
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+import scaffold
 import torch
 
 from policies.balancer import LossBalancer
 from policies.parameter import Value, real
 from policies.sample import SampleObservation, SamplePolicy
-from search.settings import SearchConfig, default_cache, load_config
+from search.settings import load_config
 from trainables.config import PolicySettings, TrialSettings
-from trainables.datasets import load_dataset
 from trainables.device import Compute, select_compute
-from trainables.pictures import TrialAssets
-from trainables.teacher import accuracy, compute_assets, compute_logits, prepare_teacher
+from trainables.pictures import Dataset, TrialAssets
+from trainables.teacher import Teacher, compute_logits
 from trainables.training import Batch, DeviceAssets, Distillation, Replicate
 
 if TYPE_CHECKING:
@@ -169,22 +167,10 @@ def run_rule(rule: Rule) -> Outcome:
     return _bench.outcome(rule)
 
 
-def prepare(config: SearchConfig, cache: pathlib.Path, *, with_test: bool) -> tuple[TrialAssets, TrialAssets | None]:
-    """Prepare data and teacher as trials read them, and again with the test set in place of the validation pictures."""
-    compute = select_compute(config.device)
-    dataset = load_dataset(config.data, default_root=cache / "data", progress=print)
-    teacher = prepare_teacher(config.teacher, dataset, cache=cache / "teachers", compute=compute)
-    assets = compute_assets(dataset, teacher, config.augmentation, compute.device)
-    if not with_test:
-        return assets, None
+def with_test_set(dataset: Dataset, teacher: Teacher, assets: TrialAssets, compute: Compute) -> TrialAssets:
+    """Return the same with the test set in place of the validation pictures."""
     targets = compute_logits(teacher.module, dataset.test.images, dataset, compute.device)
-    test = dataclasses.replace(
-        assets,
-        validation=dataset.test,
-        validation_targets=targets,
-        teacher_accuracy=accuracy(targets, dataset.test.labels),
-    )
-    return assets, test
+    return dataclasses.replace(assets, validation=dataset.test, validation_targets=targets)
 
 
 def table(outcomes: list[tuple[Rule, Outcome]], column: str) -> list[str]:
@@ -192,10 +178,7 @@ def table(outcomes: list[tuple[Rule, Outcome]], column: str) -> list[str]:
     # Both references are chosen on the validation pictures, whatever is shown.
     best = chosen(o for rule, o in outcomes if rule.policy is not None and rule.policy.family == "fixed")
     oracle = chosen(o for rule, o in outcomes if rule.oracle is not None)
-    lines = [
-        f"| rule | {column} accuracy, % | against the best constant, points | of the oracle's lead | mean λ | s |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for rule, outcome in outcomes:
         lead, share = "", ""
         if outcome is best:
@@ -206,10 +189,9 @@ def table(outcomes: list[tuple[Rule, Outcome]], column: str) -> list[str]:
                 whole = statistics.fmean(leads(oracle, best, column))
                 share = f"{statistics.fmean(leads(outcome, best, column)) / whole:.0%}" if whole > 0 else ""
         accuracies = spread(getattr(outcome, column))
-        lines.append(
-            f"| {rule.name} | {accuracies} | {lead} | {share} | {outcome.weight:.2f} | {outcome.seconds:.1f} |"
-        )
-    return lines
+        rows.append([rule.name, accuracies, lead, share, f"{outcome.weight:.2f}", f"{outcome.seconds:.1f}"])
+    head = ["rule", f"{column} accuracy, %", "against the best constant, points", "of the oracle's lead", "mean λ", "s"]
+    return scaffold.table(head, rows)
 
 
 def chosen(outcomes: Iterable[Outcome]) -> Outcome | None:
@@ -230,40 +212,30 @@ def spread(values: list[float], sign: str = "") -> str:
 
 def main() -> None:
     """Train, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", help="a recipe's name or a search file")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings a rule")
-    parser.add_argument("--first-seed", type=int, help="from here on [the recipe's]")
-    parser.add_argument("--learning-rate", type=float, help="[the recipe's]")
-    parser.add_argument("--temperature", type=float, help="[the recipe's]")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
-    parser.add_argument("--rules", help="only the rows whose name contains one of these, separated by commas")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes, one thread each")
-    parser.add_argument("--test", action="store_true", help="show the test set too")
-    parser.add_argument(
-        "--cache", type=pathlib.Path, default=default_cache(), help="teachers and data sets [%(default)s]"
-    )
-    arguments = parser.parse_args()
+    options = scaffold.parser(__doc__, write=False)
+    options.add_argument("recipe", help="a recipe's name or a search file")
+    options.add_argument("--seeds", type=int, default=3, help="trainings a rule")
+    options.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    options.add_argument("--rules", help="only the rows whose name contains one of these, separated by commas")
+    options.add_argument("--workers", type=int, default=os.cpu_count(), help="processes, one thread each")
+    options.add_argument("--test", action="store_true", help="show the test set too")
+    arguments = options.parse_args()
 
     overrides = [*arguments.set, f"replicates={arguments.seeds}", "evaluations=1", "trace_points=2"]
-    for key, value in (
-        ("seed", arguments.first_seed),
-        ("training.learning_rate", arguments.learning_rate),
-        ("temperature", arguments.temperature),
-    ):
-        overrides += [] if value is None else [f"{key}={value}"]
     config = load_config(arguments.recipe, overrides)
     if config.corruption is None:
-        parser.error(f"{arguments.recipe} has no [corruption]")
+        options.error(f"{arguments.recipe} has no [corruption]")
     wanted = (arguments.rules or "").split(",")
     rows = [rule for rule in rules() if any(part in rule.name for part in wanted)]
     torch.set_num_threads(1)
-    assets, test = prepare(config, arguments.cache, with_test=arguments.test)
+    compute = select_compute(config.device)
+    dataset, teacher, assets = scaffold.prepare(config, arguments.cache)
+    test = with_test_set(dataset, teacher, assets, compute) if arguments.test else None
     with concurrent.futures.ProcessPoolExecutor(
         arguments.workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=begin_worker,
-        initargs=(assets, test, config.base_trial(), select_compute(config.device)),
+        initargs=(assets, test, config.base_trial(), compute),
     ) as pool:
         outcomes = list(zip(rows, pool.map(run_rule, rows), strict=True))
     print(

@@ -10,37 +10,30 @@ more. The best one is then trained with fresh seeds, the same for all rows, and 
 over the constant at its own best λ and learning rate, paired by seed, with a 95 % interval over the seeds. The
 constant's next best settings are shown below it, since the best one may be chosen by luck. A star marks an end of the
 learning rates.
-
-Rows in brackets are no families: `oracle` knows which pictures are of unseen classes, `primed` counts the table before
-the first step, `small loss` and `clean direction` were tried as rules.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
 import pathlib
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.stats
 import torch
+from scaffold import parser, prepare
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from policies.balancer import LossBalancer
 from policies.registry import create_policy
-from policies.update.objective import LogitPair
-from search.settings import default_cache, load_config
+from search.settings import load_config
 from trainables.config import CorruptionSettings
-from trainables.datasets import load_dataset
-from trainables.device import select_compute
 from trainables.pictures import as_tensor, normalise
-from trainables.teacher import compute_assets, compute_logits, prepare_teacher
+from trainables.teacher import compute_logits
 from trainables.training import Corruption
 
 CONSTANTS = (0.0, 0.03, 0.05, 0.1, 0.15, 0.3, 0.5, 0.7, 0.9, 1.0)
@@ -65,26 +58,11 @@ OVERRIDES = {
 }
 
 
-class Seen(NamedTuple):
-    """The parts of a batch that a rule of this file may look at: tensors without gradients."""
-
-    pair: LogitPair
-    hidden: Tensor
-    unseen: Tensor
-    """True where a picture's true class is one that the teacher never saw, bool [N]."""
-
-
-Weigher: TypeAlias = Callable[[Seen], Tensor]
-"""A function that gives λ of each sample, [N]."""
-
-
 class Setting(NamedTuple):
-    """One way to weigh: a family of the product's with its parameters, or a rule of this file."""
+    """One way to weigh: a family with its parameters."""
 
     family: str
     values: dict[str, Any]
-    weigher: Callable[..., Weigher] | None = None
-    primed: bool = False
 
     @property
     def told(self) -> str:
@@ -98,51 +76,10 @@ def settings_of(family: str, **choices: Any) -> list[Setting]:
     return [Setting(family, dict(zip(choices, values, strict=True))) for values in itertools.product(*listed)]
 
 
-def own(weigher: Callable[..., Weigher], **choices: tuple[float, ...]) -> list[Setting]:
-    """Return a rule of this file at every combination of these values, as `settings_of` does."""
-    return [setting._replace(weigher=weigher) for setting in settings_of(weigher.__name__, **choices)]
-
-
-def oracle(*, elsewhere: float) -> Weigher:
-    """Make a weigher with λ = 0 on pictures of classes that the teacher has never seen."""
-    return lambda seen: torch.full(seen.unseen.shape, elsewhere).masked_fill(seen.unseen, 0.0)
-
-
-def small_loss(*, share: float, above: float, below: float) -> Weigher:
-    """Trust the labels less on the share of the batch whose task loss is largest (co-teaching, arXiv 1804.06872)."""
-
-    def weights(seen: Seen) -> Tensor:
-        losses = seen.pair.task_losses
-        return torch.where(losses > losses.quantile(1.0 - share), above, below)
-
-    return weights
-
-
-def clean_direction(*, middle: float, slope: float) -> Weigher:
-    """Trust the source whose gradient in the last layer points along the running mean of what was trained on."""
-    mean: Tensor | None = None
-
-    def weights(seen: Seen) -> Tensor:
-        nonlocal mean
-        distill, task, hidden = seen.pair.distill_gradients, seen.pair.task_gradients, normalize(seen.hidden)
-        found = torch.full((len(hidden),), middle)
-        if mean is not None:
-            # The gradient of a sample is an outer product, so its cosine needs products of vectors only.
-            towards = hidden @ mean.T / mean.norm().clamp_min(1e-12)
-            found += slope * ((normalize(distill) * towards).sum(1) - (normalize(task) * towards).sum(1))
-        found = found.clamp(0.0, 1.0)
-        mixed = torch.lerp(task, distill, found[:, None]).T @ seen.hidden / len(hidden)
-        mean = mixed if mean is None else mean.lerp(mixed, 0.05)
-        return found
-
-    return weights
-
-
 def rows() -> dict[str, list[Setting]]:
     """Return the rows of the table, the constant first."""
     every: dict[str, Any] = {"measure_every": 1, "smoothing": (0.0, 0.9)}
     kappa = (0.03, 0.1, 0.3, 1.0, 3.0)
-    by_class = settings_of("sample_class_reliability", trust=TRUST, of="label")
     return {
         "fixed": settings_of("fixed", weight=CONSTANTS),
         "norm_balance": settings_of("norm_balance", balance=kappa, **every),
@@ -157,15 +94,11 @@ def rows() -> dict[str, list[Setting]]:
         "sample_agreement_threshold": settings_of(
             "sample_agreement_threshold", threshold=(0.05, 0.2, 0.5), above=(0.3, 0.5, 0.9), below=(0.0, 0.1)
         ),
-        "sample_class_reliability, label's class": by_class,
+        "sample_class_reliability, label's class": settings_of("sample_class_reliability", trust=TRUST, of="label"),
         "sample_class_reliability, teacher's class": settings_of("sample_class_reliability", trust=TRUST, of="teacher"),
         "sample_confidence_reliability": settings_of("sample_confidence_reliability", trust=TRUST),
         "class_reliability": settings_of("class_reliability", trust=TRUST),
         "confidence_reliability": settings_of("confidence_reliability", trust=TRUST),
-        "(primed) sample_class_reliability, label's class": [s._replace(primed=True) for s in by_class],
-        "(small loss)": own(small_loss, share=(0.3, 0.5), above=(0.1, 0.3, 0.9), below=(0.0, 0.03)),
-        "(clean direction)": own(clean_direction, middle=(0.03, 0.1, 0.3), slope=(0.1, 0.3, 1.0)),
-        "(oracle)": own(oracle, elsewhere=CONSTANTS),
     }
 
 
@@ -173,11 +106,10 @@ class Bench:
     """The pictures as a student takes them, its targets and labels, and its training."""
 
     def __init__(self, data: str, wrong: float, cache: pathlib.Path) -> None:
-        config = load_config("unseen-classes-digits", [*OVERRIDES[data], "corruption.label_share=0.3"])
-        compute = select_compute(config.device)
-        dataset = load_dataset(config.data, default_root=cache / "data", progress=print)
-        teacher = prepare_teacher(config.teacher, dataset, cache=cache / "teachers", compute=compute)
-        assets = compute_assets(dataset, teacher, config.augmentation, compute.device)
+        config = load_config(
+            "unseen-classes-digits", [*OVERRIDES[data], "corruption.label_share=0.3", "device.device=cpu"]
+        )
+        dataset, teacher, assets = prepare(config, cache)
         mean, std = as_tensor(assets.mean), as_tensor(assets.std)
 
         def pictures(split: Any) -> tuple[Tensor, Tensor]:
@@ -191,44 +123,29 @@ class Bench:
             settings = CorruptionSettings(unit="sample", label_share=wrong)
             corruption = Corruption(settings, pictures=len(truth), batch_size=2, seed=0)
             self.labels = truth[torch.from_numpy(corruption.sources(np.arange(len(truth)), 0).labels)]
-        hidden = [number for number, name in enumerate(assets.classes) if name in config.teacher.unseen_classes]
-        self.unseen = torch.isin(truth, torch.tensor(hidden))
         self.classes, self.temperature = len(assets.classes), config.temperature
         self.hidden = int(config.student.options["hidden"][0])
         self.epochs, self.batch = config.training.epochs, config.training.batch_size
-        answers = torch.from_numpy(compute_logits(teacher.module, dataset.test.images, dataset, compute.device))
+        answers = torch.from_numpy(compute_logits(teacher.module, dataset.test.images, dataset, torch.device("cpu")))
         self.teacher = float((answers.argmax(1) == self.test[1]).double().mean())
 
     def train(self, setting: Setting, rate: float, seed: int) -> tuple[float, float]:
         """Train a student; return its accuracy on the validation pictures and on the test set, in percent."""
         torch.manual_seed(seed)
-        body = nn.Sequential(nn.Linear(self.images.shape[1], self.hidden), nn.ReLU())
-        head = nn.Linear(self.hidden, self.classes)
-        student = nn.Sequential(body, head)
+        student = nn.Sequential(
+            nn.Linear(self.images.shape[1], self.hidden), nn.ReLU(), nn.Linear(self.hidden, self.classes)
+        )
         steps = self.epochs * (len(self.images) // self.batch)
         optimizer = torch.optim.Adam(student.parameters(), lr=rate, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-        weigher = None if setting.weigher is None else setting.weigher(**setting.values)
-        balancer = None
-        if weigher is None:
-            policy = create_policy(setting.family, setting.values)
-            balancer = LossBalancer(policy, student, total_steps=steps, temperature=self.temperature)
-            if setting.primed and balancer.reliability is not None:
-                pair = LogitPair(self.targets, self.targets, self.labels, temperature=self.temperature)
-                balancer.reliability.note(pair.answers)
-                balancer.reliability.close()
+        policy = create_policy(setting.family, setting.values)
+        balancer = LossBalancer(policy, student, total_steps=steps, temperature=self.temperature)
         for _ in range(self.epochs):
             for batch in torch.randperm(len(self.images)).split(self.batch):
                 if len(batch) < self.batch:
                     continue
                 optimizer.zero_grad()
-                hidden = body(self.images[batch])
-                logits = head(hidden)
-                if balancer is not None:
-                    balancer.backward_on_logits(logits, self.targets[batch], self.labels[batch])
-                elif weigher is not None:
-                    pair = LogitPair(logits, self.targets[batch], self.labels[batch], temperature=self.temperature)
-                    pair.backward_weighted(weigher(Seen(pair, hidden.detach(), self.unseen[batch])))
+                balancer.backward_on_logits(student(self.images[batch]), self.targets[batch], self.labels[batch])
                 optimizer.step()
                 schedule.step()
         with torch.no_grad():
@@ -285,13 +202,12 @@ def table(bench: Bench, chosen: dict[str, list[Setting]], seeds: int) -> Iterato
 
 def main() -> None:
     """Train, and print a table for each share of wrong labels."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", choices=tuple(OVERRIDES), default="digits")
-    parser.add_argument("--wrong", type=float, nargs="+", default=[0.3, 0.0], help="shares of wrong labels")
-    parser.add_argument("--seeds", type=int, default=24, help="fresh seeds of a row's best [%(default)s]")
-    parser.add_argument("--rules", default="", help="only rows whose name contains one of these, separated by commas")
-    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), help="teachers, data sets [%(default)s]")
-    arguments = parser.parse_args()
+    options = parser(__doc__, write=False)
+    options.add_argument("--data", choices=tuple(OVERRIDES), default="digits")
+    options.add_argument("--wrong", type=float, nargs="+", default=[0.3, 0.0], help="shares of wrong labels")
+    options.add_argument("--seeds", type=int, default=24, help="fresh seeds of a row's best [%(default)s]")
+    options.add_argument("--rules", default="", help="only rows whose name contains one of these, separated by commas")
+    arguments = options.parse_args()
     torch.set_num_threads(1)
     wanted = arguments.rules.split(",")
     chosen = {

@@ -248,15 +248,24 @@ def test_every_module_and_file_that_a_page_names_exists(page):
     assert [word for word in itertools.chain.from_iterable(map(str.split, spans_of(page))) if not exists(word)] == []
 
 
+def check_imports(source: str) -> None:
+    for statement in ast.walk(ast.parse(source)):
+        if isinstance(statement, ast.ImportFrom) and statement.module.partition(".")[0] in CODE:
+            for name in statement.names:
+                assert is_code(f"{statement.module}.{name.name}"), ast.unparse(statement)
+
+
 @each_page_of_today
 def test_every_import_on_a_page_works(page):
     for language, block in blocks_of(page):
-        if language != "python":
-            continue
-        for statement in ast.walk(ast.parse(block)):
-            if isinstance(statement, ast.ImportFrom) and statement.module.partition(".")[0] in CODE:
-                for name in statement.names:
-                    assert is_code(f"{statement.module}.{name.name}"), ast.unparse(statement)
+        if language == "python":
+            check_imports(block)
+
+
+@pytest.mark.parametrize("program", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)
+def test_every_import_of_a_benchmark_works(program):
+    """Benchmarks run seldom, so nothing else would notice."""
+    check_imports(program.read_text(encoding="utf-8"))
 
 
 def test_every_room_in_the_tables_of_the_architecture_exists():

@@ -5,14 +5,16 @@ P: probes; W: λ that were tried.
 
 from __future__ import annotations
 
-import functools
+import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from search.analysis.expansion import best_weight
-from search.analysis.tables import Changes, Floats, Numbers, changes, lowest, places
+from search.analysis.tables import BOTH, Changes, Floats, Numbers, changes, lowest, places
 from search.records import AnalysisRecord
 from trainables.records import Loss, StepKind
 
@@ -56,7 +58,7 @@ class Choice(Numbers):
     high: float
 
 
-def fit(found: Changes, prediction: str, loss: Loss, where: str, kind: StepKind, part: str = "all") -> Fit:
+def fit(found: Changes, prediction: str, part: str = "all") -> Fit:
     """Return how well a prediction meets the true changes."""
     true, predicted = found.true, found.predictions[prediction]
     columns = np.isfinite(predicted).any(0)  # `second` is not known at every λ
@@ -67,16 +69,16 @@ def fit(found: Changes, prediction: str, loss: Loss, where: str, kind: StepKind,
     low, high = _bootstrap(len(true), lambda rows: _r2(errors[rows], sums[rows], squares[rows], tried))
     return Fit(
         prediction=prediction,
-        loss=loss,
-        where=where,
-        kind=kind,
+        loss=found.loss,
+        where=found.where,
+        kind=found.kind,
         part=part,
         probes=len(true),
         r2=float(_r2(errors, sums, squares, tried)),
         r2_low=low,
         r2_high=high,
-        r2_between=_median(r2_between(true, predicted)),
-        missed=finite_mean(missed(true, predicted.argmin(1))) if len(true) else np.nan,
+        r2_between=of_finite(np.median, r2_between(true, predicted)),
+        missed=of_finite(np.mean, missed(true, predicted.argmin(1))) if len(true) else np.nan,
     )
 
 
@@ -105,27 +107,18 @@ def all_fits(record: AnalysisRecord) -> tuple[Fit, ...]:
 
     The sets are the batch and held-out pictures; the steps are the optimiser's and plain ones.
     """
-    found = []
-    for loss in _BOTH:
-        for where, kind in (
-            ("held_out", "optimizer"),
-            ("batch", "optimizer"),
-            ("held_out", "plain"),
-            ("batch", "plain"),
-        ):
-            table = changes(record, loss, where, kind)  # type: ignore[arg-type]  # the kinds' names
-            found += [fit(table, name, loss, where, kind) for name in table.predictions]  # type: ignore[arg-type]
-    return tuple(found)
+    kinds: tuple[StepKind, ...] = ("optimizer", "plain")
+    tables = [changes(record, *key) for key in itertools.product(BOTH, kinds, ("held_out", "batch"))]
+    return tuple(fit(table, name) for table in tables for name in table.predictions)
 
 
 def breakdown(record: AnalysisRecord) -> tuple[Fit, ...]:
     """Return the fits of the optimiser's steps on held-out pictures, by thirds of progress, step length and angle."""
     found = []
-    for loss in _BOTH:
-        table = changes(record, loss)
-        for part, rows in thirds(record):
-            some = Changes(true=table.true[rows], predictions={n: p[rows] for n, p in table.predictions.items()})
-            found += [fit(some, name, loss, "held_out", "optimizer", part) for name in table.predictions]
+    for table, (part, rows) in itertools.product((changes(record, loss) for loss in BOTH), thirds(record)):
+        predictions = {name: predicted[rows] for name, predicted in table.predictions.items()}
+        some = dataclasses.replace(table, true=table.true[rows], predictions=predictions)
+        found += [fit(some, name, part) for name in predictions]
     return tuple(found)
 
 
@@ -145,12 +138,12 @@ def thirds(record: AnalysisRecord) -> Iterator[tuple[str, Rows]]:
 
 def curvature(record: AnalysisRecord) -> float:
     """Return the median over the probes of `ProbeRecord.task_curvature`: the ηκ of the maps."""
-    return _median(np.array([probe.task_curvature for probe in record.probes], float))
+    return of_finite(np.median, np.array([probe.task_curvature for probe in record.probes], float))
 
 
 def signal(record: AnalysisRecord) -> float:
     """Return the median squared cosine between the batch's and the held-out task gradient: the maps' `signal`."""
-    return _median(np.array([probe.task_alignment**2 for probe in record.probes], float))
+    return of_finite(np.median, np.array([probe.task_alignment**2 for probe in record.probes], float))
 
 
 def _from_geometry(record: AnalysisRecord, cosines: Floats, ratios: Floats, loss: Loss) -> dict[str, Floats]:
@@ -185,18 +178,15 @@ def choices(record: AnalysisRecord, loss: Loss) -> tuple[Choice, ...]:
         ways[name][known] = weights
     for name, words in (("from_batch", "first order, batch's gradient"), ("first", "first order, held-out gradient")):
         ways[words] = lowest(lam, table.predictions[name])
-    found = []
-    for name, weights in ways.items():
-        usable = np.isfinite(table.true).all(1) & np.isfinite(weights)
-        chosen = np.abs(weights[usable, None] - lam).argmin(1)
-        shares = missed(table.true[usable], chosen)
-        shares = shares[np.isfinite(shares)]
-        low, high = _bootstrap(len(shares), functools.partial(_means, shares))
-        found.append(Choice(name=name, missed=finite_mean(shares), low=low, high=high))
-    return tuple(found)
+    return tuple(_choice(name, weights, table.true, lam) for name, weights in ways.items())
 
 
-_BOTH: tuple[Loss, ...] = ("task", "distill")
+def _choice(name: str, weights: Floats, true: Floats, lam: Floats) -> Choice:
+    usable = np.isfinite(true).all(1) & np.isfinite(weights)
+    shares = missed(true[usable], np.abs(weights[usable, None] - lam).argmin(1))
+    shares = shares[np.isfinite(shares)]
+    low, high = _bootstrap(len(shares), lambda rows: np.asarray(shares[rows].mean(-1)))
+    return Choice(name=name, missed=of_finite(np.mean, shares), low=low, high=high)
 
 
 def _r2(errors: Floats, sums: Floats, squares: Floats, columns: int) -> Floats:
@@ -220,17 +210,7 @@ def _bootstrap(count: int, statistic: Callable[[Rows], Floats]) -> tuple[float, 
     return float(low), float(high)
 
 
-def _median(values: Floats) -> float:
+def of_finite(statistic: Callable[[Floats], Any], values: Floats) -> float:
+    """Return a statistic of the finite values, such as their mean; NaN if there are none."""
     values = values[np.isfinite(values)]
-    return float(np.median(values)) if len(values) else np.nan
-
-
-def _means(values: Floats, rows: Rows) -> Floats:
-    means: Floats = values[rows].mean(-1)
-    return means
-
-
-def finite_mean(values: Floats) -> float:
-    """Return the mean of the finite values; NaN if there are none."""
-    values = values[np.isfinite(values)]
-    return float(values.mean()) if len(values) else np.nan
+    return float(statistic(values)) if len(values) else np.nan

@@ -106,12 +106,9 @@ def where_best(record: AnalysisRecord, loss: Loss) -> BestWeight:
     """Return where the best λ of the probes lies."""
     best, found = best_weights(record, loss), places(record)
     known = np.isfinite(best)
-    by_seed = [
-        best[known & (found.seed == seed)].mean() for seed in record.seeds if (known & (found.seed == seed)).any()
-    ]
-    spread = (
-        np.std(by_seed, ddof=1) / math.sqrt(len(by_seed)) * _student(len(by_seed)) if len(by_seed) > 1 else math.nan
-    )
+    by_seed = [best[known & (found.seed == seed)].mean() for seed in np.unique(found.seed[known])]
+    seeds = len(by_seed)
+    spread = np.std(by_seed, ddof=1) / math.sqrt(seeds) * _student(seeds) if seeds > 1 else math.nan
     mean = float(np.mean(by_seed)) if by_seed else math.nan
     true = changes(record, loss).true
     errors = np.array([probe.steps["optimizer"].held_out[loss].gap_error for probe in record.probes], float)
@@ -163,22 +160,22 @@ def judge(
     }
     nothing = np.zeros_like(best)
     tests = {name: _effect(best, reading, nothing) for name, (reading, _) in readings.items()}
+    p_values = holm(1.0 if test.effect is None else test.effect.p_value for test in tests.values())
     found = []
-    for (name, (effect, spread, reason)), p in zip(
-        tests.items(), holm(1.0 if test.effect is None else test.effect.p_value for test in tests.values()), strict=True
-    ):
-        unit = 1.0 if name == "large_angle" else spread
+    for (name, test), p in zip(tests.items(), p_values, strict=True):
+        unit, reach = (1.0, 0.0) if name == "large_angle" else (test.spread, test.spread)
+        effect = test.effect and test.effect.times(unit)
         beside = _effect(best, *readings[name]).effect
         found.append(
             Claim(
                 name=name,
                 loss=loss,
-                effect=None if effect is None else effect.times(unit),
-                reach=0.0 if name == "large_angle" else spread,
-                beside=None if beside is None else beside.times(unit),
+                effect=effect,
+                reach=reach,
+                beside=beside and beside.times(unit),
                 p_corrected=p,
-                answer=_answer(None if effect is None else effect.times(unit), p, _SIGN[name]),
-                reason=reason,
+                answer=_answer(effect, p, _SIGN[name]),
+                reason=test.reason,
             )
         )
     return tuple(found)

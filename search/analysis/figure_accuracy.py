@@ -6,21 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from search.analysis.accuracy import finite_mean, missed
-from search.analysis.figure_style import SERIES, WEIGHT_LEGEND, above, weight_colours
+from search.analysis.accuracy import missed, of_finite
+from search.analysis.figure_style import SERIES, WEIGHT_LEGEND, above, three_ticks, weight_dots
 from search.analysis.findings import Findings, later_changes
-from search.analysis.tables import changes
+from search.analysis.tables import BOTH, GOALS, changes
 from search.analysis.wording import LOSS_NAMES, PREDICTION_NAMES, r2
 from search.drawing import GRID, INK, MUTED, Figure, LegendItem, Table, finish, new_figure, plain_axis, thinned
 from search.records import AnalysisRecord
 from trainables.records import Loss
 
-_BOTH: tuple[Loss, ...] = ("task", "distill")
-_GOALS: tuple[Loss, ...] = ("task", "mean")
 _SHOWN = {"from_batch": "batch's gradient", "first": "first order", "halfway": "second, halfway"}
 _OF_PARTS = ("from_batch", "first", "second", "halfway")
 _MOST_DOTS = 150
 _ROW = 15
+_GIVEN_UP = "given up, % of what λ can do"
 
 
 def prediction_figure(record: AnalysisRecord, findings: Findings) -> Figure:
@@ -28,7 +27,7 @@ def prediction_figure(record: AnalysisRecord, findings: Findings) -> Figure:
     figure, axes = new_figure(250, rows=2, columns=3, left=42, right=8, bottom=34, top=20, gap=(12, 32))
     panels, rows = iter(axes), []
     fits = {(f.loss, f.prediction): f for f in findings.fits if (f.where, f.kind) == ("held_out", "optimizer")}
-    for loss in _BOTH:
+    for loss in BOTH:
         table = changes(record, loss)
         finite = table.true[np.isfinite(table.true)]
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
@@ -43,7 +42,7 @@ def prediction_figure(record: AnalysisRecord, findings: Findings) -> Figure:
             panel.axline((0, 0), slope=1, color=MUTED, linewidth=0.8)
             if dots:
                 x, y, weights = zip(*dots, strict=True)
-                panel.scatter(x, y, c=weights, cmap=weight_colours(), vmin=0, vmax=1, s=6, linewidth=0.2, edgecolor=INK)
+                weight_dots(panel, x, y, weights, s=6, linewidth=0.2)
             panel.set_xlim(low - margin, high + margin)
             panel.set_ylim(low - margin, high + margin)
             plain_axis(panel.xaxis, ticks=2)
@@ -52,7 +51,7 @@ def prediction_figure(record: AnalysisRecord, findings: Findings) -> Figure:
                 panel.tick_params(labelleft=False)
             fit = fits[loss, name]
             above(panel, f"{words}\nR² {r2(fit.r2)}, between {r2(fit.r2_between)}", colour=INK, size=7)
-        axes[3 * _BOTH.index(loss)].set_ylabel(f"{'task' if loss == 'task' else 'distillation'} loss, true", fontsize=8)
+        axes[3 * BOTH.index(loss)].set_ylabel(f"{LOSS_NAMES[loss]}, true", fontsize=8)
     axes[4].set_xlabel("predicted change, nats")
     return finish(
         figure,
@@ -71,17 +70,14 @@ def prediction_figure(record: AnalysisRecord, findings: Findings) -> Figure:
 def breakdown_figure(findings: Findings) -> Figure:
     """Draw what the λ of each expansion gives up, by thirds of the probes. Must be called inside `drawing.style`."""
     parts = list(dict.fromkeys(fit.part for fit in findings.parts))
-    figure, axes = new_figure(len(parts) * _ROW + 60, columns=2, left=82, right=10, bottom=34, top=18, gap=(14, 0))
-    for place, (loss, panel) in enumerate(zip(_BOTH, axes, strict=True)):
-        _dots_axes(panel, parts if place == 0 else [""] * len(parts))
+    figure, axes = _dots_figure(parts, BOTH, left=82, gap=14)
+    for loss, panel in zip(BOTH, axes, strict=True):
         for number_, name in enumerate(_OF_PARTS):
             own = {fit.part: fit.missed for fit in findings.parts if (fit.loss, fit.prediction) == (loss, name)}
             heights = [row + 0.13 * (number_ - 1.5) for row in range(len(parts))]
             panel.plot([own[part] for part in parts], heights, "o", color=SERIES[number_], markersize=4)
         for row in range(3, len(parts), 3):
             panel.axhline(row - 0.5, color=GRID, linewidth=0.8)
-        above(panel, LOSS_NAMES[loss], colour=INK)
-    figure.text(0.6, 0.01, "given up, % of what λ can do", ha="center", fontsize=8.5, color=MUTED)
     rows = [(f.loss, f.part, f.prediction, f.probes, f.r2, f.r2_between, f.missed) for f in findings.parts]
     return finish(
         figure,
@@ -103,16 +99,13 @@ def breakdown_figure(findings: Findings) -> Figure:
 def choices_figure(findings: Findings) -> Figure:
     """Draw what constants, maps, rules and expansions give up. Must be called inside `drawing.style`."""
     names = [choice.name for choice in findings.choices["task"]]
-    figure, axes = new_figure(len(names) * _ROW + 60, columns=2, left=160, right=10, bottom=34, top=18, gap=(12, 0))
+    figure, axes = _dots_figure(names, GOALS, left=160, gap=12, size=7.2)
     rows = []
-    for place, (loss, panel) in enumerate(zip(_GOALS, axes, strict=True)):
-        _dots_axes(panel, names if place == 0 else [""] * len(names), size=7.2)
+    for loss, panel in zip(GOALS, axes, strict=True):
         for row, choice in enumerate(findings.choices[loss]):
             panel.plot([choice.low, choice.high], [row, row], color=SERIES[0], linewidth=1.4)
             panel.plot(choice.missed, row, "o", color=SERIES[0], markersize=4.5)
             rows.append((loss, choice.name, choice.missed, choice.low, choice.high))
-        above(panel, "task loss" if loss == "task" else "mean of both", colour=INK)
-    figure.text(0.7, 0.01, "given up, % of what λ can do", ha="center", fontsize=8.5, color=MUTED)
     return finish(
         figure,
         name="choices",
@@ -130,17 +123,17 @@ def horizons_figure(record: AnalysisRecord) -> Figure:
     """Draw what each λ gives up after one step and after more of them. Must be called inside `drawing.style`."""
     figure, axes = new_figure(170, columns=2, left=36, right=8, bottom=34, top=18, gap=(16, 0))
     horizons, lam, rows = record.settings.horizons, np.array(record.weights), []
-    for place, (loss, panel) in enumerate(zip(_GOALS, axes, strict=True)):
+    for place, (loss, panel) in enumerate(zip(GOALS, axes, strict=True)):
         for series, steps in enumerate(horizons):
             true = later_changes(record, loss, steps)
             true = true[np.isfinite(true).all(1)]
             if not len(true):
                 continue
-            curve = [finite_mean(missed(true, np.full(len(true), at))) for at in range(len(lam))]
+            curve = [of_finite(np.mean, missed(true, np.full(len(true), at))) for at in range(len(lam))]
             panel.plot(lam, curve, color=SERIES[series % len(SERIES)])
             rows += [(loss, steps, float(x), y) for x, y in zip(lam, curve, strict=True)]
         panel.set_ylim(0, 1)
-        panel.set_yticks([0, 0.5, 1], ["0", "50", "100"] if place == 0 else [""] * 3)
+        three_ticks(panel.yaxis, (0, 0.5, 1), ("0", "50", "100"), shown=place == 0)
         plain_axis(panel.xaxis, ticks=4)
         panel.set_xlabel("λ")
         above(panel, LOSS_NAMES[loss], colour=INK)
@@ -162,10 +155,18 @@ def horizons_figure(record: AnalysisRecord) -> Figure:
     )
 
 
-def _dots_axes(panel: Any, labels: list[str], *, size: float = 8.0) -> None:
-    panel.set_xlim(-0.03, 1.03)
-    panel.set_ylim(len(labels) - 0.5, -0.5)
-    panel.set_xticks([0, 0.5, 1], ["0", "50", "100"])
-    panel.set_yticks(range(len(labels)), labels, fontsize=size, color=INK)
-    panel.grid(axis="y", visible=False)
-    panel.axvline(0, color=INK, linewidth=0.8)
+def _dots_figure(
+    labels: list[str], losses: tuple[Loss, ...], *, left: float, gap: float, size: float = 8.0
+) -> tuple[Any, list[Any]]:
+    """Return a figure with a panel for each loss: a line for each label, and what is given up on the other axis."""
+    figure, axes = new_figure(len(labels) * _ROW + 60, columns=2, left=left, right=10, bottom=34, top=18, gap=(gap, 0))
+    for place, (loss, panel) in enumerate(zip(losses, axes, strict=True)):
+        panel.set_xlim(-0.03, 1.03)
+        panel.set_ylim(len(labels) - 0.5, -0.5)
+        panel.set_xticks([0, 0.5, 1], ["0", "50", "100"])
+        panel.set_yticks(range(len(labels)), labels if place == 0 else [""] * len(labels), fontsize=size, color=INK)
+        panel.grid(axis="y", visible=False)
+        panel.axvline(0, color=INK, linewidth=0.8)
+        above(panel, LOSS_NAMES[loss].removesuffix(" losses"), colour=INK)
+    figure.text(0.6 if left < 100 else 0.7, 0.01, _GIVEN_UP, ha="center", fontsize=8.5, color=MUTED)
+    return figure, axes

@@ -7,55 +7,35 @@ from typing import Any
 import numpy as np
 
 from search.analysis.claims import best_weights
-from search.analysis.figure_style import (
-    SERIES,
-    WEIGHT_LEGEND,
-    above,
-    draw_rule,
-    plane_axes,
-    probe_points,
-    reach_of,
-    rule_in_plane,
-    weight_colours,
-)
+from search.analysis.figure_style import SERIES, WEIGHT_LEGEND, Plane, above, three_ticks, weight_dots
 from search.analysis.findings import Findings
-from search.analysis.tables import Floats, places
+from search.analysis.tables import GOALS, Floats, places
 from search.analysis.wording import LOSS_NAMES, finding
 from search.drawing import INK, Figure, LegendItem, Table, finish, new_figure, plain_axis
 from search.records import AnalysisRecord
-from trainables.records import Loss
 
-_GOALS: tuple[Loss, ...] = ("task", "mean")
 _BINS = 5
 
 
 def plane_figure(record: AnalysisRecord) -> Figure:
     """Draw the probes by angle and norm ratio, coloured by their best λ. Must be called inside `drawing.style`."""
     figure, axes = new_figure(178, columns=2, left=38, right=8, bottom=34, top=20, gap=(22, 0))
-    reach = reach_of(record)
-    (x, y), rule = probe_points(record, reach), rule_in_plane(record, reach)
-    for place, (loss, panel) in enumerate(zip(_GOALS, axes, strict=True)):
+    plane = Plane(record)
+    x, y = plane.probes
+    for place, (loss, panel) in enumerate(zip(GOALS, axes, strict=True)):
         best = best_weights(record, loss)
         known = np.isfinite(best) & np.isfinite(x) & np.isfinite(y)
         panel.axhline(0, color=INK, linewidth=0.5)
         panel.axvline(0, color=INK, linewidth=0.5)
-        panel.scatter(
-            x[known], y[known], c=best[known], cmap=weight_colours(), vmin=0, vmax=1, s=16, linewidth=0.4, edgecolor=INK
-        )
-        draw_rule(panel, rule)
-        plane_axes(panel, reach, left=place == 0)
+        weight_dots(panel, x[known], y[known], best[known], s=16, linewidth=0.4)
+        plane.draw(panel, left=place == 0)
         above(panel, f"best for the {LOSS_NAMES[loss]}", colour=INK, size=7.5)
         panel.set_xlabel("cosine")
     axes[0].set_ylabel("norm ratio", labelpad=1)
     found = places(record)
-    rows = zip(
-        found.seed.tolist(),
-        found.step.tolist(),
-        found.cosine.tolist(),
-        np.exp(found.log_ratio).tolist(),
-        *(best_weights(record, loss).tolist() for loss in _GOALS),
-        strict=True,
-    )
+    columns = [found.seed, found.step, found.cosine, np.exp(found.log_ratio)]
+    columns += [best_weights(record, loss) for loss in GOALS]
+    rows = zip(*(column.tolist() for column in columns), strict=True)
     return finish(
         figure,
         name="best-plane",
@@ -63,7 +43,11 @@ def plane_figure(record: AnalysisRecord) -> Figure:
         caption=(
             "Each dot is a probe, placed by the gradients of its training batch. Its colour is the λ at which a step of"
             " the training's own optimiser lowered the loss on held-out pictures most."
-            + (" On the dashed line the analysed rule's λ is in the middle of its range." if rule is not None else "")
+            + (
+                " On the dashed line the analysed rule's λ is in the middle of its range."
+                if plane.rule is not None
+                else ""
+            )
         ),
         legend=WEIGHT_LEGEND,
         table=Table(("seed", "step", "cosine", "norm_ratio", "best_weight_task", "best_weight_mean"), tuple(rows)),
@@ -77,7 +61,7 @@ def readings_figure(record: AnalysisRecord, findings: Findings) -> Figure:
     columns = (*readings, ("progress", found.progress, False))
     figure, axes = new_figure(248, rows=2, columns=3, left=30, right=8, bottom=34, top=20, gap=(16, 28))
     panels, rows = iter(axes), []
-    for row, loss in enumerate(_GOALS):
+    for row, loss in enumerate(GOALS):
         best = best_weights(record, loss)
         for column, (name, values, log) in enumerate(columns):
             panel: Any = next(panels)
@@ -93,7 +77,7 @@ def readings_figure(record: AnalysisRecord, findings: Findings) -> Figure:
             )
             rows += [(loss, name, m, w, h) for m, w, h in zip(middles, means, halves, strict=True)]
             panel.set_ylim(-0.06, 1.06)
-            panel.set_yticks([0, 0.5, 1], ["0", "½", "1"] if column == 0 else [""] * 3)
+            three_ticks(panel.yaxis, (0, 0.5, 1), ("0", "½", "1"), shown=column == 0)
             plain_axis(panel.xaxis, log=log, ticks=3)
             if column == 0:
                 above(panel, f"best λ for the {LOSS_NAMES[loss]}", colour=INK)

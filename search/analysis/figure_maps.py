@@ -5,17 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from search.analysis.expansion import Goal, Step, best_weight
-from search.analysis.figure_style import (
-    WEIGHT_LEGEND,
-    above,
-    draw_rule,
-    plane,
-    plane_axes,
-    probe_points,
-    reach_of,
-    rule_in_plane,
-    weight_colours,
-)
+from search.analysis.figure_style import MIDDLES, WEIGHT_LEGEND, Plane, above, weight_colours
 from search.analysis.findings import Findings
 from search.drawing import INK, Figure, LegendItem, Table, finish, new_figure, thinned
 from search.records import AnalysisRecord
@@ -33,34 +23,23 @@ _MOST_PROBES = 60
 
 def maps_figure(record: AnalysisRecord, findings: Findings) -> Figure:
     """Draw the figure. Must be called inside `drawing.style`."""
-    reach = reach_of(record)
-    cosines, ratios = plane(reach)
+    plane = Plane(record)
+    cosines, ratios = plane.cells
     figure, axes = new_figure(
         330, rows=len(_GOALS), columns=len(_STEPS), left=44, right=6, bottom=32, top=16, gap=(8, 18)
     )
     panels, rows = iter(axes), []
-    rule, (x, y) = rule_in_plane(record, reach), probe_points(record, reach)
-    dots = thinned(list(zip(x, y, strict=True)), _MOST_PROBES)
+    dots = thinned(list(zip(*plane.probes, strict=True)), _MOST_PROBES)
     for goal, name in _GOALS.items():
         for column, (words, how, options) in enumerate(_STEPS):
             weights = best_weight(cosines, ratios, goal, how, **options)
             panel: Any = next(panels)
-            panel.imshow(
-                weights,
-                origin="lower",
-                extent=(-1, 1, -1, 1),
-                aspect="auto",
-                vmin=0,
-                vmax=1,
-                cmap=weight_colours(),
-                interpolation="nearest",
-            )
+            shown = {"origin": "lower", "extent": (-1, 1, -1, 1), "aspect": "auto", "interpolation": "nearest"}
+            panel.imshow(weights, vmin=0, vmax=1, cmap=weight_colours(), **shown)
             if weights.min() < 0.5 and weights.max() > 0.5:
-                middles = cosines[0]
-                panel.contour(middles, middles, weights, levels=[0.5], colors=[INK], linewidths=0.8)
-            draw_rule(panel, rule)
+                panel.contour(MIDDLES, MIDDLES, weights, levels=[0.5], colors=[INK], linewidths=0.8)
+            plane.draw(panel, left=column == 0, below=goal == "mixed", crowded=column < len(_STEPS) - 1)
             panel.plot(*zip(*dots, strict=True), "o", markersize=1.3, color=INK, alpha=0.45, markeredgewidth=0)
-            plane_axes(panel, reach, left=column == 0, below=goal == "mixed", crowded=column < len(_STEPS) - 1)
             if goal == "task":
                 above(panel, words, size=7.5)
             if column == 0:
@@ -70,9 +49,7 @@ def maps_figure(record: AnalysisRecord, findings: Findings) -> Figure:
                 for c, r, w in zip(*(part[::8, ::8].flat for part in (cosines, ratios, weights)), strict=True)
             ]
     figure.text(0.56, 0.012, "cosine of the two gradients", ha="center", fontsize=8.5)
-    legend = WEIGHT_LEGEND + (
-        (LegendItem(label="the rule's middle", colour=INK, dashed=True),) if rule is not None else ()
-    )
+    of_rule = LegendItem(label="the rule's middle", colour=INK, dashed=True)
     return finish(
         figure,
         name="taylor-maps",
@@ -85,6 +62,6 @@ def maps_figure(record: AnalysisRecord, findings: Findings) -> Figure:
             " gradient makes up a quarter of a batch's squared gradient; for the batch's own loss λ would be 0, 1 and ½"
             f" throughout. Here ηκ was {number(findings.curvature)} and that share {number(findings.signal)} (medians)."
         ),
-        legend=legend,
+        legend=WEIGHT_LEGEND if plane.rule is None else (*WEIGHT_LEGEND, of_rule),
         table=Table(("goal", "step", "cosine", "norm_ratio", "weight"), tuple(rows)),
     )

@@ -8,9 +8,9 @@ import numpy as np
 
 from search.analysis.accuracy import Choice, Fit, all_fits, breakdown, choices, curvature, signal
 from search.analysis.claims import BestWeight, Claim, along_training, best_weights, judge_claims, where_best
-from search.analysis.tables import Floats, Numbers, changes, lowest
+from search.analysis.tables import GOALS, Floats, Numbers, changes, lowest
 from search.records import AnalysisRecord
-from trainables.records import Loss
+from trainables.records import LOSSES, Loss
 
 
 class Horizon(Numbers):
@@ -55,20 +55,16 @@ class Findings(Numbers):
     """The `signal` of the maps as measured; see `accuracy.signal`."""
 
 
-_GOALS: tuple[Loss, ...] = ("task", "mean")
-"""The losses that the claims are about: the held-out task loss, and the mean of both losses."""
-
-
 def judge_analysis(record: AnalysisRecord) -> Findings:
     """Compute all numbers of an analysis; takes a second or two."""
     return Findings(
-        best=tuple(where_best(record, loss) for loss in ("task", "distill", "mean")),
-        claims=tuple(claim for loss in _GOALS for claim in judge_claims(record, loss)),
+        best=tuple(where_best(record, loss) for loss in LOSSES),
+        claims=tuple(claim for loss in GOALS for claim in judge_claims(record, loss)),
         fits=all_fits(record),
         parts=breakdown(record),
-        choices={loss: choices(record, loss) for loss in _GOALS},
-        stakes=tuple(_stake(record, loss) for loss in _GOALS),
-        horizons=tuple(found for loss in _GOALS for found in _horizons(record, loss)),
+        choices={loss: choices(record, loss) for loss in GOALS},
+        stakes=tuple(_stake(record, loss) for loss in GOALS),
+        horizons=tuple(found for loss in GOALS for found in _horizons(record, loss)),
         curvature=curvature(record),
         signal=signal(record),
     )

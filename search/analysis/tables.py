@@ -14,6 +14,10 @@ from trainables.settings import Settings
 
 Floats = npt.NDArray[np.float64]
 
+BOTH: tuple[Loss, ...] = ("task", "distill")
+GOALS: tuple[Loss, ...] = ("task", "mean")
+"""The losses that the claims are about: the held-out task loss, and the mean of both losses."""
+
 
 class Numbers(Settings):
     """The base of what is computed from an analysis: frozen; a value that is not defined is NaN."""
@@ -25,11 +29,14 @@ class Numbers(Settings):
 class Changes:
     """The true changes and predictions of one loss on one set under one kind of step, [P, W]; NaN if not known."""
 
+    loss: Loss
+    where: str
+    kind: StepKind
     true: Floats
     predictions: dict[str, Floats]
 
 
-def changes(record: AnalysisRecord, loss: Loss, where: str = "held_out", kind: StepKind = "optimizer") -> Changes:
+def changes(record: AnalysisRecord, loss: Loss, kind: StepKind = "optimizer", where: str = "held_out") -> Changes:
     """Return the changes of a loss on the set `where`, `held_out` or `batch`.
 
     The predictions are the expansions of `trainables.records.probes.Response`. Held-out pictures also have
@@ -43,7 +50,8 @@ def changes(record: AnalysisRecord, loss: Loss, where: str = "held_out", kind: S
     }
     if where == "held_out":
         predictions["from_batch"] = np.array([probe.steps[kind].batch[loss].first for probe in record.probes], float)
-    return Changes(true=np.array([response.true for response in responses], float), predictions=predictions)
+    true = np.array([response.true for response in responses], float)
+    return Changes(loss=loss, where=where, kind=kind, true=true, predictions=predictions)
 
 
 def lowest(weights: npt.ArrayLike, values: Floats) -> Floats:

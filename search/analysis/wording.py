@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 
 from search.analysis.accuracy import Fit
 from search.analysis.claims import MARGIN, BestWeight, Claim, ClaimName
 from search.analysis.findings import Findings, Horizon, Stake
+from search.analysis.tables import BOTH
 from search.records import AnalysisRecord
 from search.wording import count, number
 from trainables.records import Loss
@@ -26,8 +28,6 @@ PREDICTION_NAMES = {
     "second": "second order, Hessian",
     "halfway": "second order, curvature halfway",
 }
-_LEADING = 2
-"""The number of decimals of a λ."""
 
 
 def analysis_text(record: AnalysisRecord, findings: Findings, *, brief: bool = False) -> str:
@@ -74,8 +74,8 @@ def _best_lines(best: Iterable[BestWeight]) -> list[str]:
     lines = ["The best λ of one step, mean over the seeds (95 % interval), held-out pictures, the optimiser's own step"]
     for found in best:
         lines.append(
-            f"  {LOSS_NAMES[found.loss]:<20} {weight(found.mean)} ({weight(found.low)} to {weight(found.high)}); lowest"
-            f" λ at {_percent(found.at_zero)} of the probes, highest at {_percent(found.at_one)}; clear of the"
+            f"  {LOSS_NAMES[found.loss]:<20} {_decimal(found.mean)} ({_decimal(found.low)} to {_decimal(found.high)});"
+            f" lowest λ at {_percent(found.at_zero)} of the probes, highest at {_percent(found.at_one)}; clear of the"
             f" pictures' noise at {_percent(found.clear)}"
         )
         lines.append(f"  {'':<20} along the training it goes with (correlation): {_along(found.along)}")
@@ -96,7 +96,7 @@ def _stake_lines(stakes: Iterable[Stake]) -> list[str]:
 def _claim_lines(record: AnalysisRecord, claims: Iterable[Claim]) -> list[str]:
     lines = ["Claims of the literature, compared between seeds at the same step of the training"]
     lines += [
-        f"  {LOSS_NAMES[claim.loss]}: “{CLAIM_NAMES[claim.name]}” {_verdict(claim)}. {evidence(claim)}"
+        f"  {LOSS_NAMES[claim.loss]}: “{CLAIM_NAMES[claim.name]}” {_verdict(claim)}. {_evidence(claim)}"
         for claim in claims
     ]
     if len(record.seeds) < 5:
@@ -104,7 +104,7 @@ def _claim_lines(record: AnalysisRecord, claims: Iterable[Claim]) -> list[str]:
     return lines
 
 
-def evidence(claim: Claim) -> str:
+def _evidence(claim: Claim) -> str:
     """Return the numbers behind a claim's verdict."""
     effect = claim.effect
     if effect is None:
@@ -147,11 +147,10 @@ def _fit_lines(findings: Findings) -> list[str]:
         "  where it breaks down: the same share given up, by thirds of the probes; optimiser's steps, held-out"
     )
     lines.append(f"    {'':<55} " + " ".join(f"{part.split()[0][:9]:>9}" for part in parts))
-    for loss in ("task", "distill"):
-        for prediction in ("from_batch", "first", "second", "halfway"):
-            own = {f.part: f.missed for f in findings.parts if (f.loss, f.prediction) == (loss, prediction)}
-            cells = " ".join(f"{_percent(own[part]):>9}" for part in parts)
-            lines.append(f"    {LOSS_NAMES[loss]:<18} {PREDICTION_NAMES[prediction]:<36} {cells}")
+    for loss, prediction in itertools.product(BOTH, ("from_batch", "first", "second", "halfway")):
+        own = {f.part: f.missed for f in findings.parts if (f.loss, f.prediction) == (loss, prediction)}
+        cells = " ".join(f"{_percent(own[part]):>9}" for part in parts)
+        lines.append(f"    {LOSS_NAMES[loss]:<18} {PREDICTION_NAMES[prediction]:<36} {cells}")
     lines.append(
         f"  ηκ of the maps as measured along the task gradient: {number(findings.curvature)}; signal (squared cosine of"
         f" the batch's and the held-out task gradient): {number(findings.signal)}"
@@ -182,8 +181,8 @@ def _horizon_lines(horizons: Iterable[Horizon]) -> list[str]:
             "" if found.steps == 1 else f"; rank correlation with the best λ of one step {_signed(found.agreement)}"
         )
         lines.append(
-            f"  {LOSS_NAMES[found.loss]:<20} after {count(found.steps, 'step')}: best λ {weight(found.mean)}{agreement}"
-            f"; along the training it goes with {_along(found.along)} ({count(found.probes, 'probe')})"
+            f"  {LOSS_NAMES[found.loss]:<20} after {count(found.steps, 'step')}: best λ {_decimal(found.mean)}"
+            f"{agreement}; along the training it goes with {_along(found.along)} ({count(found.probes, 'probe')})"
         )
     return lines
 
@@ -197,16 +196,14 @@ def _limits(record: AnalysisRecord) -> list[str]:
     ]
 
 
-def weight(value: float) -> str:
-    """Return a λ as text; `–` if it is not finite."""
-    return f"{value:.{_LEADING}f}".replace("-", "−") if math.isfinite(value) else "–"
+def _decimal(value: float, form: str = ".2f") -> str:
+    """Return a number as text, with two decimals; `–` if it is not finite."""
+    return f"{value:{form}}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def r2(value: float) -> str:
     """Return an R² with two decimals; `below −9` if it is lower, `–` if it is not finite."""
-    if not math.isfinite(value):
-        return "–"
-    return "below −9" if value < -9.0 else f"{value:.2f}".replace("-", "−")
+    return "below −9" if -math.inf < value < -9.0 else _decimal(value)
 
 
 def _along(along: dict[str, float]) -> str:
@@ -214,7 +211,7 @@ def _along(along: dict[str, float]) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−") if math.isfinite(value) else "–"
+    return _decimal(value, "+.2f")
 
 
 def _percent(share: float, digits: int = 0) -> str:

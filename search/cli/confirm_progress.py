@@ -9,17 +9,12 @@ import math
 import time
 from collections import Counter
 
-from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from search.cli.progress import TerminalListener
-from search.records import ConfirmationRecord, Listener, SeedResult
+from search.records import ConfirmationRecord, SeedResult
 from search.wording import time_left
-from trainables.teacher import TeacherProgress
-
-_PLAIN_SECONDS = 15.0
 
 
 class ConfirmationBoard:
@@ -74,58 +69,26 @@ class ConfirmationBoard:
         return ", ".join(part for part in parts if part)
 
 
-class ConfirmationProgress(Listener):
+class ConfirmationProgress(TerminalListener):
     """Follows a confirmation on a console; live where it is a terminal, a line now and then where it is not."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._preparation = TerminalListener(console)
-        self._board: ConfirmationBoard | None = None
-        self._live: Live | None = None
-        self._last_line = time.monotonic()
-
-    def stage(self, text: str) -> None:
-        """Say that something begins."""
-        self._preparation.stage(text)
-
-    def teacher(self, progress: TeacherProgress) -> None:
-        """Show the teacher's training."""
-        self._preparation.teacher(progress)
 
     def confirmation_begins(self, record: ConfirmationRecord) -> None:
         """Show the table."""
-        self._board = ConfirmationBoard(record)
-        self._preparation.end()
+        board = ConfirmationBoard(record)
         self.stage(
-            f"{self._board.total} trainings: {len(record.finalists)} finalists on {len(record.seeds)} fresh seeds"
-            f" ({record.seeds[0]} to {record.seeds[-1]}), {self._board.earlier} already done"
+            f"{board.total} trainings: {len(record.finalists)} finalists on {len(record.seeds)} fresh seeds"
+            f" ({record.seeds[0]} to {record.seeds[-1]}), {board.earlier} already done"
         )
-        if self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
+        self._follow(board)
 
     def result(self, result: SeedResult) -> None:
         """Count a training."""
-        if self._board is not None:
-            self._board.count(result)
-
-    def tick(self) -> None:
-        """Redraw."""
-        if self._board is None:
-            return
-        if self._live is not None:
-            self._live.update(Group(self._board.table(), self._board.line()))
-        elif time.monotonic() - self._last_line >= _PLAIN_SECONDS:
-            self._last_line = time.monotonic()
-            self._line(self._board.line())
+        if isinstance(self.board, ConfirmationBoard):
+            self.board.count(result)
 
     def end(self) -> None:
-        """Take the live table away; the answer follows."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        if self._board is not None:
-            self._line(self._board.line())
-
-    def _line(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=not self._console.is_terminal)
+        """Take the live table away, and tell how many trainings are done; the answer follows."""
+        was_live = self.live is not None
+        super().end()
+        if was_live and self.board is not None:
+            self._line(self.board.line())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
+from typing import Any
 
 import click
 
-from search.cli.options import config_of, own_policies, pace, shown_option
+from search.cli.options import PACE, config_of, own_policies, pace, shown_option
 from search.cluster import Jobs, check_begun
 from search.settings import DASHBOARD_VARIABLE, DEFAULT_EXPERIMENT, without_password
 from search.store import check_own_policies
@@ -33,25 +34,20 @@ from search.store import check_own_policies
 def submit(
     source: str,
     address: str,
-    overrides: tuple[str, ...],
-    name: str | None,
     storage: str,
     tracking_uri: str,
     experiment: str,
     working_dir: str | None,
     environment: tuple[str, ...],
     ship_code: bool,
-    gpus_per_trial: float | None,
-    cpus_per_trial: float | None,
     confirmed: bool,
-    policies: tuple[str, ...],
-    **pace: float,
+    **options: Any,
 ) -> None:
     """Send a search to a running Ray cluster as a job; one whose name has run before is resumed."""
     on_uri = "://" in storage
     if not on_uri and not pathlib.PurePosixPath(storage).is_absolute():
         raise click.UsageError(f"--storage must be an absolute path or a URI, since it is the cluster's: {storage!r}.")
-    config = config_of(source, overrides, name, gpus_per_trial, cpus_per_trial, policies)
+    config = config_of(source, options)
     check_own_policies(config)
     if without_password(tracking_uri) != tracking_uri:
         raise click.UsageError(
@@ -74,7 +70,7 @@ def submit(
         storage=storage,
         arguments=[
             *("--tracking-uri", tracking_uri, "--experiment", experiment),
-            *(part for key, value in pace.items() for part in (f"--{key.replace('_', '-')}", str(value))),
+            *(part for key in PACE for part in (f"--{key.replace('_', '-')}", str(options[key]))),
             *(["--confirm"] if confirmed else []),
             # The report lies beside its search; a job's own folder is forgotten.
             *([] if on_uri else ["--output", storage]),

@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
@@ -27,52 +27,49 @@ from search.settings import (
 from search.store import SearchStore
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+PACE = ("report_seconds", "checkpoint_seconds")
+"""The parameters that `pace` adds."""
 shown_option = functools.partial(click.option, show_envvar=True)
 """An option whose environment variable is shown in the help, and in the message where the option is missing."""
+own_policies = click.option(
+    "--policy", "policies", multiple=True, metavar="FILE.py:CLASS", help="Also search a rule of your own."
+)
+"""The option that adds rules of the user's own."""
 
 
 def places(command: _Command) -> _Command:
     """Add the options that say where searches, data and teachers lie."""
-    cache = default_cache()
-    options = [
+    return _with(
+        command,
         click.option("--output", default=str(DEFAULT_OUTPUT), show_default=True, help="Local folder of results."),
         click.option("--storage", help="Place of the searches; on a cluster a shared folder or s3:// [--output]."),
         shown_option(
             "--cache",
             default=lambda: str(default_cache()),
             envvar="KD_SEARCH_CACHE",
-            help=f"Folder of trained teachers [{cache}].",
+            help=f"Folder of trained teachers [{default_cache()}].",
         ),
         shown_option("--data-root", envvar="KD_SEARCH_DATA", help="Folder of downloaded data sets [<cache>/data]."),
         shown_option(
             "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store [sqlite:///<output>/mlflow.db]."
         ),
         click.option("--experiment", help=f"MLflow experiment [the search's own, or else {DEFAULT_EXPERIMENT}]."),
-    ]
-    return _with(options, command)
+    )
 
 
 def pace(command: _Command) -> _Command:
     """Add the options that say how often a trial reports and saves itself."""
-    options = [
+    return _with(
+        command,
         click.option("--report-seconds", default=5.0, show_default=True, help="Seconds between a trial's reports."),
         click.option("--checkpoint-seconds", default=30.0, show_default=True, help="Seconds between its checkpoints."),
-    ]
-    return _with(options, command)
+    )
 
 
-def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
+def _with(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def own_policies(command: _Command) -> _Command:
-    """Add the option that adds rules of the user's own."""
-    option = click.option(
-        "--policy", "policies", multiple=True, metavar="FILE.py:CLASS", help="Also search a rule of your own."
-    )
-    return _with([option], command)
 
 
 def launch_of(places: dict[str, Any], address: str | None = None) -> Launch:
@@ -88,33 +85,35 @@ def launch_of(places: dict[str, Any], address: str | None = None) -> Launch:
         experiment=places["experiment"] or DEFAULT_EXPERIMENT,
         cache=cache / "teachers",
         data_root=pathlib.Path(places["data_root"] or default_data_root(cache)).expanduser(),
-        **{name: places[name] for name in ("report_seconds", "checkpoint_seconds") if name in places},
+        **{name: places[name] for name in PACE if name in places},
     )
 
 
-def config_of(
-    source: str,
-    overrides: tuple[str, ...],
-    name: str | None,
-    gpus_per_trial: float | None,
-    cpus_per_trial: float | None,
-    policies: Sequence[str],
-) -> SearchConfig:
+def config_of(source: str, options: dict[str, Any]) -> SearchConfig:
     """Read the search that a command's arguments describe.
+
+    Args:
+        source: a search file, a recipe's name, or `-` for a search that stands in the environment.
+        options: the command's options, of which these are read: `overrides`, `name`, `gpus_per_trial`,
+            `cpus_per_trial` and `policies`.
 
     Raises:
         click.UsageError: SOURCE is `-`, and no search stands in the environment.
         SearchError: the search file is missing or wrong; the message names the setting.
     """
-    # Quoted, since 2024 would be a number and true a truth.
-    text = None if name is None else json.dumps(name, ensure_ascii=False)
-    settings = {"name": text, "resources.gpus_per_trial": gpus_per_trial, "resources.cpus_per_trial": cpus_per_trial}
-    given = [f"{key}={value}" for key, value in settings.items() if value is not None]
     if source == "-":
         if CONFIG_VARIABLE not in os.environ:
             raise click.UsageError(f"`-` reads the search from {CONFIG_VARIABLE}, which is not set.")
         return SearchConfig.parse(json.loads(os.environ[CONFIG_VARIABLE]))
-    return load_config(source, [*overrides, *given], policies)
+    name = options.get("name")
+    settings = {
+        # Quoted, since 2024 would be a number and true a truth.
+        "name": None if name is None else json.dumps(name, ensure_ascii=False),
+        "resources.gpus_per_trial": options.get("gpus_per_trial"),
+        "resources.cpus_per_trial": options.get("cpus_per_trial"),
+    }
+    given = [f"{key}={value}" for key, value in settings.items() if value is not None]
+    return load_config(source, [*options["overrides"], *given], options.get("policies", ()))
 
 
 def tracked_as_before(launch: Launch, store: SearchStore, places: dict[str, Any]) -> Launch:

@@ -78,12 +78,11 @@ class Commands(click.Group):
         return [name for section in COMMANDS.values() for name in section]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        for section in COMMANDS.values():
-            if cmd_name in section:
-                module = importlib.import_module(f"search.cli.{section[cmd_name][0]}")
-                command: click.Command = getattr(module, cmd_name)
-                return command
-        return None
+        modules = {name: module for section in COMMANDS.values() for name, (module, _) in section.items()}
+        if cmd_name not in modules:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"search.cli.{modules[cmd_name]}"), cmd_name)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for title, section in COMMANDS.items():

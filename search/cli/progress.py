@@ -7,10 +7,12 @@ import collections
 import dataclasses
 import statistics
 import time
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from search.evidence import teacher_remark
@@ -163,13 +165,20 @@ def _rank(trial: TrialRecord) -> tuple[float, int, int]:
     return trial.score or 0.0, -trial.complexity, -trial.number
 
 
+class Followed(Protocol):
+    """The state of something that runs, as a table or as one line."""
+
+    def table(self) -> Table: ...
+    def line(self) -> str: ...
+
+
 class TerminalListener(Listener):
     """Follows a search on a console; live where it is a terminal, a line now and then where it is not."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.live: Live | None = None
-        self.board: Board | None = None
+        self.board: Followed | None = None
         self.bar: Progress | None = None
         self.last_line = 0.0
 
@@ -182,52 +191,45 @@ class TerminalListener(Listener):
         if progress.cached:
             self.stage("teacher found in the cache")
             return
+        ended = progress.epoch >= progress.epochs
         if not self.console.is_terminal:
-            if progress.epoch >= progress.epochs or time.monotonic() - self.last_line >= _PLAIN_SECONDS:
-                self.last_line = time.monotonic()
+            if self._is_time(anyway=ended):
                 self.stage(
                     f"teacher: epoch {progress.epoch:.1f} of {progress.epochs}, training loss {progress.loss:.3f}"
                 )
             return
-        if self.bar is None:
-            self.bar = Progress(
-                TextColumn("· training the teacher"),
-                BarColumn(),
-                TextColumn("epoch {task.completed:.0f}/{task.total}, training loss {task.fields[loss]:.3f}"),
-                TimeElapsedColumn(),
-                console=self.console,
-            )
-            self.bar.add_task("teacher", total=progress.epochs, loss=progress.loss)
-            self.bar.start()
-        self.bar.update(self.bar.task_ids[0], completed=progress.epoch, loss=progress.loss)
-        if progress.epoch >= progress.epochs:
+        columns = (
+            TextColumn("· training the teacher"),
+            BarColumn(),
+            TextColumn("epoch {task.completed:.0f}/{task.total}, training loss {task.fields[loss]:.3f}"),
+            TimeElapsedColumn(),
+        )
+        self._move_bar(columns, progress.epoch, progress.epochs, loss=progress.loss)
+        if ended:
             self._close_bar()
 
     def search_begins(self, search: SearchRecord, config: SearchConfig) -> None:
         """Show the table."""
-        self._close_bar()
-        self.board = Board(search, config)
+        board = Board(search, config)
         self.stage(f"teacher's accuracy on the validation pictures: {percent(search.teacher_accuracy)}")
         if remark := teacher_remark(search):
             self._line(remark, style="yellow")
         most = "at most " if config.most_constants else ""
         trials = f"{most}{count(config.total_trials, 'trial')} of {count(config.replicates, 'seed')}"
-        self.stage(f"{trials}, {self.board.ended} already done")
+        self.stage(f"{trials}, {board.ended} already done")
         if len(config.heats) > 1:
             self.stage(race_in_words(config.heats, config.trials_per_family))
-        if (share := self.board.share_of_constants) > _LARGE_SHARE:
+        if (share := board.share_of_constants) > _LARGE_SHARE:
             most = count(config.constant.most_trials, "constant")
             self.stage(
                 f"the best constant λ may take {share:.0%} of the trainings: at most {most} per student"
                 " (`constant.most_trials`), fewer once it is bracketed"
             )
-        if self.console.is_terminal:
-            self.live = Live(console=self.console, refresh_per_second=4, transient=True)
-            self.live.start()
+        self._follow(board)
 
     def trial(self, record: TrialRecord) -> None:
         """Update the totals with a trial's latest state."""
-        if self.board is None:
+        if not isinstance(self.board, Board):
             return
         self.board.update(record)
         if record.status == "failed":
@@ -239,8 +241,7 @@ class TerminalListener(Listener):
             return
         if self.live is not None:
             self.live.update(Group(self.board.table(), self.board.line()))
-        elif time.monotonic() - self.last_line >= _PLAIN_SECONDS:
-            self.last_line = time.monotonic()
+        elif self._is_time():
             self._line(self.board.line())
 
     def end(self) -> None:
@@ -252,9 +253,35 @@ class TerminalListener(Listener):
         elif self.board is not None:
             self._line(self.board.line())
 
+    def _follow(self, board: Followed) -> None:
+        """Show a board from now on."""
+        self._close_bar()
+        self.board = board
+        if self.console.is_terminal:
+            self.live = Live(console=self.console, refresh_per_second=4, transient=True)
+            self.live.start()
+
+    def _is_time(self, *, anyway: bool = False) -> bool:
+        """Return True if no plain line was written for a while; the caller then writes one."""
+        now = time.monotonic()
+        if not anyway and now - self.last_line < _PLAIN_SECONDS:
+            return False
+        self.last_line = now
+        return True
+
     def _line(self, text: str, style: str = "") -> None:
         """One line, which a terminal breaks where it must, so that a command in it can be copied as a whole."""
         self.console.print(text, style=style, markup=False, soft_wrap=True)
+
+    def _move_bar(
+        self, columns: Sequence[ProgressColumn], done: float, total: float, *, transient: bool = False, **fields: Any
+    ) -> None:
+        """Show how much is done; the first call draws the bar of these columns."""
+        if self.bar is None:
+            self.bar = Progress(*columns, console=self.console, transient=transient)
+            self.bar.add_task("", total=total, **fields)
+            self.bar.start()
+        self.bar.update(self.bar.task_ids[0], completed=done, **fields)
 
     def _close_bar(self) -> None:
         if self.bar is not None:

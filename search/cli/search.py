@@ -25,21 +25,10 @@ from search.tracking import check_tracking
 @own_policies
 @pace
 @places
-def run(
-    source: str,
-    overrides: tuple[str, ...],
-    name: str | None,
-    address: str | None,
-    gpus_per_trial: float | None,
-    cpus_per_trial: float | None,
-    resume: bool,
-    confirmed: bool,
-    policies: tuple[str, ...],
-    **places: Any,
-) -> None:
+def run(source: str, address: str | None, resume: bool, confirmed: bool, **options: Any) -> None:
     """Run a search: SOURCE is a search file (.toml) or a recipe's name."""
-    config = config_of(source, overrides, name, gpus_per_trial, cpus_per_trial, policies)
-    launch = launch_of(places, address)
+    config = config_of(source, options)
+    launch = launch_of(options, address)
     search_with(config, launch, resume=resume, confirming=confirmed)
     if confirmed:
         confirm_with(config.name, launch, config.confirm)
@@ -66,16 +55,7 @@ def resume(name: str, address: str | None, **places: Any) -> None:
 @click.option("--smallest-gain", type=float, help="Gain worth a rule: points of accuracy [0.5], or the KPI's unit.")
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
 @places
-def confirm(
-    name: str,
-    seeds: int | None,
-    families: str | None,
-    student: str | None,
-    more_constants: int | None,
-    smallest_gain: float | None,
-    address: str | None,
-    **places: Any,
-) -> None:
+def confirm(name: str, families: str | None, address: str | None, **options: Any) -> None:
     """Train a finished search's best rules and constants on fresh seeds, and judge them on the test pictures.
 
     Options that are not given keep the values that this confirmation began with, or that the search file's `confirm`
@@ -83,21 +63,15 @@ def confirm(
     """
     from search.confirm import read_confirmation, settings_of  # takes seconds
 
-    launch = launch_of(places, address)
+    launch = launch_of(options, address)
     store = SearchStore(launch.storage, name)
-    launch = tracked_as_before(launch, store, places)
+    launch = tracked_as_before(launch, store, options)
     config = store.config()
     names = None if families is None else [family.strip() for family in families.split(",")]
-    given: dict[str, Any] = {
-        "seeds": seeds,
-        "families": names,
-        "student": student,
-        "more_constants": more_constants,
-        "smallest_gain": smallest_gain,
-    }
-    settings = settings_of(config, read_confirmation(store), **given)
+    given = {key: options[key] for key in ("seeds", "student", "more_constants", "smallest_gain")}
+    settings = settings_of(config, read_confirmation(store), families=names, **given)
     check_config(config, launch)
-    if places["tracking_uri"]:  # the search's own store may be away: what it lacks is told at the end
+    if options["tracking_uri"]:  # the search's own store may be away: what it lacks is told at the end
         check_tracking(launch.tracking_uri)
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)

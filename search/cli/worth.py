@@ -37,7 +37,7 @@ def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any)
     launch, name = launch_of(places), source
     is_file = source in recipe_names() or pathlib.Path(source).suffix == ".toml"
     if overrides or (is_file and not SearchStore(launch.storage, source).exists()):
-        config = config_of(source, overrides, None, None, None, ()).constants_alone()
+        config = config_of(source, {"overrides": overrides}).constants_alone()
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             page = _confirmed_once(config, launch)
         name = config.name

@@ -13,9 +13,9 @@ from typing import Any
 import ray
 from ray._private import ray_constants, services
 
+from search.cluster.jobs import code_folders
 from search.cluster.reachable import explain_refusal, in_ray_job
 from search.cluster.sharing import alive_nodes
-from search.cluster.shipping import code_folders
 from search.errors import ClusterError
 from search.settings import ResourceSettings, SearchConfig
 
@@ -84,7 +84,7 @@ class _InItsOwnGroup(subprocess.Popen[bytes]):
 
 
 @contextlib.contextmanager
-def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
+def replaced(module: Any, name: str, value: object) -> Iterator[None]:
     """Replace a value in a module of Ray within the block, where Ray has no setting; a missing name is ignored."""
     usual = getattr(module, name, None)
     if usual is None:
@@ -97,37 +97,26 @@ def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
         setattr(module, name, usual)
 
 
-@contextlib.contextmanager
-def _by_itself() -> Iterator[None]:
-    """Let Ray start its processes in groups of their own within the block, and listen on the loopback interface.
-
-    Without the second change, Ray on Linux puts the machine's own address in place of 127.0.0.1.
-    """
-    with (
-        _replaced(services, "ConsolePopen", _InItsOwnGroup),
-        _replaced(ray_constants, "ENABLE_RAY_CLUSTER", False),
-    ):
-        yield
-
-
-def _start(quiet: dict[str, Any]) -> None:
+def _start(quiet: dict[str, Any], *, again: bool = True) -> None:
     """Start a Ray of our own; try twice, since its processes may start too slowly on a busy machine."""
-    for last in (False, True):
-        try:
+    try:
+        with (
             # Ray asks the kernel to end them with this process, whatever their group, so none is left behind.
-            with _by_itself():
-                # "local", since without an address Ray joins the cluster that RAY_ADDRESS names, or the machine's last.
-                ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
-        except Exception as error:
-            if "timed out during startup" not in str(error):
-                raise
-            if last:
-                raise ClusterError(
-                    "Ray's processes did not start within half a minute, twice: this machine is too busy. Try again"
-                    " when it is less busy, or join a running cluster with `--address`."
-                ) from error
-        else:
-            return
+            replaced(services, "ConsolePopen", _InItsOwnGroup),
+            # Else Ray on Linux puts the machine's own address in place of 127.0.0.1.
+            replaced(ray_constants, "ENABLE_RAY_CLUSTER", False),
+        ):
+            # "local", since without an address Ray joins the cluster that RAY_ADDRESS names, or the machine's last.
+            ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    except Exception as error:
+        if "timed out during startup" not in str(error):
+            raise
+        if not again:
+            raise ClusterError(
+                "Ray's processes did not start within half a minute, twice: this machine is too busy. Try again when"
+                " it is less busy, or join a running cluster with `--address`."
+            ) from error
+        _start(quiet, again=False)
 
 
 def _wanted(resources: ResourceSettings) -> dict[str, float]:

@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from search.cluster.shipping import code_folders
+import policies
+import search
+import trainables
 from search.errors import ClusterError, SearchError, nearest
 from search.settings import SearchConfig
 from search.store import SearchStore, check_unchanged
@@ -98,23 +100,19 @@ class Jobs:
         if ship_code:
             runtime["py_modules"] = code_folders()
         command = ["python", "-m", "search", "run", "-", "--resume", "--address", "auto", "--storage", storage]
-        job = {
-            "entrypoint": shlex.join([*command, *arguments]),
-            "submission_id": f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}",
-            "runtime_env": runtime,
-            "metadata": {_NAME: config.name, STORAGE: storage},
-        }
         with self._asking("refused the job"):
-            return self._submit(job)
+            return self._submit(
+                entrypoint=shlex.join([*command, *arguments]),
+                submission_id=f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}",
+                runtime_env=runtime,
+                metadata={_NAME: config.name, STORAGE: storage},
+            )
 
     def find(self, name: str, *, active: bool = False) -> Any | None:
         """Return the latest job of a search, or its latest active job; None if there is none."""
-        jobs = [
-            job
-            for job in self._jobs()
-            if job.metadata[_NAME] == name and (not active or str(job.status.value) in _ACTIVE)
-        ]
-        return max(jobs, key=lambda job: job.start_time or 0, default=None)
+        jobs = [job for job in self._jobs() if job.metadata[_NAME] == name]
+        found = [job for job in jobs if not active or job.status in _ACTIVE]
+        return max(found, key=lambda job: job.start_time or 0, default=None)
 
     def require(self, name: str) -> Any:
         """Return the latest job of a search, as `find` does.
@@ -164,17 +162,17 @@ class Jobs:
         """
         job = self.require(name)
         with self._asking("did not stop the job"):
-            if str(job.status.value) in _ACTIVE:
+            if job.status in _ACTIVE:
                 self._client.stop_job(job.submission_id)
             deadline = time.monotonic() + _GRACE_SECONDS + 30
             while time.monotonic() < deadline:
-                status = str(self._client.get_job_status(job.submission_id).value)
+                status = self._client.get_job_status(job.submission_id)
                 if status not in _ACTIVE:
-                    return status
+                    return str(status.value)
                 time.sleep(0.5)
         raise ClusterError(f"job {job.submission_id} has not ended {_GRACE_SECONDS + 30} s after the request to stop.")
 
-    def _submit(self, job: dict[str, Any]) -> str:
+    def _submit(self, **job: Any) -> str:
         deadline = time.monotonic() + _SECONDS_TO_AGENT
         while True:
             try:
@@ -202,6 +200,14 @@ class Jobs:
             raise
         except Exception as error:
             raise ClusterError(f"{self.address} {failure}: {_reason(error)}.") from error
+
+
+def code_folders() -> list[str]:
+    """Return the folders of the three packages, for `py_modules` of a Ray runtime environment.
+
+    They are sent to a cluster whose nodes have only the libraries.
+    """
+    return [str(pathlib.Path(package.__path__[0])) for package in (policies, trainables, search)]
 
 
 def seen_from_here(storage: str, name: str) -> SearchStore | None:

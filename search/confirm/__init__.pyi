@@ -6,12 +6,9 @@ from .champion_card import evidence_files as evidence_files
 from .champion_files import FOLDER as FOLDER
 from .champion_files import student_reader as student_reader
 from .champion_files import write_champion as write_champion
-from .groups import single as single
-from .plan import plan_confirmation as plan_confirmation
 from .plan import settings_of as settings_of
 from .recommended import recommended_training as recommended_training
 from .run import confirm_search as confirm_search
 from .store import Unit as Unit
 from .store import read_confirmation as read_confirmation
 from .store import units_of as units_of
-from .training import Trained as Trained

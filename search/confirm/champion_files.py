@@ -27,8 +27,7 @@ def student_reader(store: SearchStore) -> Callable[[Champion], bytes]:
     def read(champion: Champion) -> bytes:
         path = kept.student_path(Unit(champion.finalist.key, champion.result.seed))
         try:
-            with store.filesystem.open_input_stream(path) as stream:
-                return bytes(stream.readall())
+            return store.read_bytes(path)
         except FileNotFoundError as error:
             raise SearchError(
                 f"the champion's student is missing: there is no {path}. Move the `.json` file beside it away; then"

@@ -8,12 +8,13 @@ the best rules.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
 from policies.families.schedules.fixed import Fixed
 from search.constants import same_weight
-from search.records import SearchRecord, TrialRecord
+from search.records import ConstantFacts, SearchRecord, TrialRecord
 from search.settings import RangeSide
 
 CONSTANT = Fixed.family
@@ -54,17 +55,8 @@ class Constants:
     """The constants to confirm, and how well they were tuned."""
 
     candidates: tuple[Candidate, ...]
-    chosen: Candidate | None
-    """The best constant by the search's validation scores; None if the search named none."""
-    rivals: tuple[Candidate, ...]
-    """The constants that the search could not tell from the chosen one."""
-    bracketed: bool
-    reason: str
-    """The reason why it is not bracketed, as the second half of a sentence; empty if it is."""
-    expected_loss: float = 0.0
-    """The expected gain of a constant that was not tried over the chosen one, in the score's unit."""
-    labels_loss: float | None = 0.0
-    """The same for the labels alone at a learning rate that was not tried; None where none was tried."""
+    facts: ConstantFacts
+    """The facts that the search tells of them, without the ends of ranges."""
     level_sides: tuple[RangeSide, ...] = ()
     """Ends of shared ranges beyond which the constants have nothing to gain."""
 
@@ -96,10 +88,9 @@ def constants_of_trials(search: SearchRecord, rules: Sequence[TrialRecord], more
             chosen.append(candidate)
     return Constants(
         candidates=tuple(chosen),
-        chosen=None if best is None else chosen[0],
-        rivals=(),
-        bracketed=False,
-        reason="the search tried a few constants only",
+        facts=ConstantFacts(
+            chosen=None if best is None else chosen[0].key, reason="the search tried a few constants only"
+        ),
     )
 
 
@@ -107,18 +98,20 @@ def _retried(
     home: Mapping[str, float | int], rules: Sequence[TrialRecord], weights: Sequence[float]
 ) -> list[Candidate]:
     """Pair every weight with every rule's settings, the smallest sum of both ranks first."""
+    pairs = itertools.product(enumerate(of_other_settings(rules)), enumerate(weights))
+    return [
+        Candidate(weight, rule.shared, "" if rule.shared == home else f"-at-{rule.family}")
+        for (_, rule), (_, weight) in sorted(pairs, key=lambda pair: (pair[0][0] + pair[1][0], pair[0][0]))
+    ]
+
+
+def of_other_settings(rules: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Leave out the rules whose learning rate and temperature an earlier one has."""
     places: list[TrialRecord] = []
     for rule in rules:
         if all(rule.shared != other.shared for other in places):
             places.append(rule)
-    ranked = sorted(
-        ((i + j, i, rule, weight) for i, rule in enumerate(places) for j, weight in enumerate(weights)),
-        key=lambda entry: entry[:2],
-    )
-    return [
-        Candidate(weight, rule.shared, "" if rule.shared == home else f"-at-{rule.family}")
-        for _, _, rule, weight in ranked
-    ]
+    return places
 
 
 def _rivals(search: SearchRecord) -> list[float]:

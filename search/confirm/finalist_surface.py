@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
-from search.confirm.finalist_constants import CONSTANT, Candidate, Constants
+from search.confirm.finalist_constants import CONSTANT, Candidate, Constants, of_other_settings
 from search.constants import (
     ConstantPoint,
     ConstantScore,
-    Surface,
     SurfaceDomain,
     fit_surface,
     level_sides,
@@ -16,7 +16,7 @@ from search.constants import (
     surface_domain,
 )
 from search.evidence import scores_by_seed
-from search.records import SearchRecord, TrialRecord
+from search.records import ConstantFacts, SearchRecord, TrialRecord
 from search.settings import SearchConfig
 
 _FEWEST = 5
@@ -53,36 +53,30 @@ def constants_of_surface(
             continue
         # A verdict should compare with a constant that was tried; the surface alone may be wrong at an end.
         _add(found, _candidate(surface.best_tried(extreme) or surface.best_for(extreme), like))
-    places = list({tuple(sorted(rule.shared.items())): rule for rule in reversed(rules)}.values())[::-1]
-    for rule in places[:more]:
+    for rule in of_other_settings(rules)[:more]:
         weight = surface.best_at(point_of(domain, 0.5, rule.shared))
         _add(found, Candidate(weight, rule.shared, f"-at-{rule.family}"))
-    return _constants(surface, found, rivals)
-
-
-def _constants(surface: Surface, found: Sequence[Candidate], rivals: int) -> Constants:
+    chosen, *others = (candidate.key for candidate in found)
     certificate = surface.certificate
-    return Constants(
-        candidates=tuple(found),
-        chosen=found[0],
-        rivals=tuple(found[1 : 1 + rivals]),
+    facts = ConstantFacts(
+        chosen=chosen,
+        rivals=tuple(others[:rivals]),
         bracketed=certificate.holds,
         reason=certificate.reason,
         expected_loss=certificate.expected_loss,
         labels_loss=certificate.labels_loss,
-        level_sides=level_sides(surface),
     )
+    return Constants(tuple(found), facts, level_sides(surface))
 
 
 def _add(found: list[Candidate], candidate: Candidate) -> None:
     """Add a constant with a unique key, unless (almost) the same one is there."""
     if any(other.is_like(candidate) for other in found):
         return
-    keys = {other.key for other in found}
-    place, turn = candidate.place, 2
-    while Candidate(candidate.weight, candidate.shared, place).key in keys:
-        place, turn = f"{candidate.place}-{turn}", turn + 1
-    found.append(Candidate(candidate.weight, candidate.shared, place))
+    unique, turn = candidate, 2
+    while unique.key in {other.key for other in found}:
+        unique, turn = dataclasses.replace(candidate, place=f"{candidate.place}-{turn}"), turn + 1
+    found.append(unique)
 
 
 def _score(search: SearchRecord, domain: SurfaceDomain, trial: TrialRecord) -> ConstantScore | None:
@@ -93,6 +87,5 @@ def _score(search: SearchRecord, domain: SurfaceDomain, trial: TrialRecord) -> C
 
 
 def _candidate(point: ConstantPoint, like: Mapping[str, float | int]) -> Candidate:
-    values = {"learning_rate": point.learning_rate, "temperature": point.temperature}
-    shared = {name: value if (known := values.get(name)) is None else known for name, value in like.items()}
-    return Candidate(point.weight, shared)
+    known = point.model_dump(exclude_none=True)
+    return Candidate(point.weight, {name: known.get(name, value) for name, value in like.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from policies.registry import create_policy
 from search.confirm.finalist_constants import CONSTANT, Candidate, Constants, constants_of_trials
@@ -41,8 +41,9 @@ def choose_finalists(
     Raises:
         SearchError: no trial has finished, or a family is asked for that the search did not try.
     """
-    _check_student(search, config, settings)
-    _check_families(search, config, settings)
+    students = () if settings.student is None else (settings.student,)
+    _check_searched(search, "`--student` must name a student", students, config.students)
+    _check_searched(search, "`--families` must name families", settings.families or (), config.families)
     search = search.of_student(settings.student)
     if not search.finished:
         with_student = "" if settings.student is None else f" with the student {settings.student!r}"
@@ -56,42 +57,28 @@ def choose_finalists(
         best.setdefault(trial.family, trial)
     left_out = {family: "none of its trials has finished" for family in config.families if family not in best}
     left_out |= {family: "not asked for" for family in best if family not in asked and family != CONSTANT}
-    rules, acting, idle = [], [], list[tuple[TrialRecord, Effective]]()
-    for family, trial in best.items():
-        if family not in asked or family == CONSTANT:
-            continue
-        did = effective_trial(trial)
-        if did.kind == "constant":
-            idle.append((trial, did))
-        else:
-            rules.append(trial)
-            acting.append(_rule(trial, did))
+    acted = {family: effective_trial(best[family]) for family in best if family in asked and family != CONSTANT}
+    rules = [best[family] for family, did in acted.items() if did.kind != "constant"]
     constants = constants_of_surface(search, config, rules, settings.more_constants)
     if constants is None:
         constants = constants_of_trials(search, rules, settings.more_constants)
     candidates = [*constants.candidates]
-    for trial, did in idle:
-        candidate, is_new = _as_constant(trial, did, candidates)
-        candidates += [candidate] if is_new else []
+    for trial, did in ((best[family], did) for family, did in acted.items() if did.kind == "constant"):
+        own = Candidate(float(did.parameters["weight"]), trial.shared, f"-as-{trial.family}")
+        candidate = next((other for other in candidates if other.is_like(own)), own)
+        if candidate is own:
+            candidates.append(own)
         left_out[trial.family] = f"its best rule acted like a constant, so {candidate.key} takes its place: {did.text}"
-    finalists = (*acting, *(_constant(search, candidate) for candidate in candidates))
+    finalists = tuple(_rule(trial, acted[trial.family]) for trial in rules)
+    finalists += tuple(_constant(search, candidate) for candidate in candidates)
     return Selection(finalists, left_out, _facts(config, constants, finalists))
 
 
-def _check_student(search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings) -> None:
-    if settings.student is not None and settings.student not in config.students:
-        raise SearchError(
-            f"`--student` must name a student of the search {search.name!r} ({', '.join(config.students)}), but"
-            f" got {settings.student!r}.{nearest(settings.student, config.students)}"
-        )
-
-
-def _check_families(search: SearchRecord, config: SearchConfig, settings: ConfirmationSettings) -> None:
-    for family in settings.families or ():
-        if family not in config.families:
+def _check_searched(search: SearchRecord, must: str, asked: Iterable[str], known: Collection[str]) -> None:
+    for name in asked:
+        if name not in known:
             raise SearchError(
-                f"`--families` must name families of the search {search.name!r} ({', '.join(config.families)}), but"
-                f" got {family!r}.{nearest(family, config.families)}"
+                f"{must} of the search {search.name!r} ({', '.join(known)}), but got {name!r}.{nearest(name, known)}"
             )
 
 
@@ -108,13 +95,6 @@ def _rule(trial: TrialRecord, did: Effective) -> Finalist:
         trial=trial.number,
         search_score=trial.score,
     )
-
-
-def _as_constant(trial: TrialRecord, did: Effective, candidates: Sequence[Candidate]) -> tuple[Candidate, bool]:
-    """Return the constant that a rule was in effect, and whether it is new among the candidates."""
-    candidate = Candidate(float(did.parameters["weight"]), trial.shared, f"-as-{trial.family}")
-    like = next((other for other in candidates if other.is_like(candidate)), None)
-    return (candidate, True) if like is None else (like, False)
 
 
 def _constant(search: SearchRecord, candidate: Candidate) -> Finalist:
@@ -142,31 +122,20 @@ def _constant(search: SearchRecord, candidate: Candidate) -> Finalist:
 
 
 def _facts(config: SearchConfig, constants: Constants, finalists: Sequence[Finalist]) -> ConstantFacts:
-    chosen = None if constants.chosen is None else constants.chosen.key
     domains: dict[str, Domain] = {
         name: domain for name in ("learning_rate", "temperature") if (domain := getattr(config.space, name)) is not None
     }
     ends = [
-        RangeEnd.model_validate(
-            {
-                "finalist": finalist.key,
-                "setting": edge.name,
-                "value": edge.value,
-                "end": "low" if edge.end == "lower" else "high",
-                "limit": edge.bound,
-            }
+        RangeEnd(
+            finalist=finalist.key,
+            setting=edge.name,
+            value=edge.value,
+            end="low" if edge.end == "lower" else "high",
+            limit=edge.bound,
         )
         for finalist in finalists
-        if finalist.role == "rule" or finalist.key == chosen
+        if finalist.role == "rule" or finalist.key == constants.facts.chosen
         for edge in edges(finalist.shared, domains)
         if (edge.name, edge.end) not in constants.level_sides
     ]
-    return ConstantFacts(
-        chosen=chosen,
-        rivals=tuple(candidate.key for candidate in constants.rivals),
-        bracketed=constants.bracketed,
-        expected_loss=constants.expected_loss,
-        labels_loss=constants.labels_loss,
-        reason=constants.reason,
-        ends=tuple(ends),
-    )
+    return constants.facts.model_copy(update={"ends": tuple(ends)})

@@ -7,9 +7,10 @@ busy to the end. The measure of both is a group's cost: its seeds and `_FIXED` m
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from search.confirm.store import Unit
 
@@ -74,10 +75,8 @@ def _whole(units: Sequence[Unit]) -> list[Group]:
 
 def _divided(group: Group, parts: int) -> list[Group]:
     """Divide a group into parts that differ by one seed at most, the larger ones first."""
-    parts = min(parts, len(group.seeds))
-    size, more = divmod(len(group.seeds), parts)
-    ends = [size * part + min(part, more) for part in range(parts + 1)]
-    return [Group(group.finalist, group.seeds[begin:end]) for begin, end in itertools.pairwise(ends)]
+    divided = np.array_split(group.seeds, min(parts, len(group.seeds)))
+    return [Group(group.finalist, tuple(seeds.tolist())) for seeds in divided]
 
 
 def _end(plan: Sequence[Group], slots: int) -> int:

@@ -68,7 +68,11 @@ def plan_confirmation(
             smallest_gain=settings.smallest_gain,
             constant=selection.constant,
             identity=uuid.uuid4().hex,
-            settings={**_selecting(settings), LEFT_OUT: selection.left_out, SEEDS_ASKED: [settings.seeds]},
+            settings={
+                **settings.model_dump(mode="json", exclude={"seeds"}),
+                LEFT_OUT: selection.left_out,
+                SEEDS_ASKED: [settings.seeds],
+            },
         )
         return Plan(record, tuple(remarks))
     goes_on = next_command("confirm", search.name, launch)
@@ -121,11 +125,6 @@ def _check_margin(earlier: ConfirmationRecord, settings: ConfirmationSettings, g
             f" are known by now, but got {settings.smallest_gain}. `{goes_on}`, without `--smallest-gain`, resumes it;"
             f" to confirm with another one, {set_aside()}."
         )
-
-
-def _selecting(settings: ConfirmationSettings) -> dict[str, Any]:
-    """Return the settings that decide what is confirmed."""
-    return settings.model_dump(mode="json", exclude={"seeds"})
 
 
 def _fresh(config: SearchConfig, count: int) -> tuple[int, ...]:

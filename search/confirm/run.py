@@ -6,16 +6,14 @@ only.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 
 from search.cluster import check_resources, check_shared, ray_session, terminated_like_interrupted
 from search.confirm.figures import teacher_on_test, with_figures
 from search.confirm.plan import plan_confirmation
 from search.confirm.store import ConfirmationStore, Unit, set_aside, units_of
 from search.confirm.tasks import run_units
-from search.confirm.test_set_uses import count_use
+from search.confirm.test_set_uses import TEST_DIGEST, count_use
 from search.confirm.training import Trained
 from search.errors import SearchError
 from search.prepare import Ground, prepare_ground
@@ -26,7 +24,6 @@ from trainables.pictures import PictureFormat
 from trainables.tasks import TaskAssets
 
 _RETRIES_ON_A_CLUSTER = 2
-_TEST_DIGEST = "test_digest"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +60,8 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
         if plan.record.complete and plan.record.student_figures is not None and (plan.record.pictures or config.task):
             listener.stage("everything is confirmed already; use --seeds to add seeds")
             return Confirmed(plan.record, {}, interrupted=False)
-        with _session(launch, listener):
+        listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
+        with ray_session(launch.address), terminated_like_interrupted():
             check_resources(config)
             check_shared(store)
             ground = prepare_ground(config, launch, listener)
@@ -82,13 +80,6 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
         return Confirmed(record, failed, interrupted)
 
 
-@contextlib.contextmanager
-def _session(launch: Launch, listener: Listener) -> Iterator[None]:
-    listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
-    with ray_session(launch.address), terminated_like_interrupted():
-        yield
-
-
 def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Ground) -> ConfirmationRecord:
     """Add what is known of the test pictures to the record; raise SearchError if data or teacher changed."""
     if other := ground.foundation.mismatch(search.foundation):
@@ -96,13 +87,13 @@ def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Gr
             f"the search {search.name!r} ran on other inputs than those found now ({other}), so its finalists cannot"
             " be confirmed on them. Restore the pictures, checkpoint, cache or kind of device that it ran with."
         )
-    if record.settings.get(_TEST_DIGEST, ground.test_digest) != ground.test_digest:
+    if record.settings.get(TEST_DIGEST, ground.test_digest) != ground.test_digest:
         raise SearchError(
             f"the confirmation of {search.name!r} began with other test pictures than are found now, so its results and"
             f" new ones could not be compared. Restore those pictures, or {set_aside()}"
             " to begin again."
         )
-    settings = {**record.settings, _TEST_DIGEST: ground.test_digest}
+    settings = {**record.settings, TEST_DIGEST: ground.test_digest}
     assets = ground.pictures.assets
     known = {
         "test_size": len(ground.pictures.test),

@@ -45,10 +45,8 @@ class ConfirmationStore:
     """
 
     def __init__(self, store: SearchStore) -> None:
-        self.search = store.name
-        self._again = next_command("confirm", store.name, store.storage)
         self.folder = f"{store.folder}/{FOLDER}"
-        self._filesystem = store.filesystem
+        self._store = store
         self._uri = f"{store.uri}/{FOLDER}"
 
     def read(self) -> ConfirmationRecord | None:
@@ -68,7 +66,7 @@ class ConfirmationStore:
         record = self._parse(ConfirmationRecord, RECORD_FILE, content)
         units = units_of(record)
         selector = pyarrow.fs.FileSelector(self.folder, allow_not_found=True)
-        names = {info.base_name for info in self._filesystem.get_file_info(selector)}
+        names = {info.base_name for info in self._store.filesystem.get_file_info(selector)}
         results = tuple(
             self._parse(SeedResult, file, self._read(file) or {})
             for unit in units
@@ -93,8 +91,7 @@ class ConfirmationStore:
 
     def _read(self, file: str) -> dict[str, Any] | None:
         try:
-            with self._filesystem.open_input_stream(f"{self.folder}/{file}") as stream:
-                content: dict[str, Any] = json.loads(bytes(stream.readall()))
+            content: dict[str, Any] = json.loads(self._store.read_bytes(f"{self.folder}/{file}"))
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -108,11 +105,12 @@ class ConfirmationStore:
             raise self._damaged(file, error) from error
 
     def _damaged(self, file: str, reason: Exception) -> SearchError:
-        return SearchError(f"{self._uri}/{file} is damaged ({reason}). Move it away; `{self._again}` creates it again.")
+        again = next_command("confirm", self._store.name, self._store.storage)
+        return SearchError(f"{self._uri}/{file} is damaged ({reason}). Move it away; `{again}` creates it again.")
 
     def _write(self, file: str, content: bytes) -> None:
-        self._filesystem.create_dir(self.folder, recursive=True)
-        replace_in(self._filesystem, f"{self.folder}/{file}", content)
+        self._store.filesystem.create_dir(self.folder, recursive=True)
+        replace_in(self._store.filesystem, f"{self.folder}/{file}", content)
 
 
 def read_confirmation(store: SearchStore) -> ConfirmationRecord | None:

@@ -17,7 +17,8 @@ from search.store import SearchStore, replace_in, searches_in
 
 USES_FOLDER = ".test-sets"
 _DIGITS = 32
-_DIGEST = "test_digest"
+TEST_DIGEST = "test_digest"
+"""The key in a confirmation's settings for the digest of its test set."""
 
 
 def count_use(store: SearchStore, digest: str, identity: str) -> int:
@@ -44,7 +45,7 @@ def _note_earlier(store: SearchStore, root: str) -> None:
             continue
         try:
             kept = json.loads(store.read_bytes(path))
-            digest = kept["settings"].get(_DIGEST)
+            digest = kept["settings"].get(TEST_DIGEST)
         except (ValueError, KeyError, AttributeError):  # damaged: an error tells so when it is read
             continue
         if digest:

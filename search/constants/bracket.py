@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import qmc
 
 from search.constants.acquisition import knowledge_gradient
 from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain
 from search.constants.surface import CLOSE, Surface, fit_surface, gaps, labels_line
 from search.constants.weights import unwarp, warp
-from search.propose import seed_of
+from search.propose import even_points, seed_of
 from search.settings import Interval, ends
 
 DESIGN = (0.45, 0.0, 1.0, 0.15, 0.85, 0.35, 0.65, 0.05, 0.95, 0.25, 0.75, 0.55)
@@ -76,10 +75,7 @@ def first_points(domain: SurfaceDomain, seed: int) -> tuple[ConstantPoint, ...]:
         weights = list(dict.fromkeys(map(domain.nearest_weight, weights)))
     else:
         weights = [float(weight) for weight in ends(domain.weight)]
-    settings = np.zeros((len(weights), 0))
-    if domain.settings:
-        sobol = qmc.Sobol(len(domain.settings), scramble=True, rng=seed_of(seed, "constants") % 2**31)
-        settings = sobol.random_base2(max(len(weights) - 1, 1).bit_length())[: len(weights)]
+    settings = even_points(len(domain.settings), len(weights), seed_of(seed, "constants") % 2**31)
     points = [domain.decode([warp(w), *place]) for w, place in zip(weights, settings, strict=True)]
     home = [] if domain.home is None else [domain.home]
     return tuple(dict.fromkeys([*home, *points]))
@@ -104,24 +100,18 @@ def _between(surface: Surface, tried: Sequence[ConstantPoint]) -> ConstantPoint 
 def _labels_alone(surface: Surface, ahead: Surface, tried: Sequence[ConstantPoint]) -> ConstantPoint | None:
     """Propose a learning rate for λ = 0, whose best is what distillation is compared with; None if it is known."""
     domain = surface.domain
-    known = sum(point.weight == 0.0 for point in tried)
-    if surface.certificate.knows_labels_alone or known >= ALONE:
+    known = [point for point in tried if point.weight == 0.0]
+    if surface.certificate.knows_labels_alone or len(known) >= ALONE:
         return None
     points = _untried(domain, labels_line(domain), tried)
-    if not points:
-        return None
-    if not known:
-        return points[len(points) // 2]
-    return points[int(np.argmax(_gains(ahead, points, [point for point in tried if point.weight == 0.0])))]
+    return _most_gaining(ahead, points, known) if known or not points else points[len(points) // 2]
 
 
 def _improving(surface: Surface, tried: Sequence[ConstantPoint], random: np.random.Generator) -> ConstantPoint | None:
     """Return the untried point that is expected to raise the chosen one's score most."""
     domain = surface.domain
     points = _untried(domain, _candidates(domain, domain.encode(surface.chosen), random), tried)
-    if not points:
-        return None
-    return points[int(np.argmax(_gains(surface, points, [entry.point for entry in surface.observed])))]
+    return _most_gaining(surface, points, [entry.point for entry in surface.observed])
 
 
 def _untried(domain: SurfaceDomain, places: Array, tried: Sequence[ConstantPoint]) -> list[ConstantPoint]:
@@ -129,11 +119,15 @@ def _untried(domain: SurfaceDomain, places: Array, tried: Sequence[ConstantPoint
     return [point for point in points if point not in tried]
 
 
-def _gains(surface: Surface, points: Sequence[ConstantPoint], tried: Sequence[ConstantPoint]) -> Array:
-    """Compute by how much each point is expected to raise the best of the tried ones, [M]."""
+def _most_gaining(
+    surface: Surface, points: Sequence[ConstantPoint], tried: Sequence[ConstantPoint]
+) -> ConstantPoint | None:
+    """Return the point that is expected to raise the best of the tried ones most; None if there is no point."""
+    if not points:
+        return None
     ours, theirs = (np.array([surface.domain.encode(point) for point in some]) for some in (points, tried))
     seeds = float(np.median([len(entry.scores) for entry in surface.observed]))
-    return knowledge_gradient(surface.posterior, theirs, ours, seeds)
+    return points[int(np.argmax(knowledge_gradient(surface.posterior, theirs, ours, seeds)))]
 
 
 def _candidates(domain: SurfaceDomain, best: Array, random: np.random.Generator) -> Array:
@@ -142,7 +136,7 @@ def _candidates(domain: SurfaceDomain, best: Array, random: np.random.Generator)
     line[:, 0] = np.linspace(low, high, _LINE)
     if domain.axes == 1:
         return line
-    even = np.asarray(qmc.Sobol(domain.axes, scramble=True, rng=random).random_base2(_EVEN.bit_length() - 1))
+    even = even_points(domain.axes, _EVEN, random)
     even[:, 0] = low + even[:, 0] * (high - low)
     steps = random.normal(size=(_NEAR, domain.axes)) * np.resize(_STEPS, _NEAR)[:, None]
     near = np.clip(best + steps, 0.0, 1.0)

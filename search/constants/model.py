@@ -10,10 +10,9 @@ import functools
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from search.constants.points import Array
-from search.propose import matern
+from search.propose import even_points, matern
 
 DRAWS = {1: 64, 2: 128, 3: 128}
 """The number of hyperparameters drawn from the prior, by the number of axes; powers of 2."""
@@ -152,7 +151,7 @@ def _matern(first: Array, second: Array, scales: Array) -> Array:
 @functools.cache
 def _draws(axes: int) -> tuple[Array, Array, Array]:
     """Draw length scales, [H, D], added shares, [H], and surface variances, [H], spread evenly over their priors."""
-    even = qmc.Sobol(axes + 2, scramble=True, rng=0).random_base2(DRAWS[axes].bit_length() - 1)
+    even = even_points(axes + 2, DRAWS[axes])
     normal = ndtri(np.clip(even, 1e-6, 1.0 - 1e-6))
     scales = SETTING_SCALE * np.exp(SETTING_SPREAD * normal[:, :axes])
     scales[:, 0] = WEIGHT_SCALE * np.exp(WEIGHT_SPREAD * normal[:, 0])

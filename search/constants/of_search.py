@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
+from typing import Literal
 
 from search.constants.points import ConstantPoint, SurfaceDomain
 from search.constants.surface import Surface
-from search.propose import build_space
+from search.propose import build_space, completed
 from search.settings import CONSTANT_FAMILY, RangeSide, SearchConfig
 
 
@@ -17,9 +19,9 @@ def surface_domain(config: SearchConfig) -> SurfaceDomain:
     domain = domain if weight is None else domain.model_copy(update={"weight": weight})
     if CONSTANT_FAMILY not in config.families:
         return domain
-    start = build_space(config).start(CONSTANT_FAMILY)
-    home = point_of(domain, float(start.get(f"{CONSTANT_FAMILY}.weight", domain.limits_of_weight[0])), start)
-    return domain.model_copy(update={"home": home})
+    space = build_space(config)
+    weight = space.families[CONSTANT_FAMILY]["weight"].start()
+    return domain.model_copy(update={"home": point_of(domain, float(weight), completed(space.shared, {}))})
 
 
 def point_of(domain: SurfaceDomain, weight: float, shared: Mapping[str, float | int]) -> ConstantPoint:
@@ -33,10 +35,6 @@ def point_of(domain: SurfaceDomain, weight: float, shared: Mapping[str, float | 
 
 def level_sides(surface: Surface) -> tuple[RangeSide, ...]:
     """List the ends of shared ranges beyond which the constants have nothing to gain."""
-    sides: tuple[RangeSide, ...] = (
-        ("learning_rate", "lower"),
-        ("learning_rate", "upper"),
-        ("temperature", "lower"),
-        ("temperature", "upper"),
-    )
+    ends: tuple[Literal["lower", "upper"], ...] = ("lower", "upper")
+    sides = itertools.product(surface.domain.settings, ends)
     return tuple(side for side in sides if surface.is_level_at(*side))

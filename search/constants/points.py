@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from trainables.settings import Settings
 
 Array: TypeAlias = NDArray[np.float64]
 
-_SETTINGS = ("learning_rate", "temperature")
+Setting: TypeAlias = Literal["learning_rate", "temperature"]
+_SETTINGS: tuple[Setting, ...] = get_args(Setting)
 
 
 class ConstantPoint(Settings):
@@ -47,7 +48,7 @@ class SurfaceDomain(Settings):
     """The point to begin with: common practice at the recipe's own settings."""
 
     @property
-    def settings(self) -> tuple[str, ...]:
+    def settings(self) -> tuple[Setting, ...]:
         """The names of the settings that vary beside λ."""
         return tuple(name for name in _SETTINGS if len(set(ends(getattr(self, name) or 0.0))) > 1)
 
@@ -110,8 +111,7 @@ class SurfaceDomain(Settings):
     @property
     def limits_of_weight(self) -> tuple[float, float]:
         """The lowest and the highest λ."""
-        options = [float(option) for option in ends(self.weight)]
-        return min(options), max(options)
+        return _extremes(self.weight)
 
     @property
     def limits(self) -> tuple[float, float]:

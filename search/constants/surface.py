@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy.stats import qmc
 
 from search.constants.model import Posterior, fit
 from search.constants.points import Array, ConstantPoint, ConstantScore, SurfaceDomain
 from search.constants.squeeze import Squeeze
 from search.constants.weights import unwarp, warp
+from search.propose import even_points
 from trainables.settings import Settings
 
 CLOSE = 0.05
@@ -44,14 +44,8 @@ class Certificate(Settings):
     aimed_loss: float
     """The expected loss at which no further constant is tried. It is below `allowed_loss`, so that a promoted point's
     further seeds seldom undo it."""
-    gap_below: float
-    """The distance to the next lower λ tried at like settings, on the stretched axis from 0 to 1; 0 at the end of the
-    range."""
-    gap_above: float
-    points: int
-    """Points with a score."""
     trainings: int
-    """The trainings of these points, one for each seed."""
+    """The trainings of the points with a score, one for each seed."""
     labels_loss: float | None
     """The expected gain of the labels alone (λ = 0) at their best learning rate over the best one tried, in the score's
     unit; 0 where no learning rate or no λ = 0 is searched, None where λ = 0 was not tried."""
@@ -104,13 +98,40 @@ class Surface:
         with the highest score of its own is one too, in case the curve has a sharper peak than the surface.
         """
         highest = self.observed[int(np.argmax(seed_free_means(self.observed)))].point
-        near = _rivals(self.posterior, self.observed, self.places, self.best)
+        means, covariances = self.posterior.joint(self.places)
+        apart = means[:, self.best, None] - means
+        variances = np.diagonal(covariances, axis1=1, axis2=2)
+        variance = covariances[:, self.best, self.best, None] + variances - 2 * covariances[:, self.best]
+        mean = self.posterior.weights @ apart
+        deviation = np.sqrt(np.maximum(self.posterior.weights @ (variance + (apart - mean) ** 2), 0.0))
+        found = [self.best]
+        for place in np.argsort(mean, kind="stable"):
+            elsewhere = all(np.abs(self.places[place] - self.places[other]).max() > CLOSE for other in found)
+            if elsewhere and mean[place] <= 2.0 * deviation[place] and len(found) <= RIVALS:
+                found.append(int(place))
+        near = (self.observed[place].point for place in found[1:])
         return tuple(point for point in dict.fromkeys((highest, *near)) if point != self.chosen)
 
     @functools.cached_property
     def certificate(self) -> Certificate:
         """The evidence that the chosen point is nearly the best of the surface."""
-        return _certify(self)
+        loss = self._expected_loss()
+        unit = _STANDARD_ERROR * self.noise
+        allowed, aimed = ALLOWED_LOSS[self.domain.axes] * unit, AIMED_LOSS[self.domain.axes] * unit
+        reasons = []
+        if max(gaps(self.domain, self.places, self.places[self.best])) > CLOSE:
+            reasons.append("the λ beside the best one were not tried closely enough")
+        if loss > allowed:
+            reasons.append("a constant that was not tried may be better by more than the noise of a confirmation")
+        return Certificate(
+            holds=not reasons,
+            expected_loss=loss,
+            allowed_loss=allowed,
+            aimed_loss=aimed,
+            trainings=sum(len(entry.scores) for entry in self.observed),
+            labels_loss=self._labels_loss(),
+            reason=" and ".join(reasons),
+        )
 
     @functools.cached_property
     def places(self) -> Array:
@@ -138,7 +159,9 @@ class Surface:
 
     def best_for(self, weight: float) -> ConstantPoint:
         """Return the learning rate and temperature with the highest expected score for a λ."""
-        candidates = self._at_weight(weight)
+        even = even_points(self.domain.axes - 1, _SPREAD if self.domain.settings else 1)
+        others = [self.domain.decode([0.0, *place]) for place in even] + [entry.point for entry in self.observed]
+        candidates = [self.domain.moved(point, weight) for point in others]
         return candidates[int(np.argmax(self.mean(candidates)))]
 
     def best_tried(self, weight: float) -> ConstantPoint | None:
@@ -153,16 +176,7 @@ class Surface:
             point = self.best_for(weight)
             mean, deviation = moments(self.posterior, self.domain.encode(point)[None])
             middle, low, high = self.squeeze.undo(mean[0] + deviation[0] * np.array([0.0, -2.0, 2.0]))
-            rows.append(
-                CurvePoint(
-                    weight=weight,
-                    mean=middle,
-                    low=low,
-                    high=high,
-                    learning_rate=point.learning_rate,
-                    temperature=point.temperature,
-                )
-            )
+            rows.append(CurvePoint(**point.model_dump(), mean=middle, low=low, high=high))
         return tuple(rows)
 
     def is_level_at(self, setting: str, end: Literal["lower", "upper"]) -> bool:
@@ -171,10 +185,8 @@ class Surface:
         The best score at the end, over all else, must not exceed the best one further inside by more than the
         certificate's `allowed_loss`. Further inside is the next listed value, or a quarter of an interval.
         """
-        if setting not in self.domain.settings:
-            return False
         axis, inner = 1 + self.domain.settings.index(setting), self.domain.beside(setting, end)
-        places = np.concatenate([spread(self.domain.axes), self.places])
+        places = np.concatenate([even_points(self.domain.axes, _SPREAD), self.places])
         low, high = self.domain.limits
         places[:, 0] = np.clip(places[:, 0], low, high)
         best = []
@@ -187,11 +199,28 @@ class Surface:
         places = np.linspace(*self.domain.limits, _LINE)
         return list(dict.fromkeys(self.domain.nearest_weight(unwarp(place)) for place in places))
 
-    def _at_weight(self, weight: float) -> list[ConstantPoint]:
-        others = spread(self.domain.axes - 1) if self.domain.axes > 1 else np.zeros((1, 0))
-        points = [self.domain.decode([0.0, *place]) for place in others]
-        points += [score.point for score in self.observed]
-        return [self.domain.moved(point, weight) for point in points]
+    def _expected_loss(self) -> float:
+        """Return the mean of max(surface) − surface(best tried point) over the posterior, in the score's unit."""
+        best, (low, high) = self.places[self.best][None], self.domain.limits
+        line = np.repeat(best, _LINE, axis=0)
+        line[:, 0] = np.linspace(low, high, _LINE)
+        parts = [best, line, self.places]
+        if self.domain.axes > 1:
+            even = even_points(self.domain.axes, _SPREAD)
+            even[:, 0] = low + even[:, 0] * (high - low)
+            likely = np.argsort(-self.posterior.mean(even), kind="stable")[:_LIKELY]
+            parts.append(even[likely])
+        return _loss_of_first(self.posterior, np.concatenate(parts))
+
+    def _labels_loss(self) -> float | None:
+        """Return the same as `_expected_loss` at λ = 0; None if λ = 0 was not tried."""
+        if "learning_rate" not in self.domain.settings or self.domain.limits_of_weight[0] > 0.0:
+            return 0.0
+        tried = self.places[self.places[:, 0] <= warp(0.0)]
+        if not len(tried):
+            return None
+        best = tried[int(np.argmax(self.posterior.mean(tried)))]
+        return _loss_of_first(self.posterior, np.concatenate([best[None], labels_line(self.domain), tried]))
 
 
 def fit_surface(
@@ -247,52 +276,6 @@ def moments(posterior: Posterior, places: Array) -> tuple[Array, Array]:
     return mean, np.sqrt(posterior.weights @ (variances + (means - mean) ** 2))
 
 
-def spread(axes: int) -> Array:
-    """Return places spread evenly over a unit cube, the same in every call, [256, axes]."""
-    return np.asarray(qmc.Sobol(axes, scramble=True, rng=0).random_base2(_SPREAD.bit_length() - 1))
-
-
-def _rivals(
-    posterior: Posterior, scored: Sequence[ConstantScore], places: Array, best: int
-) -> tuple[ConstantPoint, ...]:
-    means, covariances = posterior.joint(places)
-    apart = means[:, best, None] - means
-    variance = covariances[:, best, best, None] + np.diagonal(covariances, axis1=1, axis2=2) - 2 * covariances[:, best]
-    mean = posterior.weights @ apart
-    deviation = np.sqrt(np.maximum(posterior.weights @ (variance + (apart - mean) ** 2), 0.0))
-    found = [best]
-    for place in np.argsort(mean, kind="stable"):
-        elsewhere = all(np.abs(places[place] - places[other]).max() > CLOSE for other in found)
-        if elsewhere and mean[place] <= 2.0 * deviation[place] and len(found) <= RIVALS:
-            found.append(int(place))
-    return tuple(scored[place].point for place in found[1:])
-
-
-def _certify(surface: Surface) -> Certificate:
-    domain, places = surface.domain, surface.places
-    below, above = gaps(domain, places, places[surface.best])
-    loss = expected_loss(surface.posterior, domain, places, surface.best)
-    unit = _STANDARD_ERROR * surface.noise
-    allowed, aimed = ALLOWED_LOSS[domain.axes] * unit, AIMED_LOSS[domain.axes] * unit
-    reasons = []
-    if max(below, above) > CLOSE:
-        reasons.append("the λ beside the best one were not tried closely enough")
-    if loss > allowed:
-        reasons.append("a constant that was not tried may be better by more than the noise of a confirmation")
-    return Certificate(
-        holds=not reasons,
-        expected_loss=loss,
-        allowed_loss=allowed,
-        aimed_loss=aimed,
-        gap_below=below,
-        gap_above=above,
-        points=len(surface.observed),
-        trainings=sum(len(entry.scores) for entry in surface.observed),
-        labels_loss=labels_loss(surface),
-        reason=" and ".join(reasons),
-    )
-
-
 def residual_squares(scored: Sequence[ConstantScore]) -> tuple[float, int]:
     """Return the variation that point and seed do not explain, as a sum of squares and its degrees of freedom.
 
@@ -323,39 +306,12 @@ def gaps(domain: SurfaceDomain, places: Array, best: Array) -> tuple[float, floa
     )
 
 
-def expected_loss(posterior: Posterior, domain: SurfaceDomain, places: Array, best: int) -> float:
-    """Return the mean of max(surface) − surface(best tried point) over the posterior, in the score's unit."""
-    low, high = domain.limits
-    line = np.repeat(places[best][None], _LINE, axis=0)
-    line[:, 0] = np.linspace(low, high, _LINE)
-    parts = [places[best][None], line, places]
-    if domain.axes > 1:
-        even = spread(domain.axes)
-        even[:, 0] = low + even[:, 0] * (high - low)
-        likely = np.argsort(-posterior.mean(even), kind="stable")[:_LIKELY]
-        parts.append(even[likely])
-    return _loss_of_first(posterior, np.concatenate(parts))
-
-
 def labels_line(domain: SurfaceDomain) -> Array:
     """Return places of the labels alone at learning rates over their whole range, [33, axes]."""
     line = np.full((_LINE, domain.axes), 0.5)
     line[:, 0] = domain.limits[0]
     line[:, 1 + domain.settings.index("learning_rate")] = np.linspace(0.0, 1.0, _LINE)
     return line
-
-
-def labels_loss(surface: Surface) -> float | None:
-    """Return the mean of max(surface) − surface(best tried point) over the posterior at λ = 0; None if untried."""
-    domain = surface.domain
-    if "learning_rate" not in domain.settings or domain.limits_of_weight[0] > 0.0:
-        return 0.0
-    tried = np.flatnonzero(surface.places[:, 0] <= warp(0.0))
-    if not len(tried):
-        return None
-    best = tried[int(np.argmax(surface.posterior.mean(surface.places[tried])))]
-    grid = np.concatenate([surface.places[best][None], labels_line(domain), surface.places[tried]])
-    return _loss_of_first(surface.posterior, grid)
 
 
 def _loss_of_first(posterior: Posterior, grid: Array) -> float:

@@ -6,17 +6,17 @@ Matplotlib is imported on first use: the command line must not load it at start.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import html
 import io
 import itertools
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from search.drawing.palette import GRID, INK, MUTED, LegendItem, plain_colour, themed
+from search.drawing.palette import GRID, INK, MUTED, LegendItem, themed
 from search.drawing.tables import Table
 from search.wording import Scale
 
@@ -77,8 +77,7 @@ def finish(
     )
 
 
-@contextlib.contextmanager
-def style() -> Iterator[None]:
+def style() -> AbstractContextManager[None]:
     """Apply the report's look; figures must be made and rendered inside."""
     import matplotlib
 
@@ -111,8 +110,8 @@ def style() -> Iterator[None]:
         "svg.fonttype": "none",
         "svg.hashsalt": "kd-search",
     }
-    with matplotlib.rc_context(settings):
-        yield
+    context: AbstractContextManager[None] = matplotlib.rc_context(settings)
+    return context
 
 
 def new_figure(
@@ -131,24 +130,15 @@ def new_figure(
     All lengths are in units; `gap` is (between columns, between rows). Margins are arguments: a layout engine would
     double the time that the report takes.
     """
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as MatplotlibFigure
 
     figure = MatplotlibFigure(figsize=(WIDTH / _UNITS_PER_INCH, height / _UNITS_PER_INCH))
-    FigureCanvasSVG(figure)
     across = (WIDTH - left - right - gap[0] * (columns - 1)) / columns
     down = (height - top - bottom - gap[1] * (rows - 1)) / rows
-    axes = [
-        figure.add_axes(
-            (
-                (left + column * (across + gap[0])) / WIDTH,
-                (bottom + (rows - 1 - row) * (down + gap[1])) / height,
-                across / WIDTH,
-                down / height,
-            )
-        )
-        for row, column in itertools.product(range(rows), range(columns))
-    ]
+    axes = []
+    for row, column in itertools.product(range(rows), range(columns)):
+        x, y = left + column * (across + gap[0]), bottom + (rows - 1 - row) * (down + gap[1])
+        axes.append(figure.add_axes((x / WIDTH, y / height, across / WIDTH, down / height)))
     return figure, axes
 
 
@@ -211,7 +201,7 @@ def _draw_legend(figure: Any, legend: tuple[LegendItem, ...]) -> float:
         line = Line2D(
             [value / WIDTH for value in at],
             [(5 - y) / height] * len(at),
-            color=plain_colour(item.colour),
+            color=item.colour,
             linestyle=(0, (3, 1.6)) if item.dashed else "-",
             marker="o" if item.dot else "",
             markersize=5,
@@ -223,34 +213,19 @@ def _draw_legend(figure: Any, legend: tuple[LegendItem, ...]) -> float:
     return y
 
 
-def percent_axis(axis: Any, low: float, high: float, *, ticks: int = 5) -> None:
-    """Show accuracies in [0, 1] in percent, from `low` to `high`, with round ticks."""
-    _round_axis(axis, low, high, lambda value: 100 * value, ticks)
-
-
-def lines_downwards(axes: Any, count: int) -> None:
-    """Make room for `count` lines at 0, 1, …, the first on top.
-
-    The vertical axis is hidden, since each line has its label.
-    """
-    axes.set_ylim(count - 0.45, -0.55)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="y", visible=False)
-
-
 def score_axis(axis: Any, low: float, high: float, scale: Scale, *, ticks: int = 5) -> None:
-    """Show scores from `low` to `high` as the values that they stand for; better ones are further out."""
-    if scale.is_accuracy:
-        percent_axis(axis, low, high, ticks=ticks)
-    else:
-        _round_axis(axis, low, high, scale.objective.value, ticks)
+    """Show scores from `low` to `high` as the values that they stand for; better ones are further out.
+
+    Accuracies are shown in percent. The ticks are round.
+    """
+    factor = 100.0 if scale.is_accuracy else 1.0
+    _round_axis(axis, low, high, lambda value: factor * scale.objective.value(value), ticks)
 
 
-def difference_axis(axis: Any, low: float, high: float, scale: Scale, *, ticks: int = 5) -> None:
+def difference_axis(axis: Any, low: float, high: float, scale: Scale) -> None:
     """Show differences of scores from `low` to `high`: of accuracies in points, of a KPI as they are."""
     factor = 100.0 if scale.is_accuracy else 1.0
-    _round_axis(axis, low, high, lambda value: factor * value, ticks)
+    _round_axis(axis, low, high, lambda value: factor * value, ticks=5)
 
 
 def score_label(scale: Scale, *, short: bool = False) -> str:
@@ -261,17 +236,22 @@ def score_label(scale: Scale, *, short: bool = False) -> str:
 
 
 def _round_axis(axis: Any, low: float, high: float, shown: Callable[[float], float], ticks: int) -> None:
+    _round_ticks(axis, ticks, shown)
+    axis.set_view_interval(low, high, ignore=True)
+
+
+def _round_ticks(axis: Any, ticks: int, shown: Callable[[float], float] = float) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{shown(value) + 0.0:.4g}".replace("-", "−")))
-    axis.set_view_interval(low, high, ignore=True)
 
 
 def plain_axis(axis: Any, *, log: bool = False, ticks: int = 4) -> None:
     """Show few round ticks as plain numbers; `0.001`, not a power of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
+    _round_ticks(axis, ticks)
     if log:
         axis.set_major_locator(LogLocator(base=10, subs=(1.0,)))
         axis.set_minor_locator(NullLocator())
@@ -280,9 +260,13 @@ def plain_axis(axis: Any, *, log: bool = False, ticks: int = 4) -> None:
         inside = [t for t in axis.get_major_locator().tick_values(low, high) if low <= t <= high]
         if len(inside) < 2:
             axis.set_major_locator(LogLocator(base=10, subs=(1.0, 3.0)))
-    else:
-        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}".replace("-", "−")))
+
+
+def epoch_axis(axes: Any, last: float) -> None:
+    """Make the horizontal axis that of epochs, from the start to `last`."""
+    axes.set_xlim(0, last)
+    plain_axis(axes.xaxis, ticks=6)
+    axes.set_xlabel("epoch")
 
 
 def focus(scores: Sequence[float], best: Sequence[float], scale: Scale) -> tuple[float, float]:

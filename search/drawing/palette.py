@@ -9,9 +9,11 @@ from __future__ import annotations
 import colorsys
 import dataclasses
 import re
+from collections.abc import Iterable
 
 from policies.families import FAMILIES
 from search.settings import CONSTANT_FAMILY
+from search.wording import family_title
 
 INK = "#1b1f24"
 MUTED = "#667085"
@@ -19,15 +21,16 @@ GRID = "#e4e7ec"
 PAGE = "#ffffff"
 """The colour behind a figure."""
 
-_KNOWN = {
-    CONSTANT_FAMILY: 0,
-    "linear_schedule": 1,
-    "cosine_schedule": 2,
-    "step_schedule": 3,
-    "cosine_threshold": 4,
-    "norm_ratio_threshold": 5,
-    "norm_balance": 6,
-}
+_FIRST = (
+    CONSTANT_FAMILY,
+    "linear_schedule",
+    "cosine_schedule",
+    "step_schedule",
+    "cosine_threshold",
+    "norm_ratio_threshold",
+    "norm_balance",
+)
+"""The families that have the first colours, in this order; the others follow."""
 _COLOURS = (
     "#6b7280",
     "#0072b2",
@@ -53,7 +56,7 @@ _VARIABLES = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LegendItem:
-    """A line of a figure's legend; `colour` is CSS."""
+    """A line of a figure's legend; `colour` is `#rrggbb`."""
 
     label: str
     colour: str
@@ -62,35 +65,29 @@ class LegendItem:
 
 
 def family_colour(family: str) -> str:
-    """Return the family's colour as `#rrggbb`."""
-    if family in _KNOWN:
-        return _COLOURS[_KNOWN[family]]
-    later = [name for name in FAMILIES if name not in _KNOWN]
-    return _spare_colour(later.index(family) if family in later else sum(family.encode()))
-
-
-def _spare_colour(place: int) -> str:
-    """Return one of endlessly many colours: first the palette's own, then hues a golden angle apart.
+    """Return the family's colour as `#rrggbb`: one of the palette, or else a hue, each a golden angle from the last.
 
     All are readable on white and on dark.
     """
-    spare = _COLOURS[len(_KNOWN) :]
-    if place < len(spare):
-        return spare[place]
-    rgb = colorsys.hls_to_rgb(place * _GOLDEN_RATIO % 1.0, 0.5, 0.4)
+    order = list(dict.fromkeys([*_FIRST, *FAMILIES]))
+    place = order.index(family) if family in order else len(_FIRST) + sum(family.encode())
+    if place < len(_COLOURS):
+        return _COLOURS[place]
+    rgb = colorsys.hls_to_rgb((place - len(_FIRST)) * _GOLDEN_RATIO % 1.0, 0.5, 0.4)
     return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
+
+
+def family_legend(families: Iterable[str]) -> tuple[LegendItem, ...]:
+    """Return a dot for each family, in the order in which they first come."""
+    return tuple(
+        LegendItem(label=family_title(family), colour=family_colour(family), dot=True)
+        for family in dict.fromkeys(families)
+    )
 
 
 def css_colour(colour: str) -> str:
     """Return the colour as a CSS variable, which a dark page sets otherwise; the colour itself is the fallback."""
     return f"var(--{_VARIABLES[colour]}, {colour})" if colour in _VARIABLES else colour
-
-
-def plain_colour(css: str) -> str:
-    """Return the `#rrggbb` in a text that `css_colour` returned."""
-    found = re.search(r"#[0-9a-f]{6}\b", css)
-    assert found is not None  # `css_colour` always writes one
-    return found.group()
 
 
 def themed(svg: str) -> str:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+from collections.abc import Iterable
+from typing import Self
+
+import pydantic
 
 Cell = str | int | float | bool | None
 
@@ -15,6 +19,12 @@ class Table:
 
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
+
+    @classmethod
+    def of(cls, kind: type[pydantic.BaseModel], rows: Iterable[pydantic.BaseModel]) -> Self:
+        """Return a table of objects of one kind, with a column for each of its fields."""
+        names = tuple(kind.model_fields)
+        return cls(names, tuple(tuple(getattr(row, name) for name in names) for row in rows))
 
     def __bool__(self) -> bool:
         return bool(self.rows)

@@ -29,6 +29,7 @@ from .pareto import on_fronts as on_fronts
 from .ranking import BestTrial as BestTrial
 from .ranking import ConstantComparison as ConstantComparison
 from .ranking import FamilyRank as FamilyRank
+from .ranking import PairedDifference as PairedDifference
 from .ranking import rule_title as rule_title
 from .ranking import scores_by_seed as scores_by_seed
 from .recommended import Recommended as Recommended

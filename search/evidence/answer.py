@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from search.evidence.answers import Settling
+from search.evidence.answers import ConfirmedVerdict, Settling
 from search.evidence.confirmed import Confirmed
 from search.evidence.gains import Gain
 from search.evidence.searched import SearchVerdict
-from search.evidence.verdict import ConfirmedVerdict
 from search.records import SearchRecord
 from search.wording import Scale, count
 from trainables.settings import Settings
@@ -20,11 +19,11 @@ class WorthAnswer(Settings):
     kind: Literal["pays", "does_not_pay", "cannot_tell", "unconfirmed"]
     """`unconfirmed` without a confirmed answer: a search alone does not answer."""
     text: str
-    mean: float | None
+    mean: float | None = None
     """The gain in scores; None where nothing was trained on the labels alone."""
-    low: float | None
+    low: float | None = None
     """Lower end of its 95 % interval, uncorrected if not confirmed; None if not known. `high` is the upper end."""
-    high: float | None
+    high: float | None = None
     settling: Settling | None = None
     """The seeds or test samples that would settle it, where a confirmation cannot tell."""
 
@@ -53,32 +52,28 @@ class Answer(Settings):
     @property
     def text(self) -> str:
         """The answer without the remedy, as one paragraph."""
-        return " ".join(part for part in (self.worth, self.headline, self.evidence, self.caveat) if part)
+        return " ".join(filter(None, (self.worth, self.headline, self.evidence, self.caveat)))
 
 
-def worth_answer(
-    search: SearchRecord, verdict: ConfirmedVerdict | None, teaching: Gain | None, *, confirmed: bool
-) -> WorthAnswer:
+def worth_answer(search: SearchRecord, confirmed: Confirmed | None, teaching: Gain | None) -> WorthAnswer:
     """Say whether distillation is worth it.
 
     Args:
         search: the search, with the trials of one student.
-        verdict: the confirmation's, if there is one.
+        confirmed: the confirmation with its answer; None while it has none.
         teaching: the gain of the search's best trial over the labels alone; None where either is missing.
-        confirmed: True if the confirmation has an answer.
     """
-    if confirmed and verdict is not None:
-        if verdict.worth is None:
-            text = "Whether distillation pays here is not known: nothing was confirmed on the labels alone."
-            return WorthAnswer(kind="cannot_tell", text=text, mean=None, low=None, high=None)
-        worth, gain = verdict.worth, verdict.worth.gain
-        return WorthAnswer(
-            kind=worth.kind, text=worth.text, mean=gain.mean, low=gain.low, high=gain.high, settling=worth.settling
-        )
+    worth = None if confirmed is None else confirmed.verdict.worth
+    if worth is not None:
+        gain, kind, text, settling = worth.gain, worth.kind, worth.text, worth.settling
+        return WorthAnswer(kind=kind, text=text, mean=gain.mean, low=gain.low, high=gain.high, settling=settling)
+    if confirmed is not None:
+        text = "Whether distillation pays here is not known: nothing was confirmed on the labels alone."
+        return WorthAnswer(kind="cannot_tell", text=text)
     text = "Whether distillation pays here is not confirmed"
     if teaching is None:
         text = f"{text}, and the search has no training on the labels alone to compare with."
-        return WorthAnswer(kind="unconfirmed", text=text, mean=None, low=None, high=None)
+        return WorthAnswer(kind="unconfirmed", text=text)
     margin = Scale(search.objective).margin(teaching.mean)
     text = f"{text}: in the search, {teaching.ours} stands at {margin} against the labels alone."
     return WorthAnswer(kind="unconfirmed", text=text, mean=teaching.mean, low=teaching.low, high=teaching.high)
@@ -100,30 +95,23 @@ def answer(
         confirmed: the confirmation with its answer; None while it has none.
         worth: the answer to whether distillation is worth it.
     """
-    if confirmed is not None:
-        found = confirmed.verdict
-        seeds = None if found.settling is None else found.settling.seeds
-        return Answer(
-            confirmed=True,
-            kind=found.kind,
-            worth=worth.text,
-            headline=found.headline,
-            evidence=found.evidence,
-            caveat=found.caveat,
-            remedy="" if seeds is None else "More seeds would settle it:",
-            next_verb="" if seeds is None else "confirm",
-            next_options=() if seeds is None else ("--seeds", str(seeds)),
-        )
-    remedy, next_verb = _remedy(search, verdict)
+    found = searched if confirmed is None else confirmed.verdict
+    settling = None if confirmed is None else confirmed.verdict.settling
+    remedy, next_verb, next_options = "", "", list[str]()
+    if confirmed is None:
+        remedy, next_verb = _remedy(search, verdict)
+    elif settling is not None and settling.seeds is not None:
+        remedy, next_verb, next_options = "More seeds would settle it:", "confirm", ["--seeds", str(settling.seeds)]
     return Answer(
-        confirmed=False,
-        kind=searched.kind,
+        confirmed=confirmed is not None,
+        kind=found.kind,
         worth=worth.text,
-        headline=searched.headline,
-        evidence=searched.evidence,
-        caveat=searched.caveat,
+        headline=found.headline,
+        evidence=found.evidence,
+        caveat=found.caveat,
         remedy=remedy,
         next_verb=next_verb,
+        next_options=tuple(next_options),
     )
 
 

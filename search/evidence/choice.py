@@ -9,9 +9,8 @@ trail another rule by. So with differences of like noise it keeps about half of 
 
 from __future__ import annotations
 
-from search.evidence.comparison import Comparison, FinalistRow, difference
-from search.evidence.statistics.paired import holm
-from search.evidence.statistics.power import LEVEL
+from search.evidence.comparison import Comparison, ahead
+from search.evidence.scores import Scores
 from search.records import ConfirmationRecord
 from trainables.settings import Settings
 
@@ -34,22 +33,10 @@ def choose(record: ConfirmationRecord, comparison: Comparison) -> Choice | None:
     """
     rows = [row for row in comparison.rows if row.claim is not None and row.claim.stands]
     rows.sort(key=lambda row: (row.complexity, -(row.validation or 0.0), row.key))
-    outdone: dict[str, str] = {}
-    for row in rows:
-        better = _outdoes(record, row, rows)
-        if better is None:
-            return Choice(winner=row.key, standing=tuple(r.key for r in rows), outdone=outdone)
-        outdone[row.key] = better
+    keys, scores, outdone = [row.key for row in rows], Scores(record), dict[str, str]()
+    for key in keys:
+        better = ahead({other: scores.difference(other, key) for other in keys if other != key})
+        if not better:
+            return Choice(winner=key, standing=tuple(keys), outdone=outdone)
+        outdone[key] = min(better, key=better.__getitem__)  # the one that is most clearly ahead
     return None
-
-
-def _outdoes(record: ConfirmationRecord, row: FinalistRow, rows: list[FinalistRow]) -> str | None:
-    """Return the rule that is most clearly ahead of `row`; None if none is."""
-    p_ahead = {}
-    for other in rows:
-        test = difference(record, other.key, row.key) if other.key != row.key else None
-        if test is not None and test.p_ahead is not None:
-            p_ahead[other.key] = test.p_ahead
-    corrected = dict(zip(p_ahead, holm(p_ahead.values()), strict=True))
-    first = min(corrected, key=corrected.__getitem__, default=None)
-    return first if first is not None and corrected[first] <= LEVEL else None

@@ -14,9 +14,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
+from collections.abc import Iterable, Mapping
 
 from search.evidence.scores import Scores
-from search.evidence.statistics.paired import ROUNDING, PairedTest, holm, spread
+from search.evidence.statistics.paired import ROUNDING, PairedTest, holm, mean, spread
 from search.evidence.statistics.power import LEVEL, detectable_gain
 from search.evidence.statistics.two_noises import TwoNoises
 from search.records import ConfirmationRecord, Finalist, Role
@@ -79,6 +80,18 @@ class FinalistRow(Settings):
     claim: Claim | None
     """The claim of a rule; None for a constant, or without a baseline."""
 
+    @property
+    def whole(self) -> bool:
+        """True if it has a finite score under every seed."""
+        return bool(self.seeds) and not self.lost and not self.absent
+
+    @property
+    def tested(self) -> tuple[PairedTest, Claim]:
+        """`difference` and `claim` of a rule that was tested against a baseline."""
+        assert self.difference is not None
+        assert self.claim is not None
+        return self.difference, self.claim
+
 
 class Comparison(Settings):
     """All finalists, in the record's order."""
@@ -98,8 +111,7 @@ class Comparison(Settings):
     @property
     def optimism(self) -> float | None:
         """The finalists' mean `optimism`; None if the search tried none of them."""
-        known = [row.optimism for row in self.rows if row.optimism is not None]
-        return statistics.fmean(known) if known else None
+        return mean([row.optimism for row in self.rows if row.optimism is not None])
 
     @property
     def detectable(self) -> float | None:
@@ -124,42 +136,51 @@ class Comparison(Settings):
         known = [bound for bound in bounds if bound is not None]
         return max(known) if known and len(known) == len(bounds) else None
 
+    @property
+    def labels_alone(self) -> FinalistRow | None:
+        """The finalist that was trained without a teacher; of several, the best on validation pictures."""
+        rows = [row for row in self.rows if row.role == "labels_alone" and row.seeds and not row.lost]
+        return max(rows, key=lambda row: row.validation or 0.0, default=None)
+
+    @property
+    def nearest(self) -> FinalistRow | None:
+        """The rule with the highest test score, of those that were tested under every seed."""
+        rows = [row for row in self.rows if row.role == "rule" and row.difference and not row.lost]
+        return max(rows, key=lambda row: row.test or 0.0, default=None)
+
     def of(self, key: str) -> FinalistRow:
         """Return the row of one finalist; raise `KeyError` if there is none."""
-        for row in self.rows:
-            if row.key == key:
-                return row
-        raise KeyError(key)
+        return {row.key: row for row in self.rows}[key]
 
 
-def compare(record: ConfirmationRecord) -> Comparison:
-    """Compare every finalist of a confirmation, finished or not, with the best constant."""
-    return compare_scores(record, Scores(record))
+def compare(record: ConfirmationRecord, scores: Scores | None = None) -> Comparison:
+    """Compare every finalist of a confirmation, finished or not, with the best constant.
 
-
-def compare_scores(record: ConfirmationRecord, scores: Scores) -> Comparison:
-    """Compare as `compare` does, from scores that were gathered already."""
-    rows = {finalist.key: _row(record, finalist) for finalist in record.finalists}
-    constants = {key: row for key, row in rows.items() if row.role != "rule" and _is_whole(row)}
+    Args:
+        record: the confirmation's.
+        scores: the same scores, if they were gathered already.
+    """
+    scores = scores or Scores(record)
+    rows = {finalist.key: _row(scores, finalist) for finalist in record.finalists}
+    constants = {key: row for key, row in rows.items() if row.role != "rule" and row.whole}
     rules = [row.key for row in rows.values() if row.role == "rule"]
-    looks = _looks(record)
+    # Each request for more seeds adds a look at the results and thus a chance, and the chances share the level.
+    looks = max(1, len(record.settings.get("seeds_asked", ())))
     if not constants:
         return Comparison(baseline=None, highest=None, rules=len(rules), looks=looks, rows=tuple(rows.values()))
-    baseline = _baseline(record, scores, constants)
+    baseline = _baseline(scores, constants)
     highest = max(constants.values(), key=lambda row: row.test or 0.0).key
-    asked = () if record.constant is None else (record.constant.chosen, *record.constant.rivals)
-    rivals = tuple(key for key in dict.fromkeys(asked) if key in constants and key != baseline)
+    asked = dict.fromkeys((scores.facts.chosen, *scores.facts.rivals))
+    rivals = tuple(key for key in asked if key in constants and key != baseline)
     for key in rows.keys() - {baseline}:
         rows[key] = rows[key].model_copy(update={"difference": scores.difference(key, baseline)})
-    claims = {}
-    for key in rules:
-        rows[key] = rows[key].model_copy(update=_at_equal_settings(record, scores, constants, key))
-        against = dict.fromkeys((baseline, *rivals, highest))
-        claims[key] = _claim(rows[key], scores, tuple(against), len(rules) * looks, looks, expected_loss(record))
-    corrected = holm(claim.p_value for claim in claims.values())
-    for (key, claim), p_value in zip(claims.items(), corrected, strict=True):
-        p_corrected = min(1.0, p_value * looks)
-        rows[key] = rows[key].model_copy(update={"claim": claim.model_copy(update={"p_corrected": p_corrected})})
+    against = tuple(dict.fromkeys((baseline, *rivals, highest)))
+    claims = [_claim(rows[key], scores, against, len(rules), looks) for key in rules]
+    corrected = holm(claim.p_value for claim in claims)
+    for key, claim, p_value in zip(rules, claims, corrected, strict=True):
+        claimed = claim.model_copy(update={"p_corrected": min(1.0, p_value * looks)})
+        update = {"claim": claimed, **_at_equal_settings(scores, constants, key)}
+        rows[key] = rows[key].model_copy(update=update)
     return Comparison(
         baseline=baseline,
         rivals=rivals,
@@ -170,38 +191,29 @@ def compare_scores(record: ConfirmationRecord, scores: Scores) -> Comparison:
     )
 
 
-def difference(record: ConfirmationRecord, ours: str, theirs: str) -> PairedTest | None:
-    """Test the paired difference of two finalists' test scores; None without a seed in common."""
-    return Scores(record).difference(ours, theirs)
+def ahead(tests: Mapping[str, PairedTest | None]) -> dict[str, float]:
+    """Return the tests in which the first finalist is ahead beyond the noise, with their p after Holm's correction."""
+    p_values = {key: test.p_ahead for key, test in tests.items() if test is not None and test.p_ahead is not None}
+    corrected = zip(p_values, holm(p_values.values()), strict=True)
+    return {key: p_value for key, p_value in corrected if p_value <= LEVEL}
 
 
-def _is_whole(row: FinalistRow) -> bool:
-    return bool(row.seeds) and not row.lost and not row.absent
-
-
-def _baseline(record: ConfirmationRecord, scores: Scores, constants: dict[str, FinalistRow]) -> str:
+def _baseline(scores: Scores, constants: dict[str, FinalistRow]) -> str:
     """Return the constant that the search chose, unless another's fresh validation score leads beyond the noise.
 
     A choice by the fresh scores alone would favour the luckiest of equals: a student's validation and test scores share
     the luck of its training.
     """
-    chosen = None if record.constant is None else record.constant.chosen
-    if chosen is None or chosen not in constants:
-        return max(constants.values(), key=lambda row: row.validation or 0.0).key
-    p_ahead = {}
-    for key in constants.keys() - {chosen}:
-        test = scores.validated(key, chosen)
-        if test is not None and test.p_ahead is not None:
-            p_ahead[key] = test.p_ahead
-    corrected = dict(zip(p_ahead, holm(p_ahead.values()), strict=True))
-    ahead = [key for key, p_value in corrected.items() if p_value <= LEVEL]
-    return max(ahead, key=lambda key: constants[key].validation or 0.0, default=chosen)
+    chosen = scores.facts.chosen
+    candidates: Iterable[str] = constants
+    if chosen is not None and chosen in constants:
+        clear = ahead({key: scores.validated(key, chosen) for key in constants if key != chosen})
+        candidates = clear or [chosen]
+    return max(candidates, key=lambda key: constants[key].validation or 0.0)
 
 
-def _at_equal_settings(
-    record: ConfirmationRecord, scores: Scores, constants: dict[str, FinalistRow], rule: str
-) -> dict[str, object]:
-    shared = {finalist.key: finalist.shared for finalist in record.finalists}
+def _at_equal_settings(scores: Scores, constants: dict[str, FinalistRow], rule: str) -> dict[str, object]:
+    shared = {finalist.key: finalist.shared for finalist in scores.record.finalists}
     equal = [row for key, row in constants.items() if shared[key] == shared[rule]]
     if not equal:
         return {}
@@ -209,25 +221,19 @@ def _at_equal_settings(
     return {"equal": best, "at_equal": scores.difference(rule, best)}
 
 
-def _looks(record: ConfirmationRecord) -> int:
-    """Count the looks at the results. Each request for more seeds adds a chance, and the chances share the level."""
-    return max(1, len(record.settings.get("seeds_asked", ())))
-
-
-def _row(record: ConfirmationRecord, finalist: Finalist) -> FinalistRow:
-    test = record.scores(finalist.key)
-    validation = {r.seed: record.score(r, "validation") for r in record.results if r.finalist == finalist.key}
+def _row(scores: Scores, finalist: Finalist) -> FinalistRow:
+    test, validation = scores.test[finalist.key], scores.validation[finalist.key]
     finite = sorted(seed for seed in test if math.isfinite(test[seed]) and math.isfinite(validation[seed]))
-    confirmed = _mean([validation[seed] for seed in finite])
+    confirmed = mean([validation[seed] for seed in finite])
     return FinalistRow(
         key=finalist.key,
         role=finalist.role,
         family=finalist.family,
         complexity=finalist.complexity,
         seeds=tuple(finite),
-        absent=tuple(seed for seed in record.seeds if seed not in test),
+        absent=tuple(seed for seed in scores.record.seeds if seed not in test),
         lost=tuple(sorted(test.keys() - set(finite))),
-        test=_mean([test[seed] for seed in finite]),
+        test=mean([test[seed] for seed in finite]),
         spread=spread([test[seed] for seed in finite]),
         validation=confirmed,
         search_score=finalist.search_score,
@@ -237,28 +243,20 @@ def _row(record: ConfirmationRecord, finalist: Finalist) -> FinalistRow:
     )
 
 
-def expected_loss(record: ConfirmationRecord) -> float:
-    """Return by how much a constant that was not tried is expected to exceed the chosen one; 0 if that is not recorded.
-
-    A rule must beat this imagined constant too. Otherwise a better constant that the search missed would count as a
-    gain of the rule.
-    """
-    return 0.0 if record.constant is None else record.constant.expected_loss
-
-
-def _claim(
-    row: FinalistRow, scores: Scores, against: tuple[str, ...], chances: int, looks: int, allowance: float
-) -> Claim:
+def _claim(row: FinalistRow, scores: Scores, against: tuple[str, ...], rules: int, looks: int) -> Claim:
     """Make a rule's claim, before the correction.
+
+    The rule must also beat an imagined constant, which exceeds each other one by the expected loss. Otherwise a better
+    constant that the search missed would count as a gain of the rule.
 
     Args:
         row: the rule's row.
         scores: those of all finalists.
         against: the constants to beat; the baseline is the first.
-        chances: rules times looks, which share the level.
+        rules: the number of rules, which share the level, as the looks do.
         looks: the number of looks at the results.
-        allowance: the gain over each constant that must be exceeded beyond the noise.
     """
+    allowance = scores.facts.expected_loss
     tests = {key: row.difference if key == against[0] else scores.difference(row.key, key) for key in against}
     every = {key: scores.noises(row.key, key) for key in against}
     p_values = {key: _p_beyond(tests[key], every[key], allowance) for key in against}
@@ -270,7 +268,7 @@ def _claim(
         hardest=hardest,
         p_value=p_values[hardest] if whole else 1.0,
         p_corrected=1.0,
-        detectable=None if (gain := _detectable(list(noises.values()), chances)) is None else gain + allowance,
+        detectable=None if (gain := _detectable(list(noises.values()), rules * looks)) is None else gain + allowance,
         upper=None if lead is None or lead.error < ROUNDING else lead.mean + lead.half_width(LEVEL / looks),
     )
 
@@ -286,13 +284,9 @@ def _lead(test: PairedTest | None) -> float:
     return math.inf if test is None else test.mean
 
 
-def _detectable(ahead: list[TwoNoises | None], chances: int) -> float | None:
+def _detectable(noised: list[TwoNoises | None], chances: int) -> float | None:
     """Return the gain over the baseline that clears every constant; a constant's lead over the baseline is added."""
-    known = [noises for noises in ahead if noises is not None and noises.error >= ROUNDING]
-    if not known or len(known) < len(ahead):
+    known = [noises for noises in noised if noises is not None and noises.error >= ROUNDING]
+    if not known or len(known) < len(noised):
         return None
     return max(detectable_gain(noises, chances) + known[0].mean - noises.mean for noises in known)
-
-
-def _mean(values: list[float]) -> float | None:
-    return statistics.fmean(values) if values else None

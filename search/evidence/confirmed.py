@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from search.evidence.answers import ConfirmedVerdict
 from search.evidence.comparison import Comparison
-from search.evidence.verdict import ConfirmedVerdict
 from search.records import ConfirmationRecord
 
 
@@ -24,14 +24,12 @@ class Confirmed:
         """The finalist shown beside the best constant: the winner, or else the nearest rule; None without one."""
         if self.winner != self.baseline:
             return self.winner
-        rules = [row for row in self.comparison.rows if row.role == "rule" and row.difference and not row.lost]
-        return max(rules, key=lambda row: row.test or 0.0).key if rules else None
+        return self.comparison.nearest.key if self.comparison.nearest else None
 
     @property
     def labels_alone(self) -> str | None:
-        """The finalist that was trained without a teacher; of several, the best on validation pictures."""
-        rows = [row for row in self.comparison.rows if row.role == "labels_alone" and row.seeds and not row.lost]
-        return max(rows, key=lambda row: row.validation or 0.0).key if rows else None
+        """The finalist that was trained without a teacher; None without one."""
+        return self.comparison.labels_alone.key if self.comparison.labels_alone else None
 
 
 def confirmed_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.evidence.ranking import scores_by_seed
-from search.records import SearchRecord, TrialRecord
+from search.records import SearchRecord
 from search.settings import CONSTANT_FAMILY, RangeSide
 from trainables.settings import Settings
 
@@ -85,8 +85,18 @@ def constant_curve(search: SearchRecord) -> ConstantCurve | None:
         return None
     certificate, total = surface.certificate, sum(len(trial.seeds) for trial in search.trials)
     return ConstantCurve(
-        rows=tuple(CurveRow.model_validate(_plain(row.model_dump())) for row in surface.curve()),
-        tried=tuple(_tried(trial, scores) for trial, scores in scored),
+        rows=tuple(CurveRow.model_validate_json(row.model_dump_json()) for row in surface.curve()),
+        tried=tuple(
+            TriedConstant(
+                trial=trial.number,
+                weight=float(trial.parameters["weight"]),
+                mean=sum(scores.values()) / len(scores),
+                seeds=len(scores),
+                learning_rate=trial.shared.get("learning_rate"),
+                temperature=trial.shared.get("temperature"),
+            )
+            for trial, scores in scored
+        ),
         chosen=surface.chosen.weight,
         rivals=tuple(point.weight for point in surface.rivals),
         noise=float(surface.noise),
@@ -98,19 +108,3 @@ def constant_curve(search: SearchRecord) -> ConstantCurve | None:
         share=certificate.trainings / total,
         level_sides=level_sides(surface),
     )
-
-
-def _tried(trial: TrialRecord, scores: dict[int, float]) -> TriedConstant:
-    return TriedConstant(
-        trial=trial.number,
-        weight=float(trial.parameters["weight"]),
-        mean=sum(scores.values()) / len(scores),
-        seeds=len(scores),
-        learning_rate=trial.shared.get("learning_rate"),
-        temperature=trial.shared.get("temperature"),
-    )
-
-
-def _plain(row: dict[str, float | None]) -> dict[str, float | None]:
-    """Convert the numbers of NumPy to Python's."""
-    return {name: None if value is None else float(value) for name, value in row.items()}

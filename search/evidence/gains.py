@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from search.evidence.comparison import difference
 from search.evidence.confirmed import Confirmed
-from search.evidence.ranking import BestTrial, ConstantComparison, FamilyRank, PairedDifference, rule_title
-from search.evidence.statistics.paired import PairedTest, paired_test
+from search.evidence.ranking import ConstantComparison, FamilyRank, PairedDifference, compare_trials, rule_title
+from search.evidence.scores import Scores
+from search.evidence.statistics.paired import PairedTest
 from search.evidence.wording.naming import p_text, title
 from search.records import SearchRecord
 from search.settings import CONSTANT_FAMILY
@@ -13,6 +13,8 @@ from search.wording import count, family_title
 from trainables.settings import Settings
 
 TEACHING = "what the teacher adds"
+_VALIDATION = "validation pictures"
+_PROMISED = "what the search had promised; the best of many trials is partly luck"
 _AT_EQUAL = "at the rule's own learning rate and temperature; the constant's own best decides"
 
 
@@ -41,43 +43,27 @@ def confirmed_gains(confirmed: Confirmed, searched: ConstantComparison) -> tuple
         confirmed: the confirmation.
         searched: the search's own comparison, for the gain that it had promised.
     """
-    comparison = confirmed.comparison
-    found: list[Gain | None] = []
-    rival, baseline, highest = confirmed.rival, confirmed.baseline, comparison.highest
-    if rival is not None:
-        claim = comparison.of(rival).claim
-        note = f"{p_text(claim.p_corrected)} after Holm's correction" if claim else ""
-        found.append(_between(confirmed, rival, baseline, note))
-        equal = comparison.of(rival).equal
-        if equal not in (None, baseline):
-            found.append(_between(confirmed, rival, equal or "", _AT_EQUAL))
-        if highest is not None and highest != baseline:
-            found.append(_between(confirmed, rival, highest, "the constant with the highest test score"))
-    if confirmed.labels_alone not in (None, confirmed.winner):
-        found.append(_between(confirmed, confirmed.winner, confirmed.labels_alone or "", TEACHING))
-    if rival is not None:
-        found.append(_promised(searched, comparison.of(rival).family))
+    record, comparison, baseline = confirmed.record, confirmed.comparison, confirmed.baseline
+    row = None if confirmed.rival is None else comparison.of(confirmed.rival)
+    pairs: list[tuple[str, str | None, str]] = []
+    if row is not None:
+        corrected = f"{p_text(row.claim.p_corrected)} after Holm's correction" if row.claim else ""
+        pairs.append((row.key, baseline, corrected))
+        others = ((row.equal, _AT_EQUAL), (comparison.highest, "the constant with the highest test score"))
+        pairs += [(row.key, other, note) for other, note in others if other != baseline]
+    if confirmed.labels_alone != confirmed.winner:
+        pairs.append((confirmed.winner, confirmed.labels_alone, TEACHING))
+    where, scores = f"test pictures, {count(len(record.seeds), 'fresh seed')}", Scores(record)
+    found = [
+        _gain(title(record, ours), title(record, theirs), scores.difference(ours, theirs), where, note, confirmed=True)
+        for ours, theirs, note in pairs
+        if theirs is not None
+    ]
+    if row is not None and searched.constant is not None:
+        theirs = rule_title(CONSTANT_FAMILY, searched.constant.parameters)
+        promised = searched.of(row.family)
+        found.append(_gain(family_title(row.family), theirs, promised, f"in the search: {_VALIDATION}", _PROMISED))
     return tuple(gain for gain in found if gain is not None)
-
-
-def _between(confirmed: Confirmed, ours: str, theirs: str, note: str) -> Gain | None:
-    record = confirmed.record
-    test = difference(record, ours, theirs)
-    where = f"test pictures, {count(len(record.seeds), 'fresh seed')}"
-    if test is None:
-        return None
-    return _gain(title(record, ours), title(record, theirs), test, where, note, confirmed=True)
-
-
-def _promised(searched: ConstantComparison, family: str) -> Gain | None:
-    """Return the gain of the same family in the search, over the constant that was best there."""
-    promised, constant = searched.of(family), searched.constant
-    if promised is None or constant is None:
-        return None
-    theirs = rule_title(CONSTANT_FAMILY, constant.parameters)
-    where = f"in the search: validation pictures, {count(len(promised.seeds), 'seed')}"
-    note = "what the search had promised; the best of many trials is partly luck"
-    return _gain(family_title(family), theirs, promised, where, note, confirmed=False)
 
 
 def searched_gains(
@@ -90,49 +76,37 @@ def searched_gains(
         families: its ranking.
         comparison: its rules against its best constant.
     """
-    constant, alone, found = comparison.constant, comparison.labels_alone, list[Gain]()
-    resolution = search.resolution
+    trials = {trial.number: trial for trial in search.finished}
+    constant, alone, found = comparison.constant, comparison.labels_alone, list[Gain | None]()
     if constant is not None and comparison.differences:
         first = comparison.differences[0]
+        name, rule = family_title(first.family), trials[first.number]
         theirs = rule_title(CONSTANT_FAMILY, constant.parameters)
-        where = f"validation pictures, {count(len(first.seeds), 'seed')}"
-        note = "each the best of several trials, so optimistic"
-        found.append(_gain(family_title(first.family), theirs, first, where, note, confirmed=False))
-        found += _at_equal_settings(search, first)
+        found.append(_gain(name, theirs, first, _VALIDATION, "each the best of several trials, so optimistic"))
+        alike = [t for t in trials.values() if t.family == CONSTANT_FAMILY and t.shared == rule.shared]
+        if alike and alike[0].number != constant.number:
+            theirs = rule_title(CONSTANT_FAMILY, alike[0].parameters)
+            found.append(_gain(name, theirs, compare_trials(search, rule, alike[0]), _VALIDATION, _AT_EQUAL))
     best = families[0].best if families else None
     if best is not None and alone is not None and best.number != alone.number:
-        test = paired_test(_scores(best), _scores(alone), resolution)
-        if test is not None:
-            where = f"validation pictures, {count(len(test.seeds), 'seed')}"
-            name = rule_title(families[0].family, best.parameters)
-            found.append(_gain(name, "λ = 0, the labels alone", test, where, TEACHING, confirmed=False))
-    return tuple(found)
-
-
-def _at_equal_settings(search: SearchRecord, difference: PairedDifference) -> list[Gain]:
-    """Compare the best rule with the best constant at its learning rate and temperature, if that is another one."""
-    rule = next(trial for trial in search.finished if trial.number == difference.number)
-    constants = [trial for trial in search.finished if trial.family == CONSTANT_FAMILY]
-    equal = next((trial for trial in constants if trial.shared == rule.shared), None)
-    if equal is None or equal is constants[0]:
-        return []
-    score = search.objective.score_of
-    ours, theirs = ({r.seed: score(r) for r in trial.history.replicates} for trial in (rule, equal))
-    test = paired_test(ours, theirs, search.resolution)
-    if test is None:
-        return []
-    where = f"validation pictures, {count(len(test.seeds), 'seed')}"
-    title_of = rule_title(CONSTANT_FAMILY, equal.parameters)
-    return [_gain(family_title(rule.family), title_of, test, where, _AT_EQUAL, confirmed=False)]
-
-
-def _scores(best: BestTrial) -> dict[int, float]:
-    return {seed.seed: seed.score for seed in best.seeds}
+        name = rule_title(families[0].family, best.parameters)
+        test = compare_trials(search, trials[best.number], trials[alone.number])
+        found.append(_gain(name, "λ = 0, the labels alone", test, _VALIDATION, TEACHING))
+    return tuple(gain for gain in found if gain is not None)
 
 
 def _gain(
-    ours: str, theirs: str, test: PairedTest | PairedDifference, where: str, note: str, *, confirmed: bool
-) -> Gain:
+    ours: str,
+    theirs: str,
+    test: PairedTest | PairedDifference | None,
+    where: str,
+    note: str,
+    *,
+    confirmed: bool = False,
+) -> Gain | None:
+    """Build a gain; None without a test. Outside of a confirmation, the seeds are added to `where`."""
+    if test is None:
+        return None
     return Gain(
         ours=ours,
         theirs=theirs,
@@ -141,7 +115,7 @@ def _gain(
         high=test.high,
         too_few_seeds=test.too_few_seeds,
         seeds=len(test.seeds),
-        where=where,
+        where=where if confirmed else f"{where}, {count(len(test.seeds), 'seed')}",
         note=note,
         confirmed=confirmed,
     )

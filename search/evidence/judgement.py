@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from search.evidence.answer import Answer, WorthAnswer, answer, worth_answer
+from search.evidence.answers import ConfirmedVerdict
 from search.evidence.comparison import Comparison, compare
 from search.evidence.confirmed import confirmed_of
 from search.evidence.curve import ConstantCurve, constant_curve
@@ -11,7 +12,7 @@ from search.evidence.ranking import ConstantComparison, FamilyRank, compare_to_c
 from search.evidence.recommended import Recommended, best_of_families, recommend
 from search.evidence.searched import SearchVerdict, judge_search
 from search.evidence.students import StudentRow, compare_students
-from search.evidence.verdict import ConfirmedVerdict, judge_confirmation
+from search.evidence.verdict import judge_confirmation
 from search.evidence.wording.remarks import Remark, remarks
 from search.records import ConfirmationRecord, SearchRecord
 from trainables.records import Objective
@@ -83,7 +84,7 @@ def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) 
     searched = judge_search(judged, families, comparison, confirmed=confirmed is not None)
     own_gains = searched_gains(judged, families, comparison)
     teaching = next((gain for gain in own_gains if gain.note == TEACHING), None)
-    worth = worth_answer(judged, verdict, teaching, confirmed=confirmed is not None)
+    worth = worth_answer(judged, confirmed, teaching)
     return Judgement(
         search=search.name,
         objective=search.objective,

@@ -1,22 +1,20 @@
 """Shows what a better score costs: finds the trials that no other trial beats in every respect (the Pareto front).
 
-A cost is the rule's complexity, in numbers, or the student's, in parameters or FLOPs. Optuna finds the trials on the
-front. Scores are means over a few seeds, so each step along a front is reported with the noise of its gain.
+A cost is the rule's complexity, in numbers, or the student's, in parameters or FLOPs. Scores are means over a few
+seeds, so each step along a front is reported with the noise of its gain.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
-from search.evidence.statistics.paired import PairedTest, paired_test
-from search.propose import quiet_optuna
+from search.evidence.ranking import compare_trials
+from search.evidence.statistics.paired import PairedTest
 from search.records import SearchRecord, TrialRecord
 from search.settings import COSTS, Cost
-from trainables.records import Direction
 from trainables.settings import Settings
-
-_LESS: Direction = "minimize"
 
 
 class FrontPoint(Settings):
@@ -90,9 +88,12 @@ def _front(search: SearchRecord, costs: tuple[Cost, ...]) -> Front:
         for trial in sorted(search.finished, key=lambda trial: trial.number)
         if None not in (values := tuple(cost_of(search, trial, cost) for cost in costs))
     ]
-    places = _undominated([(trial.score or 0.0, *(float(v or 0) for v in values)) for trial, values in known])
+    places = _undominated([(-(trial.score or 0.0), *(v or 0 for v in values)) for trial, values in known])
     on_front = sorted((known[place] for place in places), key=lambda entry: entry[1])
-    points = [
+    ordered = len(costs) == 1
+    curve = [(_place(costs[0], values[0] or 0), trial.score or 0.0) for trial, values in on_front] if ordered else []
+    knee = _knee(curve)
+    points = tuple(
         FrontPoint(
             number=trial.number,
             family=trial.family,
@@ -101,57 +102,36 @@ def _front(search: SearchRecord, costs: tuple[Cost, ...]) -> Front:
             score=trial.score or 0.0,
             spread=trial.history.score_std,
             costs={cost: value or 0 for cost, value in zip(costs, values, strict=True)},
+            gain=compare_trials(search, trial, on_front[place - 1][0]) if ordered and place else None,
+            knee=place == knee,
         )
-        for trial, values in on_front
-    ]
-    if len(costs) == 1:
-        knee = _knee([_place(costs[0], point.costs[costs[0]]) for point in points], [point.score for point in points])
-        cheaper = [None, *(trial for trial, _ in on_front)]
-        points = [
-            point.model_copy(update={"gain": None if less is None else _gain(search, trial, less), "knee": i == knee})
-            for i, (point, (trial, _), less) in enumerate(zip(points, on_front, cheaper, strict=False))
-        ]
-    return Front(costs=costs, points=tuple(points), dominated=len(known) - len(points))
+        for place, (trial, values) in enumerate(on_front)
+    )
+    return Front(costs=costs, points=points, dominated=len(known) - len(points))
 
 
 def _undominated(values: Sequence[tuple[float, ...]]) -> list[int]:
-    """Return the places of the points that no other equals or beats in all respects and beats in one.
+    """Return the places of the points that no other beats or equals in all respects; the earliest of equal points.
 
     Args:
-        values: (score, cost, …) of each point; scores are maximised, costs minimised.
+        values: the numbers of each point, all of which are to be small.
     """
-    import optuna
-
-    if not values:
-        return []
-    with quiet_optuna():
-        directions: list[Direction] = ["maximize", *(_LESS for _ in values[0][1:])]
-        study = optuna.create_study(directions=directions, storage=optuna.storages.InMemoryStorage())
-        study.add_trials([optuna.create_trial(values=list(point)) for point in values])
-        first: dict[tuple[float, ...], int] = {}
-        for trial in study.best_trials:
-            first.setdefault(values[trial.number], trial.number)
-    return sorted(first.values())
-
-
-def _gain(search: SearchRecord, ours: TrialRecord, theirs: TrialRecord) -> PairedTest | None:
-    score = search.objective.score_of
-    return paired_test(
-        {result.seed: score(result) for result in ours.history.replicates},
-        {result.seed: score(result) for result in theirs.history.replicates},
-        search.resolution,
-    )
+    front: list[int] = []
+    for place in sorted(range(len(values)), key=values.__getitem__):  # what beats or equals a point comes before it
+        if not any(all(map(operator.le, values[better], values[place])) for better in front):
+            front.append(place)
+    return sorted(front)
 
 
 def _place(cost: Cost, value: int) -> float:
     return float(value) if cost == "complexity" else math.log(value)
 
 
-def _knee(costs: Sequence[float], scores: Sequence[float]) -> int | None:
-    """Return the place of the point furthest above the line between the first and the last; None if none is above."""
-    if len(costs) < 3:
+def _knee(points: Sequence[tuple[float, float]]) -> int | None:
+    """Return the place of the (cost, score) furthest above the line between the first and the last; None if none is."""
+    if len(points) < 3:
         return None
-    wide, high = costs[-1] - costs[0], scores[-1] - scores[0]
-    above = [(score - scores[0]) / high - (cost - costs[0]) / wide for cost, score in zip(costs, scores, strict=True)]
-    place = max(range(len(above)), key=above.__getitem__)
+    (low, worst), (high, best) = points[0], points[-1]
+    above = [(score - worst) / (best - worst) - (cost - low) / (high - low) for cost, score in points]
+    place = above.index(max(above))
     return place if above[place] > 1e-9 else None

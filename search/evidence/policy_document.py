@@ -1,35 +1,59 @@
-"""Builds the `policy.json` of a confirmed finalist: its rule, its training settings and its evidence."""
+"""Builds the `policy.json` of a trial or of a confirmed finalist: its rule, its training settings and its evidence."""
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
 from policies.document import policy_document
 from policies.families import FAMILIES
 from policies.registry import create_policy
-from search.evidence.comparison import Comparison
-from search.evidence.verdict import ConfirmedVerdict
+from search.evidence.conduct.acting import Effective
+from search.evidence.confirmed import Confirmed
+from search.evidence.ranking import PairedDifference
+from search.evidence.statistics.paired import PairedTest, mean
 from search.evidence.wording.naming import title
-from search.records import ConfirmationRecord, Finalist
+from search.records import Finalist, SearchRecord, TrialRecord
 from search.settings import SearchConfig
 from trainables.records import Objective
 
 
-def finalist_document(
-    record: ConfirmationRecord,
-    comparison: Comparison,
-    verdict: ConfirmedVerdict,
-    finalist: Finalist,
-    config: SearchConfig,
+def trial_document(
+    search: SearchRecord, trial: TrialRecord, did: Effective, lead: PairedDifference | None
 ) -> dict[str, Any]:
-    """Build the contents of the file; empty if the rule's family is not known here.
+    """Build the contents of a trial's file, with the rule that it followed in effect; empty if it has none.
 
     Args:
-        record: the confirmation's.
-        comparison: the confirmation's.
-        verdict: the confirmation's; it names a winner.
-        finalist: one of the record's.
+        search: the trial's.
+        trial: a finished one.
+        did: what its rule did.
+        lead: its score minus that of the best constant, if it was compared with it.
+    """
+    document, replicates = trial.history.policy, trial.history.replicates
+    if not document:
+        return {}
+    if not did.acts and did.family in FAMILIES:
+        policy = create_policy(did.family, did.parameters)
+        own = {"family": policy.family, "parameters": policy.values(), "rule": policy.rule()}
+        document = {name: value for name, value in document.items() if name != "origin"} | own
+    evidence = {
+        "search": search.name,
+        "trial": trial.number,
+        **_reached(search.objective, trial.history.score, "validation"),
+        "validation_accuracy": mean([replicate.validation_accuracy for replicate in replicates]),
+        "seeds": [replicate.seed for replicate in replicates],
+        **_lead(lead),
+        "confirmed_on_test_set": False,
+        **({} if did.acts else {"searched_as": trial.rule, "what_it_did": did.text}),
+    }
+    return {**document, "evidence": evidence}
+
+
+def finalist_document(confirmed: Confirmed, finalist: Finalist, config: SearchConfig) -> dict[str, Any]:
+    """Build the contents of a finalist's file; empty if the rule's family is not known here.
+
+    Args:
+        confirmed: the confirmation with its answer.
+        finalist: one of its finalists.
         config: the search's, since a constant may be one that no trial has tried.
     """
     if finalist.family not in FAMILIES:
@@ -37,17 +61,32 @@ def finalist_document(
     training = config.training.model_dump(mode="json")
     if "learning_rate" in finalist.shared:
         training["learning_rate"] = finalist.shared["learning_rate"]
-    temperature = finalist.shared.get("temperature", config.temperature)
+    record, verdict, row = confirmed.record, confirmed.verdict, confirmed.comparison.of(finalist.key)
+    results = [result for result in record.results if result.finalist == finalist.key]
+    evidence = {
+        "search": record.search,
+        "trial": finalist.trial,
+        **_reached(record.objective, row.test, "test"),
+        "test_accuracy": mean([result.test.accuracy for result in results]),
+        "validation_accuracy": mean([result.validation.accuracy for result in results]),
+        "seeds": list(row.seeds),
+        "best_constant": title(record, confirmed.baseline),
+        **_lead(row.difference),
+        "p_corrected": row.claim.p_corrected if row.claim else None,
+        "beats_best_constant": row.claim.stands if row.claim else None,
+        "chosen_by_verdict": finalist.key == verdict.winner,
+        "verdict": verdict.text,
+        "confirmed_on_test_set": True,
+    }
     return policy_document(
         create_policy(finalist.family, dict(finalist.parameters)),
-        temperature=float(temperature),
+        temperature=float(finalist.shared.get("temperature", config.temperature)),
         training=training,
-        evidence=_evidence(record, comparison, verdict, finalist),
+        evidence=evidence,
     )
 
 
-def objective_value(objective: Objective, score: float | None, pictures: str) -> dict[str, Any]:
-    """Return the objective and the value that it reached, as the document's evidence writes them."""
+def _reached(objective: Objective, score: float | None, pictures: str) -> dict[str, Any]:
     return {
         "objective": objective.name,
         "objective_direction": objective.direction,
@@ -56,29 +95,8 @@ def objective_value(objective: Objective, score: float | None, pictures: str) ->
     }
 
 
-def _evidence(
-    record: ConfirmationRecord, comparison: Comparison, verdict: ConfirmedVerdict, finalist: Finalist
-) -> dict[str, Any]:
-    row = comparison.of(finalist.key)
-    results = [result for result in record.results if result.finalist == finalist.key]
-    lead = row.difference
+def _lead(difference: PairedTest | PairedDifference | None) -> dict[str, Any]:
     return {
-        "search": record.search,
-        "trial": finalist.trial,
-        **objective_value(record.objective, row.test, "test"),
-        "test_accuracy": _mean([result.test.accuracy for result in results]),
-        "validation_accuracy": _mean([result.validation.accuracy for result in results]),
-        "seeds": list(row.seeds),
-        "best_constant": title(record, comparison.baseline) if comparison.baseline else None,
-        "lead_over_best_constant": lead.mean if lead else None,
-        "lead_95_percent_interval": [lead.low, lead.high] if lead else None,
-        "p_corrected": row.claim.p_corrected if row.claim else None,
-        "beats_best_constant": row.claim.stands if row.claim else None,
-        "chosen_by_verdict": finalist.key == verdict.winner,
-        "verdict": verdict.text,
-        "confirmed_on_test_set": True,
+        "lead_over_best_constant": difference.mean if difference else None,
+        "lead_95_percent_interval": [difference.low, difference.high] if difference else None,
     }
-
-
-def _mean(values: list[float]) -> float | None:
-    return statistics.fmean(values) if values else None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping
 from typing import Literal
 
 from policies.parameter import Value
 from search.evidence.conduct.acting import effective_trial
-from search.evidence.statistics.paired import paired_test, spread
+from search.evidence.statistics.paired import PairedTest, paired_test, spread
 from search.records import SearchRecord, TrialRecord
 from search.settings import CONSTANT_FAMILY
 from search.wording import family_title, number
@@ -141,10 +142,7 @@ def rank_families(search: SearchRecord) -> tuple[FamilyRank, ...]:
     scores: dict[str, list[float]] = {}
     for trial in search.finished:
         scores.setdefault(trial.family, []).append(trial.score or 0.0)
-
-    def count(family: str, *statuses: str) -> int:
-        return sum(t.family == family and t.status in statuses for t in search.trials)
-
+    count = Counter((trial.family, trial.status) for trial in search.trials)
     return tuple(
         FamilyRank(
             rank=place if family in best else None,
@@ -152,9 +150,9 @@ def rank_families(search: SearchRecord) -> tuple[FamilyRank, ...]:
             best=_best(best[family], search.objective) if family in best else None,
             median=statistics.median(scores[family]) if family in scores else None,
             finished=len(scores.get(family, ())),
-            eliminated=count(family, "eliminated"),
-            failed=count(family, "failed"),
-            unfinished=count(family, "pending", "running"),
+            eliminated=count[family, "eliminated"],
+            failed=count[family, "failed"],
+            unfinished=count[family, "pending"] + count[family, "running"],
         )
         for place, family in enumerate(families, start=1)
     )
@@ -164,18 +162,12 @@ def compare_to_constant(search: SearchRecord) -> ConstantComparison:
     """Compare each family's best trial with the best trial of the family `fixed`, paired by seed."""
     best = best_trials(search)
     constant = best.get(CONSTANT_FAMILY)
-    labels_alone = next(
-        (t for t in search.finished if t.family == CONSTANT_FAMILY and t.parameters.get("weight") == 0.0), None
-    )
-    objective, resolution = search.objective, search.resolution
+    labels_alone = next(filter(saw_labels_alone, search.finished), None)
+    rules = [trial for family, trial in best.items() if family != CONSTANT_FAMILY]
     return ConstantComparison(
-        constant=_best(constant, objective) if constant else None,
-        labels_alone=_best(labels_alone, objective) if labels_alone else None,
-        differences=()
-        if constant is None
-        else tuple(
-            _paired(t, constant, objective, resolution) for family, t in best.items() if family != CONSTANT_FAMILY
-        ),
+        constant=_best(constant, search.objective) if constant else None,
+        labels_alone=_best(labels_alone, search.objective) if labels_alone else None,
+        differences=tuple(_paired(search, rule, constant) for rule in rules) if constant else (),
     )
 
 
@@ -204,10 +196,21 @@ def scores_by_seed(trial: TrialRecord, objective: Objective) -> dict[int, float]
     return {seed: score for seed, score in scores.items() if math.isfinite(score)}
 
 
-def _paired(trial: TrialRecord, constant: TrialRecord, objective: Objective, resolution: float) -> PairedDifference:
-    ours, theirs = scores_by_seed(trial, objective), scores_by_seed(constant, objective)
+def saw_labels_alone(trial: TrialRecord) -> bool:
+    """Tell whether a trial is the constant λ = 0, which is training without a teacher."""
+    return trial.family == CONSTANT_FAMILY and trial.parameters.get("weight") == 0.0
+
+
+def compare_trials(search: SearchRecord, ours: TrialRecord, theirs: TrialRecord) -> PairedTest | None:
+    """Test the difference of two trials' scores on the validation pictures; None without a seed in common."""
+    objective = search.objective
+    return paired_test(scores_by_seed(ours, objective), scores_by_seed(theirs, objective), search.resolution)
+
+
+def _paired(search: SearchRecord, trial: TrialRecord, constant: TrialRecord) -> PairedDifference:
+    ours, theirs = scores_by_seed(trial, search.objective), scores_by_seed(constant, search.objective)
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
-    test = paired_test(ours, theirs, resolution)
+    test = compare_trials(search, trial, constant)
     # The test's own deviation agrees with its interval: it is at least the step in which scores move.
     deviation = test.deviation if test and test.deviation else spread([ours[seed] - theirs[seed] for seed in seeds])
     return PairedDifference(

@@ -6,15 +6,12 @@ since that is then the one to train with. Before, it is the best trial, as the b
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
-from policies.families import FAMILIES
 from policies.parameter import Value
-from policies.registry import create_policy
-from search.evidence.conduct.acting import Effective, effective_trial
+from search.evidence.conduct.acting import effective_trial
 from search.evidence.confirmed import Confirmed
-from search.evidence.policy_document import finalist_document, objective_value
+from search.evidence.policy_document import finalist_document, trial_document
 from search.evidence.ranking import ConstantComparison, best_trials, rule_title
 from search.evidence.wording.naming import finalist_of, title
 from search.records import SearchRecord, TrialRecord
@@ -73,7 +70,6 @@ def settings_in_words(recommended: Recommended) -> str:
 
 def _of_trial(search: SearchRecord, comparison: ConstantComparison, trial: TrialRecord) -> Recommended:
     did = effective_trial(trial)
-    document = _document(trial, did)
     return Recommended(
         title=rule_title(did.family, did.parameters),
         family=did.family,
@@ -84,18 +80,8 @@ def _of_trial(search: SearchRecord, comparison: ConstantComparison, trial: Trial
         student=trial.student,
         trial=trial.number,
         confirmed=False,
-        document={**document, "evidence": _searched(search, comparison, trial, did)} if document else {},
+        document=trial_document(search, trial, did, comparison.of(trial.family)),
     )
-
-
-def _document(trial: TrialRecord, did: Effective) -> dict[str, Any]:
-    """Return the trial's `policy.json`, with the rule that it followed in effect."""
-    document = trial.history.policy
-    if did.acts or not document or did.family not in FAMILIES:
-        return document
-    policy = create_policy(did.family, did.parameters)
-    own = {"family": policy.family, "parameters": policy.values(), "rule": policy.rule()}
-    return {name: value for name, value in document.items() if name != "origin"} | own
 
 
 def _of_finalist(search: SearchRecord, confirmed: Confirmed, key: str) -> Recommended:
@@ -110,23 +96,5 @@ def _of_finalist(search: SearchRecord, confirmed: Confirmed, key: str) -> Recomm
         student=finalist.student,
         trial=finalist.trial,
         confirmed=True,
-        document=finalist_document(confirmed.record, confirmed.comparison, confirmed.verdict, finalist, search.config),
+        document=finalist_document(confirmed, finalist, search.config),
     )
-
-
-def _searched(
-    search: SearchRecord, comparison: ConstantComparison, trial: TrialRecord, did: Effective
-) -> dict[str, Any]:
-    difference = comparison.of(trial.family)
-    accuracies = [replicate.validation_accuracy for replicate in trial.history.replicates]
-    return {
-        "search": search.name,
-        "trial": trial.number,
-        **objective_value(search.objective, trial.history.score, "validation"),
-        "validation_accuracy": statistics.fmean(accuracies) if accuracies else None,
-        "seeds": [replicate.seed for replicate in trial.history.replicates],
-        "lead_over_best_constant": difference.mean if difference else None,
-        "lead_95_percent_interval": [difference.low, difference.high] if difference else None,
-        "confirmed_on_test_set": False,
-        **({} if did.acts else {"searched_as": trial.rule, "what_it_did": did.text}),
-    }

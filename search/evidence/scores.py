@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Literal
-
 from search.evidence.statistics.paired import PairedTest, common_seeds, judged, noises_of, paired_test
 from search.evidence.statistics.two_noises import Array, TwoNoises
-from search.records import ConfirmationRecord
+from search.records import ConfirmationRecord, ConstantFacts
 from trainables.records import ACCURACY
 
 
 class Scores:
-    """The scores by which finalists are compared; higher is better.
+    """The scores by which finalists are compared, on the test and the validation set; higher is better.
+
+    `test` and `validation` are by finalist and seed.
 
     Args:
         record: the confirmation's, finished or not.
     """
 
     def __init__(self, record: ConfirmationRecord) -> None:
-        self._record = record
+        self.record = record
+        self.facts = record.constant or ConstantFacts()
         self._noises: dict[tuple[str, str], TwoNoises | None] = {}
         self._by_key = {
             finalist.key: [r for r in record.results if r.finalist == finalist.key] for finalist in record.finalists
         }
-
-    @functools.cached_property
-    def test(self) -> dict[str, dict[int, float]]:
-        """The scores by finalist and seed, on the test set."""
-        return self._on("test")
-
-    @functools.cached_property
-    def validation(self) -> dict[str, dict[int, float]]:
-        """The scores by finalist and seed, on the validation set."""
-        return self._on("validation")
+        score, by_key = record.score, self._by_key.items()
+        self.test = {key: {result.seed: score(result) for result in own} for key, own in by_key}
+        self.validation = {key: {result.seed: score(result, "validation") for result in own} for key, own in by_key}
 
     @property
     def resolution(self) -> float:
         """The step of one test sample in accuracy; 0 if it is not known, or if the score is a KPI of unknown steps."""
-        size = self._record.test_size
-        return 1.0 / size if size and self._record.objective.name == ACCURACY else 0.0
+        size = self.record.test_size
+        return 1.0 / size if size and self.record.objective.name == ACCURACY else 0.0
 
     def difference(self, ours: str, theirs: str) -> PairedTest | None:
         """Test the paired difference of two finalists' test scores; None without a seed in common."""
@@ -59,13 +52,9 @@ class Scores:
         """Test the paired difference of two finalists' validation scores, over the seeds only."""
         return paired_test(self.validation[ours], self.validation[theirs])
 
-    def _on(self, which: Literal["test", "validation"]) -> dict[str, dict[int, float]]:
-        score = self._record.score
-        return {key: {result.seed: score(result, which) for result in own} for key, own in self._by_key.items()}
-
     def _samples(self, key: str) -> dict[int, Array]:
         """Return the values on each test sample by seed, [N], turned so that higher is better."""
-        objective = self._record.objective
+        objective = self.record.objective
         found = {result.seed: result.samples.get(objective.name) for result in self._by_key[key]}
         known = {seed: kept.values() for seed, kept in found.items() if kept is not None}
         return known if objective.direction == "maximize" else {seed: -values for seed, values in known.items()}

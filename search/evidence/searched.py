@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from search.evidence.ranking import BestTrial, ConstantComparison, FamilyRank, PairedDifference, rule_title
+from search.evidence.ranking import ConstantComparison, FamilyRank, PairedDifference, rule_title
 from search.records import SearchRecord
 from search.settings import CONSTANT_FAMILY
 from search.wording import Scale, count, family_title
@@ -40,41 +40,28 @@ def judge_search(
         comparison: its rules against its best constant.
         confirmed: True if a confirmation has an answer too. Then the caveat does not say that it is not confirmed.
     """
-    if not families or families[0].best is None:
+    best = families[0].best if families else None
+    if best is None:
         caveat = _progress(search) if families else ""
         return SearchVerdict(kind="nothing_finished", headline=_nothing(search), evidence="", caveat=caveat)
-    kind, headline, evidence = _answer(families, comparison, Scale(search.objective))
-    return SearchVerdict(kind=kind, headline=headline, evidence=evidence, caveat=_caveat(search, families, confirmed))
-
-
-def _weight(constant: BestTrial) -> str:
-    return rule_title(CONSTANT_FAMILY, constant.parameters)
-
-
-def _answer(
-    families: tuple[FamilyRank, ...], comparison: ConstantComparison, scale: Scale
-) -> tuple[SearchVerdictKind, str, str]:
-    first = families[0]
-    assert first.best is not None  # `judge_search` has checked it
-    constant = comparison.constant
+    scale, constant, first = Scale(search.objective), comparison.constant, family_title(families[0].family)
+    kind: SearchVerdictKind = "no_comparison"
+    weight = "" if constant is None else rule_title(CONSTANT_FAMILY, constant.parameters)
     if constant is None:
-        headline = f"The best {scale.title} is {scale.value(first.best.score)}, by {family_title(first.family)}."
+        headline = f"The best {scale.title} is {scale.value(best.score)}, by {first}."
         evidence = "No constant λ has finished, so whether a rule is better than a constant is not known."
-        return "no_comparison", headline, evidence
-    if not comparison.differences:
-        headline = f"The best constant is {_weight(constant)}, at {scale.value(constant.score)}."
-        return "no_comparison", headline, "No other family has a finished trial to compare with it."
-    if first.family == CONSTANT_FAMILY:
-        scored = f"the constant {_weight(constant)} scored highest in the search, {scale.value(constant.score)}"
+    elif not comparison.differences:
+        headline = f"The best constant is {weight}, at {scale.value(constant.score)}."
+        evidence = "No other family has a finished trial to compare with it."
     else:
+        kind, evidence = "unconfirmed", _candidates(comparison, families, scale)
         margin = scale.margin(comparison.differences[0].mean)
-        scored = f"{_title(first)} scored highest in the search, {margin} against the best constant {_weight(constant)}"
-    return "unconfirmed", f"Not confirmed: {scored}.", _candidates(comparison, families, scale)
-
-
-def _title(rank: FamilyRank) -> str:
-    did = "" if rank.best is None or rank.best.acts else " (which did not act as written)"
-    return f"{family_title(rank.family)}{did}"
+        did = "" if best.acts else " (which did not act as written)"
+        who, lead = f"{first}{did}", f"{margin} against the best constant {weight}"
+        if families[0].family == CONSTANT_FAMILY:
+            who, lead = f"the constant {weight}", scale.value(constant.score)
+        headline = f"Not confirmed: {who} scored highest in the search, {lead}."
+    return SearchVerdict(kind=kind, headline=headline, evidence=evidence, caveat=_caveat(search, families, confirmed))
 
 
 def _candidates(comparison: ConstantComparison, families: tuple[FamilyRank, ...], scale: Scale) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from search.evidence.confirmed import Confirmed, confirmed_of
 from search.evidence.judgement import Judgement, judge, judged_search
+from search.evidence.ranking import best_trials
 from search.records import ConfirmationRecord, SearchRecord, TrialRecord
 from search.settings import Launch, next_command
 from search.wording import Scale
@@ -58,8 +59,7 @@ class ReportSource:
     @functools.cached_property
     def best_trials(self) -> dict[str, TrialRecord]:
         """Each ranked family's best trial, best family first."""
-        trials = {trial.number: trial for trial in self.search.trials}
-        return {rank.family: trials[rank.best.number] for rank in self.judgement.families if rank.best is not None}
+        return best_trials(self.judged)
 
     @property
     def confirmed(self) -> Confirmed | None:

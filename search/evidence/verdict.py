@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-from search.evidence.answers import AnswerKind, ConfirmedVerdict, Worth
+from search.evidence.answers import AnswerKind, ConfirmedVerdict
 from search.evidence.choice import Choice, choose
-from search.evidence.comparison import Comparison, compare_scores
+from search.evidence.comparison import Comparison, compare
 from search.evidence.scores import Scores
 from search.evidence.settling import settling
-from search.evidence.wording import sentences
+from search.evidence.wording.sentences import Sentences, join
 from search.evidence.worth import worth_of
 from search.records import ConfirmationRecord
 from search.wording import count
-
-__all__ = ["ConfirmedVerdict", "judge_confirmation", "verdict_kind", "worth_it"]
 
 
 def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
@@ -28,7 +26,7 @@ def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
     the best constant and its rivals, and that constant was bracketed. Otherwise: *cannot tell*.
     """
     scores = Scores(record)
-    comparison = compare_scores(record, scores)
+    comparison = compare(record, scores)
     baseline = comparison.baseline
     if baseline is None or len(record.seeds) < 2 or any(row.absent for row in comparison.rows):
         headline, evidence = _incomplete(record, comparison)
@@ -38,43 +36,33 @@ def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
     choice = choose(record, comparison)
     kind = verdict_kind(record, comparison, choice)
     winner = choice.winner if choice is not None and kind == "rule" else baseline
+    words, rules = Sentences(scores, comparison, baseline), [row.key for row in comparison.rows if row.role == "rule"]
     if kind == "rule" and choice is not None:
-        headline, grounds = sentences.a_rule(record, comparison, baseline, choice)
-    elif kind == "constant":
-        headline, grounds = sentences.a_constant(record, comparison, baseline, choice)
+        headline, grounds = words.a_rule(choice)
     else:
-        headline, grounds = sentences.no_answer(record, comparison, baseline, choice)
-    settles = settling(record, scores, comparison) if kind == "cannot_tell" and choice is None else None
+        headline, grounds = words.a_constant(choice) if kind == "constant" else words.no_answer(choice)
+    settles = settling(scores, comparison) if kind == "cannot_tell" and choice is None else None
     caveats = (
-        sentences.range_ends(record, (baseline, winner) if kind == "rule" else (baseline, *_rules(comparison))),
-        sentences.not_bracketed(record) if kind == "constant" or (kind == "cannot_tell" and choice is None) else "",
-        sentences.lost(record, comparison),
-        sentences.looks(comparison),
-        sentences.test_uses(record),
-        sentences.optimism(record, comparison),
-        sentences.scope(record, comparison),
+        words.range_ends((baseline, winner) if kind == "rule" else (baseline, *rules)),
+        words.not_bracketed() if kind == "constant" or settles is not None else "",
+        words.lost(),
+        words.looks(),
+        words.test_uses(),
+        words.optimism(),
+        words.scope(),
     )
     return ConfirmedVerdict(
         kind=kind,
         headline=headline,
-        evidence=sentences.join([grounds, settles.text if settles else "", sentences.levels(record, comparison)]),
-        caveat=sentences.join(caveats),
+        evidence=join([grounds, settles.text if settles else "", words.levels()]),
+        caveat=join(caveats),
         winner=winner,
         baseline=baseline,
         smallest_gain=record.margin,
         largest_gain=comparison.largest_gain,
         settling=settles,
-        worth=worth_of(record, scores, comparison, winner),
+        worth=worth_of(scores, comparison, winner),
     )
-
-
-def _rules(comparison: Comparison) -> tuple[str, ...]:
-    return tuple(row.key for row in comparison.rows if row.role == "rule")
-
-
-def worth_it(record: ConfirmationRecord) -> Worth | None:
-    """Judge whether distillation is worth it here; None if the confirmation is incomplete or has no labels alone."""
-    return judge_confirmation(record).worth
 
 
 def verdict_kind(record: ConfirmationRecord, comparison: Comparison, choice: Choice | None) -> AnswerKind:

@@ -15,7 +15,7 @@ from search.records import ConfirmationRecord
 from search.wording import Scale
 
 
-def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison, winner: str) -> Worth | None:
+def worth_of(scores: Scores, comparison: Comparison, winner: str) -> Worth | None:
     """Compare the verdict's choice with the labels alone.
 
     *Does not pay* means that every finalist's gain over the labels alone is below the smallest gain that counts. *Pays*
@@ -26,26 +26,26 @@ def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison,
     the highest validation score is tested, and all finalists share the level.
 
     Args:
-        record: a complete confirmation.
-        scores: the confirmation's.
+        scores: those of a complete confirmation.
         comparison: the confirmation's.
         winner: key of the finalist to use.
 
     Returns:
         The comparison; None if no finalist was trained on the labels alone, or none other was trained.
     """
-    alone = [row for row in comparison.rows if row.role == "labels_alone" and _is_whole(row)]
-    others = [row for row in comparison.rows if row.role != "labels_alone" and _is_whole(row)]
-    if not alone or not others:
+    record, alone = scores.record, comparison.labels_alone
+    others = [row for row in comparison.rows if row.role != "labels_alone" and row.whole]
+    if alone is None or not others:
         return None
-    labels = max(alone, key=_validation).key
-    role = comparison.of(winner).role
-    best = max(others, key=_validation).key if role == "labels_alone" else winner
+    labels, role = alone.key, comparison.of(winner).role
+    best = max(others, key=lambda row: row.validation or 0.0).key if role == "labels_alone" else winner
     chances = {"labels_alone": len(others), "rule": comparison.rules}.get(role, 1) * comparison.looks
     test = scores.difference(best, labels)
     noises = scores.noises(best, labels)
     if test is None:
         return None
+    # Labels alone at another learning rate are expected to reach this much more; infinite if none were tried.
+    loss = math.inf if scores.facts.labels_loss is None else scores.facts.labels_loss
     kind: WorthKind = "cannot_tell"
     bound = _largest(scores, others, labels, LEVEL / comparison.looks)
     if noises is not None and noises.error >= ROUNDING:
@@ -53,42 +53,26 @@ def worth_of(record: ConfirmationRecord, scores: Scores, comparison: Comparison,
         test = test.model_copy(update={"low": noises.mean - half, "high": noises.mean + half})
         if record.margin is not None and bound < record.margin:
             kind = "does_not_pay"
-        elif noises.mean - half > labels_loss(record):
+        elif noises.mean - half > loss:
             kind = "pays"
     settles = None
     if kind == "cannot_tell":
-        settles = worth_settling(record, scores, comparison, best, labels, labels_loss(record))
-    text = _text(record, kind, test, bound, None if best == winner else title(record, best))
+        settles = worth_settling(scores, comparison, best, labels, loss)
+    text = _text(record, kind, test, bound, loss, None if best == winner else title(record, best))
     return Worth(kind=kind, best=best, labels=labels, gain=test, text=text, settling=settles)
-
-
-def labels_loss(record: ConfirmationRecord) -> float:
-    """Return by how much untried labels alone are expected to exceed the tried ones; infinite if none were tried."""
-    if record.constant is None:
-        return 0.0
-    return math.inf if record.constant.labels_loss is None else record.constant.labels_loss
-
-
-def _is_whole(row: FinalistRow) -> bool:
-    return bool(row.seeds) and not row.lost and not row.absent
-
-
-def _validation(row: FinalistRow) -> float:
-    return row.validation or 0.0
 
 
 def _largest(scores: Scores, others: list[FinalistRow], labels: str, level: float) -> float:
     """Return an upper bound of the largest gain of any finalist over the labels alone; infinite if one is not known."""
-    bounds = []
-    for row in others:
-        noises = scores.noises(row.key, labels)
-        known = noises is not None and noises.error >= ROUNDING
-        bounds.append(noises.mean + noises.half_width(level) if noises is not None and known else math.inf)
-    return max(bounds)
+    noises = [scores.noises(row.key, labels) for row in others]
+    known = [one for one in noises if one is not None and one.error >= ROUNDING]
+    return max(one.mean + one.half_width(level) for one in known) if len(known) == len(noises) else math.inf
 
 
-def _text(record: ConfirmationRecord, kind: WorthKind, test: PairedTest, bound: float, other: str | None) -> str:
-    scale, loss = Scale(record.objective), labels_loss(record)
+def _text(
+    record: ConfirmationRecord, kind: WorthKind, test: PairedTest, bound: float, loss: float, other: str | None
+) -> str:
+    scale = Scale(record.objective)
     gain = scale.margin(test.mean)
     if test.low is not None and test.high is not None:
         gain += f" ({scale.interval(test.low, test.high)}{scope_label(test)})"

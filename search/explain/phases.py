@@ -65,6 +65,11 @@ def spans(log: StoredLog, seed: int) -> list[Span]:
     return [Span(entry.step, stop, entry) for entry, stop in zip(entries, stops, strict=True) if stop > entry.step]
 
 
+def switches(group: Sequence[Span]) -> int:
+    """Return the number of changes of branch."""
+    return sum(a.entry.branch != b.entry.branch for a, b in itertools.pairwise(group))
+
+
 def phases(of_seed: Sequence[Span]) -> tuple[Phase, ...]:
     """Return stretches in one branch; if branches alternate quickly, one phase for the whole stretch.
 
@@ -123,7 +128,7 @@ def _phase(group: Sequence[Span]) -> Phase:
     return Phase(
         first=group[0].first,
         last=group[-1].stop - 1,
-        switches=sum(a.entry.branch != b.entry.branch for a, b in itertools.pairwise(group)),
+        switches=switches(group),
         shares={branch: count / total for branch, count in steps.most_common()},
         reasons=_reasons(free),
         start=weights[0],

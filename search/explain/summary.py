@@ -9,9 +9,20 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from policies.guarding.intervention import intervention_kind
-from search.explain.phases import Phase, Span, phases, spans
+from search.explain.phases import Phase, Span, phases, spans, switches
 from trainables.records import DecisionEntry
 from trainables.training import StoredLog
+
+READINGS = {
+    "cosine": "cosine",
+    "norm_ratio": "norm ratio",
+    "confidence": "teacher's confidence",
+    "agreement": "teacher's agreement with the label",
+    "class_reliability": "teacher's reliability on the labels' classes",
+    "answer_reliability": "teacher's reliability on its own classes",
+    "confidence_reliability": "teacher's reliability at its confidence",
+}
+"""The readings of an entry and of a branch, in words."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,7 +109,7 @@ def explain(log: StoredLog, title: str, remark: str = "") -> Explanation:
         constant=len(log.entries) <= len(log.context.seeds),
         branches=_branches([span for of_seed in by_seed.values() for span in of_seed]),
         stories=tuple(
-            Story(seed=seed, switches=_switches(of_seed), phases=phases(of_seed)) for seed, of_seed in by_seed.items()
+            Story(seed=seed, switches=switches(of_seed), phases=phases(of_seed)) for seed, of_seed in by_seed.items()
         ),
         interventions=_interventions(log),
     )
@@ -114,6 +125,8 @@ def _branches(all_spans: list[Span]) -> tuple[Branch, ...]:
     for span in all_spans:
         grouped[span.entry.branch].append(span)
     total = sum(span.length for span in all_spans)
+    stays = itertools.groupby(all_spans, key=lambda span: (span.entry.seed, span.entry.branch))
+    entered = Counter(branch for (_, branch), _ in stays)
     found = []
     for number, own in grouped.items():
         free = [span.entry for span in own if span.entry.intervention is None] or [span.entry for span in own]
@@ -121,33 +134,14 @@ def _branches(all_spans: list[Span]) -> tuple[Branch, ...]:
             Branch(
                 number=number,
                 share=sum(span.length for span in own) / total,
-                entered=_entries_into(all_spans, number),
+                entered=entered[number],
                 low=min(entry.weight for entry in free),
                 high=max(entry.weight for entry in free),
-                cosine=_median([entry.cosine for entry in free]),
-                norm_ratio=_median([entry.norm_ratio for entry in free]),
-                confidence=_median([entry.confidence for entry in free]),
-                agreement=_median([entry.agreement for entry in free]),
-                class_reliability=_median([entry.class_reliability for entry in free]),
-                answer_reliability=_median([entry.answer_reliability for entry in free]),
-                confidence_reliability=_median([entry.confidence_reliability for entry in free]),
                 example=free[len(free) // 2].reason,
+                **{name: _median([getattr(entry, name) for entry in free]) for name in READINGS},
             )
         )
     return tuple(sorted(found, key=lambda branch: -branch.share))
-
-
-def _entries_into(all_spans: list[Span], number: int) -> int:
-    before = [None, *all_spans[:-1]]
-    return sum(
-        span.entry.branch == number
-        and (last is None or last.entry.seed != span.entry.seed or last.entry.branch != number)
-        for last, span in zip(before, all_spans, strict=True)
-    )
-
-
-def _switches(of_seed: list[Span]) -> int:
-    return sum(a.entry.branch != b.entry.branch for a, b in itertools.pairwise(of_seed))
 
 
 def _median(values: list[float | None]) -> float | None:
@@ -156,20 +150,18 @@ def _median(values: list[float | None]) -> float | None:
 
 
 def _interventions(log: StoredLog) -> tuple[Interventions, ...]:
-    steps: Counter[str] = Counter()
-    first: dict[str, DecisionEntry] = {}
+    found: dict[str, list[DecisionEntry]] = defaultdict(list)
     for entry in sorted(log.entries, key=lambda entry: entry.step):
         if entry.intervention is not None:
-            kind = intervention_kind(entry.intervention)
-            steps[kind] += 1 + entry.repeats
-            first.setdefault(kind, entry)
-    return tuple(
+            found[intervention_kind(entry.intervention)].append(entry)
+    told = [
         Interventions(
             kind=kind,
-            steps=count,
-            first_step=first[kind].step,
-            first_seed=first[kind].seed,
-            example=first[kind].intervention or "",
+            steps=sum(1 + entry.repeats for entry in own),
+            first_step=own[0].step,
+            first_seed=own[0].seed,
+            example=own[0].intervention or "",
         )
-        for kind, count in steps.most_common()
-    )
+        for kind, own in found.items()
+    ]
+    return tuple(sorted(told, key=lambda one: -one.steps))

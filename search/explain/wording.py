@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from search.explain.phases import Phase, Reason
-from search.explain.summary import Branch, Explanation
+from search.explain.summary import READINGS, Branch, Explanation
 from search.wording import count
 from trainables.training import NOTABLE_CHANGE
 
@@ -18,11 +18,9 @@ def explanation_text(told: Explanation) -> str:
     """Return the story in words."""
     title = f"{told.title}, {told.remark}" if told.remark else told.title
     lines = [f"{title}: {told.family}", f"rule: {told.rule}", ""]
-    seeds = len(told.stories)
-    done = (
-        f"{told.steps:,} steps" if told.steps == told.total_steps else f"{told.steps:,} of {told.total_steps:,} steps"
-    )
-    lines.append(f"{done} under {seeds} {'seed' if seeds == 1 else 'seeds'}, {told.entries:,} entries in the log.")
+    of_all = "" if told.steps == told.total_steps else f" of {told.total_steps:,}"
+    seeds = count(len(told.stories), "seed")
+    lines.append(f"{told.steps:,}{of_all} steps under {seeds}, {told.entries:,} entries in the log.")
     if told.dropped:
         lines.append(f"The log was full: {told.dropped:,} later entries are missing, so do not trust the last phases.")
     if told.constant:
@@ -52,23 +50,12 @@ def _branch_lines(told: Explanation) -> list[str]:
     lines = []
     for branch in told.branches:
         readings = [
-            f"{name} {value:.3g}"
-            for name, value in (
-                ("cosine", branch.cosine),
-                ("norm ratio", branch.norm_ratio),
-                ("teacher's confidence", branch.confidence),
-                ("teacher's agreement with the label", branch.agreement),
-                ("teacher's reliability on the labels' classes", branch.class_reliability),
-                ("teacher's reliability on its own classes", branch.answer_reliability),
-                ("teacher's reliability at its confidence", branch.confidence_reliability),
-            )
-            if value is not None
+            f"{words} {value:.3g}" for name, words in READINGS.items() if (value := getattr(branch, name)) is not None
         ]
-        entered = f"entered {branch.entered} time{'s' * (branch.entered != 1)}"
-        if readings:
-            entered += f", typically at {', '.join(readings)}"
+        entered = f"entered {count(branch.entered, 'time')}"
+        typically = f", typically at {', '.join(readings)}" if readings else ""
         example = f"; e.g. “{branch.example}”" if branch.example else ""
-        lines.append(f"{_named(branch)}: {branch.share:.0%} of the steps, {entered}{example}")
+        lines.append(f"{_named(branch)}: {branch.share:.0%} of the steps, {entered}{typically}{example}")
     return [*lines, ""]
 
 
@@ -76,18 +63,16 @@ def _story_lines(told: Explanation) -> list[str]:
     names = {branch.number: _named(branch) for branch in told.branches}
     lines = []
     for story in told.stories[:_SEEDS_TOLD]:
-        lines.append(f"seed {story.seed}" + (f", {_changes(story.switches)} of branch" if len(names) > 1 else ""))
+        changes = f", {count(story.switches, 'change')} of branch" if len(names) > 1 else ""
+        lines.append(f"seed {story.seed}{changes}")
         lines += [f"  {line}" for line in _phase_lines(story.phases, names, _common_reason(told))]
     if len(told.stories) > _SEEDS_TOLD:
         switches = [story.switches for story in told.stories[_SEEDS_TOLD:]]
         least, most = min(switches), max(switches)
-        changes = _changes(most) if least == most else f"{least} to {_changes(most)}"
-        lines.append(count(len(switches), "more seed") + (f", with {changes} of branch" if len(names) > 1 else ""))
+        upwards = "" if least == most else f"{least:,} to "
+        changes = f", with {upwards}{count(most, 'change')} of branch" if len(names) > 1 else ""
+        lines.append(f"{count(len(switches), 'more seed')}{changes}")
     return lines
-
-
-def _changes(count: int) -> str:
-    return "1 change" if count == 1 else f"{count} changes"
 
 
 def _phase_lines(found: Sequence[Phase], names: dict[int, str], common: str) -> list[str]:
@@ -161,7 +146,7 @@ def _intervention_lines(told: Explanation) -> list[str]:
     if not told.interventions:
         return ["The guard never intervened."]
     return [
-        f"The guard intervened at {found.steps:,} step{'s' * (found.steps != 1)}, first at step {found.first_step:,} of"
+        f"The guard intervened at {count(found.steps, 'step')}, first at step {found.first_step:,} of"
         f" seed {found.first_seed}: {found.example}"
         for found in told.interventions
     ]

@@ -28,7 +28,7 @@ from search.constants import (
     surface_domain,
 )
 from search.plan.race import FamilyRace, Turn
-from search.propose import Observation, SearchSpace, build_space, propose, propose_context, seed_of
+from search.propose import Observation, build_space, completed, propose, seed_of
 from search.records import TrialRecord
 from search.settings import CONSTANT_FAMILY, SearchConfig
 from trainables.suggestion import policy_parameters
@@ -54,15 +54,6 @@ class _Trial:
         return None if self.scores is None else statistics.fmean(self.scores)
 
 
-@dataclasses.dataclass(frozen=True)
-class Heat:
-    """A heat to be run: the trial's number, which heat from 0, and its suggestion with the heat's seeds."""
-
-    number: int
-    heat: int
-    suggestion: dict[str, Any]
-
-
 class Plan:
     """A search's trials: which have begun, how they ended, and what comes next.
 
@@ -72,7 +63,7 @@ class Plan:
 
     def __init__(self, config: SearchConfig) -> None:
         self.config = config
-        self._space: SearchSpace = build_space(config)
+        self._space = build_space(config)
         self._students = tuple(config.students)
         self._trials: dict[int, _Trial] = {}
         self._contexts: dict[tuple[str, int], Mapping[str, Value]] = {}
@@ -89,6 +80,8 @@ class Plan:
                 self._races[student, family] = FamilyRace(config.heats_of_family(family), trials)
         self._enough: dict[str, int] = {}
         """The number of constants tried, by student, where the best one is bracketed or the budget is spent."""
+        if CONSTANT_FAMILY not in config.families:
+            self._enough = dict.fromkeys(self._students, 0)
 
     # What has happened
 
@@ -99,9 +92,7 @@ class Plan:
         heat = next(i for i, heat in enumerate(heats) if list(heat.seeds) == list(suggestion["seeds"]))
         if heat == 0:
             self._trials[number] = _Trial(suggestion)
-            race.enter(number)
-        else:
-            race.begin(number, heat)
+        race.begin(number, heat)
 
     def end(self, number: int, scores: Sequence[float] | None) -> None:
         """Note that a trial's heat has ended, with its seeds' scores in their order, or None where it failed."""
@@ -112,8 +103,11 @@ class Plan:
 
     # What comes next
 
-    def next(self) -> Heat | Turn:
-        """Return the next heat to run, which counts as begun; or that heats must end first, or that none is left."""
+    def next(self) -> dict[str, Any] | Turn:
+        """Return the next heat to run, as its trial's suggestion with its number and the heat's seeds.
+
+        The heat counts as begun. If there is none, the answer is that heats must end first, or that none is left.
+        """
         found = self._next_trial()
         if found is not None:
             number, suggestion = found
@@ -138,11 +132,11 @@ class Plan:
             return None
         return self.config.rule_trials + sum(self._enough.values())
 
-    def _begin(self, number: int, heat: int, suggestion: Mapping[str, Any]) -> Heat:
+    def _begin(self, number: int, heat: int, suggestion: Mapping[str, Any]) -> dict[str, Any]:
         seeds = self.config.heats_of_family(str(suggestion["family"]))[heat].seeds
         begun = {**suggestion, "trial": number, "seeds": list(seeds)}
         self.begin(begun)
-        return Heat(number, heat, begun)
+        return begun
 
     def _next_trial(self) -> tuple[int, dict[str, Any]] | None:
         """Return a trial that can be proposed by now: the first constants, then constants and rules in turn."""
@@ -187,7 +181,7 @@ class Plan:
                         break
 
     def _propose(self, student: str, family: str, turn: int, context: Mapping[str, Value]) -> dict[str, Any]:
-        own = {name: v for name, v in self._space.variables(family).items() if name not in self._space.shared}
+        own = self._space.own(family)
         chosen: Mapping[str, Value] = {}
         if turn > 0:
             earlier = [self._observation(self._number(student, family, other)) for other in range(turn)]
@@ -203,14 +197,12 @@ class Plan:
                 round_number=turn,
                 directions=("maximize", "minimize") if self._weighs_complexity else ("maximize",),
             )
-        values = {name: chosen.get(name, variable.start()) for name, variable in own.items()}
-        return {"family": family, "student": student, **context, **values}
+        return {"family": family, "student": student, **context, **completed(own, chosen)}
 
     def _observation(self, number: int) -> Observation:
         trial = self._trials[number]
         suggestion, shared = trial.suggestion, self._space.shared
-        variables = self._space.variables(str(suggestion["family"]))
-        own = {name: suggestion[name] for name in variables if name not in shared}
+        own = {name: suggestion[name] for name in self._space.own(str(suggestion["family"]))}
         values = None
         if trial.score is not None:
             values = (trial.score, _complexity(suggestion)) if self._weighs_complexity else (trial.score,)
@@ -232,17 +224,19 @@ class Plan:
             earlier = [self._context(student, other) for other in range(turn)]
             # Each was decided by older results than this one, so all are known.
             contexts = [context for context in earlier if context is not None]
-            chosen = propose_context(
+            medians = [self._median(numbers) for numbers in rounds]
+            chosen = propose(
                 shared,
-                observed=[(context, self._median(numbers)) for context, numbers in zip(contexts, rounds, strict=False)],
-                pending=contexts[known:],
+                context={},
+                contexts={},
+                observed=[Observation(context, {}, median) for context, median in zip(contexts, medians, strict=False)],
+                pending=[Observation(context, {}) for context in contexts[known:]],
                 sampler=self.config.sampler,
-                seed=seed_of(self.config.seed, student),
+                seed=seed_of(seed_of(self.config.seed, student), "context"),
                 round_number=turn,
             )
-        context = {name: chosen.get(name, variable.start()) for name, variable in shared.items()}
-        self._contexts[student, turn] = context
-        return context
+        self._contexts[student, turn] = completed(shared, chosen)
+        return self._contexts[student, turn]
 
     def _context_of_constants(self, student: str, turn: int) -> Mapping[str, Value] | None:
         """Return the best constant's learning rate and temperature, as a round knows them; None before it does.
@@ -255,11 +249,9 @@ class Plan:
         if not all(map(self._has_ended, numbers)):
             return None
         surface = fit_surface([self._constant_score(number) for number in numbers], self._domain)
-        chosen = {} if surface is None else surface.chosen.model_dump()
-        known = {name: value for name in self._space.shared if (value := chosen.get(name)) is not None}
-        context = {name: known.get(name, variable.start()) for name, variable in self._space.shared.items()}
-        self._contexts[student, turn] = context
-        return context
+        chosen = {} if surface is None else surface.chosen.model_dump(exclude_none=True)
+        self._contexts[student, turn] = completed(self._space.shared, chosen)
+        return self._contexts[student, turn]
 
     def _constants_known_to(self, turn: int) -> int:
         """Count the constants that decide a round's context if none is bracketed sooner; 0 without constants."""
@@ -268,16 +260,14 @@ class Plan:
         known = self._first_constants + max(turn - 2, 0) * len(self.config.rule_families)
         return min(known, self.config.constant.most_trials)
 
-    def _median(self, numbers: Sequence[int]) -> float | None:
+    def _median(self, numbers: Sequence[int]) -> tuple[float] | None:
         scores = [score for score in (self._trials[number].score for number in numbers) if score is not None]
-        return statistics.median(scores) if scores else None
+        return (statistics.median(scores),) if scores else None
 
     # Constants
 
     def _open_constants(self) -> list[str]:
         """Return the students whose best constant is still searched for."""
-        if CONSTANT_FAMILY not in self.config.families:
-            return []
         return [student for student in self._students if student not in self._enough]
 
     def _constant_number(self, student: str, index: int) -> int:
@@ -334,13 +324,8 @@ class Plan:
         return point_of(self._domain, float(suggestion[f"{CONSTANT_FAMILY}.weight"]), suggestion)
 
     def _suggestion_of(self, student: str, point: ConstantPoint) -> dict[str, Any]:
-        shared: dict[str, Value] = {name: variable.start() for name, variable in self._space.shared.items()}
-        if point.learning_rate is not None:
-            shared["learning_rate"] = point.learning_rate
-        if point.temperature is not None:
-            shared["temperature"] = point.temperature
-        own = {f"{CONSTANT_FAMILY}.weight": point.weight}
-        return {"family": CONSTANT_FAMILY, "student": student, **shared, **own}
+        shared = completed(self._space.shared, point.model_dump(exclude_none=True))
+        return {"family": CONSTANT_FAMILY, "student": student, **shared, f"{CONSTANT_FAMILY}.weight": point.weight}
 
     def _worth_of_constants(self, student: str) -> Callable[[int], float] | None:
         """Return a constant's expected score by its number, so that no lucky seed promotes one; None until all end."""

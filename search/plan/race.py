@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 import statistics
 from collections.abc import Callable, Sequence
 
@@ -30,7 +29,7 @@ class _Entry:
     """One policy in the race: the number of heats begun, and the scores of those that did not fail."""
 
     number: int
-    begun: int = 1
+    begun: int = 0
     scores: list[float] = dataclasses.field(default_factory=list)
     failed: bool = False
 
@@ -56,13 +55,9 @@ class FamilyRace:
         """Let no further policy enter."""
         self._trials = len(self._entries)
 
-    def enter(self, number: int) -> None:
-        """Let a policy begin its first heat."""
-        self._entries[number] = _Entry(number)
-
     def begin(self, number: int, heat: int) -> None:
-        """Let a policy begin a further heat, from 1."""
-        self._entries[number].begun = heat + 1
+        """Let a policy begin a heat, from 0."""
+        self._entries.setdefault(number, _Entry(number)).begun = heat + 1
 
     def end(self, number: int, score: float | None) -> None:
         """Note how the heat that a policy is in has ended: its mean score over its seeds, or None where it failed."""
@@ -91,8 +86,8 @@ class FamilyRace:
             sound = [e for e in pool if e.begun > number and not e.failed]
             waiting = [e for e in pool if e.begun == number and not e.failed]
             if waiting and len(sound) < self._heats[number].entrants:
-                by_worth = functools.partial(self._mean, heats=number) if worth is None else _worth_of(worth)
-                best = max(waiting, key=lambda e: (by_worth(e), -e.number))
+                worths = [self._mean(e, number) if worth is None else worth(e.number) for e in waiting]
+                best = max(zip(worths, waiting, strict=True), key=lambda pair: (pair[0], -pair[1].number))[1]
                 self.begin(best.number, number)
                 return best.number, number
         return Turn.WAIT if any(e.running for e in self._entries.values()) else Turn.OVER
@@ -100,7 +95,3 @@ class FamilyRace:
     def _mean(self, entry: _Entry, heats: int) -> float:
         """Return an entry's mean score over the seeds of the first heats."""
         return statistics.fmean(entry.scores[:heats], weights=[float(len(heat.seeds)) for heat in self._heats[:heats]])
-
-
-def _worth_of(worth: Callable[[int], float]) -> Callable[[_Entry], float]:
-    return lambda entry: worth(entry.number)

@@ -55,14 +55,11 @@ class PlannedSearch(Searcher):  # type: ignore[misc]
         most = self._config.resources.max_concurrent
         if most is not None and sum(not run.ended for run in self._runs.values()) >= most:
             return None
-        heat = self._plan.next()
-        if isinstance(heat, Turn):
-            return None if heat is Turn.WAIT else str(Searcher.FINISHED)
-        self._runs[trial_id] = Run(trial_id, heat.suggestion)
-        return dict(heat.suggestion)
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Ignore intermediate scores: no trial is stopped early."""
+        suggestion = self._plan.next()
+        if isinstance(suggestion, Turn):
+            return None if suggestion is Turn.WAIT else str(Searcher.FINISHED)
+        self._runs[trial_id] = Run(trial_id, suggestion)
+        return dict(suggestion)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Note how a heat ended; a score that is not finite is a failure."""

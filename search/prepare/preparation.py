@@ -54,7 +54,8 @@ def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up:
         listener.stage("this machine has a GPU that trials will not use; --gpus-per-trial 0.25 packs four on it")
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
         ray_is_up.wait()
-        prepared = teach_in_cluster(config, dataset, launch, listener, gpus=config.resources.gpus_per_trial)
+        work = functools.partial(teach, config, dataset, launch)
+        prepared = in_cluster(work, listener, gpus=config.resources.gpus_per_trial)
     else:
         prepared = teach(config, dataset, launch, listener.teacher)
     return dataclasses.replace(prepared, student_sizes=_sizes(config, dataset))
@@ -143,8 +144,3 @@ def teach(
     return prepared
 
 
-def teach_in_cluster(
-    config: SearchConfig, dataset: Dataset, launch: Launch, listener: Listener, *, gpus: float
-) -> Prepared:
-    """Do as `teach` in a Ray task with a share of a GPU; its node's cache keeps the teacher."""
-    return in_cluster(functools.partial(teach, config, dataset, launch), listener, gpus=gpus)

@@ -35,6 +35,8 @@ def in_cluster(
 ) -> _Result:
     """Return the result of `work`, which needs a teacher, from a Ray task with a share of a GPU.
 
+    The cache of the task's node keeps the teacher.
+
     Args:
         work: called with a function that receives the progress of the teacher's training.
         listener: receives that progress here.

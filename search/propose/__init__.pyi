@@ -1,12 +1,9 @@
-from .covariance import matern as matern
-from .cube import Cube as Cube
 from .engines import ENGINES as ENGINES
-from .observation import Observation as Observation
+from .gaussian_parts import even_points as even_points
+from .gaussian_parts import matern as matern
 from .proposal import propose as propose
-from .proposal import propose_context as propose_context
-from .question import Question as Question
+from .question import Observation as Observation
 from .quiet import quiet_optuna as quiet_optuna
 from .seeds import seed_of as seed_of
-from .space import SearchSpace as SearchSpace
-from .space import Variable as Variable
 from .space import build_space as build_space
+from .space import completed as completed

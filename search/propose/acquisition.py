@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr
-from scipy.stats import qmc
+from scipy.stats import norm
 
 from search.propose.cube import Array, Cube
 from search.propose.gaussian import Posterior
+from search.propose.gaussian_parts import even_points
 
 EVEN = 256
 """The number of candidates spread evenly over the cube, a power of 2."""
@@ -26,8 +26,7 @@ def expected_improvement(posterior: Posterior, points: Array, incumbents: Array)
     best = posterior.at(incumbents)[0].max(1, keepdims=True)
     mean, deviation = posterior.at(points)
     z = (mean - best) / deviation
-    density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
-    improvement: Array = posterior.weights @ (deviation * (z * ndtr(z) + density))
+    improvement: Array = posterior.weights @ (deviation * (z * norm.cdf(z) + norm.pdf(z)))
     return improvement
 
 
@@ -42,7 +41,7 @@ def candidates(cube: Cube, centres: Array, random: np.random.Generator) -> Array
     Returns:
         [M, axes], on the grid where an axis is discrete.
     """
-    even = qmc.Sobol(len(cube.axes), scramble=True, rng=random).random_base2(EVEN.bit_length() - 1)
+    even = even_points(len(cube.axes), EVEN, random)
     chosen = centres[np.arange(NEAR) % len(centres)]
     steps = np.resize(np.repeat(STEPS, len(centres)), NEAR)[:, None]
     moved = np.abs(chosen + steps * random.normal(size=chosen.shape))

@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from policies.parameter import Value
 from search.propose.space import Variable
-from search.settings import Choices, Interval, contains
+from search.settings import Choices, Interval
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ class Axis:
         """Return the position of a value."""
         if self.cells is None:
             low, high = self._ends
-            return (self._scale(float(value)) - low) / (high - low)
+            return (self._scaled(float(value)) - low) / (high - low)
         index = self.options.index(value) if self.options else int(value) - int(self._interval.low)
         return float(self.cells[index] + self.cells[index + 1]) / 2.0
 
@@ -65,7 +65,8 @@ class Axis:
         """Return the value at a position in [0, 1]."""
         if self.cells is None:
             low, high = self._ends
-            value = self._unscale(low + position * (high - low))
+            scaled = low + position * (high - low)
+            value = math.exp(scaled) if self._interval.log else scaled
             return min(max(value, self._interval.low), self._interval.high)
         index = int(self._cell(np.array([position]))[0])
         return self.exact(self.options[index] if self.options else int(self._interval.low) + index)
@@ -81,12 +82,6 @@ class Axis:
         cell = self._cell(positions)
         middles: Array = (self.cells[cell] + self.cells[cell + 1]) / 2.0
         return middles
-
-    def allows(self, value: Value) -> bool:
-        """Tell whether the value lies in the domain."""
-        if self.options:
-            return value in self.options
-        return not isinstance(value, str) and contains(self.variable.domain, value)
 
     @property
     def distribution(self) -> BaseDistribution:
@@ -105,18 +100,15 @@ class Axis:
 
     @property
     def _ends(self) -> tuple[float, float]:
-        return self._scale(self._interval.low), self._scale(self._interval.high)
+        return self._scaled(self._interval.low), self._scaled(self._interval.high)
 
     def _cell(self, positions: Array) -> NDArray[np.int64]:
         assert self.cells is not None
         found = np.searchsorted(self.cells, positions, side="right") - 1
         return np.clip(found, 0, len(self.cells) - 2).astype(np.int64)
 
-    def _scale(self, value: float) -> float:
+    def _scaled(self, value: float) -> float:
         return math.log(value) if self._interval.log else value
-
-    def _unscale(self, value: float) -> float:
-        return math.exp(value) if self._interval.log else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,10 +138,6 @@ class Cube:
     def snap(self, positions: Array) -> Array:
         """Return the positions of the points at these positions, [M, axes]."""
         return np.stack([axis.snap(positions[:, place]) for place, axis in enumerate(self.axes)], axis=1)
-
-    def allows(self, values: Mapping[str, Value]) -> bool:
-        """Tell whether a point has a value on every axis, and each lies in its domain."""
-        return all(axis.name in values and axis.allows(values[axis.name]) for axis in self.axes)
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return the axes as Optuna describes them."""

@@ -8,10 +8,9 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
-from scipy.stats import qmc
 
-from search.propose.covariance import matern
 from search.propose.cube import Array
+from search.propose.gaussian_parts import even_points, matern
 
 DRAWS = 128
 """The number of hyperparameters drawn from the prior, a power of 2."""
@@ -40,7 +39,6 @@ class Posterior:
     scales: Array  # [K, D]
     weights: Array  # [K]
     variances: Array  # [K]
-    noises: Array  # [K], of one score, relative to the signal's variance
     coefficients: Array  # [K, N]
     inverse_roots: Array  # [K, N + P, N + P]
     location: float
@@ -66,7 +64,6 @@ def fit(
     nominal: NDArray[np.bool_],
     *,
     pending: Array | None = None,
-    noise: Array | None = None,
 ) -> Posterior:
     """Average Gaussian processes with a Matérn 5/2 kernel over hyperparameters drawn from a prior.
 
@@ -79,19 +76,16 @@ def fit(
         scores: one for each point, [N]; higher is better.
         nominal: axes on which two different positions are 1 apart, [D].
         pending: points whose scores are not known yet, [P, D]; they make the scores near them less uncertain.
-        noise: variances of the scores' noise relative to one another, [N]; 1 each when not given.
     """
     count, axes = points.shape
     pending = np.empty((0, axes)) if pending is None else pending
     every = np.concatenate([points, pending])
-    relative = np.ones(len(every))
-    relative[:count] = 1.0 if noise is None else noise
     location, unit = float(scores.mean()), float(scores.std()) or 1.0
     targets = (scores - location) / unit
     scales, noises = _draws(axes)
 
     covariance = _kernel(points, points, nominal, scales) + MEAN_VARIANCE
-    covariance += noises[:, None, None] * np.diag(relative[:count])
+    covariance += noises[:, None, None] * np.eye(count)
     roots = np.linalg.cholesky(covariance)
     whitened = np.linalg.solve(roots, np.broadcast_to(targets[:, None], (len(noises), count, 1)))[..., 0]
     squares = np.square(whitened).sum(1)
@@ -103,7 +97,7 @@ def fit(
     scales, noises, roots = scales[kept], noises[kept], roots[kept]
     coefficients = np.linalg.solve(np.swapaxes(roots, 1, 2), whitened[kept][..., None])[..., 0]
     if len(pending):
-        whole = _kernel(every, every, nominal, scales) + MEAN_VARIANCE + noises[:, None, None] * np.diag(relative)
+        whole = _kernel(every, every, nominal, scales) + MEAN_VARIANCE + noises[:, None, None] * np.eye(len(every))
         roots = np.linalg.cholesky(whole)
     return Posterior(
         points=every,
@@ -111,7 +105,6 @@ def fit(
         scales=scales,
         weights=weights / weights.sum(),
         variances=(RATE + squares[kept] / 2) / (SHAPE + count / 2),
-        noises=noises,
         coefficients=coefficients,
         inverse_roots=np.linalg.inv(roots),
         location=location,
@@ -131,8 +124,7 @@ def _kernel(first: Array, second: Array, nominal: NDArray[np.bool_], scales: Arr
 @functools.cache
 def _draws(axes: int) -> tuple[Array, Array]:
     """Draw length scales, [H, D], and noise variances, [H], spread evenly over their priors."""
-    even = qmc.Sobol(axes + 1, scramble=True, rng=0).random_base2(DRAWS.bit_length() - 1)
-    normal = ndtri(np.clip(even, 1e-6, 1.0 - 1e-6))
+    normal = ndtri(np.clip(even_points(axes + 1, DRAWS), 1e-6, 1.0 - 1e-6))
     scales = SCALE_MEDIAN * np.sqrt(axes) * np.exp(SCALE_SPREAD * normal[:, :axes])
     noises = NOISE_MEDIAN * np.exp(NOISE_SPREAD * normal[:, axes])
     return scales, noises

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from policies.parameter import Value
 from search.propose.cube import Cube
 from search.propose.engines import ENGINES
-from search.propose.observation import Observation
-from search.propose.question import Question, rebuild
+from search.propose.question import Observation, Question, rebuild
 from search.propose.quiet import quiet_optuna
 from search.propose.seeds import seed_of
 from search.propose.space import Variable
@@ -45,48 +44,6 @@ def propose(
     Returns:
         A value for each variable that varies, by name. The first round has the defaults, which the caller knows.
     """
-    trials = [*observed, *(dataclasses.replace(trial, values=None) for trial in pending)]
-    return _ask(variables, context, contexts, trials, sampler, seed, directions, round_number)
-
-
-def propose_context(
-    contexts: Mapping[str, Variable],
-    *,
-    observed: Sequence[tuple[Mapping[str, Value], float | None]],
-    pending: Sequence[Mapping[str, Value]] = (),
-    sampler: str,
-    seed: int,
-    round_number: int,
-) -> dict[str, Value]:
-    """Propose what the trials of one round share.
-
-    Args:
-        contexts: the shared variables by name; those that do not vary are ignored.
-        observed: the rounds up to r − lag in their order, each with the median score of its trials; None when all
-            failed.
-        pending: the contexts of the rounds since.
-        sampler: one of `ENGINES`.
-        seed: of the student, from `seed_of`; the same in all rounds.
-        round_number: from 0. The first round has the recipe's own values, which the caller knows.
-
-    Returns:
-        A value for each variable that varies, by name.
-    """
-    rounds = [Observation(values, {}, None if score is None else (score,)) for values, score in observed]
-    rounds += [Observation(values, {}) for values in pending]
-    return _ask(contexts, {}, {}, rounds, sampler, seed_of(seed, "context"), ("maximize",), round_number)
-
-
-def _ask(
-    variables: Mapping[str, Variable],
-    context: Mapping[str, Value],
-    contexts: Mapping[str, Variable],
-    observed: Sequence[Observation],
-    sampler: str,
-    seed: int,
-    directions: Sequence[Direction],
-    place: int,
-) -> dict[str, Value]:
     own = Cube.of(variables)
     if not own.axes:
         return {}
@@ -95,12 +52,12 @@ def _ask(
         shared=Cube.of(contexts),
         context=context,
         design_seed=seed_of(seed, "design"),
-        seed=seed_of(seed, "round", place),
-        place=place,
+        seed=seed_of(seed, "round", round_number),
+        place=round_number,
         directions=tuple(directions),
     )
+    trials = [*observed, *(dataclasses.replace(trial, values=None) for trial in pending)]
     with quiet_optuna():
-        study = rebuild(question, observed, ENGINES[sampler](question))
-    study.enqueue_trial({axis.name: context[axis.name] for axis in question.shared.axes})
-    trial = study.ask(question.both.distributions())
-    return {axis.name: axis.exact(trial.params[axis.name]) for axis in own.axes}
+        study = rebuild(question, trials)
+    chosen = ENGINES[sampler](question, study)
+    return {axis.name: axis.exact(chosen[axis.name]) for axis in own.axes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import pathlib
 from typing import Any, Literal
@@ -13,12 +14,13 @@ import pydantic
 from policies.parameter import Value
 from search.errors import SearchError
 from trainables.errors import ConfigError
-from trainables.records import LOSSES, STEP_KINDS, ProbeRecord, ProbeSettings
+from trainables.records import LOSSES, STEP_KINDS, ProbeRecord, ProbeSettings, StepKind
 from trainables.settings import Settings
 
 RECORD_FILE = "analysis.json"
 TABLE_FILE = "analysis.csv"
 _FORMAT = 1
+_FIGURES = ("true", "error", "first", "plain", "second", "halfway")
 
 
 class AnalysisRecord(Settings):
@@ -74,8 +76,8 @@ def read_analysis(folder: pathlib.Path | str) -> AnalysisRecord | None:
         return None
     except (OSError, ValueError) as error:
         raise SearchError(f"{str(path)!r} is damaged: {error}; `kd-search analyze` writes it again.") from error
-    if not isinstance(values, dict) or values.get("format") != _FORMAT:
-        found = values.get("format") if isinstance(values, dict) else None
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != _FORMAT:
         raise SearchError(
             f"{str(path)!r} has format {found!r}, but this release reads {_FORMAT}; `kd-search analyze` writes it"
             " again."
@@ -88,37 +90,30 @@ def read_analysis(folder: pathlib.Path | str) -> AnalysisRecord | None:
 
 def record_csv(record: AnalysisRecord) -> str:
     """The contents of `analysis.csv`: a row for each probe, λ and kind of step."""
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    sets, figures = ("held_out", "batch"), ("true", "error", "first", "plain", "second", "halfway")
-    columns = [
-        f"{where}_{loss}_{figure}"
-        for where in sets
-        for loss in LOSSES
-        for figure in figures
-        if where == "held_out" or figure != "error"
+    rows = [
+        _row(record, probe, kind, place)
+        for probe in record.probes
+        for kind in STEP_KINDS
+        for place in range(len(record.weights))
     ]
-    horizons = [(k, loss) for k in record.settings.horizons for loss in LOSSES]
-    rows.writerow(
-        ["seed", "step", "progress", "learning_rate", "rule_weight", "cosine", "norm_ratio", "task_alignment"]
-        + ["distill_alignment", "cross_alignment", "kind", "weight", "length", *columns]
-        + [f"after_{k}_{loss}" for k, loss in horizons]
-    )
-    for probe in record.probes:
-        known = [probe.seed, probe.step, probe.progress, probe.learning_rate, probe.weight, probe.batch.cosine]
-        known += [probe.batch.norm_ratio, probe.task_alignment, probe.distill_alignment, probe.cross_alignment]
-        for kind in STEP_KINDS:
-            taken = probe.steps[kind]
-            for place, weight in enumerate(record.weights):
-                cells: list[Any] = []
-                for where in sets:
-                    for loss in LOSSES:
-                        response = getattr(taken, where)[loss]
-                        values = [getattr(response, f) for f in figures if where == "held_out" or f != "error"]
-                        cells += ["" if v is None or v[place] is None else v[place] for v in values]
-                later = [
-                    probe.horizons[k][loss][place] if kind == "optimizer" and k in probe.horizons else ""
-                    for k, loss in horizons
-                ]
-                rows.writerow([*known, kind, weight, taken.lengths[place], *cells, *later])
+    out = io.StringIO()
+    writer = csv.DictWriter(out, next(iter(rows), ()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return out.getvalue()
+
+
+def _row(record: AnalysisRecord, probe: ProbeRecord, kind: StepKind, place: int) -> dict[str, Any]:
+    taken = probe.steps[kind]
+    row = {name: getattr(probe, name) for name in ("seed", "step", "progress", "learning_rate")}
+    row |= {"rule_weight": probe.weight, "cosine": probe.batch.cosine, "norm_ratio": probe.batch.norm_ratio}
+    row |= {name: getattr(probe, name) for name in ("task_alignment", "distill_alignment", "cross_alignment")}
+    row |= {"kind": kind, "weight": record.weights[place], "length": taken.lengths[place]}
+    for where, loss, figure in itertools.product(("held_out", "batch"), LOSSES, _FIGURES):
+        if where == "held_out" or figure != "error":
+            values = getattr(getattr(taken, where)[loss], figure)
+            row[f"{where}_{loss}_{figure}"] = None if values is None else values[place]
+    for steps, loss in itertools.product(record.settings.horizons, LOSSES):
+        known = kind == "optimizer" and steps in probe.horizons
+        row[f"after_{steps}_{loss}"] = probe.horizons[steps][loss][place] if known else None
+    return row

@@ -13,18 +13,10 @@ from policies.parameter import Value
 from search.records.facts import ConstantFacts
 from search.settings import SMALLEST_POINTS
 from trainables.pictures import PictureFormat
-from trainables.records import ACCURACY, Conduct, ModelFigures, Objective, SampleValues, SetScore, TracePoint
+from trainables.records import ACCURACY, Conduct, ModelFigures, Objective, SampleValues, TracePoint
+from trainables.records import SetScore as SetScore
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
-
-__all__ = [
-    "ConfirmationRecord",
-    "Finalist",
-    "ModelFigures",
-    "Role",
-    "SeedResult",
-    "SetScore",
-]
 
 Role = Literal["rule", "constant", "labels_alone", "teacher_alone"]
 """A family's best rule; a constant λ that may be the baseline; λ = 0; λ = 1."""

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
-import math
-import statistics
 from typing import Any
+
+import pydantic
 
 from search.evidence import ConstantComparison, Importance, ReportSource, fronts, importances
 from search.metrics import metrics_with
-from search.records import ENDED, ConfirmationRecord, SearchRecord, TrialRecord
+from search.records import ENDED, ConfirmationRecord, TrialRecord
 from search.report.tables.costs import costs
 from search.report.tables.finalists import ranked_finalists
 from search.report.tables.guard import guard_table
-from search.report.tables.kpis import kpi_table
-from trainables.settings import Settings
+from search.report.tables.kpis import KPIValue, kpi_table, value_over_seeds
 
 FORMAT = "kd-search-report"
 VERSION = 2
+_AS_RECORDED = (
+    "number", "trial_id", "status", "family", "student", "baseline", "rule", "complexity", "parameters", "shared",
+    "score",
+)  # fmt: skip
+"""The keys of a trial whose values are those of its record."""
 
 
 def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None = None) -> dict[str, Any]:
     """Return every number of the report, as plain JSON values; a number that is not finite is null.
 
-    `verdict` is the confirmation's once there is one; `search_verdict` is always the search's own.
+    `verdict` is the confirmation's once there is one; `search_verdict` is always the search's own. Each score is its
+    value times `score_sign`, so that higher is better.
 
     Args:
         source: the data of the report.
@@ -38,33 +43,33 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         "name": search.name,
         "status": search.status,
         "created": search.created.isoformat() if search.created else None,
-        "objective": _objective(search),
-        "worth": judgement.worth.model_dump(mode="json"),
-        "verdict": {**first.model_dump(mode="json"), "command": source.command, "text": first.text},
-        "search_verdict": {**searched.model_dump(mode="json"), "text": searched.text},
-        "remarks": [remark.model_dump(mode="json") for remark in judgement.remarks],
+        "objective": {**dict(search.objective), "on": "validation", "score_sign": search.objective.score(1)},
+        "worth": judgement.worth,
+        "verdict": {**dict(first), "command": source.command, "text": first.text},
+        "search_verdict": {**dict(searched), "text": searched.text},
+        "remarks": judgement.remarks,
         "confirmed_on_test_set": first.confirmed,
-        "recommended": None if recommended is None else recommended.model_dump(mode="json", exclude={"document"}),
-        "gains": [gain.model_dump(mode="json") for gain in judgement.gains],
-        "kpis": _dumped(kpi_table(source)),
-        "costs": [cost.model_dump(mode="json") for cost in costs(source)],
-        "guard": _dumped(guard_table(source)),
+        "recommended": recommended and recommended.model_dump(exclude={"document"}),
+        "gains": judgement.gains,
+        "kpis": kpi_table(source),
+        "costs": costs(source),
+        "guard": guard_table(source),
         "confirmation": _confirmation(source),
-        "families": [family.model_dump(mode="json") for family in judgement.families],
-        "constant_curve": _dumped(judgement.curve),
+        "families": judgement.families,
+        "constant_curve": judgement.curve,
         "comparison_to_constant": _comparison(judgement.comparison),
         "student": judgement.student,
-        "students": [row.model_dump(mode="json") for row in judgement.students],
-        "fronts": [front.model_dump(mode="json") for front in fronts(source.search)],
+        "students": judgement.students,
+        "fronts": fronts(search),
         "importances": [
-            {**item.model_dump(mode="json"), "clear": item.clear, "text": item.sentence}
+            {**dict(item), "clear": item.clear, "text": item.sentence}
             for item in (importances(search) if computed is None else computed)
         ],
-        "trials": [_trial(trial, places.get(trial.number)) for trial in source.search.trials],
+        "trials": [_trial(trial, places.get(trial.number)) for trial in search.trials],
         "teacher": {"validation_accuracy": search.teacher_accuracy, "parameters": search.teacher_parameters},
-        "config": search.config.model_dump(mode="json"),
+        "config": search.config,
     }
-    plain: dict[str, Any] = _plain(document)
+    plain: dict[str, Any] = json.loads(pydantic.TypeAdapter(dict[str, Any]).dump_json(document, fallback=str))
     return plain
 
 
@@ -78,14 +83,14 @@ def _confirmation(source: ReportSource) -> dict[str, Any] | None:
         "seeds": record.seeds,
         "trainings": len(record.results),
         "test_size": record.test_size,
-        "verdict": {**verdict.model_dump(mode="json"), "text": verdict.text},
-        "comparison": _dumped(confirmed.comparison) if confirmed else None,
-        "finalists": [row.model_dump(mode="json") for row in ranked_finalists(confirmed)] if confirmed else [],
+        "verdict": {**dict(verdict), "text": verdict.text},
+        "comparison": confirmed.comparison if confirmed else None,
+        "finalists": ranked_finalists(confirmed) if confirmed else (),
         "scores": {f.key: _by_seed(record, f.key) for f in record.finalists} if confirmed else {},
-        "teacher": _dumped(record.teacher),
+        "teacher": record.teacher,
         "teacher_kpis": record.teacher_kpis,
-        "teacher_figures": _dumped(record.teacher_figures),
-        "student_figures": _dumped(record.student_figures),
+        "teacher_figures": record.teacher_figures,
+        "student_figures": record.student_figures,
     }
 
 
@@ -102,72 +107,35 @@ def _by_seed(record: ConfirmationRecord, key: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _dumped(value: Settings | None) -> dict[str, Any] | None:
-    return None if value is None else value.model_dump(mode="python")
-
-
-def _objective(search: SearchRecord) -> dict[str, Any]:
-    """Return what is searched for. Each score below is its value times `score_sign`, so that higher is better."""
-    objective = search.objective
-    return {**objective.model_dump(mode="json"), "on": "validation", "score_sign": objective.score(1)}
-
-
 def _comparison(comparison: ConstantComparison) -> dict[str, Any]:
-    return {
-        **comparison.model_dump(mode="json"),
-        "differences": [
-            {**d.model_dump(mode="json"), "above_zero": d.above_zero, "below_zero": d.below_zero}
-            for d in comparison.differences
-        ],
-    }
+    differences = [{**dict(d), "above_zero": d.above_zero, "below_zero": d.below_zero} for d in comparison.differences]
+    return {**dict(comparison), "differences": differences}
 
 
 def _trial(trial: TrialRecord, place: int | None) -> dict[str, Any]:
     return {
         "place": place,
-        "number": trial.number,
-        "trial_id": trial.trial_id,
-        "status": trial.status,
-        "family": trial.family,
-        "student": trial.student,
-        "baseline": trial.baseline,
-        "rule": trial.rule,
-        "complexity": trial.complexity,
-        "parameters": trial.parameters,
-        "shared": trial.shared,
-        "score": trial.score,
+        **{name: getattr(trial, name) for name in _AS_RECORDED},
         "spread": trial.history.score_std if trial.score is not None else None,
         "partial_score": trial.partial_score if trial.status == "eliminated" else None,
-        "seeds": [r.model_dump(mode="python") for r in trial.history.replicates] if trial.status in ENDED else [],
-        "metrics": _metrics(trial),
+        "seeds": trial.history.replicates if trial.status in ENDED else (),
+        "metrics": _metrics(trial) if trial.status in ENDED else {},
         "training_seconds": trial.history.training_seconds,
         "error": trial.error,
     }
 
 
-def _metrics(trial: TrialRecord) -> dict[str, Any]:
+def _metrics(trial: TrialRecord) -> dict[str, KPIValue]:
     """Return mean and standard deviation over the seeds of every metric that all seeds have.
 
     The metrics are those on the validation pictures.
     """
-    found, results = {}, trial.history.replicates if trial.status in ENDED else ()
-    for metric in metrics_with(name for result in results for name in result.own_kpis):
-        known = [value for result in results if (value := metric.in_search(result)) is not None]
-        if known and len(known) == len(results):
-            deviation = statistics.stdev(known) if len(known) > 1 else None
-            found[metric.name] = {"mean": statistics.fmean(known), "spread": deviation}
-    return found
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` with tuples as lists, non-finite numbers as None, and other objects as their text."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    results = trial.history.replicates
+    measured = {
+        metric.name: [metric.in_search(result) for result in results]
+        for metric in metrics_with(name for result in results for name in result.own_kpis)
+    }
+    return {name: value_over_seeds(values) for name, values in measured.items() if values and None not in values}
 
 
 def report_text(document: dict[str, Any]) -> str:

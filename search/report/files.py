@@ -11,7 +11,7 @@ from policies.families import FAMILIES
 from search.drawing import Table
 from search.evidence import Gain, Judgement, ReportSource, importances
 from search.report.document import report_json, report_text
-from search.report.tables.costs import cost_table, costs
+from search.report.tables.costs import Cost, costs
 from search.report.tables.finalists import finalist_numbers, ranked_finalists, seed_numbers
 from search.report.tables.guard import guard_numbers, guard_table
 from search.report.tables.kpis import kpi_numbers, kpi_table
@@ -45,9 +45,10 @@ def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
 
     computed = importances(source.search)
     groups = figure_groups(source, computed)
-    contents: dict[str, bytes] = {}
-    for name, document in _policies(source.judgement).items():
-        contents[name] = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    contents = {
+        name: (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+        for name, document in _policies(source.judgement).items()
+    }
     contents |= _drawn(groups)
     contents |= {f"{DATA}/{name}.csv": table.to_csv().encode() for name, table in tables(source).items() if table}
     contents["report.json"] = report_text(report_json(source, computed=computed)).encode()
@@ -63,21 +64,15 @@ def tables(source: ReportSource) -> dict[str, Table]:
     """Return the numbers of the page's tables by name; those behind figures are the figures' own."""
     kpis, confirmed = kpi_table(source), source.confirmed
     found = {
-        "gains": _gain_numbers(source.judgement.gains),
+        "gains": Table.of(Gain, source.judgement.gains),
         "kpis": kpi_numbers(kpis) if kpis else Table(),
-        "costs": cost_table(costs(source)),
+        "costs": Table.of(Cost, costs(source)),
         "guard": guard_numbers(guard_table(source)),
     }
     if confirmed is not None:
         found["finalists"] = finalist_numbers(ranked_finalists(confirmed))
         found["finalists-by-seed"] = seed_numbers(confirmed)
     return found
-
-
-def _gain_numbers(found: tuple[Gain, ...]) -> Table:
-    return Table(
-        tuple(Gain.model_fields), tuple(tuple(getattr(gain, name) for name in Gain.model_fields) for gain in found)
-    )
 
 
 def _policies(judgement: Judgement) -> dict[str, dict[str, object]]:

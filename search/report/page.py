@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from search.drawing import css_colour, family_colour
 from search.evidence import (
     Confirmed,
-    Gain,
     ReportSource,
     interval_cell,
     interval_in_words,
@@ -42,7 +41,6 @@ class Tile:
     label: str
     value: str
     note: str = ""
-    first: bool = False
 
 
 def render_html(
@@ -55,35 +53,24 @@ def render_html(
         groups: the figures of the page.
         created: when the report is made, shown at the foot of the page.
     """
-    search, confirmed, scale = source.search, source.confirmed, source.scale
+    search, judgement, scale = source.search, source.judgement, source.scale
     trials = search.finished
-    judgement = source.judgement
-    found, recommended = judgement.gains, judgement.recommended
     text: str = _template().render(
         style=_resource("style.css"),
+        source=source,
         search=search,
+        judgement=judgement,
         answer=judgement.answer,
-        remarks=judgement.remarks,
-        command=source.command,
+        confirmed=source.confirmed,
+        recommended=judgement.recommended,
         next_command=functools.partial(next_command, places=source.launch),
         scale=scale,
         heading="Accuracy" if scale.is_accuracy else scale.title,
-        tiles=_tiles(source, found[0] if found else None),
-        recommended=recommended,
-        recommended_settings=settings_in_words(recommended) if recommended else "",
-        gains=found,
+        tiles=_tiles(source),
         kpis=kpi_table(source),
         costs=costs(source),
         guard=guard_table(source),
-        confirmed=confirmed,
-        finalists=ranked_finalists(confirmed) if confirmed else (),
-        detectable=confirmed.comparison.detectable if confirmed else None,
-        optimism=confirmed.comparison.optimism if confirmed else None,
-        search_verdict=judgement.search_verdict,
-        families=judgement.families,
-        students=judgement.students,
-        judged_student=judgement.student or "",
-        comparison=judgement.comparison,
+        finalists=ranked_finalists(source.confirmed) if source.confirmed else (),
         figure_groups=groups,
         trials=trials[:_MOST_TRIALS],
         left_out=max(0, len(trials) - _MOST_TRIALS),
@@ -97,19 +84,18 @@ def render_html(
     return text
 
 
-def _tiles(source: ReportSource, gain: Gain | None) -> tuple[Tile, ...]:
+def _tiles(source: ReportSource) -> tuple[Tile, ...]:
     tiles, confirmed = [], source.confirmed
-    if gain is not None:
-        who = "The winner" if confirmed and confirmed.winner != confirmed.baseline else "The best rule"
-        if confirmed and confirmed.winner == confirmed.baseline:
-            who = "The nearest rule"
+    for gain in source.judgement.gains[:1]:
+        who = "The best rule"
+        if confirmed:
+            who = "The nearest rule" if confirmed.winner == confirmed.baseline else "The winner"
         interval = interval_in_words(source.scale, gain, gain.seeds)
         tiles.append(
             Tile(
                 label=f"{who} against the best constant",
                 value=source.scale.margin(gain.mean),
                 note=f"{gain.ours}; {interval}",
-                first=True,
             )
         )
     return (*tiles, *(_confirmed_tiles(confirmed) if confirmed else _search_tiles(source)))
@@ -162,10 +148,17 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        number=number, title=family_title, colour=_colour, unbroken=_unbroken, duration=duration, sentence=sentence_case
+        number=number,
+        title=family_title,
+        colour=_colour,
+        css=css_colour,
+        unbroken=_unbroken,
+        duration=duration,
+        sentence=sentence_case,
     )
     environment.globals.update(
         constant_family=CONSTANT_FAMILY,
+        settings_in_words=settings_in_words,
         count=count,
         shown=shown,
         shown_spread=shown_spread,

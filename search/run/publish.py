@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from typing import TYPE_CHECKING
 
 from search.confirm import FOLDER, Champion, choose_champion, read_confirmation, student_reader, write_champion
-from search.evidence import judge
-from search.records import SearchRecord
+from search.evidence import ReportSource, judge
+from search.records import SearchRecord, read_analysis
 from search.settings import Launch
 from search.store import SearchStore, decision_reader, stored_decisions
 from search.tracking import TrackedConfirmation, TrackingReport, sync
-
-if TYPE_CHECKING:
-    from search.evidence import ReportSource
 
 
 def publish_report(search: SearchRecord, launch: Launch) -> pathlib.Path:
@@ -34,9 +30,6 @@ def report_source(search: SearchRecord, launch: Launch) -> ReportSource:
     Raises:
         SearchError: the confirmation is damaged.
     """
-    from search.evidence import ReportSource
-    from search.records import read_analysis
-
     store = SearchStore(launch.storage, search.name)
     return ReportSource(
         search=search,

@@ -59,13 +59,8 @@ def resume_search(name: str, launch: Launch, listener: Listener) -> Outcome:
 
 
 def _run(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
-    with store.locked():
-        return _run_alone(config, launch, listener, store)
-
-
-def _run_alone(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
-    listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
     with (
+        store.locked(),
         MLflowProcess() as mlflow,
         prepared_session(config, launch, listener, store, mlflow) as prepared,
         terminated_like_interrupted(),  # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it

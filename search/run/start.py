@@ -60,6 +60,7 @@ def prepared_session(
     Raises:
         KDPolicySearchError: data, teacher, cluster or tracking store is not available.
     """
+    listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
     check_quickly(launch.tracking_uri)
     mlflow.begin_check(launch.tracking_uri)
     prepared: list[Prepared] = []

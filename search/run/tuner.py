@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from ray import tune
+from ray.air._internal import usage
 
-from search.cluster import room_for
+from search.cluster import replaced, room_for
 from search.plan import METRIC, PlannedSearch
 from search.run.events import SearchEvents
 from search.run.scheduler import PatientScheduler
-from search.run.tune_usage import uncounted_callbacks
 from search.settings import Launch, SearchConfig
 from search.store import SearchStore, begin_anew, cleared_staging, recover
 from trainables.pictures import TrialAssets
@@ -60,7 +60,7 @@ def run_trials(
                 mode="max",
                 search_alg=PlannedSearch(config),
                 scheduler=PatientScheduler(config.resources),
-                num_samples=config.most_heats,  # the searcher tells when it is done
+                num_samples=-1,  # without end: the searcher tells when it is done
                 reuse_actors=True,
                 trial_dirname_creator=_folder_name,
             ),
@@ -75,7 +75,12 @@ def run_trials(
                 failure_config=tune.FailureConfig(max_failures=most_failures(launch)),
             ),
         )
-    with uncounted_callbacks(), _workers_at_once(room_for(config.resources)):
+    with (
+        # To count the use of each of Ray's own callbacks, Tune imports them, and with one of them MLflow. That takes
+        # seconds of CPU. The number is never sent, since a search turns Ray's usage statistics off.
+        replaced(usage, "tag_callbacks", lambda _: False),
+        _workers_at_once(room_for(config.resources)),
+    ):
         tuner.fit()
 
 

@@ -8,7 +8,6 @@ from .domains import Choices as Choices
 from .domains import Domain as Domain
 from .domains import Interval as Interval
 from .domains import RangeSide as RangeSide
-from .domains import contains as contains
 from .domains import ends as ends
 from .launch import DASHBOARD_VARIABLE as DASHBOARD_VARIABLE
 from .launch import DEFAULT_EXPERIMENT as DEFAULT_EXPERIMENT

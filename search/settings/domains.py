@@ -71,13 +71,6 @@ def ends(domain: Domain) -> tuple[Value, ...]:
     return (domain,)
 
 
-def contains(domain: Domain, value: float) -> bool:
-    """Tell whether a search over this domain could choose the value."""
-    if isinstance(domain, Interval):
-        return domain.low <= value <= domain.high
-    return value in ends(domain)
-
-
 def check_domain(domain: Domain, parameter: Parameter, owner: str, name: str) -> None:
     """Make sure that all of a domain is valid for a policy's parameter.
 

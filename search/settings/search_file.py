@@ -331,17 +331,13 @@ class SearchConfig(Settings):
         return self
 
     @pydantic.model_validator(mode="after")
-    def _confirmed_student_is_searched(self) -> SearchConfig:
+    def _what_is_confirmed_is_searched(self) -> SearchConfig:
         student = self.confirm.student
         if student is not None and student not in self.students:
             raise ValueError(
                 f"`confirm.student` must be one of {', '.join(self.students)}, but got {student!r}."
                 f"{nearest(student, self.students)}"
             )
-        return self
-
-    @pydantic.model_validator(mode="after")
-    def _confirmed_families_are_searched(self) -> SearchConfig:
         for family in self.confirm.families or ():
             if family not in self.families:
                 raise ValueError(
@@ -369,12 +365,6 @@ class SearchConfig(Settings):
     def total_trials(self) -> int:
         """The most trials of the whole search; fewer if the best constant is bracketed sooner."""
         return self.rule_trials + self.most_constants
-
-    @property
-    def most_heats(self) -> int:
-        """The most heats of the whole search; each is a trial of Tune's."""
-        constants = self.most_constants * len(self.heats_of_family(CONSTANT_FAMILY))
-        return self.rule_trials * len(self.heats) + constants
 
     @property
     def students(self) -> dict[str, ModelSettings]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 from collections.abc import Callable, Sequence
 
-import pyarrow.fs
-
 from search.records import TrialRecord
+from search.store.files import checkpoints_in
 from search.store.folder import SearchStore
 from trainables.records import DecisionEntry
 from trainables.training import DECISIONS_FILE, StoredLog, read_decisions
@@ -38,27 +38,21 @@ def stored_decisions(store: SearchStore, trial: TrialRecord) -> StoredLog | None
     """
     found = (_newest_log(store, f"{store.folder}/{folder}") for folder in trial.folders)
     logs = [log for log in found if log is not None]
+    if not logs:
+        return None
     alike = [log for log in logs if log.context.steps == logs[0].context.steps]
-    return _joined(alike) if alike else None
-
-
-def _joined(logs: Sequence[StoredLog]) -> StoredLog:
     context = logs[0].context._replace(
-        seeds=tuple(seed for log in logs for seed in log.context.seeds),
-        dropped=sum(log.context.dropped for log in logs),
+        seeds=tuple(seed for log in alike for seed in log.context.seeds),
+        dropped=sum(log.context.dropped for log in alike),
     )
-    return StoredLog(context, tuple(entry for log in logs for entry in log.entries))
+    return StoredLog(context, tuple(entry for log in alike for entry in log.entries))
 
 
 def _newest_log(store: SearchStore, folder: str) -> StoredLog | None:
     """Read the log of the newest checkpoint in the folder that has one; None if none has."""
-    found = store.filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
     # While a trial runs, Tune may delete a checkpoint between the listing and the reading.
-    for checkpoint in sorted((info.path for info in found if info.base_name.startswith("checkpoint_")), reverse=True):
+    for checkpoint in checkpoints_in(store.filesystem, folder):
         path = f"{checkpoint}/{DECISIONS_FILE}"
-        try:
-            with store.filesystem.open_input_stream(path) as stream:
-                return read_decisions(io.BytesIO(stream.readall()), path)
-        except FileNotFoundError:
-            continue
+        with contextlib.suppress(FileNotFoundError):
+            return read_decisions(io.BytesIO(store.read_bytes(path)), path)
     return None

@@ -12,7 +12,6 @@ import importlib.abc
 import importlib.machinery
 import sys
 import types
-from collections.abc import Sequence
 from typing import Any
 
 MOVED: dict[str, tuple[str, ...]] = {
@@ -35,13 +34,8 @@ RENAMED = {"_current_watch": "_current_events"}
 """Earlier name -> the name of today."""
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    def find_spec(  # the arguments are the protocol's
-        self,
-        fullname: str,
-        path: Sequence[str] | None,  # noqa: ARG002
-        target: types.ModuleType | None = None,  # noqa: ARG002
-    ) -> importlib.machinery.ModuleSpec | None:
+class _Finder(importlib.abc.Loader):
+    def find_spec(self, fullname: str, *_: object) -> importlib.machinery.ModuleSpec | None:
         return importlib.machinery.ModuleSpec(fullname, self) if fullname in MOVED else None
 
     def exec_module(self, module: types.ModuleType) -> None:

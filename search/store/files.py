@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pathlib
 import tempfile
-from typing import TYPE_CHECKING
+
+import pyarrow.fs
 
 from search.errors import SearchError
 from trainables.files import whole_file
-
-if TYPE_CHECKING:
-    import pyarrow.fs
-
 
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
 """File systems that always show whole objects, and that move an object by copying it."""
@@ -54,6 +51,27 @@ def replace_file(path: pathlib.Path, content: bytes, *, what: str) -> None:
             f"cannot write {what} file {str(path)!r}: {error.strerror or error}; choose a folder that can be written"
             " with `--output`."
         ) from error
+
+
+def infos_in(filesystem: pyarrow.fs.FileSystem, folder: str) -> list[pyarrow.fs.FileInfo]:
+    """Return what is in a folder of a storage; nothing if there is no such folder."""
+    return list(filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True)))
+
+
+def checkpoints_in(filesystem: pyarrow.fs.FileSystem, folder: str) -> list[str]:
+    """Return the paths of the checkpoints in the folder of one of Tune's trials, the newest first."""
+    infos = infos_in(filesystem, folder)
+    return sorted((info.path for info in infos if info.base_name.startswith("checkpoint_")), reverse=True)
+
+
+def read_in(filesystem: pyarrow.fs.FileSystem, path: str) -> bytes:
+    """Read a file of a storage.
+
+    Raises:
+        OSError: it cannot be read; FileNotFoundError if it is not there.
+    """
+    with filesystem.open_input_stream(path) as stream:
+        return bytes(stream.readall())
 
 
 def replace_in(filesystem: pyarrow.fs.FileSystem, path: str, content: bytes) -> None:

@@ -16,11 +16,10 @@ import filelock
 import pyarrow
 import pyarrow.fs
 
-from policies.errors import nearest
-from search.errors import SearchError
+from search.errors import SearchError, nearest
 from search.records import SearchRecord
-from search.settings import Launch, SearchConfig, next_command, stored_config, without_password
-from search.store.files import replace_in
+from search.settings import Launch, SearchConfig, next_command, without_password
+from search.store.files import infos_in, read_in, replace_in
 from search.store.lock import SearchLock
 from search.store.snapshots import latest_state, puts_aside
 from trainables.errors import ConfigError
@@ -33,17 +32,7 @@ _SECONDS_TO_LET_GO = 2.0  # a process that only checks the lock holds it for a m
 _FORMAT = 2
 _READABLE = (1, 2)
 """1: proposals depended on the order in which trials ended, so such a search can be read but not resumed."""
-_HEADER = (
-    "name",
-    "config",
-    "teacher_accuracy",
-    "teacher_parameters",
-    "student_sizes",
-    "pictures",
-    "foundation",
-    "created",
-    "status",
-)
+_NOT_IN_HEADER = {"trials", "left_out"}
 
 
 class SearchStore:
@@ -119,7 +108,13 @@ class SearchStore:
         Raises:
             SearchError: the storage cannot be read.
         """
-        return bool(self._kind(SEARCH_FILE) == pyarrow.fs.FileType.File)
+        try:
+            info = self.filesystem.get_file_info(f"{self.folder}/{SEARCH_FILE}")
+        except (OSError, pyarrow.ArrowException) as error:  # every command looks here first
+            raise SearchError(
+                f"`--storage` {self.storage!r} cannot be read: {error}. Make it readable, or give another place."
+            ) from error
+        return bool(info.type == pyarrow.fs.FileType.File)
 
     @property
     def local_folder(self) -> pathlib.Path | None:
@@ -128,10 +123,7 @@ class SearchStore:
 
     def has_snapshot(self) -> bool:
         """Tell whether Tune has saved anything to resume from."""
-        folder = self.local_folder
-        if folder is not None and puts_aside(folder):
-            return latest_state(folder) is not None
-        return any(name.startswith(_SNAPSHOT) for name in self._names(self.folder))
+        return self._snapshot() is not None
 
     def read_snapshot(self) -> str:
         """The newest state of the trials, as Tune's JSON.
@@ -139,12 +131,7 @@ class SearchStore:
         Raises:
             SearchError: there is none.
         """
-        folder = self.local_folder
-        if folder is None or not puts_aside(folder):
-            return self.read_text(self.newest(_SNAPSHOT))
-        if (state := latest_state(folder)) is None:
-            raise self._nothing_saved()
-        return state.read_text(encoding="utf-8")
+        return self.read_bytes(self._saved(self._snapshot())).decode()
 
     def newest(self, prefix: str) -> str:
         """The path of the newest of Tune's own files of a kind.
@@ -152,24 +139,35 @@ class SearchStore:
         Raises:
             SearchError: there is none.
         """
-        name = max((name for name in self._names(self.folder) if name.startswith(prefix)), default=None)
-        if name is None:
-            raise self._nothing_saved()
-        return f"{self.folder}/{name}"
+        return self._saved(self._newest(prefix))
 
-    def _nothing_saved(self) -> SearchError:
-        return SearchError(f"the search {self.name!r} has saved no trials yet.")
+    def _snapshot(self) -> str | None:
+        folder = self.local_folder
+        if folder is None or not puts_aside(folder):
+            return self._newest(_SNAPSHOT)
+        state = latest_state(folder)
+        return None if state is None else str(state)
+
+    def _newest(self, prefix: str) -> str | None:
+        names = [name for name in self._names() if name.startswith(prefix)]
+        return f"{self.folder}/{max(names)}" if names else None
+
+    def _saved(self, path: str | None) -> str:
+        if path is None:
+            raise SearchError(f"the search {self.name!r} has saved no trials yet.")
+        return path
 
     def trial_folders(self) -> list[str]:
         """The names of the folders that Tune's trials have begun, in the order of their numbers."""
-        return sorted(name for name in self._names(self.folder) if _TRIAL_FOLDER.match(name))
+        return sorted(name for name in self._names() if _TRIAL_FOLDER.match(name))
 
     def write_header(self, record: SearchRecord, launch: Launch) -> None:
         """Write the file that says what the search is and where it is tracked, in place of an earlier one."""
-        header = record.model_dump(mode="json", include=set(_HEADER))
+        header = record.model_dump(mode="json", exclude=_NOT_IN_HEADER)
         header.update(format=_FORMAT, tracking_uri=without_password(launch.tracking_uri), experiment=launch.experiment)
         self.filesystem.create_dir(self.folder, recursive=True)
-        self.replace(f"{self.folder}/{SEARCH_FILE}", json.dumps(header, indent=2, ensure_ascii=False).encode())
+        content = json.dumps(header, indent=2, ensure_ascii=False).encode()
+        replace_in(self.filesystem, f"{self.folder}/{SEARCH_FILE}", content)
 
     def read_header(self) -> dict[str, Any]:
         """Read what `write_header` wrote.
@@ -184,7 +182,7 @@ class SearchStore:
                 f" {', '.join(known) or 'none'}.{nearest(self.name, known) or _ELSEWHERE}"
             )
         try:
-            header: dict[str, Any] = json.loads(self.read_text(f"{self.folder}/{SEARCH_FILE}"))
+            header: dict[str, Any] = json.loads(self.read_bytes(f"{self.folder}/{SEARCH_FILE}"))
         except ValueError as error:
             raise SearchError(f"{self.uri}/{SEARCH_FILE} is damaged: {error}.") from error
         if header.get("format") not in _READABLE:
@@ -197,21 +195,18 @@ class SearchStore:
     def header_record(self) -> SearchRecord:
         """The search without its trials."""
         header = self.read_header()
-        known = {key: header[key] for key in _HEADER if key in header}
-        return SearchRecord.parse({**known, "config": self._settings(header)})
-
-    def config(self) -> SearchConfig:
-        """The search's settings."""
-        return self._settings(self.read_header())
-
-    def _settings(self, header: dict[str, Any]) -> SearchConfig:
+        known = {key: header[key] for key in SearchRecord.model_fields.keys() - _NOT_IN_HEADER if key in header}
         try:
-            return stored_config(header["config"])
+            return SearchRecord.parse(known)
         except ConfigError as error:
             raise SearchError(
                 f"the settings of the search {self.name!r}, in {self.uri}/{SEARCH_FILE}, cannot be read by this"
                 f" release: {error} Use the release that ran the search."
             ) from error
+
+    def config(self) -> SearchConfig:
+        """The search's settings."""
+        return self.header_record().config
 
     def check_resumable(self) -> None:
         """Make sure that this release can propose the trials that are still to come.
@@ -226,37 +221,18 @@ class SearchStore:
                 " a search of another name: --set name=…; `report`, `confirm` and `sync` read it as it is."
             )
 
-    def read_text(self, path: str) -> str:
-        """Read a file of the storage's file system as text."""
-        return self.read_bytes(path).decode()
-
     def read_bytes(self, path: str) -> bytes:
         """Read a file of the storage's file system."""
-        with self.filesystem.open_input_stream(path) as stream:
-            return bytes(stream.readall())
+        return read_in(self.filesystem, path)
 
-    def replace(self, path: str, content: bytes) -> None:
-        """Write a file of the storage's file system as a whole."""
-        replace_in(self.filesystem, path, content)
-
-    def _kind(self, name: str) -> pyarrow.fs.FileType:
-        try:
-            return self.filesystem.get_file_info(f"{self.folder}/{name}").type
-        except (OSError, pyarrow.ArrowException) as error:  # every command looks here first
-            raise SearchError(
-                f"`--storage` {self.storage!r} cannot be read: {error}. Make it readable, or give another place."
-            ) from error
-
-    def _names(self, folder: str) -> list[str]:
-        selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
-        return [info.base_name for info in self.filesystem.get_file_info(selector)]
+    def _names(self) -> list[str]:
+        return [info.base_name for info in infos_in(self.filesystem, self.folder)]
 
 
 def searches_in(storage: str) -> list[str]:
     """The names of the searches that have begun in a storage."""
     filesystem, root = _open(storage)
-    selector = pyarrow.fs.FileSelector(root, allow_not_found=True)
-    folders = [info.path for info in filesystem.get_file_info(selector) if info.type == pyarrow.fs.FileType.Directory]
+    folders = [info.path for info in infos_in(filesystem, root) if info.type == pyarrow.fs.FileType.Directory]
     files = filesystem.get_file_info([f"{folder}/{SEARCH_FILE}" for folder in folders]) if folders else []
     return sorted(
         pathlib.PurePosixPath(info.path).parent.name for info in files if info.type == pyarrow.fs.FileType.File

@@ -13,9 +13,10 @@ from ray.tune.experiment import Trial
 
 from search.errors import SearchError
 from search.plan import Run, dump_runs, scores_of
+from search.store.files import checkpoints_in, replace_in
 from search.store.folder import SearchStore
 from search.store.snapshots import SnapshotKeeper, begin_to_put_aside, forget_earlier_sessions, put_back, puts_aside
-from search.store.trial_files import CHECKPOINT, TrialState, has_ended, trial_states
+from search.store.trial_files import TrialState, has_ended, trial_states
 from trainables.trial import STATE_FILE
 
 _OF_THE_SESSION = ("_cached_trial_decisions", "_queued_trial_decisions", "_max_pending_trials")
@@ -48,8 +49,8 @@ def recover(store: SearchStore) -> list[TrialState]:
     for name in _OF_THE_SESSION:
         snapshot["runner_data"].pop(name, None)
     # The searcher first: if it alone is written, and so knows more trials than Tune, the next recovery corrects it.
-    store.replace(searcher_path, dump_runs(_run(state.trial()) for state in states))
-    store.replace(snapshot_path, json.dumps(snapshot).encode())
+    replace_in(store.filesystem, searcher_path, dump_runs(_run(state.trial()) for state in states))
+    replace_in(store.filesystem, snapshot_path, json.dumps(snapshot).encode())
     return states
 
 
@@ -110,14 +111,12 @@ def mend_checkpoints(store: SearchStore, states: Iterable[TrialState]) -> None:
         named = f"{folder}/{name}"
         if _has_state(filesystem, named):
             continue
-        found = filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
-        others = [info.path for info in found if info.base_name.startswith(CHECKPOINT) and info.base_name != name]
+        found = checkpoints_in(filesystem, folder)
         filesystem.create_dir(named, recursive=True)
         filesystem.delete_dir_contents(named)
-        for path in sorted(others, reverse=True):
-            if _has_state(filesystem, path):
-                pyarrow.fs.copy_files(path, named, source_filesystem=filesystem, destination_filesystem=filesystem)
-                break
+        whole = next((path for path in found if _has_state(filesystem, path)), None)
+        if whole is not None:
+            pyarrow.fs.copy_files(whole, named, source_filesystem=filesystem, destination_filesystem=filesystem)
 
 
 def _has_state(filesystem: pyarrow.fs.FileSystem, checkpoint: str) -> bool:

@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-import pyarrow.fs
 from ray.tune.experiment import Trial
 
 from search.errors import SearchError
 from search.store import earlier_names as earlier_names  # states that earlier versions stored name their modules
-from search.store.files import replace_in
+from search.store.files import checkpoints_in, replace_in
 from search.store.folder import SearchStore
 
 TRIAL_FILE = "trial.json"
-CHECKPOINT = "checkpoint_"
 
 
 class TrialState(NamedTuple):
@@ -43,10 +41,8 @@ class TrialState(NamedTuple):
     def ended(self) -> bool:
         """True if the trial came to its end, by itself or by an error; False if Tune stopped it before."""
         status = json.loads(self.state)["status"]
-        return status == "ERROR" or (status == "TERMINATED" and self._done)
-
-    @property
-    def _done(self) -> bool:
+        if status != "TERMINATED":
+            return bool(status == "ERROR")
         return bool((json.loads(self.metadata).get("last_result") or {}).get("done"))
 
     def as_left(self) -> TrialState:
@@ -81,12 +77,12 @@ def drop_older_checkpoints(trial: Any) -> None:
     if trial.checkpoint is None:
         return
     last = trial.checkpoint.path.rpartition("/")[2]
-    if last == f"{CHECKPOINT}{0:06d}":
+    if last == "checkpoint_000000":
         return
-    filesystem, folder = trial.storage.storage_filesystem, trial.storage.trial_fs_path
-    for found in filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True)):
-        if found.base_name.startswith(CHECKPOINT) and found.base_name != last:
-            filesystem.delete_dir(found.path)
+    filesystem = trial.storage.storage_filesystem
+    for path in checkpoints_in(filesystem, trial.storage.trial_fs_path):
+        if path.rpartition("/")[2] != last:
+            filesystem.delete_dir(path)
 
 
 def trial_states(store: SearchStore) -> list[TrialState]:
@@ -95,7 +91,15 @@ def trial_states(store: SearchStore) -> list[TrialState]:
     Raises:
         SearchError: there is no snapshot, or a file is damaged.
     """
-    return list(merge(store, snapshot_states(store)).values())
+    states = snapshot_states(store)
+    for folder in store.trial_folders():
+        trial_id = folder.rpartition("-")[2]
+        known = states.get(trial_id)
+        if known is None or not known.ended:
+            noted = _read(store, folder)
+            if noted is not None and (known is None or noted.ended):
+                states[trial_id] = noted
+    return list(states.values())
 
 
 def snapshot_states(store: SearchStore) -> dict[str, TrialState]:
@@ -106,20 +110,6 @@ def snapshot_states(store: SearchStore) -> dict[str, TrialState]:
     """
     states = (TrialState(*pair) for pair in json.loads(store.read_snapshot())["trial_data"])
     return {state.trial_id: state for state in states}
-
-
-def merge(store: SearchStore, states: dict[str, TrialState]) -> dict[str, TrialState]:
-    """Bring a snapshot's trials up to date with those that have ended or begun since."""
-    merged = dict(states)
-    for folder in store.trial_folders():
-        trial_id = folder.rpartition("-")[2]
-        known = states.get(trial_id)
-        if known is not None and known.ended:
-            continue
-        noted = _read(store, folder)
-        if noted is not None and (known is None or noted.ended):
-            merged[trial_id] = noted
-    return merged
 
 
 def has_ended(store: SearchStore, folder: str) -> bool:
@@ -134,7 +124,7 @@ def has_ended(store: SearchStore, folder: str) -> bool:
 def _read(store: SearchStore, folder: str) -> TrialState | None:
     path = f"{store.folder}/{folder}/{TRIAL_FILE}"
     try:
-        noted = TrialState(*json.loads(store.read_text(path)))
+        noted = TrialState(*json.loads(store.read_bytes(path)))
         noted.check()
     except FileNotFoundError:
         return None

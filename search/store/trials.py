@@ -16,10 +16,10 @@ from ray.tune.experiment import Trial
 from policies.registry import create_policy
 from search.records import ENDED, SearchRecord, TrialRecord, TrialStatus
 from search.settings import CONSTANT_FAMILY, Heat, SearchConfig
+from search.store.files import read_in
 from search.store.folder import SearchStore
-from search.store.standings import Standing, left_the_race
 from search.store.trial_files import trial_states
-from trainables.records import HISTORY_FILE, Objective, TrialHistory, join_heats
+from trainables.records import HISTORY_FILE, TrialHistory, join_heats
 from trainables.suggestion import BASE_STUDENT, SHARED, policy_parameters
 
 _STATUS: dict[str, TrialStatus] = {"TERMINATED": "finished", "ERROR": "failed", "RUNNING": "running"}
@@ -34,8 +34,7 @@ def read_search(store: SearchStore) -> SearchRecord:
     record = store.header_record()
     if not store.has_snapshot():
         return record
-    config = store.config()
-    return record.model_copy(update={"trials": trial_records(map(heat_record, _stored_trials(store)), config)})
+    return record.model_copy(update={"trials": trial_records(map(heat_record, _stored_trials(store)), record.config)})
 
 
 def _stored_trials(store: SearchStore) -> list[Trial]:
@@ -101,6 +100,16 @@ def trial_records(heats: Iterable[HeatRecord], config: SearchConfig) -> tuple[Tr
     return book.records()
 
 
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """The progress of a policy in a race, as its trial's storage has it."""
+
+    number: int
+    heats_begun: int
+    heats_ended: int
+    failed: bool
+
+
 class TrialBook:
     """Collects trials from their heats, in any order.
 
@@ -117,8 +126,8 @@ class TrialBook:
 
     def note(self, heat: HeatRecord) -> None:
         """Add a heat, or replace it by its newer state."""
-        of_trial = [other for other in self._heats.get(heat.number, ()) if other.trial_id != heat.trial_id]
-        of_trial = sorted([*of_trial, heat], key=lambda other: other.suggestion["seeds"])
+        others = [other for other in self._heats.get(heat.number, ()) if other.trial_id != heat.trial_id]
+        of_trial = sorted([*others, heat], key=lambda other: other.suggestion["seeds"])
         self._heats[heat.number] = of_trial
         self._races.setdefault(_race_of(heat), {})[heat.number] = Standing(
             heat.number,
@@ -150,42 +159,54 @@ class TrialBook:
 
     def _record(self, number: int, out: set[int]) -> TrialRecord:
         heats = self._heats[number]
-        planned = len(self._heats_of(_race_of(heats[0])))
-        return _trial_record(heats, self._objective, planned=planned, eliminated=number in out)
+        first, last = heats[0], heats[-1]
+        student, family = _race_of(first)
+        policy = create_policy(family, dict(policy_parameters(first.suggestion)))
+        histories = [heat.history for heat in heats if heat.status == "finished"]
+        status = last.status
+        if status == "finished" and len(heats) < len(self._heats_of((student, family))):
+            status = "eliminated" if number in out else "pending"
+        return TrialRecord(
+            trial_id=first.trial_id,
+            number=number,
+            status=status,
+            family=family,
+            parameters=policy.values(),
+            shared={name: first.suggestion[name] for name in SHARED if name in first.suggestion},
+            student=student,
+            rule=policy.rule(),
+            complexity=policy.complexity,
+            baseline=family == CONSTANT_FAMILY,
+            started=first.started,
+            ended=last.ended if status in ENDED else None,
+            error=last.error,
+            history=join_heats(histories, self._objective) if histories else first.history,
+            opening=first.history if len(histories) > 1 else None,
+            folders=tuple(heat.folder for heat in heats),
+        )
+
+
+def left_the_race(family: Iterable[Standing], heats: Sequence[Heat]) -> set[int]:
+    """Return the numbers of the policies that have no heat to come: the next heat has all its entrants without them.
+
+    This follows from which heats were begun, not from scores, so it agrees with what the search has done.
+    """
+    standings = list(family)
+    sound = [s.heats_begun for s in standings if not s.failed]
+    full = [sum(begun > heat for begun in sound) >= heats[heat].entrants for heat in range(len(heats))]
+    return {
+        standing.number
+        for standing in standings
+        if not standing.failed
+        and standing.heats_begun <= standing.heats_ended
+        and 0 < standing.heats_ended < len(heats)
+        and full[standing.heats_ended]
+    }
 
 
 def _race_of(heat: HeatRecord) -> tuple[str, str]:
     """The race of a heat: student and family."""
     return str(heat.suggestion.get("student", BASE_STUDENT)), str(heat.suggestion["family"])
-
-
-def _trial_record(heats: Sequence[HeatRecord], objective: Objective, *, planned: int, eliminated: bool) -> TrialRecord:
-    first, last = heats[0], heats[-1]
-    suggestion, number = first.suggestion, first.number
-    family = str(suggestion["family"])
-    policy = create_policy(family, dict(policy_parameters(suggestion)))
-    histories = [heat.history for heat in heats if heat.status == "finished"]
-    status = last.status
-    if status == "finished" and len(heats) < planned:
-        status = "eliminated" if eliminated else "pending"
-    return TrialRecord(
-        trial_id=first.trial_id,
-        number=number,
-        status=status,
-        family=family,
-        parameters=policy.values(),
-        shared={name: suggestion[name] for name in SHARED if name in suggestion},
-        student=str(suggestion.get("student", BASE_STUDENT)),
-        rule=policy.rule(),
-        complexity=policy.complexity,
-        baseline=family == CONSTANT_FAMILY,
-        started=first.started,
-        ended=last.ended if status in ENDED else None,
-        error=last.error,
-        history=join_heats(histories, objective) if histories else first.history,
-        opening=first.history if len(histories) > 1 else None,
-        folders=tuple(heat.folder for heat in heats),
-    )
 
 
 def _history(trial: Trial) -> TrialHistory:
@@ -194,8 +215,7 @@ def _history(trial: Trial) -> TrialHistory:
         return TrialHistory()
     path = f"{checkpoint.path}/{HISTORY_FILE}"
     try:
-        with checkpoint.filesystem.open_input_stream(path) as stream:
-            return TrialHistory.from_json(bytes(stream.readall()).decode())
+        return TrialHistory.from_json(read_in(checkpoint.filesystem, path).decode())
     except FileNotFoundError:
         return TrialHistory()
 
@@ -207,12 +227,10 @@ def _error(trial: Trial) -> str:
         return "no message"
     storage = trial.storage
     try:
-        with storage.storage_filesystem.open_input_stream(f"{storage.trial_fs_path}/{filename}") as stream:
-            text = bytes(stream.readall()).decode(errors="replace")
+        text = read_in(storage.storage_filesystem, f"{storage.trial_fs_path}/{filename}").decode(errors="replace")
     except OSError:
         return "the message was lost"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no message"
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no message")
 
 
 def _moment(seconds: float | None) -> datetime.datetime | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from search.evidence import on_fronts
 from search.records import SearchRecord, TrialRecord
@@ -25,11 +25,8 @@ def trial_files(trial: TrialRecord, decisions: Sequence[DecisionEntry] = ()) -> 
     if history.policy:
         files["policy.json"] = json.dumps(history.policy, indent=2, ensure_ascii=False).encode()
     if decisions:
-        rows = io.StringIO()
-        writer = csv.writer(rows, lineterminator="\n")
-        writer.writerow("lambda" if field == "weight" else field for field in DecisionEntry._fields)
-        writer.writerows(decisions)
-        files["decisions.csv"] = rows.getvalue().encode()
+        names = ("lambda" if field == "weight" else field for field in DecisionEntry._fields)
+        files["decisions.csv"] = _csv([names, *decisions])
     if history.epochs:
         files["history.json"] = history.to_json().encode()
     return files
@@ -37,21 +34,17 @@ def trial_files(trial: TrialRecord, decisions: Sequence[DecisionEntry] = ()) -> 
 
 def search_files(search: SearchRecord) -> dict[str, bytes]:
     """Return the resolved search file, and its trials ranked with their fronts, as name -> content."""
-    rows = io.StringIO()
-    writer, on_front = csv.writer(rows, lineterminator="\n"), on_fronts(search)
-    writer.writerow(("rank", "trial", "family", "score", "score_std", "complexity", "front", "rule"))
-    writer.writerows(
-        (
-            rank,
-            trial.number,
-            trial.family,
-            trial.score,
-            trial.history.score_std,
-            trial.complexity,
-            "; ".join(" and ".join(costs) for costs in on_front[trial.number]),
-            trial.rule,
-        )
-        for rank, trial in enumerate(search.finished, start=1)
-    )
+    on_front = on_fronts(search)
+    rows: list[tuple[object, ...]] = [("rank", "trial", "family", "score", "score_std", "complexity", "front", "rule")]
+    for rank, trial in enumerate(search.finished, start=1):
+        front = "; ".join(" and ".join(costs) for costs in on_front[trial.number])
+        score = (trial.score, trial.history.score_std)
+        rows.append((rank, trial.number, trial.family, *score, trial.complexity, front, trial.rule))
     settings = json.dumps(search.config.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    return {"search.json": settings.encode(), "ranking.csv": rows.getvalue().encode()}
+    return {"search.json": settings.encode(), "ranking.csv": _csv(rows)}
+
+
+def _csv(rows: Iterable[Iterable[object]]) -> bytes:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue().encode()

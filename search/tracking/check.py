@@ -71,24 +71,19 @@ def _check_file(uri: str, path: pathlib.Path) -> None:
     nearest_folder = next(parent for parent in path.parents if parent.exists())
     if not nearest_folder.is_dir():
         raise TrackingError(f"tracking URI {uri!r}: {str(nearest_folder)!r} is a file, not a folder; choose another.")
+    place, header = nearest_folder, b""
     try:
         check_creatable(path.parent)  # also beside a file that is there: SQLite keeps its journal there
-    except OSError as error:
-        raise TrackingError(
-            f"tracking URI {uri!r}: {str(nearest_folder)!r} is not writable ({error.strerror or error}); choose another"
-            " place."
-        ) from error
-    if path.exists():
-        try:
+        if path.exists():
+            place = path
             with path.open("r+b") as stream:  # open for writing, but nothing is written
                 header = stream.read(len(_SQLITE_HEADER))
-        except OSError as error:
-            raise TrackingError(
-                f"tracking URI {uri!r}: {str(path)!r} is not writable ({error.strerror or error}); choose another"
-                " place."
-            ) from error
-        if header not in (b"", _SQLITE_HEADER):
-            raise TrackingError(f"tracking URI {uri!r}: {str(path)!r} is not an SQLite database; choose another file.")
+    except OSError as error:
+        raise TrackingError(
+            f"tracking URI {uri!r}: {str(place)!r} is not writable ({error.strerror or error}); choose another place."
+        ) from error
+    if header not in (b"", _SQLITE_HEADER):
+        raise TrackingError(f"tracking URI {uri!r}: {str(path)!r} is not an SQLite database; choose another file.")
 
 
 def _knock(uri: str) -> None:

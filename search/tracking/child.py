@@ -8,90 +8,77 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import pickle
 import signal
 import threading
 import time
 import warnings
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 
 from search.errors import TrackingError
-from search.records import TrialRecord
+from search.records import SearchRecord, TrialRecord
 from search.tracking.check import check_tracking
-from search.tracking.messages import Begin, Check, Checked, News, Write, Written
 from search.tracking.problems import explain
 from search.tracking.projection import Projection
+from search.tracking.runs import Tally
 
 _NICENESS = 5
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Projector:
-    """Projects one search on request.
+    """Answers messages: the name of a method and its arguments. A `TrackingError` is an answer, too."""
 
-    Args:
-        begin: what to project, and where to.
-    """
+    _projection: Projection
 
-    def __init__(self, begin: Begin) -> None:
-        self._uri = begin.uri
-        self._projection = Projection(begin.uri, begin.experiment, begin.read_decisions, begin.confirmation)
+    def check(self, uri: str) -> None:
+        """Check that a search can write to a store; raise TrackingError if it cannot."""
+        check_tracking(uri)
+
+    def begin(self, projection: Projection) -> None:
+        """Begin a projection, which has not written yet."""
+        self._projection = projection
         self._trials: dict[str, TrialRecord] = {}
+        os.nice(_NICENESS)  # from here on nobody waits for it until the search has ended
 
-    def note(self, trial: TrialRecord) -> None:
-        """Keep a trial's newest state."""
-        self._trials[trial.trial_id] = trial
+    def write(
+        self, search: SearchRecord, order: Sequence[str], files: Mapping[str, bytes] | None, *, everything: bool
+    ) -> Tally:
+        """Bring the store up to date.
 
-    def write(self, request: Write) -> Written:
-        """Write what is asked for; a failure of the store is returned, not raised."""
-        projection, tally, failure = self._projection, self._projection.tally, None
-        tally.runs.clear()
-        tally.points, tally.problem = 0, None
-        search = request.search.model_copy(update={"trials": tuple(self._trials[key] for key in request.trials)})
-        began = time.monotonic()
+        Args:
+            search: as it is now, of its trials only those that have changed since it was last sent.
+            order: the ids of all of its trials.
+            files: as for `Projection.write`.
+            everything: False to write only the trials that were sent.
+
+        Returns:
+            What was written since the beginning.
+
+        Raises:
+            TrackingError: the store failed.
+        """
+        changed = {trial.trial_id: trial for trial in search.trials}
+        self._trials |= changed
+        search = search.model_copy(update={"trials": tuple(self._trials[key] for key in order)})
         try:
-            if request.changed is None:
-                projection.write(search, request.files)
-            else:
-                projection.write_trials(search, set(request.changed))
+            self._projection.write(search, files, None if everything else changed.keys())
         except Exception as error:  # from MLflow, a database, requests …: the driver retries later
-            projection.forget()
-            failure = explain(self._uri, error)
-        return Written(
-            runs=frozenset(tally.runs),
-            points=tally.points,
-            seconds=time.monotonic() - began,
-            failure=failure,
-            problem=tally.problem,
-        )
+            raise TrackingError(explain(self._projection.uri, error)) from error
+        return self._projection.tally
 
 
 def serve(connection: Connection) -> None:
-    """Carry out one message after another until the connection is closed."""
-    projector: Projector | None = None
+    """Answer one message after another until the connection is closed."""
+    projector = Projector()
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
-            message = pickle.loads(connection.recv_bytes())
-            match message:
-                case Check(uri):
-                    connection.send_bytes(pickle.dumps(_check(uri)))
-                case Begin():
-                    projector = Projector(message)
-                    os.nice(_NICENESS)  # from here on nobody waits for it until the search has ended
-                case News(trial) if projector is not None:
-                    projector.note(trial)
-                case Write() if projector is not None:
-                    connection.send_bytes(pickle.dumps(projector.write(message)))
-                case _:
-                    raise ValueError(f"{type(message).__name__} was not expected")
-
-
-def _check(uri: str) -> Checked:
-    try:
-        check_tracking(uri)
-    except TrackingError as error:
-        return Checked(str(error))
-    return Checked(None)
+            method, arguments = connection.recv()
+            try:
+                answer = getattr(projector, method)(**arguments)
+            except TrackingError as error:
+                answer = error
+            connection.send(answer)
 
 
 def main() -> None:

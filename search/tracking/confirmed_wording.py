@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Sequence
 
@@ -10,17 +11,12 @@ from search.evidence import Comparison, ConfirmedVerdict, FinalistRow, Judgement
 from search.metrics import METRICS, metrics_with
 from search.records import ConfirmationRecord, Finalist, SearchRecord, SeedResult
 from search.tracking import wording
-from search.tracking.series import Point, finite_point
+from search.tracking.series import Point, points_of, value_of
 from search.wording import Scale, count
 
 FINALIST = "kd.finalist"
 RESULTS = "kd.results"
 _VERDICT = "kd.verdict"
-
-
-def run_name(record: ConfirmationRecord, finalist: Finalist) -> str:
-    """Return a run's name, such as `confirmed norm balance` or `confirmed λ = 0.9`."""
-    return f"confirmed {title(record, finalist.key)}"
 
 
 def finalist_tags(
@@ -33,17 +29,13 @@ def finalist_tags(
 ) -> dict[str, str]:
     """Return all tags of a finalist's run, except those that count what is written."""
     tags = {
-        wording.PARENT: parent,
-        wording.ROLE: "finalist",
         FINALIST: finalist.key,
-        "policy.family": finalist.family,
-        "policy.rule": finalist.rule,
         "kd.finalist_role": finalist.role,
         "kd.winner": "yes" if finalist.key == verdict.winner else "no",
         "kd.best_constant": "yes" if finalist.key == comparison.baseline else "no",
         wording.NOTE: _finalist_note(record, comparison, verdict, finalist),
     }
-    return wording.cut_tags(tags) | wording.identity_tags(search)
+    return wording.tags_below(search, parent, "finalist", finalist, tags)
 
 
 def confirmation_tags(record: ConfirmationRecord, judgement: Judgement) -> dict[str, str]:
@@ -83,7 +75,7 @@ def confirmation_note(record: ConfirmationRecord, judgement: Judgement) -> str:
         " | 95 % interval | p after Holm |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for row in _ranked(comparison):
+    for row in sorted(comparison.rows, key=lambda row: -math.inf if row.test is None else row.test, reverse=True):
         name = title(record, row.key)
         lead, interval, p_value = _versus(scale, row)
         lines.append(
@@ -103,27 +95,22 @@ def seed_points(results: Sequence[SeedResult]) -> list[Point]:
     """Return each training's figures as points, with the seed as the step."""
     points = []
     for result in results:
-        values = {f"seed/{name}": value for name, value in result_figures(result).items()}
-        values["seed/training_seconds"] = result.seconds
-        points += [
-            finite_point(name, value, result.seed, moment_of(result))
-            for name, value in values.items()
-            if value is not None
-        ]
+        figures = result_figures(result) | {"training_seconds": result.seconds}
+        named = {f"seed/{name}": value for name, value in figures.items()}
+        points += points_of(named, result.seed, moment_of(result))
     return points
 
 
 def finalist_points(record: ConfirmationRecord, row: FinalistRow, moment: int) -> list[Point]:
     """Return a finalist's single numbers as points. The number of seeds is the step, so that more seeds add points."""
-    value = record.objective.value
     values = {
-        "score": None if row.validation is None else value(row.validation),
-        "test_score": None if row.test is None else value(row.test),
+        "score": value_of(record.objective, row.validation),
+        "test_score": value_of(record.objective, row.test),
         "test_score_std": row.spread,
         "complexity": row.complexity,
         **_lead(row),
     }
-    return _points(values, row, moment)
+    return points_of(values, len(row.seeds) + len(row.lost), moment)
 
 
 def verdict_points(record: ConfirmationRecord, judgement: Judgement, moment: int) -> list[Point]:
@@ -131,21 +118,22 @@ def verdict_points(record: ConfirmationRecord, judgement: Judgement, moment: int
     verdict, comparison = judgement.verdict, judgement.finalists
     if verdict is None or comparison is None or verdict.winner is None or verdict.baseline is None:
         return []
-    winner, constant, value = comparison.of(verdict.winner), comparison.of(verdict.baseline), record.objective.value
+    winner = comparison.of(verdict.winner)
     values = {
-        "confirmed/winner_test_score": None if winner.test is None else value(winner.test),
-        "confirmed/constant_test_score": None if constant.test is None else value(constant.test),
-        "confirmed/teacher_test_accuracy": None if record.teacher is None else record.teacher.accuracy,
-        "confirmed/detectable_gain": comparison.detectable,
-        "confirmed/smallest_gain": verdict.smallest_gain,
-        "confirmed/largest_gain": verdict.largest_gain,
-        "confirmed/worth": judgement.worth.mean,
-        "confirmed/worth_low": judgement.worth.low,
-        "confirmed/worth_high": judgement.worth.high,
-        "confirmed/seeds": len(record.seeds),
-        **{f"confirmed/{name}": number for name, number in _lead(winner).items()},
+        "winner_test_score": value_of(record.objective, winner.test),
+        "constant_test_score": value_of(record.objective, comparison.of(verdict.baseline).test),
+        "teacher_test_accuracy": None if record.teacher is None else record.teacher.accuracy,
+        "detectable_gain": comparison.detectable,
+        "smallest_gain": verdict.smallest_gain,
+        "largest_gain": verdict.largest_gain,
+        "worth": judgement.worth.mean,
+        "worth_low": judgement.worth.low,
+        "worth_high": judgement.worth.high,
+        "seeds": len(record.seeds),
+        **_lead(winner),
     }
-    return _points(values, winner, moment)
+    named = {f"confirmed/{name}": value for name, value in values.items()}
+    return points_of(named, len(winner.seeds) + len(winner.lost), moment)
 
 
 def moment_of(result: SeedResult) -> int:
@@ -156,13 +144,11 @@ def moment_of(result: SeedResult) -> int:
 
 def fingerprint(results: Sequence[SeedResult]) -> str:
     """Return a text that changes with any of the results."""
-    told = [(result.seed, result.began, *_scores(result)) for result in results]
+    told = [
+        (result.seed, result.began, result.validation.accuracy, *(metric.of_result(result) for metric in METRICS))
+        for result in results
+    ]
     return f"{len(results)} {zlib.crc32(json.dumps(told).encode()):08x}"
-
-
-def _scores(result: SeedResult) -> list[float | None]:
-    accuracy, *_ = METRICS
-    return [accuracy.of_result(result, "validation"), *(metric.of_result(result) for metric in METRICS)]
 
 
 def _lead(row: FinalistRow) -> dict[str, float | None]:
@@ -175,25 +161,13 @@ def _lead(row: FinalistRow) -> dict[str, float | None]:
     }
 
 
-def _points(values: dict[str, float | None], row: FinalistRow, moment: int) -> list[Point]:
-    step = len(row.seeds) + len(row.lost)
-    return [finite_point(name, value, step, moment) for name, value in values.items() if value is not None]
-
-
 def result_figures(result: SeedResult) -> dict[str, float | None]:
     """Return every metric of one training on the test pictures, and its validation accuracy; by name in MLflow."""
-    accuracy, *_ = METRICS
-    return {
-        f"validation_{accuracy.logged}": accuracy.of_result(result, "validation"),
-        **{
-            (metric.logged if metric.own else f"test_{metric.logged}"): metric.of_result(result)
-            for metric in metrics_with(result.own_kpis)
-        },
+    tested = {
+        metric.logged if metric.own else f"test_{metric.logged}": metric.of_result(result)
+        for metric in metrics_with(result.own_kpis)
     }
-
-
-def _ranked(comparison: Comparison) -> list[FinalistRow]:
-    return sorted(comparison.rows, key=lambda row: -(row.test if row.test is not None else float("-inf")))
+    return {"validation_accuracy": result.validation.accuracy} | tested
 
 
 def _versus(scale: Scale, row: FinalistRow) -> tuple[str, str, str]:

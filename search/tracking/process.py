@@ -12,12 +12,10 @@ import pickle
 import subprocess
 import sys
 import tempfile
-import types
 from typing import Any, Self
 
 from search.errors import TrackingError
 from search.settings import without_password
-from search.tracking.messages import Check, Checked
 
 # Not `multiprocessing.Process`, which would run the user's own program again to find its target.
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1].split(sys.argv[2]); from search.tracking.child import main; main()"
@@ -37,6 +35,9 @@ class MLflowProcess:
 
     Only `kill` may be called from another thread.
 
+    Attributes:
+        pid: the process's id.
+
     Raises:
         OSError: it cannot be started.
     """
@@ -53,27 +54,18 @@ class MLflowProcess:
                 stderr=self._errors,
                 process_group=0,  # not a session, to which some schedulers would give its own share of the CPU
             )
-
-    @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._process.pid
+        self.pid = self._process.pid
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
     def begin_check(self, uri: str) -> None:
         """Let it check whether a search can write to a store; `end_check` waits for the answer."""
         self._asked = uri
-        self.send(Check(uri))
+        self._send("check", uri=uri)
 
     def end_check(self) -> None:
         """Wait for the answer to `begin_check`.
@@ -83,36 +75,22 @@ class MLflowProcess:
         """
         assert self._asked is not None
         try:
-            answer: Checked = self.receive()
+            self._receive()
         except ProcessGoneError as error:
             raise TrackingError(
                 f"the MLflow store {without_password(self._asked)!r} was not opened: {error}"
             ) from error
         self._asked = None
-        if answer.problem is not None:
-            raise TrackingError(answer.problem)
 
-    def send(self, message: object) -> None:
-        """Send a message; waits while earlier ones are not received.
+    def ask(self, method: str, **arguments: Any) -> Any:
+        """Let it call a method of `search.tracking.child.Projector`; wait for the result, and return it.
 
         Raises:
+            TrackingError: raised by the method.
             ProcessGoneError: it is gone.
         """
-        try:
-            self._connection.send_bytes(pickle.dumps(message))
-        except OSError as error:
-            raise self._ended() from error
-
-    def receive(self) -> Any:
-        """Wait for its next answer.
-
-        Raises:
-            ProcessGoneError: it is gone.
-        """
-        try:
-            return pickle.loads(self._connection.recv_bytes())
-        except (EOFError, OSError) as error:
-            raise self._ended() from error
+        self._send(method, **arguments)
+        return self._receive()
 
     def kill(self) -> None:
         """Kill it whatever it does; a thread that waits for its answer gets `ProcessGoneError`."""
@@ -127,6 +105,21 @@ class MLflowProcess:
             self._process.kill()
             self._process.wait()
         self._errors.close()
+
+    def _send(self, method: str, **arguments: Any) -> None:
+        try:
+            self._connection.send_bytes(pickle.dumps((method, arguments)))  # `send` takes longer for a long history
+        except OSError as error:
+            raise self._ended() from error
+
+    def _receive(self) -> Any:
+        try:
+            answer = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise self._ended() from error
+        if isinstance(answer, TrackingError):
+            raise answer
+        return answer
 
     def _ended(self) -> ProcessGoneError:
         try:

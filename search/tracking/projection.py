@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from search.errors import KDPolicySearchError
 from search.evidence import Judgement, judge
 from search.records import ENDED as ENDED_TRIALS
-from search.records import SearchRecord, TrialRecord
+from search.records import SearchRecord, TrialRecord, TrialStatus
 from search.tracking import wording
 from search.tracking.artifacts import search_files, trial_files
-from search.tracking.confirmed import FinalistRuns, TrackedConfirmation
+from search.tracking.confirmed import TrackedConfirmation, write_finalists
 from search.tracking.confirmed_wording import FINALIST, confirmation_files, confirmation_note, confirmation_tags
 from search.tracking.registry import Registry
 from search.tracking.runs import ENDED, Run, RunWriter, Tally
-from search.tracking.series import Point, constant_points, milliseconds, outcome_points, trial_points
+from search.tracking.series import constant_points, milliseconds, outcome_points, points_of, trial_points
 from search.tracking.store import open_client, open_experiment, quiet
 from search.tracking.view import view_tags
 from trainables.records import DecisionEntry
@@ -25,6 +26,13 @@ ReadDecisions: TypeAlias = Callable[[TrialRecord], Sequence[DecisionEntry]]
 """Fetches a trial's decision log, which is too long to be part of its record."""
 
 _RUNS_A_PAGE = 500
+_STATUS: dict[TrialStatus, str] = {
+    "pending": "SCHEDULED",
+    "running": "RUNNING",
+    "finished": "FINISHED",
+    "eliminated": "FINISHED",
+    "failed": "FAILED",
+}
 
 
 class Projection:
@@ -33,7 +41,7 @@ class Projection:
     A finished confirmation adds a run for each finalist, and its champion a version in the model registry.
 
     Runs are found by their tags, so any number of processes may project the same search, one after the other. One
-    projection may be used by one thread only.
+    projection may be used by one thread only. It can be pickled before it has written.
 
     Args:
         uri: of the MLflow store.
@@ -42,8 +50,14 @@ class Projection:
         confirmation: of the search; None if none has begun.
 
     Attributes:
+        uri: of the MLflow store.
         tally: what was written.
     """
+
+    _writer: RunWriter
+    _search_run: Run | None
+    _trial_runs: dict[str, Run]
+    _finalist_runs: dict[str, Run]
 
     def __init__(
         self,
@@ -52,84 +66,84 @@ class Projection:
         read_decisions: ReadDecisions | None = None,
         confirmation: TrackedConfirmation | None = None,
     ) -> None:
-        self._uri = uri
+        self.uri = uri
+        self.tally = Tally()
         self._experiment = experiment
         self._read_decisions = read_decisions
         self._confirmation = confirmation
-        self._writer: RunWriter | None = None
-        self._search_run: Run | None = None
-        self._trial_runs: dict[str, Run] = {}
-        self._finalist_runs: dict[str, Run] = {}
-        self.tally = Tally()
+        self._is_open = False
 
-    def write(self, search: SearchRecord, files: Mapping[str, bytes] | None = None) -> None:
+    def write(
+        self, search: SearchRecord, files: Mapping[str, bytes] | None = None, changed: Collection[str] | None = None
+    ) -> None:
         """Project everything, and end the runs of trials that no longer run.
 
         Args:
             search: what is known.
             files: path -> content, kept with the search's own run once it has ended: its report.
+            changed: ids of trials; if given, only these and the search's own run are written, without its files.
 
         Raises:
-            Exception: whatever MLflow raises if the store fails. Call `forget`, and write again later.
+            Exception: whatever MLflow raises if the store fails; write everything again later.
         """
-        with quiet():
-            writer = self._open(search)
-            judgement = self._judge(search)
-            parent = self._write_search(writer, search, judgement)
-            self._write_trials(writer, search, search.trials, parent)
-            known = {trial.trial_id for trial in search.trials}
-            for trial_id, run in self._trial_runs.items():
-                if trial_id not in known and run.status not in ENDED:
-                    writer.end(run, "KILLED", None)
-            if self._confirmation is not None:
-                FinalistRuns(writer, self._finalist_runs).write(search, self._confirmation.record, judgement, parent)
-            self._end_search(writer, search, judgement, parent, files or {})
-            self._register(writer, search)
+        began = time.monotonic()
+        self.tally.problem = None
+        try:
+            with quiet():
+                self._write(search, files or {}, changed)
+        except Exception:
+            self._is_open = False  # a call that failed may or may not have been carried out
+            raise
+        finally:
+            self.tally.seconds += time.monotonic() - began
 
-    def write_trials(self, search: SearchRecord, changed: set[str]) -> None:
-        """Project the search's own run and the trials in `changed` (their ids); after a first `write`.
+    def _write(self, search: SearchRecord, files: Mapping[str, bytes], changed: Collection[str] | None) -> None:
+        if not self._is_open:
+            self._open(search)
+            self._is_open = True
+        told = self._confirmation
+        judgement = judge(search, told.record if told else None)
+        parent = self._write_search(search, judgement)
+        fronts = wording.front_tags(search)
+        racing = {(trial.student, trial.family) for trial in search.trials if trial.status not in ENDED_TRIALS}
+        for trial in search.trials:
+            if changed is None or trial.trial_id in changed:
+                over = search.status != "running" and (trial.student, trial.family) not in racing
+                self._write_trial(search, trial, parent, fronts.get(trial.number, {}), race_is_over=over)
+        if changed is not None:
+            return
+        for trial_id in self._trial_runs.keys() - {trial.trial_id for trial in search.trials}:
+            if (lost := self._trial_runs[trial_id]).status not in ENDED:
+                self._writer.set_status(lost, "KILLED")
+        if told is not None:
+            write_finalists(self._writer, self._finalist_runs, search, told.record, judgement, parent)
+        self._end_search(search, judgement, parent, files)
+        if told is not None:
+            self._register(search, told)
 
-        Raises:
-            Exception: as `write`.
-        """
-        with quiet():
-            writer = self._open(search)
-            parent = self._write_search(writer, search, self._judge(search))
-            self._write_trials(writer, search, [t for t in search.trials if t.trial_id in changed], parent)
-
-    def forget(self) -> None:
-        """Drop what is known of the store, because a call failed and may or may not have been carried out."""
-        self._writer = None
-        self._search_run = None
-        self._trial_runs = {}
-        self._finalist_runs = {}
-
-    def _open(self, search: SearchRecord) -> RunWriter:
-        if self._writer is not None:
-            return self._writer
-        client = open_client(self._uri)
-        view = dict(view_tags(search.name, confirmed=self._confirmation is not None))
-        writer = RunWriter(client, open_experiment(client, self._uri, self._experiment, view), self.tally)
-        identity = wording.identity_tags(search)
+    def _open(self, search: SearchRecord) -> None:
+        """Open the store, and find the search's runs that are there."""
+        client = open_client(self.uri)
+        view = view_tags(search.name, confirmed=self._confirmation is not None)
+        experiment = open_experiment(client, self.uri, self._experiment, view)
+        self._writer = RunWriter(client, experiment, self.tally)
+        self._search_run, self._trial_runs, self._finalist_runs = None, {}, {}
         token = None
         while True:
             page = client.search_runs(
-                [writer.experiment_id],
-                f"tags.`{wording.SEARCH}` = '{search.name}'",
+                [experiment],
+                " and ".join(f"tags.`{name}` = '{value}'" for name, value in wording.identity_tags(search).items()),
                 max_results=_RUNS_A_PAGE,
                 order_by=["attributes.start_time ASC"],
                 page_token=token,
             )
             for found in page:
-                if all(found.data.tags.get(name) == value for name, value in identity.items()):
-                    self._remember(writer, Run.found(found))
+                self._remember(Run.found(found))
             token = page.token
             if not token:
-                break
-        self._writer = writer
-        return writer
+                return
 
-    def _remember(self, writer: RunWriter, run: Run) -> None:
+    def _remember(self, run: Run) -> None:
         trial_id, finalist = run.tags.get(wording.TRIAL_ID), run.tags.get(FINALIST)
         if trial_id is not None and trial_id not in self._trial_runs:
             self._trial_runs[trial_id] = run
@@ -139,81 +153,54 @@ class Projection:
             self._search_run = run
         else:
             # A call that timed out was carried out after all, or two processes projected at the same time.
-            writer.delete(run)
+            self._writer.delete(run)
 
-    def _judge(self, search: SearchRecord) -> Judgement:
-        return judge(search, None if self._confirmation is None else self._confirmation.record)
-
-    def _write_search(self, writer: RunWriter, search: SearchRecord, judgement: Judgement) -> Run:
-        tags = self._search_tags(search, judgement)
+    def _write_search(self, search: SearchRecord, judgement: Judgement) -> Run:
+        tags = wording.search_tags(search, judgement)
+        if self._confirmation is not None:
+            record = self._confirmation.record
+            note = confirmation_note(record, judgement)
+            tags = wording.search_tags(search, judgement, note) | confirmation_tags(record, judgement)
         run = self._search_run
         if run is None:
-            start = milliseconds(search.created) or _first_start(search)
-            run = self._search_run = writer.create(search.name, start, tags)
+            starts = (milliseconds(trial.started) for trial in search.trials if trial.started is not None)
+            start = milliseconds(search.created) or min(starts, default=0)
+            run = self._search_run = self._writer.create(search.name, start, tags)
         finished = sorted(search.finished, key=lambda trial: (milliseconds(trial.ended), trial.number))
-        points = []
-        best = -math.inf
-        for count, trial in enumerate(finished, start=1):
-            best = best if trial.score is None else max(best, trial.score)
-            if count > run.logged.get("trials", 0):
-                value, moment = search.objective.value(best), milliseconds(trial.ended)
-                points.append(Point(name="best_score", value=value, step=count, timestamp=moment))
-        if search.teacher_accuracy is not None and "teacher_accuracy" not in run.metrics:
-            moment = milliseconds(search.created)
-            points.append(Point(name="teacher_accuracy", value=search.teacher_accuracy, step=0, timestamp=moment))
-        tags |= run.logged_with(trials=max(len(finished), run.logged.get("trials", 0)))
-        writer.log(run, points, wording.search_parameters(search), tags)
+        best = itertools.accumulate((trial.score for trial in finished if trial.score is not None), max)
+        had, points = run.logged.get("trials", 0), []
+        for count, (trial, score) in enumerate(zip(finished, best, strict=True), start=1):
+            if count > had:
+                points += points_of({"best_score": search.objective.value(score)}, count, milliseconds(trial.ended))
+        if "teacher_accuracy" not in run.metrics:
+            points += points_of({"teacher_accuracy": search.teacher_accuracy}, 0, milliseconds(search.created))
+        tags |= run.logged_with(trials=max(len(finished), had))
+        self._writer.log(run, points, wording.search_parameters(search), tags)
         return run
 
-    def _search_tags(self, search: SearchRecord, judgement: Judgement) -> dict[str, str]:
-        if self._confirmation is None:
-            return wording.search_tags(search, judgement)
-        record = self._confirmation.record
-        note = confirmation_note(record, judgement)
-        return wording.search_tags(search, judgement, note) | confirmation_tags(record, judgement)
-
-    def _end_search(
-        self, writer: RunWriter, search: SearchRecord, judgement: Judgement, run: Run, files: Mapping[str, bytes]
-    ) -> None:
-        status = {"running": "RUNNING", "finished": "FINISHED", "stopped": "KILLED"}[search.status]
-        if status == "RUNNING":
-            writer.restart(run)
+    def _end_search(self, search: SearchRecord, judgement: Judgement, run: Run, files: Mapping[str, bytes]) -> None:
+        if search.status == "running":
+            self._writer.set_status(run, "RUNNING")
             return
         ends = [milliseconds(trial.ended) for trial in search.trials if trial.ended is not None]
-        writer.end(run, status, max(ends, default=None))
+        status = "FINISHED" if search.status == "finished" else "KILLED"
+        self._writer.set_status(run, status, max(ends, default=None))
         constant = [point for point in constant_points(judgement.curve, max(ends, default=0)) if not run.shows(point)]
-        writer.log(run, constant, {}, {})
+        self._writer.log(run, constant, {}, {})
         told = self._confirmation
-        confirmed = {} if told is None else confirmation_files(told.record, judgement)
-        writer.store_files(run, {**search_files(search), **confirmed, **files})
-
-    def _write_trials(
-        self, writer: RunWriter, search: SearchRecord, trials: Iterable[TrialRecord], parent: Run
-    ) -> None:
-        fronts = wording.front_tags(search)
-        racing = {(trial.student, trial.family) for trial in search.trials if trial.status not in ENDED_TRIALS}
-        for trial in trials:
-            over = search.status != "running" and (trial.student, trial.family) not in racing
-            self._write_trial(writer, search, trial, parent, fronts.get(trial.number, {}), race_is_over=over)
+        confirmed = confirmation_files(told.record, judgement) if told else {}
+        self._writer.store_files(run, {**search_files(search), **confirmed, **files})
 
     def _write_trial(
-        self,
-        writer: RunWriter,
-        search: SearchRecord,
-        trial: TrialRecord,
-        parent: Run,
-        fronts: dict[str, str],
-        *,
-        race_is_over: bool,
+        self, search: SearchRecord, trial: TrialRecord, parent: Run, fronts: dict[str, str], *, race_is_over: bool
     ) -> None:
         run = self._trial_runs.get(trial.trial_id)
-        status = _run_status(search, trial)
         if run is None and trial.status == "pending" and not trial.history.epochs:
             return
         tags = wording.trial_tags(search, trial, parent.run_id) | fronts
         if run is None:
             start = milliseconds(trial.started)
-            run = self._trial_runs[trial.trial_id] = writer.create(wording.run_name(trial), start, tags)
+            run = self._trial_runs[trial.trial_id] = self._writer.create(wording.run_name(trial), start, tags)
         config = search.config
         points = trial_points(
             trial,
@@ -226,23 +213,21 @@ class Projection:
         tags |= run.logged_with(**last)
         outcome = outcome_points(trial, search.objective, race_is_over=race_is_over)
         points += [point for point in outcome if not run.shows(point)]
-        writer.untag(run, set(wording.PASSING) - tags.keys())
-        writer.log(run, points, wording.run_parameters(search, trial), tags)
+        self._writer.untag(run, set(wording.PASSING) - tags.keys())
+        self._writer.log(run, points, wording.run_parameters(search, trial), tags)
+        status = _STATUS[trial.status]
+        if status not in ENDED and search.status != "running":
+            status = "KILLED"
+        self._writer.set_status(run, status, milliseconds(trial.ended) or None)
         if status in ENDED:
-            writer.end(run, status, milliseconds(trial.ended) or None)
-            writer.store_files(run, trial_files(trial, self._decisions(trial)))
-        else:
-            writer.restart(run, status)
+            self._writer.store_files(run, trial_files(trial, self._decisions(trial)))
 
-    def _register(self, writer: RunWriter, search: SearchRecord) -> None:
-        confirmation = self._confirmation
-        if confirmation is None or confirmation.champion is None:
-            return
-        run = self._finalist_runs.get(confirmation.champion.finalist.key)
+    def _register(self, search: SearchRecord, confirmation: TrackedConfirmation) -> None:
+        run = self._finalist_runs.get(confirmation.champion.finalist.key) if confirmation.champion else None
         if run is None:
             return
         try:
-            Registry(writer).register(search, confirmation, run)
+            Registry(self._writer).register(search, confirmation, run)
         except KDPolicySearchError as error:
             self.tally.problem = str(error)
 
@@ -254,17 +239,3 @@ class Projection:
         except (OSError, KDPolicySearchError) as error:
             self.tally.problem = f"the decision log of trial {trial.number} could not be read: {error}"
             return ()
-
-
-def _run_status(search: SearchRecord, trial: TrialRecord) -> str:
-    if trial.status in ("finished", "eliminated"):
-        return "FINISHED"
-    if trial.status == "failed":
-        return "FAILED"
-    if search.status != "running":
-        return "KILLED"
-    return "RUNNING" if trial.status == "running" else "SCHEDULED"
-
-
-def _first_start(search: SearchRecord) -> int:
-    return min((milliseconds(trial.started) for trial in search.trials if trial.started is not None), default=0)

@@ -23,7 +23,6 @@ _STUDENT = "kd.student"
 _FILES = "kd.evidence"
 _VERSIONS = "mlflow.modelVersions"  # MLflow's page links a model to its versions by it; its server sets it, too
 _PICTURES = 2  # of the example; one would make torch.export fix the size of the batch
-_MISSING = "RESOURCE_DOES_NOT_EXIST"
 
 
 class Registry:
@@ -65,23 +64,24 @@ class Registry:
         else:
             model_id = self._model(champion, student, run, confirmation.read_student(champion))
             self._link(champion, model_id, run)
-            version = self._version(search, student, model_id, run)
+            version = self.client.create_model_version(
+                search.name,
+                # Not `models:/<id>`: an SQLite store would look that up in the process's own default store.
+                source=self.client.get_logged_model(model_id).artifact_location,
+                run_id=run.run_id,
+                model_id=model_id,
+                tags={_STUDENT: student, "kd.model": model_id},
+            )
         self._describe(search, champion, version, model_id)
         self._promote(search, version)
 
     def _own_name(self, search: SearchRecord) -> None:
         """Make sure that a registered model of the search's name exists, and that it is a search's."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            found = self.client.get_registered_model(search.name)
-        except MlflowException as error:
-            if error.error_code != _MISSING:
-                raise
+        found = self.client.search_registered_models(f"name = '{search.name}'")
+        if not found:
             about = f"Students of the search {search.name!r} that confirmations named; the latest is the `{ALIAS}`."
             self.client.create_registered_model(search.name, tags={wording.SEARCH: search.name}, description=about)
-            return
-        if found.tags.get(wording.SEARCH) != search.name:
+        elif found[0].tags.get(wording.SEARCH) != search.name:
             raise TrackingError(
                 f"MLflow's model registry has a model {search.name!r} that no search wrote, so the champion is not"
                 f" registered. Rename that model, or give it the tag `{wording.SEARCH}` = `{search.name}` to share it."
@@ -92,14 +92,12 @@ class Registry:
         from mlflow.entities import LoggedModelStatus
 
         found = self.client.search_logged_models([self.writer.experiment_id], f"tags.`{_STUDENT}` = '{student}'")
-        ready = None
+        ready = [model.model_id for model in found if model.status == LoggedModelStatus.READY]
         for model in found:
-            if model.status == LoggedModelStatus.READY and ready is None:
-                ready = model
-            else:
+            if model.model_id not in ready[:1]:
                 self.client.delete_logged_model(model.model_id)
-        if ready is not None:
-            return str(ready.model_id)
+        if ready:
+            return str(ready[0])
         model = self.client.create_logged_model(
             self.writer.experiment_id,
             name=_MODEL,
@@ -128,21 +126,14 @@ class Registry:
         if outputs and any(output.model_id == model_id for output in outputs.model_outputs):
             return
         step, moment = champion.result.seed, moment_of(champion.result)
-        metrics = [Metric(name, value, moment, step, model_id=model_id) for name, value in _metrics(champion).items()]
+        metrics = [
+            Metric(f"model/{name}", value, moment, step, model_id=model_id)
+            for name, value in result_figures(champion.result).items()
+            if value is not None
+        ]
         self.client.log_batch(run.run_id, metrics=metrics)
         self.client.log_outputs(run.run_id, [LoggedModelOutput(model_id, step=step)])
         self.writer.tally.runs.add(run.run_id)
-
-    def _version(self, search: SearchRecord, student: str, model_id: str, run: Run) -> Any:
-        location = self.client.get_logged_model(model_id).artifact_location
-        return self.client.create_model_version(
-            search.name,
-            # Not `models:/<id>`: an SQLite store would look that up in the process's own default store.
-            source=location,
-            run_id=run.run_id,
-            model_id=model_id,
-            tags={_STUDENT: student, "kd.model": model_id},
-        )
 
     def _describe(self, search: SearchRecord, champion: Champion, version: Any, model_id: str) -> None:
         """Set tags, description and files, which more seeds may change for the same student."""
@@ -163,15 +154,12 @@ class Registry:
 
     def _promote(self, search: SearchRecord, version: Any) -> None:
         """Give the version the alias, unless a later search of the same name has it."""
-        number = str(version.version)
-        holder = str(self.client.get_registered_model(search.name).aliases.get(ALIAS, ""))
-        if holder == number:
-            return
-        if holder:
-            created = self.client.get_model_version(search.name, holder).tags.get(wording.CREATED, "")
-            if created > wording.identity_tags(search)[wording.CREATED]:
-                return
-        self.client.set_registered_model_alias(search.name, ALIAS, number)
+        number, created = str(version.version), ""
+        holder = self.client.get_registered_model(search.name).aliases.get(ALIAS)
+        if holder is not None:
+            created = self.client.get_model_version(search.name, str(holder)).tags.get(wording.CREATED, "")
+        if str(holder) != number and created <= wording.identity_tags(search)[wording.CREATED]:
+            self.client.set_registered_model_alias(search.name, ALIAS, number)
 
 
 def _student_id(search: SearchRecord, champion: Champion) -> str:
@@ -219,15 +207,9 @@ def _save(champion: Champion, weights: bytes, path: pathlib.Path, model: Any, ru
 
 
 def _parameters(champion: Champion) -> dict[str, str]:
-    values: dict[str, object] = {"student": champion.student.name, "policy.family": champion.finalist.family}
-    values |= {f"policy.{name}": value for name, value in champion.finalist.parameters.items()}
-    values |= champion.finalist.shared | {"seed": champion.result.seed}
-    return {name: wording.parameter_text(value) for name, value in values.items()}
-
-
-def _metrics(champion: Champion) -> dict[str, float]:
-    figures = result_figures(champion.result)
-    return {f"model/{name}": value for name, value in figures.items() if value is not None}
+    finalist, result = champion.finalist, champion.result
+    values = {"student": champion.student.name, **wording.policy_parameters(finalist)}
+    return wording.as_text(values | finalist.shared | {"seed": result.seed})
 
 
 def _tags(search: SearchRecord, champion: Champion) -> dict[str, str]:

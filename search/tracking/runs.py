@@ -64,10 +64,15 @@ class Run:
 
 @dataclasses.dataclass
 class Tally:
-    """A tally of writing: the ids of runs created or changed, metric points sent, and a problem that is not fatal."""
+    """A tally of writing: the ids of runs created or changed, metric points sent, and seconds spent.
+
+    Attributes:
+        problem: something could not be read or stored when it was last written, but the rest was.
+    """
 
     runs: set[str] = dataclasses.field(default_factory=set)
     points: int = 0
+    seconds: float = 0.0
     problem: str | None = None
 
 
@@ -124,19 +129,16 @@ class RunWriter:
             self.tally.runs.add(run.run_id)
             del run.tags[name]
 
-    def restart(self, run: Run, status: str = "RUNNING") -> None:
-        """Give a run that continues or waits its status."""
-        if run.status != status:
-            self.client.update_run(run.run_id, status=status)
-            run.status = status
-            self.tally.runs.add(run.run_id)
-
-    def end(self, run: Run, status: str, moment: int | None) -> None:
-        """End a run at a moment, in milliseconds since 1970; None for now."""
-        if run.status != status or moment not in (None, run.ended):
+    def set_status(self, run: Run, status: str, moment: int | None = None) -> None:
+        """Give a run its status; one of `ENDED` ends it at a moment, in milliseconds since 1970, or now."""
+        if run.status == status and moment in (None, run.ended):
+            return
+        if status in ENDED:
             self.client.set_terminated(run.run_id, status, moment)
-            run.status, run.ended = status, moment
-            self.tally.runs.add(run.run_id)
+        else:
+            self.client.update_run(run.run_id, status=status)
+        run.status, run.ended = status, moment
+        self.tally.runs.add(run.run_id)
 
     def store_files(self, run: Run, files: Mapping[str, bytes]) -> None:
         """Upload files, path -> content, unless the run has exactly these.

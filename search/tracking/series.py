@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from policies.guarding.intervention import Intervention
 from search.evidence import ConstantCurve
 from search.metrics import STEP_CURVES, TRAINING_CURVES, metrics_with
 from search.records import ENDED, TrialRecord
-from trainables.records import EpochRecord, Objective
+from trainables.records import Objective
 
 MAX_POINTS = 100
 """The most points of a series, approximately."""
@@ -67,26 +67,18 @@ def trial_points(
     begin = milliseconds(trial.started)
     ends = [begin + round(1000 * s) for s in itertools.accumulate(record.seconds for record in history.epochs)]
     times = dict(zip((record.epoch for record in history.epochs), ends, strict=True))
-    points = [
-        finite_point(name, value, record.epoch, times[record.epoch])
-        for record in thin(history.epochs, expected_epochs, complete=complete)
-        if record.epoch > after_epoch
-        for name, value in _epoch_values(record).items()
-    ]
-    clock = ([0.0, *map(float, times)], [float(begin), *map(float, times.values())])
-    points += [
-        finite_point(name, getattr(record, field), record.step, round(float(np.interp(record.epoch, *clock))))
-        for record in thin(history.trace, expected_steps, complete=complete)
-        if record.step > after_step
-        for name, field in STEP_CURVES.items()
-    ]
+    points = []
+    for epoch in thin(history.epochs, expected_epochs, complete=complete):
+        if epoch.epoch > after_epoch:
+            values = {metric.curve: metric.in_search(epoch) for metric in metrics_with(epoch.own_kpis)}
+            values |= {name: getattr(epoch, field) for name, field in TRAINING_CURVES.items()}
+            points += points_of(values, epoch.epoch, times[epoch.epoch])
+    clock = ([0.0, *times], [begin, *times.values()])
+    for probed in thin(history.trace, expected_steps, complete=complete):
+        if probed.step > after_step:
+            values = {name: getattr(probed, field) for name, field in STEP_CURVES.items()}
+            points += points_of(values, probed.step, round(float(np.interp(probed.epoch, *clock))))
     return points
-
-
-def _epoch_values(record: EpochRecord) -> dict[str, float]:
-    values = {metric.curve: metric.in_search(record) for metric in metrics_with(record.own_kpis)}
-    values |= {name: getattr(record, field) for name, field in TRAINING_CURVES.items()}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def outcome_points(trial: TrialRecord, objective: Objective, *, race_is_over: bool = True) -> list[Point]:
@@ -97,23 +89,16 @@ def outcome_points(trial: TrialRecord, objective: Objective, *, race_is_over: bo
     there is no `partial_score` before the race is over. All others may be written again with another value.
     """
     values: dict[str, float | None] = {"complexity": trial.complexity}
-    if trial.status == "eliminated":
-        values["training_seconds"] = trial.history.training_seconds
-        if race_is_over and trial.partial_score is not None:
-            values["partial_score"] = objective.value(trial.partial_score)
-    if trial.status in ENDED and trial.seeds:
-        values["seeds"] = len(trial.seeds)
     if trial.status in ENDED:
-        values |= _guarded(trial)
+        values |= _guarded(trial) | {"seeds": len(trial.seeds) or None}
+    if trial.status in ("finished", "eliminated"):
+        values["training_seconds"] = trial.history.training_seconds
     if trial.status == "finished":
-        values |= {
-            "score": None if trial.score is None else objective.value(trial.score),
-            "score_std": trial.history.score_std,
-            "training_seconds": trial.history.training_seconds,
-        }
+        values |= {"score": value_of(objective, trial.score), "score_std": trial.history.score_std}
+    elif trial.status == "eliminated" and race_is_over:
+        values["partial_score"] = value_of(objective, trial.partial_score)
     last = trial.history.epochs[-1].epoch if trial.history.epochs else 0
-    moment = milliseconds(trial.ended or trial.started)
-    return [finite_point(name, value, last, moment) for name, value in values.items() if value is not None]
+    return points_of(values, last, milliseconds(trial.ended or trial.started))
 
 
 def _guarded(trial: TrialRecord) -> dict[str, int]:
@@ -138,10 +123,19 @@ def constant_points(curve: ConstantCurve | None, moment: int) -> list[Point]:
         "constant/certificate_holds": float(curve.holds),
         "constant/share_of_trainings": curve.share,
     }
-    return [finite_point(name, value, 0, moment) for name, value in values.items()]
+    return points_of(values, 0, moment)
 
 
-def finite_point(name: str, value: float, step: int, timestamp: int) -> Point:
-    """Return a point; a value that is not finite becomes NaN."""
+def points_of(values: Mapping[str, float | None], step: int, timestamp: int) -> list[Point]:
+    """Return the values that are known as points; one that is not finite becomes NaN."""
     # MLflow stores an infinity as 1.8e308, which makes its axis useless; a NaN is left out of its charts.
-    return Point(name=name, value=value if math.isfinite(value) else math.nan, step=step, timestamp=timestamp)
+    return [
+        Point(name=name, value=value if math.isfinite(value) else math.nan, step=step, timestamp=timestamp)
+        for name, value in values.items()
+        if value is not None
+    ]
+
+
+def value_of(objective: Objective, score: float | None) -> float | None:
+    """Return the value of the objective that a score stands for, if there is one."""
+    return None if score is None else objective.value(score)

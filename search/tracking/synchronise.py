@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping
 
 from search.errors import KDPolicySearchError, TrackingError
@@ -12,6 +11,7 @@ from search.settings import without_password
 from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.problems import explain
 from search.tracking.projection import Projection, ReadDecisions
+from search.tracking.runs import Tally
 from search.wording import count, duration
 
 
@@ -29,6 +29,11 @@ class TrackingReport:
     """True if MLflow now shows all that the search holds."""
     error: str | None = None
     """The last thing that went wrong, even if a later attempt succeeded."""
+
+    @classmethod
+    def of(cls, tally: Tally, *, complete: bool, error: str | None) -> TrackingReport:
+        """Create the report of what was written."""
+        return cls(runs=len(tally.runs), points=tally.points, seconds=tally.seconds, complete=complete, error=error)
 
     def __str__(self) -> str:
         """Return one line for the terminal."""
@@ -61,7 +66,6 @@ def sync(
     Raises:
         TrackingError: the store fails.
     """
-    began = time.monotonic()
     projection = Projection(uri, experiment, read_decisions, confirmation)
     try:
         projection.write(search, files)
@@ -72,10 +76,5 @@ def sync(
             f"the MLflow store {without_password(uri)!r} failed while it was written: {explain(uri, error)}"
             " (The search's own files are not affected; try again when MLflow works.)"
         ) from error
-    return TrackingReport(
-        runs=len(projection.tally.runs),
-        points=projection.tally.points,
-        seconds=time.monotonic() - began,
-        complete=projection.tally.problem is None,
-        error=projection.tally.problem,
-    )
+    problem = projection.tally.problem
+    return TrackingReport.of(projection.tally, complete=problem is None, error=problem)

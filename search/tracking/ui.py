@@ -5,22 +5,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
-from typing import Any
 
+from search.cluster import terminated_like_interrupted
 from search.errors import TrackingError
 from search.settings import is_server, sqlite_path, without_password
 from search.tracking.problems import explain
 from search.tracking.store import open_client, quiet
-from search.tracking.view import runs_url
-from search.tracking.wording import SEARCH
+from search.tracking.wording import ROLE, SEARCH
 
 _SECONDS_TO_START = 60.0
 _LAST_PORT = 65_535
@@ -56,34 +55,27 @@ def experiment_url(uri: str, experiment: str, base: str, search: str | None = No
     path = sqlite_path(uri)
     if path is not None and not path.exists():  # reading must not create one
         raise TrackingError(f"there is no MLflow store {str(path)!r}; a search or `kd-search sync NAME` creates one.")
+    store, newest = f"the MLflow store {without_password(uri)!r}", []
+    asked = "" if search is None else f" and tags.`{SEARCH}` = '{search}'"
     try:
         with quiet():
             client = open_client(uri)
             found = client.get_experiment_by_name(experiment)
-            known = [] if found is None else _searches(client, found.experiment_id, search)
+            if found is not None:
+                searches, newest_first = f"tags.`{ROLE}` = 'search'{asked}", ["attributes.start_time DESC"]
+                newest = client.search_runs([found.experiment_id], searches, max_results=1, order_by=newest_first)
     except Exception as error:
-        raise TrackingError(
-            f"the MLflow store {without_password(uri)!r} cannot be read: {explain(uri, error)}"
-        ) from error
+        raise TrackingError(f"{store} cannot be read: {explain(uri, error)}") from error
     if found is None:
+        raise TrackingError(f"{store} has no experiment {experiment!r}; `kd-search sync` writes one.")
+    if search is not None and not newest:
         raise TrackingError(
-            f"the MLflow store {without_password(uri)!r} has no experiment {experiment!r}; `kd-search sync` writes one."
+            f"the experiment {experiment!r} of {store} has no search {search!r}; `kd-search sync` writes it."
         )
-    if search is not None and search not in known:
-        raise TrackingError(
-            f"the experiment {experiment!r} of the MLflow store {without_password(uri)!r} has no search {search!r};"
-            " `kd-search sync` writes it."
-        )
-    return runs_url(base, found.experiment_id, known[0] if known else None)
-
-
-def _searches(client: Any, experiment_id: str, name: str | None) -> list[str]:
-    """Return the newest search of this name, or of any; empty if there is none."""
-    asked = "" if name is None else f" and tags.`{SEARCH}` = '{name}'"
-    newest = client.search_runs(
-        [experiment_id], f"tags.`kd.role` = 'search'{asked}", max_results=1, order_by=["attributes.start_time DESC"]
-    )
-    return [run.data.tags[SEARCH] for run in newest]
+    query = {"workflowType": "machine_learning"}  # else the page shows what it has for language models
+    if newest:
+        query["viewStateShareKey"] = newest[0].data.tags[SEARCH]
+    return f"{base.rstrip('/')}/#/experiments/{found.experiment_id}/runs?{urllib.parse.urlencode(query)}"
 
 
 def serve_ui(
@@ -108,9 +100,7 @@ def serve_ui(
     _check_free(host, port)
     base = f"http://{host}:{port}"
     address = experiment_url(uri, experiment, base, search)
-    # SIGTERM ends the server too, as Ctrl-C does.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with subprocess.Popen(ui_command(uri, host, port), env=ui_environment()) as server:
+    with terminated_like_interrupted(), subprocess.Popen(ui_command(uri, host, port), env=ui_environment()) as server:
         try:
             _await_answer(server, base)
             announce(address)
@@ -119,16 +109,13 @@ def serve_ui(
             pass
         finally:
             server.terminate()
-            signal.signal(signal.SIGTERM, before)
 
 
 def _check_free(host: str, port: int) -> None:
     """Raise if the port is in use: its listener would answer in the server's place, from another store."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
-            probe.bind(address)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address, family=family).close()
     except socket.gaierror as error:
         raise TrackingError(f"`--host` {host!r} is not an address of this machine: {error.strerror}.") from error
     except OSError as error:

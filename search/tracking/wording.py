@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from search.evidence import Judgement, on_fronts
@@ -55,17 +56,20 @@ def search_parameters(search: SearchRecord) -> dict[str, str]:
     """Return what all trials of the search have in common, and how many are planned."""
     config = search.config
     budget = {"trials_per_family": config.trials_per_family, "families": ", ".join(config.families)}
-    return _as_text(_common(config) | budget)
+    return as_text(_common(config) | budget)
 
 
 def run_parameters(search: SearchRecord, trained: TrialRecord | Finalist) -> dict[str, str]:
     """Return everything that a newcomer may want to compare or filter by, as one flat mapping."""
     config = search.config
     varied = {"learning_rate": config.training.learning_rate, "temperature": config.temperature}
-    values = _common(config) | varied | trained.shared
-    values["policy.family"] = trained.family
-    values |= {f"policy.{name}": value for name, value in trained.parameters.items()}
-    return _as_text(values | _student_parameters(search, trained.student))
+    values = _common(config) | varied | trained.shared | policy_parameters(trained)
+    return as_text(values | _student_parameters(search, trained.student))
+
+
+def policy_parameters(trained: TrialRecord | Finalist) -> dict[str, Any]:
+    """Return the family of a policy and its parameters."""
+    return {"policy.family": trained.family, **{f"policy.{name}": value for name, value in trained.parameters.items()}}
 
 
 def _student_parameters(search: SearchRecord, student: str) -> dict[str, Any]:
@@ -100,20 +104,20 @@ def front_tags(search: SearchRecord) -> dict[int, dict[str, str]]:
 
 def trial_tags(search: SearchRecord, trial: TrialRecord, parent: str) -> dict[str, str]:
     """Return all tags of a trial's run, except `front_tags` and those that count what is written."""
-    tags = {
-        PARENT: parent,
-        TRIAL_ID: trial.trial_id,
-        ROLE: "trial",
-        "policy.family": trial.family,
-        "policy.rule": trial.rule,
-        "kd.baseline": "yes" if trial.baseline else "no",
-        NOTE: _trial_note(trial, Scale(search.objective)),
-    }
+    tags = {TRIAL_ID: trial.trial_id, "kd.baseline": "yes" if trial.baseline else "no"}
     if trial.status == "failed":
         tags[ERROR] = trial.error or "no message"
     if trial.status == "eliminated":
         tags[RACE] = left_after(len(trial.seeds), search.config.replicates)
-    return cut_tags(tags) | identity_tags(search)
+    return tags_below(search, parent, "trial", trial, tags | {NOTE: _trial_note(trial, Scale(search.objective))})
+
+
+def tags_below(
+    search: SearchRecord, parent: str, role: str, trained: TrialRecord | Finalist, more: dict[str, str]
+) -> dict[str, str]:
+    """Return the tags of a run below the search's own, with more of them."""
+    tags = {PARENT: parent, ROLE: role, "policy.family": trained.family, "policy.rule": trained.rule}
+    return cut_tags(tags | more) | identity_tags(search)
 
 
 def search_tags(search: SearchRecord, judgement: Judgement, confirmed: str = "") -> dict[str, str]:
@@ -201,13 +205,13 @@ def _search_note(search: SearchRecord, judgement: Judgement) -> str:
     return "\n".join(lines)
 
 
-def _as_text(values: dict[str, Any]) -> dict[str, str]:
-    return {name: _cut(parameter_text(value), _MAX_PARAMETER) for name, value in values.items() if value is not None}
-
-
-def parameter_text(value: Any) -> str:
-    """Return a parameter as the text that MLflow keeps: 0.415, not 0.41500000000000004."""
-    return str(float(f"{value:.{_DIGITS}g}")) if isinstance(value, float) else str(value)
+def as_text(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameters as the texts that MLflow keeps: 0.415, not 0.41500000000000004."""
+    return {
+        name: _cut(str(float(f"{value:.{_DIGITS}g}")) if isinstance(value, float) else str(value), _MAX_PARAMETER)
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _cut(text: str, length: int) -> str:

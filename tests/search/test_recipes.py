@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from search.prepare.preparation import load_checked, prepare, teach
-from search.propose.space import build_space
+from search.propose.space import build_space, completed
 from search.recipes import recipe_names
 from search.settings.search_file import load_config
 from tests.search.tiny import QuietListener
@@ -56,7 +56,7 @@ def test_every_family_of_an_unreliable_recipe_trains_from_its_start(name, launch
     data = DeviceAssets(prepared.assets, select_compute(DeviceSettings(device="cpu")))
     space = build_space(config)
     for family in config.families:
-        values = {name: variable.start() for name, variable in space.variables(family).items()}
+        values = completed({**space.shared, **space.own(family)}, {})
         trial = Distillation(apply_suggestion(config.base_trial(), {"family": family, **values}), data)
         *_, record = trial.records()
         assert record.validation_accuracy > 0.3, family

@@ -15,6 +15,7 @@ from policies.bases.tree_rule import TreeRule
 from policies.errors import PolicyError
 from policies.families.schedules.fixed import Fixed
 from policies.parameter import Value
+from policies.policy import Policy
 from policies.registry import create_policy
 from search.constants import same_weight
 from search.records import TrialRecord
@@ -28,6 +29,7 @@ RARE = 0.01
 _SAME = 1e-6  # λ of samples is float32
 _DIGITS = 4
 
+Unused = Literal["labels", "teacher"]
 Kind = Literal["as_written", "constant", "part", "unknown"]
 """`constant`: λ never moved; `part`: a side of a tree was never reached; `unknown`: an older release recorded it."""
 
@@ -43,15 +45,14 @@ class Effective(Settings):
     complexity: int
     note: str = ""
     """The reason why it is not the rule as written, or how rarely it acted: `the threshold −0.27 was never crossed`."""
-    unused: Literal["labels", "teacher"] | None = None
+    unused: Unused | None = None
     """The loss that had no weight at any step."""
 
     @property
     def text(self) -> str:
         """The rule with its note and the unused loss: `λ = 0.91 throughout; the threshold −0.27 was never crossed.`"""
-        unused = "" if self.unused is None else f"the {'labels were' if self.unused == 'labels' else 'teacher was'}"
-        parts = [self.note, f"{unused} not used" if unused else ""]
-        return "; ".join([self.rule.removesuffix("."), *filter(None, parts)]) + "."
+        unused = {"labels": "the labels were not used", "teacher": "the teacher was not used", None: ""}[self.unused]
+        return "; ".join(filter(None, (self.rule.removesuffix("."), self.note, unused))) + "."
 
     @property
     def acts(self) -> bool:
@@ -60,30 +61,12 @@ class Effective(Settings):
 
 
 def effective_trial(trial: TrialRecord) -> Effective:
-    """Derive what the rule of a trial did, under all of its seeds."""
-    return effective(
-        trial.family,
-        trial.parameters,
-        rule=trial.rule,
-        complexity=trial.complexity,
-        conduct=trial.history.conduct,
+    """Derive what the rule of a trial did, under all of its seeds. The rule's family need not be known here."""
+    parameters, conduct = trial.parameters, trial.history.conduct
+    written = Effective(
+        kind="as_written", family=trial.family, parameters=parameters, rule=trial.rule, complexity=trial.complexity
     )
-
-
-def effective(
-    family: str, parameters: Mapping[str, Value], *, rule: str, complexity: int, conduct: Conduct | None
-) -> Effective:
-    """Derive what a rule did.
-
-    Args:
-        family: the rule's; it need not be known here.
-        parameters: the rule's own.
-        rule: the rule as written, in words.
-        complexity: that of the rule as written.
-        conduct: the recorded conduct; None if nothing was recorded.
-    """
-    written = Effective(kind="as_written", family=family, parameters=dict(parameters), rule=rule, complexity=complexity)
-    if family == Fixed.family:
+    if trial.family == Fixed.family:
         weight = float(parameters.get("weight", 0.5))
         return written.model_copy(update={"unused": _unused(weight, weight)})
     if conduct is None:
@@ -92,19 +75,11 @@ def effective(
     written = written.model_copy(update={"unused": _unused(low, high)})
     if same_weight(low, high) and all(abs(scale - 1.0) <= _STILL for scale in conduct.scale_range):
         constant = Fixed(weight=_weight(conduct, low, high, parameters))
-        return Effective(
-            kind="constant",
-            family=Fixed.family,
-            parameters=constant.values(),
-            rule=constant.rule(),
-            complexity=constant.complexity,
-            note=_why_constant(conduct, low, high, parameters),
-            unused=written.unused,
-        )
+        return _as(constant, "constant", _why_constant(conduct, low, high, parameters), written.unused)
     return _part(written, conduct) or written.model_copy(update={"note": _rarely(conduct, parameters)})
 
 
-def _unused(low: float, high: float) -> Literal["labels", "teacher"] | None:
+def _unused(low: float, high: float) -> Unused | None:
     if low >= 1.0 - _SAME:
         return "labels"
     return "teacher" if high <= _SAME else None
@@ -150,14 +125,18 @@ def _part(written: Effective, conduct: Conduct) -> Effective | None:
     part = policy.acting_part(reached)
     if part.tree == policy.tree:
         return None
-    return written.model_copy(
-        update={
-            "kind": "part",
-            "parameters": part.values(),
-            "rule": part.rule(),
-            "complexity": part.complexity,
-            "note": "the rest of the tree was never reached",
-        }
+    return _as(part, "part", "the rest of the tree was never reached", written.unused)
+
+
+def _as(policy: Policy, kind: Kind, note: str, unused: Unused | None) -> Effective:
+    return Effective(
+        kind=kind,
+        family=policy.family,
+        parameters=policy.values(),
+        rule=policy.rule(),
+        complexity=policy.complexity,
+        note=note,
+        unused=unused,
     )
 
 

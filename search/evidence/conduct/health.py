@@ -11,7 +11,7 @@ from typing import Literal
 
 from policies.guarding.intervention import Intervention
 from search.evidence.conduct.trend import curve_noise, trend
-from search.records import SearchRecord, TrialRecord
+from search.records import PictureCounts, SearchRecord, TrialRecord
 from search.wording import Scale, count, number, percent
 from trainables.records import ACCURACY, Objective, TrialHistory
 from trainables.settings import Settings
@@ -32,30 +32,15 @@ class Finding(Settings):
     kind: Kind
     text: str
     """One sentence with a small letter first and no full stop, to follow the trial's name or stand alone."""
-    seeds: tuple[int, ...] = ()
-    """Seeds of students that learned nothing."""
-    amount: float | None = None
-    """The size of a rise or fall, as a difference of scores."""
-
-
-class TrialHealth(Settings):
-    """The findings on one trial."""
-
-    number: int
-    findings: tuple[Finding, ...]
 
 
 class Health(Settings):
     """The findings on a search."""
 
-    trials: tuple[TrialHealth, ...]
-    """The trials with findings, in the order of their numbers."""
+    trials: dict[int, Finding]
+    """The most serious finding on each trial that has one, by the trial's number, in their order."""
     overall: tuple[Finding, ...]
     """The findings on all trials together: `nobody_learned`, `all_equal`."""
-
-    def of(self, number: int) -> tuple[Finding, ...]:
-        """Return the findings on a trial, most serious first; empty if there are none."""
-        return next((trial.findings for trial in self.trials if trial.number == number), ())
 
 
 def examine(search: SearchRecord) -> Health:
@@ -66,91 +51,55 @@ def examine(search: SearchRecord) -> Health:
     """
     trials = sorted(search.finished, key=lambda trial: trial.number)
     noise = curve_noise([curve_of(trial.history, search.objective) for trial in trials])
-    found = [(trial.number, _of_trial(trial, search, trials, noise)) for trial in trials]
+    found = {trial.number: _chance(trial, search, trials) or _trend(trial.history, search, noise) for trial in trials}
     return Health(
-        trials=tuple(TrialHealth(number=place, findings=findings) for place, findings in found if findings),
+        trials={number: finding for number, finding in found.items() if finding is not None},
         overall=tuple(filter(None, (_nobody(search, trials), equal_scores(trials, Scale(search.objective))))),
     )
 
 
-def _of_trial(
-    trial: TrialRecord, search: SearchRecord, trials: Sequence[TrialRecord], noise: float | None
-) -> tuple[Finding, ...]:
-    pictures = search.pictures
-    if pictures is not None and _learned(trials, pictures.largest_share, pictures.validation):
-        lost = chance_finding(
-            trial.history,
-            chance=pictures.largest_share,
-            validation=pictures.validation,
-            classes=pictures.classes,
-            learning_rate=trial.shared.get("learning_rate"),
-            accuracy_decides=search.objective.name == ACCURACY,
-        )
-        if lost is not None:
-            return (lost,)
-    ending = None if noise is None else trend_finding(trial.history, search.objective, noise)
-    return () if ending is None else (ending,)
-
-
-def chance_finding(
-    history: TrialHistory,
-    *,
-    chance: float,
-    validation: int,
-    classes: int,
-    learning_rate: float | None = None,
-    accuracy_decides: bool = True,
-) -> Finding | None:
+def _chance(trial: TrialRecord, search: SearchRecord, trials: Sequence[TrialRecord]) -> Finding | None:
     """Find students that are no better than chance, though others learned; None if there is none.
 
-    Args:
-        history: that of a finished trial.
-        chance: accuracy of always naming the validation pictures' largest class, in [0, 1].
-        validation: the number of validation pictures.
-        classes: the number of classes.
-        learning_rate: the trial's, if it was searched.
-        accuracy_decides: True if the objective is accuracy. If not, the loss of a student at chance must also be no
-            better than that of guessing, since a KPI of the user's own may ask for something else than accuracy.
+    If the objective is not accuracy, the loss of a student at chance must also be no better than that of guessing,
+    since a KPI of the user's own may ask for something else than accuracy.
     """
-    bound = chance + _ERRORS * _error(chance, validation)
-    guessing = math.log(classes)
+    pictures, history = search.pictures, trial.history
+    if pictures is None or not _learned(trials, pictures):
+        return None
+    bound, guessing = _bound(pictures), math.log(pictures.classes)
     lost = [
         replicate
         for replicate in history.replicates
-        if replicate.validation_accuracy <= bound and (accuracy_decides or replicate.validation_loss >= guessing)
+        if replicate.validation_accuracy <= bound
+        and (search.objective.name == ACCURACY or replicate.validation_loss >= guessing)
     ]
     if not lost:
         return None
-    seeds = tuple(replicate.seed for replicate in lost)
     worst = max(replicate.validation_loss for replicate in lost)
     alarmed = history.interventions.get(Intervention.DIVERGENCE.value, 0) > 0
-    forgot = any(record.validation_accuracy > bound + _ERRORS * _error(chance, validation) for record in history.epochs)
-    named = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
-    who = "no student is" if len(seeds) == len(history.replicates) else f"with {named} the student is not"
-    level = f"right on more pictures than always naming one class would be ({percent(chance)})"
-    if alarmed or forgot or worst > _LOST * guessing:
-        rate = (
-            "lower the learning rate" if learning_rate is None else f"learning rate {number(learning_rate)} is too high"
-        )
-        text = f"the training diverged: {who} {level}, and the highest loss is {number(worst)}; {rate}"
-        return Finding(kind="diverged", text=text, seeds=seeds)
-    return Finding(kind="learned_nothing", text=f"{who} {level}, though others learned", seeds=seeds)
+    forgot = any(record.validation_accuracy > _bound(pictures, 2) for record in history.epochs)
+    named = f"seed{'' if len(lost) == 1 else 's'} {', '.join(str(replicate.seed) for replicate in lost)}"
+    who = "no student is" if len(lost) == len(history.replicates) else f"with {named} the student is not"
+    chance = percent(pictures.largest_share)
+    level = f"{who} right on more pictures than always naming one class would be ({chance})"
+    if not (alarmed or forgot or worst > _LOST * guessing):
+        return Finding(kind="learned_nothing", text=f"{level}, though others learned")
+    learning_rate = trial.shared.get("learning_rate")
+    rate = "lower the learning rate" if learning_rate is None else f"learning rate {number(learning_rate)} is too high"
+    text = f"the training diverged: {level}, and the highest loss is {number(worst)}; {rate}"
+    return Finding(kind="diverged", text=text)
 
 
-def trend_finding(history: TrialHistory, objective: Objective, noise: float) -> Finding | None:
-    """Find a score that still rose at the end of the training or fell from its peak; None if it is level.
-
-    Args:
-        history: that of a finished trial.
-        objective: the search's.
-        noise: that of one evaluation, as `search.evidence.conduct.trend.curve_noise` returns it.
-    """
+def _trend(history: TrialHistory, search: SearchRecord, noise: float | None) -> Finding | None:
+    """Find a score that still rose at the end of the training or fell from its peak; None if it is level."""
+    objective = search.objective
     matters = MATTERS if objective.name == ACCURACY else 0.0
-    found = trend(curve_of(history, objective), noise, matters)
+    found = None if noise is None else trend(curve_of(history, objective), noise, matters)
     if found is None:
         return None
-    scale, epoch, last = Scale(objective), history.epochs[found.since].epoch, history.epochs[-1].epoch
-    moved = f"by {scale.size(found.amount)}"
+    epoch, last = history.epochs[found.since].epoch, history.epochs[-1].epoch
+    moved = f"by {Scale(objective).size(found.amount)}"
     if found.kind == "rising":
         text = (
             f"the validation score still rose at the end, {moved} from epoch {epoch} to {last}; more epochs might"
@@ -161,7 +110,7 @@ def trend_finding(history: TrialHistory, objective: Objective, noise: float) -> 
             f"the validation score fell {moved} from its peak at epoch {epoch} to epoch {last}; early stopping or more"
             " weight decay might gain as much"
         )
-    return Finding(kind=found.kind, text=text, amount=found.amount)
+    return Finding(kind=found.kind, text=text)
 
 
 def equal_scores(trials: Sequence[TrialRecord], scale: Scale) -> Finding | None:
@@ -182,7 +131,7 @@ def _nobody(search: SearchRecord, trials: Sequence[TrialRecord]) -> Finding | No
     pictures = search.pictures
     if pictures is None or not trials or search.objective.name != ACCURACY:
         return None
-    if _learned(trials, pictures.largest_share, pictures.validation):
+    if _learned(trials, pictures):
         return None
     return Finding(
         kind="nobody_learned",
@@ -191,11 +140,13 @@ def _nobody(search: SearchRecord, trials: Sequence[TrialRecord]) -> Finding | No
     )
 
 
-def _learned(trials: Sequence[TrialRecord], chance: float, validation: int) -> bool:
+def _learned(trials: Sequence[TrialRecord], pictures: PictureCounts) -> bool:
     """Tell whether some student is clearly better than chance."""
-    bound = chance + 2.0 * _ERRORS * _error(chance, validation)
+    bound = _bound(pictures, 2)
     return any(r.validation_accuracy > bound for trial in trials for r in trial.history.replicates)
 
 
-def _error(share: float, pictures: int) -> float:
-    return math.sqrt(share * (1.0 - share) / pictures)
+def _bound(pictures: PictureCounts, times: int = 1) -> float:
+    """Return the accuracy that is above chance by `times` the margin within which it still counts as chance."""
+    share = pictures.largest_share
+    return share + times * _ERRORS * math.sqrt(share * (1.0 - share) / pictures.validation)

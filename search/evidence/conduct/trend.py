@@ -77,12 +77,9 @@ def trend(curve: Sequence[float], noise: float, matters: float) -> Trend | None:
 
 def _rise(curve: Sequence[float], noise: float, matters: float) -> Trend | None:
     last = max(3, math.ceil(_LAST_SHARE * len(curve)))
-    tail = curve[-last:]
-    places = [i - (last - 1) / 2 for i in range(last)]
-    width = sum(place**2 for place in places)
-    slope = sum(place * score for place, score in zip(places, tail, strict=True)) / width
+    slope = statistics.linear_regression(range(last), curve[-last:]).slope
     amount = slope * (last - 1)
-    clear = slope > _quantile(1) * noise / math.sqrt(width)
+    clear = slope > _quantile(1) * noise / math.sqrt(last * (last**2 - 1) / 12)
     return Trend("rising", amount, len(curve) - last) if clear and amount > matters else None
 
 

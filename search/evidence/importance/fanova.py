@@ -55,22 +55,16 @@ class Axis:
         self.distribution = FloatDistribution(min(ends), max(ends))
 
 
-def fanova_shares(axes: Mapping[str, Axis], scores: Sequence[float], *, trees: int) -> Array | None:
-    """Return the forest's shares, [1, D]; None if its trees found nothing to split. D: settings.
+def bootstrap_shares(
+    axes: Mapping[str, Axis], scores: Sequence[float], *, resamples: int, trees: int = 1
+) -> Array | None:
+    """Return the shares of a forest for each seed, [R, D]; R: forests with something to split, D: settings.
 
-    Each row of this and of `bootstrap_shares` adds up to 1.
-    """
-    rows = _shares(_study(axes, scores), trees=trees, seed=0)
-    return None if rows is None else rows[None]
-
-
-def bootstrap_shares(axes: Mapping[str, Axis], scores: Sequence[float], *, resamples: int) -> Array | None:
-    """Return one tree's shares for each resample of the trials, [R, D]; R: resamples with something to split.
-
-    The result is None if there was no such resample.
+    A forest of one tree is grown on one resample of the trials. Each row adds up to 1. The result is None if no forest
+    had something to split.
     """
     study = _study(axes, scores)
-    rows = [row for seed in range(resamples) if (row := _shares(study, trees=1, seed=seed)) is not None]
+    rows = [row for seed in range(resamples) if (row := _shares(study, trees=trees, seed=seed)) is not None]
     return np.stack(rows) if rows else None
 
 

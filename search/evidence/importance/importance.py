@@ -14,7 +14,7 @@ import numpy as np
 
 from policies.families import FAMILIES
 from policies.parameter import Value
-from search.evidence.importance.fanova import Axis, bootstrap_shares, fanova_shares
+from search.evidence.importance.fanova import Axis, bootstrap_shares
 from search.records import SearchRecord, TrialRecord
 from search.wording import family_title
 from trainables.settings import Settings
@@ -145,9 +145,8 @@ def _importance(
         return without("all scores are equal")
     axes = {name: _axis(family, name, [values[name] for values in settings]) for name in varied}
     resampled = len(scores) >= INTERVAL_TRIALS
-    rows = (
-        bootstrap_shares(axes, scores, resamples=RESAMPLES) if resampled else fanova_shares(axes, scores, trees=_TREES)
-    )
+    resamples, trees = (RESAMPLES, 1) if resampled else (1, _TREES)
+    rows = bootstrap_shares(axes, scores, resamples=resamples, trees=trees)
     if rows is None:
         return without("the scores do not follow the settings")
     means = rows.mean(axis=0)

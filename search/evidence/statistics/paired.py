@@ -76,13 +76,8 @@ class PairedTest(Settings):
         return self.p_value if self.mean > 0.0 else 1.0
 
 
-def paired_test(
-    ours: Mapping[int, float],
-    theirs: Mapping[int, float],
-    resolution: float = 0.0,
-    samples: tuple[Mapping[int, Array], Mapping[int, Array]] | None = None,
-) -> PairedTest | None:
-    """Test the mean difference of two finalists' scores.
+def paired_test(ours: Mapping[int, float], theirs: Mapping[int, float], resolution: float = 0.0) -> PairedTest | None:
+    """Test the mean difference of two finalists' scores, for new seeds only.
 
     Args:
         ours: one finalist's score by seed.
@@ -90,8 +85,6 @@ def paired_test(
         resolution: the step in which scores move, which for accuracies is one picture of the test set; 0 if it is not
             known. A few seeds may differ by exactly the same number of pictures by chance. So a deviation below one
             step is raised to one step.
-        samples: both finalists' values on each test sample by seed, [N]; their means are the scores. With them the test
-            is for new seeds and new samples. Without them, or if a seed lacks them, it is for new seeds only.
 
     Returns:
         The test; None if no seed has a finite score of both.
@@ -99,7 +92,7 @@ def paired_test(
     seeds = common_seeds(ours, theirs)
     if not seeds:
         return None
-    return judged(ours, theirs, seeds, noises_of(ours, theirs, seeds, resolution, samples))
+    return judged(ours, theirs, seeds, noises_of(ours, theirs, seeds, resolution))
 
 
 def judged(
@@ -107,8 +100,8 @@ def judged(
 ) -> PairedTest:
     """Build the test from an analysis of variance; `noises` is None with a single seed."""
     if noises is None or noises.error < ROUNDING:
-        mean = statistics.fmean(ours[seed] - theirs[seed] for seed in seeds)
-        return PairedTest(seeds=seeds, mean=mean, deviation=None, low=None, high=None, p_value=None, effect_size=None)
+        level = statistics.fmean(ours[seed] - theirs[seed] for seed in seeds)
+        return PairedTest(seeds=seeds, mean=level, deviation=None, low=None, high=None, p_value=None, effect_size=None)
     half, deviation = noises.half_width(1.0 - CONFIDENCE), math.sqrt(noises.seed_square)
     scores = [of[seed] for of in (ours, theirs) for seed in seeds]
     seen = spread([ours[seed] - theirs[seed] for seed in seeds]) or 0.0
@@ -136,9 +129,18 @@ def noises_of(
     theirs: Mapping[int, float],
     seeds: Sequence[int],
     resolution: float,
-    samples: tuple[Mapping[int, Array], Mapping[int, Array]] | None,
+    samples: tuple[Mapping[int, Array], Mapping[int, Array]] | None = None,
 ) -> TwoNoises | None:
-    """Compute the analysis of variance behind `paired_test`; None with fewer than two seeds."""
+    """Compute the analysis of variance behind a test; None with fewer than two seeds.
+
+    Args:
+        ours: one finalist's score by seed.
+        theirs: the same of the other finalist.
+        seeds: the common ones.
+        resolution: as in `paired_test`.
+        samples: both finalists' values on each test sample by seed, [N]; their means are the scores. With them the test
+            is for new seeds and new samples. Without them, or if a seed lacks them, it is for new seeds only.
+    """
     if len(seeds) < 2:
         return None
     if samples is not None:
@@ -161,6 +163,11 @@ def _parts(noises: TwoNoises) -> Noise | None:
         return None
     seed, sample, residual = noises.deviations
     return Noise(seed=seed, sample=sample, residual=residual, samples=noises.samples, freedom=noises.freedom)
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Compute the mean; None without values."""
+    return statistics.fmean(values) if values else None
 
 
 def spread(values: Sequence[float]) -> float | None:

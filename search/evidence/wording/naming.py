@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from search.evidence.statistics.paired import PairedTest
 from search.records import ConfirmationRecord, Finalist
 from search.wording import Scale, count, family_title, number
 
+if TYPE_CHECKING:
+    from search.evidence.gains import Gain
+    from search.evidence.ranking import PairedDifference
 
-class Uncertain(Protocol):
-    """A paired difference with the 95 % interval of its mean."""
-
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
-    @property
-    def too_few_seeds(self) -> bool: ...
-
+    Uncertain: TypeAlias = PairedTest | PairedDifference | Gain
 
 _SHARED = {"learning_rate": "learning rate", "temperature": "temperature"}
 
 
 def finalist_of(record: ConfirmationRecord, key: str) -> Finalist:
     """Return the finalist with that key; raise `KeyError` if there is none."""
-    for finalist in record.finalists:
-        if finalist.key == key:
-            return finalist
-    raise KeyError(key)
+    return {finalist.key: finalist for finalist in record.finalists}[key]
 
 
 def title(record: ConfirmationRecord, key: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 from policies.families import FAMILIES
 from search.evidence.conduct.edges import edges
 from search.evidence.conduct.health import Finding, examine
-from search.evidence.ranking import FamilyRank, rule_title
+from search.evidence.ranking import FamilyRank, best_trials, rule_title
 from search.evidence.wording.teacher_remark import teacher_remark
 from search.records import SearchRecord, TrialRecord
 from search.settings import CONSTANT_FAMILY, Domain, RangeSide
@@ -20,6 +20,7 @@ _SHARED = ("learning_rate", "temperature")
 _LEARNED_NOTHING = ("learned_nothing", "diverged")
 
 RemarkKind = Literal["teacher", "equal_scores", "learned_nothing", "did_not_act", "edge", "trend"]
+_OVERALL: dict[str, RemarkKind] = {"all_equal": "equal_scores", "nobody_learned": "learned_nothing"}
 
 
 class Remark(Settings):
@@ -42,55 +43,40 @@ def remarks(
         level: ends of shared ranges beyond which the constants have nothing to gain; these are not reported.
     """
     health = examine(search)
-    findings = {trial.number: trial.findings for trial in health.trials}
-    trials = {trial.number: trial for trial in search.trials}
-    ranked = [rank for rank in families if rank.best is not None]
-    rule = next((rank for rank in ranked if rank.family != CONSTANT_FAMILY), None)
-    constant = next((rank for rank in ranked if rank.family == CONSTANT_FAMILY), None)
-    told = [trials[rank.best.number] for rank in (rule, constant) if rank is not None and rank.best is not None]
+    best = best_trials(search)
+    rules = [trial for trial in best.values() if trial.family != CONSTANT_FAMILY]
+    told = [*rules[:1], *(trial for trial in best.values() if trial.family == CONSTANT_FAMILY)]
     teacher = teacher_remark(search)
     return (
         *([Remark(kind="teacher", subject="teacher", sentence=teacher)] if teacher else []),
-        *(Remark(kind=_overall(f), subject="search", sentence=_sentence(f.text)) for f in health.overall),
-        *_lost(search, findings),
-        *_not_acting(ranked),
+        *(Remark(kind=_OVERALL[f.kind], subject="search", sentence=_sentence(f.text)) for f in health.overall),
+        *_lost(health.trials),
+        *_not_acting(families),
         *(remark for trial in told for remark in _edges(search, trial, level)),
-        *(remark for trial in told for remark in _trends(trial, findings.get(trial.number, ()))),
-    )
-
-
-def _overall(finding: Finding) -> RemarkKind:
-    return "equal_scores" if finding.kind == "all_equal" else "learned_nothing"
-
-
-def _lost(search: SearchRecord, findings: dict[int, tuple[Finding, ...]]) -> Iterable[Remark]:
-    """Report the students that learned nothing, though others did, in one remark."""
-    lost = [
-        (trial, finding)
-        for trial in search.trials
-        for finding in findings.get(trial.number, ())
-        if finding.kind in _LEARNED_NOTHING
-    ]
-    if not lost:
-        return
-    numbers = list(dict.fromkeys(trial.number for trial, _ in lost))
-    shown = ", ".join(map(str, numbers[:_MOST_NUMBERS])) + (", …" if len(numbers) > _MOST_NUMBERS else "")
-    first, finding = lost[0]
-    if len(numbers) == 1:
-        yield Remark(kind="learned_nothing", subject=f"trial {shown}", sentence=f"Trial {shown}: {finding.text}.")
-        return
-    yield Remark(
-        kind="learned_nothing",
-        subject=f"trials {shown}",
-        sentence=(
-            f"In {count(len(numbers), 'trial')} students learned nothing or diverged ({shown}). Trial"
-            f" {first.number}: {finding.text}."
+        *(
+            Remark(kind="trend", subject=(subject := _name(trial)), sentence=_sentence(f"{subject}: {finding.text}"))
+            for trial in told
+            if (finding := health.trials.get(trial.number)) is not None and finding.kind in ("rising", "fallen")
         ),
     )
 
 
-def _not_acting(ranked: list[FamilyRank]) -> Iterable[Remark]:
-    for rank in ranked:
+def _lost(findings: dict[int, Finding]) -> Iterable[Remark]:
+    """Report the students that learned nothing, though others did, in one remark."""
+    lost = {number: finding for number, finding in findings.items() if finding.kind in _LEARNED_NOTHING}
+    if not lost:
+        return
+    shown = ", ".join(map(str, list(lost)[:_MOST_NUMBERS])) + (", …" if len(lost) > _MOST_NUMBERS else "")
+    first, finding = next(iter(lost.items()))
+    sentence, subject = f"Trial {first}: {finding.text}.", f"trial {shown}"
+    if len(lost) > 1:
+        sentence = f"In {count(len(lost), 'trial')} students learned nothing or diverged ({shown}). {sentence}"
+        subject = f"trials {shown}"
+    yield Remark(kind="learned_nothing", subject=subject, sentence=sentence)
+
+
+def _not_acting(families: tuple[FamilyRank, ...]) -> Iterable[Remark]:
+    for rank in families:
         best = rank.best
         if best is None or (best.acts and not best.note and best.unused is None):
             continue
@@ -105,18 +91,15 @@ def _edges(search: SearchRecord, trial: TrialRecord, level: Collection[RangeSide
     }
     own = space.policies.get(trial.family, {})
     parameters = family.parameters() if family is not None else {}
-    subject = rule_title(trial.family, trial.parameters)
+    subject = _name(trial)
     ends = (edge for edge in edges(trial.shared, shared) if (edge.name, edge.end) not in level)
     for edge in (*ends, *edges(trial.parameters, own, parameters)):
         text = edge.text.removeprefix("The best ")
         yield Remark(kind="edge", subject=subject, sentence=f"{sentence_case(subject)}: the best {text}")
 
 
-def _trends(trial: TrialRecord, findings: tuple[Finding, ...]) -> Iterable[Remark]:
-    subject = rule_title(trial.family, trial.parameters)
-    for finding in findings:
-        if finding.kind in ("rising", "fallen"):
-            yield Remark(kind="trend", subject=subject, sentence=f"{sentence_case(subject)}: {finding.text}.")
+def _name(trial: TrialRecord) -> str:
+    return rule_title(trial.family, trial.parameters)
 
 
 def _sentence(text: str) -> str:

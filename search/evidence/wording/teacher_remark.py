@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import statistics
 
+from search.evidence.ranking import saw_labels_alone
+from search.evidence.statistics.paired import mean
 from search.records import SearchRecord, TrialRecord
-from search.settings import CONSTANT_FAMILY
 from search.wording import percent
 
 _LEAST_SHARE = 0.25
@@ -43,7 +43,7 @@ def _outdone(search: SearchRecord) -> str:
     if teacher is None or size is None:
         return ""
     trained = [(accuracy, trial) for trial in search.raced if (accuracy := _accuracy(trial)) is not None]
-    alone = [accuracy for accuracy, trial in trained if _labels_alone(trial)]
+    alone = [accuracy for accuracy, trial in trained if saw_labels_alone(trial)]
     for students, accuracies in (
         ("Students trained on labels alone are", alone),
         ("The best student is", [accuracy for accuracy, _ in trained]),
@@ -60,12 +60,7 @@ def _outdone(search: SearchRecord) -> str:
 
 def _accuracy(trial: TrialRecord) -> float | None:
     """Return the mean accuracy over its seeds on the validation pictures, whatever the objective is."""
-    accuracies = [replicate.validation_accuracy for replicate in trial.history.replicates]
-    return statistics.fmean(accuracies) if accuracies else None
-
-
-def _labels_alone(trial: TrialRecord) -> bool:
-    return trial.family == CONSTANT_FAMILY and trial.parameters.get("weight") == 0.0
+    return mean([replicate.validation_accuracy for replicate in trial.history.replicates])
 
 
 def _remedy(search: SearchRecord) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from search.drawing import (
@@ -11,18 +12,19 @@ from search.drawing import (
     Figure,
     LegendItem,
     Table,
-    css_colour,
+    epoch_axis,
     family_colour,
     finish,
     new_figure,
-    percent_axis,
-    plain_axis,
+    score_axis,
     thinned,
 )
-from search.evidence import ReportSource, rule_title
+from search.evidence import ReportSource
 from search.records import TrialRecord
+from search.report.tables.traces import label_of_best
 from search.settings import CONSTANT_FAMILY
-from search.wording import percent
+from search.wording import Scale, percent
+from trainables.records import Objective
 
 _MOST_POINTS = 200
 _MOST_CURVES = 8
@@ -33,71 +35,60 @@ class Curve:
     """One line: `x` in epochs, `y` in [0, 1]. Points that are not finite are left out."""
 
     label: str
-    family: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    dashed: bool = False
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AccuracyInfo:
-    """The accuracy curves, best trial first, and the limits of the axis of accuracy."""
-
-    curves: tuple[Curve, ...]
-    limits: tuple[float, float]
+    colour: str
+    x: Sequence[float]
+    y: Sequence[float]
+    dashed: bool
 
 
 def accuracy_figure(source: ReportSource) -> Figure | None:
     """Draw the figure; None while no trial has a curve. Must be called inside `drawing.style`."""
-    info = _get_accuracy_info(source)
-    return _plot_accuracy(info) if info else None
+    curves = _curves(source)
+    return _plot(curves) if curves else None
 
 
-def _get_accuracy_info(source: ReportSource) -> AccuracyInfo | None:
-    """Collect the curves of the best rules, the best constant, and the labels alone; None if there are none."""
+def _curves(source: ReportSource) -> list[Curve]:
+    """Return the curves of the best rules, the best constant, and the labels alone; best trial first."""
     curves = []
     best = source.best_trials
     for place, (family, trial) in enumerate(best.items()):
         constant = family == CONSTANT_FAMILY
         if place < _MOST_CURVES or constant:
-            name = rule_title(family, trial.parameters)
-            curves.append(_curve(f"best constant, {name}" if constant else name, trial, family, dashed=constant))
+            curves.append(_curve(label_of_best(trial), trial, family_colour(family), dashed=constant))
     labels_alone = source.judgement.comparison.labels_alone
     if labels_alone is not None and labels_alone.number not in {trial.number for trial in best.values()}:
         trial = next(t for t in source.search.trials if t.trial_id == labels_alone.trial_id)
-        curves.append(_curve("λ = 0, the labels alone", trial, "", dashed=False))
-    curves = [curve for curve in curves if curve.x]
-    if not curves:
-        return None
+        curves.append(_curve("λ = 0, the labels alone", trial, INK, dashed=False))
+    return [curve for curve in curves if curve.x]
+
+
+def _curve(label: str, trial: TrialRecord, colour: str, *, dashed: bool) -> Curve:
+    finite = [record for record in trial.history.epochs if math.isfinite(record.validation_accuracy)]
+    shown = thinned(finite, _MOST_POINTS)
+    x, y = [float(record.epoch) for record in shown], [record.validation_accuracy for record in shown]
+    return Curve(label=label, colour=colour, x=x, y=y, dashed=dashed)
+
+
+def _limits(curves: list[Curve]) -> tuple[float, float]:
+    """Return limits that begin at the lowest accuracy after a quarter of the training: the steep start is all alike."""
     highest = max(max(curve.y) for curve in curves)
-    # The steep start is the same for all, so the axis begins at the lowest accuracy after a quarter of the training.
     lowest = min(curve.y[len(curve.y) // 4] for curve in curves)
     margin = 0.05 * max(highest - lowest, 0.01)
-    return AccuracyInfo(curves=tuple(curves), limits=(lowest - margin, min(1.02, highest + margin)))
+    return lowest - margin, min(1.02, highest + margin)
 
 
-def _curve(label: str, trial: TrialRecord, family: str, *, dashed: bool) -> Curve:
-    points = [(float(record.epoch), record.validation_accuracy) for record in trial.history.epochs]
-    finite = thinned([(x, y) for x, y in points if math.isfinite(y)], _MOST_POINTS)
-    return Curve(
-        label=label, family=family, x=tuple(x for x, _ in finite), y=tuple(y for _, y in finite), dashed=dashed
-    )
-
-
-def _plot_accuracy(info: AccuracyInfo) -> Figure:
+def _plot(curves: list[Curve]) -> Figure:
     figure, (axes,) = new_figure(220)
-    for place, curve in enumerate(info.curves):
+    for place, curve in enumerate(curves):
         dash: Any = (0, (4, 2)) if curve.dashed else "-"
         # The best rule lies on top.
-        order = 3 + (len(info.curves) - place) / 100
-        axes.plot(curve.x, curve.y, color=_colour(curve), linestyle=dash, zorder=order)
-    axes.set_xlim(0, max(curve.x[-1] for curve in info.curves))
-    plain_axis(axes.xaxis, ticks=6)
-    axes.set_xlabel("epoch")
-    percent_axis(axes.yaxis, *info.limits)
+        order = 3 + (len(curves) - place) / 100
+        axes.plot(curve.x, curve.y, color=curve.colour, linestyle=dash, zorder=order)
+    epoch_axis(axes, max(curve.x[-1] for curve in curves))
+    score_axis(axes.yaxis, *_limits(curves), Scale(Objective()))
     axes.set_ylabel("validation accuracy, %")
-    first = info.curves[0]
-    ends = sorted(curve.y[-1] for curve in info.curves)
+    first = curves[0]
+    ends = sorted(curve.y[-1] for curve in curves)
     return finish(
         figure,
         name="accuracy",
@@ -111,19 +102,11 @@ def _plot_accuracy(info: AccuracyInfo) -> Figure:
             f" {percent(ends[0], 1)} and {percent(ends[-1], 1)}."
         ),
         legend=tuple(
-            LegendItem(
-                label=f"{curve.label} ({percent(curve.y[-1], 1)})",
-                colour=css_colour(_colour(curve)),
-                dashed=curve.dashed,
-            )
-            for curve in info.curves
+            LegendItem(label=f"{curve.label} ({percent(curve.y[-1], 1)})", colour=curve.colour, dashed=curve.dashed)
+            for curve in curves
         ),
         table=Table(
             ("who", "epoch", "validation_accuracy"),
-            tuple((curve.label, x, y) for curve in info.curves for x, y in zip(curve.x, curve.y, strict=True)),
+            tuple((curve.label, x, y) for curve in curves for x, y in zip(curve.x, curve.y, strict=True)),
         ),
     )
-
-
-def _colour(curve: Curve) -> str:
-    return family_colour(curve.family) if curve.family else INK

@@ -9,7 +9,6 @@ from search.drawing import (
     Figure,
     LegendItem,
     Table,
-    css_colour,
     family_colour,
     finish,
     focus,
@@ -22,7 +21,6 @@ from search.evidence import ConstantCurve, ReportSource
 from search.settings import CONSTANT_FAMILY
 from search.wording import Scale, count, number
 
-_FIT, _TRIED, _CHOSEN = "fitted", "tried", "chosen"
 _MARGIN = 0.015
 
 
@@ -47,24 +45,22 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
     weights = [row.weight for row in curve.rows]
     means = [row.mean for row in curve.rows]
     lows, highs = [row.low for row in curve.rows], [row.high for row in curve.rows]
+    tried = [row.mean for row in curve.tried]
     axes.fill_between(weights, lows, highs, color=colour, alpha=0.18, linewidth=0)
     axes.plot(weights, means, color=colour, linewidth=2.0, zorder=3)
     axes.plot(
-        [tried.weight for tried in curve.tried],
-        [tried.mean for tried in curve.tried],
-        "o", markersize=4.4, color=INK, alpha=0.5, markeredgewidth=0, zorder=4,
+        [row.weight for row in curve.tried], tried, "o",
+        markersize=4.4, color=INK, alpha=0.5, markeredgewidth=0, zorder=4,
     )  # fmt: skip
     at = min(curve.rows, key=lambda row: abs(row.weight - curve.chosen))
     axes.plot(curve.chosen, at.mean, "o", markersize=9, color=colour, markeredgecolor=INK, zorder=5, clip_on=False)
     axes.set_xlim(min(weights) - _MARGIN, max(weights) + _MARGIN)  # room for the dots at the ends
     plain_axis(axes.xaxis, ticks=10)
     axes.set_xlabel("constant λ (0: labels alone, 1: teacher alone)")
-    shown = [*means, *(tried.mean for tried in curve.tried)]
-    top = max(row.high for row in curve.rows)
-    limits = focus(shown, [statistics.median(means), top], scale)
-    under = sum(tried.mean < limits[0] for tried in curve.tried)
+    low, high = focus([*means, *tried], [statistics.median(means), max(highs)], scale)
+    under = sum(mean < low for mean in tried)
     cut = f" {count(under, 'constant')} and the line beside them lie below the axis." if under else ""
-    score_axis(axes.yaxis, *limits, scale)
+    score_axis(axes.yaxis, low, high, scale)
     axes.set_ylabel(score_label(scale))
     return finish(
         figure,
@@ -78,16 +74,19 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
         ),
         finding=certificate_text(curve, scale),
         legend=(
-            LegendItem(label="fit, each λ at its best settings", colour=css_colour(colour)),
-            LegendItem(label="tried", colour=css_colour(INK), dot=True),
-            LegendItem(label=f"chosen: λ = {number(curve.chosen)}", colour=css_colour(colour), dot=True),
+            LegendItem(label="fit, each λ at its best settings", colour=colour),
+            LegendItem(label="tried", colour=INK, dot=True),
+            LegendItem(label=f"chosen: λ = {number(curve.chosen)}", colour=colour, dot=True),
         ),
         table=Table(
             ("kind", "weight", "mean", "low", "high", "seeds", "learning_rate", "temperature"),
             (
-                *((_FIT, r.weight, r.mean, r.low, r.high, None, r.learning_rate, r.temperature) for r in curve.rows),
                 *(
-                    (_CHOSEN if t.weight == curve.chosen else _TRIED, t.weight, t.mean, None, None, t.seeds,
+                    ("fitted", r.weight, r.mean, r.low, r.high, None, r.learning_rate, r.temperature)
+                    for r in curve.rows
+                ),
+                *(
+                    ("chosen" if t.weight == curve.chosen else "tried", t.weight, t.mean, None, None, t.seeds,
                      t.learning_rate, t.temperature)
                     for t in curve.tried
                 ),

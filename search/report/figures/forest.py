@@ -2,93 +2,78 @@
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
-from typing import Any
+from typing import Any, TypeAlias
 
 from search.drawing import (
-    GRID,
+    DOTTED,
     INK,
-    MUTED,
     PAGE,
+    POINTS,
     Figure,
     LegendItem,
     Table,
-    css_colour,
     difference_axis,
     family_colour,
     finish,
-    lines_downwards,
-    new_figure,
+    label_line,
+    name_above,
+    new_lines,
+    strokes,
 )
-from search.evidence import Confirmed, PairedTest, title
-from search.records import Role
+from search.evidence import Confirmed, FinalistRow, PairedTest, title
 from search.wording import Scale, count, sentence_case
 
-_ROW = 34
-_LABEL, _POINT = 0.22, 0.2
 _COLUMNS = (
     "finalist", "role", "difference", "low", "high", "p_value", "p_corrected", "effect_size", "seeds", "beats_constant",
 )  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ForestRow:
-    """One finalist: its mean paired difference to the best constant; `stands` if it is better by the verdict's rule."""
-
-    key: str
-    label: str
-    role: Role
-    family: str
-    test: PairedTest
-    stands: bool
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ForestInfo:
-    """The data of the figure. `threshold` is the smallest gain that would have been seen; None if not known."""
-
-    rows: tuple[ForestRow, ...]
-    constant: str
-    threshold: float | None
-    limits: tuple[float, float]
-    scale: Scale
+_Compared: TypeAlias = tuple[FinalistRow, PairedTest]
+"""A finalist, and its paired difference to the best constant."""
 
 
 def forest_figure(confirmed: Confirmed) -> Figure | None:
     """Draw the figure; None if nothing is compared. Must be called inside `drawing.style`."""
-    info = _get_forest_info(confirmed)
-    return _plot_forest(confirmed, info) if info.rows else None
-
-
-def _get_forest_info(confirmed: Confirmed) -> ForestInfo:
-    record, comparison = confirmed.record, confirmed.comparison
-    rows = [
-        ForestRow(
-            key=row.key,
-            label=title(record, row.key),
-            role=row.role,
-            family=row.family,
-            test=row.difference,
-            stands=confirmed.verdict.kind == "rule" and row.claim is not None and row.claim.stands,
-        )
-        for row in comparison.rows
-        if row.difference is not None
-    ]
-    rows.sort(key=lambda row: -row.test.mean)
-    return ForestInfo(
-        rows=tuple(rows),
-        constant=title(record, confirmed.baseline),
-        threshold=comparison.detectable,
-        limits=_limits([row.test for row in rows], comparison.detectable),
-        scale=Scale(record.objective),
+    rows = _compared(confirmed)
+    if not rows:
+        return None
+    scale, threshold = Scale(confirmed.record.objective), confirmed.comparison.detectable
+    limits = _limits([test for _, test in rows], threshold)
+    figure, axes = new_lines(len(rows), top=22)
+    difference_axis(axes.xaxis, *limits, scale)
+    unit = "points" if scale.is_accuracy else "more is better"
+    axes.set_xlabel(f"difference of test {scale.objective.name}, {unit}")
+    strokes(axes, 0.0, len(rows))
+    name_above(axes, 0.0, "best constant", limits)
+    if threshold is not None:
+        strokes(axes, threshold, len(rows), DOTTED)
+    for place, (row, test) in enumerate(rows):
+        _plot_points(axes, place + POINTS, row, test, limits, filled=_stands(confirmed, row))
+        label_line(axes, place, title(confirmed.record, row.key), _figures(test, scale))
+    label = f"smallest gain that would have been seen ({scale.margin(threshold)})"
+    return finish(
+        figure,
+        name="forest",
+        title="Does a rule beat the best constant λ?",
+        caption=_caption(confirmed, cut=any(_ends(test)[0] < limits[0] for _, test in rows)),
+        finding=_finding(confirmed, rows, scale),
+        legend=() if threshold is None else (LegendItem(label=label, colour=INK, dashed=True),),
+        table=_table(confirmed),
     )
+
+
+def _compared(confirmed: Confirmed) -> list[_Compared]:
+    """Return the finalists other than the best constant, that with the highest difference first."""
+    rows = [(row, row.difference) for row in confirmed.comparison.rows if row.difference is not None]
+    return sorted(rows, key=lambda compared: -compared[1].mean)
+
+
+def _stands(confirmed: Confirmed, row: FinalistRow) -> bool:
+    """Return True if a finalist is better by the verdict's rule."""
+    return confirmed.verdict.kind == "rule" and row.claim is not None and row.claim.stands
 
 
 def _limits(tests: list[PairedTest], threshold: float | None) -> tuple[float, float]:
     """Return limits with all of the right side, but on the left only what shows how the good ones differ."""
-    if not tests:
-        return -1.0, 1.0
     high = max(*(_ends(test)[1] for test in tests), threshold or 0.0, 0.0)
     halves = [(_ends(test)[1] - _ends(test)[0]) / 2 for test in tests]
     reach = max(high, 4 * statistics.median(halves), 1e-9)
@@ -101,61 +86,18 @@ def _ends(test: PairedTest) -> tuple[float, float]:
     return (test.mean if test.low is None else test.low), (test.mean if test.high is None else test.high)
 
 
-def _plot_forest(confirmed: Confirmed, info: ForestInfo) -> Figure:
-    low, high = info.limits
-    figure, (axes,) = new_figure(len(info.rows) * _ROW + 56, left=8, right=8, bottom=34, top=22)
-    lines_downwards(axes, len(info.rows))
-    difference_axis(axes.xaxis, low, high, info.scale)
-    unit = "points" if info.scale.is_accuracy else "more is better"
-    axes.set_xlabel(f"difference of test {info.scale.objective.name}, {unit}")
-    _strokes(axes, 0.0, len(info.rows), "-")
-    _above(axes, 0.0, "best constant", info.limits)
-    if info.threshold is not None:
-        _strokes(axes, info.threshold, len(info.rows), (0, (1, 1.5)))
-    for place, row in enumerate(info.rows):
-        _plot_row(axes, place, row, info)
-    return finish(
-        figure,
-        name="forest",
-        title="Does a rule beat the best constant λ?",
-        caption=_caption(confirmed, info),
-        finding=_finding(confirmed, info),
-        legend=_legend(info),
-        table=_table(confirmed),
-    )
-
-
-def _plot_row(axes: Any, place: int, row: ForestRow, info: ForestInfo) -> None:
-    low, high = info.limits
-    colour, at = family_colour(row.family), place + _POINT
-    if place > 0:
-        axes.axhline(place - 0.5, color=GRID, linewidth=0.7, zorder=0)
-    begin, end = _ends(row.test)
+def _plot_points(
+    axes: Any, at: float, row: FinalistRow, test: PairedTest, limits: tuple[float, float], *, filled: bool
+) -> None:
+    low, high = limits
+    colour = family_colour(row.family)
+    begin, end = _ends(test)
     axes.hlines([at], max(begin, low), min(max(end, low), high), color=colour, linewidth=2.0, zorder=3)
     if begin < low:
         axes.plot(low, at, "<", markersize=5, color=colour, markeredgewidth=0, clip_on=False, zorder=4)
-    if row.test.mean >= low:
-        face = colour if row.stands else PAGE
-        axes.plot(
-            row.test.mean, at, "D", markersize=6, color=colour, markeredgewidth=1.6, markerfacecolor=face, zorder=4
-        )
-    label = {"xycoords": ("axes fraction", "data"), "fontsize": 8.5, "va": "center"}
-    axes.annotate(row.label, (0.0, place - _LABEL), color=INK, **label)
-    axes.annotate(_figures(row.test, info.scale), (1.0, place - _LABEL), color=MUTED, ha="right", **label)
-
-
-def _strokes(axes: Any, x: float, rows: int, dash: Any) -> None:
-    """Draw upright strokes beside the points only, so that they cross no words."""
-    starts = [place + _POINT - 0.2 for place in range(rows)]
-    axes.vlines([x] * rows, starts, [s + 0.4 for s in starts], color=INK, linewidth=1.0, linestyle=dash, zorder=2)
-
-
-def _above(axes: Any, x: float, words: str, limits: tuple[float, float]) -> None:
-    left_half = x < sum(limits) / 2
-    axes.annotate(
-        words, (x, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 4), textcoords="offset points",
-        ha="left" if left_half else "right", fontsize=8.5, color=INK,
-    )  # fmt: skip
+    if test.mean >= low:
+        face = colour if filled else PAGE
+        axes.plot(test.mean, at, "D", markersize=6, color=colour, markeredgewidth=1.6, markerfacecolor=face, zorder=4)
 
 
 def _figures(test: PairedTest, scale: Scale) -> str:
@@ -163,57 +105,41 @@ def _figures(test: PairedTest, scale: Scale) -> str:
     return mean if test.low is None or test.high is None else f"{mean} ({scale.interval(test.low, test.high)})"
 
 
-def _legend(info: ForestInfo) -> tuple[LegendItem, ...]:
-    if info.threshold is None:
-        return ()
-    label = f"smallest gain that would have been seen ({info.scale.margin(info.threshold)})"
-    return (LegendItem(label=label, colour=css_colour(INK), dashed=True),)
-
-
-def _finding(confirmed: Confirmed, info: ForestInfo) -> str:
-    winners = [row for row in info.rows if row.stands]
+def _finding(confirmed: Confirmed, rows: list[_Compared], scale: Scale) -> str:
+    constant = title(confirmed.record, confirmed.baseline)
+    winners = [(title(confirmed.record, row.key), test) for row, test in rows if _stands(confirmed, row)]
     if winners:
-        names = ", ".join(row.label for row in winners)
+        names = ", ".join(name for name, _ in winners)
         verb = "beats" if len(winners) == 1 else "beat"
-        return f"{sentence_case(names)} {verb} {info.constant} beyond the noise; the highest stands at" + (
-            f" {_figures(max(winners, key=lambda row: row.test.mean).test, info.scale)}."
+        return (
+            f"{sentence_case(names)} {verb} {constant} beyond the noise; the highest stands at"
+            f" {_figures(winners[0][1], scale)}."
         )
-    nearest = next((row for row in info.rows if row.key == confirmed.rival), None)
-    if nearest is None:
-        return "No rule was confirmed."
-    return (
-        f"{confirmed.verdict.headline} The nearest rule, {nearest.label}, stands at"
-        f" {_figures(nearest.test, info.scale)} against {info.constant}."
-    )
+    for row, test in rows:
+        if row.key == confirmed.rival:
+            return (
+                f"{confirmed.verdict.headline} The nearest rule, {title(confirmed.record, row.key)}, stands at"
+                f" {_figures(test, scale)} against {constant}."
+            )
+    return "No rule was confirmed."
 
 
-def _caption(confirmed: Confirmed, info: ForestInfo) -> str:
+def _caption(confirmed: Confirmed, *, cut: bool) -> str:
     seeds = count(len(confirmed.record.seeds), "fresh seed")
     text = (
         f"A diamond is the mean difference to the best constant over {seeds}, paired by seed, with its 95 % interval. A"
         " filled one beats the constants after Holm's correction for the number of rules."
     )
-    if any(_ends(row.test)[0] < info.limits[0] for row in info.rows):
-        text += " An arrow means that the interval continues to the left."
-    return text
+    return f"{text} An arrow means that the interval continues to the left." if cut else text
 
 
 def _table(confirmed: Confirmed) -> Table:
     rows = []
     for row in confirmed.comparison.rows:
         test, claim = row.difference, row.claim
-        rows.append(
-            (
-                title(confirmed.record, row.key),
-                row.role,
-                test.mean if test else None,
-                test.low if test else None,
-                test.high if test else None,
-                test.p_value if test else None,
-                claim.p_corrected if claim else None,
-                test.effect_size if test else None,
-                len(row.seeds),
-                claim.stands if claim else None,
-            )
-        )
+        difference = (getattr(test, name, None) for name in ("mean", "low", "high", "p_value"))
+        p_corrected, stands = getattr(claim, "p_corrected", None), getattr(claim, "stands", None)
+        effect = getattr(test, "effect_size", None)
+        name = title(confirmed.record, row.key)
+        rows.append((name, row.role, *difference, p_corrected, effect, len(row.seeds), stands))
     return Table(_COLUMNS, tuple(rows))

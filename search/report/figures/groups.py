@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from search.drawing import Figure, style
-from search.evidence import Confirmed, Importance, ReportSource
+from search.evidence import Importance, ReportSource
 from search.report.figures.accuracy import accuracy_figure
 from search.report.figures.constants import constants_figure
 from search.report.figures.decisions import decisions_figure
@@ -35,7 +35,10 @@ def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> 
     with style():
         groups = (
             _group(
-                "The answer in figures", *(_answer_figures(confirmed) if confirmed else ()), constants_figure(source)
+                "The answer in figures",
+                forest_figure(confirmed) if confirmed else None,
+                optimism_figure(confirmed) if confirmed else None,
+                constants_figure(source),
             ),
             _group("What the rules do along training", *trace_figures(trace_bands(source)), decisions_figure(source)),
             _group(
@@ -51,10 +54,6 @@ def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> 
             _group("The settings of each family", *family_figures(search), folded=True),
         )
     return tuple(group for group in groups if group.figures)
-
-
-def _answer_figures(confirmed: Confirmed) -> tuple[Figure | None, ...]:
-    return forest_figure(confirmed), optimism_figure(confirmed)
 
 
 def _analysis(source: ReportSource) -> tuple[Figure, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from search.drawing import INK, MUTED, Figure, Table, family_colour, finish, new_figure
@@ -10,81 +9,63 @@ from search.evidence import INTERVAL_TRIALS, RESAMPLES, SURE, Importance, Share,
 from search.wording import count, family_title
 
 _BAR = 14
-_GROUP = 26
+_BLOCK = 26
 _MOST_BARS = 6
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Group:
-    """One block of bars: a family's settings and their shares in [0, 1], largest first."""
-
-    title: str
-    note: str
-    """The certainty of the order, in words."""
-    family: str | None
-    clear: bool
-    """True if the first bar stands out."""
-    bars: tuple[Share, ...]
-
-
 def importance_figure(importances: tuple[Importance, ...]) -> Figure | None:
-    """Draw the figure; None if no importance could be computed. Must be called inside `drawing.style`."""
-    groups = _get_importance_info(importances)
-    return _plot_importance(groups, importances) if groups else None
+    """Draw the figure, a block for each importance that could be computed; None without one.
 
-
-def _get_importance_info(importances: tuple[Importance, ...]) -> tuple[Group, ...]:
-    return tuple(
-        Group(
-            title="all trials together" if item.family is None else family_title(item.family),
-            note=_note(item),
-            family=item.family,
-            clear=item.clear,
-            bars=item.shares[:_MOST_BARS],
-        )
-        for item in importances
-        if item.shares
-    )
-
-
-def _note(item: Importance) -> str:
-    if item.first_in is None:
-        return f"{count(item.trials, 'trial')}: too few to be sure"
-    return "one stands out" if item.clear else "cannot be told apart"
-
-
-def _plot_importance(groups: tuple[Group, ...], importances: tuple[Importance, ...]) -> Figure:
-    height = sum(_GROUP + _BAR * len(group.bars) for group in groups)
+    Must be called inside `drawing.style`.
+    """
+    shown = [item for item in importances if item.shares]
+    if not shown:
+        return None
+    height = sum(_BLOCK + _BAR * len(_bars(item)) for item in shown)
     figure, (axes,) = new_figure(height, left=96, right=34, bottom=0, top=0)
     axes.set_xlim(0, 1)
     axes.set_ylim(height, 0)
     axes.set_axis_off()
     at = 0.0
-    label = {"fontsize": 8.5, "va": "center"}
-    for group in groups:
-        axes.annotate(
-            group.title, (0, at + 14), xytext=(-94, 0), textcoords="offset points", color=INK, weight="bold", **label
-        )
-        axes.annotate(
-            group.note, (1, at + 14), xytext=(32, 0), textcoords="offset points", color=MUTED, ha="right", **label
-        )
-        at += _GROUP
-        for share in group.bars:
-            axes.annotate(
-                setting_title(share.name), (0, at), xytext=(-5, 0), textcoords="offset points", ha="right",
-                color=MUTED, **label,
-            )  # fmt: skip
-            _plot_bar(axes, at, share, INK if group.family is None else family_colour(group.family), clear=group.clear)
+    for item in shown:
+        title = "all trials together" if item.family is None else family_title(item.family)
+        _write(axes, title, (0, at + 14), -94, color=INK, weight="bold")
+        _write(axes, _note(item), (1, at + 14), 32, color=MUTED, ha="right")
+        at += _BLOCK
+        for share in _bars(item):
+            _write(axes, setting_title(share.name), (0, at), -5, color=MUTED, ha="right")
+            _plot_bar(axes, at, share, INK if item.family is None else family_colour(item.family), clear=item.clear)
             at += _BAR
-    title = "Which settings move the score most?"
     return finish(
         figure,
         name="importance",
-        title=title,
-        caption=_caption(importances),
-        finding=next(item.sentence for item in importances if item.shares),
-        table=_table(importances),
+        title="Which settings move the score most?",
+        caption=_caption(shown, importances),
+        finding=shown[0].sentence,
+        table=Table(
+            ("family", "trials", "setting", "share", "low", "high", "first_in"),
+            tuple(
+                (item.family or "all", item.trials, share.name, share.share, share.low, share.high, item.first_in)
+                for item in shown
+                for share in item.shares or ()
+            ),
+        ),
     )
+
+
+def _bars(item: Importance) -> tuple[Share, ...]:
+    return (item.shares or ())[:_MOST_BARS]
+
+
+def _write(axes: Any, words: str, at: tuple[float, float], aside: float, **look: Any) -> None:
+    axes.annotate(words, at, xytext=(aside, 0), textcoords="offset points", fontsize=8.5, va="center", **look)
+
+
+def _note(item: Importance) -> str:
+    """Return the certainty of the order, in words."""
+    if item.first_in is None:
+        return f"{count(item.trials, 'trial')}: too few to be sure"
+    return "one stands out" if item.clear else "cannot be told apart"
 
 
 def _plot_bar(axes: Any, at: float, share: Share, colour: str, *, clear: bool) -> None:
@@ -94,25 +75,10 @@ def _plot_bar(axes: Any, at: float, share: Share, colour: str, *, clear: bool) -
         axes.plot([share.low, share.high], [at, at], color=INK, linewidth=1.0, solid_capstyle="butt")
         axes.vlines([share.low, share.high], at - 2.5, at + 2.5, color=INK, linewidth=1.0)
         end = max(end, share.high)
-    axes.annotate(
-        f"{100 * share.share:.0f} %", (end, at), xytext=(4, 0), textcoords="offset points", color=INK,
-        fontsize=8.5, va="center",
-    )  # fmt: skip
+    _write(axes, f"{100 * share.share:.0f} %", (end, at), 4, color=INK)
 
 
-def _table(importances: tuple[Importance, ...]) -> Table:
-    return Table(
-        ("family", "trials", "setting", "share", "low", "high", "first_in"),
-        tuple(
-            (item.family or "all", item.trials, share.name, share.share, share.low, share.high, item.first_in)
-            for item in importances
-            for share in item.shares or ()
-        ),
-    )
-
-
-def _caption(importances: tuple[Importance, ...]) -> str:
-    shown = [item for item in importances if item.shares]
+def _caption(shown: list[Importance], importances: tuple[Importance, ...]) -> str:
     text = "Shares of the score's explained variance (functional ANOVA); each block adds up to 100 %."
     if any(item.first_in is not None for item in shown):
         text += (

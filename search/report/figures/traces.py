@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 from search.drawing import (
     GRID,
     INK,
     Figure,
     LegendItem,
-    css_colour,
+    epoch_axis,
     family_colour,
     finish,
     new_figure,
@@ -28,7 +28,7 @@ _LETTERS = 26
 _PARTS = 10
 """A figure's finding compares the first and the last tenth of the training."""
 
-_Read = Callable[[BandPoint], float]
+_Reading: TypeAlias = Literal["weight", "cosine", "norm_ratio"]
 
 
 def trace_figures(bands: tuple[TraceBand, ...]) -> tuple[Figure, ...]:
@@ -36,14 +36,10 @@ def trace_figures(bands: tuple[TraceBand, ...]) -> tuple[Figure, ...]:
     few = tuple(sorted((band for band in bands if band.shown), key=lambda band: band.constant))
     drawn = (
         _plot_weights(bands) if bands else None,
-        _plot_cosine(few) if _any_finite(few, lambda point: point.cosine) else None,
-        _plot_norm_ratio(few) if _any_finite(few, lambda point: point.norm_ratio) else None,
+        _plot_cosine(few) if any(_finite(band, "cosine") for band in few) else None,
+        _plot_norm_ratio(few) if any(_finite(band, "norm_ratio") for band in few) else None,
     )
     return tuple(figure for figure in drawn if figure is not None)
-
-
-def _any_finite(bands: Sequence[TraceBand], read: _Read) -> bool:
-    return any(math.isfinite(read(point)) for band in bands for point in band.points)
 
 
 def _plot_weights(bands: tuple[TraceBand, ...]) -> Figure:
@@ -53,17 +49,15 @@ def _plot_weights(bands: tuple[TraceBand, ...]) -> Figure:
     figure, axes = new_figure(
         rows * 84 + 38, rows=rows, columns=columns, left=30, right=8, bottom=34, top=18, gap=(14, 26)
     )
+    for panel in axes[len(shown) :]:
+        panel.set_axis_off()
     last = max(band.points[-1].epoch for band in shown)
-    for place, panel in enumerate(axes):
-        if place >= len(shown):
-            panel.set_axis_off()
-            continue
-        band = shown[place]
+    for place, (band, panel) in enumerate(zip(shown, axes, strict=False)):
         for other in shown:
             if other is not band:
-                panel.plot(*_line(other, lambda point: point.weight), color=GRID, linewidth=1.0, zorder=1)
-        _fill(panel, band, lambda point: point.weight_low, lambda point: point.weight_high)
-        panel.plot(*_line(band, lambda point: point.weight), color=family_colour(band.family), linewidth=2.0, zorder=3)
+                panel.plot(*_line(other, "weight"), color=GRID, linewidth=1.0, zorder=1)
+        _fill(panel, band, "weight")
+        panel.plot(*_line(band, "weight"), color=family_colour(band.family), linewidth=2.0, zorder=3)
         panel.set_title(_short(band.label), loc="left", color=INK, pad=4)
         panel.set_xlim(0, last)
         panel.set_ylim(-0.04, 1.04)
@@ -94,7 +88,7 @@ def _weights_in_words(band: TraceBand) -> str:
     name = sentence_case(band.label)
     if high - low < 0.005:
         return f"{name} keeps λ at {low:.2f} throughout."
-    begin, end = _ends(band, lambda point: point.weight)
+    begin, end = _ends(band, "weight")
     return f"{name} takes λ from {begin:.2f} at the start to {end:.2f} at the end, between {low:.2f} and {high:.2f}."
 
 
@@ -102,11 +96,11 @@ def _plot_cosine(bands: tuple[TraceBand, ...]) -> Figure:
     figure, (axes,) = new_figure(200)
     axes.axhline(0, color=INK, linewidth=0.7)
     for band in bands:
-        _fill(axes, band, lambda point: point.cosine_low, lambda point: point.cosine_high)
-    _plot_lines(axes, bands, lambda point: point.cosine)
+        _fill(axes, band, "cosine")
+    _plot_lines(axes, bands, "cosine")
     plain_axis(axes.yaxis)
     axes.set_ylabel("cosine of the gradients")
-    begin, end = _ends(bands[0], lambda point: point.cosine)
+    begin, end = _ends(bands[0], "cosine")
     return finish(
         figure,
         name="cosine",
@@ -127,10 +121,10 @@ def _plot_norm_ratio(bands: tuple[TraceBand, ...]) -> Figure:
     figure, (axes,) = new_figure(200)
     axes.set_yscale("log")
     axes.axhline(1, color=INK, linewidth=0.7)
-    _plot_lines(axes, bands, lambda point: point.norm_ratio)
+    _plot_lines(axes, bands, "norm_ratio")
     plain_axis(axes.yaxis, log=True)
     axes.set_ylabel("ratio of gradient lengths")
-    begin, end = _ends(bands[0], lambda point: point.norm_ratio)
+    begin, end = _ends(bands[0], "norm_ratio")
     return finish(
         figure,
         name="ratio",
@@ -145,40 +139,36 @@ def _plot_norm_ratio(bands: tuple[TraceBand, ...]) -> Figure:
     )
 
 
-def _plot_lines(axes: Any, bands: tuple[TraceBand, ...], read: _Read) -> None:
+def _plot_lines(axes: Any, bands: tuple[TraceBand, ...], reading: _Reading) -> None:
     for place, band in enumerate(bands):
         dash: Any = (0, (4, 2)) if band.constant else "-"
         # The best rule lies on top.
         order = 3 + (len(bands) - place) / 100
-        axes.plot(*_line(band, read), color=family_colour(band.family), linestyle=dash, zorder=order)
-    axes.set_xlim(0, max(band.points[-1].epoch for band in bands))
-    plain_axis(axes.xaxis, ticks=6)
-    axes.set_xlabel("epoch")
+        axes.plot(*_line(band, reading), color=family_colour(band.family), linestyle=dash, zorder=order)
+    epoch_axis(axes, max(band.points[-1].epoch for band in bands))
 
 
-def _fill(axes: Any, band: TraceBand, low: _Read, high: _Read) -> None:
-    points = _finite(band, lambda point: low(point) + high(point))
-    if any(high(point) > low(point) for point in points):
-        axes.fill_between(
-            [point.epoch for point in points],
-            [low(point) for point in points],
-            [high(point) for point in points],
-            color=family_colour(band.family), alpha=0.22, linewidth=0, zorder=2,
-        )  # fmt: skip
+def _fill(axes: Any, band: TraceBand, reading: Literal["weight", "cosine"]) -> None:
+    """Draw the range over the seeds, if there is one."""
+    points = thinned(_finite(band, reading), _MOST_POINTS)
+    low, high = ([getattr(point, f"{reading}_{end}") for point in points] for end in ("low", "high"))
+    if low != high:
+        epochs, colour = [point.epoch for point in points], family_colour(band.family)
+        axes.fill_between(epochs, low, high, color=colour, alpha=0.22, linewidth=0, zorder=2)
 
 
-def _line(band: TraceBand, read: _Read) -> tuple[list[float], list[float]]:
-    points = _finite(band, read)
-    return [point.epoch for point in points], [read(point) for point in points]
+def _line(band: TraceBand, reading: _Reading) -> tuple[list[float], list[float]]:
+    points = thinned(_finite(band, reading), _MOST_POINTS)
+    return [point.epoch for point in points], [getattr(point, reading) for point in points]
 
 
-def _finite(band: TraceBand, read: _Read) -> Sequence[BandPoint]:
-    return thinned([point for point in band.points if math.isfinite(read(point))], _MOST_POINTS)
+def _finite(band: TraceBand, reading: _Reading) -> list[BandPoint]:
+    return [point for point in band.points if math.isfinite(getattr(point, reading))]
 
 
-def _ends(band: TraceBand, read: _Read) -> tuple[float, float]:
+def _ends(band: TraceBand, reading: _Reading) -> tuple[float, float]:
     """Return the means over the first and the last tenth of the training; NaN if nothing is finite."""
-    values = [read(point) for point in band.points if math.isfinite(read(point))]
+    values = [getattr(point, reading) for point in _finite(band, reading)]
     if not values:
         return math.nan, math.nan
     part = max(1, len(values) // _PARTS)
@@ -194,8 +184,7 @@ def _how_averaged(bands: Sequence[TraceBand]) -> str:
 
 def _legend(bands: tuple[TraceBand, ...]) -> tuple[LegendItem, ...]:
     return tuple(
-        LegendItem(label=band.label, colour=css_colour(family_colour(band.family)), dashed=band.constant)
-        for band in bands
+        LegendItem(label=band.label, colour=family_colour(band.family), dashed=band.constant) for band in bands
     )
 
 

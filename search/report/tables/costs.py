@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from search.drawing import Table
 from search.evidence import ReportSource
 from search.records import ConfirmationRecord, SearchRecord, TrialRecord
 from trainables.records import TracePoint
@@ -33,14 +32,6 @@ def costs(source: ReportSource) -> tuple[Cost, ...]:
     if source.confirmation is not None:
         found.append(_of_confirmation(source.confirmation))
     return tuple(found)
-
-
-def cost_table(parts: Iterable[Cost]) -> Table:
-    """Return a line for each part."""
-    return Table(
-        tuple(Cost.model_fields),
-        tuple(tuple(getattr(part, name) for name in Cost.model_fields) for part in parts),
-    )
 
 
 def _of_search(search: SearchRecord) -> Cost:

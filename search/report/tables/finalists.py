@@ -51,7 +51,7 @@ def ranked_finalists(confirmed: Confirmed) -> tuple[RankedFinalist, ...]:
     )
     return tuple(
         RankedFinalist(
-            **{name: getattr(row, name) for name in FinalistRow.model_fields},
+            **dict(row),
             place=place,
             label=title(record, row.key),
             rule=finalists[row.key].rule,
@@ -74,10 +74,8 @@ def finalist_numbers(rows: tuple[RankedFinalist, ...]) -> Table:
             (
                 row.place, row.key, row.label, row.role, row.rule, row.complexity, row.search_score, row.validation,
                 row.test, row.spread,
-                row.difference.mean if row.difference else None,
-                row.difference.low if row.difference else None,
-                row.difference.high if row.difference else None,
-                row.claim.p_corrected if row.claim else None,
+                *(getattr(row.difference, name, None) for name in ("mean", "low", "high")),
+                getattr(row.claim, "p_corrected", None),
                 row.is_winner, row.is_baseline,
             )
             for row in rows

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from search.drawing import Table
 from search.evidence import ReportSource
+from search.records import SeedResult
 from search.wording import family_title
+from trainables.records import TrialHistory
 from trainables.settings import Settings
 
 
@@ -31,22 +33,24 @@ class GuardTable(Settings):
 
 def guard_table(source: ReportSource) -> GuardTable:
     """Count over the search's trials and the confirmed trainings, the most frequent first."""
-    times: Counter[tuple[str, str]] = Counter()
-    where: dict[tuple[str, str], set[str]] = {}
-    skipped = 0
-    for trial in source.search.trials:
-        skipped += trial.history.skipped_steps
-        _add(times, where, trial.family, trial.history.interventions, f"trial {trial.number}")
+    trainings: list[tuple[str, str, TrialHistory | SeedResult]] = [
+        (trial.family, f"trial {trial.number}", trial.history) for trial in source.search.trials
+    ]
     if source.confirmation is not None:
         families = {finalist.key: finalist.family for finalist in source.confirmation.finalists}
-        for result in source.confirmation.results:
-            skipped += result.skipped_steps
-            _add(times, where, families[result.finalist], result.interventions, result.finalist)
+        trainings += [(families[result.finalist], result.finalist, result) for result in source.confirmation.results]
+    times: Counter[tuple[str, str]] = Counter()
+    where: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for family, who, training in trainings:
+        for kind, count in training.interventions.items():
+            if count:
+                times[family, kind] += count
+                where[family, kind].add(who)
     rows = tuple(
         GuardRow(family=family, kind=kind, times=count, trials=len(where[family, kind]))
         for (family, kind), count in times.most_common()
     )
-    return GuardTable(rows=rows, skipped_steps=skipped)
+    return GuardTable(rows=rows, skipped_steps=sum(training.skipped_steps for *_, training in trainings))
 
 
 def guard_numbers(table: GuardTable) -> Table:
@@ -55,16 +59,3 @@ def guard_numbers(table: GuardTable) -> Table:
         ("family", "intervention", "times", "trials"),
         tuple((family_title(row.family), row.kind, row.times, row.trials) for row in table.rows),
     )
-
-
-def _add(
-    times: Counter[tuple[str, str]],
-    where: dict[tuple[str, str], set[str]],
-    family: str,
-    counts: dict[str, int],
-    who: str,
-) -> None:
-    for kind, count in counts.items():
-        if count:
-            times[family, kind] += count
-            where.setdefault((family, kind), set()).add(who)

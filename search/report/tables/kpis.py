@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import pydantic
 
 from search.drawing import Table
 from search.evidence import Confirmed, ReportSource, rule_title, title
 from search.metrics import Metric, in_unit, metrics_with, spread_in_unit
-from search.records import ConfirmationRecord, SearchRecord, TrialRecord
+from search.records import ConfirmationRecord, SearchRecord, SeedResult
 from search.settings import CONSTANT_FAMILY
 from search.wording import sentence_case
-from trainables.records import ACCURACY, ModelFigures
+from trainables.records import ACCURACY, ModelFigures, ReplicateResult
 from trainables.settings import Settings
 
 _DEVICES = {"cpu": "CPU, one thread", "cpu_threads": "CPU, all threads", "cuda": "GPU"}
+
+_Result = TypeVar("_Result", bound=ReplicateResult | SeedResult)
 
 
 class KPIValue(Settings):
@@ -111,33 +114,76 @@ def shown_spread(value: KPIValue, unit: str) -> str:
     return spread_in_unit(value.spread, unit) if shown(value, unit) else ""
 
 
+def value_over_seeds(values: Sequence[float | None]) -> KPIValue:
+    """Return mean and standard deviation; no value unless all are known and finite."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if not known or len(known) < len(values):
+        return KPIValue(mean=None)
+    return KPIValue(mean=statistics.fmean(known), spread=statistics.stdev(known) if len(known) > 1 else None)
+
+
 def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
     record = confirmed.record
-    keys: list[tuple[str, str]] = []
+    named: dict[str, str] = {}
     if confirmed.labels_alone is not None:
-        keys.append((confirmed.labels_alone, "Labels alone"))
-    keys.append((confirmed.baseline, "Best constant"))
+        named[confirmed.labels_alone] = "Labels alone"
+    named[confirmed.baseline] = "Best constant"
     if confirmed.rival is not None:
-        keys.append((confirmed.rival, "Winner" if confirmed.rival == confirmed.winner else "Nearest rule"))
-    keys = list({key: (key, label) for key, label in keys}.values())
-    columns = (
-        KPIColumn(label="Teacher", who=search.config.teacher_name, chosen=False),
-        *(KPIColumn(label=label, who=title(record, key), chosen=key == confirmed.winner) for key, label in keys),
-    )
-    results = [[r for r in record.results if r.finalist == key] for key, _ in keys]
-    rows = []
-    for metric in metrics_with(name for of_key in results for result in of_key for name in result.own_kpis):
-        students = [_value([metric.of_result(result) for result in of_key]) for of_key in results]
-        rows.append(_row(metric, _of_teacher(metric, record), students))
-    rows += _cost_rows(record.teacher_figures, record.student_figures, len(keys))
+        named[confirmed.rival] = "Winner" if confirmed.rival == confirmed.winner else "Nearest rule"
+    columns = [_teacher_column(search)]
+    columns += [
+        KPIColumn(label=name, who=title(record, key), chosen=key == confirmed.winner) for key, name in named.items()
+    ]
+    results = [[result for result in record.results if result.finalist == key] for key in named]
+    rows = _metric_rows(results, Metric.of_result, lambda metric: _of_teacher(metric, record))
+    teacher, student = record.teacher_figures, record.student_figures
+    figures = [teacher, *[student] * len(named)]  # all students of a search are built alike
     return KPITable(
         on="test",
         seeds=len(record.seeds),
-        columns=columns,
-        rows=tuple(rows),
-        measured_on=_devices(record.student_figures or record.teacher_figures),
-        note=_smaller(record.teacher_figures, record.student_figures),
+        columns=tuple(columns),
+        rows=(*rows, *_cost_rows([getattr(of_model, "parameters", None) for of_model in figures], figures)),
+        measured_on="; ".join(measured.device_names.values()) if (measured := student or teacher) else "",
+        note=_smaller(teacher, student),
     )
+
+
+def _of_search(source: ReportSource) -> KPITable:
+    search, comparison = source.judged, source.judgement.comparison
+    named: dict[int, str] = {}
+    for found, label in ((comparison.labels_alone, "Labels alone"), (comparison.constant, "Best constant")):
+        if found is not None:
+            named[found.number] = label
+    for family, trial in source.best_trials.items():
+        if family != CONSTANT_FAMILY:
+            named[trial.number] = "Best rule"
+            break
+    by_number = {trial.number: trial for trial in search.trials}
+    trials = [by_number[number] for number in named]
+    first = search.finished[0].number
+    columns = [_teacher_column(search)]
+    columns += [
+        KPIColumn(label=label, who=rule_title(trial.family, trial.parameters), chosen=trial.number == first)
+        for trial, label in zip(trials, named.values(), strict=True)
+    ]
+    rows = _metric_rows(
+        [trial.history.replicates for trial in trials],
+        lambda metric, result: metric.in_search(result),
+        lambda metric: search.teacher_accuracy if metric.name == ACCURACY else None,
+    )
+    sizes = [search.teacher_parameters, *(trial.history.parameters or None for trial in trials)]
+    return KPITable(
+        on="validation",
+        seeds=max((len(trial.history.replicates) for trial in trials), default=0),
+        columns=tuple(columns),
+        rows=(*rows, *_cost_rows(sizes, [None] * len(sizes))),
+        measured_on="",
+        note="",
+    )
+
+
+def _teacher_column(search: SearchRecord) -> KPIColumn:
+    return KPIColumn(label="Teacher", who=search.config.teacher_name, chosen=False)
 
 
 def _of_teacher(metric: Metric, record: ConfirmationRecord) -> float | None:
@@ -146,97 +192,55 @@ def _of_teacher(metric: Metric, record: ConfirmationRecord) -> float | None:
     return metric.of_set(record.teacher) if record.teacher is not None and metric.of_teacher else None
 
 
-def _row(metric: Metric, teacher: float | None, students: Sequence[KPIValue]) -> KPIRow:
-    return KPIRow(
-        name=metric.name,
-        label=metric.label,
-        unit=metric.unit,
-        values=(KPIValue(mean=teacher), *students),
-        own=metric.own,
-        of_teacher=metric.of_teacher,
-    )
-
-
-def _of_search(source: ReportSource) -> KPITable:
-    search, comparison, best = source.judged, source.judgement.comparison, source.best_trials
-    by_number = {trial.number: trial for trial in search.trials}
-    picked: dict[int, tuple[str, TrialRecord]] = {}
-    for found, label in ((comparison.labels_alone, "Labels alone"), (comparison.constant, "Best constant")):
-        if found is not None:
-            picked[found.number] = (label, by_number[found.number])
-    rule = next((trial for family, trial in best.items() if family != CONSTANT_FAMILY), None)
-    if rule is not None:
-        picked[rule.number] = ("Best rule", rule)
-    first = search.finished[0].number
-    columns = (
-        KPIColumn(label="Teacher", who=search.config.teacher_name, chosen=False),
-        *(
-            KPIColumn(label=label, who=rule_title(trial.family, trial.parameters), chosen=trial.number == first)
-            for label, trial in picked.values()
-        ),
-    )
-    students = [trial.history.replicates for _, trial in picked.values()]
-    rows = []
-    for metric in metrics_with(name for of_trial in students for result in of_trial for name in result.own_kpis):
-        teacher = search.teacher_accuracy if metric.name == ACCURACY else None
-        values = [_value([metric.in_search(result) for result in of_trial]) for of_trial in students]
-        rows.append(_row(metric, teacher, values))
-    sizes = [KPIValue(mean=trial.history.parameters or None) for _, trial in picked.values()]
-    rows.append(
+def _metric_rows(
+    students: Sequence[Sequence[_Result]],
+    read: Callable[[Metric, _Result], float | None],
+    of_teacher: Callable[[Metric], float | None],
+) -> list[KPIRow]:
+    """Return a row for each metric of the students' results."""
+    return [
         KPIRow(
-            name="parameters",
-            label="Parameters",
-            unit="",
-            values=(KPIValue(mean=search.teacher_parameters), *sizes),
+            name=metric.name,
+            label=metric.label,
+            unit=metric.unit,
+            values=(
+                KPIValue(mean=of_teacher(metric)),
+                *(value_over_seeds([read(metric, result) for result in results]) for results in students),
+            ),
+            own=metric.own,
+            of_teacher=metric.of_teacher,
         )
-    )
-    rows += _cost_rows(None, None, len(picked))[1:]
-    return KPITable(
-        on="validation",
-        seeds=max((len(replicates) for replicates in students), default=0),
-        columns=columns,
-        rows=tuple(rows),
-        measured_on="",
-        note="",
-    )
+        for metric in metrics_with(name for results in students for result in results for name in result.own_kpis)
+    ]
 
 
-def _cost_rows(teacher: ModelFigures | None, student: ModelFigures | None, students: int) -> list[KPIRow]:
-    """Return the rows of costs; all students of a search are built alike, so all columns of students are equal."""
+def _cost_rows(sizes: Sequence[float | None], figures: Sequence[ModelFigures | None]) -> list[KPIRow]:
+    """Return the rows of costs, from the parameters and the figures of each column's model."""
 
-    def row(name: str, label: str, unit: str, read: Callable[[ModelFigures], float | None]) -> KPIRow:
-        values = [KPIValue(mean=None if figures is None else read(figures)) for figures in (teacher, student)]
-        return KPIRow(name=name, label=label, unit=unit, values=(values[0], *[values[1]] * students))
+    def row(name: str, label: str, unit: str, values: Iterable[float | None]) -> KPIRow:
+        return KPIRow(name=name, label=label, unit=unit, values=tuple(KPIValue(mean=value) for value in values))
 
     rows = [
-        row("parameters", "Parameters", "", lambda f: f.parameters),
-        row("flops", "FLOPs a picture", "FLOPs", lambda f: f.flops),
-        row("file_bytes", "File size", "B", lambda f: f.file_bytes),
+        row("parameters", "Parameters", "", sizes),
+        row("flops", "FLOPs a picture", "FLOPs", (getattr(of_model, "flops", None) for of_model in figures)),
+        row("file_bytes", "File size", "B", (getattr(of_model, "file_bytes", None) for of_model in figures)),
     ]
-    known = [figures.latency for figures in (teacher, student) if figures is not None]
-    for device in dict.fromkeys(name for latency in known for name in latency) or ("cpu",):
-        where = _DEVICES.get(device, device)
+    latencies = [{} if of_model is None else of_model.latency for of_model in figures]
+    for device in dict.fromkeys(name for latency in latencies for name in latency) or ("cpu",):
+        on_device = [latency.get(device, {}) for latency in latencies]
+        batches = sorted({int(latency["batch"]) for latency in on_device if "batch" in latency})
         for key, words, unit in (
             ("p50_ms", "Latency of one picture, median", "ms"),
             ("p95_ms", "Latency of one picture, 95 of 100", "ms"),
-            ("pictures_per_second", _batches(known, device), "pictures/s"),
+            (
+                "pictures_per_second",
+                f"Throughput in batches of {' and '.join(map(str, batches or [64]))}",
+                "pictures/s",
+            ),
         ):
-            read = _reader(device, key)
-            rows.append(row(f"{device}_{key}", f"{words} ({where})", unit, read))
+            label = f"{words} ({_DEVICES.get(device, device)})"
+            rows.append(row(f"{device}_{key}", label, unit, (latency.get(key) for latency in on_device)))
     return rows
-
-
-def _reader(device: str, key: str) -> Callable[[ModelFigures], float | None]:
-    return lambda figures: figures.latency.get(device, {}).get(key)
-
-
-def _batches(known: Sequence[dict[str, dict[str, float]]], device: str) -> str:
-    sizes = sorted({int(latency[device]["batch"]) for latency in known if "batch" in latency.get(device, {})})
-    return f"Throughput in batches of {' and '.join(map(str, sizes or [64]))}"
-
-
-def _devices(figures: ModelFigures | None) -> str:
-    return "" if figures is None else "; ".join(figures.device_names.values())
 
 
 def _smaller(teacher: ModelFigures | None, student: ModelFigures | None) -> str:
@@ -246,10 +250,3 @@ def _smaller(teacher: ModelFigures | None, student: ModelFigures | None) -> str:
     if size < 1:
         return ""
     return f"The student has {size:.3g} times fewer parameters than the teacher and needs {work:.3g} times fewer FLOPs."
-
-
-def _value(values: Sequence[float | None]) -> KPIValue:
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    if not known or len(known) < len(values):
-        return KPIValue(mean=None)
-    return KPIValue(mean=statistics.fmean(known), spread=statistics.stdev(known) if len(known) > 1 else None)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from search.drawing import Table
 from search.evidence import Confirmed, ReportSource, finalist_of, rule_title, title
-from search.records import ConfirmationRecord
+from search.records import ConfirmationRecord, TrialRecord
 from search.settings import CONSTANT_FAMILY
 from trainables.records import TracePoint
 
@@ -55,6 +55,12 @@ def trace_bands(source: ReportSource) -> tuple[TraceBand, ...]:
     else:
         bands = _of_trials(source)
     return tuple(band for band in bands if band.points)
+
+
+def label_of_best(trial: TrialRecord) -> str:
+    """Name the best trial of a family."""
+    name = rule_title(trial.family, trial.parameters)
+    return f"best constant, {name}" if trial.family == CONSTANT_FAMILY else name
 
 
 def trace_table(bands: Sequence[TraceBand]) -> Table:
@@ -125,21 +131,17 @@ def _of_trials(source: ReportSource) -> list[TraceBand]:
     if confirmed is not None and confirmed.rival is not None:
         first_rule = confirmed.comparison.of(confirmed.rival).family
         best = dict(sorted(best.items(), key=lambda item: item[0] != first_rule))
-    bands = []
-    for family, trial in best.items():
-        constant = family == CONSTANT_FAMILY
-        name = rule_title(family, trial.parameters)
-        bands.append(
-            TraceBand(
-                label=f"best constant, {name}" if constant else name,
-                family=family,
-                seeds=len(trial.history.replicates),
-                points=tuple(map(_of_trial, trial.history.trace)),
-                constant=constant,
-                shown=constant or family == first_rule,
-            )
+    return [
+        TraceBand(
+            label=label_of_best(trial),
+            family=family,
+            seeds=len(trial.history.replicates),
+            points=tuple(map(_of_trial, trial.history.trace)),
+            constant=family == CONSTANT_FAMILY,
+            shown=family in (CONSTANT_FAMILY, first_rule),
         )
-    return bands
+        for family, trial in best.items()
+    ]
 
 
 def _of_trial(point: TracePoint) -> BandPoint:

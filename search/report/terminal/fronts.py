@@ -6,12 +6,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from search.evidence import Front, FrontPoint, ReportSource, StudentRow, fronts, interval_cell
+from search.evidence import Front, ReportSource, fronts, interval_cell
 from search.records import SearchRecord
+from search.report.terminal.parts import MEDIUM, Column, difference_cell, plain_table, score_cell
 from search.settings import COST_TITLES
 from search.wording import Scale, family_title
 
-_MEDIUM, _WIDE = 72, 90
+_WIDE = 90
 
 
 def render_fronts(search: SearchRecord, width: int) -> list[RenderableType]:
@@ -28,31 +29,20 @@ def render_students(source: ReportSource, width: int) -> list[RenderableType]:
     rows, scale = source.judgement.students, source.scale
     if not rows:
         return []
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("student", no_wrap=True)
-    table.add_column("parameters", justify="right", no_wrap=True)
-    if width >= _MEDIUM:
-        table.add_column("FLOPs", justify="right", no_wrap=True)
-    table.add_column(Text(f"best {scale.title}"), justify="right", no_wrap=True)
-    table.add_column("best constant", justify="right", no_wrap=True)
-    if width >= _MEDIUM:
-        table.add_column("best rule vs constant", justify="right", no_wrap=True)
-    for row in rows:
-        sizes = ["–", "–"] if row.size is None else [f"{row.size.parameters:,}", f"{row.size.flops:,}"]
-        cells = [row.name, *sizes[: 2 if width >= _MEDIUM else 1]]
-        cells += [scale.value(found.score) if found else "–" for found in (row.best, row.constant)]
-        if width >= _MEDIUM:
-            cells.append(_difference(row, scale))
-        # Text, not markup: a name is data.
-        about = row.name == source.judgement.student
-        table.add_row(*(Text(cell) for cell in cells), style="bold" if about else "")
+    columns = [
+        Column("student", [row.name for row in rows], right=False),
+        Column("parameters", ["–" if row.size is None else f"{row.size.parameters:,}" for row in rows]),
+    ]
+    if width >= MEDIUM:
+        columns.append(Column("FLOPs", ["–" if row.size is None else f"{row.size.flops:,}" for row in rows]))
+    columns += [
+        Column(f"best {scale.title}", [scale.value(row.best.score) if row.best else "–" for row in rows]),
+        Column("best constant", [scale.value(row.constant.score) if row.constant else "–" for row in rows]),
+    ]
+    if width >= MEDIUM:
+        columns.append(Column("best rule vs constant", [difference_cell(scale, row.difference) for row in rows]))
+    table = plain_table(columns, [row.name == source.judgement.student for row in rows])
     return [Text(), Text("Students, each with its own rules and constants (the above is about the bold one):"), table]
-
-
-def _difference(row: StudentRow, scale: Scale) -> str:
-    if row.difference is None:
-        return "–"
-    return f"{scale.difference(row.difference.mean)} {scale.spread(row.difference.standard_error)}".rstrip()
 
 
 def _heading(front: Front, scale: Scale) -> str:
@@ -63,34 +53,21 @@ def _heading(front: Front, scale: Scale) -> str:
 
 
 def _table(front: Front, scale: Scale, width: int) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for cost in front.costs:
-        table.add_column("numbers" if cost == "complexity" else cost, justify="right", no_wrap=True)
-    table.add_column(Text(scale.title), justify="right", no_wrap=True)
-    stepwise = len(front.costs) == 1 and len(front.points) > 1
-    several = len({point.student for point in front.points}) > 1
-    with_interval = stepwise and width >= (_WIDE if several else _MEDIUM)
-    if stepwise:
-        table.add_column("gain", justify="right", no_wrap=True)
-    if with_interval:
-        table.add_column("95 % interval", no_wrap=True)
-    table.add_column("trial", justify="right", no_wrap=True)
+    points = front.points
+    gains = [point.gain for point in points]
+    several = len({point.student for point in points}) > 1
+    columns = [
+        Column("numbers" if cost == "complexity" else cost, [f"{point.costs[cost]:,}" for point in points])
+        for cost in front.costs
+    ]
+    columns.append(Column(scale.title, [score_cell(scale, point) for point in points]))
+    if len(front.costs) == 1 and len(points) > 1:
+        columns.append(Column("gain", ["" if gain is None else scale.difference(gain.mean) for gain in gains]))
+        if width >= (_WIDE if several else MEDIUM):
+            intervals = ["" if gain is None else interval_cell(scale, gain, "not known") for gain in gains]
+            columns.append(Column("95 % interval", intervals, right=False))
+    columns.append(Column("trial", [str(point.number) for point in points]))
     if several:
-        table.add_column("student", no_wrap=True)
-    table.add_column("family", no_wrap=True)
-    for point in front.points:
-        cells = [f"{point.costs[cost]:,}" for cost in front.costs]
-        cells.append(f"{scale.value(point.score)} {scale.spread(point.spread)}".rstrip())
-        if stepwise:
-            cells.append("" if point.gain is None else scale.difference(point.gain.mean))
-        if with_interval:
-            cells.append(_interval(point, scale))
-        cells += [str(point.number), *([point.student] if several else []), family_title(point.family)]
-        table.add_row(*(Text(cell) for cell in cells), style="bold" if point.knee else "")
-    return table
-
-
-def _interval(point: FrontPoint, scale: Scale) -> str:
-    if point.gain is None:
-        return ""
-    return interval_cell(scale, point.gain, "not known")
+        columns.append(Column("student", [point.student for point in points], right=False))
+    columns.append(Column("family", [family_title(point.family) for point in points], right=False))
+    return plain_table(columns, [point.knee for point in points])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from search.evidence import ReportSource
-from search.report.tables.kpis import KPIRow, KPITable, kpi_table, shown, shown_spread
+from search.report.tables.kpis import KPIRow, kpi_table, shown, shown_spread
+from search.report.terminal.parts import Column, plain_table
 from search.wording import count
 
 
@@ -17,22 +17,14 @@ def render_own_kpis(source: ReportSource) -> list[RenderableType]:
     if found is None or not found.own:
         return []
     seeds = f"mean over {count(found.seeds, 'seed')}" + (" ± standard deviation" if found.seeds > 1 else "")
-    return [Text(), Text(f"Your KPIs on the {found.on} pictures, {seeds}:"), _table(found)]
-
-
-def _table(found: KPITable) -> Table:
-    # A search measures only its students; a column without any value is left out.
-    places = [
-        place for place in range(len(found.columns)) if any(row.values[place].mean is not None for row in found.own)
-    ]
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("KPI")
-    for place in places:
-        column = found.columns[place]
-        table.add_column(Text(f"{column.label.lower()}\n{column.who}"), justify="right")
-    for row in found.own:
-        table.add_row(Text(row.label), *(Text(_cell(row, place)) for place in places))
-    return table
+    columns = [Column("KPI", [row.label for row in found.own], right=False, wraps=True)]
+    for place, column in enumerate(found.columns):
+        # A search measures only its students; a column without any value is left out.
+        if any(row.values[place].mean is not None for row in found.own):
+            cells = [_cell(row, place) for row in found.own]
+            columns.append(Column(f"{column.label.lower()}\n{column.who}", cells, wraps=True))
+    table = plain_table(columns, [False] * len(found.own))
+    return [Text(), Text(f"Your KPIs on the {found.on} pictures, {seeds}:"), table]
 
 
 def _cell(row: KPIRow, place: int) -> str:

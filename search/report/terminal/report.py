@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -12,12 +11,19 @@ from search.records import SearchRecord
 from search.report.terminal.confirmation import render_confirmation
 from search.report.terminal.fronts import render_fronts, render_students
 from search.report.terminal.kpis import render_own_kpis
+from search.report.terminal.parts import (
+    MEDIUM,
+    WIDE,
+    Column,
+    difference_cell,
+    failures,
+    indented,
+    plain_table,
+    score_cell,
+    verdict_lines,
+)
 from search.settings import CONSTANT_FAMILY
-from search.wording import Scale, count, family_title
-
-_WIDE = 100
-_MEDIUM = 72
-_MOST_FAILED = 5
+from search.wording import Scale, family_title
 
 
 def render_report(source: ReportSource, width: int, *, with_remedy: bool = True) -> RenderableType:
@@ -44,7 +50,7 @@ def render_report(source: ReportSource, width: int, *, with_remedy: bool = True)
     if recommended is not None:
         found = settings_in_words(recommended)
         heading = f"Train with {recommended.title}" + (f" ({found}):" if found else ":")
-        parts += [Text(), Text(heading), Padding(Text(recommended.rule), (0, 0, 0, 2))]
+        parts += [Text(), Text(heading), indented(recommended.rule)]
     parts += render_own_kpis(source)
     parts += [Text(), Text("The search that led to it:"), Text(), table]
     return Group(*parts, *_students_and_fronts(source, width))
@@ -69,10 +75,7 @@ def render_table(search: SearchRecord, judgement: Judgement, width: int) -> Rend
     parts: list[RenderableType] = []
     if not judgement.is_confirmed and search.finished:
         parts.append(Text(judgement.worth.text, style="bold"))
-    parts.append(Text(verdict.headline, style="bold"))
-    rest = " ".join(part for part in (verdict.evidence, verdict.caveat) if part)
-    if rest:
-        parts.append(Text(rest))
+    parts += verdict_lines(verdict.headline, verdict.evidence, verdict.caveat)
     if judgement.remarks:
         parts += [Text(), *(Text(f"· {remark.sentence}") for remark in judgement.remarks)]
     if families:
@@ -81,52 +84,35 @@ def render_table(search: SearchRecord, judgement: Judgement, width: int) -> Rend
         best = families[0].best
         settings = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in best.shared.items())
         found = f"trial {best.number}" + (f", {settings}" if settings else "")
-        parts += [Text(), Text(f"Best rule ({found}):"), Padding(Text(best.rule), (0, 0, 0, 2))]
+        parts += [Text(), Text(f"Best rule ({found}):"), indented(best.rule)]
     failed = [trial for trial in search.trials if trial.status == "failed"]
-    if failed:
-        parts += [Text(), Text(f"{count(len(failed), 'trial')} failed:")]
-        lines = [f"trial {t.number} ({t.family}): {t.error or 'no message'}" for t in failed[:_MOST_FAILED]]
-        if len(failed) > _MOST_FAILED:
-            lines.append(f"and {len(failed) - _MOST_FAILED:,} more")
-        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in lines]
-    return Group(*parts)
+    reasons = [f"trial {trial.number} ({trial.family}): {trial.error or 'no message'}" for trial in failed]
+    return Group(*parts, *failures("trial", reasons))
 
 
 def _families_table(
     families: tuple[FamilyRank, ...], comparison: ConstantComparison, scale: Scale, width: int
 ) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("family", no_wrap=True)
-    table.add_column(Text(scale.title), justify="right", no_wrap=True)
-    if width >= _MEDIUM:
-        table.add_column("vs constant", justify="right", no_wrap=True)
-    if width >= _WIDE:
-        table.add_column("median", justify="right", no_wrap=True)
-        table.add_column("numbers", justify="right", no_wrap=True)
+    bests = [family.best for family in families]
+    columns = [
+        Column("", ["–" if family.rank is None else str(family.rank) for family in families]),
+        Column("family", [family_title(family.family) for family in families], right=False),
+        Column(scale.title, [score_cell(scale, best) if best else "–" for best in bests]),
+    ]
+    if width >= MEDIUM:
+        columns.append(Column("vs constant", [_versus(family, comparison, scale) for family in families]))
+    if width >= WIDE:
+        columns.append(Column("median", [scale.value(family.median) for family in families]))
+        columns.append(Column("numbers", [str(best.complexity) if best else "–" for best in bests]))
     raced = any(family.eliminated for family in families)
-    table.add_column("all seeds" if raced else "trials", justify="right", no_wrap=True)
+    columns.append(Column("all seeds" if raced else "trials", [str(family.finished) for family in families]))
     if raced:
-        table.add_column("left the race", justify="right", no_wrap=True)
-    table.add_column("failed", justify="right", no_wrap=True)
-    for family in families:
-        best = family.best
-        cells = ["–" if family.rank is None else str(family.rank), family_title(family.family)]
-        cells.append(f"{scale.value(best.score)} {scale.spread(best.spread)}".rstrip() if best else "–")
-        if width >= _MEDIUM:
-            cells.append(_versus(family, comparison, scale))
-        if width >= _WIDE:
-            cells += [scale.value(family.median), str(best.complexity) if best else "–"]
-        cells += [str(family.finished), *([str(family.eliminated)] if raced else []), str(family.failed)]
-        # Text, not markup: a name is data.
-        table.add_row(*(Text(cell) for cell in cells), style="bold" if family.rank == 1 else "")
-    return table
+        columns.append(Column("left the race", [str(family.eliminated) for family in families]))
+    columns.append(Column("failed", [str(family.failed) for family in families]))
+    return plain_table(columns, [family.rank == 1 for family in families])
 
 
 def _versus(family: FamilyRank, comparison: ConstantComparison, scale: Scale) -> str:
     if family.family == CONSTANT_FAMILY:
         return "baseline" if family.best else "–"
-    difference = comparison.of(family.family)
-    if difference is None:
-        return "–"
-    return f"{scale.difference(difference.mean)} {scale.spread(difference.standard_error)}".rstrip()
+    return difference_cell(scale, comparison.of(family.family))

@@ -12,7 +12,7 @@ from search import cli
 from search.analysis import analysis_text, judge_analysis, read_analysis
 from search.analysis.accuracy import choices, missed, r2_between
 from search.analysis.figure_maps import maps_figure
-from search.analysis.figure_style import CELLS, plane, reach_of, rule_in_plane
+from search.analysis.figure_style import CELLS, Plane
 from search.analysis.files import write_analysis
 from search.analysis.tables import lowest
 from search.drawing.canvas import style
@@ -234,12 +234,11 @@ def test_a_single_probe_and_a_diverged_training_are_told_too(tmp_path):
 
 def test_the_rule_is_drawn_where_it_decides(planted):
     record, findings = planted
-    reach = reach_of(record)
-    weights = rule_in_plane(record, reach)
-    assert weights.shape == (CELLS, CELLS)
-    assert ((weights == 0.1) == (plane(reach)[1] > 2.0)).all()
-    assert rule_in_plane(record.model_copy(update={"family": "fixed", "parameters": {"weight": 0.5}}), reach) is None
-    assert rule_in_plane(record.model_copy(update={"family": "somebodys_own", "parameters": {}}), reach) is None
+    plane = Plane(record)
+    assert plane.rule.shape == (CELLS, CELLS)
+    assert ((plane.rule == 0.1) == (plane.cells[1] > 2.0)).all()
+    for family, parameters in (("fixed", {"weight": 0.5}), ("somebodys_own", {})):
+        assert Plane(record.model_copy(update={"family": family, "parameters": parameters})).rule is None
     with style():
         legend = maps_figure(record, findings).legend
     assert "the rule's middle" in [item.label for item in legend]

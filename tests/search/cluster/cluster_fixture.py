@@ -10,10 +10,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 
 import psutil
 
@@ -21,7 +17,9 @@ from search.records.search import SearchRecord
 from search.settings.search_file import load_config
 from search.store.folder import SearchStore
 from search.store.trials import read_search
+from search.tracking.ui import ui_command, ui_environment
 from tests.search.ports import free_port
+from tests.search.tracking.tracking_record import answers, runs_of, wait_until
 
 _SECONDS_TO_START = 120.0
 _BIN = pathlib.Path(sys.executable).parent
@@ -40,24 +38,6 @@ QUICK = (
 def quick(*more: str) -> list[str]:
     """Return the recipe's name with `--set` for each of `QUICK` and of the values given."""
     return ["digits-quick", *(part for value in (*QUICK, *more) for part in ("--set", value))]
-
-
-def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Return once `condition` holds; the limit allows for a machine that is busy with other things."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.2)
-
-
-def _answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url, timeout=2).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 class Daemon:
@@ -126,14 +106,14 @@ class RayCluster:
     def await_head(self) -> None:
         """Return once jobs can be submitted."""
         url = f"{self.dashboard}/api/version"
-        wait_for(lambda: _answers(url), _SECONDS_TO_START, f"a dashboard at {url} ({self.head.log})")
+        wait_until(lambda: answers(url), _SECONDS_TO_START, f"a dashboard at {url} ({self.head.log})")
 
     def add_node(self) -> Daemon:
         """Start a node with one CPU; it has joined when this returns."""
         # Nodes on one machine must not unpack a job's files in the same place.
         place = f"--temp-dir={self.folder}/{len(self._daemons)}"
         node = self._start(f"--address={self.address}", "--num-cpus=1", place)
-        wait_for(lambda: b"Ray runtime started" in node.log.read_bytes(), _SECONDS_TO_START, f"a node ({node.log})")
+        wait_until(lambda: b"Ray runtime started" in node.log.read_bytes(), _SECONDS_TO_START, f"a node ({node.log})")
         return node
 
     def search(self, *arguments: str, seconds: float = 240.0, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -176,22 +156,16 @@ class TrackingServer:
 
     def __init__(self, folder: pathlib.Path) -> None:
         folder.mkdir(parents=True)
-        self._uri = f"http://127.0.0.1:{free_port()}"
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | {
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        }
-        command = [
-            *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-            *("--host", "127.0.0.1", "--port", self._uri.rpartition(":")[2]),
-            *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")),
-        ]
-        self._daemon = Daemon(command, environment, folder / "log")
+        port = free_port()
+        self._uri = f"http://127.0.0.1:{port}"
+        command = ui_command(f"sqlite:///{folder}/mlflow.db", port=port)
+        command += ["--artifacts-destination", str(folder / "files")]
+        self._daemon = Daemon(command, ui_environment(), folder / "log")
 
     def uri(self) -> str:
         """Return its address once it answers."""
         url = f"{self._uri}/health"
-        wait_for(lambda: _answers(url), _SECONDS_TO_START, f"an MLflow server at {url} ({self._daemon.log})")
+        wait_until(lambda: answers(url), _SECONDS_TO_START, f"an MLflow server at {url} ({self._daemon.log})")
         return self._uri
 
     def end(self) -> None:
@@ -219,13 +193,8 @@ class Site:
 
     def run_statuses(self, name: str) -> dict[str, list[str]]:
         """Return statuses of MLflow runs: `search` has those of the search's own runs, `trials` those of its trials."""
-        from mlflow import MlflowClient
-
-        client = MlflowClient(self.tracking_uri)
-        experiment = client.get_experiment_by_name("kd-policy-search")
         statuses: dict[str, list[str]] = {"search": [], "trials": []}
-        for run in client.search_runs([experiment.experiment_id], max_results=1000):
-            if run.data.tags.get("kd.search") == name:
-                kind = "trials" if "mlflow.parentRunId" in run.data.tags else "search"
-                statuses[kind].append(run.info.status)
+        for run in runs_of(self.tracking_uri, name):
+            kind = "trials" if "mlflow.parentRunId" in run.data.tags else "search"
+            statuses[kind].append(run.info.status)
         return {kind: sorted(values) for kind, values in statuses.items()}

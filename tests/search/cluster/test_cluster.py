@@ -19,8 +19,9 @@ from search.cluster.sharing import check_writable
 from search.errors import ClusterError, SearchError
 from search.settings.search_file import load_config
 from search.store.folder import SearchStore
-from tests.search.cluster.cluster_fixture import RayCluster, Site, TrackingServer, quick, wait_for
+from tests.search.cluster.cluster_fixture import RayCluster, Site, TrackingServer, quick
 from tests.search.ports import refusing_port
+from tests.search.tracking.tracking_record import wait_until
 
 WRONG_TOKEN = {"RAY_AUTH_TOKEN": "0" * 64}
 LONG = ("training.epochs=4000",)
@@ -173,8 +174,10 @@ def test_stopped_search_is_saved_and_goes_on_when_it_is_submitted_again(site):
     cluster, there = site.cluster, ("--address", site.cluster.dashboard)
     submit = ("submit", *quick("name=again", *LONG), *there, *site.places, *PACE)
     assert cluster.search(*submit).returncode == 0
-    wait_for(lambda: len(site.read("again").finished) >= 1, 180, "a finished trial")
-    wait_for(lambda: any(t.status == "pending" and t.history.epochs for t in site.read("again").trials), 60, "a middle")
+    wait_until(lambda: len(site.read("again").finished) >= 1, 180, "a finished trial")
+    wait_until(
+        lambda: any(t.status == "pending" and t.history.epochs for t in site.read("again").trials), 60, "a middle"
+    )
     refused = cluster.search(*submit)
     assert (refused.returncode, "already runs as job" in refused.stderr) == (2, True)
     stopped = cluster.search("stop", "again", *there)
@@ -204,7 +207,7 @@ def test_trials_of_a_lost_node_go_on_elsewhere_from_their_checkpoint(new_site):
     node = site.cluster.add_node()
     run = ("run", *quick("name=lost", *LONG), "--address", site.cluster.address, *site.places, *PACE)
     driver = site.cluster.begin_search(*run)
-    wait_for(
+    wait_until(
         lambda: sum(t.status == "pending" and bool(t.history.epochs) for t in site.read("lost").trials) == 2,
         180,
         f"two trials with a checkpoint ({driver.log})",
@@ -228,7 +231,7 @@ def test_search_goes_on_after_the_head_was_lost(new_site):
     there = ("--address", first.cluster.dashboard)
     submit = ("submit", *quick("name=head", *LONG), *first.places, *PACE)
     assert first.cluster.search(*submit, *there).returncode == 0
-    wait_for(lambda: len(first.read("head").finished) >= 1, 180, "a finished trial")
+    wait_until(lambda: len(first.read("head").finished) >= 1, 180, "a finished trial")
     first.cluster.end()
     before = first.read("head")
     assert before.status == "running"
@@ -246,10 +249,10 @@ def test_search_goes_on_after_the_head_was_lost(new_site):
 @pytest.mark.slow
 def test_teacher_is_prepared_by_a_node(site, tmp_path):
     code = """
-import pathlib, sys
+import functools, pathlib, sys
 from search.settings.search_file import load_config
 from search.settings.launch import Launch
-from search.prepare.preparation import teach_in_cluster
+from search.prepare.preparation import in_cluster, teach
 from search.cluster.connection import ray_session
 from search.records import Listener
 from trainables.datasets import load_dataset
@@ -266,7 +269,7 @@ launch = Launch(output=folder, storage=str(folder), address=address, tracking_ur
 listener = News()
 with ray_session(address):
     dataset = load_dataset(config.data, default_root=folder)
-    prepared = teach_in_cluster(config, dataset, launch, listener, gpus=0)
+    prepared = in_cluster(functools.partial(teach, config, dataset, launch), listener, gpus=0)
 print(prepared.teacher_parameters, prepared.assets.teacher_accuracy > 0.5, listener.news[-1].epoch)
 """
     done = site.cluster.python("-c", code, site.cluster.address, str(tmp_path))

@@ -8,7 +8,8 @@ import pytest
 
 from search.confirm.store import read_confirmation, units_of
 from search.store.folder import SearchStore
-from tests.search.cluster.cluster_fixture import RayCluster, Site, TrackingServer, quick, wait_for
+from tests.search.cluster.cluster_fixture import RayCluster, Site, TrackingServer, quick
+from tests.search.tracking.tracking_record import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def test_trainings_of_a_lost_node_are_done_elsewhere(site):
     assert searched.returncode == 0, searched.stderr
     node = cluster.add_node()
     driver = cluster.begin_search("confirm", "lost", *there, *site.places)
-    wait_for(lambda: trained(site, "lost") >= 3, 240, f"three trainings ({driver.log})")
+    wait_until(lambda: trained(site, "lost") >= 3, 240, f"three trainings ({driver.log})")
     node.child("raylet").kill()
     assert driver.process.wait(300) == 0, driver.log.read_text()
     assert confirmation(site, "lost").complete

@@ -4,6 +4,7 @@ import types
 
 import pytest
 from click.testing import CliRunner
+from ray.job_submission import JobStatus
 
 from search.cli.program import cli
 from search.cluster import jobs
@@ -31,7 +32,7 @@ class Client:
         self.log, self.submitted = log, []
         metadata = {"kd.search": "tiny", "kd.storage": storage}
         self.job = types.SimpleNamespace(
-            submission_id="tiny-1", status=types.SimpleNamespace(value=status), metadata=metadata, start_time=1
+            submission_id="tiny-1", status=JobStatus(status), metadata=metadata, start_time=1
         )
 
     def list_jobs(self):

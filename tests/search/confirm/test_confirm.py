@@ -466,12 +466,11 @@ def test_progress_without_a_terminal_is_plain_lines(record, done):
     assert lines[-1].startswith(f"3/{total} trainings done, about ")
 
 
-class Memory:
-    """The parts of a search's store that a `ConfirmationStore` needs, in memory instead of an object store."""
-
-    name, storage, folder, uri = "tiny", "s3://bucket", "bucket/tiny", "s3://bucket/tiny"
+class Memory(SearchStore):
+    """A search's store in memory instead of an object store."""
 
     def __init__(self):
+        self.name, self.storage, self.folder = "tiny", "s3://bucket", "bucket/tiny"
         self.filesystem = pyarrow.fs._MockFileSystem()
 
 
@@ -486,8 +485,7 @@ def test_an_object_store_keeps_scores_that_are_not_finite(record):
     assert isinstance(found, ConfirmationRecord)
     assert (found.finalists, found.complete) == (record.finalists, False)
     assert repr(found.results) == repr((result,))  # NaN differs from itself
-    with kept._filesystem.open_input_stream(kept.student_path(Unit("norm_balance", 2))) as stream:
-        assert stream.readall() == b"student"
+    assert kept._store.read_bytes(kept.student_path(Unit("norm_balance", 2))) == b"student"
 
 
 def test_damaged_files_are_told_by_name(record):

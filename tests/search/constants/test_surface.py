@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from search.constants import ConstantPoint, ConstantScore, fit_surface
+from search.constants import ConstantPoint, ConstantScore, fit_surface, level_sides
+from search.constants.surface import gaps
 from tests.search.constants.planted import ONE, SEVERAL, line, scored, search
 
 DENSE = (0.0, 0.05, 0.15, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.65, 0.75, 0.85, 0.95, 1.0)
@@ -34,7 +35,7 @@ def test_neighbours_that_were_not_tried_are_the_reason():
 def test_an_end_of_the_range_needs_no_neighbour_beyond():
     surface = fit_surface(line((0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 1.0), lambda w: 0.8 - 0.2 * w, noise=0.001), ONE)
     assert surface.chosen.weight == 0.0
-    assert surface.certificate.gap_below == 0.0
+    assert gaps(ONE, surface.places, surface.places[surface.best])[0] == 0.0
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -128,9 +129,10 @@ def test_an_end_of_a_range_is_level_where_accuracy_no_longer_rises_towards_it(ca
         return 0.8 + 0.03 * point.weight * min(math.log2(point.temperature), cap)
 
     _, surface, _ = search(domain, of=worth, noise=0.001)
-    assert surface.is_level_at("temperature", "upper") is level
-    assert surface.is_level_at("temperature", "lower")
-    assert not surface.is_level_at("learning_rate", "upper")  # it was not searched
+    sides = level_sides(surface)
+    assert (("temperature", "upper") in sides) is level
+    assert ("temperature", "lower") in sides
+    assert {setting for setting, _ in sides} == {"temperature"}  # the learning rate was not searched
 
 
 def test_the_curve_tells_how_bad_bad_constants_are():

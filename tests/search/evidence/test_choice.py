@@ -26,7 +26,6 @@ def test_of_two_rules_within_the_noise_the_simpler_is_chosen():
         [CONSTANT, (rule("tree", 6), around(0.8205, *OTHER)), (rule("threshold", 3), around(0.82, *THIRD))]
     )
     choice = chosen(record)
-    assert choice is not None
     assert choice.winner == "threshold"
     assert choice.standing == ("threshold", "tree")
     assert choice.outdone == {}
@@ -37,7 +36,6 @@ def test_a_simpler_rule_that_is_clearly_behind_is_passed_over():
         [CONSTANT, (rule("tree", 6), around(0.83, *OTHER)), (rule("threshold", 3), around(0.82, *THIRD))]
     )
     choice = chosen(record)
-    assert choice is not None
     assert choice.winner == "tree"
     assert choice.outdone == {"threshold": "tree"}
 
@@ -46,7 +44,6 @@ def test_a_simple_rule_that_does_not_beat_the_constant_is_not_chosen_however_clo
     wild = (1.5, -1.5, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 1.0, -1.0)
     record = confirmation([CONSTANT, (rule("wild", 1), around(0.804, *wild)), (rule("tree", 6), around(0.806, *OTHER))])
     choice = chosen(record)
-    assert choice is not None
     assert choice.winner == "tree"
     assert choice.standing == ("tree",)
 
@@ -58,7 +55,6 @@ def test_among_rules_of_like_complexity_validation_decides_and_not_the_test_pict
         [CONSTANT, (rule("a"), around(0.82, *OTHER)), (rule("b"), around(0.8205, *THIRD))], validation=validation
     )
     choice = chosen(record)
-    assert choice is not None
     assert choice.winner == better
 
 
@@ -71,7 +67,5 @@ def test_being_one_of_many_rules_does_not_make_the_simplest_look_outdone():
     record = confirmation([CONSTANT, *near, (rule("threshold", 3), around(0.82, *THIRD))])
     pair = confirmation([CONSTANT, near[0], (rule("threshold", 3), around(0.82, *THIRD))])
     alone, among = chosen(pair), chosen(record)
-    assert alone is not None
-    assert among is not None
     assert alone.winner == "tree_0"
     assert among.winner == "threshold"

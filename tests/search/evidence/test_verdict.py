@@ -28,9 +28,6 @@ def test_a_rule_that_gains_is_named_with_its_gain_interval_and_corrected_p():
     assert (verdict.kind, verdict.winner, verdict.baseline) == ("rule", "norm_balance", "fixed-0.9")
     assert verdict.headline == "Norm balance beats the best constant λ = 0.9 by 2.00 points of test accuracy."
     gain = compare(record).of("norm_balance").difference
-    assert gain is not None
-    assert gain.low is not None
-    assert gain.high is not None
     assert verdict.evidence.startswith(
         f"It reaches 82.00 %, the constant 80.00 %: +2.00 points (95 % interval +{100 * gain.low:.2f} to"
         f" +{100 * gain.high:.2f}, seeds only), paired over 10 seeds; p < 0.001 after Holm's correction for 2 rules."
@@ -38,7 +35,6 @@ def test_a_rule_that_gains_is_named_with_its_gain_interval_and_corrected_p():
     assert "Labels alone reach 75.00 % and the teacher itself 93.00 %." in verdict.evidence
     assert "search scores were better than their validation scores on fresh seeds by 1.00 points" in verdict.caveat
     assert "on these 10,000 test pictures" in verdict.caveat
-    assert verdict.worth is not None
     assert verdict.text == f"{verdict.worth.text} {verdict.headline} {verdict.evidence} {verdict.caveat}"
 
 
@@ -48,7 +44,6 @@ def test_where_every_rule_gains_less_than_is_worth_it_the_constant_is_to_be_used
     assert (verdict.kind, verdict.winner, verdict.smallest_gain) == ("constant", "fixed-0.9", 0.005)
     assert verdict.headline == "Use λ = 0.9: no rule is worth it here."
     gain = compare(record).of("norm_balance").difference
-    assert gain is not None
     assert verdict.largest_gain == gain.high
     assert (
         "With 97.5 % confidence any of these rules, as tuned here, gains at most"
@@ -81,8 +76,6 @@ def test_few_seeds_that_could_only_have_seen_a_large_gain_cannot_tell():
     assert verdict.headline == "Cannot tell yet whether a rule beats the best constant λ = 0.9."
     assert "Until then use λ = 0.9, the safe choice: 80.03 % on the test pictures." in verdict.evidence
     settling = verdict.settling
-    assert settling is not None
-    assert settling.seeds is not None
     assert settling.seeds > 3
     assert settling.command == f"kd-search confirm made-up --seeds {settling.seeds}"
     assert f"About {settling.seeds} seeds would settle it" in verdict.evidence
@@ -93,8 +86,6 @@ def test_the_seeds_said_to_settle_it_mostly_do():
     rng = np.random.default_rng(3)
     first = confirmation([(rule("a"), around(0.81, *unit(rng, 4, 1.5))), (constant(0.9), [0.80] * 4)])
     settling = judge_confirmation(first).settling
-    assert settling is not None
-    assert settling.seeds is not None
     kinds = [
         judge_confirmation(
             confirmation(
@@ -125,7 +116,6 @@ def test_a_disagreement_on_few_test_pictures_keeps_the_first_answer_out_of_reach
     verdict = judge_confirmation(record)
     assert verdict.kind == "cannot_tell"
     settling = verdict.settling
-    assert settling is not None
     assert (settling.seeds, settling.command) == (None, None)
     assert "No number of seeds can show on these 497 test pictures that no rule is worth it" in settling.text
     assert "the choice of pictures alone leaves ±1." in settling.text
@@ -251,7 +241,6 @@ def test_labels_alone_may_be_the_constant_to_use():
     record = confirmation([(rule("a"), around(0.74, *OTHER)), (constant(0.9), around(0.70, *SEEDS)), LABELS])
     verdict = judge_confirmation(record)
     assert verdict.headline == "Use λ = 0: no rule is worth it here."
-    assert verdict.worth is not None
     assert verdict.worth.kind == "does_not_pay"
 
 

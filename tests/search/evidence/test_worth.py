@@ -1,4 +1,4 @@
-from search.evidence.verdict import worth_it
+from search.evidence import judge_confirmation
 from search.records.facts import ConstantFacts
 from tests.search.evidence_record import around, confirmation, constant, rule
 
@@ -7,24 +7,24 @@ LABELS = (0.1, -0.1, 0.2, -0.2, 0.0, 0.1, -0.1, 0.2, -0.2, 0.0)
 ALONE = (constant(0.0), around(0.75, *LABELS))
 
 
+def worth_it(record):
+    return judge_confirmation(record).worth
+
+
 def test_distillation_pays_where_the_best_of_everything_beats_the_labels_alone():
     worth = worth_it(confirmation([(rule("a"), around(0.82, *OURS)), (constant(0.9), around(0.80, *OURS)), ALONE]))
-    assert worth is not None
     assert (worth.kind, worth.best, worth.labels) == ("pays", "a", "fixed-0")
     assert worth.text.startswith("Distillation pays here: +7.0")
 
 
 def test_it_pays_by_a_constant_alone():
     worth = worth_it(confirmation([(constant(0.9), around(0.80, *OURS)), ALONE]))
-    assert worth is not None
     assert (worth.kind, worth.best) == ("pays", "fixed-0.9")
-    assert worth.gain.low is not None
     assert worth.gain.low > 0.049
 
 
 def test_it_does_not_pay_where_everything_gains_too_little():
     worth = worth_it(confirmation([(rule("a"), around(0.751, *OURS)), (constant(0.9), around(0.7505, *OURS)), ALONE]))
-    assert worth is not None
     assert worth.kind == "does_not_pay"
     assert "over the labels alone at most, less than the 0.50 points that would be worth it." in worth.text
 
@@ -32,20 +32,15 @@ def test_it_does_not_pay_where_everything_gains_too_little():
 def test_one_finalist_that_may_gain_enough_is_reason_not_to_tell():
     wild = (3.5, -3.5, 3.0, -3.0, 4.0, -4.0, 2.5, -2.5, 1.0, -1.0)
     worth = worth_it(confirmation([(rule("a"), around(0.751, *wild)), (constant(0.9), around(0.7505, *OURS)), ALONE]))
-    assert worth is not None
     assert worth.kind == "cannot_tell"
     assert worth.text.startswith("Cannot tell whether distillation pays here: ")
-    assert worth.settling is not None
     assert worth.settling.text
 
 
 def test_more_seeds_that_would_settle_it_are_told_with_their_command():
     noisy = tuple(4.0 * step for step in OURS)
     worth = worth_it(confirmation([(constant(0.9), around(0.753, *noisy)), ALONE]))
-    assert worth is not None
     assert worth.kind == "cannot_tell"
-    assert worth.settling is not None
-    assert worth.settling.seeds is not None
     assert worth.settling.seeds > len(OURS)
     assert worth.settling.command == f"kd-search confirm made-up --seeds {worth.settling.seeds}"
 
@@ -54,8 +49,6 @@ def test_where_the_labels_alone_are_the_choice_the_level_is_shared_by_all_others
     few = confirmation([(rule("a"), around(0.74, *OURS)), ALONE])
     many = confirmation([*((rule(f"r{n}"), around(0.74 - n / 1000, *OURS)) for n in range(9)), ALONE])
     one, shared = worth_it(few), worth_it(many)
-    assert one is not None
-    assert shared is not None
     assert (one.best, shared.best) == ("a", "r0")
     assert one.gain.mean == shared.gain.mean
     assert shared.gain.low < one.gain.low

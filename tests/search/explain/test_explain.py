@@ -6,7 +6,7 @@ import json
 import pytest
 
 from search.errors import SearchError
-from search.explain.figure import _figure_info, write_figure
+from search.explain.figure import weights_by_step, write_figure
 from search.explain.phases import phases, spans
 from search.explain.source import Source, find_source
 from search.explain.summary import explain, explanation_json
@@ -258,11 +258,10 @@ def source_of(log, tmp_path, trace=()):
 
 def test_a_figure_shows_λ_of_every_seed_at_every_step():
     log = log_of(entry(0, 0), entry(100, 1), entry(0, 1, seed=7), seeds=(0, 7))
-    info = _figure_info(log, "a trial", ())
-    assert list(info.grid) == list(range(STEPS))
-    assert list(info.weights[0]) == [0.5] * 100 + [0.9] * 300
-    assert list(info.weights[1]) == [0.9] * 400
-    assert info.branches == (0, 1)
+    grid, weights = weights_by_step(log)
+    assert list(grid) == list(range(STEPS))
+    assert list(weights[0]) == [0.5] * 100 + [0.9] * 300
+    assert list(weights[1]) == [0.9] * 400
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 from search.plan.race import FamilyRace, Turn
 from search.settings.racing import RacingSettings, heats_of, left_after, planned_trainings, race_in_words
 from search.settings.search_file import load_config
-from search.store.standings import Standing, left_the_race
-from search.store.trials import HeatRecord, trial_records
+from search.store.trials import HeatRecord, Standing, left_the_race, trial_records
 from tests.search.plan.driving import tried
 from trainables.errors import ConfigError
 from trainables.records.trial import ReplicateResult, TrialHistory
@@ -40,7 +39,7 @@ def play(race, score, numbers, heats):
     """Run a family's race to its end; return the numbers that ran each heat."""
     ran = {0: list(numbers)}
     for number in numbers:
-        race.enter(number)
+        race.begin(number, 0)
         race.end(number, score(number, 0))
     while (turn := race.promote()) is not Turn.OVER:
         assert turn is not Turn.WAIT
@@ -91,10 +90,10 @@ def test_a_score_counts_by_its_seeds():
 def test_nobody_goes_on_before_all_of_the_family_have_run():
     race = FamilyRace(HEATS, 8)
     for number in range(1, 8):
-        race.enter(number)
+        race.begin(number, 0)
         race.end(number, 1.0)
     assert race.promote() is Turn.WAIT
-    race.enter(8)
+    race.begin(8, 0)
     assert race.promote() is Turn.WAIT
     race.end(8, 2.0)
     assert race.promote() == (8, 1)

@@ -25,13 +25,6 @@ def test_scores_without_a_pattern_are_moved_towards_their_mean():
     assert fit(line(30), scores, ORDERED).mean(line(30)).std() < 0.5 * scores.std()
 
 
-def test_a_score_of_more_seeds_counts_for_more():
-    points, scores = np.array([[0.5], [0.5], [0.1]]), np.array([0.0, 1.0, 0.2])
-    at = np.array([[0.5]])
-    few, many = (fit(points, scores, ORDERED, noise=np.array([1.0, noise, 1.0])).mean(at)[0] for noise in (1.0, 0.1))
-    assert many > few
-
-
 def test_a_pending_point_is_less_uncertain_and_means_stay():
     points, scores, away = line(5)[:3], np.array([0.0, 1.0, 0.5]), np.array([[0.9]])
     without, with_pending = (fit(points, scores, ORDERED, pending=pending) for pending in (None, away))

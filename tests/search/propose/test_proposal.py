@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.propose import ENGINES, Observation, propose, propose_context, seed_of
+from search.propose import ENGINES, Observation, propose, seed_of
 from search.propose.space import Variable
 from search.settings.domains import Choices, Interval
 
@@ -25,7 +25,7 @@ def random_trials(count, objectives=1, seed=0):
     trials = []
     for place in range(count):
         parameters = propose(OWN, context={}, contexts={}, observed=[], sampler="random", seed=seed, round_number=place)
-        context = propose_context(SHARED, observed=[], sampler="random", seed=seed, round_number=place)
+        context = propose(SHARED, context={}, contexts={}, observed=[], sampler="random", seed=-1, round_number=place)
         trials.append(Observation(parameters, context, tuple(random.normal(size=objectives))))
     return trials
 
@@ -82,10 +82,12 @@ def test_two_objectives_are_taken(sampler):
 
 
 @pytest.mark.parametrize("sampler", ENGINES)
-def test_a_trial_outside_of_the_domains_is_ignored(sampler):
+@pytest.mark.parametrize("outside", [{}, {"rule.share": 2.0}, {"rule.share": "loss"}, {"rule.signal": "none"}])
+def test_a_trial_outside_of_the_domains_is_ignored(sampler, outside):
     trials = random_trials(6)
-    outside = Observation({**trials[0].parameters, "rule.share": 2.0}, trials[0].context, (9.0,))
-    assert ask(sampler, [*trials, outside])
+    parameters = {**trials[0].parameters, **outside} if outside else {}
+    more = [*trials, Observation(parameters, trials[0].context, (9.0,))]
+    assert ask(sampler, more, round_number=6) == ask(sampler, trials)
 
 
 @pytest.mark.parametrize("sampler", ENGINES)
@@ -95,9 +97,13 @@ def test_equal_scores_are_no_reason_to_fail(sampler):
 
 @pytest.mark.parametrize("sampler", ENGINES)
 def test_contexts_of_rounds_are_proposed_in_their_domains(sampler):
-    observed = [({"learning_rate": 1e-2, "temperature": 4.0}, 0.5), ({"learning_rate": 2e-2, "temperature": 8.0}, None)]
+    observed = [
+        Observation({"learning_rate": 1e-2, "temperature": 4.0}, {}, (0.5,)),
+        Observation({"learning_rate": 2e-2, "temperature": 8.0}, {}),
+    ]
     contexts = [
-        propose_context(SHARED, observed=observed, sampler=sampler, seed=0, round_number=r) for r in range(2, 8)
+        propose(SHARED, context={}, contexts={}, observed=observed, sampler=sampler, seed=0, round_number=r)
+        for r in range(2, 8)
     ]
     assert all(1e-3 <= context["learning_rate"] <= 1e-1 for context in contexts)
     assert {context["temperature"] for context in contexts} <= {2.0, 4.0, 8.0}

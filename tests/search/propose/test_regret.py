@@ -1,4 +1,4 @@
-"""Proposals find what is planted: the short form of `benchmarks/samplers.py`."""
+"""Proposals find what is planted."""
 
 import typing
 

@@ -9,15 +9,12 @@ from search.drawing.canvas import focus, jitter, new_figure, style, thinned, to_
 from search.drawing.palette import family_colour
 from search.evidence.importance.importance import importances
 from search.evidence.source import ReportSource
-from search.report.figures.accuracy import _get_accuracy_info
+from search.report.figures import accuracy, forest, optimism, parallel, scores
 from search.report.figures.decisions import decisions_figure
-from search.report.figures.forest import _get_forest_info, forest_figure
+from search.report.figures.forest import forest_figure
 from search.report.figures.groups import figure_groups
-from search.report.figures.importance import _get_importance_info
-from search.report.figures.optimism import _get_optimism_info
-from search.report.figures.parallel import _get_parallel_info
-from search.report.figures.parameters import _get_family_info, _get_shared_info
-from search.report.figures.scores import _get_scores_info
+from search.report.figures.importance import importance_figure
+from search.report.figures.parameters import _panels
 from search.report.figures.traces import trace_figures
 from search.report.tables.traces import trace_bands
 from search.wording.scale import Scale
@@ -36,19 +33,20 @@ def drawn(with_winner):
     return figures(with_winner, importances(with_winner.search))
 
 
-def test_scores_info_holds_every_finished_trial_and_the_references(full_search):
-    info = _get_scores_info(ReportSource(search=full_search))
-    assert sum(len(row.scores) for row in info.rows) == len(full_search.finished)
-    assert all(row.scores[0] == row.best.score == max(row.scores) for row in info.rows)
-    assert info.labels_alone.parameters["weight"] == 0.0
-    assert info.limits[0] < info.constant.score < info.limits[1]
+def test_scores_hold_every_finished_trial_and_the_best_constant(full_search):
+    source = ReportSource(search=full_search)
+    rows = scores._rows(source)
+    assert sum(len(row.scores) for row in rows) == len(full_search.finished)
+    assert all(row.scores[0] == row.best.score == max(row.scores) for row in rows)
+    low, high = scores._limits(source, rows)
+    assert low < source.judgement.comparison.constant.score < high
 
 
 def test_a_trial_that_learned_nothing_does_not_set_the_axis(trial, make_search):
     good = [trial(n, "fixed", (0.80 + n / 1000,)) for n in range(1, 9)]
     search = make_search(*good, trial(9, "norm_balance", (0.81,)), trial(10, "fixed", (0.1,)))
-    info = _get_scores_info(ReportSource(search=search))
-    assert 0.7 < info.limits[0] < 0.801
+    source = ReportSource(search=search)
+    assert 0.7 < scores._limits(source, scores._rows(source))[0] < 0.801
 
 
 def test_bands_of_a_search_follow_the_best_trial_of_each_family(searched):
@@ -95,38 +93,40 @@ def test_a_step_that_one_seed_lacks_is_left_out_of_the_band(with_winner):
 
 
 def test_the_forest_holds_every_finalist_but_the_constant_and_who_stands(with_winner, without_winner):
-    info = _get_forest_info(with_winner.confirmed)
-    assert {row.key for row in info.rows} == {f.key for f in with_winner.confirmation.finalists} - {"fixed-0.45"}
-    assert [row.key for row in info.rows if row.stands] == ["norm_ratio_threshold"]
-    assert info.threshold == with_winner.judgement.finalists.detectable
-    assert info.limits[0] < 0.0 < info.rows[0].test.high < info.limits[1]
-    assert not any(row.stands for row in _get_forest_info(without_winner.confirmed).rows)
+    confirmed = with_winner.confirmed
+    rows = forest._compared(confirmed)
+    assert {row.key for row, _ in rows} == {f.key for f in with_winner.confirmation.finalists} - {"fixed-0.45"}
+    assert [row.key for row, _ in rows if forest._stands(confirmed, row)] == ["norm_ratio_threshold"]
+    low, high = forest._limits([test for _, test in rows], confirmed.comparison.detectable)
+    assert low < 0.0 < rows[0][1].high < high
+    others = without_winner.confirmed
+    assert not any(forest._stands(others, row) for row, _ in forest._compared(others))
 
 
 def test_a_finalist_far_behind_does_not_set_the_axis_of_the_forest(without_winner):
-    info = _get_forest_info(without_winner.confirmed)
-    behind = next(row for row in info.rows if row.key == "fixed-0")
-    assert behind.test.high < info.limits[0]
+    rows = forest._compared(without_winner.confirmed)
+    behind = next(test for row, test in rows if row.key == "fixed-0")
+    assert behind.high < forest._limits([test for _, test in rows], None)[0]
 
 
 def test_optimism_is_told_of_those_that_the_search_had_tried(with_winner):
-    info = _get_optimism_info(with_winner.confirmed)
-    assert [row.searched for row in info.rows] == sorted((row.searched for row in info.rows), reverse=True)
-    assert len(info.rows) == 3
-    assert info.mean == with_winner.judgement.finalists.optimism
+    rows = optimism._rows(with_winner.confirmed)
+    assert [row.searched for row in rows] == sorted((row.searched for row in rows), reverse=True)
+    assert len(rows) == 3
 
 
 def test_parallel_axes_run_over_what_was_tried(full_search):
-    info = _get_parallel_info(ReportSource(search=full_search))
-    row = next(row for row in info.rows if row.family == "norm_ratio_threshold")
-    assert [axis.name for axis in row.coordinates] == [
+    rows = parallel._rows(ReportSource(search=full_search))
+    row = next(row for row in rows if row.family == "norm_ratio_threshold")
+    assert [setting.name for setting in row.settings] == [
         "smoothing", "threshold", "above", "below", "learning_rate", "temperature",
     ]  # fmt: skip
     tried = [trial.shared["learning_rate"] for trial in row.trials]
-    axis = next(axis for axis in row.coordinates if axis.name == "learning_rate")
-    assert (axis.low, axis.high, axis.log) == (min(tried), max(tried), True)
-    assert [axis.place(value) for value in (min(tried), max(tried))] == [0.0, 1.0]
-    assert axis.place(math.sqrt(min(tried) * max(tried))) == pytest.approx(0.5)
+    setting = next(setting for setting in row.settings if setting.name == "learning_rate")
+    assert (setting.low, setting.high, setting.log) == (min(tried), max(tried), True)
+    middle = math.sqrt(min(tried) * max(tried))
+    heights = [parallel._height(setting, value) for value in (min(tried), middle, max(tried))]
+    assert heights == [0.0, pytest.approx(0.5), 1.0]
 
 
 def decisions(entries, steps=100):
@@ -165,19 +165,21 @@ def test_a_rule_that_never_moved_is_called_a_constant(searched):
     assert "on this training it was a constant" in figure.finding
 
 
-def test_accuracy_info_adds_the_labels_alone_and_marks_the_constant(full_search):
-    info = _get_accuracy_info(ReportSource(search=full_search))
-    assert info.curves[-1].label == "λ = 0, the labels alone"
-    assert [curve.label.split(",")[0] for curve in info.curves if curve.dashed] == ["best constant"]
-    assert info.limits[0] > min(min(curve.y) for curve in info.curves)
+def test_accuracy_has_the_labels_alone_and_marks_the_constant(full_search):
+    curves = accuracy._curves(ReportSource(search=full_search))
+    assert curves[-1].label == "λ = 0, the labels alone"
+    assert [curve.label.split(",")[0] for curve in curves if curve.dashed] == ["best constant"]
+    assert accuracy._limits(curves)[0] > min(min(curve.y) for curve in curves)
 
 
-def test_parameter_info_has_a_panel_for_each_varied_parameter(full_search):
-    info = _get_family_info(full_search, "norm_ratio_threshold")
-    assert {panel.name for panel in info.panels} == {"threshold", "above", "below", "smoothing"}
-    assert {panel.name for panel in info.panels if panel.log} == {"threshold"}
-    assert info.kept == {"hysteresis": 0.05, "measure_every": 10, "tier": "full", "pair": "same"}
-    assert all(panel.scores[0] == max(panel.scores) for panel in info.panels)
+def test_a_family_has_a_panel_for_each_varied_parameter(full_search):
+    panels, kept = _panels(full_search, "norm_ratio_threshold")
+    assert {panel.setting.name for panel in panels} == {"threshold", "above", "below", "smoothing"}
+    assert {panel.setting.name for panel in panels if panel.setting.log} == {"threshold"}
+    assert kept == {"hysteresis": 0.05, "measure_every": 10, "tier": "full", "pair": "same"}
+    for panel in panels:
+        scored = [trial.score for _, trial in panel.points]
+        assert scored[0] == max(scored)
 
 
 def by_tier(trial, make_search, count=12):
@@ -196,12 +198,13 @@ def by_tier(trial, make_search, count=12):
 
 
 def test_a_choice_has_a_panel_with_its_options_as_places(trial, make_search):
-    info = _get_family_info(by_tier(trial, make_search), "norm_balance")
-    panel = next(panel for panel in info.panels if panel.name == "tier")
-    assert panel.options == ("full", "last_block", "logit")
-    assert panel.options[int(panel.values[0])] == "logit"  # the best trial comes first
-    assert not panel.log
-    assert next(panel for panel in info.panels if panel.name == "balance").options == ()
+    panels = {panel.setting.name: panel for panel in _panels(by_tier(trial, make_search), "norm_balance")[0]}
+    tier = panels["tier"]
+    assert tier.setting.options == ("full", "last_block", "logit")
+    assert [tier.setting.place(option) for option in tier.setting.options] == [0.0, 1.0, 2.0]
+    assert tier.points[0][0] == "logit"  # the best trial comes first
+    assert not tier.setting.log
+    assert panels["balance"].setting.options == ()
 
 
 def test_the_figure_of_a_choice_names_its_options(trial, make_search):
@@ -211,17 +214,19 @@ def test_the_figure_of_a_choice_names_its_options(trial, make_search):
     assert "pair = same" in figure.caption
 
 
-def test_shared_info_holds_all_families(full_search):
-    info = _get_shared_info(full_search)
-    assert [panel.name for panel in info.panels] == ["learning_rate", "temperature"]
-    assert set(info.panels[0].families) == {t.family for t in full_search.finished}
+def test_shared_panels_hold_all_families(full_search):
+    panels, _ = _panels(full_search, None)
+    assert [panel.setting.name for panel in panels] == ["learning_rate", "temperature"]
+    assert [trial for _, trial in panels[0].points] == list(full_search.finished)
 
 
-def test_importance_info_has_a_block_for_each_family_that_could_be_told(full_search):
-    groups = _get_importance_info(importances(full_search))
-    assert groups[0].title == "all trials together"
+def test_importance_has_a_block_for_each_family_that_could_be_told(full_search):
+    with style():
+        svg = importance_figure(importances(full_search)).svg
+    blocks = re.findall(r"font-weight[^>]*>([^<]+)</text>", svg)
+    assert blocks[0] == "all trials together"
     # One of its eight trials failed.
-    assert "norm ratio threshold" not in {group.title for group in groups}
+    assert "norm ratio threshold" not in blocks
 
 
 def test_every_figure_asks_a_question_and_describes_itself(drawn):

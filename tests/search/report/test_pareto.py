@@ -11,9 +11,10 @@ from search.evidence.source import ReportSource
 from search.evidence.students import compare_students
 from search.records.search import StudentSize
 from search.report.document import report_json
-from search.report.figures.pareto import _get_front_infos, front_figures, gains_in_words
+from search.report.figures.pareto import _dominated, front_figures, gains_in_words
 from search.report.page import render_html
 from search.report.terminal.fronts import render_fronts, render_students
+from search.wording import Scale
 from tests.search.report.conftest import CONFIG
 
 
@@ -119,10 +120,11 @@ def test_the_figure_tells_what_the_last_step_gains(trial, make_search):
 
 
 def test_the_figure_holds_all_trials_and_marks_the_front(trial, make_search):
-    (info,) = _get_front_infos(trading(trial, make_search))
-    assert [point.number for point in info.front.points] == [1, 2, 3]
-    assert [(record.number, cost) for record, cost in info.dominated] == [(4, 4)]
-    first, second = gains_in_words(info.front, info.cost, info.scale)
+    search = trading(trial, make_search)
+    front = of(search, "complexity")
+    assert [point.number for point in front.points] == [1, 2, 3]
+    assert [(record.number, cost) for record, cost in _dominated(search, front)] == [(4, 4)]
+    first, second = gains_in_words(front, "complexity", Scale(search.objective))
     assert first.startswith("From 1 to 2 numbers in the rule: +2.20 points (95 % interval")
     assert "may explain" not in first
     assert "may explain" in second

@@ -32,6 +32,14 @@ def record():
     return SearchRecord(name="tiny", config=tiny_config().model_dump(mode="json"), teacher_accuracy=0.9, foundation="f")
 
 
+@pytest.fixture
+def begun(launch, record):
+    """Return the store of a search that has begun."""
+    store = SearchStore(launch.storage, "tiny")
+    store.write_header(record, launch)
+    return store
+
+
 def test_a_header_reads_back(launch, record):
     store = SearchStore(launch.storage, "tiny")
     assert not store.exists()
@@ -42,35 +50,30 @@ def test_a_header_reads_back(launch, record):
     assert not store.has_snapshot()
 
 
-def test_no_password_is_written(launch, record, tmp_path):
-    SearchStore(launch.storage, "tiny").write_header(record, launch)
+def test_no_password_is_written(begun, tmp_path):
     assert "secret" not in (tmp_path / "tiny/search.json").read_text()
 
 
-def test_an_unknown_search_is_answered_with_the_nearest(launch, record):
-    SearchStore(launch.storage, "tiny").write_header(record, launch)
+def test_an_unknown_search_is_answered_with_the_nearest(launch, begun):
     with pytest.raises(SearchError, match=r"no search 'tinny'.*searches there: tiny\. Did you mean 'tiny'"):
         SearchStore(launch.storage, "tinny").read_header()
     with pytest.raises(SearchError, match=r"searches there: tiny\. If it is elsewhere, .*`--output`"):
         SearchStore(launch.storage, "shapes").read_header()
 
 
-def test_a_damaged_or_foreign_header_is_told(launch, record, tmp_path):
-    store = SearchStore(launch.storage, "tiny")
-    store.write_header(record, launch)
+def test_a_damaged_or_foreign_header_is_told(begun, tmp_path):
     path = tmp_path / "tiny/search.json"
     header = json.loads(path.read_text())
     path.write_text(json.dumps(header | {"format": 99}))
     with pytest.raises(SearchError, match="format 99"):
-        store.read_header()
+        begun.read_header()
     path.write_text("{")
     with pytest.raises(SearchError, match="is damaged"):
-        store.read_header()
+        begun.read_header()
 
 
-def test_folders_that_are_no_searches_are_not_listed(launch, record, tmp_path):
+def test_folders_that_are_no_searches_are_not_listed(launch, begun, tmp_path):
     (tmp_path / "mlartifacts").mkdir()
-    SearchStore(launch.storage, "tiny").write_header(record, launch)
     assert searches_in(launch.storage) == ["tiny"]
     assert searches_in(str(tmp_path / "none")) == []
 
@@ -90,40 +93,34 @@ def test_a_held_search_is_seen_as_running(launch):
     assert store.is_running() is False
 
 
-def test_where_snapshots_are_put_aside_tunes_own_do_not_count(launch, record):
+def test_where_snapshots_are_put_aside_tunes_own_do_not_count(begun, record):
     """Tune writes them in place: a reader may find an empty file, and a kill leaves it."""
-    store = SearchStore(launch.storage, "tiny")
-    store.write_header(record, launch)
-    begin_to_put_aside(store.local_folder)
-    torn = store.local_folder / "experiment_state-2026-01-01_00-00-00.json"
+    begin_to_put_aside(begun.local_folder)
+    torn = begun.local_folder / "experiment_state-2026-01-01_00-00-00.json"
     torn.write_text("")
-    assert not store.has_snapshot()
-    assert read_search(store) == record
+    assert not begun.has_snapshot()
+    assert read_search(begun) == record
     with pytest.raises(SearchError, match="has saved no trials yet"):
-        store.read_snapshot()
+        begun.read_snapshot()
     torn.write_text("whole")
-    SnapshotKeeper(store.local_folder).keep(store.local_folder)
+    SnapshotKeeper(begun.local_folder).keep(begun.local_folder)
     torn.write_text("")
-    assert store.has_snapshot()
-    assert store.read_snapshot() == "whole"
+    assert begun.has_snapshot()
+    assert begun.read_snapshot() == "whole"
 
 
-def test_a_copy_without_hidden_files_is_read_by_tunes_own(launch, record):
-    store = SearchStore(launch.storage, "tiny")
-    store.write_header(record, launch)
-    assert not store.has_snapshot()
-    (store.local_folder / "experiment_state-2026-01-01_00-00-00.json").write_text("whole")
-    assert store.has_snapshot()
-    assert store.read_snapshot() == "whole"
+def test_a_copy_without_hidden_files_is_read_by_tunes_own(begun):
+    assert not begun.has_snapshot()
+    (begun.local_folder / "experiment_state-2026-01-01_00-00-00.json").write_text("whole")
+    assert begun.has_snapshot()
+    assert begun.read_snapshot() == "whole"
 
 
-def test_of_a_folder_that_one_may_only_read_it_is_not_known_whether_it_runs(launch, record):
+def test_of_a_folder_that_one_may_only_read_it_is_not_known_whether_it_runs(begun):
     """Permissions do not bind root, so a folder blocks the lock."""
-    store = SearchStore(launch.storage, "tiny")
-    store.write_header(record, launch)
-    (pathlib.Path(store.folder) / ".lock").mkdir()
-    assert store.is_running() is None
-    with pytest.raises(SearchError, match=r"'tiny' cannot be locked: .*\.lock.* writable"), store.locked():
+    (pathlib.Path(begun.folder) / ".lock").mkdir()
+    assert begun.is_running() is None
+    with pytest.raises(SearchError, match=r"'tiny' cannot be locked: .*\.lock.* writable"), begun.locked():
         pass
 
 
@@ -135,13 +132,11 @@ def test_a_storage_with_options_has_searches_whose_uris_mean_their_folders(place
     assert filesystem == store.filesystem
 
 
-def test_settings_of_another_release_are_one_clear_error(launch, record, tmp_path):
-    store = SearchStore(launch.storage, "tiny")
-    store.write_header(record, launch)
+def test_settings_of_another_release_are_one_clear_error(begun, tmp_path):
     path = tmp_path / "tiny/search.json"
     header = json.loads(path.read_text())
     path.write_text(json.dumps({**header, "config": {**header["config"], "colour": "red"}}))
-    for read in (store.config, store.header_record):
+    for read in (begun.config, begun.header_record):
         with pytest.raises(
             SearchError, match=r"search 'tiny', in .*search\.json, cannot be read .*`colour` is not a known"
         ):

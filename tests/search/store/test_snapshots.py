@@ -23,32 +23,46 @@ def write_staging(folder, state, stamp, session="2026-01-01_00-00-00"):
         os.utime(folder / name, ns=(stamp, stamp))
 
 
+@pytest.fixture
+def search(tmp_path):
+    return tmp_path / "search"
+
+
+@pytest.fixture
+def staging(tmp_path):
+    return tmp_path / "staging"
+
+
+@pytest.fixture
+def snapshot(search, staging):
+    """Let Tune write a snapshot, and put it aside."""
+    keeper = SnapshotKeeper(search)
+
+    def put_aside(state, **when):
+        write_staging(staging, state, **{"stamp": state} | when)
+        keeper.keep(staging)
+
+    return put_aside
+
+
 def read(path):
     return json.loads(path.read_text())["state"]
 
 
-def test_the_newest_snapshot_is_kept_whole(tmp_path):
-    search, staging = tmp_path / "search", tmp_path / "staging"
-    keeper = SnapshotKeeper(search)
+def test_the_newest_snapshot_is_kept_whole(search, snapshot):
     for number in range(1, 5):
-        write_staging(staging, number, stamp=number)
-        keeper.keep(staging)
+        snapshot(number)
         assert read(latest_state(search)) == number
 
 
-def test_a_reader_of_the_last_snapshot_is_not_disturbed_by_the_next(tmp_path):
-    search, staging = tmp_path / "search", tmp_path / "staging"
-    keeper = SnapshotKeeper(search)
-    write_staging(staging, 1, stamp=1)
-    keeper.keep(staging)
+def test_a_reader_of_the_last_snapshot_is_not_disturbed_by_the_next(search, snapshot):
+    snapshot(1)
     held = latest_state(search)
-    write_staging(staging, 2, stamp=2)
-    keeper.keep(staging)
+    snapshot(2)
     assert read(held) == 1
 
 
-def test_half_a_snapshot_after_the_last_step_is_passed_over(tmp_path):
-    search, staging = tmp_path / "search", tmp_path / "staging"
+def test_half_a_snapshot_after_the_last_step_is_passed_over(search, staging):
     keeper = SnapshotKeeper(search)
     write_staging(staging, 1, stamp=1)
     keeper.keep(staging)
@@ -62,30 +76,22 @@ def test_half_a_snapshot_after_the_last_step_is_passed_over(tmp_path):
     assert read(latest_state(search)) == 2
 
 
-def test_old_snapshots_are_deleted(tmp_path):
-    search, staging = tmp_path / "search", tmp_path / "staging"
-    keeper = SnapshotKeeper(search)
+def test_old_snapshots_are_deleted(search, snapshot):
     for number in range(1, 20):
-        write_staging(staging, number, stamp=number)
-        keeper.keep(staging)
+        snapshot(number)
     assert len([p for p in (search / ".snapshots").iterdir() if p.name.isdigit()]) == 2
 
 
-def test_an_unchanged_snapshot_is_not_copied_again(tmp_path):
-    search, staging = tmp_path / "search", tmp_path / "staging"
-    keeper = SnapshotKeeper(search)
-    write_staging(staging, 1, stamp=5)
-    keeper.keep(staging)
+def test_an_unchanged_snapshot_is_not_copied_again(search, snapshot):
+    snapshot(5)
     copy = latest_state(search)
     copy.write_text("{}")
-    keeper.keep(staging)
+    snapshot(5)
     assert copy.read_text() == "{}"
 
 
-def test_after_a_kill_the_whole_copy_replaces_the_torn_one(tmp_path):
-    search, staging = tmp_path / "search", tmp_path / "staging"
-    write_staging(staging, 7, stamp=7)
-    SnapshotKeeper(search).keep(staging)
+def test_after_a_kill_the_whole_copy_replaces_the_torn_one(search, snapshot):
+    snapshot(7)
     torn = search / "experiment_state-2026-01-01_00-00-00.json"
     torn.write_text("")  # killed while Tune wrote it
     put_back(search)
@@ -93,11 +99,9 @@ def test_after_a_kill_the_whole_copy_replaces_the_torn_one(tmp_path):
     assert read(search / "searcher-state-2026-01-01_00-00-00.pkl") == 7
 
 
-def test_of_two_sessions_the_newer_is_kept(tmp_path):
-    search, staging = tmp_path / "search", tmp_path / "staging"
+def test_of_two_sessions_the_newer_is_kept(search, staging, snapshot):
     write_staging(staging, "old", stamp=1, session="2026-01-01_00-00-00")
-    write_staging(staging, "new", stamp=2, session="2026-01-02_00-00-00")
-    SnapshotKeeper(search).keep(staging)
+    snapshot("new", stamp=2, session="2026-01-02_00-00-00")
     assert read(latest_state(search)) == "new"
 
 
@@ -107,8 +111,7 @@ def restored_from(search):
     return read(pathlib.Path(_find_newest_experiment_checkpoint(str(search))))
 
 
-def test_half_a_first_snapshot_of_a_resumed_session_is_passed_over(tmp_path):
-    search, staging = tmp_path / "search", tmp_path / "staging"
+def test_half_a_first_snapshot_of_a_resumed_session_is_passed_over(search, staging):
     for folder in (search, staging):
         write_staging(folder, "whole", stamp=1, session="2026-01-01_00-00-00")
     SnapshotKeeper(search).keep(staging)
@@ -117,20 +120,16 @@ def test_half_a_first_snapshot_of_a_resumed_session_is_passed_over(tmp_path):
     assert restored_from(search) == "whole"
 
 
-def test_a_session_that_began_after_the_clock_was_put_back_counts(tmp_path):
-    search, before, after = tmp_path / "search", tmp_path / "before", tmp_path / "after"
-    for folder in (search, before):
-        write_staging(folder, "before", stamp=2, session="2026-10-25_02-50-00")
-    SnapshotKeeper(search).keep(before)
-    for folder in (search, after):
-        write_staging(folder, "after", stamp=1, session="2026-10-25_02-10-00")
-    SnapshotKeeper(search).keep(after)
+def test_a_session_that_began_after_the_clock_was_put_back_counts(search, tmp_path):
+    for state, stamp, session in (("before", 2, "2026-10-25_02-50-00"), ("after", 1, "2026-10-25_02-10-00")):
+        for folder in (search, tmp_path / state):
+            write_staging(folder, state, stamp=stamp, session=session)
+        SnapshotKeeper(search).keep(tmp_path / state)
     put_back(search)
     assert restored_from(search) == "after"
 
 
-def test_numbers_go_up_whatever_the_clock_says(tmp_path):
-    search, staging = tmp_path / "search", tmp_path / "staging"
+def test_numbers_go_up_whatever_the_clock_says(search, staging):
     for stamp in (9, 8, 7, 6, 5):
         write_staging(staging, stamp, stamp=stamp)
         before = latest_state(search)
@@ -159,10 +158,9 @@ def test_files_of_ours_that_tune_brought_down_are_not_written_back(tmp_path, fil
     assert [path.name for path in staging.iterdir()] == ["0001-fixed-abc"]
 
 
-def test_a_copy_in_which_links_were_followed_goes_on(tmp_path):
-    search, copy, staging = tmp_path / "search", tmp_path / "copy", tmp_path / "staging"
-    write_staging(staging, 1, stamp=1)
-    SnapshotKeeper(search).keep(staging)
+def test_a_copy_in_which_links_were_followed_goes_on(search, staging, snapshot, tmp_path):
+    copy = tmp_path / "copy"
+    snapshot(1)
     shutil.copytree(search, copy)
     assert read(latest_state(copy)) == 1
     write_staging(staging, 2, stamp=2)
@@ -170,16 +168,14 @@ def test_a_copy_in_which_links_were_followed_goes_on(tmp_path):
     assert read(latest_state(copy)) == 2
 
 
-def test_without_a_snapshot_nothing_is_deleted(tmp_path):
-    search = tmp_path / "search"
+def test_without_a_snapshot_nothing_is_deleted(search):
     write_staging(search, 1, stamp=1)
     put_back(search)
     assert len(list(search.iterdir())) == 3
 
 
-def test_without_a_snapshot_there_is_nothing_to_keep_or_put_back(tmp_path):
-    staging = tmp_path / "staging"
+def test_without_a_snapshot_there_is_nothing_to_keep_or_put_back(search, staging):
     staging.mkdir()
-    SnapshotKeeper(tmp_path / "search").keep(staging)
-    assert latest_state(tmp_path / "search") is None
-    put_back(tmp_path / "search")
+    SnapshotKeeper(search).keep(staging)
+    assert latest_state(search) is None
+    put_back(search)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -53,20 +54,33 @@ def test_a_host_that_nobody_knows_is_told_at_once(code: int, told: bool, monkeyp
         check_quickly("http://nobody:5000")
 
 
-def test_a_server_that_asks_for_a_password_is_left_to_mlflow() -> None:
-    class Asking(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(401)
+@contextlib.contextmanager
+def answering(code: int, body: bytes) -> Iterator[int]:
+    """Run a server that gives one answer to every request; yield its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Asking) as server:
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            check_quickly(f"http://user:secret@127.0.0.1:{server.server_port}")
+            yield server.server_port
         finally:
             server.shutdown()
+
+
+def test_a_server_that_asks_for_a_password_is_left_to_mlflow() -> None:
+    with answering(401, b"who are you?") as port:
+        check_quickly(f"http://user:secret@127.0.0.1:{port}")
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: pathlib.Path) -> None:
@@ -112,32 +126,12 @@ def test_a_refused_name_is_told_apart_from_a_refused_user(
     body: bytes, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.tracking.check._SECONDS", 60.0)  # the time that a busy machine's thread may need to ask
-
-    class Refusing(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.send_response(403)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Refusing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            with pytest.raises(TrackingError, match=told):
-                check_tracking(f"http://127.0.0.1:{server.server_port}")
-        finally:
-            server.shutdown()
+    with answering(403, body) as port, pytest.raises(TrackingError, match=told):
+        check_tracking(f"http://127.0.0.1:{port}")
 
 
 def test_the_default_store_keeps_its_files_beside_it(tmp_path: pathlib.Path) -> None:
-    uri = default_tracking_uri(tmp_path)
-    assert sqlite_path(uri) == tmp_path / "mlflow.db"
-    assert artifact_location(uri) == (tmp_path / "mlartifacts").as_uri()
+    assert artifact_location(default_tracking_uri(tmp_path)) == (tmp_path / "mlartifacts").as_uri()
     assert artifact_location("http://localhost:5000") is None
 
 

@@ -24,7 +24,15 @@ from search.tracking import TrackedConfirmation, TrackingReport, registry, sync
 from search.tracking.store import open_client
 from tests.search.evidence_record import around, confirmation, constant, rule
 from tests.search.ports import free_port
-from tests.search.tracking.tracking_record import EXPERIMENT, START, make_search, make_trial, served
+from tests.search.tracking.tracking_record import (
+    EXPERIMENT,
+    START,
+    make_search,
+    make_trial,
+    points_of,
+    runs_of,
+    served,
+)
 from trainables.classifier import Classifier, restore_classifier
 from trainables.pictures.format import PictureFormat
 
@@ -62,21 +70,11 @@ def confirm(uri: str, record: ConfirmationRecord, **changes: Any) -> TrackingRep
     return sync(search, uri, EXPERIMENT, confirmation=tracked)
 
 
-def runs_of(uri: str, search: str, role: str) -> list[Any]:
-    client = open_client(uri)
-    which = f"tags.`kd.search` = '{search}' and tags.`kd.role` = '{role}'"
-    return list(client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id], which))
-
-
 def finalists_of(uri: str, search: str) -> dict[str, Any]:
     runs = runs_of(uri, search, "finalist")
     by_key = {run.data.tags["kd.finalist"]: run for run in runs}
     assert len(by_key) == len(runs)
     return by_key
-
-
-def points_of(uri: str, run: Any, metric: str) -> list[tuple[int, float]]:
-    return [(point.step, point.value) for point in open_client(uri).get_metric_history(run.info.run_id, metric)]
 
 
 def versions_of(uri: str, name: str) -> tuple[list[Any], str | None]:

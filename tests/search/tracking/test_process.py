@@ -17,9 +17,8 @@ import pytest
 
 from search.errors import TrackingError
 from search.tracking import LiveProjection, MLflowProcess, sync
-from search.tracking.store import open_client
 from tests.search.ports import refusing_port
-from tests.search.tracking.tracking_record import EXPERIMENT, make_search, make_trial, wait_until
+from tests.search.tracking.tracking_record import EXPERIMENT, files_of, make_search, make_trial, runs_of, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
@@ -75,10 +74,7 @@ def driver(uri: str, folder: pathlib.Path) -> Iterator[tuple[subprocess.Popen[st
 
 def statuses(uri: str, search: str) -> dict[str, str]:
     """Return the status of each trial's run by trial id, and of the search's own run by its name."""
-    client = open_client(uri)
-    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
-    runs = client.search_runs([experiment], f"tags.`kd.search` = '{search}'")
-    return {run.data.tags.get("tune.trial_id", search): run.info.status for run in runs}
+    return {run.data.tags.get("tune.trial_id", search): run.info.status for run in runs_of(uri, search)}
 
 
 def mlflow_processes() -> list[psutil.Process]:
@@ -178,10 +174,8 @@ def test_its_reader_of_decisions_may_be_of_any_module_that_the_driver_finds(
     with LiveProjection(make_search("read", status="running"), uri, EXPERIMENT, read_decisions=read) as live:
         report = live.finish(make_search("read", make_trial(1)))
     assert (report.complete, report.error) == (True, None)
-    client = open_client(uri)
-    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
-    (run,) = client.search_runs([experiment], "tags.`kd.search` = 'read' and tags.`kd.role` = 'trial'")
-    assert "decisions.csv" in {file.path for file in client.list_artifacts(run.info.run_id)}
+    (run,) = runs_of(uri, "read", "trial")
+    assert "decisions.csv" in files_of(uri, run)
     assert capfd.readouterr() == ("", "")
 
 
@@ -225,7 +219,6 @@ print(json.dumps([outcome.search.status, [name for name in ("mlflow", "sqlalchem
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == '["finished", []]'
-    client = open_client(uri)
-    runs = client.search_runs([client.get_experiment_by_name("driver").experiment_id])
+    runs = runs_of(uri, "driver", experiment="driver")
     assert len(runs) == 5
     assert {run.info.status for run in runs} == {"FINISHED"}

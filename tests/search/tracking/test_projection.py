@@ -28,9 +28,12 @@ from tests.search.ports import free_port
 from tests.search.tracking.tracking_record import (
     EXPERIMENT,
     START,
+    files_of,
     make_history,
     make_search,
     make_trial,
+    points_of,
+    runs_of,
     served,
     wait_until,
 )
@@ -56,35 +59,31 @@ def uri(creation: tuple[str, str]) -> str:
     return creation[0]
 
 
-def runs_of(uri: str, search: str, experiment: str = EXPERIMENT) -> tuple[Any, dict[str, Any]]:
+def parent_and_trials(uri: str, search: str, experiment: str = EXPERIMENT) -> tuple[Any, dict[str, Any]]:
     """Return the search's own run, and its trials' runs by trial id."""
-    client = open_client(uri)
-    found = client.search_runs(
-        [client.get_experiment_by_name(experiment).experiment_id], f"tags.`kd.search` = '{search}'", max_results=1000
-    )
-    parents = [run for run in found if run.data.tags["kd.role"] == "search"]
-    trials = [run for run in found if run.data.tags["kd.role"] == "trial"]
-    assert len(parents) == 1
+    (parent,) = runs_of(uri, search, "search", experiment)
+    trials = runs_of(uri, search, "trial", experiment)
     by_id = {run.data.tags["tune.trial_id"]: run for run in trials}
     assert len(by_id) == len(trials)
-    return parents[0], by_id
+    return parent, by_id
 
 
-def statuses_of(uri: str, search: str, role: str) -> set[str]:
-    client = open_client(uri)
-    which = f"tags.`kd.search` = '{search}' and tags.`kd.role` = '{role}'"
-    return {
-        run.info.status for run in client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id], which)
-    }
+def trials_of(uri: str, search: str) -> dict[str, Any]:
+    return parent_and_trials(uri, search)[1]
+
+
+def is_running(uri: str, search: str) -> bool:
+    """Tell whether a trial of the search is shown as running."""
+    return any(run.info.status == "RUNNING" for run in runs_of(uri, search, "trial"))
 
 
 def steps_of(uri: str, run: Any, metric: str) -> list[int]:
-    return [point.step for point in open_client(uri).get_metric_history(run.info.run_id, metric)]
+    return [step for step, _ in points_of(uri, run, metric)]
 
 
 def test_a_trial_is_a_run_below_its_search_with_all_that_one_compares(uri: str) -> None:
     sync(make_search("all", make_trial(1)), uri, EXPERIMENT)
-    parent, trials = runs_of(uri, "all")
+    parent, trials = parent_and_trials(uri, "all")
     run = trials["trial1"]
     assert run.info.run_name == "001 cosine_threshold"
     assert run.info.status == parent.info.status == "FINISHED"
@@ -107,7 +106,7 @@ def test_parameters_are_short_and_metrics_exact_and_writing_again_changes_neithe
     exact = trial.model_copy(update={"history": trial.history.model_copy(update={"score": 0.1 + 0.2})})
     search = make_search("short", exact)
     sync(search, uri, EXPERIMENT)
-    (run,) = runs_of(uri, "short")[1].values()
+    (run,) = trials_of(uri, "short").values()
     wanted = {"policy.threshold": "0.3", "policy.above": "0.333333", "learning_rate": "1.23457e-05"}
     assert wanted.items() <= run.data.params.items()
     assert run.data.metrics["score"] == 0.1 + 0.2
@@ -119,15 +118,14 @@ def test_files_hold_the_policy_its_decisions_and_the_history(uri: str) -> None:
     trial = make_trial(1)
     entry = DecisionEntry(0, 12, 1.5, 0.9, 1.0, 1, "cosine 0.5 above 0.3, as before", cosine=0.5)
     sync(make_search("files", trial), uri, EXPERIMENT, read_decisions=lambda _: [entry])
-    parent, trials = runs_of(uri, "files")
-    client = open_client(uri)
-    folder = pathlib.Path(client.download_artifacts(trials["trial1"].info.run_id, ""))
+    parent, trials = parent_and_trials(uri, "files")
+    folder = pathlib.Path(open_client(uri).download_artifacts(trials["trial1"].info.run_id, ""))
     assert json.loads((folder / "policy.json").read_text(encoding="utf-8")) == trial.history.policy
     (row,) = csv.DictReader(io.StringIO((folder / "decisions.csv").read_text(encoding="utf-8")))
     assert (row["step"], row["lambda"], row["reason"]) == ("12", "0.9", "cosine 0.5 above 0.3, as before")
     assert (row["cosine"], row["agreement"]) == ("0.5", "")
     assert TrialHistory.from_json((folder / "history.json").read_text(encoding="utf-8")) == trial.history
-    assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {"search.json", "ranking.csv"}
+    assert files_of(uri, parent) == {"search.json", "ranking.csv"}
 
 
 def test_a_decision_log_that_cannot_be_read_costs_only_itself(uri: str) -> None:
@@ -138,9 +136,7 @@ def test_a_decision_log_that_cannot_be_read_costs_only_itself(uri: str) -> None:
     assert not report.complete
     assert "trial 1" in (report.error or "")
     assert "the storage is away" in (report.error or "")
-    client = open_client(uri)
-    files = {file.path for file in client.list_artifacts(runs_of(uri, "unread")[1]["trial1"].info.run_id)}
-    assert files == {"policy.json", "history.json"}
+    assert files_of(uri, trials_of(uri, "unread")["trial1"]) == {"policy.json", "history.json"}
 
 
 def test_a_second_projection_changes_nothing(uri: str) -> None:
@@ -150,7 +146,7 @@ def test_a_second_projection_changes_nothing(uri: str) -> None:
     assert (first.runs, first.complete) == (3, True)
     assert (second.runs, second.points, second.complete) == (0, 0, True)
     assert str(second) == "MLflow was up to date already"
-    assert runs_of(uri, "twice")[1]["trial2"].data.tags["error"] == "ValueError: loss is not finite"
+    assert trials_of(uri, "twice")["trial2"].data.tags["error"] == "ValueError: loss is not finite"
 
 
 def test_an_ended_search_tells_which_trials_are_on_the_front(uri: str) -> None:
@@ -158,9 +154,9 @@ def test_an_ended_search_tells_which_trials_are_on_the_front(uri: str) -> None:
     best, beaten = make_trial(2, history=make_history(score=0.9)), make_trial(3, history=make_history(score=0.7))
     running = make_search("front", simple, status="running")
     sync(running, uri, EXPERIMENT)
-    assert "kd.front" not in runs_of(uri, "front")[1]["trial1"].data.tags
+    assert "kd.front" not in trials_of(uri, "front")["trial1"].data.tags
     sync(make_search("front", simple, best, beaten), uri, EXPERIMENT)
-    parent, trials = runs_of(uri, "front")
+    parent, trials = parent_and_trials(uri, "front")
     assert {name: run.data.tags["kd.front"] for name, run in trials.items()} == {
         "trial1": "score and complexity",
         "trial2": "score and complexity",
@@ -174,16 +170,16 @@ def test_an_ended_search_tells_which_trials_are_on_the_front(uri: str) -> None:
 def test_a_stopped_search_goes_on_in_the_same_runs(uri: str) -> None:
     running = make_search("resumed", make_trial(1), make_trial(2, "running"), status="running")
     sync(running, uri, EXPERIMENT)
-    parent, trials = runs_of(uri, "resumed")
+    parent, trials = parent_and_trials(uri, "resumed")
     assert (parent.info.status, trials["trial2"].info.status) == ("RUNNING", "RUNNING")
     sync(running.model_copy(update={"status": "stopped"}), uri, EXPERIMENT)
-    parent, trials = runs_of(uri, "resumed")
+    parent, trials = parent_and_trials(uri, "resumed")
     assert (parent.info.status, trials["trial2"].info.status) == ("KILLED", "KILLED")
     sync(running, uri, EXPERIMENT)
-    parent, again = runs_of(uri, "resumed")
+    parent, again = parent_and_trials(uri, "resumed")
     assert (parent.info.status, again["trial2"].info.status) == ("RUNNING", "RUNNING")
     sync(make_search("resumed", make_trial(1), make_trial(2)), uri, EXPERIMENT)
-    parent, last = runs_of(uri, "resumed")
+    parent, last = parent_and_trials(uri, "resumed")
     assert (parent.info.status, last["trial2"].info.status) == ("FINISHED", "FINISHED")
     assert last["trial2"].info.run_id == trials["trial2"].info.run_id
     assert steps_of(uri, last["trial2"], "epoch/lambda") == [1, 2, 3, 4, 5, 6]
@@ -193,13 +189,13 @@ def test_a_stopped_search_goes_on_in_the_same_runs(uri: str) -> None:
 def test_a_run_whose_trial_the_search_has_lost_is_ended(uri: str) -> None:
     sync(make_search("lost", make_trial(1, "running"), status="running"), uri, EXPERIMENT)
     sync(make_search("lost", status="running"), uri, EXPERIMENT)
-    assert runs_of(uri, "lost")[1]["trial1"].info.status == "KILLED"
+    assert trials_of(uri, "lost")["trial1"].info.status == "KILLED"
 
 
 def test_a_trial_that_has_not_begun_has_no_run(uri: str) -> None:
     pending = make_trial(1, "pending", started=None, history=TrialHistory())
     sync(make_search("pending", pending, status="running"), uri, EXPERIMENT)
-    assert runs_of(uri, "pending")[1] == {}
+    assert trials_of(uri, "pending") == {}
 
 
 def test_a_new_search_of_an_old_name_gets_runs_of_its_own(uri: str) -> None:
@@ -212,23 +208,23 @@ def test_a_new_search_of_an_old_name_gets_runs_of_its_own(uri: str) -> None:
 def test_a_doubled_run_is_removed(uri: str) -> None:
     search = make_search("doubled", make_trial(1))
     sync(search, uri, EXPERIMENT)
-    _, trials = runs_of(uri, "doubled")
+    _, trials = parent_and_trials(uri, "doubled")
     client = open_client(uri)
     tags = trials["trial1"].data.tags
     client.create_run(trials["trial1"].info.experiment_id, tags=tags, start_time=trials["trial1"].info.start_time + 1)
     sync(search, uri, EXPERIMENT)
-    assert runs_of(uri, "doubled")[1]["trial1"].info.run_id == trials["trial1"].info.run_id
+    assert trials_of(uri, "doubled")["trial1"].info.run_id == trials["trial1"].info.run_id
 
 
 def test_values_that_are_not_finite_become_gaps(uri: str) -> None:
     sync(make_search("diverged", make_trial(1, history=make_history(loss=math.inf))), uri, EXPERIMENT)
-    assert math.isnan(runs_of(uri, "diverged")[1]["trial1"].data.metrics["epoch/train_task_loss"])
+    assert math.isnan(trials_of(uri, "diverged")["trial1"].data.metrics["epoch/train_task_loss"])
 
 
 def test_a_rule_longer_than_mlflow_allows_is_cut(uri: str) -> None:
     trial = make_trial(1, rule="λ" * 20_000, parameters={"threshold": 0.3})
     assert sync(make_search("long", trial), uri, EXPERIMENT).complete
-    assert runs_of(uri, "long")[1]["trial1"].data.tags["policy.rule"].endswith("λ…")
+    assert trials_of(uri, "long")["trial1"].data.tags["policy.rule"].endswith("λ…")
 
 
 def test_a_deleted_experiment_is_told(uri: str) -> None:
@@ -319,11 +315,11 @@ def test_a_live_search_shows_in_mlflow_before_it_ends(uri: str) -> None:
     head = make_search("live", status="running")
     with LiveProjection(head, uri, EXPERIMENT, interval=0.05) as live:
         live.update(make_trial(1, "running"))
-        wait_until(lambda: "RUNNING" in statuses_of(uri, "live", "trial"))
+        wait_until(lambda: is_running(uri, "live"))
         report = live.finish(make_search("live", make_trial(1), make_trial(2)))
     assert report.complete
     assert report.error is None
-    assert {run.info.status for run in runs_of(uri, "live")[1].values()} == {"FINISHED"}
+    assert {run.info.status for run in trials_of(uri, "live").values()} == {"FINISHED"}
 
 
 def test_a_search_that_fails_leaves_no_run_running(uri: str) -> None:
@@ -332,9 +328,9 @@ def test_a_search_that_fails_leaves_no_run_running(uri: str) -> None:
         LiveProjection(make_search("broken", status="running"), uri, EXPERIMENT) as live,
     ):
         live.update(make_trial(1, "running"))
-        wait_until(lambda: "RUNNING" in statuses_of(uri, "broken", "trial"))
+        wait_until(lambda: is_running(uri, "broken"))
         raise KeyboardInterrupt
-    parent, trials = runs_of(uri, "broken")
+    parent, trials = parent_and_trials(uri, "broken")
     assert (parent.info.status, trials["trial1"].info.status) == ("KILLED", "KILLED")
 
 
@@ -380,7 +376,7 @@ def test_nothing_is_lost_or_doubled_when_the_server_fails(uri: str, tmp_path: pa
             live.update(make_trial(2, "running"))
             report = live.finish(final)
     assert report.complete
-    _, trials = runs_of(uri, "outage", "served")
+    _, trials = parent_and_trials(uri, "outage", "served")
     assert {run.info.status for run in trials.values()} == {"FINISHED"}
     assert len(trials) == 4
     for run in trials.values():

@@ -10,8 +10,7 @@ import pytest
 from search.records.search import TrialRecord
 from search.tracking import sync
 from search.tracking.series import milliseconds
-from search.tracking.store import open_client
-from tests.search.tracking.tracking_record import EXPERIMENT, START, make_history, make_search, make_trial
+from tests.search.tracking.tracking_record import EXPERIMENT, START, make_history, make_search, make_trial, runs_of
 from trainables.records.trial import ReplicateResult
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -47,9 +46,7 @@ def race(name: str, *trials: TrialRecord, status: str = "running") -> Any:
 
 
 def run_of(uri: str, search: str, trial: str) -> Any:
-    client = open_client(uri)
-    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
-    (run,) = client.search_runs([experiment], f"tags.`kd.search` = '{search}' and tags.`tune.trial_id` = '{trial}'")
+    (run,) = (run for run in runs_of(uri, search, "trial") if run.data.tags["tune.trial_id"] == trial)
     return run
 
 

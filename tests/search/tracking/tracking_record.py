@@ -7,11 +7,13 @@ import pathlib
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from search.records.search import SearchRecord, TrialRecord, TrialStatus
+from search.tracking.store import open_client
 from search.tracking.ui import ui_command, ui_environment
 from trainables.records.trial import EpochRecord, ReplicateResult, TracePoint, TrialHistory
 
@@ -92,12 +94,38 @@ def make_search(name: str, *trials: TrialRecord, **changes: Any) -> SearchRecord
     return SearchRecord(**(values | changes))
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 120.0) -> None:
+def runs_of(uri: str, search: str, role: str | None = None, experiment: str = EXPERIMENT) -> list[Any]:
+    """Return the runs of a search in MLflow: all of them, or those of a role."""
+    client = open_client(uri)
+    asked = f"tags.`kd.search` = '{search}'" + ("" if role is None else f" and tags.`kd.role` = '{role}'")
+    return list(client.search_runs([client.get_experiment_by_name(experiment).experiment_id], asked))
+
+
+def points_of(uri: str, run: Any, metric: str) -> list[tuple[int, float]]:
+    """Return steps and values of a metric."""
+    return [(point.step, point.value) for point in open_client(uri).get_metric_history(run.info.run_id, metric)]
+
+
+def files_of(uri: str, run: Any) -> set[str]:
+    """Return the paths of a run's files at the top."""
+    return {file.path for file in open_client(uri).list_artifacts(run.info.run_id)}
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 120.0, what: str = "it") -> None:
     """Wait until it holds; the limit suits a process that has yet to import MLflow on a busy machine."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
         time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Tell whether something answers at an address, be it with an error."""
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except OSError as error:
+        return isinstance(error, urllib.error.HTTPError)
+    return True
 
 
 @contextlib.contextmanager
@@ -113,14 +141,8 @@ def served(uri: str, port: int, folder: pathlib.Path) -> Iterator[None]:
         start_new_session=True,
     ) as server:
         try:
-            deadline = time.monotonic() + 60
-            while True:
-                assert server.poll() is None
-                assert time.monotonic() < deadline
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
-                    break
-                time.sleep(0.1)
+            wait_until(lambda: server.poll() is not None or answers(f"http://127.0.0.1:{port}/health"))
+            assert server.poll() is None
             yield
         finally:
             os.killpg(server.pid, signal.SIGKILL)  # the server's own session: itself and its worker

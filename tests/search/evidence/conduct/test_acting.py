@@ -6,8 +6,10 @@ import torch
 from policies import FAMILIES, create_policy
 from policies.bases.tree_features import FEATURES
 from policies.zoo import sample_batch, wandering_stream
-from search.evidence.conduct.acting import effective
+from search.evidence.conduct.acting import effective_trial
+from search.records.search import TrialRecord
 from trainables.records.conduct import Conduct, SampleConduct
+from trainables.records.trial import TrialHistory
 from trainables.training.conduct_log import ConductLog
 
 
@@ -30,7 +32,13 @@ def conduct(low=0.91, high=None, *, branches=((0, 100),), first=None, scale=(1.0
 
 def in_effect(family, done, **parameters):
     policy = create_policy(family, parameters)
-    return effective(family, policy.values(), rule=policy.rule(), complexity=policy.complexity, conduct=done)
+    return of_trial(family, policy.values(), policy.rule(), policy.complexity, done)
+
+
+def of_trial(family, parameters, rule, complexity, done):
+    values = {"family": family, "parameters": parameters, "rule": rule, "complexity": complexity, "shared": {}}
+    history = TrialHistory(conduct=done)
+    return effective_trial(TrialRecord(trial_id="1", number=1, status="finished", history=history, **values))
 
 
 def test_a_threshold_that_was_never_crossed_makes_a_constant():
@@ -50,10 +58,6 @@ def test_a_threshold_that_was_rarely_crossed_is_told():
     found = in_effect("cosine_threshold", done, threshold=-0.27, above=0.91, below=0.2)
     assert found.acts
     assert found.note == "the threshold −0.27 was crossed in 0.4 % of the steps only"
-
-
-def test_seeds_on_different_sides_of_a_threshold_are_no_constant():
-    assert in_effect("cosine_threshold", conduct(0.2, 0.91, branches=((0, 50), (1, 50)))).kind == "as_written"
 
 
 def test_two_sides_with_the_same_weight_make_a_constant():
@@ -104,7 +108,7 @@ def test_what_an_older_release_recorded_is_taken_as_written():
 
 def test_a_family_that_is_not_loaded_is_taken_as_written_unless_it_is_a_constant():
     def own(done):
-        return effective("somebodys", {"knob": 0.4}, rule="Own.", complexity=3, conduct=done)
+        return of_trial("somebodys", {"knob": 0.4}, "Own.", 3, done)
 
     assert own(conduct(0.1, 0.9)).kind == "as_written"
     assert own(conduct(0.4)).parameters == {"weight": 0.4}

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from search.evidence.conduct.health import chance_finding, examine
+from search.evidence.conduct.health import examine
 from search.records.pictures import PictureCounts
 from search.records.search import SearchRecord, TrialRecord
 from tests.search.tiny import tiny_config
@@ -50,47 +50,42 @@ def search(*histories, pictures=PICTURES, objective=None):
     return SearchRecord(name="tiny", config=config, pictures=pictures, trials=trials)
 
 
-def kinds(health, number):
-    return [finding.kind for finding in health.of(number)]
+def kinds(health):
+    return {number: finding.kind for number, finding in health.trials.items()}
 
 
 def test_trainings_that_are_well_have_no_findings():
     health = examine(search(*[history(0.80 + i / 100, 0.81, curve=LEVEL) for i in range(4)]))
-    assert (health.trials, health.overall) == ((), ())
-    assert health.of(1) == ()
+    assert (health.trials, health.overall) == ({}, ())
 
 
 def test_students_at_chance_beside_others_that_learned_are_marked():
     health = examine(search(history(0.80, 0.81), history(0.10, 0.14), history(0.82, 0.10)))
-    assert [trial.number for trial in health.trials] == [2, 3]
-    assert [bool(health.of(number)) for number in (1, 2, 3)] == [False, True, True]
-    (all_of_them,), (one,) = health.of(2), health.of(3)
-    assert all_of_them.seeds == (0, 1)
-    assert all_of_them.text == (
+    assert list(health.trials) == [2, 3]
+    assert health.trials[2].text == (
         "no student is right on more pictures than always naming one class would be (12.00 %), though others learned"
     )
-    assert one.seeds == (1,)
-    assert one.text.startswith("with seed 1 the student is not right on more pictures than")
+    assert health.trials[3].text.startswith("with seed 1 the student is not right on more pictures than")
 
 
 def test_the_margin_of_chance_is_that_of_the_validation_pictures():
     bound = 0.12 + 3 * math.sqrt(0.12 * 0.88 / 400)
-    assert examine(search(history(0.8), history(bound - 0.001))).of(2)
-    assert not examine(search(history(0.8), history(bound + 0.001))).of(2)
+    assert list(examine(search(history(0.8), history(bound - 0.001))).trials) == [2]
+    assert not examine(search(history(0.8), history(bound + 0.001))).trials
 
 
 @pytest.mark.parametrize(
     "lost", [history(0.1, loss=1e9), history(0.1, alarms=1), history(0.1, curve=[0.5, 0.6, 0.1, 0.1])]
 )
 def test_a_training_that_came_to_grief_is_told_with_its_learning_rate(lost):
-    (found,) = examine(search(history(0.8), lost)).of(2)
+    found = examine(search(history(0.8), lost)).trials[2]
     assert found.kind == "diverged"
     assert "learning rate 0.01 is too high" in found.text
 
 
 def test_where_nobody_learned_it_is_told_once():
     health = examine(search(history(0.1), history(0.13)))
-    assert health.trials == ()
+    assert health.trials == {}
     assert [finding.kind for finding in health.overall] == ["nobody_learned"]
     assert "(12.00 %)" in health.overall[0].text
 
@@ -112,12 +107,11 @@ def test_rising_and_falling_scores_are_told_for_constants_and_rules_alike():
             history(0.81, curve=LEVEL),
         )
     )
-    assert [kinds(health, number) for number in range(1, 6)] == [[], ["rising"], ["fallen"], [], []]
-    (rise,), (fall,) = health.of(2), health.of(3)
-    assert rise.text.startswith("the validation score still rose at the end, by 9.00 points from epoch 24 to 30")
-    assert rise.amount == pytest.approx(0.09)
-    assert "from its peak at epoch 14 to epoch 30" in fall.text
-    assert "learned_nothing" not in kinds(health, 2)
+    assert kinds(health) == {2: "rising", 3: "fallen"}
+    assert health.trials[2].text.startswith(
+        "the validation score still rose at the end, by 9.00 points from epoch 24 to 30"
+    )
+    assert "from its peak at epoch 14 to epoch 30" in health.trials[3].text
 
 
 def test_a_kpi_of_which_less_is_better_rises_where_it_falls():
@@ -130,17 +124,16 @@ def test_a_kpi_of_which_less_is_better_rises_where_it_falls():
             objective=objective,
         )
     )  # fmt: skip
-    assert kinds(health, 4) == ["rising"]
-    assert kinds(health, 1) == []
+    assert kinds(health) == {4: "rising"}
 
 
 def test_under_a_kpi_of_ones_own_accuracy_at_chance_is_no_fault_while_the_loss_is_below_guessing():
-    told = {"chance": 0.95, "validation": 400, "classes": 2, "accuracy_decides": False}
-    assert chance_finding(history(0.95, loss=0.2), **told) is None
-    assert chance_finding(history(0.95, loss=0.7), **told).kind == "learned_nothing"
-    assert chance_finding(history(0.95, loss=0.2), **{**told, "accuracy_decides": True}).kind == "learned_nothing"
+    cost, learned = Objective(name="cost", direction="minimize"), history(0.8, kpi="cost")
+    assert examine(search(learned, history(0.1, loss=2.2, kpi="cost"), objective=cost)).trials == {}
+    assert kinds(examine(search(learned, history(0.1, loss=2.4, kpi="cost"), objective=cost))) == {2: "learned_nothing"}
+    assert kinds(examine(search(learned, history(0.1, loss=2.2)))) == {2: "learned_nothing"}
 
 
 def test_a_search_whose_pictures_were_not_counted_is_looked_at_for_the_rest():
     health = examine(search(history(0.1, curve=LEVEL), *[history(0.8, curve=LEVEL)] * 3, pictures=None))
-    assert health.trials == ()
+    assert health.trials == {}

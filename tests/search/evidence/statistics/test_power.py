@@ -60,7 +60,6 @@ def test_seeds_cannot_show_a_gain_within_the_noise_of_the_samples_and_samples_ca
     assert samples_leave(noises) == pytest.approx(1.96 * 0.15 / 500**0.5, rel=1e-4)
     assert seeds_for(0.01, noises, 1) is None
     needed = samples_for(0.01, noises, 10, 1)
-    assert needed is not None
     # This number of samples shows it, and one less does not.
     assert detectable_gain(by_both(0.002, 0.15, 0.2, samples=needed), 1) <= 0.01
     assert detectable_gain(by_both(0.002, 0.15, 0.2, samples=needed - 1), 1) > 0.01
