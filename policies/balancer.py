@@ -34,7 +34,7 @@ from policies.update.ranks import Group
 from policies.update.reliability import ReliabilityTable
 from policies.update.sample import SampleUpdate
 from policies.update.student import Student
-from policies.update.two_passes import check_graph
+from policies.update.two_passes import allow_two_passes, check_graph
 
 __all__ = ["LossBalancer", "Step"]
 
@@ -104,9 +104,9 @@ class LossBalancer:
         self.reliability = ReliabilityTable(self._student.ranks) if "reliability" in policy.needs else None
         """The counts of how often teacher and label agreed so far; None if the policy does not look at them."""
         if isinstance(policy, BatchPolicy) and "geometry" in policy.needs:
-            self._prepare(policy.family, policy.measurement)
+            self._prepare(policy.family, policy.measurement, student)
 
-    def _prepare(self, family: str, how: Measurement) -> None:
+    def _prepare(self, family: str, how: Measurement, student: object) -> None:
         """Check and prepare what a policy that measures needs of the student."""
         if how.tier == "logit":
             return
@@ -122,7 +122,7 @@ class LossBalancer:
                 f"`{family}` measures the last block, but no parameter of `last_block` requires a gradient; unfreeze"
                 " it, or pass another."
             )
-        self._student.allow_two_passes()
+        allow_two_passes(student)
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -376,7 +376,7 @@ class LossBalancer:
             step=step,
             progress=min(1.0, step / self.total_steps) if self.total_steps else 0.0,
             reads=reads - {"progress"},
-            checked=self.guard is not None and self.guard.checks_at(step),
+            guard=self.guard,
             probe=probe,
             several=several,
             scaled=self._scaler is not None and self._scaler.is_enabled(),
@@ -387,9 +387,9 @@ class LossBalancer:
     def _begin(self, probe: bool, *, several: bool) -> Update:
         policy, plan = self.policy, self.plan(probe=probe, several=several)
         if isinstance(policy, SamplePolicy):
-            return SampleUpdate(policy, plan, self._student, self.guard)
+            return SampleUpdate(policy, plan, self._student)
         assert isinstance(policy, BatchPolicy)
-        return BatchUpdate(policy, plan, self._student, self.guard, self._decide_on)
+        return BatchUpdate(policy, plan, self._student, self._decide_on)
 
     def _loss_scale(self, device: torch.device) -> Factor:
         """Return the factor of the gradient scaler; `scale` is called so that the scaler can initialise itself."""

@@ -10,8 +10,7 @@ from policies.errors import PolicyError
 from policies.geometry import Geometry
 from policies.measuring import MeasuringPolicy
 from policies.parameter import choice
-from policies.policy import Decision, Measurement, Need, Observation, State
-from policies.smoothing import Switch
+from policies.policy import Measurement, Need, Observation
 
 # Norm ratios beyond these bounds mean only that one gradient has vanished; a bound keeps a running mean of logs finite.
 _LARGEST_RATIO = 1e12
@@ -72,40 +71,3 @@ class GeometricPolicy(LocatedPolicy):
     @abc.abstractmethod
     def of_geometry(self, geometry: Geometry) -> tuple[float, ...]:
         """The numbers that are smoothed."""
-
-
-@dataclasses.dataclass(kw_only=True, eq=False)
-class ThresholdPolicy(GeometricPolicy):
-    """One λ above a threshold on the smoothed reading and another below it, with hysteresis."""
-
-    def _begin(self) -> None:
-        super()._begin()
-        self._switch = Switch(*self.margin())
-
-    @abc.abstractmethod
-    def margin(self) -> tuple[float, float]:
-        """The readings (low, high) between which the switch keeps its state."""
-
-    @abc.abstractmethod
-    def weights(self) -> tuple[float, float]:
-        """λ (below, above) the threshold."""
-
-    @abc.abstractmethod
-    def describe(self, mean: float, above: bool) -> str:
-        """The reason of a decision."""
-
-    def respond(self, means: tuple[float, ...]) -> Decision:
-        (mean,) = means
-        above = self._switch.update(mean)
-        return Decision(self.weights()[above], reason=self.describe(mean, above), branch=int(above))
-
-    @property
-    def complexity(self) -> int:
-        return 3 + (self.smoothing > 0.0) + (self._switch.low < self._switch.high)
-
-    def state_dict(self) -> State:
-        return {**super().state_dict(), "above": self._switch.above}
-
-    def load_state_dict(self, state: State) -> None:
-        super().load_state_dict(state)
-        self._switch.above = None if state["above"] is None else bool(state["above"])

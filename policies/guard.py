@@ -236,17 +236,13 @@ class Guard:
 
     def load_state_dict(self, state: State) -> None:
         """Continue from a `state_dict`."""
-        self.skipped = int(state["skipped"] or 0)
-        self._still_told = bool(state.get("still_told"))
-        self.counts = {kind: int(n) for kind in Intervention if (n := state.get(f"count_{kind.name}"))}
+        self.skipped, self._still_told = state["skipped"], state.get("still_told", False)
+        self.counts = {kind: n for kind in Intervention if (n := state.get(f"count_{kind.name}"))}
         for prefix, part in (("alarm_", self._alarm), ("vanished_", self._vanished)):
             part.load_state_dict({n.removeprefix(prefix): value for n, value in state.items() if n.startswith(prefix)})
-        numbers = {name: state[name] for name in ("weight", "loss_gap", *Geometry._fields)}
-        floats = {name: None if number is None else float(number) for name, number in numbers.items()}
-        self._weight, self._loss_gap = floats["weight"], floats["loss_gap"]
-        distill_sq, task_sq, inner = (floats[name] for name in Geometry._fields)
-        measured = distill_sq is not None and task_sq is not None and inner is not None
-        self._geometry = Geometry(distill_sq, task_sq, inner) if measured else None  # type: ignore[arg-type]
+        self._weight, self._loss_gap = state["weight"], state["loss_gap"]
+        numbers = [state[name] for name in Geometry._fields]
+        self._geometry = None if None in numbers else Geometry(*numbers)
 
     def _review(self, observation: Observation, decision: Decision) -> Verdict:
         task, distill = observation.task_loss, observation.distill_loss

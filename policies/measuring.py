@@ -5,11 +5,24 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from policies.parameter import integer, real
 from policies.policy import AS_BEFORE, BatchPolicy, Decision, Observation, State
 from policies.smoothing import RunningMean
+
+
+def kept_share(
+    default: float, *, searched: bool = True, meaning: str = "share of the running mean kept at each measurement"
+) -> Any:
+    """Declare a dataclass field that holds the smoothing of a running mean; see `real`."""
+    return real(default, low=0.0, high=0.999, search=(0.0, 0.99), searched=searched, meaning=meaning)
+
+
+def steps_between(default: int, of: str) -> Any:
+    """Declare a dataclass field that holds the number of steps between two measurements; see `integer`."""
+    meaning = f"steps between two {of}"
+    return integer(default, low=1, high=100_000, search=(1, 20), log=True, searched=False, meaning=meaning)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -22,12 +35,8 @@ class MeasuringPolicy(BatchPolicy):
     initial_weight: ClassVar[float] = 0.5
     """λ before the first measurement."""
 
-    smoothing: float = real(
-        0.9, low=0.0, high=0.999, search=(0.0, 0.99), meaning="share of the running mean kept at each measurement"
-    )
-    measure_every: int = integer(
-        10, low=1, high=100_000, search=(1, 20), log=True, searched=False, meaning="steps between two measurements"
-    )
+    smoothing: float = kept_share(0.9)
+    measure_every: int = steps_between(10, "measurements")
 
     def _begin(self) -> None:
         self._means: list[RunningMean] = []
@@ -51,6 +60,12 @@ class MeasuringPolicy(BatchPolicy):
                 self._decision = self.respond(self._smoothed(readings))
         return self._decision
 
+    @property
+    def complexity(self) -> int:
+        # A rule that measures is not simpler than a constant, even if nothing in it can be tuned.
+        own = super().complexity - self.parameters()["smoothing"].searched
+        return max(1, own) + (self.smoothing > 0.0)
+
     def state_dict(self) -> State:
         state: State = {"weight": self._decision.weight, "scale": self._decision.scale, "branch": self._decision.branch}
         for index, mean in enumerate(self._means):
@@ -58,18 +73,10 @@ class MeasuringPolicy(BatchPolicy):
         return state
 
     def load_state_dict(self, state: State) -> None:
-        self._decision = Decision(
-            float(state["weight"] or 0.0),
-            float(state["scale"] or 0.0),
-            AS_BEFORE,
-            int(state["branch"] or 0),
-        )
+        self._decision = Decision(state["weight"], state["scale"], AS_BEFORE, state["branch"])
         self._means = []
         while (key := f"mean_{len(self._means)}_total") in state:
-            mean = RunningMean(self.smoothing)
-            mean.total = float(state[key] or 0.0)
-            mean.weight = float(state[f"mean_{len(self._means)}_weight"] or 0.0)
-            self._means.append(mean)
+            self._means.append(RunningMean(self.smoothing, state[key], state[f"mean_{len(self._means)}_weight"]))
 
     def _smoothed(self, readings: tuple[float, ...]) -> tuple[float, ...]:
         if not self._means:

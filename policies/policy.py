@@ -14,7 +14,8 @@ from policies.errors import PolicyError, nearest
 from policies.geometry import Geometry
 from policies.parameter import Parameter, Value
 
-State = dict[str, float | int | bool | None]
+State: TypeAlias = dict[str, Any]
+"""The memory of a rule or of the guard between steps: numbers, True, False and None by name, as in JSON."""
 AS_BEFORE = "as before the interruption"
 """The reason of a decision that a resumed rule repeats; a log treats it as the reason given before."""
 
@@ -22,8 +23,13 @@ Need: TypeAlias = Literal["progress", "geometry", "losses", "teacher", "reliabil
 """The readings that a policy may ask for: progress at every step; the others at the steps of its choice."""
 
 
-RELIABILITIES = ("class_reliability", "answer_reliability", "confidence_reliability")
-"""The readings that the need `reliability` stands for; see `policies.update.reliability`."""
+MEASURED: dict[Need, tuple[str, ...]] = {
+    "geometry": ("geometry",),
+    "losses": ("task_loss", "distill_loss"),
+    "teacher": ("confidence", "agreement"),
+    "reliability": ("class_reliability", "answer_reliability", "confidence_reliability"),
+}
+"""Each measured need, and the fields of an observation that hold its readings."""
 
 
 class Observation(NamedTuple):
@@ -143,9 +149,12 @@ class Policy(abc.ABC):
         """Return the rule in one sentence that needs no code to be understood."""
 
     @property
-    @abc.abstractmethod
     def complexity(self) -> int:
-        """The count of numbers that the rule needs; the 'simplest' of several rules has the lowest."""
+        """The count of numbers that the rule needs; the 'simplest' of several rules has the lowest.
+
+        By default it is the count of the numbers that a search varies.
+        """
+        return sum(parameter.kind != "choice" and parameter.searched for parameter in self.parameters().values())
 
     def state_dict(self) -> State:
         """Return what the policy remembers between steps, as JSON values."""

@@ -74,11 +74,3 @@ def weigh(policy: SamplePolicy, samples: SampleObservation) -> Tensor:
             f" {list(weights.shape)}."
         )
     return weights
-
-
-def two_weights(condition: Tensor, where: float, elsewhere: float, *, like: Tensor) -> Tensor:
-    """Return one of two λ for each sample: `where` its condition holds, else `elsewhere`.
-
-    The condition is [N]. The result is [N], in the dtype and on the device of `like`.
-    """
-    return like.new_full(like.shape, elsewhere).masked_fill(condition, where)

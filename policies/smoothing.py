@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 
+@dataclasses.dataclass
 class RunningMean:
     """Exponential moving average without the bias towards its start (Adam's correction, arXiv 1412.6980).
 
     `smoothing` = 0 keeps the last value only; 0.9 averages about the last ten.
     """
 
-    def __init__(self, smoothing: float) -> None:
-        self.smoothing = smoothing
-        self.total = 0.0
-        self.weight = 0.0
+    smoothing: float
+    total: float = 0.0
+    weight: float = 0.0
 
     def update(self, value: float) -> float:
         """Add one value and return the mean."""

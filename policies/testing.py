@@ -21,10 +21,9 @@ from typing import Any, TypeAlias
 from policies.errors import PolicyError
 from policies.extensions import check_class, told
 from policies.parameter import Value
-from policies.policy import BatchPolicy, Decision, Observation, Policy
+from policies.policy import MEASURED, BatchPolicy, Decision, Observation, Policy
 from policies.sample import SamplePolicy
 from policies.zoo import (
-    MEASURED,
     columns_of,
     degenerate_streams,
     hidden,
@@ -38,6 +37,13 @@ from policies.zoo import (
 )
 
 Clause: TypeAlias = Callable[[type[Any]], None]
+
+COMMON: list[Clause] = []
+"""The clauses for all rules, in the order in which they are checked."""
+BATCH: list[Clause] = []
+"""The further clauses for rules of batch scope."""
+SAMPLE: list[Clause] = []
+"""The further clauses for rules of sample scope."""
 
 _TOLERANCE = 1e-6  # of λ in float32, when a sample is weighed alone
 
@@ -57,31 +63,40 @@ def clauses_of(policy: type[Policy]) -> tuple[Clause, ...]:
     return (*COMMON, *(SAMPLE if isinstance(policy, type) and issubclass(policy, SamplePolicy) else BATCH))
 
 
-def _clause(check: Clause) -> Clause:
-    """Turn any error of the user's own code into a broken clause; the message names it and the line that raised."""
+def _clause(group: list[Clause]) -> Callable[[Clause], Clause]:
+    """Add a clause to a group, and turn any error of the user's own code in it into a broken clause.
 
-    @functools.wraps(check)
-    def checked(policy: type[Any]) -> None:
-        name = getattr(policy, "__name__", repr(policy))
-        try:
-            check(policy)
-        except (AssertionError, PolicyError) as error:
-            raise AssertionError(f"`{name}` breaks `{check.__name__}`: {error}") from error
-        except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{frame.filename}, line {frame.lineno} (`{frame.line}`)"
-            raise AssertionError(f"`{name}` breaks `{check.__name__}`: {told(error)}; raised in {where}.") from error
+    The message names the clause and the line that raised.
+    """
 
-    return checked
+    def of_group(check: Clause) -> Clause:
+        @functools.wraps(check)
+        def checked(policy: type[Any]) -> None:
+            name = getattr(policy, "__name__", repr(policy))
+            try:
+                check(policy)
+            except (AssertionError, PolicyError) as error:
+                raise AssertionError(f"`{name}` breaks `{check.__name__}`: {error}") from error
+            except Exception as error:
+                frame = traceback.extract_tb(error.__traceback__)[-1]
+                where = f"{frame.filename}, line {frame.lineno} (`{frame.line}`)"
+                raise AssertionError(
+                    f"`{name}` breaks `{check.__name__}`: {told(error)}; raised in {where}."
+                ) from error
+
+        group.append(checked)
+        return checked
+
+    return of_group
 
 
-@_clause
+@_clause(COMMON)
 def is_complete(policy: type[Policy]) -> None:
     """The class is a rule with a family, a source and a docstring, and its parameters have defaults."""
     check_class(policy)
 
 
-@_clause
+@_clause(COMMON)
 def parameters_are_checked(policy: type[Policy]) -> None:
     """Every parameter has a meaning, and an invalid value raises an error that names the parameter."""
     for name, parameter in policy.parameters().items():
@@ -100,10 +115,10 @@ def parameters_are_checked(policy: type[Policy]) -> None:
                 named = f"{policy.family}.{name}" in str(error) and "got" in str(error)
                 _require(named, f"the error for {name}={value!r} does not name it: {error}")
             else:
-                _fail(f"{name}={value!r} is accepted")
+                raise AssertionError(f"{name}={value!r} is accepted")
 
 
-@_clause
+@_clause(COMMON)
 def values_survive(policy: type[Policy]) -> None:
     """The rule can be created with any values that a search may try, and it returns them unchanged."""
     for values in settings(policy):
@@ -111,7 +126,7 @@ def values_survive(policy: type[Policy]) -> None:
         _require({**kept, **values} == kept, f"created {_with(values)}, its values are {kept}")
 
 
-@_clause
+@_clause(COMMON)
 def rule_is_a_sentence(policy: type[Policy]) -> None:
     """The rule is one sentence about λ, and its complexity is at most the number of its parameters."""
     for values in settings(policy):
@@ -125,7 +140,7 @@ def rule_is_a_sentence(policy: type[Policy]) -> None:
         _require(good, f"complexity must be from {least} to {most} (all its parameters), but is {count!r}")
 
 
-@_clause
+@_clause(COMMON)
 def needs_are_known(policy: type[Policy]) -> None:
     """The rule's needs are among progress, geometry, losses, teacher and reliability, and do not change."""
     made = _created(policy, {})
@@ -137,7 +152,7 @@ def needs_are_known(policy: type[Policy]) -> None:
     _require(made.needs == before, f"needs were {sorted(before)} and became {sorted(made.needs)}")
 
 
-@_clause
+@_clause(BATCH)
 def decisions_are_in_range(policy: type[BatchPolicy]) -> None:
     """λ is finite and in [0, 1], s finite and positive, and there is a reason, whatever is observed."""
     for values in [*settings(policy), *valid_extremes(policy)]:
@@ -150,7 +165,7 @@ def decisions_are_in_range(policy: type[BatchPolicy]) -> None:
                 _require(good, f"{decision} {_with(values)} at {observation}")
 
 
-@_clause
+@_clause(BATCH)
 def broken_measurements_are_passed_over(policy: type[BatchPolicy]) -> None:
     """A measurement that is not finite has the same effect as a missing one, then and later."""
     stream = wandering_stream(20)
@@ -165,7 +180,7 @@ def broken_measurements_are_passed_over(policy: type[BatchPolicy]) -> None:
                 _same(ours, theirs, f"with {', '.join(broken)} = {value} at step 10 instead of None")
 
 
-@_clause
+@_clause(BATCH)
 def training_resumes_exactly(policy: type[BatchPolicy]) -> None:
     """The rule's state can be stored as JSON; a new policy that loads it decides as the old one would have."""
     stream = wandering_stream()
@@ -181,7 +196,7 @@ def training_resumes_exactly(policy: type[BatchPolicy]) -> None:
         _same([second.decide(after)], [whole.decide(after)], "without a measurement after a resume")
 
 
-@_clause
+@_clause(BATCH)
 def instances_are_independent(policy: type[BatchPolicy]) -> None:
     """The same observations lead to the same decisions, whatever other policies have seen."""
     stream = wandering_stream()
@@ -190,7 +205,7 @@ def instances_are_independent(policy: type[BatchPolicy]) -> None:
         _same(_decide(first, stream), _decide(second, stream), f"in a second training {_with(values)}")
 
 
-@_clause
+@_clause(BATCH)
 def needs_suffice(policy: type[BatchPolicy]) -> None:
     """Readings that the rule does not ask for at a step change nothing; it asks for none that it does not need."""
     for values in settings(policy):
@@ -207,14 +222,14 @@ def needs_suffice(policy: type[BatchPolicy]) -> None:
             _require(not asked, f"measures at step {asked[:1]}, but needs no measurement")
 
 
-@_clause
+@_clause(SAMPLE)
 def weights_are_in_range(policy: type[SamplePolicy]) -> None:
     """λ has the samples' shape and dtype, is finite and in [0, 1], and the observation is not changed."""
     import torch
 
     for values in [*settings(policy), *valid_extremes(policy)]:
         samples, untouched = sample_batch(), sample_batch()
-        weights = _created_sample(policy, values).weights(samples)
+        weights = _created(policy, values).weights(samples)
         like = samples.norm_ratio
         good = isinstance(weights, torch.Tensor) and weights.shape == like.shape and weights.dtype == like.dtype
         got = f"{list(weights.shape)} of {weights.dtype}" if isinstance(weights, torch.Tensor) else repr(weights)
@@ -222,17 +237,17 @@ def weights_are_in_range(policy: type[SamplePolicy]) -> None:
         outside = ~((weights >= 0.0) & (weights <= 1.0))
         if outside.any():
             at = int(outside.nonzero()[0, 0])
-            _fail(f"λ = {weights[at]} {_with(values)} at {part_of(samples, slice(at, at + 1))}")
+            raise AssertionError(f"λ = {weights[at]} {_with(values)} at {part_of(samples, slice(at, at + 1))}")
         for before, after in zip(columns_of(untouched), columns_of(samples), strict=True):
             _require(torch.equal(before, after), "the rule changed the observation's tensors")
 
 
-@_clause
+@_clause(SAMPLE)
 def samples_are_weighed_alone(policy: type[SamplePolicy]) -> None:
     """A sample's λ is the same in any batch."""
     samples = sample_batch()
     for values in settings(policy):
-        made = _created_sample(policy, values)
+        made = _created(policy, values)
         together = made.weights(samples)
         for at in range(0, len(together), 7):
             alone = made.weights(part_of(samples, slice(at, at + 1)))
@@ -242,7 +257,7 @@ def samples_are_weighed_alone(policy: type[SamplePolicy]) -> None:
             )
 
 
-@_clause
+@_clause(SAMPLE)
 def reliability_is_declared(policy: type[SamplePolicy]) -> None:
     """λ depends on the teacher's reliability only if the rule's needs include it."""
     import torch
@@ -250,7 +265,7 @@ def reliability_is_declared(policy: type[SamplePolicy]) -> None:
     samples = sample_batch()
     bare = samples._replace(class_reliability=None, answer_reliability=None, confidence_reliability=None)
     for values in settings(policy):
-        made = _created_sample(policy, values)
+        made = _created(policy, values)
         if "reliability" in made.needs:
             continue
         try:
@@ -262,39 +277,17 @@ def reliability_is_declared(policy: type[SamplePolicy]) -> None:
         _require(same, f"λ depends on the teacher's reliability, which `needs` does not name, {_with(values)}")
 
 
-@_clause
+@_clause(SAMPLE)
 def progress_is_declared(policy: type[SamplePolicy]) -> None:
     """λ does not depend on the step, nor on progress unless the rule needs it; the rule keeps no state."""
     import torch
 
     for values in settings(policy):
-        made = _created_sample(policy, values)
+        made = _created(policy, values)
         first = made.weights(sample_batch(0.0, 0))
         other = sample_batch(0.0 if "progress" in made.needs else 1.0, 900)
         _require(torch.equal(first, made.weights(other)), f"λ depends on the step, {_with(values)}")
         _require(made.state_dict() == {}, "a rule of sample scope must not keep state")
-
-
-COMMON: tuple[Clause, ...] = (
-    is_complete,
-    parameters_are_checked,
-    values_survive,
-    rule_is_a_sentence,
-    needs_are_known,
-)
-BATCH: tuple[Clause, ...] = (
-    decisions_are_in_range,
-    broken_measurements_are_passed_over,
-    training_resumes_exactly,
-    instances_are_independent,
-    needs_suffice,
-)
-SAMPLE: tuple[Clause, ...] = (
-    weights_are_in_range,
-    samples_are_weighed_alone,
-    reliability_is_declared,
-    progress_is_declared,
-)
 
 
 def _created(policy: type[Any], values: dict[str, Value]) -> Any:
@@ -309,11 +302,6 @@ def _with(values: dict[str, Value]) -> str:
     return "with " + (", ".join(f"{name}={value!r}" for name, value in values.items()) or "its defaults")
 
 
-def _created_sample(policy: type[SamplePolicy], values: dict[str, Value]) -> SamplePolicy:
-    made: SamplePolicy = _created(policy, values)
-    return made
-
-
 def _decide(policy: BatchPolicy, stream: Iterable[Observation]) -> list[Decision]:
     return [policy.decide(observation) for observation in stream]
 
@@ -322,13 +310,9 @@ def _same(ours: list[Decision], theirs: list[Decision], when: str) -> None:
     """Check that λ, s and branch are equal; reasons may differ."""
     for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         if one._replace(reason="") != other._replace(reason=""):
-            _fail(f"{when}, decision {place} is {one}, not {other}")
+            raise AssertionError(f"{when}, decision {place} is {one}, not {other}")
 
 
 def _require(condition: bool, otherwise: str) -> None:
     if not condition:
-        _fail(otherwise)
-
-
-def _fail(detail: str) -> None:
-    raise AssertionError(detail)
+        raise AssertionError(otherwise)

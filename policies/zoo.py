@@ -13,19 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from policies.geometry import Geometry
 from policies.parameter import Parameter, Value
-from policies.policy import RELIABILITIES, BatchPolicy, Need, Observation, Policy
+from policies.policy import MEASURED, BatchPolicy, Observation, Policy
 from policies.sample import SampleObservation
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-MEASURED: dict[Need, tuple[str, ...]] = {
-    "geometry": ("geometry",),
-    "losses": ("task_loss", "distill_loss"),
-    "teacher": ("confidence", "agreement"),
-    "reliability": RELIABILITIES,
-}
-"""Each measured need, and the fields of an observation that hold its readings."""
 
 _DRAWS = 6
 _SCALES = (1e-12, 1.0, 1e12)

@@ -10,9 +10,8 @@ import dataclasses
 import math
 
 from policies.bases.scaled import PublishedScale
-from policies.measuring import MeasuringPolicy
-from policies.parameter import integer
-from policies.policy import Decision, Need, Observation
+from policies.measuring import MeasuringPolicy, steps_between
+from policies.policy import Decision, Observation
 
 # Losses beyond these mean only "vanished" or "exploded"; the bounds keep exponentials of their logarithms finite.
 _SMALLEST, _LARGEST = 1e-12, 1e12
@@ -35,13 +34,9 @@ def logistic(x: float) -> float:
 class LossPolicy(MeasuringPolicy):
     """A rule on the losses' logarithms, so that their averages are geometric means."""
 
-    measure_every: int = integer(
-        1, low=1, high=100_000, search=(1, 20), log=True, searched=False, meaning="steps between two readings"
-    )
+    measure_every: int = steps_between(1, "readings")
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        return frozenset({"losses"})
+    needs = frozenset({"losses"})
 
     def readings(self, observation: Observation) -> tuple[float, ...]:
         return math.log(bounded(observation.distill_loss)), math.log(bounded(observation.task_loss))

@@ -11,7 +11,6 @@ import abc
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 from policies.bases.scaled import PublishedScale
 from policies.geometric import GeometricPolicy, log_ratio
@@ -27,9 +26,6 @@ _SMALLEST_LOSS = 1e-300
 class ClosedFormPolicy(GeometricPolicy):
     """A rule on the smoothed norm ratio and cosine, the ratio averaged geometrically."""
 
-    numbers: ClassVar[int] = 0
-    """The count of the rule's own numbers."""
-
     def of_geometry(self, geometry: Geometry) -> tuple[float, ...]:
         return pair_readings(geometry)
 
@@ -39,11 +35,6 @@ class ClosedFormPolicy(GeometricPolicy):
     @abc.abstractmethod
     def of_pair(self, geometry: Geometry) -> Decision:
         """The decision for a geometry of finite, positive lengths whose product is 1."""
-
-    @property
-    def complexity(self) -> int:
-        # A rule that looks at the gradients is not simpler than a constant, even if nothing in it can be tuned.
-        return max(1, self.numbers) + (self.smoothing > 0.0)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

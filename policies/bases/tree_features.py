@@ -24,9 +24,9 @@ class Feature:
     name: str
     need: Need
     reading: Callable[[Observation], float]
-    low: float
-    high: float
-    highest: float = math.inf
+    low: float = 0.0
+    high: float = 1.0
+    highest: float = 1.0
     question: str
     log: bool = False
     percent: bool = False
@@ -78,8 +78,6 @@ _ALL = (
         need="geometry",
         reading=_cosine,
         low=-1.0,
-        high=1.0,
-        highest=1.0,
         question="the pulls of the teacher and {labels} have a cosine of {than} {threshold}",
     ),
     Feature(
@@ -88,6 +86,7 @@ _ALL = (
         reading=_log_norm_ratio,
         low=0.1,
         high=20.0,
+        highest=math.inf,
         question="the teacher pulls {than} {threshold} times as hard as {labels}",
         log=True,
     ),
@@ -95,9 +94,6 @@ _ALL = (
         name="progress",
         need="progress",
         reading=_progress,
-        low=0.0,
-        high=1.0,
-        highest=1.0,
         question="{than} {threshold} of the training is done",
         percent=True,
     ),
@@ -107,6 +103,7 @@ _ALL = (
         reading=_log_loss_ratio,
         low=0.01,
         high=100.0,
+        highest=math.inf,
         question="the task loss is {than} {threshold} times the distillation loss",
         log=True,
     ),
@@ -114,9 +111,6 @@ _ALL = (
         name="confidence",
         need="teacher",
         reading=_confidence,
-        low=0.0,
-        high=1.0,
-        highest=1.0,
         question="the teacher is {than} {threshold} sure of its answer",
         percent=True,
     ),
@@ -124,9 +118,6 @@ _ALL = (
         name="agreement",
         need="teacher",
         reading=_agreement,
-        low=0.0,
-        high=1.0,
-        highest=1.0,
         question="the teacher gives {labels} a probability of {than} {threshold}",
         percent=True,
     ),

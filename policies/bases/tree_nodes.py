@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from policies.bases.tree_features import Feature
@@ -36,11 +36,11 @@ Node: TypeAlias = Leaf | Split
 
 
 class Visit(NamedTuple):
-    """A question on the way, its value, and True if that was above the cut; None where there is no value yet."""
+    """A question on the way, its value, and True if that was above the cut."""
 
     split: Split
     value: float
-    high: bool | None
+    high: bool
 
 
 class Voice(NamedTuple):
@@ -58,6 +58,14 @@ def leaves(node: Node) -> Iterator[Leaf]:
     else:
         yield from leaves(node.low)
         yield from leaves(node.high)
+
+
+def numbered(node: Node, first: int = 0) -> Node:
+    """Return the tree with the leaves' numbers in place of their λ, counted from low to high."""
+    if isinstance(node, Leaf):
+        return Leaf(first)
+    middle = first + sum(1 for _ in leaves(node.low))
+    return Split(node.feature, node.cut, numbered(node.low, first), numbered(node.high, middle))
 
 
 def splits(node: Node) -> Iterator[Split]:
@@ -89,45 +97,38 @@ def live(node: Node, known: Mapping[str, tuple[float, float]] | None = None) -> 
     return low if low == high else Split(node.feature, node.cut, low, high)
 
 
-def route(node: Node, values: Mapping[str, float]) -> tuple[int | None, list[Visit]]:
-    """Return the number of the leaf that the features' values lead to, and the way there.
+def route(node: Node, values: Mapping[str, float]) -> tuple[range, list[Visit]]:
+    """Return the numbers of the leaves that the features' values may lead to, and the way there.
 
-    Leaves are numbered from low to high. The number is None if the way ends at a question about a feature whose value
-    is NaN.
+    Leaves are numbered from low to high. There are several if the way ends at a question about a feature whose value is
+    NaN, else one.
     """
     way: list[Visit] = []
-    number = 0
-    while isinstance(node, Split):
-        value = values[node.feature.name]
-        if math.isnan(value):
-            way.append(Visit(node, value, None))
-            return None, way
+    first = 0
+    while isinstance(node, Split) and not math.isnan(value := values[node.feature.name]):
         high = value > node.threshold
         way.append(Visit(node, value, high))
-        if high:
-            number += sum(1 for _ in leaves(node.low))
+        first += high * sum(1 for _ in leaves(node.low))
         node = node.high if high else node.low
-    return number, way
+    return range(first, first + sum(1 for _ in leaves(node))), way
 
 
-def trimmed(node: Node, answers: Mapping[Split, set[bool | None]]) -> Node:
-    """Return the tree without questions that always got the same answer.
+def trimmed(node: Node, reached: Collection[int]) -> Node:
+    """Return a live tree without the questions that had one answer only.
 
     Args:
-        node: a live tree.
-        answers: by question, the answers that it got. A question with the answer None, for no value yet, is kept with
-            all below it.
+        node: the tree.
+        reached: numbers of the leaves that were ever reached, counted from low to high; at least one.
     """
     if isinstance(node, Leaf):
         return node
-    given = answers.get(node, set())
-    if None in given:
-        return node
-    if given == {True}:
-        return trimmed(node.high, answers)
-    if given == {True, False}:
-        return live(Split(node.feature, node.cut, trimmed(node.low, answers), trimmed(node.high, answers)))
-    return trimmed(node.low, answers)
+    middle = sum(1 for _ in leaves(node.low))
+    low, high = [n for n in reached if n < middle], [n - middle for n in reached if n >= middle]
+    if not high:
+        return trimmed(node.low, low)
+    if not low:
+        return trimmed(node.high, high)
+    return live(Split(node.feature, node.cut, trimmed(node.low, low), trimmed(node.high, high)))
 
 
 def sentence(node: Node, voice: Voice) -> str:

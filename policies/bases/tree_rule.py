@@ -54,7 +54,8 @@ class TreeRule(Policy):
                 _side(self.high, self.high_cut, self.high_low, self.high_high),
             )
         )
-        self._weights = [leaf.weight for leaf in leaves(self.tree)]
+        self.leaf_weights = tuple(leaf.weight for leaf in leaves(self.tree))
+        """λ of the leaves, from low to high."""
         super()._begin()
 
     def _sentence(self) -> str:
@@ -62,12 +63,7 @@ class TreeRule(Policy):
 
     @property
     def complexity(self) -> int:
-        return sum(1 for _ in splits(self.tree)) + len(set(self._weights))
-
-    @property
-    def leaf_weights(self) -> tuple[float, ...]:
-        """λ of the leaves, from low to high."""
-        return tuple(self._weights)
+        return sum(1 for _ in splits(self.tree)) + len(set(self.leaf_weights))
 
     def acting_part(self, reached: Collection[int]) -> Self:
         """Return the same rule without the questions that had one answer only.
@@ -75,9 +71,7 @@ class TreeRule(Policy):
         Args:
             reached: numbers of the leaves that were ever reached, counted from low to high; at least one.
         """
-        answers: dict[Split, set[bool | None]] = {}
-        _note_answers(self.tree, 0, reached, answers)
-        return self._with_tree(trimmed(self.tree, answers))
+        return self._with_tree(trimmed(self.tree, reached))
 
     def _with_tree(self, tree: Node) -> Self:
         """Create a rule that differs in its questions and λ only; parameters without effect take their defaults."""
@@ -88,19 +82,6 @@ class TreeRule(Policy):
             return type(self)(**kept, root=self.root, low_low=tree.weight, high_low=tree.weight)
         root: dict[str, Any] = {"root": tree.feature.name, "root_cut": tree.cut}
         return type(self)(**kept, **root, **_parameters("low", tree.low), **_parameters("high", tree.high))
-
-
-def _note_answers(node: Node, first: int, reached: Collection[int], answers: dict[Split, set[bool | None]]) -> int:
-    """Note which sides of the questions lead to a reached leaf; return the number of the leaf after the last."""
-    if isinstance(node, Leaf):
-        return first + 1
-    middle = _note_answers(node.low, first, reached, answers)
-    end = _note_answers(node.high, middle, reached, answers)
-    sides = {False: range(first, middle), True: range(middle, end)}
-    answers.setdefault(node, set()).update(
-        side for side, numbers in sides.items() if any(n in reached for n in numbers)
-    )
-    return end
 
 
 def _side(feature: str, cut: float, low: float, high: float) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from policies.guarding.intervention import Intervention
@@ -19,8 +20,10 @@ _NOTHING = 0.01
 _SLOWER = "a lower learning rate may help"
 _NEVER_FINITE = f"no finite loss in {_PATIENCE} readings; {_SLOWER}"
 _KINDS = tuple(Intervention)
+_PLAIN = ("readings", "initial_task", "initial_distill", "best", "above", "broken_for")
 
 
+@dataclasses.dataclass
 class DivergenceAlarm:
     """Rings once for each cause: the loss that is trained has been far above its best for a while, or a loss is broken.
 
@@ -36,16 +39,15 @@ class DivergenceAlarm:
     start, no training has diverged. A mixed loss that is not finite counts as above every bound.
     """
 
-    def __init__(self) -> None:
-        self._readings = 0
-        self._initial_task = 0.0
-        self._initial_distill = 0.0
-        self._mean = RunningMean(_SMOOTHING)
-        self._best: float | None = None
-        self._above = 0
-        self._broken: Intervention | None = None
-        self._broken_for = 0
-        self._told: set[Intervention] = set()
+    readings: int = 0
+    initial_task: float = 0.0
+    initial_distill: float = 0.0
+    best: float | None = None
+    above: int = 0
+    broken: Intervention | None = None
+    broken_for: int = 0
+    mean: RunningMean = dataclasses.field(default_factory=lambda: RunningMean(_SMOOTHING))
+    told: set[Intervention] = dataclasses.field(default_factory=set)
 
     def update(self, weight: float, task_loss: float, distill_loss: float, mixed_loss: float) -> str | None:
         """Add the losses of one step.
@@ -61,63 +63,53 @@ class DivergenceAlarm:
         """
         finite = math.isfinite(task_loss + distill_loss)
         if finite:
-            self._broken_for = 0
+            self.broken_for = 0
         elif (reason := self._of_broken(task_loss, distill_loss)) is not None:
             return reason
-        if self._readings < _INITIAL:
+        if self.readings < _INITIAL:
             if finite:
-                self._readings += 1
-                self._initial_task += task_loss / _INITIAL
-                self._initial_distill += distill_loss / _INITIAL
+                self.readings += 1
+                self.initial_task += task_loss / _INITIAL
+                self.initial_distill += distill_loss / _INITIAL
             return None
         if mixed_loss < math.inf:
-            start = weight * self._initial_distill + (1.0 - weight) * self._initial_task
-            if mixed_loss < 0.0 or start <= _NOTHING * max(self._initial_distill, self._initial_task):
+            start = weight * self.initial_distill + (1.0 - weight) * self.initial_task
+            if mixed_loss < 0.0 or start <= _NOTHING * max(self.initial_distill, self.initial_task):
                 return None
-            self._readings += 1
-            mean = self._mean.update(mixed_loss / start)
-            if self._readings < _INITIAL + _SETTLED:
+            self.readings += 1
+            mean = self.mean.update(mixed_loss / start)
+            if self.readings < _INITIAL + _SETTLED:
                 return None
-            if self._best is None or mean < self._best:
-                self._best = mean
-            if mean <= _SHARE or mean <= _RISE * self._best:
-                self._above = 0
+            if self.best is None or mean < self.best:
+                self.best = mean
+            if mean <= _SHARE or mean <= _RISE * self.best:
+                self.above = 0
                 return None
-        self._above += 1
-        if self._above < _PATIENCE or Intervention.DIVERGENCE in self._told:
+        self.above += 1
+        if self.above < _PATIENCE or Intervention.DIVERGENCE in self.told:
             return None
-        if self._best is None or not mixed_loss < math.inf:
+        if self.best is None or not mixed_loss < math.inf:
             return self._ring(Intervention.DIVERGENCE, _NEVER_FINITE)
-        share, rise = self._mean.mean, self._mean.mean / max(self._best, 1e-12)
+        share, rise = self.mean.mean, self.mean.mean / max(self.best, 1e-12)
         problem = f"its loss is {share:.2g} times the first and {rise:.3g} times the best; {_SLOWER}"
         return self._ring(Intervention.DIVERGENCE, problem)
 
     def state_dict(self) -> State:
         """Return the alarm's state as JSON values."""
-        return {
-            "readings": self._readings,
-            "initial_task": self._initial_task,
-            "initial_distill": self._initial_distill,
-            "mean_total": self._mean.total,
-            "mean_weight": self._mean.weight,
-            "best": self._best,
-            "above": self._above,
-            "broken": None if self._broken is None else _KINDS.index(self._broken),
-            "broken_for": self._broken_for,
-        } | {f"told_{kind.name}": kind in self._told for kind in _KINDS}
+        return {name: getattr(self, name) for name in _PLAIN} | {
+            "mean_total": self.mean.total,
+            "mean_weight": self.mean.weight,
+            "broken": None if self.broken is None else _KINDS.index(self.broken),
+            **{f"told_{kind.name}": kind in self.told for kind in _KINDS},
+        }
 
     def load_state_dict(self, state: State) -> None:
         """Continue from a `state_dict`."""
-        self._readings = int(state["readings"] or 0)
-        self._initial_task = float(state["initial_task"] or 0.0)
-        self._initial_distill = float(state["initial_distill"] or 0.0)
-        self._mean.total = float(state["mean_total"] or 0.0)
-        self._mean.weight = float(state["mean_weight"] or 0.0)
-        self._best = None if state["best"] is None else float(state["best"])
-        self._above = int(state["above"] or 0)
-        self._broken = None if state["broken"] is None else _KINDS[int(state["broken"])]
-        self._broken_for = int(state["broken_for"] or 0)
-        self._told = {kind for kind in _KINDS if state.get(f"told_{kind.name}")}
+        for name in _PLAIN:
+            setattr(self, name, state[name])
+        self.mean = RunningMean(_SMOOTHING, state["mean_total"], state["mean_weight"])
+        self.broken = None if state["broken"] is None else _KINDS[state["broken"]]
+        self.told = {kind for kind in _KINDS if state.get(f"told_{kind.name}")}
 
     def _of_broken(self, task_loss: float, distill_loss: float) -> str | None:
         """Count a reading in which a loss is not finite; ring after 50 with the same loss in a row."""
@@ -125,18 +117,18 @@ class DivergenceAlarm:
             kind, remedy = Intervention.DISTILL_LOSS, "look for NaN and infinity in the teacher's outputs"
         elif math.isfinite(distill_loss):
             kind, remedy = Intervention.TASK_LOSS, "look at the labels and at how the loss is computed"
-        elif self._readings == 0:
+        elif self.readings == 0:
             kind, remedy = Intervention.BOTH_LOSSES, "look for NaN and infinity in the inputs and the student's weights"
         else:
             kind, remedy = Intervention.DIVERGENCE, ""
-        self._broken_for = self._broken_for + 1 if kind is self._broken else 1
-        self._broken = kind
-        if self._broken_for < _PATIENCE:
+        self.broken_for = self.broken_for + 1 if kind is self.broken else 1
+        self.broken = kind
+        if self.broken_for < _PATIENCE:
             return None
         return self._ring(kind, f"in {_PATIENCE} readings in a row; {remedy}" if remedy else _NEVER_FINITE)
 
     def _ring(self, kind: Intervention, problem: str) -> str | None:
-        if kind in self._told:
+        if kind in self.told:
             return None
-        self._told.add(kind)
+        self.told.add(kind)
         return kind.because(problem)

@@ -7,6 +7,7 @@ infinite, and no angle is defined.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from policies.geometry import UNKNOWN
@@ -27,6 +28,7 @@ _NO_WEIGHT = 1e-5
 """A loss with at most this weight moves the student so slowly that it stands still."""
 
 
+@dataclasses.dataclass
 class VanishedGradient:
     """Remembers which loss had no gradient at the last check.
 
@@ -36,14 +38,16 @@ class VanishedGradient:
     Attributes:
         distill: True if it is the distillation loss.
         task: True if it is the task loss; never both.
+        by_gradients: True if gradients decided, for a rule that compares the losses itself.
+        faint: True if there was hardly anything to follow.
+        faint_for: the number of steps in a row of which this is true.
     """
 
-    def __init__(self) -> None:
-        self.distill = False
-        self.task = False
-        self._by_gradients = False
-        self._faint = False
-        self._faint_for = 0
+    distill: bool = False
+    task: bool = False
+    by_gradients: bool = False
+    faint: bool = False
+    faint_for: int = 0
 
     def look(self, observation: Observation, *, compared: bool) -> Observation:
         """Check the readings of one step, and return the observation that a rule is shown.
@@ -60,10 +64,10 @@ class VanishedGradient:
         if geometry is not None:
             if not geometry.finite:
                 return observation
-            self._by_gradients = compared
+            self.by_gradients = compared
             self._compare(geometry.distill_sq, geometry.task_sq, _NO_GRADIENT**2)
             silent = geometry.distill_sq == geometry.task_sq == 0.0
-        elif task is None or distill is None or self._by_gradients or not math.isfinite(task + distill):
+        elif task is None or distill is None or self.by_gradients or not math.isfinite(task + distill):
             return observation
         else:
             self._compare(distill, task, _NO_LOSS)
@@ -86,12 +90,12 @@ class VanishedGradient:
         if geometry is not None and geometry.finite:
             longest = max(geometry.distill_sq, geometry.task_sq)
             followed = max(weight * weight * geometry.distill_sq, (1.0 - weight) ** 2 * geometry.task_sq)
-            self._faint = followed <= _FAINT_GRADIENT**2 * longest > 0.0
-        elif not self._by_gradients and task is not None and distill is not None:
+            self.faint = followed <= _FAINT_GRADIENT**2 * longest > 0.0
+        elif not self.by_gradients and task is not None and distill is not None:
             mixed = weight * distill + (1.0 - weight) * task
-            self._faint = 0.0 <= mixed <= _FAINT_LOSS * max(task, distill) and min(task, distill) >= 0.0 < mixed
-        self._faint_for = self._faint_for + 1 if self._faint else 0
-        return self._faint_for == _PATIENCE
+            self.faint = 0.0 <= mixed <= _FAINT_LOSS * max(task, distill) and min(task, distill) >= 0.0 < mixed
+        self.faint_for = self.faint_for + 1 if self.faint else 0
+        return self.faint_for == _PATIENCE
 
     @staticmethod
     def alone(weight: float) -> bool:
@@ -108,19 +112,12 @@ class VanishedGradient:
 
     def state_dict(self) -> State:
         """Return the state as JSON values."""
-        return {
-            "distill": self.distill,
-            "task": self.task,
-            "by_gradients": self._by_gradients,
-            "faint": self._faint,
-            "faint_for": self._faint_for,
-        }
+        return dataclasses.asdict(self)
 
     def load_state_dict(self, state: State) -> None:
         """Continue from a `state_dict`; keys that are missing, as in one of an earlier release, count as False."""
-        self.distill, self.task = bool(state.get("distill")), bool(state.get("task"))
-        self._by_gradients = bool(state.get("by_gradients"))
-        self._faint, self._faint_for = bool(state.get("faint")), int(state.get("faint_for") or 0)
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, state.get(field.name, field.default))
 
     def _compare(self, distill: float, task: float, share: float) -> None:
         self.distill, self.task = vanishes(distill, task, share), vanishes(task, distill, share)

@@ -21,10 +21,10 @@ from policies.errors import PolicyError
 from policies.geometry import Geometry
 from policies.guard import Guard, Verdict
 from policies.guarding.intervention import Intervention
-from policies.policy import RELIABILITIES, BatchPolicy, Observation
-from policies.sample import SamplePolicy, weigh
+from policies.policy import MEASURED, BatchPolicy, Need, Observation
+from policies.sample import SamplePolicy
 from policies.stacked.pair import StackedPair, geometries, mix
-from policies.update.base import Plan, Step, carried_out, decision_of_mean, mixing_weights
+from policies.update.base import Plan, Step, carried_out, mixing_weights
 from policies.update.reliability import StackedTables
 
 
@@ -112,9 +112,7 @@ class StackedBalancer:
             choices, gradient = self._weigh_batches(plans, pair, parameters, block)
         skipped = {member for member, choice in enumerate(choices) if choice.verdict.skip}
         interventions = [choice.verdict.intervention for choice in choices]
-        for member in self._broken(gradient, plans, skipped):
-            guard = self._balancers[member].guard
-            assert guard is not None  # `_broken` has checked
+        for member, guard in _broken(gradient, plans, skipped).items():
             skipped.add(member)
             interventions[member] = guard.refuse(Intervention.GRADIENT)
         if tables is not None:
@@ -152,61 +150,36 @@ class StackedBalancer:
         found: dict[str, Tensor] = {}
         gradients: tuple[Tensor, Tensor] | None = None
         if any(measuring) and how.tier == "logit":
-            found["own"] = pair.logit_geometry()
+            found["geometry"] = pair.logit_geometry()
         elif any(measuring) and how.tier == "last_block":
             distill, task, noise = pair.gradients(block, how.pair, retain=True)
-            found["own"] = geometries(distill, task, noise)
+            found["geometry"] = geometries(distill, task, noise)
         if plans[0].probe or measured_whole:
             distill, task, noise = pair.gradients([parameters], how.pair if measured_whole else "same")
             gradients = distill, task
             found["whole"] = geometries(distill, task)
             if measured_whole:
-                found["own"] = geometries(distill, task, noise) if noise is not None else found["whole"]
-        if any(plan.wants_losses for plan in plans):
+                found["geometry"] = geometries(distill, task, noise) if noise is not None else found["whole"]
+        wanted = frozenset[Need]().union(*(plan.wanted for plan in plans))
+        if "losses" in wanted:
             found["task_loss"], found["distill_loss"] = pair.task_losses, pair.distill_losses
-        if any("teacher" in plan.reads for plan in plans):
-            found["confidence"], found["agreement"] = pair.teacher_signals()
-        if any("reliability" in plan.reads for plan in plans):
-            found |= zip(RELIABILITIES, pair.reliability(), strict=True)
-        known = _on_host(found)
-        choices = [
-            self._decide(member, plan, {name: values[member] for name, values in known.items()})
-            for member, plan in enumerate(plans)
-        ]
+        for need in wanted - {"geometry", "losses"}:
+            found |= pair.signals(need)
+        choices = []
+        for plan, balancer, known in zip(plans, self._balancers, _on_host(found, pair.members), strict=True):
+            assert isinstance(balancer.policy, BatchPolicy)
+            observation = _observed(plan, known)
+            whole = observation.geometry if how.tier == "full" else None
+            verdict = plan.judge(balancer.policy, observation)
+            choices.append(_Choice(observation, verdict, whole or (known["whole"] if plan.probe else None)))
         weights = [mixing_weights(choice.verdict.decision) for choice in choices]
         return choices, mix(*gradients, weights) if gradients is not None else pair.gradient(parameters, weights)
-
-    def _decide(self, member: int, plan: Plan, known: dict[str, Any]) -> _Choice:
-        balancer = self._balancers[member]
-        policy = balancer.policy
-        assert isinstance(policy, BatchPolicy)
-        own = Geometry(*known["own"]) if "geometry" in plan.reads else None
-        losses = (known["task_loss"], known["distill_loss"]) if plan.wants_losses else (None, None)
-        teacher = (known["confidence"], known["agreement"]) if "teacher" in plan.reads else (None, None)
-        reliability = [known[name] for name in RELIABILITIES] if "reliability" in plan.reads else ()
-        observation = Observation(plan.step, plan.progress, own, *losses, *teacher, *reliability)
-        guard = balancer.guard
-        admitted = observation
-        if guard is not None:
-            admitted = guard.admit(observation, chosen=plan.chosen, compared=plan.compared)
-        decision = policy.decide(plan.shown(admitted))
-        verdict = Verdict(decision) if guard is None else guard.review(observation, decision)
-        whole = None
-        if own is not None and policy.measurement.tier == "full":
-            whole = own
-        elif plan.probe:
-            whole = Geometry(*known["whole"])
-        return _Choice(observation, verdict, whole)
 
     def _weigh_samples(
         self, policy: SamplePolicy, plans: Sequence[Plan], pair: StackedPair, parameters: Tensor
     ) -> tuple[list[_Choice], Tensor, Tensor]:
         """Follow `SampleUpdate`; the third result is λ for each sample, [R, B]."""
-        samples = pair.samples(plans[0].step, plans[0].progress)
-        weights = pair.by_member(weigh(policy, samples))
-        guards = [balancer.guard for balancer in self._balancers]
-        if guards[0] is not None:
-            weights = weights.clamp(guards[0].lowest, guards[0].highest)
+        weights = pair.by_member(plans[0].weigh(policy, pair.samples(plans[0].step, plans[0].progress)))
         found = {"weight": weights.mean(1)}
         if plans[0].probe:
             distill, task, _ = pair.gradients([parameters], "same", retain=True)
@@ -214,20 +187,15 @@ class StackedBalancer:
         if plans[0].checked:
             found["task_loss"], found["distill_loss"] = pair.task_losses, pair.distill_losses
             found["mixed_loss"] = pair.mixed_losses(weights)
-        known = _on_host(found)
-        closer = _closer_looks(plans, guards, pair, known["weight"])
+        numbers = _on_host(found, pair.members)
+        looks = [plan.looks_closer(known["weight"]) for plan, known in zip(plans, numbers, strict=True)]
+        closer = _on_host({"geometry": pair.logit_geometry()} if any(looks) else {}, pair.members)
         choices = []
-        for member, (plan, guard) in enumerate(zip(plans, guards, strict=True)):
-            decision = decision_of_mean(known["weight"][member], pair.batch, guard)
-            losses = (known["task_loss"][member], known["distill_loss"][member]) if plan.checked else (None, None)
-            observation = Observation(plan.step, plan.progress, None, *losses)
-            verdict = Verdict(decision)
-            if guard is not None:
-                seen = observation._replace(geometry=closer[member])
-                guard.admit(seen, chosen=plan.chosen, compared=plan.compared)
-                verdict = guard.review(observation, decision, known["mixed_loss"][member] if plan.checked else None)
-            whole = Geometry(*known["whole"][member]) if plan.probe else None
-            choices.append(_Choice(observation, verdict, whole))
+        for plan, known, look, close in zip(plans, numbers, looks, closer, strict=True):
+            observation = _observed(plan, known)
+            geometry = close["geometry"] if look else None
+            verdict = plan.review_samples(observation, known["weight"], pair.batch, geometry, known.get("mixed_loss"))
+            choices.append(_Choice(observation, verdict, known.get("whole")))
         instead = {
             member: mixing_weights(choice.verdict.decision)
             for member, choice in enumerate(choices)
@@ -235,49 +203,35 @@ class StackedBalancer:
         }
         return choices, pair.gradient_weighted(parameters, weights, instead), weights
 
-    def _broken(self, gradient: Tensor, plans: Sequence[Plan], skipped: set[int]) -> list[int]:
-        """Return the members, of those not skipped, whose guards check the gradient and find it not finite."""
-        looking = [
-            member
-            for member, (balancer, plan) in enumerate(zip(self._balancers, plans, strict=True))
-            if balancer.guard is not None and plan.checked and member not in skipped
-        ]
-        if not looking:
-            return []
-        guard = self._balancers[looking[0]].guard
-        assert guard is not None
-        if guard.all_finite([gradient]):
-            return []
-        finite = gradient.isfinite().all(1).tolist()
-        return [member for member in looking if not finite[member]]
+
+def _observed(plan: Plan, known: dict[str, Any]) -> Observation:
+    """Return the observation of a member, with what was wanted of it alone."""
+    return Observation(
+        plan.step, plan.progress, **{name: known[name] for need in plan.wanted for name in MEASURED[need]}
+    )
 
 
-def _closer_looks(
-    plans: Sequence[Plan], guards: Sequence[Guard | None], pair: StackedPair, weights: Sequence[float]
-) -> list[Geometry | None]:
-    """Measure the geometry at the logits of the members whose samples all leave nothing to one loss.
-
-    It follows `SampleUpdate`; the geometry is None for other members.
-    """
-    looked_at = [
-        guard is not None and plan.checked and guard.alone(weight)
-        for guard, plan, weight in zip(guards, plans, weights, strict=True)
-    ]
-    if not any(looked_at):
-        return [None] * len(plans)
-    found = _on_host({"own": pair.logit_geometry()})["own"]
-    return [Geometry(*numbers) if looked else None for numbers, looked in zip(found, looked_at, strict=True)]
+def _broken(gradient: Tensor, plans: Sequence[Plan], skipped: set[int]) -> dict[int, Guard]:
+    """Return the members, of those not skipped, whose guards check the gradient and find it not finite."""
+    guards = {
+        member: plan.guard
+        for member, plan in enumerate(plans)
+        if plan.guard is not None and plan.checked and member not in skipped
+    }
+    if not guards or next(iter(guards.values())).all_finite([gradient]):
+        return {}
+    finite = gradient.isfinite().all(1).tolist()
+    return {member: guard for member, guard in guards.items() if not finite[member]}
 
 
-def _on_host(found: dict[str, Tensor]) -> dict[str, list[Any]]:
-    """Return values, each [R] or [R, 3], as lists, with one transfer from a GPU."""
-    if all(value.is_cpu for value in found.values()):
-        return {name: value.tolist() for name, value in found.items()}
-    columns = [value.double().reshape(len(value), -1) for value in found.values()]
-    rows: list[list[float]] = torch.cat(columns, 1).tolist()
-    known: dict[str, list[Any]] = {}
-    end = 0
-    for (name, value), column in zip(found.items(), columns, strict=True):
-        begin, end = end, end + column.shape[1]
-        known[name] = [row[begin:end] if value.ndim == 2 else row[begin] for row in rows]
-    return known
+def _on_host(found: dict[str, Tensor], members: int) -> list[dict[str, Any]]:
+    """Return each member's numbers and geometries from values [R] and [R, 3], with one transfer from a GPU."""
+    if not all(value.is_cpu for value in found.values()):
+        columns = [value.double().reshape(members, -1) for value in found.values()]
+        parts = torch.split(torch.cat(columns, 1).cpu(), [column.shape[1] for column in columns], 1)
+        found = {name: part.squeeze(1) for name, part in zip(found, parts, strict=True)}
+    lists = {
+        name: [Geometry(*row) for row in value.tolist()] if value.ndim == 2 else value.tolist()
+        for name, value in found.items()
+    }
+    return [{name: rows[member] for name, rows in lists.items()} for member in range(members)]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from policies.errors import PolicyError
+from policies.policy import Need
 from policies.sample import SampleObservation
 from policies.update.objective import LogitPair, middle_of
 from policies.update.reliability import Answers, StackedTables
@@ -85,14 +86,9 @@ class StackedPair:
         task = self.by_member(self._samples.task_losses)
         return torch.lerp(task, self.by_member(self._samples.distill_losses), weights.to(task.dtype)).mean(1)
 
-    def teacher_signals(self) -> tuple[Tensor, Tensor]:
-        """Return (confidence, agreement), each [R]: means of the teacher's highest probability and of the label's."""
-        confidence, agreement = self._samples.teacher_signals()
-        return self.by_member(confidence).mean(1), self.by_member(agreement).mean(1)
-
-    def reliability(self) -> Tensor:
-        """Return `LogitPair.reliability` as the mean over a member's samples: [3, R]."""
-        return torch.stack([self.by_member(values).mean(1) for values in self._samples.reliability()])
+    def signals(self, need: Need) -> dict[str, Tensor]:
+        """Return `LogitPair.signals` as the means over a member's samples: [R] by name."""
+        return {name: self.by_member(values).mean(1) for name, values in self._samples.signals(need).items()}
 
     @property
     def answers(self) -> Answers:

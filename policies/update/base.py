@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +11,8 @@ from torch import Tensor
 from policies.geometry import Geometry
 from policies.guard import Guard, Verdict
 from policies.guarding.intervention import Intervention
-from policies.policy import Decision, Measurement, Need, Observation
+from policies.policy import BatchPolicy, Decision, Measurement, Need, Observation
+from policies.sample import SampleObservation, SamplePolicy, weigh
 from policies.update.objective import Factor, Objective
 from policies.update.readings import PairSum, Readings
 from policies.update.student import Student
@@ -48,15 +49,15 @@ class Step(NamedTuple):
 class Plan(NamedTuple):
     """The way an update is carried out; settled at its first micro-batch.
 
-    `reads` names the readings that the policy looks at, progress apart. `checked` is True if the guard looks at the
-    losses, `probe` if the whole student's geometry is wanted for the record. `several` is True if further micro-batches
-    follow, `scaled` if a gradient scaler decides about skipping. `chosen` and `compared` are as for `Guard.admit`.
+    `reads` names the readings that the policy looks at, progress apart. `guard` reviews the decision, if there is one.
+    `probe` is True if the whole student's geometry is wanted for the record, `several` if further micro-batches follow,
+    `scaled` if a gradient scaler decides about skipping. `chosen` and `compared` are as for `Guard.admit`.
     """
 
     step: int
     progress: float
     reads: frozenset[Need]
-    checked: bool
+    guard: Guard | None
     probe: bool
     several: bool
     scaled: bool
@@ -64,9 +65,14 @@ class Plan(NamedTuple):
     compared: bool
 
     @property
-    def wants_losses(self) -> bool:
-        """True if a rule of batch scope looks at the losses, or its guard, which compares them at each measurement."""
-        return self.checked or bool(self.reads & {"geometry", "losses"})
+    def checked(self) -> bool:
+        """True if the guard looks at the losses."""
+        return self.guard is not None and self.guard.checks_at(self.step)
+
+    @property
+    def wanted(self) -> frozenset[Need]:
+        """The needs that the policy reads, and the losses if the guard looks at them, as at each measurement."""
+        return self.reads | {"losses"} if self.checked or "geometry" in self.reads else self.reads
 
     def shown(self, observation: Observation) -> Observation:
         """Return the observation that the policy is shown, without losses that only the guard asked for."""
@@ -74,14 +80,64 @@ class Plan(NamedTuple):
             return observation
         return observation._replace(task_loss=None, distill_loss=None)
 
+    def judge(self, policy: BatchPolicy, observation: Observation) -> Verdict:
+        """Ask the policy, which is shown only what it asked for, and then the guard."""
+        return self.review(observation, policy.decide(self.shown(self.admit(observation))))
+
+    def admit(self, observation: Observation) -> Observation:
+        """Return the observation without the readings that the guard hides from the policy."""
+        if self.guard is None:
+            return observation
+        return self.guard.admit(observation, chosen=self.chosen, compared=self.compared)
+
+    def review(self, observation: Observation, decision: Decision, mixed_loss: float | None = None) -> Verdict:
+        """Return the guard's verdict on a decision; see `Guard.review`."""
+        verdict = Verdict(decision) if self.guard is None else self.guard.review(observation, decision, mixed_loss)
+        # A gradient scaler skips the step itself, and it must see the gradients that make it skip.
+        return verdict._replace(skip=False) if self.scaled else verdict
+
+    def review_samples(
+        self, observation: Observation, mean: float, samples: int, geometry: Geometry | None, mixed_loss: float | None
+    ) -> Verdict:
+        """Return the guard's verdict on one λ a sample.
+
+        Args:
+            observation: the readings of the step.
+            mean: λ, averaged over the samples.
+            samples: their number.
+            geometry: one that was measured for the guard alone.
+            mixed_loss: the loss that is trained.
+        """
+        self.admit(observation if geometry is None else observation._replace(geometry=geometry))
+        return self.review(observation, self.of_mean(mean, samples), mixed_loss)
+
+    def of_mean(self, mean: float, samples: int) -> Decision:
+        """Return the decision that stands for one λ a sample: their mean, within the bounds.
+
+        Each λ is within the bounds, but rounding may carry their mean beyond.
+        """
+        return Decision(self.within(mean), reason=f"mean over {samples} samples")
+
+    def within(self, weight: float) -> float:
+        """Clip λ to the guard's bounds."""
+        return weight if self.guard is None else self.guard.within(weight)
+
+    def weigh(self, policy: SamplePolicy, samples: SampleObservation) -> Tensor:
+        """Return λ for each sample, within the guard's bounds."""
+        weights = weigh(policy, samples)
+        return weights if self.guard is None else weights.clamp(self.guard.lowest, self.guard.highest)
+
+    def looks_closer(self, weight: float) -> bool:
+        """Tell whether the guard wants the geometry at the logits, since λ leaves nothing to one of the losses."""
+        return self.checked and self.guard is not None and self.guard.alone(weight)
+
 
 class Update(abc.ABC):
     """One update: what is known of it, and what its micro-batches add to `.grad`."""
 
-    def __init__(self, plan: Plan, student: Student, guard: Guard | None) -> None:
+    def __init__(self, plan: Plan, student: Student) -> None:
         self.plan = plan
         self._student = student
-        self._guard = guard
         self._losses: tuple[Tensor, Tensor] | None = None
         self._share = 0.0
         self._empty = True
@@ -119,7 +175,8 @@ class Update(abc.ABC):
         elif last:
             decision = self._decide_blindly()
             kind = Intervention.EMPTY
-            reason = kind.because("step skipped") if self._guard is None else self._guard.refuse(kind, self.plan.step)
+            guard = self.plan.guard
+            reason = kind.because("step skipped") if guard is None else guard.refuse(kind, self.plan.step)
             self.verdict = Verdict(decision, skip=True, intervention=reason)
 
     def finish(self) -> Step:
@@ -130,8 +187,8 @@ class Update(abc.ABC):
         if self.verdict.skip:
             for parameter in self._student.parameters:
                 parameter.grad = None
-        elif self.plan.checked and self._guard is not None and not self.plan.scaled:
-            intervention = self._guard.inspect(self._student.inspected) or intervention
+        elif self.plan.checked and self.plan.guard is not None and not self.plan.scaled:
+            intervention = self.plan.guard.inspect(self._student.inspected) or intervention
         task_loss, distill_loss = self._losses
         return Step(
             self.observation,
@@ -150,24 +207,6 @@ class Update(abc.ABC):
     def _decide_blindly(self) -> Decision:
         """Return the decision for an update without a sample; it is not carried out."""
 
-    def _admitted(self, geometry: Geometry | None = None) -> Observation:
-        """Return the observation without the readings that the guard hides from the policy.
-
-        Args:
-            geometry: one that was measured for the guard alone.
-        """
-        if self._guard is None:
-            return self.observation
-        seen = self.observation if geometry is None else self.observation._replace(geometry=geometry)
-        return self._guard.admit(seen, chosen=self.plan.chosen, compared=self.plan.compared)
-
-    def _review(self, decision: Decision, mixed_loss: float | None = None) -> Verdict:
-        verdict = Verdict(decision)
-        if self._guard is not None:
-            verdict = self._guard.review(self.observation, decision, mixed_loss)
-        # A gradient scaler skips the step itself, and it must see the gradients that make it skip.
-        return verdict._replace(skip=False) if self.plan.scaled else verdict
-
     def _take_pair(
         self, objective: Objective, *, factor: Factor, retain: bool, last: bool, how: Measurement = _WHOLE
     ) -> PairSum:
@@ -177,29 +216,13 @@ class Update(abc.ABC):
         self._pair.add(objective, factor=factor, retain=retain, last=last)
         return self._pair
 
-    def _observe(self, readings: Readings, **more: Tensor) -> dict[str, float]:
-        """Fill in the observation and the whole student's geometry; return the scalars that were read."""
-        scalars, geometries = readings.transfer(**more)
-        self.geometry = geometries.get("whole")
-        self.observation = self.observation._replace(
-            geometry=geometries.get("own"),
-            task_loss=scalars.get("task_loss"),
-            distill_loss=scalars.get("distill_loss"),
-            confidence=scalars.get("confidence"),
-            agreement=scalars.get("agreement"),
-            class_reliability=scalars.get("class_reliability"),
-            answer_reliability=scalars.get("answer_reliability"),
-            confidence_reliability=scalars.get("confidence_reliability"),
-        )
-        return scalars
-
-
-def decision_of_mean(mean: float, samples: int, guard: Guard | None) -> Decision:
-    """Return the decision that stands for one λ a sample: their mean, within the bounds.
-
-    Each λ is within the bounds, but rounding may carry their mean beyond.
-    """
-    return Decision(mean if guard is None else guard.within(mean), reason=f"mean over {samples} samples")
+    def _observe(self, readings: Readings, **more: Tensor) -> dict[str, Any]:
+        """Fill in the observation and the whole student's geometry; return all that was read, by name."""
+        known = readings.transfer(**more)
+        self.geometry = known.get("whole")
+        fields = {name: value for name, value in known.items() if name in Observation._fields}
+        self.observation = self.observation._replace(**fields)
+        return known
 
 
 def carried_out(weights: Tensor, verdict: Verdict) -> Tensor:

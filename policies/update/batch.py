@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 from policies.geometry import UNKNOWN
-from policies.guard import Guard
 from policies.policy import BatchPolicy, Decision, Measurement, Observation
 from policies.update.base import DecideOn, Plan, Update, mixing_weights
 from policies.update.meter import accumulate
 from policies.update.objective import Factor, Objective
-from policies.update.readings import Readings, Wanted
+from policies.update.readings import Readings
 from policies.update.student import Student
 
 
@@ -22,20 +21,13 @@ class BatchUpdate(Update):
     pass and memory for both.
     """
 
-    def __init__(
-        self, policy: BatchPolicy, plan: Plan, student: Student, guard: Guard | None, decide_on: DecideOn
-    ) -> None:
-        super().__init__(plan, student, guard)
+    def __init__(self, policy: BatchPolicy, plan: Plan, student: Student, decide_on: DecideOn) -> None:
+        super().__init__(plan, student)
         self._policy = policy
         self._how = policy.measurement
         self._measured_whole = "geometry" in plan.reads and self._how.tier == "full"
         self._late = plan.probe or self._measured_whole or (plan.several and bool(plan.reads) and decide_on == "update")
-        wanted = Wanted(
-            geometry="geometry" in plan.reads and not self._measured_whole,
-            losses=plan.wants_losses,
-            teacher="teacher" in plan.reads,
-            reliability="reliability" in plan.reads,
-        )
+        wanted = plan.wanted - {"geometry"} if self._measured_whole else plan.wanted
         if self._late:
             student.check_two_gradients(_occasion(policy, plan, self._measured_whole))
         self._readings = Readings(wanted, self._how, student)
@@ -51,8 +43,7 @@ class BatchUpdate(Update):
         if self.verdict is None:
             self._readings.add(objective, share=1.0, factor=factor, last=True)
             self._observe(self._readings)
-            self._decide()
-        assert self.verdict is not None
+            self.verdict = self.plan.judge(self._policy, self.observation)
         if not self.verdict.skip:
             objective.backward(*mixing_weights(self.verdict.decision), factor=share * factor)
 
@@ -62,13 +53,12 @@ class BatchUpdate(Update):
         pair = self._take_pair(objective, factor=share * factor, retain=False, last=last, how=how)
         if not last:
             return
-        name = "own" if self._measured_whole else "whole"
+        name = "geometry" if self._measured_whole else "whole"
         # It is averaged already, so averaging it once more changes nothing.
         self._observe(self._readings, **{name: pair.geometry(factor)})
         if self._measured_whole:
             self.geometry = self.observation.geometry
-        self._decide()
-        assert self.verdict is not None
+        self.verdict = self.plan.judge(self._policy, self.observation)
         if not self.verdict.skip:
             accumulate(pair.parameters, pair.distill, pair.task, *mixing_weights(self.verdict.decision))
 
@@ -77,10 +67,6 @@ class BatchUpdate(Update):
             return self._policy.decide(self.observation)
         unknown = Observation(self.plan.step, self.plan.progress, UNKNOWN, *[math.nan] * (len(Observation._fields) - 3))
         return self._policy.decide(self.plan.shown(unknown))
-
-    def _decide(self) -> None:
-        """Ask the policy, which is shown only what it asked for, and then the guard."""
-        self.verdict = self._review(self._policy.decide(self.plan.shown(self._admitted())))
 
 
 def _occasion(policy: BatchPolicy, plan: Plan, measured_whole: bool) -> tuple[str, str]:

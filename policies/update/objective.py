@@ -17,7 +17,7 @@ from torch import Tensor
 
 from policies.errors import PolicyError
 from policies.losses import log_softmax, softened
-from policies.policy import RELIABILITIES
+from policies.policy import MEASURED, Need
 from policies.sample import SampleObservation
 from policies.update.reliability import Answers, ReliabilityTable, StackedTables
 from policies.update.shapes import check_shapes
@@ -234,10 +234,12 @@ class LogitPair(Objective):
         confidence, teacher_class = self._teacher_probabilities.max(1)
         return Answers(self._labels, teacher_class, confidence, self._student.shape[1])
 
-    def reliability(self) -> Tensor:
-        """Return the reliabilities, [3, N], in the order of `policies.policy.RELIABILITIES`, without this batch."""
+    def signals(self, need: Need) -> dict[str, Tensor]:
+        """Return the readings that the need `teacher` or `reliability` stands for, [N] by name, without this batch."""
+        if need == "teacher":
+            return dict(zip(MEASURED[need], self.teacher_signals(), strict=True))
         assert self._table is not None  # the balancer gives one to rules that look at it
-        return self._table.look_up(self.answers)
+        return dict(zip(MEASURED[need], self._table.look_up(self.answers), strict=True))
 
     @functools.cached_property
     def _teacher_probabilities(self) -> Tensor:
@@ -251,7 +253,6 @@ class LogitPair(Objective):
         norms = (distill_norm * task_norm).clamp_min_(torch.finfo(distill.dtype).tiny)
         losses = self.task_losses.clamp_min(0.0).div_(self.distill_losses.clamp_min(1.0 / _LARGEST_RATIO))
         confidence, agreement = self.teacher_signals()
-        known = {} if self._table is None else dict(zip(RELIABILITIES, self.reliability(), strict=True))
         return SampleObservation(
             step=step,
             progress=progress,
@@ -262,7 +263,7 @@ class LogitPair(Objective):
             agreement=agreement.nan_to_num_(0.0),
             label=self.answers.label,
             teacher_class=self.answers.teacher_class,
-            **known,
+            **({} if self._table is None else self.signals("reliability")),
         )
 
     def _at_labels(self, values: Tensor) -> Tensor:

@@ -7,31 +7,18 @@ has gradients of its samples, as at the logits.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from policies.geometry import Geometry
-from policies.policy import RELIABILITIES, Measurement
+from policies.policy import MEASURED, Measurement, Need
 from policies.update.meter import add_gradients, geometry_tensor, pair
 from policies.update.objective import Factor, Gradients, LogitPair, Objective, mean_of
 from policies.update.ranks import Ranks
 from policies.update.student import Student
 from policies.update.two_passes import two_passes
-
-
-class Wanted(NamedTuple):
-    """The readings of an observation that are wanted.
-
-    They are the geometry (not the whole student's), the losses, the teacher's signals, and how reliable the teacher has
-    been.
-    """
-
-    geometry: bool = False
-    losses: bool = False
-    teacher: bool = False
-    reliability: bool = False
 
 
 class PairSum:
@@ -84,18 +71,18 @@ class Readings:
     """Sums of readings over an update's micro-batches, brought to the host in one transfer.
 
     Args:
-        wanted: the readings to gather.
+        wanted: the needs whose readings to gather; the geometry is not the whole student's then.
         how: the place and the samples of the geometry's measurement, unless it is in the whole student.
         student: the student that is measured.
     """
 
-    _averaged = frozenset({"confidence", "agreement", *RELIABILITIES})
+    _averaged = frozenset({*MEASURED["teacher"], *MEASURED["reliability"]})
     """Readings that are means over samples; a rank without samples adds nothing to them."""
 
-    def __init__(self, wanted: Wanted, how: Measurement, student: Student) -> None:
+    def __init__(self, wanted: frozenset[Need], how: Measurement, student: Student) -> None:
         self._wanted, self._ranks, self._student = wanted, student.ranks, student
-        in_block = wanted.geometry and how.tier == "last_block"
-        self._at_logits = wanted.geometry and how.tier == "logit"
+        in_block = "geometry" in wanted and how.tier == "last_block"
+        self._at_logits = "geometry" in wanted and how.tier == "logit"
         self._block = PairSum(student.block, how, student.ranks) if in_block else None
         self._sums: dict[str, Tensor] = {}
         self._present = 0.0
@@ -113,52 +100,43 @@ class Readings:
         self._factor = factor
         if self._block is not None:
             self._block.add(objective, factor=share * factor, retain=True, last=last)
-        if self._wanted.losses:
+        if "losses" in self._wanted:
             self._sum("task_loss", objective.task_loss, share)
             self._sum("distill_loss", objective.distill_loss, share)
         if isinstance(objective, LogitPair):
             if self._at_logits:
-                self._sum("logits", objective.logit_geometry(), share * share / self._ranks.count)
-            if self._wanted.teacher:
-                confidence, agreement = objective.teacher_signals()
-                self._sum("confidence", mean_of(confidence), share)
-                self._sum("agreement", mean_of(agreement), share)
-            if self._wanted.reliability:
-                for name, rates in zip(RELIABILITIES, objective.reliability(), strict=True):
-                    self._sum(name, mean_of(rates), share)
+                self._sum("geometry", objective.logit_geometry(), share * share / self._ranks.count)
+            for need in sorted(self._wanted - {"geometry", "losses"}):  # in one order on all ranks
+                for name, values in objective.signals(need).items():
+                    self._sum(name, mean_of(values), share)
             self._present += 0.0 if objective.empty else share
 
-    def transfer(self, **more: Tensor) -> tuple[dict[str, float], dict[str, Geometry]]:
+    def transfer(self, **more: Tensor) -> dict[str, Any]:
         """Bring all sums to the host, averaged over the ranks.
 
         Args:
             more: further tensors: scalars, to be averaged too, or geometries, [3], which are averaged already.
 
         Returns:
-            Scalars by name, and geometries by name; the policy's own geometry is `own`.
+            Scalars and geometries by name; the policy's own geometry is `geometry`.
         """
         named = self._sums | more
         if self._ranks.count > 1 and self._averaged & named.keys():  # some ranks may have no sample
             named["present"] = torch.tensor(self._present)
-        if "logits" in named:
-            named["own"] = named.pop("logits")
         if self._block is not None:
-            named["own"] = self._block.geometry(self._factor)
+            named["geometry"] = self._block.geometry(self._factor)
             self._student.confirm_block((*self._block.distill, *self._block.task))
         if not named:
-            return {}, {}
-        known = iter(self._on_host(list(named.values())))
-        scalars: dict[str, float] = {}
-        geometries: dict[str, Geometry] = {}
-        for name, value in named.items():
-            if value.ndim:
-                geometries[name] = Geometry(next(known), next(known), next(known))
-            else:
-                scalars[name] = next(known)
-        present = scalars.pop("present", self._present)
-        for name in self._averaged & scalars.keys():
-            scalars[name] = scalars[name] / present if present else math.nan
-        return scalars, geometries
+            return {}
+        numbers = iter(self._on_host(list(named.values())))
+        known: dict[str, Any] = {
+            name: Geometry(next(numbers), next(numbers), next(numbers)) if value.ndim else next(numbers)
+            for name, value in named.items()
+        }
+        present = known.pop("present", self._present)
+        for name in self._averaged & known.keys():
+            known[name] = known[name] / present if present else math.nan
+        return known
 
     def _on_host(self, values: list[Tensor]) -> list[float]:
         if self._ranks.count == 1 and all(value.is_cpu for value in values):

@@ -143,7 +143,7 @@ class ReliabilityTable:
         return self._rates.to(like)
 
     def look_up(self, answers: Answers) -> Tensor:
-        """Return the rates at each sample's cells, [3, N], ordered as `policies.policy.RELIABILITIES`."""
+        """Return the rates at each sample's cells, [3, N], ordered as in `policies.policy.MEASURED`."""
         rates = self.rates(answers.confidence, answers.cells)
         found = rates.take(answers.places)
         if answers.labels.ndim == 2:

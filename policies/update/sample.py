@@ -6,12 +6,11 @@ import torch
 from torch import Tensor
 
 from policies.geometry import Geometry
-from policies.guard import Guard
 from policies.policy import Decision, Measurement
-from policies.sample import SamplePolicy, weigh
-from policies.update.base import Plan, Update, carried_out, decision_of_mean, mixing_weights
+from policies.sample import SamplePolicy
+from policies.update.base import Plan, Update, carried_out, mixing_weights
 from policies.update.objective import Factor, LogitPair, Objective, mean_of
-from policies.update.readings import Readings, Wanted
+from policies.update.readings import Readings
 from policies.update.student import Student
 
 
@@ -21,10 +20,10 @@ class SampleUpdate(Update):
     No sample's λ depends on other samples, so micro-batches make no difference.
     """
 
-    def __init__(self, policy: SamplePolicy, plan: Plan, student: Student, guard: Guard | None) -> None:
-        super().__init__(plan, student, guard)
+    def __init__(self, policy: SamplePolicy, plan: Plan, student: Student) -> None:
+        super().__init__(plan, student)
         self._policy = policy
-        self._readings = Readings(Wanted(losses=plan.checked), Measurement(tier="logit"), student)
+        self._readings = Readings(plan.wanted, Measurement(tier="logit"), student)
         self._given: list[Tensor] = []
         self._mean: Tensor | None = None
         self._present = 0.0
@@ -37,7 +36,7 @@ class SampleUpdate(Update):
 
     def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
         assert isinstance(objective, LogitPair)  # the balancer has refused a `LossPair`
-        weights = self._weights(objective)
+        weights = self.plan.weigh(self._policy, objective.samples(self.plan.step, self.plan.progress))
         self._given.append(weights)
         part = share * mean_of(weights)
         self._present += 0.0 if objective.empty else share
@@ -58,12 +57,13 @@ class SampleUpdate(Update):
                 more["present_share"] = torch.tensor(present)
             known = self._observe(self._readings, weight=self._mean / self._share, **more)
             weight = known["weight"] / (known.get("present_share", present) or 1.0)
-            decision = decision_of_mean(weight, sum(map(len, self._given)), self._guard)
+            samples = sum(map(len, self._given))
             if self.verdict is None:
-                self._admitted(self._closer_look(objective, weight, factor))
-                self.verdict = self._review(decision, known.get("mixed_loss"))
+                geometry = self._closer_look(objective, factor) if self.plan.looks_closer(weight) else None
+                mixed_loss = known.get("mixed_loss")
+                self.verdict = self.plan.review_samples(self.observation, weight, samples, geometry, mixed_loss)
             elif not self.verdict.replaced:
-                self.verdict = self.verdict._replace(decision=decision)
+                self.verdict = self.verdict._replace(decision=self.plan.of_mean(weight, samples))
         if last:
             self.weights = carried_out(torch.cat(self._given), self.verdict)
         if self.verdict.skip:
@@ -75,16 +75,11 @@ class SampleUpdate(Update):
 
     def _decide_blindly(self) -> Decision:
         self.weights = torch.zeros(0)
-        return Decision(0.5 if self._guard is None else self._guard.within(0.5), reason="no sample")
+        return Decision(self.plan.within(0.5), reason="no sample")
 
-    def _closer_look(self, objective: LogitPair, weight: float, factor: Factor) -> Geometry | None:
+    def _closer_look(self, objective: LogitPair, factor: Factor) -> Geometry:
         """Measure the geometry at the logits if one loss has all the weight, to see whether it has a gradient."""
-        if self._guard is None or not self.plan.checked or not self._guard.alone(weight):
-            return None
-        readings = Readings(Wanted(geometry=True), Measurement(tier="logit"), self._student)
+        readings = Readings(frozenset({"geometry"}), Measurement(tier="logit"), self._student)
         readings.add(objective, share=1.0, factor=factor, last=True)
-        return readings.transfer()[1]["own"]
-
-    def _weights(self, objective: LogitPair) -> Tensor:
-        weights = weigh(self._policy, objective.samples(self.plan.step, self.plan.progress))
-        return weights if self._guard is None else weights.clamp(self._guard.lowest, self._guard.highest)
+        geometry: Geometry = readings.transfer()["geometry"]
+        return geometry

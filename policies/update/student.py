@@ -11,7 +11,6 @@ from policies.errors import PolicyError
 from policies.update.graph import hides_leaves, reaches
 from policies.update.meter import last_block
 from policies.update.ranks import Group, Ranks, is_sharded
-from policies.update.two_passes import allow_two_passes
 
 
 class Student:
@@ -101,11 +100,6 @@ class Student:
                 " pass as `last_block` the layer that gives the student's outputs."
             )
         self._block_confirmed = True
-
-    def allow_two_passes(self) -> None:
-        """Call `policies.update.two_passes.allow_two_passes` if it is known which module is trained."""
-        if isinstance(self._source, nn.Module):
-            allow_two_passes(self._source)
 
     def _check_is_part(self, block: nn.Module | None) -> None:
         if block is None:

@@ -20,14 +20,14 @@ _REENTRANT = (
 )
 
 
-def allow_two_passes(student: nn.Module) -> None:
-    """Let a compiled student's graph be walked twice.
+def allow_two_passes(student: object) -> None:
+    """Let a compiled student's graph be walked twice, if the student is a module and not its parameters.
 
     `torch.compile` lets the backward pass write into what the forward pass saved ("donated buffers"). The setting that
     forbids it holds for the whole process, and it is read when a graph is compiled. Graphs compiled before are dropped,
     since PyTorch would no longer notice that their buffers are spoilt.
     """
-    if not any(map(_is_compiled, student.modules())):
+    if not isinstance(student, nn.Module) or not any(map(_is_compiled, student.modules())):
         return
     import torch._functorch.config as settings
 

@@ -1,7 +1,12 @@
 """A small student in double precision, its batches and calls of a balancer, for tests in one and in two processes."""
 
 import torch
+from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, kl_div
+
+from policies import FAMILIES
+from policies.guard import Guard
+from policies.guarding.intervention import Intervention
 
 COUNT = 12
 T = 4.0
@@ -26,6 +31,25 @@ ON_LOGITS = [*ON_TWO_LOSSES, LOGIT, SAMPLES, RELIABILITY, SAMPLES_RELIABILITY]
 def named(rule):
     """Return a rule's name for a test's case."""
     return "-".join([rule[0], *([rule[1]["tier"]] if "tier" in rule[1] else [])])
+
+
+class Alarmed(Guard):
+    """A guard that raises an alarm at every step and replaces nothing."""
+
+    def review(self, observation, decision, mixed_loss=None):
+        verdict = super().review(observation, decision, mixed_loss)
+        return verdict._replace(intervention=Intervention.DIVERGENCE.because("so it is said"))
+
+
+def drawn(family, real):
+    """Draw a family's parameters; `real` gives the values of a parameter that is a real number."""
+    kinds = {
+        "real": real,
+        "integer": lambda p: st.integers(1, 4),
+        "choice": lambda p: st.sampled_from(p.options),
+    }
+    parameters = st.fixed_dictionaries({name: kinds[p.kind](p) for name, p in FAMILIES[family].parameters().items()})
+    return parameters.filter(lambda p: (p.get("tier"), p.get("pair")) != ("logit", "halves"))  # refused as a pair
 
 
 def small_student():

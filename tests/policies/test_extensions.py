@@ -1,6 +1,7 @@
 """Rules from outside: registered ones, ones read from a file, and ones of an installed package."""
 
 import dataclasses
+import inspect
 import json
 import pathlib
 import subprocess
@@ -30,33 +31,6 @@ from policies.registry import policy_class
 from policies.testing import check_policy
 
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "my_rules.py"
-RULE = '''
-import dataclasses
-from typing import ClassVar
-from policies import BatchPolicy, Decision
-from policies.parameter import real
-
-@dataclasses.dataclass(kw_only=True, eq=False)
-class Half(BatchPolicy):
-    """λ is a half, or whatever else."""
-
-    family: ClassVar[str] = "half"
-    source: ClassVar[str] = "this test"
-
-    weight: float = real(0.5, low=0.0, high=1.0, meaning="λ")
-
-    def decide(self, observation):
-        return Decision(self.weight, reason="half")
-
-    def rule(self):
-        return f"λ = {self.weight}."
-
-    @property
-    def complexity(self):
-        return 1
-'''
-
-
 BOUNDS = {"low": 0, "high": 1, "meaning": "λ"}
 NAMED = {real: BOUNDS, integer: BOUNDS, choice: {"options": ("a",), "meaning": "λ"}}
 
@@ -88,6 +62,16 @@ class Half(BatchPolicy):
     @property
     def complexity(self):
         return 1
+
+
+RULE = f"""\
+import dataclasses
+from typing import ClassVar
+from policies import BatchPolicy, Decision
+from policies.parameter import real
+
+{inspect.getsource(Half)}"""
+"""The same class as the text of a file."""
 
 
 def variant(**members):
@@ -123,7 +107,7 @@ def test_a_class_that_is_defined_again_takes_its_own_place():
         (variant(family="../evil"), r"got '\.\./evil'"),
         (variant(source=" "), r"`Other\.source` must say where the rule comes from"),
         (variant(__doc__=None), r"`Other` must have a docstring"),
-        (type("Other", (BatchPolicy,), {"rule": lambda self: ""}), r"`Other` is not complete; define `complexity`, `d"),
+        (type("Other", (BatchPolicy,), {}), r"`Other` is not complete; define `decide`, `rule`\."),
         (type("Other", (Half,), {"own": real(0.1, low=0, high=1, meaning="x")}), r"put @dataclasses\.dataclass"),
         (variant(_begin=lambda self: 1 / 0), r"cannot be created with its parameters' defaults: ZeroDivisionError"),
         (Half(), r"is not a rule; it must be a class derived from policies\.BatchPolicy"),
@@ -286,6 +270,6 @@ def test_a_declaration_whose_values_have_no_names_is_told_how_to_name_them(decla
 def test_a_file_with_such_a_declaration_names_the_line(tmp_path):
     text = RULE.replace("real(0.5, low=0.0", 'real(0.5, "λ", low=0.0')
     with pytest.raises(
-        PolicyError, match=r"rules\.py, line 14 \(`weight: float = real.*takes all but the default by keyword"
+        PolicyError, match=r"rules\.py, line 13 \(`weight: float = real.*takes all but the default by keyword"
     ):
         load_policy_class("rules.py:Half", file(tmp_path, text))

@@ -190,14 +190,6 @@ def test_counts_of_other_classes_are_refused():
         balancer.backward_on_logits(wider, torch.cat([teacher, teacher], 1), labels)
 
 
-@pytest.mark.parametrize("family", ["class_reliability", "sample_confidence_reliability"])
-def test_two_losses_do_not_show_how_reliable_the_teacher_is(family):
-    student = small_student()
-    balancer = LossBalancer(create_policy(family), student)
-    with pytest.raises(PolicyError, match="backward_on_logits"):
-        call(balancer, student, small_batches(1)[0], entry="losses")
-
-
 def test_rules_that_do_not_ask_for_it_keep_no_table():
     balancer = LossBalancer(create_policy("sample_norm_balance"), small_student())
     assert balancer.reliability is None

@@ -27,7 +27,6 @@ class CAGrad(ScaledPolicy):
 
     family: ClassVar[str] = "cagrad"
     source: ClassVar[str] = "CAGrad for two losses, arXiv 2110.14048"
-    numbers: ClassVar[int] = 1
 
     radius: float = real(
         0.4, low=0.0, high=100.0, search=(0.2, 0.8), meaning="κ: how far the direction may leave the mean gradient"

@@ -21,7 +21,6 @@ class CosineRamp(ClosedFormPolicy):
 
     family: ClassVar[str] = "cosine_ramp"
     source: ClassVar[str] = "continuous form of a threshold on arXiv 1812.02224's cosine"
-    numbers: ClassVar[int] = 2
 
     weight: float = real(0.5, low=0.0, high=1.0, meaning="λ0: λ for gradients at right angles")
     slope: float = real(

@@ -64,13 +64,9 @@ class GradNorm(GeometricPolicy):
             f" ({self._measuring_in_words()})."
         )
 
-    @property
-    def complexity(self) -> int:
-        return 1 + (self.smoothing > 0.0)
-
     def state_dict(self) -> State:
         return {**super().state_dict(), "initial": self._initial}
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
-        self._initial = None if state["initial"] is None else float(state["initial"])
+        self._initial = state["initial"]

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from policies.bases.mixing import ScaledPolicy, in_words
 from policies.geometry import Geometry
+from policies.measuring import kept_share
 from policies.parameter import real
 from policies.policy import Decision, State
 
@@ -30,16 +31,8 @@ class GradVac(ScaledPolicy):
 
     family: ClassVar[str] = "gradvac"
     source: ClassVar[str] = "Gradient Vaccine for two losses, arXiv 2010.05874"
-    numbers: ClassVar[int] = 1
 
-    smoothing: float = real(
-        0.0,
-        low=0.0,
-        high=0.999,
-        search=(0.0, 0.99),
-        searched=False,
-        meaning="share of the running mean kept at each measurement",
-    )
+    smoothing: float = kept_share(0.0, searched=False)
     decay: float = real(
         0.01, low=0.0, high=1.0, search=(0.01, 0.5), log=True, meaning="β: how fast the target follows the cosine"
     )
@@ -70,4 +63,4 @@ class GradVac(ScaledPolicy):
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
-        self._target = float(state["target"] or 0.0)
+        self._target = state["target"]

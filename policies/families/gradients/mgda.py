@@ -60,7 +60,3 @@ class MGDA(GeometricPolicy):
             f"λ is where the mix of the two gradients{_UNITS[self.normalization]} is shortest"
             f" ({self._measuring_in_words()})."
         )
-
-    @property
-    def complexity(self) -> int:
-        return 1 + (self.smoothing > 0.0)

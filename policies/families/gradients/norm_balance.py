@@ -40,7 +40,3 @@ class NormBalance(GeometricPolicy):
             f"λ = {self.balance:.3g}/({self.balance:.3g} + r), r = length of the distillation gradient over the task"
             f" gradient's, so that the teacher's pull counts {share} the labels' ({self._measuring_in_words()})."
         )
-
-    @property
-    def complexity(self) -> int:
-        return 1 + (self.smoothing > 0.0)

@@ -23,7 +23,6 @@ class SafeInterval(ClosedFormPolicy):
 
     family: ClassVar[str] = "safe_interval"
     source: ClassVar[str] = "first-order expansion, arXiv 2505.06270"
-    numbers: ClassVar[int] = 1
 
     weight: float = real(0.9, low=0.0, high=1.0, meaning="λ0: λ wherever it is safe")
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import math
 from collections.abc import Iterable
 from typing import ClassVar
 
-from policies.bases.tree_nodes import Split, Visit, Voice, route, splits, trimmed
+from policies.bases.tree_nodes import Visit, Voice, route, splits
 from policies.bases.tree_rule import TreeRule
 from policies.geometric import LocatedPolicy
 from policies.measuring import MeasuringPolicy
@@ -63,13 +62,13 @@ class Tree(TreeRule, LocatedPolicy):
         return self._decision
 
     def respond(self, means: tuple[float, ...]) -> Decision:
-        number, way = self._route(means)
-        if number is None:
+        numbers, way = self._route(means)
+        if len(numbers) > 1:
             return Decision(self.initial_weight, reason="nothing measured yet")
         reason = ", ".join(map(_in_words, way)) or "constant"
-        return Decision(self._weights[number], reason=reason, branch=number)
+        return Decision(self.leaf_weights[numbers[0]], reason=reason, branch=numbers[0])
 
-    def _route(self, means: tuple[float, ...]) -> tuple[int | None, list[Visit]]:
+    def _route(self, means: tuple[float, ...]) -> tuple[range, list[Visit]]:
         values = {f.name: f.value(mean) for f, mean in zip(self._measured, means, strict=True)}
         return route(self.tree, {**values, "progress": self._progress})
 
@@ -82,13 +81,11 @@ class Tree(TreeRule, LocatedPolicy):
             observations: the observations of a training, in order; without any, the rule stays as it is.
         """
         replayed = self._with_tree(self.tree)
-        answers: dict[Split, set[bool | None]] = collections.defaultdict(set)
+        reached: set[int] = set()
         for observation in observations:
             replayed.decide(observation)
-            _, way = replayed._route(tuple(mean.mean for mean in replayed._means))
-            for visit in way:
-                answers[visit.split].add(visit.high)
-        return self._with_tree(trimmed(self.tree, answers) if answers else self.tree)
+            reached.update(replayed._route(tuple(mean.mean for mean in replayed._means))[0])
+        return self.acting_part(reached) if reached else replayed
 
     def rule(self) -> str:
         return f"{self._sentence()} ({self._measuring_in_words()})." if self._measured else f"{self._sentence()}."

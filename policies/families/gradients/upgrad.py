@@ -24,7 +24,6 @@ class UPGrad(ScaledPolicy):
 
     family: ClassVar[str] = "upgrad"
     source: ClassVar[str] = "UPGrad for two losses, arXiv 2406.16232; PCGrad (2001.06782) at q = ½"
-    numbers: ClassVar[int] = 1
 
     preference: float = real(0.5, low=0.0, high=1.0, meaning="q: λ while the gradients do not conflict")
 

@@ -7,8 +7,9 @@ import math
 from typing import ClassVar
 
 from policies.bases.loss_based import bounded, logistic
-from policies.parameter import integer, real
-from policies.policy import AS_BEFORE, BatchPolicy, Decision, Need, Observation, State
+from policies.measuring import steps_between
+from policies.parameter import real
+from policies.policy import AS_BEFORE, BatchPolicy, Decision, Observation, State
 
 
 @dataclasses.dataclass
@@ -46,13 +47,9 @@ class DynamicWeightAverage(BatchPolicy):
     period: float = real(
         0.05, low=1e-4, high=0.5, search=(0.02, 0.2), log=True, meaning="length of a stretch as a share of the training"
     )
-    measure_every: int = integer(
-        1, low=1, high=100_000, search=(1, 20), log=True, searched=False, meaning="steps between two readings"
-    )
+    measure_every: int = steps_between(1, "readings")
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        return frozenset({"progress", "losses"})
+    needs = frozenset({"progress", "losses"})
 
     def _begin(self) -> None:
         self._decision = Decision(0.5, reason="nothing to compare yet")
@@ -90,10 +87,6 @@ class DynamicWeightAverage(BatchPolicy):
             f" {self.period:.3g} of the training over its mean before, T = {self.temperature:.3g}."
         )
 
-    @property
-    def complexity(self) -> int:
-        return 2
-
     def state_dict(self) -> State:
         state: State = {"weight": self._decision.weight, "has_before": self._before is not None}
         for name, stretch in (("running", self._running), ("before", self._before or _Stretch())):
@@ -101,15 +94,10 @@ class DynamicWeightAverage(BatchPolicy):
         return state
 
     def load_state_dict(self, state: State) -> None:
-        self._decision = Decision(float(state["weight"] or 0.0), reason=AS_BEFORE)
+        self._decision = Decision(state["weight"], reason=AS_BEFORE)
         self._running = _restored(state, "running")
         self._before = _restored(state, "before") if state["has_before"] else None
 
 
 def _restored(state: State, name: str) -> _Stretch:
-    return _Stretch(
-        int(state[f"{name}_index"] or 0),
-        int(state[f"{name}_readings"] or 0),
-        float(state[f"{name}_distill"] or 0.0),
-        float(state[f"{name}_task"] or 0.0),
-    )
+    return _Stretch(**{field.name: state[f"{name}_{field.name}"] for field in dataclasses.fields(_Stretch)})

@@ -59,16 +59,11 @@ class Famo(LossPolicy):
             f" {self.decay:.2g} a reading; {self._measuring_in_words()})."
         )
 
-    @property
-    def complexity(self) -> int:
-        return 2 + (self.smoothing > 0.0)
-
     def state_dict(self) -> State:
         last = self._last or (None, None)
         return {**super().state_dict(), "logit": self._logit, "last_distill": last[0], "last_task": last[1]}
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
-        self._logit = float(state["logit"] or 0.0)
-        distill, task = state["last_distill"], state["last_task"]
-        self._last = None if distill is None or task is None else (float(distill), float(task))
+        self._logit = state["logit"]
+        self._last = None if state["last_task"] is None else (state["last_distill"], state["last_task"])

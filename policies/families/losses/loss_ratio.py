@@ -41,7 +41,3 @@ class LossRatio(ScaledLossPolicy):
             f"λ = {self.balance:.3g} L_task/(L_distill + {self.balance:.3g} L_task), so that the weighted distillation"
             f" loss is {share} the weighted task loss ({self._measuring_in_words()}){self._scale_in_words()}."
         )
-
-    @property
-    def complexity(self) -> int:
-        return 1 + (self.smoothing > 0.0)

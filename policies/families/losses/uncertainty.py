@@ -7,6 +7,7 @@ import math
 from typing import ClassVar
 
 from policies.bases.loss_based import ScaledLossPolicy
+from policies.measuring import kept_share
 from policies.parameter import real
 from policies.policy import Decision, State
 
@@ -31,11 +32,8 @@ class Uncertainty(ScaledLossPolicy):
     rate: float = real(
         0.02, low=0.0, high=10.0, search=(1e-3, 1.0), log=True, meaning="learning rate of both log-variances"
     )
-    smoothing: float = real(
+    smoothing: float = kept_share(
         0.0,
-        low=0.0,
-        high=0.999,
-        search=(0.0, 0.99),
         searched=False,
         meaning="share of the losses' running mean kept at each reading; the log-variances average already",
     )
@@ -67,14 +65,9 @@ class Uncertainty(ScaledLossPolicy):
             f" ({self._measuring_in_words()}){self._scale_in_words()}."
         )
 
-    @property
-    def complexity(self) -> int:
-        return 2 + (self.smoothing > 0.0)
-
     def state_dict(self) -> State:
         return {**super().state_dict(), "distill_log_variance": self._distill, "task_log_variance": self._task}
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
-        self._distill = float(state["distill_log_variance"] or 0.0)
-        self._task = float(state["task_log_variance"] or 0.0)
+        self._distill, self._task = state["distill_log_variance"], state["task_log_variance"]

@@ -34,7 +34,3 @@ class SampleCosineRamp(SamplePolicy):
             f"λ = {self.middle:.3g} {sign} {abs(self.slope):.3g} times the cosine of the pulls of teacher and label,"
             " for each sample, kept within 0 and 1."
         )
-
-    @property
-    def complexity(self) -> int:
-        return 2

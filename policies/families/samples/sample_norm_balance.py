@@ -40,7 +40,3 @@ class SampleNormBalance(SamplePolicy):
             f"λ = {self.balance:.3g}/({self.balance:.3g} + r) for each sample, r = how many times as hard the teacher"
             f" pulls as the label, so that the teacher counts {share} the label on every sample."
         )
-
-    @property
-    def complexity(self) -> int:
-        return 1

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from policies.bases.tree_nodes import Leaf, Node, Split, Voice, splits, trimmed
+from policies.bases.tree_nodes import Leaf, Node, Voice, numbered, splits
 from policies.bases.tree_rule import TreeRule, cut
 from policies.policy import Need
 from policies.sample import SampleObservation, SamplePolicy
@@ -47,10 +46,9 @@ class SampleTree(TreeRule, SamplePolicy):
         Args:
             observations: batches of samples from a training; without any, the rule stays as it is.
         """
-        answers: dict[Split, set[bool | None]] = collections.defaultdict(set)
-        for samples in observations:
-            _ask(self.tree, samples, samples.cosine == samples.cosine, answers)
-        return self._with_tree(trimmed(self.tree, answers) if answers else self.tree)
+        numbers = numbered(self.tree)
+        reached = {int(number) for samples in observations for number in _weights(numbers, samples).tolist()}
+        return self.acting_part(reached) if reached else self._with_tree(self.tree)
 
     def rule(self) -> str:
         return f"{self._sentence()}."
@@ -62,24 +60,5 @@ def _weights(node: Node, samples: SampleObservation) -> Tensor:
         return samples.cosine.new_full(samples.cosine.shape, node.weight)
     if node.feature.name == "progress":
         return _weights(node.high if samples.progress > node.threshold else node.low, samples)
-    return _weights(node.high, samples).where(_above(node, samples), _weights(node.low, samples))
-
-
-def _above(split: Split, samples: SampleObservation) -> Tensor:
-    """Return True for each sample on the high side: bool [N]."""
-    value = getattr(samples, split.feature.name)
-    if split.feature.name == "progress":
-        return samples.cosine.new_full(samples.cosine.shape, value > split.threshold).bool()
-    above: Tensor = value > split.threshold
-    return above
-
-
-def _ask(node: Node, samples: SampleObservation, reached: Tensor, answers: dict[Split, set[bool | None]]) -> None:
-    """Note the answers of the samples `reached`, bool [N], in `answers`."""
-    if isinstance(node, Leaf):
-        return
-    above = _above(node, samples)
-    for side, there in ((node.high, reached & above), (node.low, reached & ~above)):
-        if bool(there.any()):
-            answers[node].add(side is node.high)
-            _ask(side, samples, there, answers)
+    above = getattr(samples, node.feature.name) > node.threshold
+    return _weights(node.high, samples).where(above, _weights(node.low, samples))

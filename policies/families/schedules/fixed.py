@@ -30,7 +30,3 @@ class Fixed(BatchPolicy):
         if self.weight == 1.0:
             return "λ = 1 throughout: the teacher alone."
         return f"λ = {self.weight:.3g} throughout."
-
-    @property
-    def complexity(self) -> int:
-        return 1

@@ -6,7 +6,7 @@ import dataclasses
 from typing import ClassVar
 
 from policies.parameter import percent, real
-from policies.policy import BatchPolicy, Decision, Need, Observation
+from policies.policy import BatchPolicy, Decision, Observation
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -23,9 +23,7 @@ class StepSchedule(BatchPolicy):
     before: float = real(0.9, low=0.0, high=1.0, meaning="λ before the switch")
     after: float = real(0.0, low=0.0, high=1.0, meaning="λ from the switch on")
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        return frozenset({"progress"})
+    needs = frozenset({"progress"})
 
     def decide(self, observation: Observation) -> Decision:
         if observation.progress < self.switch:
@@ -34,7 +32,3 @@ class StepSchedule(BatchPolicy):
 
     def rule(self) -> str:
         return f"λ = {self.before:.3g} for the first {percent(self.switch)} of the training, then {self.after:.3g}."
-
-    @property
-    def complexity(self) -> int:
-        return 3

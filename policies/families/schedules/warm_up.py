@@ -6,7 +6,7 @@ import dataclasses
 from typing import ClassVar
 
 from policies.parameter import percent, real
-from policies.policy import BatchPolicy, Decision, Need, Observation
+from policies.policy import BatchPolicy, Decision, Observation
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -23,9 +23,7 @@ class WarmUp(BatchPolicy):
     weight: float = real(0.9, low=0.0, high=1.0, meaning="λ after the warm-up")
     share: float = real(0.1, low=0.0, high=1.0, search=(0.0, 0.3), meaning="share of the training that warms up")
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        return frozenset({"progress"})
+    needs = frozenset({"progress"})
 
     def decide(self, observation: Observation) -> Decision:
         if observation.progress < self.share:
@@ -39,7 +37,3 @@ class WarmUp(BatchPolicy):
             f"λ rises from 0 to {self.weight:.3g} in a straight line over the first {percent(self.share)} of the"
             " training, then stays."
         )
-
-    @property
-    def complexity(self) -> int:
-        return 2

@@ -105,19 +105,6 @@ def test_decisions_are_finite_and_in_range_for_any_two_gradients(family, paramet
             assert decision.scale == 1.0
 
 
-@pytest.mark.parametrize(("family", "parameters"), CLOSED_FORMS, ids=str)
-@settings(deadline=None, max_examples=30)
-@given(ratio=ratios, cosine=angles, factor=st.floats(-6.0, 6.0).map(lambda power: 10.0**power))
-def test_the_common_length_of_the_gradients_is_never_looked_at(family, parameters, ratio, cosine, factor):
-    if parameters.get("sharpness") == 1e6 or parameters.get("step") == 1e-6:
-        return  # at a jump the last digit of a reading changes λ
-    plain = geometry_of(*vectors(ratio, cosine))
-    scaled = Geometry(*(factor * number for number in plain))
-    one, other = (at_once(family, **parameters).decide(seen(geometry)) for geometry in (plain, scaled))
-    assert other.weight == pytest.approx(one.weight, abs=1e-9)
-    assert other.scale == pytest.approx(one.scale, rel=1e-6)
-
-
 @pytest.mark.parametrize("family", ["gradnorm", "mgda"])
 def test_losses_however_unequal_give_a_weight(family):
     losses = (0.0, 1e-300, 1.0, 1e300)
@@ -242,26 +229,6 @@ def test_safe_interval_raises_neither_loss_and_moves_no_further_than_it_must(rat
         assert min(dot(distill, given_mix) / length(distill), dot(task, given_mix)) < noise
 
 
-@given(ratio=ratios, cosine=angles)
-@settings(deadline=None)
-def test_safe_interval_is_that_of_the_norm_ratio_and_the_cosine(ratio, cosine):
-    low, high = geometry_of(*vectors(ratio, cosine)).safe_interval
-    if cosine < 0:
-        assert low == pytest.approx(-cosine / (ratio - cosine), rel=1e-9)
-        assert high == pytest.approx(1 / (1 - ratio * cosine), rel=1e-9)
-    else:
-        assert (low, high) == (0.0, 1.0)
-
-
-@given(ratio=ratios, cosine=angles)
-@settings(deadline=None)
-def test_mgda_takes_the_shortest_mix(ratio, cosine):
-    distill, task = vectors(ratio, cosine)
-    weight = weight_of("mgda", ratio, cosine)
-    shortest = min(length(mix(distill, task, i / 500, 1 - i / 500)) for i in range(501))
-    assert length(mix(distill, task, weight, 1 - weight)) <= shortest + 1e-9
-
-
 @given(ratio=ratios, cosine=angles, distill_loss=st.floats(0.1, 10.0), task_loss=st.floats(0.1, 10.0))
 @settings(deadline=None)
 def test_mgda_by_losses_points_along_the_shortest_mix_of_the_divided_gradients(ratio, cosine, distill_loss, task_loss):
@@ -279,24 +246,6 @@ def test_mgda_by_lengths_is_norm_balance(ratio, cosine):
     assert weight_of("mgda", ratio, cosine, normalization="l2") == pytest.approx(
         weight_of("norm_balance", ratio, cosine)
     )
-
-
-def project_out(vector, against):
-    """Return `vector` without its part along `against`, if the two conflict."""
-    overlap = min(0.0, dot(vector, against))
-    return mix(vector, against, 1.0, -overlap / dot(against, against))
-
-
-@given(ratio=ratios, cosine=angles, preference=st.floats(0.0, 1.0))
-@settings(deadline=None)
-def test_upgrad_averages_the_projections_and_raises_no_loss(ratio, cosine, preference):
-    distill, task = vectors(ratio, cosine)
-    expected = mix(project_out(distill, task), project_out(task, distill), preference, 1 - preference)
-    decision = at_once("upgrad", preference=preference, scale="published").decide(seen(geometry_of(distill, task)))
-    update = mix(distill, task, decision.scale * decision.weight, decision.scale * (1 - decision.weight))
-    assert update == pytest.approx(expected, rel=1e-7, abs=1e-9 * max(1.0, ratio))
-    assert dot(update, task) >= -1e-9 * max(1.0, ratio)
-    assert dot(update, distill) >= -1e-9 * max(1.0, ratio**2)
 
 
 @given(ratio=ratios, cosine=angles, radius=st.floats(0.05, 3.0))
@@ -327,41 +276,11 @@ def test_cagrad_is_the_mean_at_radius_0_and_goes_to_mgda():
         )
 
 
-@given(ratio=ratios, cosine=angles, target=angles)
-@settings(deadline=None)
-def test_gradvac_brings_the_cosine_back_to_its_target(ratio, cosine, target):
-    policy = at_once("gradvac", decay=1.0, scale="published")
-    policy.decide(seen(geometry_of(*vectors(1.0, target))))
-    distill, task = vectors(ratio, cosine)
-    decision = policy.decide(seen(geometry_of(distill, task), step=1))
-    to_task = decision.scale * decision.weight - 1.0
-    to_distill = decision.scale * (1 - decision.weight) - 1.0
-    if cosine >= target + 1e-9:
-        assert decision.weight == 0.5
-        assert decision.branch == 0
-    elif cosine < target - 1e-6:
-        for changed, kept in (
-            (mix(distill, task, 1.0, to_distill), task),
-            (mix(task, distill, 1.0, to_task), distill),
-        ):
-            assert dot(changed, kept) / (length(changed) * length(kept)) == pytest.approx(target, abs=1e-6)
-
-
 def test_gradvac_starts_at_target_0_and_follows_the_cosine_at_its_pace():
     policy = at_once("gradvac", decay=0.25)
     for step, cosine in enumerate((0.8, 0.4)):
         policy.decide(seen(geometry_of(*vectors(2.0, cosine)), step=step))
     assert policy.state_dict()["target"] == pytest.approx(0.75 * 0.25 * 0.8 + 0.25 * 0.4)
-
-
-@given(ratio=ratios, cosine=angles)
-@settings(deadline=None)
-def test_gradvac_whose_target_stays_0_is_pcgrad(ratio, cosine):
-    geometry = geometry_of(*vectors(ratio, cosine))
-    vaccine = at_once("gradvac", decay=0.0, scale="published").decide(seen(geometry))
-    half = at_once("upgrad", scale="published").decide(seen(geometry))
-    assert vaccine.weight == pytest.approx(half.weight)
-    assert vaccine.scale == pytest.approx(2 * half.scale)
 
 
 @given(ratio=ratios, asymmetry=st.floats(0.0, 3.0), distill_kept=st.floats(0.1, 2.0), task_kept=st.floats(0.1, 2.0))
@@ -390,18 +309,6 @@ def test_one_direction_has_equal_projections_equal_cosines_and_nash_s_balance(ra
     assert dot(update, distill) / length(distill) == pytest.approx(dot(update, task) / length(task), abs=1e-9)
     # Nash-MTL's definition: (Gα)_i α_i is the same for both losses.
     assert weight * dot(distill, update) == pytest.approx((1 - weight) * dot(task, update), abs=1e-9)
-
-
-@given(ratio=ratios, cosine=angles)
-@settings(deadline=None)
-def test_pcgrad_is_upgrad_without_preference_in_all_but_length(ratio, cosine):
-    distill, task = vectors(ratio, cosine)
-    surgery = mix(project_out(distill, task), project_out(task, distill), 1.0, 1.0)
-    decision = at_once("pcgrad").decide(seen(geometry_of(distill, task)))
-    assert decision.scale == 1.0
-    assert same_direction(mix(distill, task, decision.weight, 1 - decision.weight), surgery)
-    half = at_once("upgrad", preference=0.5, scale="published").decide(seen(geometry_of(distill, task)))
-    assert 2 * half.scale * half.weight * distill[1] == pytest.approx(surgery[1], rel=1e-6, abs=1e-9)
 
 
 def test_an_alias_gives_the_family_it_stands_for_and_is_stored_as_that():

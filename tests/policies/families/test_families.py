@@ -3,8 +3,9 @@
 import pytest
 
 from policies import FAMILIES, Geometry, PolicyError, create_policy
+from policies.policy import MEASURED
 from policies.testing import clauses_of
-from policies.zoo import GEOMETRIES, MEASURED, degenerate_streams, wandering_stream
+from policies.zoo import GEOMETRIES, degenerate_streams, wandering_stream
 
 BATCH_FAMILIES = [family for family, policy in FAMILIES.items() if policy.scope == "batch"]
 
@@ -23,12 +24,15 @@ def test_every_family_keeps_the_public_contract(family, clause):
 
 @pytest.mark.parametrize("family", BATCH_FAMILIES)
 def test_scaling_both_gradients_alike_changes_no_decision(family):
-    measured = {"measure_every": 1} if "measure_every" in FAMILIES[family].parameters() else {}
-    plain, scaled = create_policy(family, measured), create_policy(family, measured)
+    values = {"measure_every": 1, "scale": "published"}
+    values = {name: value for name, value in values.items() if name in FAMILIES[family].parameters()}
+    plain, scaled = create_policy(family, values), create_policy(family, values)
     for observation in wandering_stream():
         a, b, c = observation.geometry
-        bigger = observation._replace(geometry=Geometry(100 * a, 100 * b, 100 * c))
-        assert scaled.decide(bigger).weight == pytest.approx(plain.decide(observation).weight, abs=1e-12)
+        expected = plain.decide(observation)
+        decision = scaled.decide(observation._replace(geometry=Geometry(100 * a, 100 * b, 100 * c)))
+        assert decision.weight == pytest.approx(expected.weight, abs=1e-12)
+        assert decision.scale == pytest.approx(expected.scale, rel=1e-12)
 
 
 @pytest.mark.parametrize("family", list(FAMILIES))
@@ -38,9 +42,9 @@ def test_an_error_tells_what_kind_of_value_is_wanted(family):
             create_policy(family, {name: None})
 
 
-def test_the_zoo_is_degenerate_enough(geometry):
+def test_the_zoo_is_degenerate_enough():
     """The contract is only as strict as the observations that it is tested on."""
-    assert geometry in GEOMETRIES
+    assert {Geometry(0.0, 0.0, 0.0), Geometry(1.0, 0.0, 0.0), Geometry(1e-12, 1e12, -1.0)} <= set(GEOMETRIES)
     seen = [observation for stream in degenerate_streams() for observation in stream]
     assert any(observation.task_loss <= 0.0 for observation in seen)
     assert {field for fields in MEASURED.values() for field in fields} < set(seen[0]._fields)

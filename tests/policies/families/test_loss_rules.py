@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies import FAMILIES, LossBalancer, Observation, create_policy
+from policies import FAMILIES, Observation, create_policy
+from tests.policies.small_training import drawn
 
 LOSS_RULES = ["loss_ratio", "dwa", "uncertainty", "famo"]
 
@@ -155,53 +156,17 @@ def test_uncertainty_depends_on_the_unit_as_it_says():
     assert "unit" in FAMILIES["uncertainty"].__doc__
 
 
-@pytest.mark.parametrize("family", LOSS_RULES)
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, None])
-def test_a_loss_that_is_no_loss_changes_nothing(family, bad):
-    touched, untouched = create_policy(family), create_policy(family)
-    for seen in stream(falling())[:20]:
-        touched.decide(seen)
-        untouched.decide(seen)
-    before = untouched.state_dict()
-    broken = observation(bad, 1.0, step=20, progress=0.5)
-    assert touched.decide(broken).weight == pytest.approx(before["weight"], abs=0.0)
-    assert touched.decide(observation(1.0, bad, step=21, progress=0.6)).weight == before["weight"]
-    assert touched.state_dict() == before
-
-
-@pytest.mark.parametrize("family", LOSS_RULES)
-def test_losses_at_steps_that_were_not_asked_for_are_not_looked_at(family):
-    def run(extra):
-        policy = create_policy(family, {"measure_every": 3})
-        seen = stream(falling())
-        shown = [o if extra or o.step % 3 == 0 else o._replace(distill_loss=None, task_loss=None) for o in seen]
-        return [policy.decide(o).weight for o in shown]
-
-    assert run(extra=True) == run(extra=False)
-
-
 LOSSES = st.one_of(
     st.floats(min_value=0.0, max_value=1e308),
     st.sampled_from([0.0, 1e-300, 1e300, -1e-9, math.inf, -math.inf, math.nan, None]),
 )
 
 
-def drawn(family):
-    """Draw parameters from anywhere in their valid ranges."""
-    kinds = {
-        "real": lambda p: st.floats(p.low, p.high),
-        "integer": lambda p: st.integers(1, 4),
-        "choice": lambda p: st.sampled_from(p.options),
-    }
-    parameters = st.fixed_dictionaries({name: kinds[p.kind](p) for name, p in FAMILIES[family].parameters().items()})
-    return parameters.filter(lambda p: (p.get("tier"), p.get("pair")) != ("logit", "halves"))  # refused as a pair
-
-
 @pytest.mark.parametrize("family", LOSS_RULES)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_stream_gives_valid_decisions_and_resumes_exactly(family, data):
-    parameters = data.draw(drawn(family))
+    parameters = data.draw(drawn(family, lambda p: st.floats(p.low, p.high)))
     seen = stream(data.draw(st.lists(st.tuples(LOSSES, LOSSES), min_size=1, max_size=25)))
     whole, first = create_policy(family, parameters), create_policy(family, parameters)
     decisions = [whole.decide(o) for o in seen]
@@ -217,24 +182,3 @@ def test_any_stream_gives_valid_decisions_and_resumes_exactly(family, data):
     second.load_state_dict(json.loads(json.dumps(first.state_dict(), allow_nan=False)))
     again = [second.decide(o) for o in seen[cut:]]
     assert [(d.weight, d.scale) for d in again] == [(d.weight, d.scale) for d in decisions[cut:]]
-
-
-def test_a_rule_on_losses_costs_one_backward_pass():
-    walks = []
-
-    class Count(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x.view_as(x)
-
-        @staticmethod
-        def backward(ctx, gradient):
-            walks.append(1)
-            return gradient
-
-    p = torch.tensor([1.0, 2.0], requires_grad=True)
-    hidden = Count.apply(p)
-    step = LossBalancer(create_policy("loss_ratio", {"smoothing": 0}), [p]).backward(hidden.sum(), (hidden**2).sum())
-    assert len(walks) == 1
-    assert step.decision.weight == pytest.approx(3.0 / 8.0)
-    torch.testing.assert_close(p.grad, 5 / 8 + 3 / 8 * 2 * torch.tensor([1.0, 2.0]))

@@ -93,17 +93,6 @@ def test_smoothing_averages_without_bias_towards_the_start():
     assert policy.decide(with_cosine(0.5)).weight == 0.8  # without the correction the mean would be 0.05
 
 
-@pytest.mark.parametrize("family", ["cosine_threshold", "norm_ratio_threshold", "norm_balance"])
-def test_measuring_follows_the_period(family):
-    policy = create_policy(family, {"measure_every": 4})
-    assert [s for s in range(10) if policy.measures_at(s)] == [0, 4, 8]
-
-
-@pytest.mark.parametrize("family", ["fixed", "linear_schedule", "cosine_schedule", "step_schedule"])
-def test_rules_on_the_clock_measure_nothing(family):
-    assert not any(create_policy(family).measures_at(s) for s in range(100))
-
-
 def test_halves_are_told_of_and_refused_where_they_make_no_difference():
     halves = {"pair": "halves"}
     assert "two halves" in create_policy("norm_balance", halves).rule()

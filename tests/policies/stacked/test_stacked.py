@@ -9,9 +9,9 @@ from policies import FAMILIES
 from policies.balancer import LossBalancer
 from policies.errors import PolicyError
 from policies.guard import Guard
-from policies.guarding.intervention import Intervention
 from policies.registry import create_policy
 from policies.stacked.balancer import StackedBalancer
+from tests.policies.small_training import Alarmed
 
 MEMBERS, BATCH, INPUTS, HIDDEN, CLASSES = 3, 11, 6, 5, 4
 SIZES = (HIDDEN * INPUTS, HIDDEN, CLASSES * HIDDEN, CLASSES)
@@ -202,14 +202,6 @@ def test_policies_that_differ_are_refused():
     second = LossBalancer(create_policy("fixed", {"weight": 0.4}), model)
     with pytest.raises(PolicyError, match=r"with the same parameters, but got `fixed` .*0\.3.* and `fixed` .*0\.4"):
         StackedBalancer([first, second])
-
-
-class Alarmed(Guard):
-    """A guard that raises an alarm at every step and replaces nothing."""
-
-    def review(self, observation, decision, mixed_loss=None):
-        verdict = super().review(observation, decision, mixed_loss)
-        return verdict._replace(intervention=Intervention.DIVERGENCE.because("so it is said"))
 
 
 def test_an_alarm_changes_nothing_in_the_step_of_a_rule_on_samples():

@@ -37,31 +37,38 @@ STEPS = 4
 
 
 def own_part(batch, rank, micro_batches=1):
-    """Yield this rank's samples, in micro-batches."""
+    """Return this rank's samples, in micro-batches; all samples in one where there are no ranks."""
+    if rank is None:
+        return [batch]
     size = COUNT // 2
     mine = [part[rank * size : (rank + 1) * size] for part in batch]
-    return zip(*(torch.split(part, size // micro_batches) for part in mine), strict=True)
+    return list(zip(*(torch.split(part, size // micro_batches) for part in mine), strict=True))
 
 
 def whole(tensor):
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor.clone()
 
 
-def train(rule, rank, wrap, *, micro_batches=1, entry="logits", **options):
-    """Run four updates; return λ, s, the geometry, the gradients and the trained student."""
+def train(rule, rank=None, wrap=lambda student: student, *, micro_batches=1, entry="logits", empty_on_one=False):
+    """Run four updates; return λ, s, the geometry, the gradients and the trained student.
+
+    With `empty_on_one` the second rank has no samples in its last micro-batch.
+    """
     student = small_student()
     model = wrap(student)
-    balancer = LossBalancer(create_policy(*rule), model, total_steps=STEPS, **options)
+    balancer = LossBalancer(create_policy(*rule), model, total_steps=STEPS)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
     record = {"weight": [], "scale": [], "geometry": [], "gradients": []}
     for batch in small_batches(STEPS):
         optimizer.zero_grad()
-        parts = list(own_part(batch, rank, micro_batches))
+        parts = own_part(batch, rank, micro_batches)
         for number, part in enumerate(parts, start=1):
             last = number == len(parts)
+            if empty_on_one and rank == 1 and last:
+                part = tuple(tensor[:0] for tensor in part)
             quiet = contextlib.nullcontext() if last or not hasattr(model, "no_sync") else model.no_sync()
             with quiet:
-                step = call(balancer, model, part, entry=entry, share=1 / micro_batches, update=last)
+                step = call(balancer, model, part, entry=entry, share=1 / len(parts), update=last)
         record["weight"].append(step.decision.weight)
         record["scale"].append(step.decision.scale)
         record["geometry"].append(step.observation.geometry)
@@ -126,27 +133,6 @@ def broken(rank, **which):
     return {"weight": step.decision.weight, "gradients": [p.grad for p in model.parameters()]}
 
 
-def empty_on_one(rule, rank, micro_batches=1):
-    """Run four updates in which the second rank has no samples, or none in its last micro-batch."""
-    student = small_student()
-    model = ddp()(student)
-    balancer = LossBalancer(create_policy(*rule), model, total_steps=STEPS)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    weights = []
-    for batch in small_batches(STEPS):
-        optimizer.zero_grad()
-        for number, part in enumerate(own_part(batch, rank, micro_batches), start=1):
-            last = number == micro_batches
-            if rank == 1 and last:
-                part = tuple(tensor[:0] for tensor in part)
-            quiet = contextlib.nullcontext() if last else model.no_sync()
-            with quiet:
-                step = call(balancer, model, part, share=1 / micro_batches, update=last)
-        weights.append(step.decision.weight)
-        optimizer.step()
-    return {"weights": weights, "student": [p.detach().clone() for p in model.parameters()]}
-
-
 def broken_shard(rank):
     """Give a gradient that is not finite in a row that the first rank alone holds."""
     mesh = init_device_mesh("cpu", (2,))
@@ -186,22 +172,27 @@ def refusals(rank):
     }
 
 
+WAYS = {
+    "ddp": (ON_LOGITS, ddp(), {}),
+    "ddp, accumulating": (ON_LOGITS, ddp(), {"micro_batches": 2}),
+    "bucket views": ((FULL, FIXED), ddp(gradient_as_bucket_view=True), {}),
+    "two losses": ((FULL, FIXED), ddp(), {"entry": "losses"}),
+    "static graph": ((FIXED, LOGIT, LOSSES, SAMPLES), ddp(static_graph=True), {}),
+    "sharded": ((FIXED, LOGIT, LOSSES, SAMPLES), sharded, {}),
+    "sharded, accumulating": ((FIXED, SAMPLES), sharded, {"micro_batches": 2}),
+    "empty": ((*ON_LOGITS, HALVES, TEACHER), ddp(), {"empty_on_one": True}),
+    "empty, accumulating": ((*ON_LOGITS, HALVES, TEACHER), ddp(), {"empty_on_one": True, "micro_batches": 2}),
+}
+"""The ways to train in two processes: the rules, how the student is wrapped, and what else is special."""
+
+
 def everything(rank):
-    results = {"refusals": refusals(rank), "unused": unused_parameters(rank)}
-    for rule in ON_LOGITS:
-        results["ddp", named(rule)] = train(rule, rank, ddp())
-        results["ddp, accumulating", named(rule)] = train(rule, rank, ddp(), micro_batches=2)
-    for rule in (FULL, FIXED):
-        results["bucket views", named(rule)] = train(rule, rank, ddp(gradient_as_bucket_view=True))
-        results["two losses", named(rule)] = train(rule, rank, ddp(), entry="losses")
-    for rule in (FIXED, LOGIT, LOSSES, SAMPLES):
-        results["static graph", named(rule)] = train(rule, rank, ddp(static_graph=True))
-        results["sharded", named(rule)] = train(rule, rank, sharded)
-    for rule in (FIXED, SAMPLES):
-        results["sharded, accumulating", named(rule)] = train(rule, rank, sharded, micro_batches=2)
-    for rule in (*ON_LOGITS, HALVES, TEACHER):
-        results["empty", named(rule)] = empty_on_one(rule, rank)
-        results["empty, accumulating", named(rule)] = empty_on_one(rule, rank, micro_batches=2)
+    results = {
+        (way, named(rule)): train(rule, rank, wrap, **more)
+        for way, (rules, wrap, more) in WAYS.items()
+        for rule in rules
+    }
+    results |= {"refusals": refusals(rank), "unused": unused_parameters(rank)}
     results["broken task"] = broken(rank, task=torch.nan)
     results["broken losses"] = broken(rank, task=torch.nan, distill=torch.inf)
     results["broken shard"] = broken_shard(rank)

@@ -186,19 +186,6 @@ def test_probing_some_micro_batches_only_is_refused():
         call(balancer, model, batch, entry="losses", measure_now=True)
 
 
-@pytest.mark.parametrize("share", [0.0, -0.5, math.nan, math.inf])
-def test_a_share_that_is_none_is_refused(share):
-    model = small_student()
-    (batch,) = small_batches(1)
-    with pytest.raises(PolicyError, match="share.*1/k"):
-        call(LossBalancer(create_policy(*FIXED), model), model, batch, entry="logits", share=share)
-
-
-def test_an_unknown_way_to_decide_is_refused():
-    with pytest.raises(PolicyError, match="decide_on.*'last'"):
-        LossBalancer(create_policy(*FIXED), small_student(), decide_on="last")
-
-
 @pytest.mark.parametrize("rule", [FULL, FIXED, SAMPLES], ids=named)
 def test_a_later_micro_batch_that_is_not_finite_withdraws_the_update(rule):
     model = small_student()

@@ -51,17 +51,8 @@ def trained(rule, *, scale=None, clip=None, entry="logits", micro_batches=1, mea
         optimizer.zero_grad()
         parts = list(zip(*(part.chunk(micro_batches) for part in batch), strict=True))
         for number, part in enumerate(parts, start=1):
-            update = number == len(parts)
-            logits = student(part[0])
-            if entry == "logits":
-                step = balancer.backward_on_logits(
-                    logits, part[2], part[1], share=1 / micro_batches, update=update, measure_now=measure_now
-                )
-            else:
-                task, distill = losses(logits, part)
-                step = balancer.backward(
-                    task / micro_batches, distill / micro_batches, update=update, measure_now=measure_now
-                )
+            more = {"update": number == len(parts), "measure_now": measure_now}
+            step = call(balancer, student, part, entry=entry, share=1 / micro_batches, **more)
         if grad_scaler is not None:
             grad_scaler.unscale_(optimizer)
         if clip is not None:

@@ -5,13 +5,10 @@ import shutil
 import pytest
 import torch
 import torch._functorch.config
-from torch.nn.functional import cross_entropy
 
-from policies import LossBalancer, PolicyError, create_policy, distillation_loss
+from policies import LossBalancer, PolicyError, create_policy
 from policies.update.ranks import Ranks
-from tests.policies.small_training import FIXED, FULL, LAST_BLOCK, LOGIT, SAMPLES, named
-
-T = 4.0
+from tests.policies.small_training import FIXED, FULL, LAST_BLOCK, LOGIT, SAMPLES, call, named
 
 
 @pytest.fixture(autouse=True)
@@ -48,17 +45,20 @@ def trained(rule, compiled, entry):
     balancer = LossBalancer(create_policy(*rule), called)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     gradients, weights = [], []
-    for x, labels, teacher in batches():
+    for batch in batches():
         optimizer.zero_grad()
-        logits = called(x)
-        if entry == "logits":
-            step = balancer.backward_on_logits(logits, teacher, labels)
-        else:
-            step = balancer.backward(cross_entropy(logits, labels), distillation_loss(logits, teacher, T))
-        weights.append(step.decision.weight)
+        weights.append(call(balancer, called, batch, entry=entry).decision.weight)
         gradients.append([p.grad.clone() for p in model.parameters()])
         optimizer.step()
     return weights, gradients
+
+
+def assert_same_gradients(model, called, twin, balancers, batch):
+    for one, balancer in zip((called, twin), balancers, strict=True):
+        one.zero_grad()
+        call(balancer, one, batch, entry="losses")
+    for mine, expected in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, expected.grad, rtol=1e-4, atol=1e-6)
 
 
 def later(rule):
@@ -101,13 +101,8 @@ def test_a_measurement_after_a_plain_pass_walks_the_compiled_graph_twice(backend
     else:
         called = torch.compile(model, backend=backend)
     balancers = [LossBalancer(later(FULL), called), LossBalancer(later(FULL), twin)]
-    for x, labels, teacher in batches():
-        for one, balancer in zip((called, twin), balancers, strict=True):
-            one.zero_grad()
-            logits = one(x)
-            balancer.backward(cross_entropy(logits, labels), distillation_loss(logits, teacher, T))
-        for mine, expected in zip(model.parameters(), twin.parameters(), strict=True):
-            torch.testing.assert_close(mine.grad, expected.grad, rtol=1e-4, atol=1e-6)
+    for batch in batches():
+        assert_same_gradients(model, called, twin, balancers, batch)
 
 
 def test_what_was_compiled_to_be_walked_once_is_told_with_the_remedy():
@@ -115,30 +110,20 @@ def test_what_was_compiled_to_be_walked_once_is_told_with_the_remedy():
     model = student()
     called = torch.compile(model, backend="aot_eager")
     balancer = LossBalancer(later(FULL), list(model.parameters()))
-    x, labels, teacher = batches()[0]
-
-    def step():
-        logits = called(x)
-        balancer.backward(cross_entropy(logits, labels), distillation_loss(logits, teacher, T))
-
-    step()
+    batch = batches()[0]
+    call(balancer, called, batch, entry="losses")
     with pytest.raises(PolicyError, match=r"donated_buffer = False.*before"):
-        step()
+        call(balancer, called, batch, entry="losses")
 
 
 def test_what_was_compiled_before_the_balancer_came_is_compiled_again():
     """Otherwise a pass that was compiled to be the last would overwrite what the second one reads."""
     model, twin = student(), student()
     called = torch.compile(model, backend="aot_eager")
-    x, labels, teacher = batches()[0]
-    called(x).sum().backward()
+    batch = batches()[0]
+    called(batch[0]).sum().backward()
     balancers = [LossBalancer(create_policy(*FULL), called), LossBalancer(create_policy(*FULL), twin)]
-    for one, balancer in zip((called, twin), balancers, strict=True):
-        one.zero_grad()
-        logits = one(x)
-        balancer.backward(cross_entropy(logits, labels), distillation_loss(logits, teacher, T))
-    for mine, expected in zip(model.parameters(), twin.parameters(), strict=True):
-        torch.testing.assert_close(mine.grad, expected.grad, rtol=1e-4, atol=1e-6)
+    assert_same_gradients(model, called, twin, balancers, batch)
 
 
 @pytest.mark.parametrize("rule", [FIXED, LOGIT, SAMPLES], ids=named)

@@ -266,67 +266,62 @@ def test_backward_without_gradients_is_told(batch):
         balancer_of(FIXED, model).backward(*losses)
 
 
-@pytest.mark.parametrize("total_steps", [math.nan, 12.5, 100.0, "100"])
-def test_total_steps_that_are_no_whole_number_are_refused(total_steps):
-    for rule in ("fixed", "linear_schedule"):
-        with pytest.raises(PolicyError, match=f"`total_steps` must be a whole number, but got {total_steps!r}"):
-            LossBalancer(create_policy(rule), small_student(), total_steps=total_steps)
+@pytest.mark.parametrize("share", [0.0, -0.5, math.nan, math.inf, 4, 1.01])
+def test_a_share_that_is_none_is_refused(share, batch):
+    model = small_student()
+    with pytest.raises(PolicyError, match=rf"`share` must be in \(0, 1\]: 1/k .* got {share}"):
+        call(balancer_of(FIXED, model), model, batch, share=share)
+
+
+FROZEN = small_student().requires_grad_(False)
+NO_POLICY = "`policy` must be a policy, but got .*"
+NO_STUDENT = r"`student` must be a module or its parameters.*but got "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"policy": "runs/a/policy.json"}, NO_POLICY + r"from_file\('runs/a/policy.json', student\)"),
+        ({"policy": pathlib.Path("policy.json")}, NO_POLICY + r"from_file\('policy.json', student\)"),
+        ({"policy": "norm_balance"}, NO_POLICY + r"create_policy\('norm_balance'\)"),
+        ({"policy": NormBalance}, NO_POLICY + r"NormBalance\(\)"),
+        ({"policy": None}, NO_POLICY + "create_policy"),
+        ({"policy": 0.5}, NO_POLICY + "create_policy"),
+        ({"student": None}, NO_STUDENT + r"NoneType\."),
+        ({"student": "student"}, NO_STUDENT + r"str of str\."),
+        ({"student": FROZEN[0].weight}, NO_STUDENT + r"Parameter\."),
+        ({"student": list(FROZEN.named_parameters())}, NO_STUDENT + r"list of tuple\."),
+        ({"student": FROZEN}, "no parameter that requires a gradient; unfreeze"),
+        ({"policy": create_policy(*LAST_BLOCK), "last_block": FROZEN[:0]}, "no parameter of `last_block` requires"),
+        ({"policy": create_policy("step_schedule")}, "total_steps.*epochs times updates"),
+        ({"total_steps": 0}, "at least 1, but got 0"),
+        *(
+            ({"total_steps": n}, f"`total_steps` must be a whole number, but got {n!r}")
+            for n in (math.nan, 12.5, "100")
+        ),
+        *(({"temperature": n}, f"`temperature` must be a number, but got {n!r}") for n in ("4", None, True)),
+        *(({"temperature": n}, f"must be positive and finite, but got {n}") for n in (0.0, -4.0, math.nan, math.inf)),
+        *(
+            ({"guard": guard}, "`guard` must be a `policies.guard.Guard`, 'default', or None")
+            for guard in (True, False, "none", {"lowest": 0.1})
+        ),
+        ({"decide_on": "last"}, "decide_on.*'last'"),
+    ],
+)
+def test_a_wrong_argument_is_told_with_the_remedy(arguments, told):
+    given = {"policy": create_policy("fixed"), "student": small_student()} | arguments
+    with pytest.raises(PolicyError, match=told):
+        LossBalancer(**given)
 
 
 def test_numpy_gives_total_steps_too():
     assert LossBalancer(create_policy("fixed"), small_student(), total_steps=np.int64(7)).total_steps == 7
 
 
-@pytest.mark.parametrize("share", [4, 1.01])
-def test_a_share_above_one_is_refused(share, batch):
-    with pytest.raises(PolicyError, match=rf"`share` must be in \(0, 1\]: 1/k .* got {share}"):
-        call(balancer_of(FIXED, small_student()), small_student(), batch, share=share)
-
-
-@pytest.mark.parametrize(
-    ("policy", "told"),
-    [
-        ("runs/a/policy.json", r"from_file\('runs/a/policy.json', student\)"),
-        (pathlib.Path("policy.json"), r"from_file\('policy.json', student\)"),
-        ("norm_balance", r"create_policy\('norm_balance'\)"),
-        (NormBalance, r"NormBalance\(\)"),
-        (None, "create_policy"),
-        (0.5, "create_policy"),
-    ],
-)
-def test_what_is_no_policy_is_told_with_what_makes_one(policy, told):
-    with pytest.raises(PolicyError, match=f"`policy` must be a policy, but got .*{told}"):
-        LossBalancer(policy, small_student())
-
-
-@pytest.mark.parametrize("guard", [True, False, "none", {"lowest": 0.1}])
-def test_what_is_no_guard_is_refused(guard):
-    with pytest.raises(PolicyError, match=r"`guard` must be a `policies.guard.Guard`, 'default', or None"):
-        balancer_of(FIXED, small_student(), guard=guard)
-
-
-@pytest.mark.parametrize("temperature", ["4", None, True])
-def test_a_temperature_that_is_no_number_is_refused(temperature):
-    with pytest.raises(PolicyError, match=f"`temperature` must be a number, but got {temperature!r}"):
-        balancer_of(FIXED, small_student(), temperature=temperature)
-
-
 @pytest.mark.parametrize("temperature", [4, np.float32(4.0)])
 def test_any_kind_of_number_is_a_temperature(temperature, batch):
     model = small_student()
     call(balancer_of(FIXED, model, temperature=temperature), model, batch)
-
-
-def test_what_is_no_student_is_refused():
-    model = small_student()
-    for student, told in (
-        (None, "NoneType"),
-        ("student", "str of str"),
-        (model[0].weight, "Parameter"),
-        (list(model.named_parameters()), "list of tuple"),
-    ):
-        with pytest.raises(PolicyError, match=rf"`student` must be a module or its parameters.*but got {told}\."):
-            balancer_of(FIXED, student)
 
 
 @pytest.fixture

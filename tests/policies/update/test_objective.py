@@ -60,12 +60,6 @@ def test_losses_are_pytorchs(case):
     )
 
 
-def test_losses_carry_no_graph(case):
-    objective = pair(*case)
-    assert not objective.task_loss.requires_grad
-    assert not objective.distill_loss.requires_grad
-
-
 def test_gradients_in_the_logits_are_autograds(case):
     logits, teacher, labels, smoothing = case
     objective = pair(*case)
@@ -102,14 +96,6 @@ def test_weighted_samples_are_the_mean_of_weighted_losses(case):
     loss = 2.0 * (weights * exact_distillation(logits, teacher) + (1 - weights) * task).mean()
     # The weights are float32, as a rule returns them, so the sums differ only in the order of rounding.
     torch.testing.assert_close(logits.grad, torch.autograd.grad(loss, logits)[0])
-
-
-def test_equal_weights_for_all_samples_are_one_weight(case):
-    logits = case[0]
-    pair(*case).backward(0.25, 0.75)
-    one, logits.grad = logits.grad, None
-    pair(*case).backward_weighted(torch.full((N,), 0.25))
-    torch.testing.assert_close(logits.grad, one)
 
 
 def test_a_backward_can_follow_any_reading(case):
@@ -163,15 +149,6 @@ def test_a_sample_whose_both_losses_are_at_their_least_has_ratio_one_and_cosine_
     samples = pair(logits.clone().requires_grad_(), logits, labels).samples(0, 0.0)
     assert samples.norm_ratio.item() == 1.0
     assert samples.cosine.item() == 0.0
-
-
-def test_teacher_signals_are_probabilities_at_temperature_one_and_leave_smoothing_out():
-    logits, teacher = logits_and_teacher()
-    labels = hard()
-    confidence, agreement = pair(logits, teacher, labels, smoothing=0.2).teacher_signals()
-    q = torch.softmax(teacher, 1)
-    torch.testing.assert_close(confidence, q.max(1).values)
-    torch.testing.assert_close(agreement, q[torch.arange(N), labels])
 
 
 @pytest.mark.parametrize("weights", [(0.0, 1.0), (1.0, 0.0)])
@@ -229,7 +206,7 @@ def test_shapes_that_do_not_fit_are_told(student, teacher, labels, message):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bool])
 def test_class_numbers_that_are_no_whole_numbers_are_told(dtype):
-    with pytest.raises(PolicyError, match=r"whole numbers, but got torch\.\w+"):
+    with pytest.raises(PolicyError, match=r"whole numbers, but got torch\.\w+.*real-valued.*`balancer\.backward\("):
         pair(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, dtype=dtype))
 
 
@@ -263,19 +240,6 @@ def test_the_graph_is_kept_only_if_asked():
     objective.gradients_of_halves(parameters)
     with pytest.raises(RuntimeError, match="second time"):
         objective.backward(0.5, 0.5)
-
-
-@pytest.mark.parametrize("count", [2, N, 8])
-def test_halves_are_what_two_forward_passes_give(count):
-    student, x, teacher = network(), torch.randn(count, 4).double(), torch.randn(count, C).double()
-    labels = torch.randint(C, (count,))
-    parameters = list(student.parameters())
-    halves = pair(student(x), teacher, labels).gradients_of_halves(parameters, factor=4.0)
-    middle = count // 2
-    for rows, gradients in zip((slice(0, middle), slice(middle, count)), halves, strict=True):
-        alone = pair(student(x[rows]), teacher[rows], labels[rows]).gradients(parameters, factor=4.0)
-        torch.testing.assert_close(gradients, alone)
-    assert_no_grad(parameters)
 
 
 def test_halves_of_a_single_sample_are_refused():

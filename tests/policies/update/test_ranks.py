@@ -12,29 +12,15 @@ import torch
 from policies import LossBalancer, create_policy
 from policies.update.ranks import Ranks, is_sharded
 from tests.policies.small_training import (
-    FIXED,
-    FULL,
-    HALVES,
-    LOGIT,
-    LOSSES,
-    ON_LOGITS,
     SAMPLES,
-    TEACHER,
     call,
     named,
     small_batches,
     small_student,
 )
+from tests.policies.update.ranks_worker import WAYS, train
 
-STEPS = 4
 WORKER = pathlib.Path(__file__).with_name("ranks_worker.py")
-
-TRAININGS = [
-    *((way, rule) for way in ("ddp", "ddp, accumulating") for rule in ON_LOGITS),
-    *((way, rule) for way in ("bucket views", "two losses") for rule in (FULL, FIXED)),
-    *((way, rule) for way in ("static graph", "sharded") for rule in (FIXED, LOGIT, LOSSES, SAMPLES)),
-    *(("sharded, accumulating", rule) for rule in (FIXED, SAMPLES)),
-]
 
 
 @pytest.fixture(scope="module")
@@ -58,28 +44,19 @@ def ranks(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
 
-def alone(rule):
-    """Train the same in one process, on both ranks' samples."""
-    student = small_student()
-    balancer = LossBalancer(create_policy(*rule), student, total_steps=STEPS)
-    optimizer = torch.optim.SGD(student.parameters(), lr=0.5, momentum=0.9)
-    record = {"weight": [], "scale": [], "geometry": [], "gradients": []}
-    for batch in small_batches(STEPS):
-        optimizer.zero_grad()
-        step = call(balancer, student, batch)
-        record["weight"].append(step.decision.weight)
-        record["scale"].append(step.decision.scale)
-        record["geometry"].append(step.observation.geometry)
-        record["gradients"].append([p.grad.clone() for p in student.parameters()])
-        optimizer.step()
-    record["student"] = [p.detach() for p in student.parameters()]
-    return record
+def trainings(*, empty):
+    return [
+        pytest.param(way, rule, id=f"{way}-{named(rule)}")
+        for way, (rules, _, more) in WAYS.items()
+        if empty == more.get("empty_on_one", False)
+        for rule in rules
+    ]
 
 
-@pytest.mark.parametrize(("way", "rule"), TRAININGS, ids=lambda case: case if isinstance(case, str) else named(case))
+@pytest.mark.parametrize(("way", "rule"), trainings(empty=False))
 def test_two_processes_train_as_one(ranks, way, rule):
     first, second = (done[way, named(rule)] for done in ranks)
-    expected = alone(rule)
+    expected = train(rule)
     assert first["weight"] == second["weight"]  # equal to the last bit, since the ranks must never drift apart
     assert first["scale"] == second["scale"]
     assert first["weight"] == pytest.approx(expected["weight"], rel=1e-6)
@@ -109,12 +86,11 @@ def test_a_loss_that_is_broken_on_one_rank_is_left_out_on_both(ranks):
     torch.testing.assert_close(second["gradients"], expected)
 
 
-@pytest.mark.parametrize("way", ["empty", "empty, accumulating"])
-@pytest.mark.parametrize("rule", [*ON_LOGITS, HALVES, TEACHER], ids=named)
+@pytest.mark.parametrize(("way", "rule"), trainings(empty=True))
 def test_a_rank_without_samples_keeps_pace_with_the_others(ranks, way, rule):
     first, second = (done[way, named(rule)] for done in ranks)
-    assert first["weights"] == second["weights"]
-    assert all(math.isfinite(weight) for weight in first["weights"])
+    assert first["weight"] == second["weight"]
+    assert all(math.isfinite(weight) for weight in first["weight"])
     torch.testing.assert_close(first["student"], second["student"], rtol=0.0, atol=0.0)
     start = [parameter.detach() for parameter in small_student().parameters()]
     assert all((end - begin).norm() > 0.0 for end, begin in zip(first["student"], start, strict=True))
@@ -126,7 +102,7 @@ def test_a_rank_without_samples_adds_nothing_to_the_mean_of_λ(ranks):
     balancer = LossBalancer(create_policy(*SAMPLES), student)
     x, labels, teacher = (part[:6] for part in small_batches(1)[0])
     weight = call(balancer, student, (x, labels, teacher)).decision.weight
-    assert ranks[1]["empty", named(SAMPLES)]["weights"][0] == pytest.approx(weight, rel=1e-6)
+    assert ranks[1]["empty", named(SAMPLES)]["weight"][0] == pytest.approx(weight, rel=1e-6)
 
 
 def test_losses_that_are_broken_on_one_rank_skip_the_step_on_both(ranks):
