@@ -167,11 +167,9 @@ class TaskSet:
         return join_trees(torch.cat, parts)
 
     def score(self, outputs: Tree) -> SetScore:
-        """Compute the scores; of a task that is no classification only the loss, the others are NaN."""
+        """Compute the scores; of a task that is no classification only the loss, the others are None."""
         if not self.task.classification:
-            return SetScore(
-                accuracy=math.nan, loss=self._loss(outputs), calibration_error=math.nan, agreement=None, more={}
-            )
+            return SetScore(accuracy=None, loss=self._loss(outputs), calibration_error=None, agreement=None)
         scores = score_logits(*labelled(self.task, outputs, self.labels, self.teacher_logits))
         return scores.model_copy(update={"loss": self._loss(outputs)}) if self.task.has_own_losses() else scores
 
@@ -290,6 +288,11 @@ def _evaluation(
     samples = {} if right is None else {ACCURACY: SampleValues.of(right.cpu().numpy())}
     by_kpi = {name: SampleValues.of(kpi.samples) for name, kpi in measured.items() if kpi.samples is not None}
     return Evaluation(scores, values, samples | by_kpi)
+
+
+def accuracy_of(logits: Tensor, labels: Tensor) -> float:
+    """Return the share of samples whose highest logit is their label's, in [0, 1]: logits [N, C], labels int64 [N]."""
+    return float((logits.argmax(dim=1) == labels).double().mean())
 
 
 def score_logits(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None = None) -> SetScore:

@@ -20,14 +20,14 @@ from search.wording import count, duration
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. replicates=5.")
 @own_policies
 @places
-def check(source: str, overrides: tuple[str, ...], policies: tuple[str, ...], **places: Any) -> None:
+def check(source: str, **options: Any) -> None:
     """Check a search before anything is spent: SOURCE is a search file (.toml) or a recipe's name.
 
     The command reads the data, asks the teacher, and trains the student twice for a few seconds. It tells what will be
     searched, whether a training can be repeated, and how long it will take. It starts no trial and opens no test set.
     """
-    config = config_of(source, overrides, None, None, None, policies)
-    launch = launch_of(places)
+    config = config_of(source, options)
+    launch = launch_of(options)
     check_config(config, launch)
     # What trains takes seconds to import.
     from search.prepare import rehearse

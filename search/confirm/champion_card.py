@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from search.confirm.champion import Champion
@@ -79,7 +78,7 @@ def card(champion: Champion) -> str:
 
 def _own_score(champion: Champion) -> str:
     test, name = champion.result.test, champion.scale.objective.name
-    if math.isnan(test.accuracy):
+    if test.accuracy is None or test.calibration_error is None:
         return f"{name} is {number(champion.result.own_kpis[name])}"
     return f"accuracy is {100 * test.accuracy:.2f} % (calibration error {test.calibration_error:.3f})"
 

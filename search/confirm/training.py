@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -103,7 +102,7 @@ def _scores(ended: ReplicateResult) -> SetScore:
     return SetScore(
         accuracy=ended.validation_accuracy,
         loss=ended.validation_loss,
-        calibration_error=math.nan if ended.calibration_error is None else ended.calibration_error,
+        calibration_error=ended.calibration_error,
         more=ended.more,
         agreement=ended.agreement,
     )

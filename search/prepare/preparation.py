@@ -142,5 +142,3 @@ def teach(
     if compute.device.type == "cuda":
         torch.cuda.empty_cache()  # trials share the card, and Ray does not count what this process keeps
     return prepared
-
-

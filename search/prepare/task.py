@@ -23,7 +23,7 @@ from search.settings import SearchConfig
 from trainables.config import OwnTask
 from trainables.device import select_compute
 from trainables.errors import ConfigError, DataError, ModelError
-from trainables.evaluation import labelled, score_logits
+from trainables.evaluation import accuracy_of, labelled
 from trainables.pictures import as_tensor
 from trainables.records import ACCURACY
 from trainables.tasks import (
@@ -190,7 +190,7 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Mo
                 f"student and teacher of the task {own.origin} must give the same number of logits, but the student"
                 f" gives {loaded.logits} and the teacher {logits.shape[-1]}."
             )
-        accuracy = score_logits(*labelled(task, logits, labels, logits)).accuracy
+        accuracy = accuracy_of(*labelled(task, logits, labels, logits)[:2])
     assets = TaskAssets(
         task=own,
         train=loaded.train,

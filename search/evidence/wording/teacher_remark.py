@@ -60,7 +60,7 @@ def _outdone(search: SearchRecord) -> str:
 
 def _accuracy(trial: TrialRecord) -> float | None:
     """Return the mean accuracy over its seeds on the validation pictures, whatever the objective is."""
-    return mean([replicate.validation_accuracy for replicate in trial.history.replicates])
+    return mean(replicate.validation_accuracy for replicate in trial.history.replicates)
 
 
 def _remedy(search: SearchRecord) -> str:
