@@ -37,7 +37,7 @@ class DistillationTrainer(Trainer):
         self,
         model: nn.Module,
         inputs: dict[str, Any],
-        num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002 - the Trainer's signature
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """Train on one micro-batch: both forward passes, and one backward pass of the weighted losses."""
         if self.balancer is None:  # here the model is wrapped, and the number of updates is known

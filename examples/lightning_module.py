@@ -62,7 +62,7 @@ class DistilledClassifier(lightning.LightningModule):
         self._update = (batch_idx + 1) % accumulated == 0 or self.trainer.is_last_batch
         return cross_entropy(student_logits.detach(), labels)
 
-    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - Lightning's signature
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Replace `loss.backward()`; clipping and the optimiser's step follow as usual."""
         step = self.balancer.backward_on_logits(
             *self._both, share=1 / self.trainer.accumulate_grad_batches, update=self._update

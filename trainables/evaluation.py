@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -22,12 +22,60 @@ from trainables.errors import ConfigError
 from trainables.models import folded
 from trainables.pictures import Dataset, StoredImages, as_tensor, normalise
 from trainables.records import ACCURACY, SampleValues, SetScore
+from trainables.tasks import IGNORED, Task, TaskBatch, Tree, count_rows, join_trees, map_tree, positions
 
 BINS = 15
 """The number of bins of the calibration error."""
 _BATCH = 1024
 _BATCH_ON_CPU = 256  # a quarter of the memory; as fast where freed memory is kept, elsewhere 1.5 times as fast
 _FEW = 4
+
+
+class ScoredSet(Protocol):
+    """A set of samples on a device, on which networks are evaluated. Iterating gives a network's inputs in batches."""
+
+    @property
+    def labels(self) -> Any:
+        """The labels, a tree of tensors with N rows."""
+        ...
+
+    @property
+    def teacher_logits(self) -> Any:
+        """The teacher's outputs, a tree of tensors with N rows."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names, in the order of the logits."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the inputs of a network in batches."""
+        ...
+
+    def logits(self, model: nn.Module) -> Any:
+        """Compute a network's outputs in evaluation mode on all samples, without gradients."""
+        ...
+
+    def score(self, outputs: Any) -> SetScore:
+        """Compute the scores that are always measured."""
+        ...
+
+    def right(self, outputs: Any) -> Tensor | None:
+        """Tell which samples are classified correctly, bool [N]; None where a sample is not one answer."""
+        ...
+
+    def metrics(self, outputs: Any) -> dict[str, Measured]:
+        """Measure the metrics that the set's task defines."""
+        ...
+
+    def copied(self) -> Any:
+        """Return the same set with labels and teacher's outputs of its own."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,19 +120,123 @@ class EvaluationSet:
                 begin += len(images)
         return logits
 
+    def score(self, outputs: Tensor) -> SetScore:
+        """Compute the scores of logits, [N, C]."""
+        return score_logits(outputs, self.labels, self.teacher_logits)
+
+    def right(self, outputs: Tensor) -> Tensor:
+        """Tell which pictures are classified correctly, bool [N]."""
+        return outputs.argmax(dim=1) == self.labels
+
+    def metrics(self, outputs: Tensor) -> dict[str, Measured]:  # noqa: ARG002
+        """Return nothing: pictures have no metrics but the scores."""
+        return {}
+
+    def copied(self) -> EvaluationSet:
+        """Return the same set with labels and teacher's logits of its own."""
+        return dataclasses.replace(self, labels=self.labels.clone(), teacher_logits=self.teacher_logits.clone())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaskSet:
+    """The samples of a task's set on one device. Iterating gives a network's inputs in batches of at most 256."""
+
+    task: Task
+    inputs: Tree
+    labels: Tree
+    teacher_logits: Tree
+    classes: tuple[str, ...]
+    compute: Compute
+    temperature: float = 1.0
+
+    def __len__(self) -> int:
+        return count_rows(self.labels)
+
+    def __iter__(self) -> Iterator[Tree]:
+        for start in range(0, len(self), _BATCH_ON_CPU):
+            yield map_tree(lambda leaf: leaf[start : start + _BATCH_ON_CPU], self.inputs)  # noqa: B023
+
+    def logits(self, model: nn.Module) -> Tree:
+        """Compute a network's outputs in evaluation mode on all samples, float32, without gradients."""
+        parts = []
+        with torch.no_grad():
+            for inputs in self:
+                with self.compute.autocast():
+                    outputs = self.task.forward(model, inputs)
+                parts.append(map_tree(Tensor.float, outputs))
+        return join_trees(torch.cat, parts)
+
+    def score(self, outputs: Tree) -> SetScore:
+        """Compute the scores; of a task that is no classification only the loss, the others are None."""
+        if not self.task.classification:
+            return SetScore(accuracy=None, loss=self._loss(outputs), calibration_error=None, agreement=None)
+        scores = score_logits(*labelled(self.task, outputs, self.labels, self.teacher_logits))
+        return scores.model_copy(update={"loss": self._loss(outputs)}) if self.task.has_own_losses() else scores
+
+    def _loss(self, outputs: Tree) -> float:
+        with torch.no_grad():
+            return float(self.task.task_loss(outputs, TaskBatch(self.inputs, self.labels)).double().mean())
+
+    def right(self, outputs: Tree) -> Tensor | None:
+        """Tell which samples are classified correctly; None if a sample is not one answer."""
+        if not self.task.classification or self.labels.ndim > 1 or bool((self.labels == IGNORED).any()):
+            return None
+        right: Tensor = self.task.logits(outputs).argmax(dim=1) == self.labels
+        return right
+
+    def metrics(self, outputs: Tree) -> dict[str, Measured]:
+        """Measure the task's metrics.
+
+        Raises:
+            ConfigError: the function fails, or a metric is neither a number nor one number a sample.
+        """
+        with torch.no_grad():
+            found = self.task.metrics(outputs, self.labels)
+        measured = {}
+        for name, value in found.items():
+            if isinstance(value, Tensor) and value.ndim > 0:
+                if value.shape != (len(self),):
+                    raise ConfigError(
+                        f"the metric {name!r} must be one number, or one a sample, [{len(self)}], but has the shape"
+                        f" {list(value.shape)}; return a float, or a tensor of one value per sample."
+                    )
+                measured[name] = Measured.of_samples(value)
+            else:
+                measured[name] = Measured(float(value))
+        return measured
+
+    def copied(self) -> TaskSet:
+        """Return the same set with labels and teacher's outputs of its own."""
+        return dataclasses.replace(
+            self,
+            labels=map_tree(Tensor.clone, self.labels),
+            teacher_logits=map_tree(Tensor.clone, self.teacher_logits),
+        )
+
+
+def labelled(task: Task, outputs: Tree, labels: Tensor, teacher_outputs: Tree) -> tuple[Tensor, Tensor, Tensor]:
+    """Return logits, labels and teacher's logits of the positions that count: [M, C], [M], [M, C]."""
+    logits, teacher_logits = task.logits(outputs), task.logits(teacher_outputs)
+    chosen = positions(logits, labels)
+    if chosen is None:
+        return logits, labels, teacher_logits
+    return logits[chosen], labels[chosen], teacher_logits[chosen]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KPIData:
     """The data that a KPI of the user's own gets beside the model; all tensors are on the model's device."""
 
-    images: EvaluationSet
-    """Normalised float32 batches of pictures, [B, K, H, W], in the order of `labels`; can be iterated repeatedly."""
-    labels: Tensor
-    """Int64 [N], in [0, C)."""
-    logits: Tensor
-    """The model's logits on these pictures, float32 [N, C]; computed already, so that most KPIs cost nothing."""
-    teacher_logits: Tensor
-    """The teacher's logits on these pictures, float32 [N, C]."""
+    images: ScoredSet
+    """Normalised float32 batches of pictures, [B, K, H, W], in the order of `labels`; can be iterated repeatedly. For
+    a task of the user's own they are batches of its inputs."""
+    labels: Any
+    """Int64 [N], in [0, C); of a task, its labels."""
+    logits: Any
+    """The model's logits on these pictures, float32 [N, C]; computed already, so that most KPIs cost nothing. Of a
+    task, the model's outputs."""
+    teacher_logits: Any
+    """The teacher's logits on these pictures, float32 [N, C]; of a task, the teacher's outputs."""
     classes: tuple[str, ...]
     """The classes' names, in the order of the logits."""
 
@@ -100,7 +252,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    model: nn.Module, pictures: EvaluationSet, own_kpis: Sequence[OwnKPI] = (), *, by_sample: bool = False
+    model: nn.Module, pictures: ScoredSet, own_kpis: Sequence[OwnKPI] = (), *, by_sample: bool = False
 ) -> Evaluation:
     """Evaluate a model; it is left in evaluation mode.
 
@@ -114,15 +266,33 @@ def evaluate(
         ConfigError: one of the user's KPIs fails.
     """
     model.eval()
-    logits = pictures.logits(model)
-    scores = score_logits(logits, pictures.labels, pictures.teacher_logits)
-    measured = _measure(own_kpis, model, pictures, logits) if own_kpis else {}
+    return _evaluation(pictures, pictures.logits(model), model, own_kpis, by_sample=by_sample)
+
+
+def figures_of_outputs(samples: ScoredSet, outputs: Any) -> Evaluation:
+    """Evaluate a network whose outputs on the set are known already: the scores and the task's metrics."""
+    return _evaluation(samples, outputs, None, (), by_sample=False)
+
+
+def _evaluation(
+    pictures: ScoredSet, logits: Any, model: nn.Module | None, own_kpis: Sequence[OwnKPI], *, by_sample: bool
+) -> Evaluation:
+    scores = pictures.score(logits)
+    measured = pictures.metrics(logits)
+    if own_kpis and model is not None:
+        measured |= _measure(own_kpis, model, pictures, logits)
     values = {name: kpi.value for name, kpi in measured.items()}
     if not by_sample:
         return Evaluation(scores, values)
-    right = (logits.argmax(dim=1) == pictures.labels).cpu().numpy()
+    right = pictures.right(logits)
+    samples = {} if right is None else {ACCURACY: SampleValues.of(right.cpu().numpy())}
     by_kpi = {name: SampleValues.of(kpi.samples) for name, kpi in measured.items() if kpi.samples is not None}
-    return Evaluation(scores, values, {ACCURACY: SampleValues.of(right), **by_kpi})
+    return Evaluation(scores, values, samples | by_kpi)
+
+
+def accuracy_of(logits: Tensor, labels: Tensor) -> float:
+    """Return the share of samples whose highest logit is their label's, in [0, 1]: logits [N, C], labels int64 [N]."""
+    return float((logits.argmax(dim=1) == labels).double().mean())
 
 
 def score_logits(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None = None) -> SetScore:
@@ -213,21 +383,17 @@ def try_out(own_kpis: Sequence[OwnKPI], model: nn.Module, dataset: Dataset) -> N
             )
 
 
-def _measure(
-    own_kpis: Sequence[OwnKPI], model: nn.Module, pictures: EvaluationSet, logits: Tensor
-) -> dict[str, Measured]:
+def _measure(own_kpis: Sequence[OwnKPI], model: nn.Module, pictures: ScoredSet, logits: Any) -> dict[str, Measured]:
     """Measure every KPI on copies and with the same random numbers, so that no KPI affects anything else."""
-    device = logits.device
+    device = next(model.parameters()).device
     values = {}
     for kpi in own_kpis:
         # Copies, because Ray maps the labels of all trials read-only: a KPI that writes to them would end the process.
-        own = dataclasses.replace(
-            pictures, labels=pictures.labels.clone(), teacher_logits=pictures.teacher_logits.clone()
-        )
+        own = pictures.copied()
         data = KPIData(
             images=own,
             labels=own.labels,
-            logits=logits.clone(),
+            logits=map_tree(Tensor.clone, logits),
             teacher_logits=own.teacher_logits,
             classes=pictures.classes,
         )

@@ -23,7 +23,8 @@ from trainables.memory import keep_freed_memory
 from trainables.pictures import TrialAssets
 from trainables.records import HISTORY_FILE, EpochRecord
 from trainables.suggestion import apply_suggestion
-from trainables.training import DECISIONS_FILE, DeviceAssets, Distillation, write_decisions
+from trainables.tasks import TaskAssets
+from trainables.training import DECISIONS_FILE, Distillation, data_on_device, write_decisions
 
 STATE_FILE = "state.pt"
 POLICY_FILE = "policy.json"
@@ -44,7 +45,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         config: dict[str, Any],
         *,
         base: TrialSettings,
-        assets: TrialAssets,
+        assets: TrialAssets | TaskAssets,
         report_seconds: float,
         checkpoint_seconds: float,
     ) -> None:
@@ -63,7 +64,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         torch.set_num_threads(base.device.threads or 1)
         self._last_checkpoint = time.monotonic()
         self._base = base
-        self._data = DeviceAssets(assets, compute)
+        self._data = data_on_device(assets, compute)
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
         self._begin(config)

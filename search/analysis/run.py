@@ -14,6 +14,7 @@ from search.records import AnalysisRecord, Listener
 from search.settings import Launch
 from search.wording import count
 from trainables.device import select_compute
+from trainables.pictures import TrialAssets
 from trainables.records import ProbeRecord, ProbeSettings
 from trainables.training import DeviceAssets, probe_training
 
@@ -28,6 +29,11 @@ def analyze(
         KDPolicySearchError: data, teacher or device are not available.
     """
     config, trial = subject.config, subject.trial
+    if config.task is not None:
+        raise SearchError(
+            f"`kd-search analyze` takes virtual steps on pictures, but {config.name!r} trains the task"
+            f" {config.task.origin!r}; `kd-search explain` says what its rule did in each trial."
+        )
     torch.set_num_threads(trial.device.threads or 1)
     compute = select_compute(trial.device)  # before anything is loaded
     dataset = load_checked(config, launch, listener)
@@ -40,6 +46,7 @@ def analyze(
             f"the search {config.name!r} ran on other inputs than those found now ({other}), so its rule cannot be"
             " analysed on them. Restore the pictures, checkpoint or cache that it ran with."
         )
+    assert isinstance(prepared.assets, TrialAssets)
     data = DeviceAssets(prepared.assets, compute)
     chosen = tuple(range(config.seed, config.seed + seeds))
     steps = len(dataset.train) // min(trial.training.batch_size, len(dataset.train)) * trial.training.epochs

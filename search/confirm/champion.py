@@ -30,7 +30,9 @@ class Champion(Settings):
     policy: dict[str, Any]
     """The contents of its `policy.json`."""
     student: ModelSettings
-    pictures: PictureFormat
+    """The model; for a task, its name and options."""
+    pictures: PictureFormat | None
+    """The format of the pictures that it reads; None for a task."""
 
 
 def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: SearchConfig) -> Champion | None:
@@ -49,7 +51,7 @@ def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: Se
         what pictures its students read.
     """
     verdict, finalists, recommended = judgement.verdict, judgement.finalists, judgement.recommended
-    if verdict is None or verdict.winner is None or record.pictures is None:
+    if verdict is None or verdict.winner is None or (record.pictures is None and config.task is None):
         return None
     assert finalists is not None  # a verdict was found on them
     assert recommended is not None

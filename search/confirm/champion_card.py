@@ -45,11 +45,8 @@ def verdict_document(champion: Champion) -> dict[str, Any]:
 
 def card(champion: Champion) -> str:
     """Write the model card, as Markdown."""
-    row, scale, pictures = champion.comparison.of(champion.finalist.key), champion.scale, champion.pictures
-    channels, height, width = pictures.shape
-    means, deviations = (", ".join(map(number, values)) for values in (pictures.mean, pictures.std))
+    row, scale = champion.comparison.of(champion.finalist.key), champion.scale
     seeds = count(len(row.seeds), "fresh seed")
-    test = champion.result.test
     lines = [
         f"# {champion.search}: a student trained under {champion.title}",
         "",
@@ -70,10 +67,45 @@ def card(champion: Champion) -> str:
         "",
         f"The model is `{champion.student.name}`, trained under seed {champion.result.seed}: of the students of {seeds}"
         f" the one with the highest {scale.on('validation')}. The test pictures had no part in this choice. Its own"
-        f" test accuracy is {100 * test.accuracy:.2f} % (calibration error {test.calibration_error:.3f}); the {seeds}"
+        f" test {_own_score(champion)}; the {seeds}"
         f" reach {scale.value(row.test)} {scale.spread(row.spread)} of {scale.on('test')}, which is what to expect of"
         " another training.".replace("  ", " "),
         "",
+        *_use(champion),
+    ]
+    return "\n".join(lines)
+
+
+def _own_score(champion: Champion) -> str:
+    test, name = champion.result.test, champion.scale.objective.name
+    if test.accuracy is None or test.calibration_error is None:
+        return f"{name} is {number(champion.result.own_kpis[name])}"
+    return f"accuracy is {100 * test.accuracy:.2f} % (calibration error {test.calibration_error:.3f})"
+
+
+def _use(champion: Champion) -> list[str]:
+    """Say what the student reads and how to load it."""
+    pictures = champion.pictures
+    if pictures is None:
+        file, _, task = champion.student.name.rpartition(":")
+        options = ", ".join(f"{name}={value!r}" for name, value in champion.student.options.items())
+        return [
+            f"It reads the inputs of the task `{champion.student.name}`. `{STUDENT_FILE}` in the search's folder"
+            f" `champion` holds its weights, and the task's file builds the network:",
+            "",
+            "```python",
+            "import torch",
+            f"from {file.removesuffix('.py')} import {task}",
+            "",
+            f"student = {task}({options}).student()",
+            f'student.load_state_dict(torch.load("{STUDENT_FILE}", weights_only=True))',
+            "student.eval()",
+            "```",
+            "",
+        ]
+    channels, height, width = pictures.shape
+    means, deviations = (", ".join(map(number, values)) for values in (pictures.mean, pictures.std))
+    return [
         f"It reads pictures as they are stored, uint8 [N, {channels}, {height}, {width}] in 0..255, and gives logits"
         f" [N, {len(pictures.classes)}]. The normalisation (pixel − mean) / std, by channel, is part of it: mean"
         f" {means}, std {deviations}. Classes, in the order of the logits: {_classes(pictures.classes)}.",
@@ -97,7 +129,6 @@ def card(champion: Champion) -> str:
         "```",
         "",
     ]
-    return "\n".join(lines)
 
 
 def _classes(classes: tuple[str, ...], most: int = 20) -> str:

@@ -54,9 +54,11 @@ def write_champion(champion: Champion, read_student: Callable[[Champion], bytes]
         return folder
     from trainables.classifier import classifier_bytes, restore_classifier
 
-    classifier = restore_classifier(champion.student, champion.pictures, read_student(champion))
+    weights = read_student(champion)
+    if champion.pictures is not None:
+        weights = classifier_bytes(restore_classifier(champion.student, champion.pictures, weights))
     verdict = evidence.pop(VERDICT_FILE)
-    for name, content in {STUDENT_FILE: classifier_bytes(classifier), **evidence, VERDICT_FILE: verdict}.items():
+    for name, content in {STUDENT_FILE: weights, **evidence, VERDICT_FILE: verdict}.items():
         replace_file(folder / name, content, what="the champion's")
     return folder
 

@@ -7,36 +7,42 @@ from search.records import ConfirmationRecord
 from search.settings import SearchConfig
 from trainables.config import DeviceSettings
 from trainables.device import select_compute
-from trainables.evaluation import evaluate, score_logits
+from trainables.evaluation import evaluate, figures_of_outputs
 from trainables.models import create_model, measure_figures
-from trainables.pictures import as_tensor
-from trainables.training import DeviceAssets
+from trainables.tasks import TaskAssets, TaskNetwork, example_of
+from trainables.training import data_on_device, scored_set
 
 
 def teacher_on_test(record: ConfirmationRecord, ground: Ground, config: SearchConfig) -> ConfirmationRecord:
-    """Add the teacher's scores on the test pictures to a confirmation.
+    """Add the teacher's scores on the test samples to a confirmation.
 
     Raises:
-        ConfigError: a KPI of the user's own fails.
+        ConfigError: a KPI of the user's own, or a metric of a task, fails.
     """
     pictures, own_kpis = ground.pictures, config.base_trial().own_kpis
-    logits, labels = as_tensor(pictures.test_targets), as_tensor(pictures.test.labels)
-    measured: dict[str, float] = {}
-    if own_kpis:
-        data = DeviceAssets(pictures.assets, select_compute(DeviceSettings(device="cpu")))
-        test = data.evaluation_set(pictures.test, pictures.test_targets)
-        measured = evaluate(ground.teacher, test, own_kpis).own_kpis
-    return record.model_copy(update={"teacher": score_logits(logits, labels), "teacher_kpis": measured})
+    data = data_on_device(pictures.assets, select_compute(DeviceSettings(device="cpu")))
+    test = scored_set(data, pictures.test, pictures.test_targets)
+    # Its outputs are known; it is run again only where a KPI of the user's own wants it.
+    found = figures_of_outputs(test, test.teacher_logits)
+    scores = found.scores.model_copy(update={"agreement": None})
+    measured = dict(found.own_kpis)
+    if own_kpis and ground.teacher is not None:
+        measured |= evaluate(ground.teacher, test, own_kpis).own_kpis
+    return record.model_copy(update={"teacher": scores, "teacher_kpis": measured})
 
 
 def with_figures(record: ConfirmationRecord, ground: Ground, config: SearchConfig) -> ConfirmationRecord:
     """Add what teacher and student cost, measured on this machine; takes some seconds."""
     assets = ground.pictures.assets
     settings = config.students[record.finalists[0].student]
-    student = create_model(settings, image_shape=assets.image_shape, classes=len(assets.classes))
-    return record.model_copy(
-        update={
-            "teacher_figures": measure_figures(ground.teacher, assets.image_shape),
-            "student_figures": measure_figures(student, assets.image_shape),
-        }
-    )
+    if isinstance(assets, TaskAssets):
+        task, example = assets.task.create(**settings.options), example_of(assets.validation)
+        student = measure_figures(TaskNetwork(task), example)
+        teacher = None if ground.teacher is None else measure_figures(TaskNetwork(task, ground.teacher), example)
+    else:
+        assert ground.teacher is not None  # pictures have a network that teaches
+        teacher = measure_figures(ground.teacher, assets.image_shape)
+        student = measure_figures(
+            create_model(settings, image_shape=assets.image_shape, classes=len(assets.classes)), assets.image_shape
+        )
+    return record.model_copy(update={"teacher_figures": teacher, "student_figures": student})

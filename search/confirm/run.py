@@ -21,6 +21,7 @@ from search.records import ConfirmationRecord, Listener, SearchRecord
 from search.settings import ConfirmationSettings, Launch, SearchConfig
 from search.store import SearchStore, read_search
 from trainables.pictures import PictureFormat
+from trainables.tasks import TaskAssets
 
 _RETRIES_ON_A_CLUSTER = 2
 
@@ -56,7 +57,7 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
         plan = plan_confirmation(search, config, settings, kept.read(), launch)
         for remark in plan.remarks:
             listener.stage(remark)
-        if plan.record.complete and plan.record.student_figures is not None and plan.record.pictures is not None:
+        if plan.record.complete and plan.record.student_figures is not None and (plan.record.pictures or config.task):
             listener.stage("everything is confirmed already; use --seeds to add seeds")
             return Confirmed(plan.record, {}, interrupted=False)
         listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
@@ -93,7 +94,11 @@ def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Gr
             " to begin again."
         )
     settings = {**record.settings, TEST_DIGEST: ground.test_digest}
-    known = {"test_size": len(ground.pictures.test), "pictures": PictureFormat.of(ground.pictures.assets)}
+    assets = ground.pictures.assets
+    known = {
+        "test_size": len(ground.pictures.test),
+        "pictures": None if isinstance(assets, TaskAssets) else PictureFormat.of(assets),
+    }
     return record.model_copy(update={"settings": settings, **known})
 
 

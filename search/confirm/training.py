@@ -15,11 +15,11 @@ from search.prepare import Pictures
 from search.records import Finalist, SeedResult
 from trainables.config import TrialSettings
 from trainables.device import select_compute
-from trainables.evaluation import EvaluationSet, evaluate
+from trainables.evaluation import ScoredSet, evaluate
 from trainables.memory import keep_freed_memory
 from trainables.records import ReplicateResult, SetScore, TracePoint
 from trainables.suggestion import apply_suggestion
-from trainables.training import DeviceAssets, Distillation
+from trainables.training import Distillation, TrainingData, data_on_device, scored_set
 
 
 class Trained(NamedTuple):
@@ -51,8 +51,8 @@ def train_finalist(
     compute = select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids()))
     if compute.device.type == "cpu":
         keep_freed_memory()
-    data = DeviceAssets(pictures.assets, compute)
-    test = data.evaluation_set(pictures.test, pictures.test_targets)
+    data = data_on_device(pictures.assets, compute)
+    test = scored_set(data, pictures.test, pictures.test_targets)
     trained = train_seeds(finalist, seeds, base, data, test)
     del data, test
     if compute.device.type == "cuda":
@@ -61,7 +61,7 @@ def train_finalist(
 
 
 def train_seeds(
-    finalist: Finalist, seeds: Sequence[int], base: TrialSettings, data: DeviceAssets, test: EvaluationSet
+    finalist: Finalist, seeds: Sequence[int], base: TrialSettings, data: TrainingData, test: ScoredSet
 ) -> tuple[Trained, ...]:
     """Train and judge as `train_finalist` does, on pictures that lie on the device.
 

@@ -1,7 +1,10 @@
-from .preparation import Prepared as Prepared
+from .ground import Ground as Ground
+from .ground import Pictures as Pictures
 from .preparation import load_checked as load_checked
 from .preparation import prepare as prepare
 from .preparation import teach as teach
-from .test_pictures import Ground as Ground
-from .test_pictures import Pictures as Pictures
+from .prepared import Prepared as Prepared
+from .rehearsal import rehearse as rehearse
+from .task import LoadedTask as LoadedTask
+from .task import load_task as load_task
 from .test_pictures import prepare_ground as prepare_ground

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 import torch
 
-from policies.errors import KDPolicySearchError
 from search.cluster import check_pictures_shared
-from search.prepare.foundation import Foundation, foundation_of
+from search.prepare.foundation import foundation_of
+from search.prepare.prepared import Prepared, in_cluster
+from search.prepare.task import LoadedTask, load_task, prepare_task
 from search.records import Listener, PictureCounts, StudentSize
 from search.settings import Launch, SearchConfig
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.evaluation import try_out
 from trainables.models import count_flops, create_model
-from trainables.pictures import Dataset, MappedImages, TrialAssets
+from trainables.pictures import Dataset, MappedImages
+from trainables.tasks import TaskNetwork, example_of
 from trainables.teacher import TeacherProgress, compute_assets, prepare_teacher
 from trainables.training import Corruption
-
-_Result = TypeVar("_Result")
-
-
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """The data and outputs that all trials share, and facts for the report."""
-
-    assets: TrialAssets
-    teacher_parameters: int
-    foundation: Foundation
-    """The identity of data, corruption and teacher. Trials of a search on others cannot be compared with these."""
-    pictures: PictureCounts
-    student_sizes: tuple[StudentSize, ...] = ()
-    """The sizes of the students, where there are several."""
 
 
 def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up: threading.Event) -> Prepared:
@@ -55,6 +40,12 @@ def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up:
     Raises:
         KDPolicySearchError: something is not available or does not fit.
     """
+    if config.task is not None:
+        loaded = load_task(config, listener)
+        if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
+            ray_is_up.wait()
+        prepared = prepare_task(config, loaded, listener)
+        return dataclasses.replace(prepared, student_sizes=_task_sizes(config, loaded))
     dataset = load_checked(config, launch, listener)
     if launch.address is not None and isinstance(dataset.train.images, MappedImages):
         ray_is_up.wait()
@@ -82,6 +73,22 @@ def _sizes(config: SearchConfig, dataset: Dataset) -> tuple[StudentSize, ...]:
                 name=name,
                 parameters=sum(parameter.numel() for parameter in student.parameters() if parameter.requires_grad),
                 flops=count_flops(student, dataset.image_shape),
+            )
+        )
+    return tuple(sizes)
+
+
+def _task_sizes(config: SearchConfig, loaded: LoadedTask) -> tuple[StudentSize, ...]:
+    if len(config.students) < 2:
+        return ()
+    sizes = []
+    for name, settings in config.students.items():
+        network = TaskNetwork(loaded.own.create(**settings.options)).eval()
+        sizes.append(
+            StudentSize(
+                name=name,
+                parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
+                flops=count_flops(network, example_of(loaded.validation)),
             )
         )
     return tuple(sizes)
@@ -126,6 +133,7 @@ def teach(
 ) -> Prepared:
     """Prepare the teacher and compute its outputs in this process."""
     compute = select_compute(config.device)
+    assert config.teacher is not None  # `SearchConfig` makes sure of it
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
     assets = compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache)
     foundation = foundation_of(config, dataset, teacher, compute.device.type)
@@ -134,39 +142,3 @@ def teach(
     if compute.device.type == "cuda":
         torch.cuda.empty_cache()  # trials share the card, and Ray does not count what this process keeps
     return prepared
-
-
-def in_cluster(
-    work: Callable[[Callable[[TeacherProgress], None]], _Result], listener: Listener, *, gpus: float
-) -> _Result:
-    """Return the result of `work`, which needs a teacher, from a Ray task with a share of a GPU.
-
-    The cache of the task's node keeps the teacher.
-
-    Args:
-        work: called with a function that receives the progress of the teacher's training.
-        listener: receives that progress here.
-        gpus: the share.
-    """
-    import ray
-    from ray.util.queue import Empty, Queue
-
-    listener.stage("preparing the teacher on the cluster")
-    news = Queue(actor_options={"num_cpus": 0})
-    task = ray.remote(num_cpus=1, num_gpus=gpus)(_work_and_tell).remote(work, news)
-    try:
-        while not ray.wait([task], timeout=0)[0] or not news.empty():
-            with contextlib.suppress(Empty):
-                listener.teacher(news.get(timeout=0.5))
-        result: _Result = ray.get(task)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, KDPolicySearchError):
-            raise error.cause from error
-        raise
-    finally:
-        news.shutdown()
-    return result
-
-
-def _work_and_tell(work: Callable[[Callable[[TeacherProgress], None]], _Result], news: Any) -> _Result:
-    return work(news.put)

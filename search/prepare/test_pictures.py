@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import nn
 
 from search.cluster import check_pictures_shared
-from search.prepare.foundation import Foundation, foundation_of
-from search.prepare.preparation import in_cluster, load_told
+from search.prepare.foundation import foundation_of
+from search.prepare.ground import Ground, Pictures
+from search.prepare.preparation import load_told
+from search.prepare.prepared import in_cluster
+from search.prepare.task import load_task, task_ground
 from search.records import Listener
 from search.settings import Launch, SearchConfig
 from trainables.datasets import add_images
 from trainables.device import select_compute
-from trainables.pictures import Dataset, MappedImages, Split, TrialAssets
+from trainables.pictures import Dataset, MappedImages, Split
 from trainables.teacher import TeacherProgress, compute_assets, compute_logits, prepare_teacher
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """The data that every training of a confirmation reads; one copy for each node."""
-
-    assets: TrialAssets
-    test: Split
-    test_targets: npt.NDArray[np.float32]
-    """The teacher's logits on the test pictures, [M, C]; M: test pictures, C: classes."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Ground:
-    """The prepared pictures and teacher."""
-
-    pictures: Pictures
-    teacher: nn.Module
-    """The teacher, on the CPU and in evaluation mode."""
-    foundation: Foundation
-    """The foundation, as in `search.prepare.preparation.Prepared`."""
-    test_digest: str
-    """A digest of the test pictures and their labels."""
 
 
 def prepare_ground(config: SearchConfig, launch: Launch, listener: Listener) -> Ground:
@@ -55,19 +32,25 @@ def prepare_ground(config: SearchConfig, launch: Launch, listener: Listener) -> 
     Raises:
         KDPolicySearchError: something is not available or does not fit.
     """
+    if config.task is not None:
+        work = functools.partial(task_ground, config, load_task(config, listener))
+        if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
+            return in_cluster(lambda _news: work(), listener, gpus=config.resources.gpus_per_trial)
+        return work()
     dataset = load_told(config, launch, listener)
     if isinstance(dataset.train.images, MappedImages):
         check_pictures_shared(dataset.train.images)
-    work = functools.partial(_ground, config, dataset, launch)
+    ground = functools.partial(_ground, config, dataset, launch)
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
-        return in_cluster(work, listener, gpus=config.resources.gpus_per_trial)
-    return work(listener.teacher)
+        return in_cluster(ground, listener, gpus=config.resources.gpus_per_trial)
+    return ground(listener.teacher)
 
 
 def _ground(
     config: SearchConfig, dataset: Dataset, launch: Launch, progress: Callable[[TeacherProgress], None]
 ) -> Ground:
     compute = select_compute(config.device)
+    assert config.teacher is not None  # `SearchConfig` makes sure of it
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
     pictures = Pictures(
         assets=compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache),

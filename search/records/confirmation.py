@@ -5,6 +5,7 @@ Only a confirmation opens the test set, once for each finalist and seed.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import pydantic
@@ -132,6 +133,7 @@ class ConfirmationRecord(Settings):
     def score(self, result: SeedResult, on: Literal["test", "validation"] = "test") -> float:
         """One seed's score on one of the sets; higher is better."""
         if self.objective.name == ACCURACY:
-            return (result.test if on == "test" else result.validation).accuracy
+            accuracy = (result.test if on == "test" else result.validation).accuracy
+            return math.nan if accuracy is None else accuracy
         own_kpis = result.own_kpis if on == "test" else result.validation_kpis
         return self.objective.score(own_kpis[self.objective.name])

@@ -19,12 +19,16 @@ class PictureCounts(Settings):
     pool: int
     """Training pictures of the teacher; they include `train`."""
     validation: int
-    test: int
+    test: int | None
+    """None for a task, whose test set is closed until a confirmation."""
     classes: int
-    shape: tuple[int, int, int]
-    """(height, width, channels)."""
+    """0 if the task is no classification."""
+    shape: tuple[int, ...]
+    """(height, width, channels); of a task, the shape of one input, empty if it has several parts."""
     largest_share: float
     """The share of the largest class among the validation pictures: the accuracy of always naming it."""
+    unit: str = "pictures"
+    """The plural of what one sample is."""
 
     @classmethod
     def of(cls, dataset: Dataset) -> PictureCounts:
@@ -44,8 +48,12 @@ class PictureCounts(Settings):
     @property
     def in_words(self) -> str:
         """`2,000 training (the teacher's: 55,000), 5,000 validation, 10,000 test pictures of 28×28×1, 10 classes`."""
+        shape = f" of {'×'.join(map(str, self.shape))}" if self.shape else ""
+        classes = f", {self.classes:,} classes" if self.classes else ""
+        if self.test is None:
+            return f"{self.train:,} training, {self.validation:,} validation {self.unit}{shape}{classes}"
         teachers = "" if self.pool == self.train else f" (the teacher's: {self.pool:,})"
         return (
-            f"{self.train:,} training{teachers}, {self.validation:,} validation, {self.test:,} test pictures of"
-            f" {'×'.join(map(str, self.shape))}, {self.classes:,} classes"
+            f"{self.train:,} training{teachers}, {self.validation:,} validation, {self.test:,} test"
+            f" {self.unit}{shape}{classes}"
         )

@@ -111,7 +111,7 @@ def _confirmed_tiles(confirmed: Confirmed) -> list[Tile]:
         for label, key in named
         if key is not None
     ]
-    if record.teacher is not None:
+    if record.teacher is not None and record.teacher.accuracy is not None:
         figures = record.teacher_figures
         tiles.append(_teacher_tile(scale, record.teacher.accuracy, figures.parameters if figures else None))
     return tiles

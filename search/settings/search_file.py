@@ -28,6 +28,7 @@ from trainables.config import (
     ModelSettings,
     OwnKPI,
     OwnPolicy,
+    OwnTask,
     TeacherSettings,
     TrainingSettings,
     TrialSettings,
@@ -126,12 +127,16 @@ class SearchConfig(Settings):
     """One search: a teacher, a student, a data set, the families of rules to try, and how often."""
 
     name: str
+    task: OwnTask | None = None
+    """A task of the user's own in place of pictures; in a search file, `"my_task.py:MyTask"` relative to it, or a table
+    with this as `name` and with `options`. It brings data, teacher and student."""
     own_policies: tuple[OwnPolicy, ...] = ()
     """Rules of the user's own; in a search file, `"my_rules.py:MyRule"` relative to it. Their families are added."""
     kpis: tuple[OwnKPI, ...] = ()
     """Figures of the user's own; in a search file, `"my_kpis.py:my_function"` relative to it."""
     objective: str = ACCURACY
-    """The objective, measured on the validation pictures: `accuracy` or one of `kpis`, by its function's name."""
+    """The objective, measured on the validation samples: `accuracy`, a metric of the task, or one of `kpis` by its
+    function's name."""
     direction: Direction = "maximize"
     costs: tuple[Cost, ...] = ()
     """Costs to weigh against the score: `complexity` of the rule, which the search then also minimises; `parameters`
@@ -153,8 +158,10 @@ class SearchConfig(Settings):
     workers busy and learn later. The proposals are the same for any number of workers."""
     seed: int = Field(0, ge=0, le=2**31)
     data: DataSettings = DataSettings()
-    teacher: TeacherSettings
+    teacher: TeacherSettings | None = None
+    """The teacher of a search on pictures, which must have one; None for a task, which brings its own."""
     student: ModelSettings
+    """The student; of a task, its name and its options."""
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     corruption: CorruptionSettings | None = None
@@ -165,6 +172,51 @@ class SearchConfig(Settings):
     confirm: ConfirmationSettings = ConfirmationSettings()
     evaluations: int = Field(15, ge=1)
     trace_points: int = Field(50, ge=2, le=10_000)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _task_brings_its_student(cls, values: Any) -> Any:
+        task = values.get("task") if isinstance(values, dict) else None
+        if not isinstance(task, dict | OwnTask):
+            return values
+        own = task if isinstance(task, dict) else task.model_dump()
+        values = {"student": {"name": own.get("origin"), "options": own.get("options", {})}, **values}
+        space = values.get("space")
+        if isinstance(space, dict) and isinstance(students := space.get("students"), dict):
+            named = {
+                name: {"name": own.get("origin"), **student} if isinstance(student, dict) else student
+                for name, student in students.items()
+            }
+            values["space"] = {**space, "students": named}
+        return values
+
+    @pydantic.model_validator(mode="after")
+    def _pictures_or_a_task(self) -> SearchConfig:
+        if self.task is None:
+            if self.teacher is None:
+                raise ValueError("`teacher` is missing; it must be given where pictures are searched on")
+            return self
+        given = [
+            section
+            for section, there in (
+                ("data", self.data != DataSettings()),
+                ("teacher", self.teacher is not None),
+                ("augmentation", self.augmentation != AugmentationSettings()),
+            )
+            if there
+        ]
+        if given:
+            raise ValueError(
+                f"`{given[0]}` belongs to searches on pictures, but `task` is {self.task.origin!r}, which brings its"
+                " own data and teacher; remove one of them"
+            )
+        for name, student in self.students.items():
+            if student.name != self.task.origin:
+                raise ValueError(
+                    f"`{self.student_sections[name]}.name` must be the task {self.task.origin!r}, which creates all"
+                    f" students, but got {student.name!r}; remove it and set `options`"
+                )
+        return self
 
     @pydantic.field_validator("name")
     @classmethod
@@ -196,7 +248,7 @@ class SearchConfig(Settings):
     @pydantic.field_validator("objective")
     @classmethod
     def _objective_is_measured(cls, objective: str, info: pydantic.ValidationInfo) -> str:
-        if "kpis" in info.data:
+        if "kpis" in info.data and info.data.get("task") is None:  # a task's metrics are known once it is tried out
             known = [ACCURACY, *(kpi.name for kpi in info.data["kpis"])]
             if objective not in known:
                 raise ConfigError(
@@ -325,6 +377,16 @@ class SearchConfig(Settings):
         return {name: "student" if name == BASE_STUDENT else f"space.students.{name}" for name in self.students}
 
     @property
+    def data_name(self) -> str:
+        """The name of the data set, or of the task that brings it."""
+        return self.data.name if self.task is None else self.task.origin
+
+    @property
+    def teacher_name(self) -> str:
+        """The name of the teacher's model, or of the task that brings it."""
+        return self.teacher.model.name if self.teacher is not None else self.student.name
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds of a whole trial."""
         return tuple(range(self.seed, self.seed + self.replicates))
@@ -431,6 +493,8 @@ def parse_config(
         values["own_policies"] = [policy for place, policy in enumerate(read) if policy not in read[:place]]
     if isinstance(values.get("kpis"), list):
         values["kpis"] = [_read_own(kpi, folder, what="KPI", example="my_kpis.py:my_kpi") for kpi in values["kpis"]]
+    if "task" in values:
+        values["task"] = _read_task(values["task"], folder)
     if _BASELINES in values:
         raise ConfigError(
             f"`{_BASELINES}` is no longer a setting, but got {values[_BASELINES]!r}: the best constant λ is bracketed"
@@ -454,6 +518,19 @@ def _read_own(value: Any, folder: pathlib.Path, **wording: str) -> Any:
         return value
     origin, source = read_source(str(value), folder, **wording)
     return {"origin": origin, "source": source}
+
+
+def _read_task(value: Any, folder: pathlib.Path) -> Any:
+    """Read the file of a task, given by its name or as a table with `name` and `options`."""
+    table = value if isinstance(value, dict) else {"name": value}
+    if "source" in table or not isinstance(table.get("name"), str):
+        if "source" not in table:
+            raise ConfigError(
+                f"`task.name` must be FILE.py:CLASS, like my_task.py:MyTask, but got {table.get('name')!r}."
+            )
+        return table
+    origin, source = read_source(table["name"], folder, what="task", example="my_task.py:MyTask")
+    return {**{key: part for key, part in table.items() if key != "name"}, "origin": origin, "source": source}
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:

@@ -18,18 +18,23 @@ from trainables.training import trains_stacked
 
 _MOST_CHANGES = 5
 _LONGEST_VALUE = 60
-_FILES = {"own_policies.": "rule", "kpis.": "KPI"}
+_FILES = {"own_policies.": "rule", "kpis.": "KPI", "task_file.": "task"}
 """Settings that hold the text of files."""
 
 
 def check_config(config: SearchConfig, launch: Launch) -> None:
-    """Find the mistakes that can be found without PyTorch.
+    """Find the mistakes that can be found without data, and on pictures without PyTorch.
 
     Raises:
         KDPolicySearchError: data, models or checkpoint are missing or unknown, students cannot train as asked, or a
             folder cannot be written.
     """
     check_own_policies(config)
+    if config.task is not None:
+        config.task.create()
+        _check_folder("--output", launch.output)
+        return
+    assert config.teacher is not None  # `SearchConfig` makes sure of it
     for name, student in config.students.items():
         check_model(student, config.student_sections[name])
         trains_stacked(student, config.device)
@@ -44,7 +49,8 @@ def _check_folders(config: SearchConfig, launch: Launch) -> None:
     # A search that finds its teacher in the cache need not write there. Without the pictures it is not known which
     # teacher that is, so any one counts. On a cluster with GPUs another node may train it.
     trained_here = launch.address is None or config.resources.gpus_per_trial == 0
-    if config.teacher.training is not None and trained_here and not any(launch.cache.glob("*.pt")):
+    teacher = config.teacher
+    if teacher is not None and teacher.training is not None and trained_here and not any(launch.cache.glob("*.pt")):
         _check_folder("--cache", launch.cache)
 
 
@@ -97,6 +103,8 @@ def _comparable(config: SearchConfig) -> dict[str, Any]:
         **config.model_dump(mode="json", exclude={"confirm"}),  # no trial depends on it
         "own_policies": {policy.origin: policy.source for policy in config.own_policies},
         "kpis": {kpi.origin: kpi.source for kpi in config.kpis},
+        "task": None if config.task is None else config.task.options,
+        "task_file": {} if config.task is None else {config.task.origin: config.task.source},
     }
 
 

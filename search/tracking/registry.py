@@ -52,8 +52,8 @@ class Registry:
             Exception: whatever MLflow raises if a store fails; then register again.
         """
         champion = confirmation.champion
-        if champion is None or confirmation.read_student is None:
-            return
+        if champion is None or confirmation.read_student is None or champion.pictures is None:
+            return  # a task's student is code of the user's own, which is not exported
         self._own_name(search)
         student = _student_id(search, champion)
         versions = self.client.search_model_versions(f"name = '{search.name}'", max_results=1000)
@@ -183,6 +183,7 @@ def _save(champion: Champion, weights: bytes, path: pathlib.Path, model: Any, ru
         from mlflow.types import Schema, TensorSpec
 
         pictures = champion.pictures
+        assert pictures is not None  # `register` leaves out the students of tasks
         # Noise, and no picture of the user's, which may not be for everybody who sees the registry.
         example = np.random.default_rng(0).integers(0, 256, (_PICTURES, *pictures.shape), dtype=np.uint8)
         mlflow.pytorch.save_model(

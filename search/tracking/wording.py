@@ -33,9 +33,9 @@ _MAX_RULE = 400
 def _common(config: SearchConfig) -> dict[str, Any]:
     """Return the settings that all runs of a search show as parameters."""
     return {
-        "dataset": config.data.name,
+        "dataset": config.data_name,
         "train_size": config.data.train_size,
-        "teacher": config.teacher.model.name,
+        "teacher": config.teacher_name,
         "student": config.student.name,
         "epochs": config.training.epochs,
         "batch_size": config.training.batch_size,
@@ -169,8 +169,8 @@ def _search_note(search: SearchRecord, judgement: Judgement) -> str:
     teacher = "" if search.teacher_accuracy is None else f" (validation accuracy {percent(search.teacher_accuracy)})"
     lines = [
         f"A search for the rule that sets λ, the weight of the distillation loss, while teacher"
-        f" `{search.config.teacher.model.name}`{teacher} teaches student `{search.config.student.name}` on"
-        f" `{search.config.data.name}`. Each run below is one student, trained under one rule.",
+        f" `{search.config.teacher_name}`{teacher} teaches student `{search.config.student.name}` on"
+        f" `{search.config.data_name}`. Each run below is one student, trained under one rule.",
         "",
     ]
     ranked = [(rank, rank.best) for rank in judgement.families if rank.best is not None]

@@ -13,8 +13,8 @@ from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.errors import ConfigError
 from trainables.suggestion import apply_suggestion
+from trainables.training.data import DeviceAssets
 from trainables.training.loop import Distillation
-from trainables.training.replicate import DeviceAssets
 
 UNRELIABLE = [name for name in recipe_names() if name.startswith("unreliable-")]
 SMALL = ["teacher.training.epochs=4", "training.epochs=3", "replicates=1", "evaluations=1", "trace_points=2"]

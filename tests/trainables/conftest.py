@@ -7,7 +7,7 @@ import torch
 from trainables.config.trial import DeviceSettings, ModelSettings, PolicySettings, TrainingSettings, TrialSettings
 from trainables.device import select_compute
 from trainables.pictures.sets import Split, TrialAssets
-from trainables.training.replicate import DeviceAssets
+from trainables.training.data import DeviceAssets
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from torch import nn
 from policies import FAMILIES, LossBalancer, create_policy, distillation_loss
 from trainables.config.trial import DeviceSettings, ModelSettings, PolicySettings
 from trainables.device import select_compute
+from trainables.training.data import DeviceAssets
 from trainables.training.loop import Distillation
-from trainables.training.replicate import DeviceAssets
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -12,15 +12,19 @@ import pathlib
 import platform
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainables.records import ModelFigures
+
+Example = Callable[[int, torch.device], Any]
+"""A function that returns the inputs of a batch of so many samples on a device."""
 
 _BATCH = 64
 _FEWEST_RUNS = 3
@@ -28,21 +32,21 @@ _MOST_RUNS = 2000
 
 
 def measure_figures(
-    model: nn.Module, image_shape: tuple[int, int, int], *, cuda: bool = True, seconds: float = 0.5
+    model: nn.Module, like: tuple[int, int, int] | Example, *, cuda: bool = True, seconds: float = 0.5
 ) -> ModelFigures:
     """Measure everything that a network costs. Call this when nothing else runs on the machine.
 
-    Latency is the time that a caller waits for the logits of normalised float32 pictures that are on the device
-    already. It is the median (and the 95th percentile) of single calls in inference mode and channels-last layout,
-    after a warm-up.
+    Latency is the time that a caller waits for the outputs of inputs that are on the device already. It is the median
+    (and the 95th percentile) of single calls in inference mode and channels-last layout, after a warm-up.
 
     Args:
-        model: maps float32 pictures [N, K, H, W] to logits; a copy is measured, and the model does not change.
-        image_shape: (K, H, W).
+        model: maps inputs to outputs; a copy is measured, and the model does not change.
+        like: what the model reads: the shape (K, H, W) of normalised float32 pictures, or a function that gives inputs.
         cuda: whether to measure a GPU, too, if PyTorch sees one.
-        seconds: time for each of the two to six series of calls. A network so slow that 64 pictures would take more
+        seconds: time for each of the two to six series of calls. A network so slow that 64 samples would take more
             than four times as long is timed in smaller batches.
     """
+    example = _pictures_of(like) if isinstance(like, tuple) else like
     network = copy.deepcopy(model).cpu().eval().requires_grad_(False)
     network = network.to(memory_format=torch.channels_last)
     latency, names = {}, {}
@@ -50,11 +54,11 @@ def measure_figures(
     for device, threads in {"cpu": 1, "cpu_threads": usual}.items():
         if device == "cpu" or threads > 1:
             with _threads(threads):
-                latency[device] = _latency(network, image_shape, torch.device("cpu"), seconds)
+                latency[device] = _latency(network, example, torch.device("cpu"), seconds)
             names[device] = f"{_cpu_name()}, {threads} thread{'' if threads == 1 else 's'}"
-    flops, file_bytes = count_flops(network, image_shape), _file_bytes(network)
+    flops, file_bytes = count_flops(network, like), _file_bytes(network)
     if cuda and torch.cuda.is_available():
-        latency["cuda"] = _latency(network.cuda(), image_shape, torch.device("cuda"), seconds)
+        latency["cuda"] = _latency(network.cuda(), example, torch.device("cuda"), seconds)
         names["cuda"] = torch.cuda.get_device_name()
     return ModelFigures(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -65,18 +69,18 @@ def measure_figures(
     )
 
 
-def count_flops(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """Count the FLOPs of one picture through a model in evaluation mode on the CPU; a multiply-add counts as two.
+def count_flops(model: nn.Module, like: tuple[int, int, int] | Example) -> int:
+    """Count the FLOPs of one sample through a model in evaluation mode on the CPU; a multiply-add counts as two.
 
     Matrix products, convolutions and attention are counted; element-wise operations are not.
     """
-    picture = torch.zeros(1, *image_shape)
+    sample = torch.zeros(1, *like) if isinstance(like, tuple) else like(1, torch.device("cpu"))
     # PyTorch's counter does not count inside its fused attention kernels, so they are switched off.
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            model(picture)
+            model(sample)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     return int(counter.get_total_flops())
@@ -88,15 +92,13 @@ def _file_bytes(model: nn.Module) -> int:
     return file.getbuffer().nbytes
 
 
-def _latency(
-    model: nn.Module, image_shape: tuple[int, int, int], device: torch.device, seconds: float
-) -> dict[str, float]:
-    single = _time(model, _pictures(1, image_shape, device), seconds)
+def _latency(model: nn.Module, example: Example, device: torch.device, seconds: float) -> dict[str, float]:
+    single = _time(model, example(1, device), device, seconds)
     middle, slow = np.percentile(single, [50, 95]).tolist()
     batch = _BATCH
     while batch > 1 and batch * middle > 4 * seconds:
         batch //= 2
-    batched = _time(model, _pictures(batch, image_shape, device), seconds)
+    batched = _time(model, example(batch, device), device, seconds)
     return {
         "p50_ms": 1e3 * middle,
         "p95_ms": 1e3 * slow,
@@ -106,20 +108,23 @@ def _latency(
     }
 
 
-def _pictures(count: int, image_shape: tuple[int, int, int], device: torch.device) -> Tensor:
-    return torch.randn(count, *image_shape, generator=torch.Generator().manual_seed(0)).to(
-        device, memory_format=torch.channels_last
-    )
+def _pictures_of(image_shape: tuple[int, int, int]) -> Example:
+    def pictures(count: int, device: torch.device) -> Any:
+        return torch.randn(count, *image_shape, generator=torch.Generator().manual_seed(0)).to(
+            device, memory_format=torch.channels_last
+        )
+
+    return pictures
 
 
 @torch.inference_mode()
-def _time(model: nn.Module, pictures: Tensor, seconds: float) -> list[float]:
+def _time(model: nn.Module, inputs: Any, device: torch.device, seconds: float) -> list[float]:
     """Time single calls, in seconds: a tenth of the time (at least one call) is warm-up, the rest is measured."""
 
     def call() -> float:
         began = time.perf_counter()
-        model(pictures)
-        if pictures.is_cuda:
+        model(inputs)
+        if device.type == "cuda":
             torch.cuda.synchronize()  # a call only puts work in the GPU's queue; the caller waits for its end
         return time.perf_counter() - began
 

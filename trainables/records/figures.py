@@ -15,14 +15,16 @@ class SetScore(Settings):
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
 
-    accuracy: float
-    """Share of pictures that are classified correctly, in [0, 1]."""
+    accuracy: float | None
+    """Share of samples that are classified correctly, in [0, 1]; None if the task is no classification."""
     loss: float
-    """Cross entropy in nats a picture."""
-    calibration_error: float
-    """Expected calibration error over 15 bins of equal width (arXiv 1706.04599), in [0, 1]."""
+    """Cross entropy in nats a sample; of a task with losses of its own, its loss on the labels."""
+    calibration_error: float | None
+    """Expected calibration error over 15 bins of equal width (arXiv 1706.04599), in [0, 1]; None if
+    the task is no classification."""
     agreement: float | None
-    """Share of pictures on which student and teacher name the same class; None for the teacher itself."""
+    """Share of pictures on which student and teacher name the same class; None for the teacher itself, and if the
+    task is no classification."""
     more: dict[str, float] = pydantic.Field(default_factory=dict)
     """Further figures by name, as `trainables.evaluation.MORE` lists them; empty in older records."""
 

@@ -51,15 +51,18 @@ def _join_epochs(same: Sequence[EpochRecord], seeds: Sequence[int]) -> EpochReco
     def mean(of: Callable[[EpochRecord], float]) -> float:
         return _mean(map(of, same), seeds)
 
-    calibrated = all(record.calibration_error is not None for record in same)
+    def known_mean(of: Callable[[EpochRecord], float | None]) -> float | None:
+        values = [value for value in map(of, same) if value is not None]
+        return _mean(values, seeds) if len(values) == len(same) else None
+
     return EpochRecord(
         epoch=same[0].epoch,
         train_task_loss=mean(lambda record: record.train_task_loss),
         train_distill_loss=mean(lambda record: record.train_distill_loss),
         validation_loss=mean(lambda record: record.validation_loss),
-        validation_accuracy=mean(lambda record: record.validation_accuracy),
-        agreement=mean(lambda record: record.agreement),
-        calibration_error=mean(lambda record: record.calibration_error or 0.0) if calibrated else None,
+        validation_accuracy=known_mean(lambda record: record.validation_accuracy),
+        agreement=known_mean(lambda record: record.agreement),
+        calibration_error=known_mean(lambda record: record.calibration_error),
         more={name: _mean((record.more[name] for record in same), seeds) for name in _shared(r.more for r in same)},
         own_kpis={name: _mean((record.own_kpis[name] for record in same), seeds) for name in same[0].own_kpis},
         weight=mean(lambda record: record.weight),

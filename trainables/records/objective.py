@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from trainables.records.trial import EpochRecord, ReplicateResult
@@ -32,4 +33,5 @@ class Objective(Settings):
 
     def score_of(self, result: EpochRecord | ReplicateResult) -> float:
         """Return the score of a result on the validation pictures."""
-        return self.score(result.validation_accuracy if self.name == ACCURACY else result.own_kpis[self.name])
+        value = result.validation_accuracy if self.name == ACCURACY else result.own_kpis[self.name]
+        return math.nan if value is None else self.score(value)

@@ -31,8 +31,9 @@ class EpochRecord(Settings):
     train_task_loss: float
     train_distill_loss: float
     validation_loss: float
-    validation_accuracy: float
-    agreement: float
+    validation_accuracy: float | None
+    """None if the task is no classification, as is the next figure."""
+    agreement: float | None
     """Share of the validation pictures on which student and teacher name the same class."""
     calibration_error: float | None = None
     """The error on the validation pictures, as in `trainables.records.figures.SetScore`; None in older histories."""
@@ -106,9 +107,10 @@ class ReplicateResult(Settings):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
 
     seed: int
-    validation_accuracy: float
+    validation_accuracy: float | None
+    """None if the task is no classification."""
     validation_loss: float
-    agreement: float
+    agreement: float | None
     calibration_error: float | None = None
     """The error on the validation pictures; None in older histories."""
     more: dict[str, float] = pydantic.Field(default_factory=dict)

@@ -15,7 +15,7 @@ from torch import nn
 
 from trainables.config import AugmentationSettings
 from trainables.errors import ModelError
-from trainables.evaluation import score_logits
+from trainables.evaluation import accuracy_of
 from trainables.pictures import Dataset, Images, TrialAssets, as_tensor, normalise
 from trainables.teacher.target_cache import TargetCache, targets
 from trainables.training import Augmentation
@@ -125,4 +125,4 @@ def _finite(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
     """Return the share of pictures whose highest logit is their label's, in [0, 1]."""
-    return score_logits(as_tensor(logits), as_tensor(labels)).accuracy
+    return accuracy_of(as_tensor(logits), as_tensor(labels))

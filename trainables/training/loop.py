@@ -12,7 +12,7 @@ import math
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from policies.document import policy_document
 from policies.geometric import log_ratio
 from trainables.config import TrialSettings
 from trainables.errors import ModelError
-from trainables.evaluation import MORE, Evaluation
+from trainables.evaluation import Evaluation
 from trainables.records import (
     Conduct,
     DecisionEntry,
@@ -35,8 +35,9 @@ from trainables.records import (
     join_conducts,
 )
 from trainables.training.conduct_log import ConductLog
+from trainables.training.data import TrainingData
 from trainables.training.decision_log import MOST_ENTRIES, DecisionLog, LogContext
-from trainables.training.replicate import DeviceAssets, Replicate
+from trainables.training.replicate import Replicate
 from trainables.training.stacking import trains_stacked
 from trainables.training.together import Together
 
@@ -67,7 +68,7 @@ class Distillation:
     """
 
     def __init__(
-        self, settings: TrialSettings, data: DeviceAssets, watch: Callable[[int, TracePoint], None] | None = None
+        self, settings: TrialSettings, data: TrainingData, watch: Callable[[int, TracePoint], None] | None = None
     ) -> None:
         self.settings = settings
         self.data = data
@@ -275,10 +276,12 @@ class Distillation:
             train_task_loss=sums.task_loss / sums.steps,
             train_distill_loss=sums.distill_loss / sums.steps,
             validation_loss=statistics.fmean(e.scores.loss for e in evaluations),
-            validation_accuracy=statistics.fmean(e.scores.accuracy for e in evaluations),
-            agreement=statistics.fmean(_agreement(e) for e in evaluations),
-            calibration_error=statistics.fmean(e.scores.calibration_error for e in evaluations),
-            more={name: statistics.fmean(e.scores.more[name] for e in evaluations) for name in MORE},
+            validation_accuracy=_mean(e.scores.accuracy for e in evaluations),
+            agreement=_mean(e.scores.agreement for e in evaluations),
+            calibration_error=_mean(e.scores.calibration_error for e in evaluations),
+            more={
+                name: statistics.fmean(e.scores.more[name] for e in evaluations) for name in evaluations[0].scores.more
+            },
             own_kpis={
                 name: statistics.fmean(e.own_kpis[name] for e in evaluations) for name in evaluations[0].own_kpis
             },
@@ -318,7 +321,7 @@ def _result(replicate: Replicate, evaluation: Evaluation, conduct: Conduct | Non
         seed=replicate.seed,
         validation_accuracy=evaluation.scores.accuracy,
         validation_loss=evaluation.scores.loss,
-        agreement=_agreement(evaluation),
+        agreement=evaluation.scores.agreement,
         calibration_error=evaluation.scores.calibration_error,
         more=evaluation.scores.more,
         own_kpis=evaluation.own_kpis,
@@ -331,5 +334,7 @@ def _is_sound(result: EpochRecord | ReplicateResult) -> bool:
     return math.isfinite(result.validation_loss)
 
 
-def _agreement(evaluation: Evaluation) -> float:
-    return math.nan if evaluation.scores.agreement is None else evaluation.scores.agreement
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean; None if a value is not known."""
+    known = list(values)
+    return None if None in known else statistics.fmean(value for value in known if value is not None)

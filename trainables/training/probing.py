@@ -23,9 +23,10 @@ from torch.func import functional_call
 from policies.update.objective import LogitPair
 from trainables.config import TrialSettings
 from trainables.records import LOSSES, Angle, Loss, ProbeRecord, ProbeSettings, Response, StepKind, VirtualSteps
+from trainables.training.data import Batch, DeviceAssets
 from trainables.training.loop import spread_evenly
 from trainables.training.optimization import create_optimizer, create_schedule
-from trainables.training.replicate import Batch, DeviceAssets, Replicate
+from trainables.training.replicate import Replicate
 
 _CHUNK = 250
 """The most pictures of a forward pass in evaluation mode."""
@@ -192,7 +193,7 @@ class Twin:
         """Take one training step on a batch at λ = `weight`."""
         settings = self._replicate.settings
         with self._replicate.data.compute.autocast():
-            logits = self.student(batch.images)
+            logits = self.student(batch.inputs)
         self._optimizer.zero_grad(set_to_none=True)
         LogitPair(
             logits,
@@ -236,6 +237,7 @@ class Prober:
         self.replicate = replicate
         self.settings = settings
         self._twin = Twin(replicate)
+        assert isinstance(replicate.data, DeviceAssets)
         self._held_out = list(_held_out(replicate.data, settings.pictures))
 
     def look(self, step: int) -> ProbeRecord:
@@ -246,7 +248,7 @@ class Prober:
         with _fixed_mask(replicate.data.compute.device):
             ahead = list(itertools.islice(self._ahead(step), horizons[-1]))
             point = point_of(replicate.student)
-            batch = self._sight(point, [(ahead[0].images, ahead[0].labels, ahead[0].targets)], held_out=False)
+            batch = self._sight(point, [(ahead[0].inputs, ahead[0].labels, ahead[0].targets)], held_out=False)
             held_out = self._sight(point, self._held_out, held_out=True)
             moved, later = self._tried(point, ahead, held_out, horizons)
         distill, task = batch.gradients[1], batch.gradients[0]

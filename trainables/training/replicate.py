@@ -1,6 +1,6 @@
 """One student in training under one seed.
 
-B: pictures of a batch; C: classes; V: views of a picture.
+B: samples of a batch; S: batches of an epoch.
 
 Everything random in an epoch (the order of the batches, dropout) is drawn from the seed and the epoch's number. Trials
 that share a seed therefore see the same batches whatever their policy does. A training resumed at an epoch's end
@@ -10,7 +10,7 @@ continues exactly, and no generator's state is stored.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,82 +19,20 @@ from torch import Tensor
 from policies.balancer import LossBalancer, Step
 from policies.guard import Guard
 from policies.registry import create_policy
-from trainables.config import AugmentationSettings, TrialSettings
-from trainables.device import Compute
-from trainables.evaluation import Evaluation, EvaluationSet, evaluate
-from trainables.models import create_model
-from trainables.pictures import Split, TrialAssets, as_tensor, gather, normalise, on_device
+from trainables.config import TrialSettings
+from trainables.evaluation import Evaluation, evaluate
 from trainables.training.augmentation import Augmentation
 from trainables.training.corruption import Corruption
+from trainables.training.data import Batch, TrainingData
 from trainables.training.optimization import create_optimizer, create_schedule
 
 _CHECK_EVERY_ON_GPU = 10
 
 
-class DeviceAssets:
-    """A trial's shared data on its device. On a CPU nothing is copied; pictures in a file stay there on any device."""
-
-    def __init__(self, assets: TrialAssets, compute: Compute) -> None:
-        def tensor(array: np.ndarray[Any, Any]) -> Tensor:
-            return as_tensor(array).to(compute.device)
-
-        self.compute = compute
-        self.image_shape = assets.image_shape
-        self.classes = len(assets.classes)
-        self.images = on_device(assets.train.images, compute.device)
-        self.labels = tensor(assets.train.labels)
-        self.targets = tensor(assets.train_targets)
-        self.mean = tensor(assets.mean)
-        self.std = tensor(assets.std)
-        self._stored_mean = assets.mean
-        self._class_names = assets.classes
-        self.validation = self.evaluation_set(assets.validation, assets.validation_targets)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def evaluation_set(self, split: Split, teacher_logits: np.ndarray[Any, Any]) -> EvaluationSet:
-        """Return a set to evaluate networks on, with the teacher's logits on its pictures, [N, C], on this device."""
-        return EvaluationSet(
-            images=on_device(split.images, self.compute.device),
-            labels=as_tensor(split.labels).to(self.compute.device),
-            teacher_logits=as_tensor(teacher_logits).to(self.compute.device),
-            classes=self._class_names,
-            mean=self.mean,
-            std=self.std,
-            compute=self.compute,
-        )
-
-    def augmentation(self, settings: AugmentationSettings) -> Augmentation:
-        """Create the views of the training pictures on this device."""
-        return Augmentation(settings, len(self), mean=self._stored_mean, device=self.compute.device)
-
-    def prepare(self, images: Tensor) -> Tensor:
-        """Turn stored pictures, uint8, into a student's input: normalised float32 in the device's layout."""
-        return normalise(images, self.mean, self.std).contiguous(memory_format=self.compute.memory_format)
-
-
-class Batch(NamedTuple):
-    """The data that one step trains on.
-
-    `images` are the views of the training pictures `pictures`, as a student reads them, float32 [B, K, H, W]. `labels`,
-    int64 [B], are those of the training pictures `label_sources`. `targets`, the teacher's logits [B, C], are those of
-    `target_sources`; float32, or float16 if they are stored so. Both sources are `pictures`, except for what a
-    corruption exchanges. All three are int64 [B].
-    """
-
-    images: Tensor
-    labels: Tensor
-    targets: Tensor
-    pictures: Tensor
-    label_sources: Tensor
-    target_sources: Tensor
-
-
 class Replicate:
     """A student, its optimiser and its policy under one seed."""
 
-    def __init__(self, settings: TrialSettings, seed: int, data: DeviceAssets, augmentation: Augmentation) -> None:
+    def __init__(self, settings: TrialSettings, seed: int, data: TrainingData, augmentation: Augmentation) -> None:
         self.settings = settings
         self.seed = seed
         self.data = data
@@ -110,8 +48,8 @@ class Replicate:
         )
         compute = data.compute
         with self._random(0):
-            student = create_model(settings.student, image_shape=data.image_shape, classes=data.classes)
-        self.student = student.to(compute.device).to(memory_format=compute.memory_format)
+            student = data.create_student(settings.student)
+        self.student = data.place(student)
         self.optimizer = create_optimizer(self.student.parameters(), settings.training)
         self.schedule = create_schedule(self.optimizer, settings.training, self.total_steps)
         self.balancer = LossBalancer(
@@ -134,12 +72,12 @@ class Replicate:
         with self._random(self.epoch + 1):
             for batch in self.batches():
                 with data.compute.autocast():
-                    logits = self.student(batch.images)
+                    outputs = data.outputs(self.student, batch)
                 self.optimizer.zero_grad(set_to_none=True)
-                step = balancer.backward_on_logits(
-                    logits,
-                    batch.targets,
-                    batch.labels,
+                step = data.backward(
+                    balancer,
+                    outputs,
+                    batch,
                     label_smoothing=training.label_smoothing,
                     measure_now=balancer.step in probes,
                 )
@@ -183,23 +121,11 @@ class Replicate:
             sources: as `sources` returns them, of one replicate or of several next to one another.
             epoch: from 0; decides the view.
         """
-        data = self.data
-        view = epoch % self.augmentation.views
-        targets = data.targets[epoch % len(data.targets)]
-        for here, there in zip(sources[0], sources.to(data.compute.device).unbind(1), strict=True):
-            pictures, label_sources, target_sources = there
-            images = self.augmentation.apply(gather(data.images, here, pictures), pictures, view)
-            yield Batch(
-                images=data.prepare(images),
-                labels=data.labels[label_sources],
-                targets=targets[target_sources],
-                pictures=pictures,
-                label_sources=label_sources,
-                target_sources=target_sources,
-            )
+        for here, there in zip(sources[0], sources.to(self.data.compute.device).unbind(1), strict=True):
+            yield self.data.batch(here, there.unbind(0), self.augmentation, epoch)
 
     def evaluate(self) -> Evaluation:
-        """Evaluate the student on the validation pictures.
+        """Evaluate the student on the validation samples.
 
         Raises:
             ConfigError: one of the user's KPIs fails.

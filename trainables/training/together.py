@@ -52,7 +52,7 @@ class Together:
         sources = [replicate.sources(replicate.order_of(epoch), epoch) for replicate in self._replicates]
         for batch in first.batches_of(torch.stack(sources, 2).flatten(2), epoch):
             with compute.autocast():
-                logits, block = self._stack(batch.images)
+                logits, block = self._stack(batch.inputs)
             step = self._balancer.gradient_on_logits(
                 logits,
                 batch.targets.view(members, first.batch_size, -1),

@@ -65,20 +65,21 @@ def _chance(trial: TrialRecord, search: SearchRecord, trials: Sequence[TrialReco
     since a KPI of the user's own may ask for something else than accuracy.
     """
     pictures, history = search.pictures, trial.history
-    if pictures is None or not _learned(trials, pictures):
+    if pictures is None or not pictures.classes or not _learned(trials, pictures):
         return None
     bound, guessing = _bound(pictures), math.log(pictures.classes)
     lost = [
         replicate
         for replicate in history.replicates
-        if replicate.validation_accuracy <= bound
+        if replicate.validation_accuracy is not None
+        and replicate.validation_accuracy <= bound
         and (search.objective.name == ACCURACY or replicate.validation_loss >= guessing)
     ]
     if not lost:
         return None
     worst = max(replicate.validation_loss for replicate in lost)
     alarmed = history.interventions.get(Intervention.DIVERGENCE.value, 0) > 0
-    forgot = any(record.validation_accuracy > _bound(pictures, 2) for record in history.epochs)
+    forgot = any((record.validation_accuracy or 0.0) > _bound(pictures, 2) for record in history.epochs)
     named = f"seed{'' if len(lost) == 1 else 's'} {', '.join(str(replicate.seed) for replicate in lost)}"
     who = "no student is" if len(lost) == len(history.replicates) else f"with {named} the student is not"
     chance = percent(pictures.largest_share)
@@ -143,7 +144,7 @@ def _nobody(search: SearchRecord, trials: Sequence[TrialRecord]) -> Finding | No
 def _learned(trials: Sequence[TrialRecord], pictures: PictureCounts) -> bool:
     """Tell whether some student is clearly better than chance."""
     bound = _bound(pictures, 2)
-    return any(r.validation_accuracy > bound for trial in trials for r in trial.history.replicates)
+    return any((r.validation_accuracy or 0.0) > bound for trial in trials for r in trial.history.replicates)
 
 
 def _bound(pictures: PictureCounts, times: int = 1) -> float:

@@ -165,9 +165,11 @@ def _parts(noises: TwoNoises) -> Noise | None:
     return Noise(seed=seed, sample=sample, residual=residual, samples=noises.samples, freedom=noises.freedom)
 
 
-def mean(values: Sequence[float]) -> float | None:
-    """Compute the mean; None without values."""
-    return statistics.fmean(values) if values else None
+def mean(values: Iterable[float | None]) -> float | None:
+    """Compute the mean; None without values, or if one of them is not known."""
+    listed = list(values)
+    known = [value for value in listed if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(listed) else None
 
 
 def spread(values: Sequence[float]) -> float | None:

@@ -60,13 +60,16 @@ def _outdone(search: SearchRecord) -> str:
 
 def _accuracy(trial: TrialRecord) -> float | None:
     """Return the mean accuracy over its seeds on the validation pictures, whatever the objective is."""
-    return mean([replicate.validation_accuracy for replicate in trial.history.replicates])
+    return mean(replicate.validation_accuracy for replicate in trial.history.replicates)
 
 
 def _remedy(search: SearchRecord) -> str:
-    if search.config.teacher.unseen_classes:
+    teacher = search.config.teacher
+    if teacher is None:
+        return "Check `teacher` of the task: its weights, and the order of its classes."
+    if teacher.unseen_classes:
         return "It has not seen all classes (`teacher.unseen_classes`)."
-    if search.config.teacher.checkpoint is not None:
+    if teacher.checkpoint is not None:
         return (
             "Check that `teacher.checkpoint` has the data's classes in the same order and was trained with the same"
             " normalisation, or give another one."

@@ -63,10 +63,10 @@ def _curves(source: ReportSource) -> list[Curve]:
 
 
 def _curve(label: str, trial: TrialRecord, colour: str, *, dashed: bool) -> Curve:
-    finite = [record for record in trial.history.epochs if math.isfinite(record.validation_accuracy)]
+    points = [(float(record.epoch), record.validation_accuracy) for record in trial.history.epochs]
+    finite = [(epoch, accuracy) for epoch, accuracy in points if accuracy is not None and math.isfinite(accuracy)]
     shown = thinned(finite, _MOST_POINTS)
-    x, y = [float(record.epoch) for record in shown], [record.validation_accuracy for record in shown]
-    return Curve(label=label, colour=colour, x=x, y=y, dashed=dashed)
+    return Curve(label=label, colour=colour, x=[x for x, _ in shown], y=[y for _, y in shown], dashed=dashed)
 
 
 def _limits(curves: list[Curve]) -> tuple[float, float]:

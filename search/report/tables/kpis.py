@@ -183,7 +183,7 @@ def _of_search(source: ReportSource) -> KPITable:
 
 
 def _teacher_column(search: SearchRecord) -> KPIColumn:
-    return KPIColumn(label="Teacher", who=search.config.teacher.model.name, chosen=False)
+    return KPIColumn(label="Teacher", who=search.config.teacher_name, chosen=False)
 
 
 def _of_teacher(metric: Metric, record: ConfirmationRecord) -> float | None:
@@ -197,8 +197,8 @@ def _metric_rows(
     read: Callable[[Metric, _Result], float | None],
     of_teacher: Callable[[Metric], float | None],
 ) -> list[KPIRow]:
-    """Return a row for each metric of the students' results."""
-    return [
+    """Return a row for each metric of the students' results; a task has not all of those that pictures have."""
+    rows = [
         KPIRow(
             name=metric.name,
             label=metric.label,
@@ -212,6 +212,7 @@ def _metric_rows(
         )
         for metric in metrics_with(name for results in students for result in results for name in result.own_kpis)
     ]
+    return [row for row in rows if row.own or any(value.mean is not None for value in row.values)]
 
 
 def _cost_rows(sizes: Sequence[float | None], figures: Sequence[ModelFigures | None]) -> list[KPIRow]:

@@ -57,7 +57,7 @@ def _plain(value: Any) -> str:
 def _data(search: SearchRecord) -> str:
     data, validation = search.config.data, search.validation_size
     if search.pictures is not None:
-        return f"{data.name}: {search.pictures.in_words}"
+        return f"{search.config.data_name}: {search.pictures.in_words}"
     sizes = ["all training pictures" if data.train_size is None else f"{data.train_size:,} training pictures"]
     if validation is not None:
         sizes.append(f"{validation:,} validation pictures")
@@ -65,7 +65,7 @@ def _data(search: SearchRecord) -> str:
 
 
 def _teacher(search: SearchRecord) -> str:
-    parts = [search.config.teacher.model.name]
+    parts = [search.config.teacher_name]
     if search.teacher_parameters:
         parts.append(f"{search.teacher_parameters:,} parameters")
     if search.teacher_accuracy is not None:

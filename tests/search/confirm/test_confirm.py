@@ -51,7 +51,7 @@ from trainables.evaluation import evaluate
 from trainables.models import create_model
 from trainables.models.cost import measure_figures
 from trainables.pictures.sets import TrialAssets
-from trainables.training.replicate import DeviceAssets
+from trainables.training.data import DeviceAssets
 
 CONFIG = tiny_config("space.learning_rate={ low = 3e-3, high = 3e-2, log = true }")
 TWO = ConfirmationSettings(seeds=2)

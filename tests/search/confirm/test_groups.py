@@ -19,7 +19,7 @@ from trainables.config.own_policy import OwnPolicy
 from trainables.config.trial import CorruptionSettings
 from trainables.device import select_compute
 from trainables.records.objective import Objective
-from trainables.training.replicate import DeviceAssets
+from trainables.training.data import DeviceAssets
 
 SEEDS = (2, 3, 4, 5, 6)
 KPI = '''

@@ -88,7 +88,7 @@ def test_a_trial_s_tensors_are_the_object_store_s_memory():
     def memory_of_tensors(assets: TrialAssets) -> dict[str, str]:  # nested, so that it travels by value
         from trainables.config.trial import DeviceSettings
         from trainables.device import select_compute
-        from trainables.training.replicate import DeviceAssets
+        from trainables.training.data import DeviceAssets
 
         data = DeviceAssets(assets, select_compute(DeviceSettings(device="cpu")))
         tensors = {

@@ -27,8 +27,8 @@ from trainables.pictures.sets import Dataset
 from trainables.pictures.streamed_images import StreamedImages, gather, on_device
 from trainables.teacher.prepare import prepare_teacher
 from trainables.teacher.targets import compute_assets
+from trainables.training.data import DeviceAssets
 from trainables.training.loop import Distillation
-from trainables.training.replicate import DeviceAssets
 
 CPU = select_compute(DeviceSettings(device="cpu"))
 
@@ -215,7 +215,7 @@ def decoding(mapped):
 def training(mapped, count=40_000):
     from trainables.device import select_compute
     from trainables.training.loop import Distillation
-    from trainables.training.replicate import DeviceAssets
+    from trainables.training.data import DeviceAssets
     from trainables.teacher.targets import compute_assets
     from trainables.teacher.prepare import prepare_teacher
 

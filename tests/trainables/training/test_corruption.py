@@ -13,8 +13,9 @@ from trainables.config.trial import (
 )
 from trainables.errors import ConfigError
 from trainables.training.corruption import Corruption
+from trainables.training.data import DeviceAssets
 from trainables.training.loop import Distillation
-from trainables.training.replicate import DeviceAssets, Replicate
+from trainables.training.replicate import Replicate
 
 BATCH = CorruptionSettings(unit="batch", teacher_share=0.3, label_share=0.3)
 SAMPLE = CorruptionSettings(unit="sample", teacher_share=0.3, label_share=0.3)
@@ -148,13 +149,13 @@ def test_a_batch_holds_whole_pictures_and_other_pictures_labels_and_outputs_on_t
     for epoch in range(4):
         taken, clean = (epoch_of(s, viewed, epoch) for s in (broken, whole))
         for batch, same in zip(taken, clean, strict=True):
-            assert torch.equal(batch.images, same.images)
+            assert torch.equal(batch.inputs, same.inputs)
             assert torch.equal(batch.labels, viewed.labels[batch.label_sources])
             assert torch.equal(batch.targets, viewed.targets[epoch % 3][batch.target_sources])
-            assert torch.equal(same.labels, viewed.labels[batch.pictures])
-            assert torch.equal(same.targets, viewed.targets[epoch % 3][batch.pictures])
+            assert torch.equal(same.labels, viewed.labels[batch.samples])
+            assert torch.equal(same.targets, viewed.targets[epoch % 3][batch.samples])
         for sources in ("label_sources", "target_sources"):
-            exchanged = torch.cat([getattr(b, sources) != b.pictures for b in taken])
+            exchanged = torch.cat([getattr(b, sources) != b.samples for b in taken])
             assert exchanged.float().mean().item() == pytest.approx(0.3, abs=0.001)
 
 

@@ -145,7 +145,7 @@ def test_batches_ahead_are_those_that_are_trained_on(settings, data):
     ahead = list(prober._ahead(4))[:4]
     with replicate._random(3):
         third = list(replicate.batches())
-    assert all(torch.equal(a.pictures, b.pictures) for a, b in zip(ahead, third, strict=False))
+    assert all(torch.equal(a.samples, b.samples) for a, b in zip(ahead, third, strict=False))
     assert len(list(prober._ahead(0))) == replicate.total_steps
 
 
@@ -153,8 +153,8 @@ class Parabola(Surface):
     """Both losses are squared errors of the logits, and the student is linear: third derivatives vanish."""
 
     def _pair(self, module, parameters, batch):
-        images, labels, teacher = batch
-        logits = torch.func.functional_call(module, parameters, (images,))
+        inputs, labels, teacher = batch
+        logits = torch.func.functional_call(module, parameters, (inputs,))
         wanted = torch.nn.functional.one_hot(labels, 10).to(logits.dtype)
         return (logits - wanted).square().sum(1), 3.0 * (logits - teacher).square().sum(1)
 
@@ -186,13 +186,13 @@ def test_gradients_are_those_that_train_and_curvature_is_their_change(settings, 
     batch = next(prober._ahead(0))
     surface = Surface(
         replicate.student,
-        [(batch.images, batch.labels, batch.targets)],
+        [(batch.inputs, batch.labels, batch.targets)],
         temperature=4.0,
         label_smoothing=0.1,
         training=True,
     )
     point = point_of(replicate.student)
-    pair = LogitPair(replicate.student(batch.images), batch.targets, batch.labels, temperature=4.0, label_smoothing=0.1)
+    pair = LogitPair(replicate.student(batch.inputs), batch.targets, batch.labels, temperature=4.0, label_smoothing=0.1)
     losses = surface.losses(point)
     assert losses[0].float() == pytest.approx(pair.task_losses, abs=1e-5)
     assert losses[1].float() == pytest.approx(pair.distill_losses, abs=1e-4)

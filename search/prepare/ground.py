@@ -1,0 +1,36 @@
+"""Holds what all trainings of a confirmation share: the search's data and teacher, and the opened test set."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from search.prepare.foundation import Foundation
+from trainables.pictures import Split, TrialAssets
+from trainables.tasks import Samples, TaskAssets, Tree
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """The data that every training of a confirmation reads; one copy for each node."""
+
+    assets: TrialAssets | TaskAssets
+    test: Split | Samples
+    test_targets: npt.NDArray[np.float32] | Tree
+    """The teacher's logits on the test pictures, [M, C]; M: test pictures, C: classes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ground:
+    """The prepared pictures and teacher."""
+
+    pictures: Pictures
+    teacher: nn.Module | None
+    """The teacher, on the CPU and in evaluation mode; None if only its outputs are stored."""
+    foundation: Foundation
+    """The foundation, as in `search.prepare.preparation.Prepared`."""
+    test_digest: str
+    """A digest of the test pictures and their labels."""

@@ -1,0 +1,241 @@
+"""Prepares a search of a user's own task: its sets, its teacher's outputs, and checks of both."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from policies.errors import nearest
+from policies.policy import BatchPolicy, Policy
+from policies.registry import create_policy
+from search.prepare.foundation import Foundation
+from search.prepare.ground import Ground, Pictures
+from search.prepare.prepared import Prepared, in_cluster
+from search.records import Listener, PictureCounts
+from search.settings import SearchConfig
+from trainables.config import OwnTask
+from trainables.device import select_compute
+from trainables.errors import ConfigError, DataError, ModelError
+from trainables.evaluation import accuracy_of, labelled
+from trainables.pictures import as_tensor
+from trainables.records import ACCURACY
+from trainables.tasks import (
+    IGNORED,
+    Samples,
+    Sets,
+    StoredOutputs,
+    Task,
+    TaskAssets,
+    Tree,
+    call,
+    check_logits,
+    check_teacher_kind,
+    digest_of,
+    map_tree,
+    outputs_on,
+    read_sets,
+    samples_of,
+    shared_samples,
+    stored_outputs,
+    try_out_task,
+)
+from trainables.teacher import output_precision
+from trainables.training import Corruption
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoadedTask:
+    """A task whose sets were read and whose methods were tried once. Its test set is still closed."""
+
+    own: OwnTask
+    task: Task
+    train: Samples
+    validation: Samples
+    sets: Sets
+    logits: int
+    """The number of the student's logits; 0 if the task is no classification."""
+
+
+def load_task(config: SearchConfig, listener: Listener) -> LoadedTask:
+    """Read a task's training and validation set, and try its students, losses and metrics on a few samples.
+
+    Raises:
+        KDPolicySearchError: something fails or does not fit.
+    """
+    own = config.task
+    assert own is not None
+    listener.stage(f"loading {own.origin}")
+    task = own.create()
+    train, validation, sets = read_sets(own, task)
+    logits, metrics = 0, set[str]()
+    for name, settings in config.students.items():
+        student_task = own.create(**settings.options)
+        logits, metrics = try_out_task(own, student_task, train, section=config.student_sections[name])
+    _check_objective(config, task, metrics)
+    _check_families(config, task)
+    loaded = LoadedTask(own=own, task=task, train=train, validation=validation, sets=sets, logits=logits)
+    listener.stage(counts_of(loaded).in_words)
+    shared = shared_samples(train, validation)
+    if shared:
+        listener.stage(
+            f"warning: {shared:,} of {len(validation):,} validation {task.unit} have the same inputs as training"
+            f" {task.unit}; scores on them are too good"
+        )
+    if config.corruption is not None:
+        Corruption(config.corruption, pictures=len(train), batch_size=config.training.batch_size, seed=config.seed)
+    return loaded
+
+
+def _check_objective(config: SearchConfig, task: Task, metrics: set[str]) -> None:
+    known = [*([ACCURACY] if task.classification else []), *sorted(metrics), *(kpi.name for kpi in config.kpis)]
+    if config.objective not in known:
+        raise ConfigError(
+            f"`objective` must be one of {', '.join(known)}, but got {config.objective!r}; a task's own are the names"
+            f" that its `metrics` returns.{nearest(config.objective, known)}"
+        )
+
+
+def _check_families(config: SearchConfig, task: Task) -> None:
+    """Raise ConfigError if a family needs logits, which a task with losses of its own does not give."""
+    if not task.has_own_losses():
+        return
+    unusable = [family for family in config.families if needs_logits(create_policy(family, {}))]
+    if unusable:
+        usable = [family for family in config.families if family not in unusable]
+        raise ConfigError(
+            f"`families`: {', '.join(unusable)} look at logits, but the task {config.student.name} has losses of its"
+            f" own; write families = {json.dumps(usable)}."
+        )
+
+
+def counts_of(loaded: LoadedTask) -> PictureCounts:
+    """Count the samples of a task's sets, without opening the test set."""
+    labels, largest = loaded.validation.labels, 0.0
+    if loaded.task.classification:
+        counted = labels[labels != IGNORED]
+        largest = float(np.bincount(counted).max() / len(counted))
+    shape = loaded.train.inputs.shape[1:] if hasattr(loaded.train.inputs, "shape") else ()
+    return PictureCounts(
+        train=len(loaded.train),
+        pool=len(loaded.train),
+        validation=len(loaded.validation),
+        test=None,
+        classes=loaded.logits,
+        shape=tuple(shape),
+        largest_share=largest,
+        unit=loaded.task.unit,
+    )
+
+
+def prepare_task(config: SearchConfig, loaded: LoadedTask, listener: Listener) -> Prepared:
+    """Compute a teacher's outputs on a task's samples, in a Ray task with a GPU where trials use one."""
+    work = functools.partial(_teach, config, loaded)
+    if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
+        return in_cluster(lambda _news: work(), listener, gpus=config.resources.gpus_per_trial)
+    return work()
+
+
+def _teach(config: SearchConfig, loaded: LoadedTask) -> Prepared:
+    assets, teacher, foundation = _taught(config, loaded)
+    parameters = 0
+    if isinstance(teacher, nn.Module):
+        parameters = sum(parameter.numel() for parameter in teacher.parameters())
+    return Prepared(assets, parameters, foundation, counts_of(loaded))
+
+
+def task_ground(config: SearchConfig, loaded: LoadedTask) -> Ground:
+    """Open a task's test set, and compute its teacher's outputs on all three sets.
+
+    Raises:
+        KDPolicySearchError: there is no test set, or it does not fit.
+    """
+    own, given = loaded.own, loaded.sets.test
+    if given is None:
+        raise DataError(
+            f"the task {own.origin} has no test set, so nothing can be confirmed; give `test` to Sets (a function"
+            " that returns it, so that a search does not open it)."
+        )
+    test = call(own, "sets", lambda: samples_of(given() if callable(given) else given, "test"))
+    assets, teacher, foundation = _taught(config, loaded)
+    outputs = _outputs(loaded, teacher, "test", test, select_compute(config.device).device)
+    return Ground(
+        pictures=Pictures(assets=assets, test=test, test_targets=outputs),
+        teacher=None if isinstance(teacher, StoredOutputs) else teacher.cpu(),
+        foundation=foundation,
+        test_digest=test.digest,
+    )
+
+
+def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Module | StoredOutputs, Foundation]:
+    own, task, device = loaded.own, loaded.task, select_compute(config.device).device
+    teacher = call(own, "teacher", task.teacher)
+    check_teacher_kind(own, teacher)
+    if isinstance(teacher, nn.Module):
+        teacher = teacher.eval().requires_grad_(False).to(device)
+    targets = {name: _outputs(loaded, teacher, name, getattr(loaded, name), device) for name in ("train", "validation")}
+    accuracy = math.nan
+    if task.classification:
+        logits = task.logits(map_tree(as_tensor, targets["validation"]))
+        labels = as_tensor(loaded.validation.labels)
+        check_logits(own, logits, labels, "teacher")
+        if logits.shape[-1] != loaded.logits:
+            raise ModelError(
+                f"student and teacher of the task {own.origin} must give the same number of logits, but the student"
+                f" gives {loaded.logits} and the teacher {logits.shape[-1]}."
+            )
+        accuracy = accuracy_of(*labelled(task, logits, labels, logits)[:2])
+    assets = TaskAssets(
+        task=own,
+        train=loaded.train,
+        validation=loaded.validation,
+        train_targets=targets["train"],
+        validation_targets=targets["validation"],
+        classes=_class_names(loaded),
+        teacher_accuracy=accuracy,
+    )
+    data = hashlib.sha256(f"{loaded.train.digest} {loaded.validation.digest}".encode())
+    if config.corruption is not None:
+        data.update(config.corruption.model_dump_json().encode())
+    foundation = Foundation(
+        data=data.hexdigest(),
+        teacher=digest_of(targets),
+        precision=output_precision(device.type),
+        earlier="",
+    )
+    return assets, teacher, foundation
+
+
+def _outputs(
+    loaded: LoadedTask, teacher: nn.Module | StoredOutputs, name: str, samples: Samples, device: torch.device
+) -> Tree:
+    if isinstance(teacher, StoredOutputs):
+        return call(loaded.own, "teacher", lambda: stored_outputs(teacher, name, samples))
+    return call(loaded.own, "forward", lambda: outputs_on(loaded.task, teacher, samples.inputs, device))
+
+
+def _class_names(loaded: LoadedTask) -> tuple[str, ...]:
+    if not loaded.task.classification:
+        return ()
+    names = loaded.task.class_names()
+    if names is None:
+        return tuple(map(str, range(loaded.logits)))
+    if len(names) != loaded.logits:
+        raise ConfigError(
+            f"`class_names` of the task {loaded.own.origin} must name the {loaded.logits} classes of the logits, but"
+            f" names {len(names)}."
+        )
+    return tuple(names)
+
+
+def needs_logits(policy: Policy) -> bool:
+    """Tell whether a rule cannot run on two losses alone; see `LossBalancer.backward`."""
+    if not isinstance(policy, BatchPolicy) or policy.needs & {"teacher", "reliability"}:
+        return True
+    return "geometry" in policy.needs and policy.measurement.needs_logits

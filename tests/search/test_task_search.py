@@ -1,0 +1,189 @@
+"""A search of a user's own task, from its file to the confirmed student."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+import torch
+
+from search.confirm import confirm_search, read_confirmation
+from search.errors import SearchError
+from search.evidence import judge
+from search.prepare import rehearse
+from search.records import Listener
+from search.run.search import run_search
+from search.settings import load_config
+from search.store import SearchStore, check_unchanged, read_search
+from tests.search.tiny import QuietListener
+from tests.trainables.tasks.task_files import DIABETES, DIGITS
+from trainables.errors import ConfigError
+
+SEARCH = """
+name = "own"
+{task}
+families = ["fixed", "norm_balance"]
+trials_per_family = 2
+replicates = 2
+evaluations = 2
+trace_points = 4
+constant.most_trials = 3
+confirm.seeds = 2
+training = {{ epochs = 4, batch_size = 40, optimizer = "adam", learning_rate = 3e-2 }}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "digits.py").write_text(DIGITS)
+    (tmp_path / "diabetes.py").write_text(DIABETES)
+    return tmp_path
+
+
+def config_in(folder, task, *overrides):
+    (folder / "own.toml").write_text(SEARCH.format(task=task))
+    return load_config(str(folder / "own.toml"), overrides)
+
+
+@pytest.fixture(scope="module")
+def confirmed(launch, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tasks")
+    (folder / "diabetes.py").write_text(DIABETES)
+    config = config_in(folder, 'task = "diabetes.py:Diabetes"\nobjective = "rmse"\ndirection = "minimize"')
+    listener = QuietListener()
+    outcome = run_search(config, launch, listener)
+    confirm_search("own", launch, Listener(), config.confirm)
+    return outcome, listener
+
+
+def test_a_task_that_is_no_classification_is_searched_and_confirmed(confirmed, launch):
+    outcome, listener = confirmed
+    assert "200 training, 120 validation patients of 10" in listener.stages
+    store = SearchStore(launch.storage, "own")
+    search, record = read_search(store), read_confirmation(store)
+    assert search.status == "finished"
+    assert all(0.3 < -trial.score < 2.0 for trial in search.finished)
+    assert record.complete
+    assert record.test_size == 122
+    assert 0.3 < record.teacher_kpis["rmse"] < 1.0
+    assert {name for result in record.results for name in result.samples} == {"absolute_error"}
+    assert record.student_figures.parameters == 10 * 6 + 6 + 6 + 1
+    judgement = judge(search, record)
+    assert judgement.verdict is not None
+    page = outcome.page.read_text()
+    assert "nan" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL).lower().replace("finance", "")
+
+
+def test_the_report_is_json_that_others_can_read(confirmed):
+    outcome, _ = confirmed
+
+    def refuse(value):
+        raise AssertionError(f"{value} is no JSON")
+
+    json.loads((outcome.page.parent / "report.json").read_text(), parse_constant=refuse)
+
+
+def test_options_name_other_students(folder):
+    config = config_in(
+        folder,
+        'task = { name = "digits.py:Digits", options = { hidden = 9 } }\nspace.students.wide.options.hidden = 30',
+    )
+    assert config.student.options == {"hidden": 9}
+    assert config.students["wide"].name == "digits.py:Digits"
+    assert config.students["wide"].options == {"hidden": 30}
+
+
+def test_a_rehearsal_tells_how_long_a_search_takes(folder, launch):
+    config = config_in(folder, 'task = "digits.py:Digits"')
+    found = rehearse(config, launch, QuietListener())
+    assert found.repeatable
+    assert found.trainings == 2 * 2 + 3 * 2
+    assert 0.0 < found.seconds < 60.0
+    unseeded = DIGITS.replace("nn.Linear(64, self.hidden), nn.ReLU()", "nn.Linear(64, self.hidden), Noise(), nn.ReLU()")
+    noise = (
+        "class Noise(nn.Module):\n    def forward(self, x):\n"
+        "        return x + float(np.random.rand()) if self.training else x\n\n\nclass Digits"
+    )
+    (folder / "digits.py").write_text(unseeded.replace("class Digits", noise))
+    assert not rehearse(config_in(folder, 'task = "digits.py:Digits"'), launch, QuietListener()).repeatable
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (
+            'task = "digits.py"',
+            "a task of your own is given as FILE.py:CLASS, like my_task.py:MyTask, but got 'digits.py'",
+        ),
+        ('task = "none.py:Digits"', "cannot read .*none.py"),
+        ("task = 3", "`task.name` must be FILE.py:CLASS, like my_task.py:MyTask, but got 3"),
+        (
+            'task = "digits.py:Digits"\ndata.name = "cifar10"',
+            "`data` belongs to searches on pictures, but `task` is 'digits.py:Digits'",
+        ),
+        (
+            'task = "digits.py:Digits"\nstudent = { name = "cnn" }',
+            "`student.name` must be the task 'digits.py:Digits'",
+        ),
+        ("", "`teacher` is missing; it must be given|`student` is missing"),
+    ],
+)
+def test_a_search_file_is_checked_before_any_work(folder, task, message):
+    with pytest.raises((ConfigError, SearchError, Exception), match=message):
+        config_in(folder, task)
+
+
+def test_families_that_need_logits_are_named_with_the_line_that_works(folder, launch):
+    config = config_in(folder, 'task = "diabetes.py:Diabetes"\nobjective = "rmse"\ndirection = "minimize"').model_copy(
+        update={"families": ("fixed", "norm_balance", "sample_norm_balance")}
+    )
+    with pytest.raises(
+        ConfigError, match=r'sample_norm_balance look at logits.*families = \["fixed", "norm_balance"\]'
+    ):
+        rehearse(config, launch, QuietListener())
+
+
+def test_an_objective_that_the_task_does_not_measure_is_named(folder, launch):
+    config = config_in(folder, 'task = "diabetes.py:Diabetes"\nobjective = "rmsd"')
+    with pytest.raises(
+        ConfigError, match="`objective` must be one of absolute_error, rmse, .* Did you mean"
+    ):
+        rehearse(config, launch, QuietListener())
+
+
+def test_a_changed_task_is_another_search(folder):
+    before = config_in(folder, 'task = "digits.py:Digits"')
+    (folder / "digits.py").write_text(DIGITS.replace("hidden: int = 12", "hidden: int = 13"))
+    with pytest.raises(SearchError, match=r"the file of digits.py:Digits has changed: line \d+ was `hidden: int = 12`"):
+        check_unchanged(config_in(folder, 'task = "digits.py:Digits"'), before)
+
+
+def test_reading_a_stored_search_does_not_run_the_tasks_file(folder):
+    config = config_in(folder, 'task = "digits.py:Digits"')
+    broken = {**config.model_dump(mode="json"), "task": {"origin": "a.py:A", "source": "1 / 0", "options": {}}}
+    assert type(config).parse({**broken, "student": {"name": "a.py:A"}}).task.source == "1 / 0"
+
+
+def test_the_champion_is_loaded_as_its_card_says(folder, launch, confirmed):
+    from search.confirm.champion import choose_champion
+    from search.confirm.champion_files import student_reader, write_champion
+    from trainables.config import OwnTask
+
+    store = SearchStore(launch.storage, "own")
+    search, record = read_search(store), read_confirmation(store)
+    judgement = judge(search, record)
+    winner = record.finalists[0].key
+    verdict = judgement.verdict
+    champion = choose_champion(record, judgement, search.config)
+    if champion is None:  # two seeds seldom tell a winner
+        named = dataclasses.replace if dataclasses.is_dataclass(verdict) else None
+        assert named is None
+        judged = judgement.model_copy(update={"verdict": verdict.model_copy(update={"winner": winner})})
+        champion = choose_champion(record, judged, search.config)
+    written = write_champion(champion, student_reader(store), folder / "champion")
+    card = (written / "README.md").read_text()
+    assert "from diabetes import Diabetes" in card
+    assert "student = Diabetes().student()" in card
+    assert "rmse is" in card
+    student = OwnTask(origin="diabetes.py:Diabetes", source=DIABETES).create().student()
+    student.load_state_dict(torch.load(written / "student.pt", weights_only=True))

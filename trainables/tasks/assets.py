@@ -1,0 +1,165 @@
+"""Reads a task's sets and its teacher's outputs into arrays, which all trials of a node share.
+
+N: samples of a set.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from trainables.config import OwnTask
+from trainables.errors import DataError, ModelError
+from trainables.tasks.task import StoredOutputs, Task
+from trainables.tasks.trees import Tree, count_rows, join_trees, leaves, map_tree
+
+_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Samples:
+    """The samples of one set: trees of arrays with N rows each."""
+
+    inputs: Tree
+    labels: Tree
+
+    def __len__(self) -> int:
+        return count_rows(self.labels)
+
+    @property
+    def digest(self) -> str:
+        """A digest of all inputs and labels, 64 hexadecimal digits."""
+        return digest_of((self.inputs, self.labels))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaskAssets:
+    """The data that a trial of a task reads. It holds no test set, so no trial can look at one."""
+
+    task: OwnTask
+    train: Samples
+    validation: Samples
+    train_targets: Tree
+    """The teacher's outputs on the training samples, arrays with N rows."""
+    validation_targets: Tree
+    classes: tuple[str, ...]
+    """The classes' names; empty if the task is no classification."""
+    teacher_accuracy: float
+    """The teacher's accuracy on the validation samples; NaN if the task is no classification."""
+
+
+def samples_of(given: Any, name: str) -> Samples:
+    """Read one of a task's sets.
+
+    Args:
+        given: as `trainables.tasks.Sets` describes it.
+        name: the set's name, for messages.
+
+    Raises:
+        DataError: it is no set, is empty, or its parts differ in length.
+    """
+    try:
+        if isinstance(given, torch.utils.data.TensorDataset):
+            given = given.tensors
+        if not isinstance(given, tuple):
+            items = [given[place] for place in range(len(given))]
+            given = join_trees(_stacked, items) if items else ()
+        inputs, labels = given
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        raise DataError(
+            f"the task's {name} set must be a pair (inputs, labels) of arrays, or a data set whose items are such"
+            f" pairs of equal shapes, but is {type(given).__name__}: {error}."
+        ) from error
+    samples = Samples(inputs=map_tree(_as_array, inputs), labels=map_tree(_as_array, labels))
+    try:
+        rows = count_rows((samples.inputs, samples.labels))
+    except ValueError as error:
+        raise DataError(f"the task's {name} set: of inputs and labels, {error}.") from error
+    if rows == 0:
+        raise DataError(f"the task's {name} set has no sample; return at least one.")
+    return samples
+
+
+def _stacked(items: list[Any]) -> Any:
+    return np.stack([_as_array(item) for item in items])
+
+
+def _as_array(leaf: Any) -> np.ndarray[Any, Any]:
+    if isinstance(leaf, torch.Tensor):
+        leaf = leaf.detach().cpu()
+        leaf = (leaf.float() if leaf.dtype is torch.bfloat16 else leaf).numpy()
+    array = np.asarray(leaf)
+    if array.dtype == object or array.dtype.kind in "USV":
+        raise DataError(
+            f"a task's sets must hold numbers, but there is a part of type {array.dtype}; turn text into numbers"
+            " (tokens, say) in `sets`."
+        )
+    # PyTorch's default types: a network's weights are float32, and labels are int64.
+    if array.dtype == np.float64:
+        array = array.astype(np.float32)
+    elif array.dtype.kind in "iu" and array.dtype not in (np.int64, np.uint8):
+        array = array.astype(np.int64)
+    return array
+
+
+def outputs_on(task: Task, teacher: nn.Module, inputs: Tree, device: torch.device) -> Tree:
+    """Compute a teacher's outputs on inputs with N rows, as a tree of float arrays with N rows.
+
+    Raises:
+        ModelError: some are infinite or NaN.
+    """
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, count_rows(inputs), _BATCH):
+            batch = map_tree(lambda leaf: torch.tensor(leaf[start : start + _BATCH]).to(device), inputs)  # noqa: B023
+            parts.append(map_tree(lambda leaf: leaf.float().cpu().numpy(), task.forward(teacher, batch)))
+    return check_finite(join_trees(np.concatenate, parts))
+
+
+def check_finite(outputs: Tree) -> Tree:
+    """Return a teacher's outputs as they are.
+
+    Raises:
+        ModelError: some are infinite or NaN.
+    """
+    if not all(bool(np.isfinite(leaf).all()) for leaf in leaves(outputs)):
+        raise ModelError("the teacher's outputs must be finite, but some are infinite or NaN; check its weights.")
+    return outputs
+
+
+def stored_outputs(stored: StoredOutputs, name: str, samples: Samples) -> Tree:
+    """Return the stored outputs on a set, as arrays.
+
+    Raises:
+        DataError: they are missing, or there are more or fewer than samples.
+        ModelError: some are infinite or NaN.
+    """
+    given = getattr(stored, name)
+    given = given() if callable(given) else given
+    if given is None:
+        raise DataError(f"the teacher's stored outputs lack those on the {name} set; give `{name}` to StoredOutputs.")
+    outputs = map_tree(_as_array, given)
+    try:
+        rows = count_rows(outputs)
+    except ValueError as error:
+        raise DataError(f"the teacher's stored outputs on the {name} set: {error}.") from error
+    if rows != len(samples):
+        raise DataError(
+            f"the teacher's stored outputs on the {name} set must have one row a sample, {len(samples)}, but have"
+            f" {rows}; store them in the order of the set."
+        )
+    return check_finite(outputs)
+
+
+def digest_of(tree: Tree) -> str:
+    """Return a digest of all arrays of a tree, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for leaf in leaves(tree):
+        digest.update(f"{leaf.dtype} {leaf.shape} ".encode())
+        digest.update(np.ascontiguousarray(leaf).data)
+    return digest.hexdigest()
