@@ -16,7 +16,7 @@ from torch import nn
 from trainables.tasks import Sets, StoredOutputs, Task
 
 PARTS = {"train": (0.0, 0.1), "validation": (0.1, 0.3), "taught": (0.3, 0.7), "test": (0.7, 1.0)}
-"""Which people are in which part, by a random number that each of them has."""
+"""Part -> the range of the random number of each of its people."""
 
 
 def rows(part):

@@ -196,7 +196,7 @@ class LossBalancer:
         A step costs one backward pass, or two if gradients of parameters are measured. Do not call it from a closure
         that the optimiser runs several times a step, as LBFGS does: each call counts as an update.
         """
-        if self._needs_logits:
+        if self.policy.needs_logits:
             raise PolicyError(
                 f"`{self.policy.family}` looks at logits, which two losses do not show; call"
                 " `backward_on_logits(student_logits, teacher_logits, labels)` instead."
@@ -324,13 +324,6 @@ class LossBalancer:
     @property
     def _rule(self) -> dict[str, Any]:
         return {"family": self.policy.family, "parameters": self.policy.values()}
-
-    @property
-    def _needs_logits(self) -> bool:
-        policy = self.policy
-        if not isinstance(policy, BatchPolicy) or policy.needs & {"teacher", "reliability"}:
-            return True
-        return "geometry" in policy.needs and policy.measurement.needs_logits
 
     def _take(
         self, objective: Objective, outputs: tuple[Tensor, ...], share: float, last: bool, probe: bool

@@ -149,6 +149,11 @@ class Policy(abc.ABC):
         """Return the rule in one sentence that needs no code to be understood."""
 
     @property
+    def needs_logits(self) -> bool:
+        """True if the rule looks at logits, so that two losses are not enough for it."""
+        return True
+
+    @property
     def complexity(self) -> int:
         """The count of numbers that the rule needs; the 'simplest' of several rules has the lowest.
 
@@ -181,6 +186,13 @@ class BatchPolicy(Policy):
 
         It is called once a step, before the update. It must not raise, whatever the observation holds.
         """
+
+    @property
+    def needs_logits(self) -> bool:
+        """True if the rule looks at the teacher's answers, or measures a geometry that needs logits."""
+        if self.needs & {"teacher", "reliability"}:
+            return True
+        return "geometry" in self.needs and self.measurement.needs_logits
 
     @property
     def measurement(self) -> Measurement:

@@ -9,7 +9,7 @@ from trainables.config import DeviceSettings
 from trainables.device import select_compute
 from trainables.evaluation import evaluate, figures_of_outputs
 from trainables.models import create_model, measure_figures
-from trainables.tasks import TaskAssets, TaskNetwork, example_of
+from trainables.tasks import TaskAssets, TaskNetwork, create_task, example_of
 from trainables.training import data_on_device, scored_set
 
 
@@ -36,7 +36,7 @@ def with_figures(record: ConfirmationRecord, ground: Ground, config: SearchConfi
     assets = ground.pictures.assets
     settings = config.students[record.finalists[0].student]
     if isinstance(assets, TaskAssets):
-        task, example = assets.task.create(**settings.options), example_of(assets.validation)
+        task, example = create_task(assets.task, **settings.options), example_of(assets.validation)
         student = measure_figures(TaskNetwork(task), example)
         teacher = None if ground.teacher is None else measure_figures(TaskNetwork(task, ground.teacher), example)
     else:

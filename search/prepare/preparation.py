@@ -20,7 +20,7 @@ from trainables.device import select_compute
 from trainables.evaluation import try_out
 from trainables.models import count_flops, create_model
 from trainables.pictures import Dataset, MappedImages
-from trainables.tasks import TaskNetwork, example_of
+from trainables.tasks import TaskNetwork, create_task, example_of
 from trainables.teacher import TeacherProgress, compute_assets, prepare_teacher
 from trainables.training import Corruption
 
@@ -83,7 +83,7 @@ def _task_sizes(config: SearchConfig, loaded: LoadedTask) -> tuple[StudentSize, 
         return ()
     sizes = []
     for name, settings in config.students.items():
-        network = TaskNetwork(loaded.own.create(**settings.options)).eval()
+        network = TaskNetwork(create_task(loaded.own, **settings.options)).eval()
         sizes.append(
             StudentSize(
                 name=name,

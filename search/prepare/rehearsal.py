@@ -11,8 +11,7 @@ import torch
 
 from search.prepare.preparation import prepare
 from search.records import Listener
-from search.settings import CONSTANT_FAMILY, Launch, SearchConfig
-from search.settings.racing import planned_trainings
+from search.settings import CONSTANT_FAMILY, Launch, SearchConfig, planned_trainings
 from trainables.config import PolicySettings
 from trainables.device import Compute, select_compute
 from trainables.training import Distillation, data_on_device
@@ -24,14 +23,14 @@ _MOST_SECONDS = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Rehearsal:
-    """What a moment of training has shown."""
+    """Tells what a moment of training has shown."""
 
     seconds: float
     """The time of one training of one student under one seed under a rule that measures gradients."""
     trainings: int
     """The most trainings of the whole search."""
     repeatable: bool | None
-    """Whether two trainings under one seed gave the same student to the last bit; None on a GPU, where sums may not
+    """True if two trainings under one seed gave the same student to the last bit; None on a GPU, where sums may not
     come in the same order."""
 
     def search_seconds(self, at_a_time: int) -> float:

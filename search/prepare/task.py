@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from policies.errors import nearest
-from policies.policy import BatchPolicy, Policy
 from policies.registry import create_policy
 from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
@@ -37,6 +36,7 @@ from trainables.tasks import (
     call,
     check_logits,
     check_teacher_kind,
+    create_task,
     digest_of,
     map_tree,
     outputs_on,
@@ -72,11 +72,11 @@ def load_task(config: SearchConfig, listener: Listener) -> LoadedTask:
     own = config.task
     assert own is not None
     listener.stage(f"loading {own.origin}")
-    task = own.create()
+    task = create_task(own)
     train, validation, sets = read_sets(own, task)
     logits, metrics = 0, set[str]()
     for name, settings in config.students.items():
-        student_task = own.create(**settings.options)
+        student_task = create_task(own, **settings.options)
         logits, metrics = try_out_task(own, student_task, train, section=config.student_sections[name])
     _check_objective(config, task, metrics)
     _check_families(config, task)
@@ -106,7 +106,7 @@ def _check_families(config: SearchConfig, task: Task) -> None:
     """Raise ConfigError if a family needs logits, which a task with losses of its own does not give."""
     if not task.has_own_losses():
         return
-    unusable = [family for family in config.families if needs_logits(create_policy(family, {}))]
+    unusable = [family for family in config.families if create_policy(family, {}).needs_logits]
     if unusable:
         usable = [family for family in config.families if family not in unusable]
         raise ConfigError(
@@ -232,10 +232,3 @@ def _class_names(loaded: LoadedTask) -> tuple[str, ...]:
             f" names {len(names)}."
         )
     return tuple(names)
-
-
-def needs_logits(policy: Policy) -> bool:
-    """Tell whether a rule cannot run on two losses alone; see `LossBalancer.backward`."""
-    if not isinstance(policy, BatchPolicy) or policy.needs & {"teacher", "reliability"}:
-        return True
-    return "geometry" in policy.needs and policy.measurement.needs_logits

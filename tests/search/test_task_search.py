@@ -145,9 +145,7 @@ def test_families_that_need_logits_are_named_with_the_line_that_works(folder, la
 
 def test_an_objective_that_the_task_does_not_measure_is_named(folder, launch):
     config = config_in(folder, 'task = "diabetes.py:Diabetes"\nobjective = "rmsd"')
-    with pytest.raises(
-        ConfigError, match="`objective` must be one of absolute_error, rmse, .* Did you mean"
-    ):
+    with pytest.raises(ConfigError, match="`objective` must be one of absolute_error, rmse, .* Did you mean"):
         rehearse(config, launch, QuietListener())
 
 
@@ -168,6 +166,7 @@ def test_the_champion_is_loaded_as_its_card_says(folder, launch, confirmed):
     from search.confirm.champion import choose_champion
     from search.confirm.champion_files import student_reader, write_champion
     from trainables.config import OwnTask
+    from trainables.tasks import create_task
 
     store = SearchStore(launch.storage, "own")
     search, record = read_search(store), read_confirmation(store)
@@ -185,5 +184,5 @@ def test_the_champion_is_loaded_as_its_card_says(folder, launch, confirmed):
     assert "from diabetes import Diabetes" in card
     assert "student = Diabetes().student()" in card
     assert "rmse is" in card
-    student = OwnTask(origin="diabetes.py:Diabetes", source=DIABETES).create().student()
+    student = create_task(OwnTask(origin="diabetes.py:Diabetes", source=DIABETES)).student()
     student.load_state_dict(torch.load(written / "student.pt", weights_only=True))

@@ -13,6 +13,7 @@ from .checks import shared_samples as shared_samples
 from .checks import try_out_task as try_out_task
 from .network import TaskNetwork as TaskNetwork
 from .network import example_of as example_of
+from .own import create_task as create_task
 from .task import IGNORED as IGNORED
 from .task import Sets as Sets
 from .task import StoredOutputs as StoredOutputs

@@ -65,7 +65,7 @@ class StoredOutputs:
 
 
 class TaskBatch(NamedTuple):
-    """What the losses of a task read beside the outputs. `inputs` and `labels` have B rows and lie on the device."""
+    """The inputs and labels of a batch, which the losses of a task read. Both have B rows and lie on the device."""
 
     inputs: Tree
     labels: Tree
@@ -86,7 +86,7 @@ class Task(Settings):
     unit: ClassVar[str] = "samples"
     """The plural of what one row is: `reviews`, `patients`, `sentences`."""
     classification: ClassVar[bool] = True
-    """Whether accuracy, cross entropy, calibration error and agreement with the teacher are measured."""
+    """True if accuracy, cross entropy, calibration error and agreement with the teacher are measured."""
 
     def sets(self) -> Sets:
         """Return the three sets. Called once in every process that trains."""

@@ -1,4 +1,4 @@
-"""What a training reads, on its device: pictures, or the samples of a user's task.
+"""Holds what a training reads on its device: pictures, or the samples of a user's task.
 
 B: samples of a batch; K: channels; H, W: height and width; C: classes; V: views of a picture.
 """
@@ -17,7 +17,7 @@ from trainables.device import Compute
 from trainables.evaluation import EvaluationSet, ScoredSet, TaskSet, labelled
 from trainables.models import create_model
 from trainables.pictures import Split, TrialAssets, as_tensor, gather, normalise, on_device
-from trainables.tasks import Samples, TaskAssets, TaskBatch, Tree, map_tree
+from trainables.tasks import Samples, TaskAssets, TaskBatch, Tree, create_task, map_tree
 from trainables.training.augmentation import Augmentation
 
 
@@ -172,7 +172,7 @@ class TaskData:
     def __init__(self, assets: TaskAssets, compute: Compute) -> None:
         self.compute = compute
         self.own_task = assets.task
-        self.task = assets.task.create()
+        self.task = create_task(assets.task)
         self.classes = assets.classes
         self.inputs = self._tensors(assets.train.inputs)
         self.labels = self._tensors(assets.train.labels)
@@ -200,7 +200,7 @@ class TaskData:
 
     def create_student(self, settings: ModelSettings) -> nn.Module:
         """Create the task's student with the options of `settings`."""
-        return self.own_task.create(**settings.options).student()
+        return create_task(self.own_task, **settings.options).student()
 
     def place(self, student: nn.Module) -> nn.Module:
         """Move a student to the device."""

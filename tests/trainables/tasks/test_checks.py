@@ -1,4 +1,4 @@
-"""What is found before anything is spent, with file, line and remedy."""
+"""Mistakes in a task are found before anything is spent, with file, line and remedy."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,15 @@ import torch
 
 from policies.errors import KDPolicySearchError
 from tests.trainables.tasks.task_files import DIABETES, DIGITS, HEAD, own
-from trainables.tasks import StoredOutputs, read_sets, samples_of, shared_samples, stored_outputs, try_out_task
+from trainables.tasks import (
+    StoredOutputs,
+    create_task,
+    read_sets,
+    samples_of,
+    shared_samples,
+    stored_outputs,
+    try_out_task,
+)
 
 STUDENT = "        return nn.Sequential(nn.Linear(64, self.hidden), nn.ReLU(), nn.Linear(self.hidden, 10))"
 SETS = next(line for line in DIGITS.splitlines() if "return Sets" in line)
@@ -14,7 +22,7 @@ SETS = next(line for line in DIGITS.splitlines() if "return Sets" in line)
 
 def tried(source, name="Digits", **options):
     task = own(source, name, **options)
-    created = task.create()
+    created = create_task(task)
     train, _, _ = read_sets(task, created)
     return try_out_task(task, created, train)
 

@@ -9,14 +9,13 @@ import torch
 
 from policies.families import FAMILIES
 from policies.registry import create_policy
-from search.prepare.task import needs_logits
 from tests.trainables.tasks.task_files import DIABETES, DIGITS, HEAD, MASKED, own
 from trainables.config import DeviceSettings, ModelSettings, PolicySettings, TrainingSettings, TrialSettings
 from trainables.device import select_compute
 from trainables.evaluation import evaluate
 from trainables.pictures import Split, TrialAssets
 from trainables.records import Objective
-from trainables.tasks import StoredOutputs, TaskAssets, outputs_on, read_sets, stored_outputs
+from trainables.tasks import StoredOutputs, TaskAssets, create_task, outputs_on, read_sets, stored_outputs
 from trainables.training import DeviceAssets, Distillation, TaskData
 
 CPU = select_compute(DeviceSettings(device="cpu"))
@@ -24,7 +23,7 @@ TRAINING = TrainingSettings(epochs=4, batch_size=40, optimizer="adam", learning_
 
 
 def data_of(task):
-    created = task.create()
+    created = create_task(task)
     train, validation, _ = read_sets(task, created)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -81,7 +80,7 @@ def test_every_rule_runs_on_a_task_with_the_usual_losses(family, digits):
     assert len(history.trace) == 5
 
 
-@pytest.mark.parametrize("family", [name for name in list(FAMILIES) if not needs_logits(create_policy(name, {}))])
+@pytest.mark.parametrize("family", [name for name in list(FAMILIES) if not create_policy(name, {}).needs_logits])
 def test_every_rule_that_needs_no_logits_runs_on_losses_of_ones_own(family):
     task = own(DIABETES, "Diabetes")
     done = trained(task, family, objective=Objective(name="rmse", direction="minimize"))
@@ -100,7 +99,7 @@ def test_the_rules_that_need_logits_are_those_that_the_balancer_refuses_two_loss
         balancer = LossBalancer(create_policy(family, {}), student, total_steps=4)
         outputs = student(torch.ones(3, 2))
         refused = pytest.raises(PolicyError, match="looks at logits")
-        with refused if needs_logits(create_policy(family, {})) else contextlib.nullcontext():
+        with refused if create_policy(family, {}).needs_logits else contextlib.nullcontext():
             balancer.backward(outputs.square().mean(), (outputs - 1).square().mean())
 
 
