@@ -70,8 +70,8 @@ def walk() -> dict[str, FieldInfo]:
                 waiting.append((f"{prefix}{name}.", models[0]))
             else:
                 found[f"{prefix}{name}"] = field
-    found["racing"] = SearchConfig.model_fields["racing"]  # `true` is also a value of it
-    return found
+    whole = {name: SearchConfig.model_fields[name] for name in ("racing", "task")}  # `true` and a file are values, too
+    return {name: field for name, field in found.items() if not name.startswith("task.")} | whole
 
 
 TOP = {model for field in SearchConfig.model_fields.values() for model in inner_models(field.annotation)}
