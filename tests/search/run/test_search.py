@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import datetime
 import json
 import pathlib
 
@@ -32,13 +33,13 @@ SHORT = "training.epochs=99"
 
 
 class Observer(QuietListener):
-    """Also notes how many trials Ray has room for."""
+    """Also notes how many trials Ray has room for, and when the search began."""
 
-    room = 0
+    room, began = 0, None
 
     def search_begins(self, search, config):
         super().search_begins(search, config)
-        self.room = room_for(config.resources)
+        self.room, self.began = room_for(config.resources), datetime.datetime.now(datetime.UTC)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,9 @@ def test_short_trials_run_side_by_side(done):
     if listener.room < 2:
         pytest.skip("Ray found one CPU")
     trials = outcome.search.trials
+    workers_start = min(trial.started for trial in trials) - listener.began
+    if max(trial.ended for trial in trials) - min(trial.started for trial in trials) < 2 * workers_start:
+        pytest.skip("on this busy machine all trials end before a second worker can have started")
     beside = [a.number for a in trials for b in trials if a is not b and a.started < b.ended and b.started < a.ended]
     assert len(set(beside)) >= 3  # one worker gives 2 at most, while its successor starts
 
