@@ -145,9 +145,7 @@ def test_families_that_need_logits_are_named_with_the_line_that_works(folder, la
 
 def test_an_objective_that_the_task_does_not_measure_is_named(folder, launch):
     config = config_in(folder, 'task = "diabetes.py:Diabetes"\nobjective = "rmsd"')
-    with pytest.raises(
-        ConfigError, match="`objective` must be one of absolute_error, rmse, .* Did you mean"
-    ):
+    with pytest.raises(ConfigError, match="`objective` must be one of absolute_error, rmse, .* Did you mean"):
         rehearse(config, launch, QuietListener())
 
 
