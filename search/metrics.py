@@ -16,7 +16,7 @@ from trainables.records import ACCURACY, Direction, EpochRecord, ReplicateResult
 if TYPE_CHECKING:
     from search.records import SeedResult
 
-Unit: TypeAlias = Literal["%", "nats", "ms", "pictures/s", "B", "FLOPs", ""]
+Unit: TypeAlias = Literal["%", "nats", "ms", "samples/s", "B", "FLOPs", ""]
 PictureSet: TypeAlias = Literal["validation", "test"]
 Measured: TypeAlias = EpochRecord | ReplicateResult
 """Records of the search, which are measured on the validation pictures."""
@@ -151,7 +151,7 @@ def in_unit(value: float | None, unit: str) -> str:
     if unit in _THOUSANDS:
         return _by_thousands(value, _THOUSANDS[unit])
     digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    if unit == "pictures/s":
+    if unit == "samples/s":
         digits = f"{float(f'{value:.3g}'):,.0f}"
     return f"{digits.replace('-', '−')} {unit}".rstrip()
 

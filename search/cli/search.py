@@ -56,7 +56,7 @@ def resume(name: str, address: str | None, **places: Any) -> None:
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
 @places
 def confirm(name: str, families: str | None, address: str | None, **options: Any) -> None:
-    """Train a finished search's best rules and constants on fresh seeds, and judge them on the test pictures.
+    """Train a finished search's best rules and constants on fresh seeds, and judge them on the test set.
 
     Options that are not given keep the values that this confirmation began with, or that the search file's `confirm`
     has.

@@ -66,7 +66,7 @@ def card(champion: Champion) -> str:
         "## The student",
         "",
         f"The model is `{champion.student.name}`, trained under seed {champion.result.seed}: of the students of {seeds}"
-        f" the one with the highest {scale.on('validation')}. The test pictures had no part in this choice. Its own"
+        f" the one with the highest {scale.on('validation')}. The test set had no part in this choice. Its own"
         f" test {_own_score(champion)}; the {seeds}"
         f" reach {scale.value(row.test)} {scale.spread(row.spread)} of {scale.on('test')}, which is what to expect of"
         " another training.".replace("  ", " "),

@@ -85,12 +85,12 @@ def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Gr
     if other := ground.foundation.mismatch(search.foundation):
         raise SearchError(
             f"the search {search.name!r} ran on other inputs than those found now ({other}), so its finalists cannot"
-            " be confirmed on them. Restore the pictures, checkpoint, cache or kind of device that it ran with."
+            " be confirmed on them. Restore the data, checkpoint, cache or kind of device that it ran with."
         )
     if record.settings.get(TEST_DIGEST, ground.test_digest) != ground.test_digest:
         raise SearchError(
-            f"the confirmation of {search.name!r} began with other test pictures than are found now, so its results and"
-            f" new ones could not be compared. Restore those pictures, or {set_aside()}"
+            f"the confirmation of {search.name!r} began with another test set than is found now, so its results and"
+            f" new ones could not be compared. Restore that test set, or {set_aside()}"
             " to begin again."
         )
     settings = {**record.settings, TEST_DIGEST: ground.test_digest}

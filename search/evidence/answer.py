@@ -121,7 +121,7 @@ def _remedy(search: SearchRecord, verdict: ConfirmedVerdict | None) -> tuple[str
     if search.finished and search.status == "finished":
         return (
             "A score that is the best of many is partly luck. A confirmation trains the finalists again on fresh seeds"
-            " and judges them on the test pictures:",
+            " and judges them on the test set:",
             "confirm",
         )
     if search.status == "stopped":

@@ -13,7 +13,7 @@ from search.wording import count, family_title
 from trainables.settings import Settings
 
 TEACHING = "what the teacher adds"
-_VALIDATION = "validation pictures"
+_VALIDATION = "validation set"
 _PROMISED = "what the search had promised; the best of many trials is partly luck"
 _AT_EQUAL = "at the rule's own learning rate and temperature; the constant's own best decides"
 
@@ -31,7 +31,7 @@ class Gain(Settings):
     """True if the interval is too wide to tell anything; see `search.evidence.statistics.paired.PairedTest`."""
     seeds: int
     where: str
-    """The pictures and seeds that it was measured on."""
+    """The set and the seeds that it was measured on."""
     note: str = ""
     confirmed: bool
 
@@ -53,7 +53,7 @@ def confirmed_gains(confirmed: Confirmed, searched: ConstantComparison) -> tuple
         pairs += [(row.key, other, note) for other, note in others if other != baseline]
     if confirmed.labels_alone != confirmed.winner:
         pairs.append((confirmed.winner, confirmed.labels_alone, TEACHING))
-    where, scores = f"test pictures, {count(len(record.seeds), 'fresh seed')}", Scores(record)
+    where, scores = f"test set, {count(len(record.seeds), 'fresh seed')}", Scores(record)
     found = [
         _gain(title(record, ours), title(record, theirs), scores.difference(ours, theirs), where, note, confirmed=True)
         for ours, theirs, note in pairs

@@ -15,10 +15,11 @@ class Scores:
 
     Args:
         record: the confirmation's, finished or not.
+        unit: the plural of what one test sample is.
     """
 
-    def __init__(self, record: ConfirmationRecord) -> None:
-        self.record = record
+    def __init__(self, record: ConfirmationRecord, unit: str = "samples") -> None:
+        self.record, self.unit = record, unit
         self.facts = record.constant or ConstantFacts()
         self._noises: dict[tuple[str, str], TwoNoises | None] = {}
         self._by_key = {

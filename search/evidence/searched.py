@@ -95,7 +95,7 @@ def _margin(difference: PairedDifference, scale: Scale) -> str:
 
 def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...], confirmed: bool) -> str:
     size = search.validation_size
-    pictures = "validation pictures" if size is None else f"{size:,} validation pictures"
+    judged_on = "validation set" if size is None else f"{size:,} validation {search.unit}"
     finished = sum(f.finished for f in families)
     raced = finished + sum(f.eliminated for f in families)
     best_of = f"the best of {count(finished, 'finished trial')}" if finished > 1 else "one finished trial"
@@ -103,7 +103,7 @@ def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...], confirmed: b
         best_of = f"the best of {raced:,} trials, {finished:,} of which were trained under all seeds,"
     optimistic = ", so it is optimistic" if raced > 1 else ""
     parts = (
-        f"This is a search score: {best_of} on the {pictures}{optimistic}.",
+        f"This is a search score: {best_of} on the {judged_on}{optimistic}.",
         "" if confirmed else "It is not confirmed on the test set.",
         _progress(search),
     )

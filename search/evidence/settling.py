@@ -12,7 +12,6 @@ from search.evidence.scores import Scores
 from search.evidence.statistics.paired import ROUNDING
 from search.evidence.statistics.power import samples_for, samples_leave, seeds_for
 from search.evidence.statistics.two_noises import TwoNoises
-from search.records import ConfirmationRecord
 from search.wording import Scale, count
 
 Toward: TypeAlias = Literal["rule", "constant"]
@@ -49,7 +48,7 @@ def settling(scores: Scores, comparison: Comparison) -> Settling:
         scores: those of a confirmation whose verdict is `cannot_tell`.
         comparison: the confirmation's; it has a baseline.
     """
-    return _settling(scores.record, _ways(scores, comparison), _out_of_reach(scores, comparison))
+    return _settling(scores, _ways(scores, comparison), _out_of_reach(scores, comparison))
 
 
 def worth_settling(scores: Scores, comparison: Comparison, best: str, labels: str, allowance: float) -> Settling:
@@ -72,17 +71,17 @@ def worth_settling(scores: Scores, comparison: Comparison, best: str, labels: st
             ways.rule.append(_Step(noises.mean - allowance, noises, max(chances, 1) * looks))
         if margin is not None:
             ways.constant.append(_Step(margin - noises.mean, noises, looks))
-    return _settling(scores.record, ways if ways.rule else None, "").model_copy(update={"toward": None})
+    return _settling(scores, ways if ways.rule else None, "").model_copy(update={"toward": None})
 
 
-def _settling(record: ConfirmationRecord, ways: _Ways | None, floor: str) -> Settling:
+def _settling(scores: Scores, ways: _Ways | None, floor: str) -> Settling:
     if ways is None:
         return Settling(text="The noise between the seeds is not known, so neither is what would settle it.")
-    have = len(record.seeds)
+    record, have = scores.record, len(scores.record.seeds)
     by_seeds = ways.shortest(lambda step: seeds_for(*step))
     by_samples = ways.shortest(lambda step: samples_for(step.distance, step.noises, have, step.chances))
     found: dict[str, Any] = {}
-    text = "Neither more seeds alone nor more test pictures alone would settle it, if the gains stay as they are."
+    text = f"Neither more seeds alone nor more test {scores.unit} alone would settle it, if the gains stay as they are."
     if by_seeds is not None:
         needed = max(by_seeds[0], have + 1)
         command = shlex.join(["kd-search", "confirm", record.search, "--seeds", str(needed)])
@@ -93,7 +92,7 @@ def _settling(record: ConfirmationRecord, ways: _Ways | None, floor: str) -> Set
         found = {"samples": needed, "toward": by_samples[1]}
         text = (
             "More seeds alone would not settle it, if the gains stay as they are. A test set of about"
-            f" {needed:,} pictures would, with {count(have, 'seed')}."
+            f" {needed:,} {scores.unit} would, with {count(have, 'seed')}."
         )
     return Settling(text=f"{text} {floor}".rstrip(), **found)
 
@@ -131,8 +130,8 @@ def _out_of_reach(scores: Scores, comparison: Comparison) -> str:
         return ""
     scale = Scale(record.objective)
     return (
-        f"No number of seeds can show on these {record.test_size:,} test pictures that no rule is worth it: the choice"
-        f" of pictures alone leaves ±{scale.size(left)}, and {scale.size(margin)} would be worth a rule."
+        f"No number of seeds can show on these {record.test_size:,} test {scores.unit} that no rule is worth it: the"
+        f" choice of {scores.unit} alone leaves ±{scale.size(left)}, and {scale.size(margin)} would be worth a rule."
     )
 
 

@@ -16,7 +16,7 @@ from search.records import ConfirmationRecord
 from search.wording import count
 
 
-def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
+def judge_confirmation(record: ConfirmationRecord, unit: str = "samples") -> ConfirmedVerdict:
     """Judge a confirmation, finished or not.
 
     A winner is named only when every finalist has every seed. A look after each seed, with a stop at the first lead,
@@ -24,8 +24,12 @@ def judge_confirmation(record: ConfirmationRecord) -> ConfirmedVerdict:
 
     The first answer that holds is given. *Constant*: no rule gains enough to be worth it. *Rule*: one is better than
     the best constant and its rivals, and that constant was bracketed. Otherwise: *cannot tell*.
+
+    Args:
+        record: the confirmation.
+        unit: the plural of what one test sample is.
     """
-    scores = Scores(record)
+    scores = Scores(record, unit)
     comparison = compare(record, scores)
     baseline = comparison.baseline
     if baseline is None or len(record.seeds) < 2 or any(row.absent for row in comparison.rows):

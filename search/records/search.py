@@ -152,6 +152,11 @@ class SearchRecord(Settings):
         return self.config.data.validation_size if self.pictures is None else self.pictures.validation
 
     @property
+    def unit(self) -> str:
+        """The plural of what one sample is: "pictures", or as the task calls its rows."""
+        return "pictures" if self.pictures is None else self.pictures.unit
+
+    @property
     def resolution(self) -> float:
         """The accuracy of one validation picture; 0 if their number is not known, or if the objective is another.
 

@@ -129,7 +129,7 @@ def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:
     if other := prepared.foundation.mismatch(search.foundation):
         raise SearchError(
             f"the search {search.name!r} began on other inputs than those found now ({other}), so its trials and new"
-            " ones could not be compared. Restore the pictures, checkpoint, cache or kind of device that it began with,"
+            " ones could not be compared. Restore the data, checkpoint, cache or kind of device that it began with,"
             " or begin a search of another name."
         )
     return search.model_copy(update={"foundation": prepared.foundation.text})  # an earlier release's says less

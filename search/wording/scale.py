@@ -35,9 +35,9 @@ class Scale:
         """`accuracy`, or the KPI's name, followed by `(less is better)` if it is minimised."""
         return f"{self.objective.name}{'' if self.objective.direction == 'maximize' else ' (less is better)'}"
 
-    def on(self, pictures: str) -> str:
-        """`validation accuracy`, or `my_kpi on the validation pictures`."""
-        return f"{pictures} accuracy" if self.is_accuracy else f"{self.title} on the {pictures} pictures"
+    def on(self, part: str) -> str:
+        """`validation accuracy`, or `my_kpi on the validation set`."""
+        return f"{part} accuracy" if self.is_accuracy else f"{self.title} on the {part} set"
 
     def value(self, score: float | None, digits: int = 2) -> str:
         """A score as the value that it stands for; `–` where there is none. `digits` are those of a percentage."""

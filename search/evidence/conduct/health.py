@@ -83,7 +83,7 @@ def _chance(trial: TrialRecord, search: SearchRecord, trials: Sequence[TrialReco
     named = f"seed{'' if len(lost) == 1 else 's'} {', '.join(str(replicate.seed) for replicate in lost)}"
     who = "no student is" if len(lost) == len(history.replicates) else f"with {named} the student is not"
     chance = percent(pictures.largest_share)
-    level = f"{who} right on more pictures than always naming one class would be ({chance})"
+    level = f"{who} right on more {pictures.unit} than always naming one class would be ({chance})"
     if not (alarmed or forgot or worst > _LOST * guessing):
         return Finding(kind="learned_nothing", text=f"{level}, though others learned")
     learning_rate = trial.shared.get("learning_rate")

@@ -53,7 +53,7 @@ class Sentences:
 
     def a_constant(self, choice: Choice | None) -> tuple[str, str]:
         """Write headline and grounds where no rule gains enough to be worth it."""
-        reached = f"The constant reaches {self._reached} on the test pictures."
+        reached = f"The constant reaches {self._reached} on the test set."
         if not self._comparison.rules:
             return f"The best constant is {self._constant}; no rule was confirmed.", reached
         largest = self._comparison.largest_gain
@@ -68,7 +68,7 @@ class Sentences:
 
     def no_answer(self, choice: Choice | None) -> tuple[str, str]:
         """Write headline and grounds where it is not known whether a rule is worth it."""
-        parts = [f"Until then use {self._constant}, the safe choice: {self._reached} on the test pictures."]
+        parts = [f"Until then use {self._constant}, the safe choice: {self._reached} on the test set."]
         if choice is None:
             parts += [self._nearest(), self._would_have_been_seen()]
         else:
@@ -152,10 +152,10 @@ class Sentences:
         """Say which noise the intervals cover."""
         size = f"{self._record.test_size:,} " if self._record.test_size else ""
         turned = " Gains are signed so that more is better." if self._record.objective.direction == "minimize" else ""
-        pictures = f"and of the choice of {size}test pictures"
+        samples = f"and of the choice of {size}test {self._scores.unit}"
         if self._comparison.seeds_only:
-            pictures = f"only, on these {size}test pictures"
-        return f"The noise is that of the training seeds {pictures}; other data or another student may differ.{turned}"
+            samples = f"only, on these {size}test {self._scores.unit}"
+        return f"The noise is that of the training seeds {samples}; other data or another student may differ.{turned}"
 
     def _title(self, key: str) -> str:
         return title(self._record, key)

@@ -33,7 +33,7 @@ def _near_chance(search: SearchRecord) -> str:
     if accuracy >= chance + _LEAST_SHARE * (1.0 - chance):
         return ""
     return (
-        f"The teacher has learnt little: it is right on {percent(accuracy)} of the validation pictures; always"
+        f"The teacher has learnt little: it is right on {percent(accuracy)} of the validation set; always"
         f" naming the largest class would be right on {percent(chance)}."
     )
 
@@ -53,7 +53,7 @@ def _outdone(search: SearchRecord) -> str:
         if best - teacher > _ERRORS * error:
             return (
                 f"{students} clearly better than the teacher, {percent(best)} against {percent(teacher)} of the"
-                " validation pictures, so it has little to teach."
+                " validation set, so it has little to teach."
             )
     return ""
 

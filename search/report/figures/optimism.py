@@ -48,7 +48,7 @@ def optimism_figure(confirmed: Confirmed) -> Figure | None:
         _plot_points(axes, place + POINTS, row, low)
         label_line(axes, place, row.label, scale.difference(row.fresh - row.searched))
     caption = (
-        "Both scores are on the same validation pictures. The search's score is the best of many trials, so part of it"
+        "Both scores are on the same validation set. The search's score is the best of many trials, so part of it"
         " is luck."
     )
     if any(min(row.searched, row.fresh) < low for row in rows):

@@ -135,7 +135,7 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
         KPIColumn(label=name, who=title(record, key), chosen=key == confirmed.winner) for key, name in named.items()
     ]
     results = [[result for result in record.results if result.finalist == key] for key in named]
-    rows = _metric_rows(results, Metric.of_result, lambda metric: _of_teacher(metric, record))
+    rows = _metric_rows(search, results, Metric.of_result, lambda metric: _of_teacher(metric, record))
     teacher, student = record.teacher_figures, record.student_figures
     figures = [teacher, *[student] * len(named)]  # all students of a search are built alike
     return KPITable(
@@ -167,6 +167,7 @@ def _of_search(source: ReportSource) -> KPITable:
         for trial, label in zip(trials, named.values(), strict=True)
     ]
     rows = _metric_rows(
+        search,
         [trial.history.replicates for trial in trials],
         lambda metric, result: metric.in_search(result),
         lambda metric: search.teacher_accuracy if metric.name == ACCURACY else None,
@@ -193,6 +194,7 @@ def _of_teacher(metric: Metric, record: ConfirmationRecord) -> float | None:
 
 
 def _metric_rows(
+    search: SearchRecord,
     students: Sequence[Sequence[_Result]],
     read: Callable[[Metric, _Result], float | None],
     of_teacher: Callable[[Metric], float | None],
@@ -201,8 +203,8 @@ def _metric_rows(
     rows = [
         KPIRow(
             name=metric.name,
-            label=metric.label,
-            unit=metric.unit,
+            label=label,
+            unit=unit,
             values=(
                 KPIValue(mean=of_teacher(metric)),
                 *(value_over_seeds([read(metric, result) for result in results]) for results in students),
@@ -211,8 +213,16 @@ def _metric_rows(
             of_teacher=metric.of_teacher,
         )
         for metric in metrics_with(name for results in students for result in results for name in result.own_kpis)
+        for label, unit in (_label_and_unit(metric, search),)
     ]
     return [row for row in rows if row.own or any(value.mean is not None for value in row.values)]
+
+
+def _label_and_unit(metric: Metric, search: SearchRecord) -> tuple[str, str]:
+    """Return a metric's label and unit; a task that is no classification has a loss of its own, in its own unit."""
+    if metric.name == "loss" and not metric.own and search.pictures is not None and not search.pictures.classes:
+        return "Loss on the labels", ""
+    return metric.label, metric.unit
 
 
 def _cost_rows(sizes: Sequence[float | None], figures: Sequence[ModelFigures | None]) -> list[KPIRow]:
@@ -223,7 +233,7 @@ def _cost_rows(sizes: Sequence[float | None], figures: Sequence[ModelFigures | N
 
     rows = [
         row("parameters", "Parameters", "", sizes),
-        row("flops", "FLOPs a picture", "FLOPs", (getattr(of_model, "flops", None) for of_model in figures)),
+        row("flops", "FLOPs a sample", "FLOPs", (getattr(of_model, "flops", None) for of_model in figures)),
         row("file_bytes", "File size", "B", (getattr(of_model, "file_bytes", None) for of_model in figures)),
     ]
     latencies = [{} if of_model is None else of_model.latency for of_model in figures]
@@ -231,12 +241,12 @@ def _cost_rows(sizes: Sequence[float | None], figures: Sequence[ModelFigures | N
         on_device = [latency.get(device, {}) for latency in latencies]
         batches = sorted({int(latency["batch"]) for latency in on_device if "batch" in latency})
         for key, words, unit in (
-            ("p50_ms", "Latency of one picture, median", "ms"),
-            ("p95_ms", "Latency of one picture, 95 of 100", "ms"),
+            ("p50_ms", "Latency of one sample, median", "ms"),
+            ("p95_ms", "Latency of one sample, 95 of 100", "ms"),
             (
                 "pictures_per_second",
                 f"Throughput in batches of {' and '.join(map(str, batches or [64]))}",
-                "pictures/s",
+                "samples/s",
             ),
         ):
             label = f"{words} ({_DEVICES.get(device, device)})"

@@ -69,7 +69,7 @@ def _teacher(search: SearchRecord) -> str:
     if search.teacher_parameters:
         parts.append(f"{search.teacher_parameters:,} parameters")
     if search.teacher_accuracy is not None:
-        parts.append(f"{percent(search.teacher_accuracy)} on the validation pictures")
+        parts.append(f"{percent(search.teacher_accuracy)} on the validation set")
     return ", ".join(parts)
 
 

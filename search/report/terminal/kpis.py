@@ -24,7 +24,7 @@ def render_own_kpis(source: ReportSource) -> list[RenderableType]:
             cells = [_cell(row, place) for row in found.own]
             columns.append(Column(f"{column.label.lower()}\n{column.who}", cells, wraps=True))
     table = plain_table(columns, [False] * len(found.own))
-    return [Text(), Text(f"Your KPIs on the {found.on} pictures, {seeds}:"), table]
+    return [Text(), Text(f"Your KPIs on the {found.on} set, {seeds}:"), table]
 
 
 def _cell(row: KPIRow, place: int) -> str:

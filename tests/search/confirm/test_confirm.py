@@ -286,7 +286,7 @@ def test_other_test_pictures_or_finalists_are_refused(done, launch, monkeypatch)
     with pytest.raises(KDPolicySearchError, match="began with other finalists: norm_balance, .*`--families`.*aside"):
         confirm_search("tiny", launch, ConfirmationListener(), ConfirmationSettings(seeds=2, families=("fixed",)))
     monkeypatch.setattr(confirm_data, "_digest", lambda _: "other pictures")
-    with pytest.raises(KDPolicySearchError, match="began with other test pictures"):
+    with pytest.raises(KDPolicySearchError, match="began with another test set"):
         confirm_search("tiny", launch, ConfirmationListener(), ConfirmationSettings(seeds=3))
 
 

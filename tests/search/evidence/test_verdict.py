@@ -34,7 +34,7 @@ def test_a_rule_that_gains_is_named_with_its_gain_interval_and_corrected_p():
     )
     assert "Labels alone reach 75.00 % and the teacher itself 93.00 %." in verdict.evidence
     assert "search scores were better than their validation scores on fresh seeds by 1.00 points" in verdict.caveat
-    assert "on these 10,000 test pictures" in verdict.caveat
+    assert "on these 10,000 test samples" in verdict.caveat
     assert verdict.text == f"{verdict.worth.text} {verdict.headline} {verdict.evidence} {verdict.caveat}"
 
 
@@ -74,7 +74,7 @@ def test_few_seeds_that_could_only_have_seen_a_large_gain_cannot_tell():
     verdict = judge_confirmation(record)
     assert (verdict.kind, verdict.winner) == ("cannot_tell", "fixed-0.9")
     assert verdict.headline == "Cannot tell yet whether a rule beats the best constant λ = 0.9."
-    assert "Until then use λ = 0.9, the safe choice: 80.03 % on the test pictures." in verdict.evidence
+    assert "Until then use λ = 0.9, the safe choice: 80.03 % on the test set." in verdict.evidence
     settling = verdict.settling
     assert settling.seeds > 3
     assert settling.command == f"kd-search confirm made-up --seeds {settling.seeds}"
@@ -106,33 +106,33 @@ def unit(rng, count, deviation):
     return deviation * (values - values.mean()) / values.std(ddof=1)
 
 
-def test_a_disagreement_on_few_test_pictures_keeps_the_first_answer_out_of_reach_and_says_so():
+def test_a_disagreement_on_few_test_samples_keeps_the_first_answer_out_of_reach_and_says_so():
     rng = np.random.default_rng(0)
     base = np.tile(rng.random(497) < 0.8, (10, 1))
     base[:, :8], base[:, 8:16] = True, False
     other = base.copy()
-    other[:, :16] ^= True  # 3 % of the pictures, under every seed
+    other[:, :16] ^= True  # 3 % of the samples, under every seed
     record = on_samples({"a": other, "fixed-0.9": base}, [rule("a"), constant(0.9)])
-    verdict = judge_confirmation(record)
+    verdict = judge_confirmation(record, "patients")
     assert verdict.kind == "cannot_tell"
     settling = verdict.settling
     assert (settling.seeds, settling.command) == (None, None)
-    assert "No number of seeds can show on these 497 test pictures that no rule is worth it" in settling.text
-    assert "the choice of pictures alone leaves ±1." in settling.text
+    assert "No number of seeds can show on these 497 test patients that no rule is worth it" in settling.text
+    assert "the choice of patients alone leaves ±1." in settling.text
     # By the seeds alone the interval would be far narrower.
     blind = record.model_copy(update={"results": tuple(r.model_copy(update={"samples": {}}) for r in record.results)})
     assert compare(blind).of("a").difference.high < compare(record).of("a").difference.high / 3
 
 
-def test_the_intervals_say_whether_they_hold_for_new_test_pictures():
+def test_the_intervals_say_whether_they_hold_for_new_test_samples():
     rng = np.random.default_rng(1)
     right = {key: rng.random((5, 400)) < share for key, share in (("a", 0.9), ("fixed-0.5", 0.7))}
-    both = judge_confirmation(on_samples(right, [rule("a"), constant(0.5)]))
+    both = judge_confirmation(on_samples(right, [rule("a"), constant(0.5)]), "patients")
     assert "seeds only" not in both.text
-    assert "of the training seeds and of the choice of 400 test pictures" in both.caveat
+    assert "of the training seeds and of the choice of 400 test patients" in both.caveat
     seeds = judge_confirmation(confirmation([(rule("a"), around(0.85, *OTHER)), BEST]))
     assert "seeds only)" in seeds.evidence
-    assert "of the training seeds only, on these 10,000 test pictures" in seeds.caveat
+    assert "of the training seeds only, on these 10,000 test samples" in seeds.caveat
 
 
 @pytest.mark.parametrize("facts", [None, ConstantFacts(reason="the budget ended before")], ids=["older", "budget"])

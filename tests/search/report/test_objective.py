@@ -99,5 +99,5 @@ def test_mlflow_gets_values_of_the_kpi(search):
     curve = [point.value for point in trial_points(best, expected_epochs=30) if point.name == "kpi/regret"]
     assert curve == [9.0 / epoch for epoch in range(1, 31)]
     note = trial_tags(search, best, "p")["mlflow.note.content"]
-    assert "regret (less is better) on the validation pictures: 2.1 ±" in note
+    assert "regret (less is better) on the validation set: 2.1 ±" in note
     assert "| norm_balance | 2.1 |" in search_tags(search, judge(search))["mlflow.note.content"]

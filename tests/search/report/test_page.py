@@ -162,9 +162,9 @@ def test_the_page_shows_the_numbers_of_the_search(full_search, written):
     assert "RuntimeError: the loss of seed 1 is not finite at step 412" in text
     assert 'LossBalancer.from_file("policy.json", student' in text
     assert "fashion-mnist: 2,000 training pictures, 5,000 validation pictures" in text
-    assert "92.40 % on the validation pictures" in text
+    assert "92.40 % on the validation set" in text
     assert "3 (0, 1, 2), the same for every trial" in text
-    assert "FLOPs a picture not measured not measured not measured not measured" in text
+    assert "FLOPs a sample not measured not measured not measured not measured" in text
     assert "Size and speed are measured by kd-search confirm example" in text
     for finished in full_search.finished:
         assert finished.rule in text

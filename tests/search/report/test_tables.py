@@ -94,7 +94,7 @@ def test_a_figure_that_one_seed_lacks_is_not_averaged_over_the_others(full_searc
         (12_500_000_000, "FLOPs", "12.5 G"),
         (11_900, "B", "11.9 kB"),
         (0.0302, "ms", "0.0302 ms"),
-        (1_640_037, "pictures/s", "1,640,000 pictures/s"),
+        (1_640_037, "samples/s", "1,640,000 samples/s"),
         (-0.25, "", "−0.25"),
         (None, "ms", ""),
         (float("nan"), "%", ""),

@@ -116,7 +116,7 @@ def with_recall(record, name="recall_of_3"):
 
 def test_the_users_kpis_stand_below_the_table_for_those_that_the_page_compares(full_search):
     text = reported(ReportSource(search=with_recall(full_search)))
-    assert "Your KPIs on the validation pictures, mean over 3 seeds ± standard deviation:" in text
+    assert "Your KPIs on the validation set, mean over 3 seeds ± standard deviation:" in text
     assert text.index("Best rule (") < text.index("Your KPIs") < text.index("The best accuracy for the numbers")
     (row,) = re.findall(r"recall_of_3((?: 0\.583 ± 0\.29)+)", text)
     assert row.count("0.583") == 3  # labels alone, best constant, best rule; a search does not measure the teacher
@@ -128,7 +128,7 @@ def test_a_confirmations_kpis_are_those_of_the_test_pictures_with_the_teachers(f
     results = tuple(result.model_copy(update={"own_kpis": {"recall_of_3": 0.5}}) for result in record.results)
     measured = record.model_copy(update={"results": results, "teacher_kpis": {"recall_of_3": 0.875}})
     text = reported(ReportSource(search=full_search, confirmation=measured))
-    assert "Your KPIs on the test pictures, mean over 10 seeds" in text
+    assert "Your KPIs on the test set, mean over 10 seeds" in text
     assert "recall_of_3 0.875 0.5 ± 0 0.5 ± 0 0.5 ± 0" in text
     assert "Your KPIs" not in reported(with_winner)
 

@@ -41,6 +41,6 @@ def test_what_is_searched_for_is_named_with_its_direction():
     titles = [scale.on("validation") for scale in (ACCURACY, MORE, LESS)]
     assert titles == [
         "validation accuracy",
-        "recall on the validation pictures",
-        "regret (less is better) on the validation pictures",
+        "recall on the validation set",
+        "regret (less is better) on the validation set",
     ]

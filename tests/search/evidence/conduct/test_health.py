@@ -66,6 +66,9 @@ def test_students_at_chance_beside_others_that_learned_are_marked():
         "no student is right on more pictures than always naming one class would be (12.00 %), though others learned"
     )
     assert health.trials[3].text.startswith("with seed 1 the student is not right on more pictures than")
+    patients = PICTURES.model_copy(update={"unit": "patients"})
+    health = examine(search(history(0.80, 0.81), history(0.10, 0.14), pictures=patients))
+    assert health.trials[2].text.startswith("no student is right on more patients than")
 
 
 def test_the_margin_of_chance_is_that_of_the_validation_pictures():
