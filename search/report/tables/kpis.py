@@ -215,7 +215,9 @@ def _metric_rows(
         for metric in metrics_with(name for results in students for result in results for name in result.own_kpis)
         for label, unit in (_label_and_unit(metric, search),)
     ]
-    return [row for row in rows if row.own or any(value.mean is not None for value in row.values)]
+    if search.pictures is None or search.pictures.classes:
+        return rows
+    return [row for row in rows if any(value.mean is not None for value in row.values)]
 
 
 def _label_and_unit(metric: Metric, search: SearchRecord) -> tuple[str, str]:
