@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.config import Measured, OwnKPI
+from trainables.config import Measured, OwnKPI, OwnTask
 from trainables.device import Compute
 from trainables.errors import ConfigError
 from trainables.models import folded
 from trainables.pictures import Dataset, StoredImages, as_tensor, normalise
 from trainables.records import ACCURACY, SampleValues, SetScore
-from trainables.tasks import IGNORED, Task, TaskBatch, Tree, count_rows, join_trees, map_tree, positions
+from trainables.tasks import IGNORED, Task, TaskBatch, Tree, call, count_rows, join_trees, map_tree, positions
 
 BINS = 15
 """The number of bins of the calibration error."""
@@ -141,13 +141,14 @@ class EvaluationSet:
 class TaskSet:
     """The samples of a task's set on one device. Iterating gives a network's inputs in batches of at most 256."""
 
+    own: OwnTask
+    """The task as a setting, whose file messages name."""
     task: Task
     inputs: Tree
     labels: Tree
     teacher_logits: Tree
     classes: tuple[str, ...]
     compute: Compute
-    temperature: float = 1.0
 
     def __len__(self) -> int:
         return count_rows(self.labels)
@@ -191,7 +192,7 @@ class TaskSet:
             ConfigError: the function fails, or a metric is neither a number nor one number a sample.
         """
         with torch.no_grad():
-            found = self.task.metrics(outputs, self.labels)
+            found = call(self.own, "metrics", lambda: self.task.metrics(outputs, self.labels))
         measured = {}
         for name, value in found.items():
             if isinstance(value, Tensor) and value.ndim > 0:

@@ -29,7 +29,7 @@ class Ground:
 
     pictures: Pictures
     teacher: nn.Module | None
-    """The teacher, on the CPU and in evaluation mode; None if only its outputs are stored."""
+    """The teacher, on the CPU and in evaluation mode; None if only its outputs are known here."""
     foundation: Foundation
     """The foundation, as in `search.prepare.preparation.Prepared`."""
     test_digest: str

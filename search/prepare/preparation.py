@@ -12,7 +12,7 @@ import torch
 from search.cluster import check_pictures_shared
 from search.prepare.foundation import foundation_of
 from search.prepare.prepared import Prepared, in_cluster
-from search.prepare.task import LoadedTask, load_task, prepare_task
+from search.prepare.task import LoadedTask, load_task, prepare_task, prepare_task_elsewhere
 from search.records import Listener, PictureCounts, StudentSize
 from search.settings import Launch, SearchConfig
 from trainables.datasets import load_dataset
@@ -44,7 +44,9 @@ def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up:
         loaded = load_task(config, listener)
         if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
             ray_is_up.wait()
-        prepared = prepare_task(config, loaded, listener)
+            prepared = prepare_task_elsewhere(config, listener, gpus=config.resources.gpus_per_trial)
+        else:
+            prepared = prepare_task(config, loaded)
         return dataclasses.replace(prepared, student_sizes=_task_sizes(config, loaded))
     dataset = load_checked(config, launch, listener)
     if launch.address is not None and isinstance(dataset.train.images, MappedImages):

@@ -52,11 +52,10 @@ def rehearse(config: SearchConfig, launch: Launch, listener: Listener) -> Rehear
     prepared = prepare(here, launch, listener, alone)
     compute = select_compute(config.device)
     torch.set_num_threads(config.base_trial().device.threads or 1)
-    family = _MEASURING if config.task is None or _MEASURING in config.families else CONSTANT_FAMILY
     listener.stage("training the student twice for a moment")
     data = data_on_device(prepared.assets, compute)
-    one, epochs, seconds = _train(config, family, data, most=None)
-    other, _, _ = _train(config, family, data, most=epochs)
+    one, epochs, seconds = _train(config, data, most=None)
+    other, _, _ = _train(config, data, most=epochs)
     return Rehearsal(
         seconds=seconds / epochs * config.training.epochs,
         trainings=_trainings(config),
@@ -64,9 +63,11 @@ def rehearse(config: SearchConfig, launch: Launch, listener: Listener) -> Rehear
     )
 
 
-def _train(config: SearchConfig, family: str, data: object, most: int | None) -> tuple[Distillation, int, float]:
+def _train(config: SearchConfig, data: object, most: int | None) -> tuple[Distillation, int, float]:
     """Train under the first seed for at most two epochs, or `most`; return the epochs and their seconds, too."""
-    trial = config.base_trial().model_copy(update={"policy": PolicySettings(family=family), "seeds": config.seeds[:1]})
+    trial = config.base_trial().model_copy(
+        update={"policy": PolicySettings(family=_MEASURING), "seeds": config.seeds[:1]}
+    )
     distillation = Distillation(trial, data)  # type: ignore[arg-type]
     began = time.monotonic()
     records = distillation.records()

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ from trainables.tasks import (
     stored_outputs,
     try_out_task,
 )
-from trainables.teacher import output_precision
+from trainables.teacher import TeacherProgress, output_precision
 from trainables.training import Corruption
 
 
@@ -56,6 +57,7 @@ class LoadedTask:
 
     own: OwnTask
     task: Task
+    """Created from `own`. It cannot be sent to another process, since its class is in no importable module."""
     train: Samples
     validation: Samples
     sets: Sets
@@ -134,20 +136,31 @@ def counts_of(loaded: LoadedTask) -> PictureCounts:
     )
 
 
-def prepare_task(config: SearchConfig, loaded: LoadedTask, listener: Listener) -> Prepared:
-    """Compute a teacher's outputs on a task's samples, in a Ray task with a GPU where trials use one."""
-    work = functools.partial(_teach, config, loaded)
-    if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
-        return in_cluster(lambda _news: work(), listener, gpus=config.resources.gpus_per_trial)
-    return work()
-
-
-def _teach(config: SearchConfig, loaded: LoadedTask) -> Prepared:
+def prepare_task(config: SearchConfig, loaded: LoadedTask) -> Prepared:
+    """Compute a teacher's outputs on a task's samples in this process."""
     assets, teacher, foundation = _taught(config, loaded)
     parameters = 0
     if isinstance(teacher, nn.Module):
         parameters = sum(parameter.numel() for parameter in teacher.parameters())
     return Prepared(assets, parameters, foundation, counts_of(loaded))
+
+
+def prepare_task_elsewhere(config: SearchConfig, listener: Listener, *, gpus: float) -> Prepared:
+    """Read a task's sets and compute its teacher's outputs in a Ray task with a share of a GPU."""
+    return in_cluster(functools.partial(_prepare_there, config), listener, gpus=gpus)
+
+
+def _prepare_there(config: SearchConfig, _news: Callable[[TeacherProgress], None]) -> Prepared:
+    return prepare_task(config, load_task(config, Listener()))
+
+
+def task_ground_elsewhere(config: SearchConfig, listener: Listener, *, gpus: float) -> Ground:
+    """Do as `task_ground` in a Ray task with a share of a GPU; the teacher itself stays there."""
+    return in_cluster(functools.partial(_ground_there, config), listener, gpus=gpus)
+
+
+def _ground_there(config: SearchConfig, _news: Callable[[TeacherProgress], None]) -> Ground:
+    return dataclasses.replace(task_ground(config, load_task(config, Listener())), teacher=None)
 
 
 def task_ground(config: SearchConfig, loaded: LoadedTask) -> Ground:

@@ -14,7 +14,7 @@ from search.prepare.foundation import foundation_of
 from search.prepare.ground import Ground, Pictures
 from search.prepare.preparation import load_told
 from search.prepare.prepared import in_cluster
-from search.prepare.task import load_task, task_ground
+from search.prepare.task import load_task, task_ground, task_ground_elsewhere
 from search.records import Listener
 from search.settings import Launch, SearchConfig
 from trainables.datasets import add_images
@@ -33,10 +33,10 @@ def prepare_ground(config: SearchConfig, launch: Launch, listener: Listener) -> 
         KDPolicySearchError: something is not available or does not fit.
     """
     if config.task is not None:
-        work = functools.partial(task_ground, config, load_task(config, listener))
+        loaded = load_task(config, listener)
         if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
-            return in_cluster(lambda _news: work(), listener, gpus=config.resources.gpus_per_trial)
-        return work()
+            return task_ground_elsewhere(config, listener, gpus=config.resources.gpus_per_trial)
+        return task_ground(config, loaded)
     dataset = load_told(config, launch, listener)
     if isinstance(dataset.train.images, MappedImages):
         check_pictures_shared(dataset.train.images)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -186,3 +187,27 @@ def test_the_champion_is_loaded_as_its_card_says(folder, launch, confirmed):
     assert "rmse is" in card
     student = create_task(OwnTask(origin="diabetes.py:Diabetes", source=DIABETES)).student()
     student.load_state_dict(torch.load(written / "student.pt", weights_only=True))
+
+
+@pytest.mark.parametrize("task", ['task = "digits.py:Digits"', 'task = "diabetes.py:Diabetes"\nobjective = "rmse"'])
+def test_another_process_prepares_a_task_as_this_one_does(task, folder):
+    """On a cluster whose driver sees no GPU, the sets are read and the teacher is asked where there is one."""
+    from search.cluster import ray_session
+    from search.prepare.task import (
+        load_task,
+        prepare_task,
+        prepare_task_elsewhere,
+        task_ground,
+        task_ground_elsewhere,
+    )
+
+    config = config_in(folder, task)
+    loaded = load_task(config, Listener())
+    here, ground = prepare_task(config, loaded), task_ground(config, loaded)
+    with ray_session(None):
+        there = prepare_task_elsewhere(config, Listener(), gpus=0)
+        opened = task_ground_elsewhere(config, Listener(), gpus=0)
+    assert there.foundation.text == here.foundation.text == opened.foundation.text
+    assert there.teacher_parameters == here.teacher_parameters
+    assert opened.test_digest == ground.test_digest
+    np.testing.assert_array_equal(opened.pictures.test_targets, ground.pictures.test_targets)

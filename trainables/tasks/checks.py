@@ -32,7 +32,7 @@ def call(own: OwnTask, what: str, function: Callable[[], _Result]) -> _Result:
         ConfigError: it fails; the message names file, line and error.
     """
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return function()
     except (ConfigError, DataError, ModelError):

@@ -89,7 +89,7 @@ class Task(Settings):
     """True if accuracy, cross entropy, calibration error and agreement with the teacher are measured."""
 
     def sets(self) -> Sets:
-        """Return the three sets. Called once in every process that trains."""
+        """Return the three sets. Called once a run, and not by the processes that train."""
         raise NotImplementedError
 
     def student(self) -> nn.Module:

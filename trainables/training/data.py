@@ -190,6 +190,7 @@ class TaskData:
     def evaluation_set(self, samples: Samples, teacher_outputs: Tree) -> TaskSet:
         """Return a set to evaluate networks on, with the teacher's outputs on its samples, on this device."""
         return TaskSet(
+            own=self.own_task,
             task=self.task,
             inputs=self._tensors(samples.inputs),
             labels=self._tensors(samples.labels),
