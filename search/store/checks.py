@@ -13,7 +13,6 @@ from search.settings import Launch, SearchConfig
 from search.store.files import check_creatable
 from trainables.datasets import check_dataset
 from trainables.models import check_model
-from trainables.tasks import create_task
 from trainables.teacher import check_teacher
 from trainables.training import trains_stacked
 
@@ -32,6 +31,8 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
     """
     check_own_policies(config)
     if config.task is not None:
+        from trainables.tasks import create_task  # imports PyTorch
+
         create_task(config.task)
         _check_folder("--output", launch.output)
         return
