@@ -13,7 +13,7 @@ from tests.trainables.tasks.task_files import DIABETES, DIGITS, HEAD, MASKED, ow
 from trainables.config import DeviceSettings, ModelSettings, PolicySettings, TrainingSettings, TrialSettings
 from trainables.device import select_compute
 from trainables.evaluation import evaluate
-from trainables.pictures import Split, TrialAssets
+from trainables.pictures import Split, TrialAssets, as_tensor
 from trainables.records import Objective
 from trainables.tasks import StoredOutputs, TaskAssets, create_task, outputs_on, read_sets, stored_outputs
 from trainables.training import DeviceAssets, Distillation, TaskData
@@ -119,7 +119,7 @@ def test_pictures_given_as_a_task_make_the_same_students_to_the_last_bit(assets)
     def samples(split: Split, places: slice):
         from trainables.tasks import Samples
 
-        stored = torch.from_numpy(split.images[places])
+        stored = as_tensor(split.images[places])
         return Samples(inputs=pictures.prepare(stored).contiguous().numpy(), labels=split.labels[places])
 
     assert isinstance(assets, TrialAssets)
