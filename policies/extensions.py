@@ -150,5 +150,6 @@ def _name(policy: type[Policy]) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Return an error in one line, without a full stop."""
-    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1].rstrip(".")
+    """Return an error in one line, without a full stop: the first line of its text, which the others explain."""
+    lines = [line for line in "".join(traceback.format_exception_only(error)).strip().splitlines() if line.strip()]
+    return lines[-1 if isinstance(error, SyntaxError) else 0].rstrip(".")

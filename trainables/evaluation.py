@@ -22,7 +22,18 @@ from trainables.errors import ConfigError
 from trainables.models import folded
 from trainables.pictures import Dataset, StoredImages, as_tensor, normalise
 from trainables.records import ACCURACY, SampleValues, SetScore
-from trainables.tasks import IGNORED, Task, TaskBatch, Tree, call, count_rows, join_trees, map_tree, positions
+from trainables.tasks import (
+    IGNORED,
+    Task,
+    TaskBatch,
+    Tree,
+    call,
+    check_metric,
+    count_rows,
+    join_trees,
+    map_tree,
+    positions,
+)
 
 BINS = 15
 """The number of bins of the calibration error."""
@@ -195,15 +206,9 @@ class TaskSet:
             found = call(self.own, "metrics", lambda: self.task.metrics(outputs, self.labels))
         measured = {}
         for name, value in found.items():
-            if isinstance(value, Tensor) and value.ndim > 0:
-                if value.shape != (len(self),):
-                    raise ConfigError(
-                        f"the metric {name!r} must be one number, or one a sample, [{len(self)}], but has the shape"
-                        f" {list(value.shape)}; return a float, or a tensor of one value per sample."
-                    )
-                measured[name] = Measured.of_samples(value)
-            else:
-                measured[name] = Measured(float(value))
+            check_metric(name, value, len(self))
+            by_sample = isinstance(value, Tensor) and value.ndim > 0
+            measured[name] = Measured.of_samples(value) if by_sample else Measured(float(value))
         return measured
 
     def copied(self) -> TaskSet:

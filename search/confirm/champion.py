@@ -9,7 +9,7 @@ from search.evidence import Comparison, ConfirmedVerdict, Judgement, finalist_of
 from search.records import ConfirmationRecord, Finalist, SeedResult
 from search.settings import SearchConfig
 from search.wording import Scale
-from trainables.config import ModelSettings
+from trainables.config import ModelSettings, OwnTask
 from trainables.pictures import PictureFormat
 from trainables.settings import Settings
 from trainables.suggestion import apply_suggestion
@@ -33,6 +33,7 @@ class Champion(Settings):
     """The model; for a task, its name and options."""
     pictures: PictureFormat | None
     """The format of the pictures that it reads; None for a task."""
+    task: OwnTask | None = None
 
 
 def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: SearchConfig) -> Champion | None:
@@ -69,6 +70,7 @@ def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: Se
         policy=recommended.document,
         student=apply_suggestion(config.base_trial(), finalist.suggestion).student,
         pictures=record.pictures,
+        task=config.task,
     )
 
 

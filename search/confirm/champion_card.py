@@ -23,6 +23,7 @@ def evidence_files(champion: Champion) -> dict[str, bytes]:
         POLICY_FILE: _json(champion.policy),
         VERDICT_FILE: _json(verdict_document(champion)),
         CARD_FILE: card(champion).encode(),
+        **({} if champion.task is None else {champion.task.file: champion.task.source.encode()}),
     }
 
 
@@ -66,14 +67,18 @@ def card(champion: Champion) -> str:
         "## The student",
         "",
         f"The model is `{champion.student.name}`, trained under seed {champion.result.seed}: of the students of {seeds}"
-        f" the one with the highest {scale.on('validation')}. The test set had no part in this choice. Its own"
-        f" test {_own_score(champion)}; the {seeds}"
+        f" the one with the {_highest(champion)} {scale.on('validation')}. The test set had no part in this choice. Its"
+        f" own test {_own_score(champion)}; the {seeds}"
         f" reach {scale.value(row.test)} {scale.spread(row.spread)} of {scale.on('test')}, which is what to expect of"
         " another training.".replace("  ", " "),
         "",
         *_use(champion),
     ]
     return "\n".join(lines)
+
+
+def _highest(champion: Champion) -> str:
+    return "best" if champion.scale.objective.direction == "minimize" else "highest"
 
 
 def _own_score(champion: Champion) -> str:
@@ -91,7 +96,7 @@ def _use(champion: Champion) -> list[str]:
         options = ", ".join(f"{name}={value!r}" for name, value in champion.student.options.items())
         return [
             f"It reads the inputs of the task `{champion.student.name}`. `{STUDENT_FILE}` in the search's folder"
-            f" `champion` holds its weights, and the task's file builds the network:",
+            f" `champion` holds its weights, and `{file}` beside it builds the network:",
             "",
             "```python",
             "import torch",

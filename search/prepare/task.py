@@ -112,8 +112,8 @@ def _check_families(config: SearchConfig, task: Task) -> None:
     if unusable:
         usable = [family for family in config.families if family not in unusable]
         raise ConfigError(
-            f"`families`: {', '.join(unusable)} look at logits, but the task {config.student.name} has losses of its"
-            f" own; write families = {json.dumps(usable)}."
+            f"`families`: {', '.join(unusable)} cannot be used, since they look at logits, but the task"
+            f" {config.student.name} has losses of its own; write families = {json.dumps(usable)}."
         )
 
 
@@ -133,6 +133,7 @@ def counts_of(loaded: LoadedTask) -> PictureCounts:
         shape=tuple(shape),
         largest_share=largest,
         unit=loaded.task.unit,
+        own_losses=loaded.task.has_own_losses(),
     )
 
 
@@ -170,11 +171,6 @@ def task_ground(config: SearchConfig, loaded: LoadedTask) -> Ground:
         KDPolicySearchError: there is no test set, or it does not fit.
     """
     own, given = loaded.own, loaded.sets.test
-    if given is None:
-        raise DataError(
-            f"the task {own.origin} has no test set, so nothing can be confirmed; give `test` to Sets (a function"
-            " that returns it, so that a search does not open it)."
-        )
     test = call(own, "sets", lambda: samples_of(given() if callable(given) else given, "test"))
     assets, teacher, foundation = _taught(config, loaded)
     outputs = _outputs(loaded, teacher, "test", test, select_compute(config.device).device)
@@ -190,6 +186,11 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Mo
     own, task, device = loaded.own, loaded.task, select_compute(config.device).device
     teacher = call(own, "teacher", task.teacher)
     check_teacher_kind(own, teacher)
+    if isinstance(teacher, StoredOutputs) and teacher.test is None:
+        raise DataError(
+            f"the teacher's stored outputs of the task {own.origin} lack those on the test set, so a search could not"
+            " be confirmed; give `test` to StoredOutputs (a function that returns them)."
+        )
     if isinstance(teacher, nn.Module):
         teacher = teacher.eval().requires_grad_(False).to(device)
     targets = {name: _outputs(loaded, teacher, name, getattr(loaded, name), device) for name in ("train", "validation")}
@@ -230,7 +231,9 @@ def _outputs(
 ) -> Tree:
     if isinstance(teacher, StoredOutputs):
         return call(loaded.own, "teacher", lambda: stored_outputs(teacher, name, samples))
-    return call(loaded.own, "forward", lambda: outputs_on(loaded.task, teacher, samples.inputs, device))
+    return call(
+        loaded.own, "forward(teacher, inputs)", lambda: outputs_on(loaded.task, teacher, samples.inputs, device)
+    )
 
 
 def _class_names(loaded: LoadedTask) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ class PictureCounts(Settings):
     """The share of the largest class among the validation pictures: the accuracy of always naming it."""
     unit: str = "pictures"
     """The plural of what one sample is."""
+    own_losses: bool = False
+    """True for a task with losses of its own, which is not trained on logits."""
 
     @classmethod
     def of(cls, dataset: Dataset) -> PictureCounts:

@@ -262,7 +262,8 @@ class SearchConfig(Settings):
     def _accuracy_is_maximised(cls, direction: Direction, info: pydantic.ValidationInfo) -> Direction:
         if direction == "minimize" and info.data.get("objective") == ACCURACY:
             raise ConfigError(
-                "must be 'maximize' while `objective` is 'accuracy'; to minimise, name one of `kpis` as the objective."
+                "must be 'maximize' while `objective` is 'accuracy'; to minimise, name a metric of the task or one of"
+                " `kpis` as the objective."
             )
         return direction
 
@@ -495,6 +496,11 @@ def parse_config(
         values["kpis"] = [_read_own(kpi, folder, what="KPI", example="my_kpis.py:my_kpi") for kpi in values["kpis"]]
     if "task" in values:
         values["task"] = _read_task(values["task"], folder)
+        if values.get("objective", ACCURACY) != ACCURACY and "direction" not in values:
+            raise ConfigError(
+                f"`direction` must be given, since `objective` is {values['objective']!r}: 'minimize' for an error,"
+                " 'maximize' for a score."
+            )
     if _BASELINES in values:
         raise ConfigError(
             f"`{_BASELINES}` is no longer a setting, but got {values[_BASELINES]!r}: the best constant λ is bracketed"

@@ -72,6 +72,8 @@ def test_a_task_that_is_no_classification_is_searched_and_confirmed(confirmed, l
     judgement = judge(search, record)
     assert judgement.verdict is not None
     page = outcome.page.read_text()
+    assert "balancer.backward(task_loss, distill_loss)" in page
+    assert "Loss on the labels" in page
     assert "nan" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL).lower().replace("finance", "")
 
 
@@ -127,6 +129,7 @@ def test_a_rehearsal_tells_how_long_a_search_takes(folder, launch):
             "`student.name` must be the task 'digits.py:Digits'",
         ),
         ("", "`teacher` is missing; it must be given|`student` is missing"),
+        ('task = "diabetes.py:Diabetes"\nobjective = "rmse"', "`direction` must be given, since `objective` is 'rmse'"),
     ],
 )
 def test_a_search_file_is_checked_before_any_work(folder, task, message):
@@ -139,13 +142,14 @@ def test_families_that_need_logits_are_named_with_the_line_that_works(folder, la
         update={"families": ("fixed", "norm_balance", "sample_norm_balance")}
     )
     with pytest.raises(
-        ConfigError, match=r'sample_norm_balance look at logits.*families = \["fixed", "norm_balance"\]'
+        ConfigError,
+        match=r'sample_norm_balance cannot be used, since they look at logits.*families = \["fixed", "norm_balance"\]',
     ):
         rehearse(config, launch, QuietListener())
 
 
 def test_an_objective_that_the_task_does_not_measure_is_named(folder, launch):
-    config = config_in(folder, 'task = "diabetes.py:Diabetes"\nobjective = "rmsd"')
+    config = config_in(folder, 'task = "diabetes.py:Diabetes"\nobjective = "rmsd"\ndirection = "minimize"')
     with pytest.raises(ConfigError, match="`objective` must be one of absolute_error, rmse, .* Did you mean"):
         rehearse(config, launch, QuietListener())
 
@@ -185,11 +189,15 @@ def test_the_champion_is_loaded_as_its_card_says(folder, launch, confirmed):
     assert "from diabetes import Diabetes" in card
     assert "student = Diabetes().student()" in card
     assert "rmse is" in card
+    assert "the best rmse" in card.replace("the one with the ", "the ")
+    assert (written / "diabetes.py").read_text() == DIABETES
     student = create_task(OwnTask(origin="diabetes.py:Diabetes", source=DIABETES)).student()
     student.load_state_dict(torch.load(written / "student.pt", weights_only=True))
 
 
-@pytest.mark.parametrize("task", ['task = "digits.py:Digits"', 'task = "diabetes.py:Diabetes"\nobjective = "rmse"'])
+@pytest.mark.parametrize(
+    "task", ['task = "digits.py:Digits"', 'task = "diabetes.py:Diabetes"\nobjective = "rmse"\ndirection = "minimize"']
+)
 def test_another_process_prepares_a_task_as_this_one_does(task, folder):
     """On a cluster whose driver sees no GPU, the sets are read and the teacher is asked where there is one."""
     from search.cluster import ray_session

@@ -7,6 +7,7 @@ from .assets import samples_of as samples_of
 from .assets import stored_outputs as stored_outputs
 from .checks import call as call
 from .checks import check_logits as check_logits
+from .checks import check_metric as check_metric
 from .checks import check_teacher_kind as check_teacher_kind
 from .checks import read_sets as read_sets
 from .checks import shared_samples as shared_samples

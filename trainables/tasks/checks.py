@@ -19,7 +19,7 @@ from trainables.config import OwnTask
 from trainables.errors import ConfigError, DataError, ModelError
 from trainables.tasks.assets import Samples, samples_of
 from trainables.tasks.task import IGNORED, Sets, StoredOutputs, Task, TaskBatch
-from trainables.tasks.trees import Tree, leaves, map_tree, shapes
+from trainables.tasks.trees import Tree, count_rows, leaves, map_tree, shapes
 
 _FEW = 8
 _Result = TypeVar("_Result")
@@ -53,6 +53,11 @@ def read_sets(own: OwnTask, task: Task) -> tuple[Samples, Samples, Sets]:
     sets = call(own, "sets", task.sets)
     if not isinstance(sets, Sets):
         raise ConfigError(f"`sets` of the task {own.origin} must return trainables.tasks.Sets, but got {_kind(sets)}.")
+    if sets.test is None:
+        raise DataError(
+            f"the task {own.origin} has no test set, so its search could not be confirmed; give `test` to Sets (a"
+            " function that returns it, so that a search does not open it)."
+        )
     train, validation = (
         call(own, "sets", lambda name=name: samples_of(getattr(sets, name), name))  # type: ignore[misc]
         for name in ("train", "validation")
@@ -63,6 +68,12 @@ def read_sets(own: OwnTask, task: Task) -> tuple[Samples, Samples, Sets]:
             raise DataError(
                 f"the {part} of the training and the validation set must have the same types and shapes, but are"
                 f" {one} and {other}."
+            )
+    for name, samples in (("train", train), ("validation", validation)):
+        if not all(bool(np.isfinite(leaf).all()) for leaf in leaves((samples.inputs, samples.labels))):
+            raise DataError(
+                f"the task's {name} set must hold finite numbers, but some are infinite or NaN; fill in or leave out"
+                " what is missing in `sets`."
             )
     return train, validation, sets
 
@@ -104,7 +115,7 @@ def try_out_task(own: OwnTask, task: Task, train: Samples, *, section: str = "ta
         raise ModelError(f"the student of the task {own.origin} has no trainable parameter.")
     few = map_tree(lambda rows: torch.tensor(rows[:_FEW]), (train.inputs, train.labels))
     batch = TaskBatch(*few)
-    outputs = call(own, "forward", lambda: task.forward(student, batch.inputs))
+    outputs = call(own, "forward(student, inputs)", lambda: task.forward(student, batch.inputs))
     if not all(isinstance(leaf, Tensor) for leaf in leaves(outputs)):
         raise ConfigError(
             f"the student of the task {own.origin} must return a tensor, or a dict or tuple of tensors, but got"
@@ -125,6 +136,8 @@ def try_out_task(own: OwnTask, task: Task, train: Samples, *, section: str = "ta
     metrics = call(own, "metrics", lambda: task.metrics(map_tree(Tensor.detach, outputs), batch.labels))
     if not isinstance(metrics, dict) or not all(isinstance(name, str) for name in metrics):
         raise ConfigError(f"`metrics` of the task {own.origin} must return a dict by name, but got {_kind(metrics)}.")
+    for name, value in metrics.items():
+        check_metric(name, value, count_rows(batch.labels))
     return classes, set(metrics)
 
 
@@ -154,6 +167,18 @@ def check_logits(own: OwnTask, logits: object, labels: object, who: str) -> None
             f"the labels of {own.origin} must lie in 0…{classes - 1}, the classes of the {who}'s logits (or be"
             f" {IGNORED}, which does not count), but lie in {int(counted.min())}…{int(counted.max())}."
         )
+
+
+def check_metric(name: str, value: object, rows: int) -> None:
+    """Raise ConfigError if a metric is neither one number nor a tensor of one number a sample."""
+    if isinstance(value, Tensor) and (value.ndim == 0 or value.shape == (rows,)):
+        return
+    if not isinstance(value, Tensor) and isinstance(value, int | float | np.number):
+        return
+    found = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else _kind(value)
+    raise ConfigError(
+        f"the metric {name!r} must be one number, or a tensor of one number a sample, [{rows}], but is {found}."
+    )
 
 
 def _check_loss(own: OwnTask, name: str, loss: object, count: int) -> None:

@@ -222,7 +222,7 @@ def _metric_rows(
 
 def _label_and_unit(metric: Metric, search: SearchRecord) -> tuple[str, str]:
     """Return a metric's label and unit; a task that is no classification has a loss of its own, in its own unit."""
-    if metric.name == "loss" and not metric.own and search.pictures is not None and not search.pictures.classes:
+    if metric.name == "loss" and not metric.own and search.pictures is not None and search.pictures.own_losses:
         return "Loss on the labels", ""
     return metric.label, metric.unit
 

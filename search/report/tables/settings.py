@@ -31,7 +31,11 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
 
 def settings_rows(config: SearchConfig) -> tuple[Row, ...]:
     """Return every setting by its dotted name."""
-    return tuple(_flat("", config.model_dump(mode="json")))
+    values = config.model_dump(mode="json")
+    left_out = {"task"} if config.task is None else {"data", "teacher", "augmentation"}
+    if config.task is not None:
+        values["task"] = {"name": config.task.origin, "options": config.task.options}
+    return tuple(_flat("", {name: value for name, value in values.items() if name not in left_out}))
 
 
 def _flat(prefix: str, value: Any) -> Iterator[Row]:

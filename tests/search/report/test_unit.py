@@ -71,10 +71,10 @@ def test_where_the_noise_of_test_samples_is_known_it_is_that_of_patients(full_se
 
 
 @pytest.mark.parametrize(
-    ("classes", "label", "unit"), [(4, "Cross entropy", "nats"), (0, "Loss on the labels", "")], ids=str
+    ("own_losses", "label", "unit"), [(False, "Cross entropy", "nats"), (True, "Loss on the labels", "")], ids=str
 )
-def test_without_classes_the_loss_is_no_cross_entropy(full_search, classes, label, unit):
-    search = on_patients(full_search, classes=classes)
+def test_a_loss_of_ones_own_is_no_cross_entropy(full_search, own_losses, label, unit):
+    search = on_patients(full_search, own_losses=own_losses)
     for confirmation in (None, build_confirmation(search, 0.02)):
         table = kpi_table(ReportSource(search=search, confirmation=confirmation))
         (row,) = (row for row in table.rows if row.name == "loss")

@@ -65,7 +65,7 @@ def test_the_test_set_is_not_opened():
         (
             DIGITS.replace(STUDENT, "        return nn.Linear(9, 10)"),
             "Digits",
-            "`forward` of the task my_task.py:Digits failed.*shapes cannot be multiplied",
+            r"`forward\(student, inputs\)` of the task my_task.py:Digits failed.*shapes cannot be multiplied",
         ),
         (
             DIGITS.replace(STUDENT, "        return nn.Linear(64, 4)"),
@@ -91,6 +91,18 @@ def test_the_test_set_is_not_opened():
             "Diabetes",
             r"`distill_loss` of .* must return one value, or one a sample \(\[8\]\), but got \[8, 1\]",
         ),
+        (DIGITS.replace(", test=lambda: (x[540:], y[540:])", ""), "Digits", "has no test set, .* give `test` to Sets"),
+        (
+            DIGITS.replace("        return Sets", "        x[3, 5] = np.nan\n        return Sets"),
+            "Digits",
+            "train set must hold finite",
+        ),
+        (
+            DIABETES.replace("(outputs - labels).abs()}", "[1.0]}"),
+            "Diabetes",
+            "the metric 'absolute_error' must be one number, or a tensor .* but is a list",
+        ),
+        (DIGITS.replace("hidden: int = 12", "hidden = 12"), "Digits", "failed when it was loaded: .*`hidden = 12`"),
         (DIABETES.replace("classification = False", "classification = True"), "Diabetes", "are float32; a task with"),
     ],
 )
