@@ -199,7 +199,7 @@ def test_the_champion_is_loaded_as_its_card_says(folder, launch, confirmed):
     "task", ['task = "digits.py:Digits"', 'task = "diabetes.py:Diabetes"\nobjective = "rmse"\ndirection = "minimize"']
 )
 def test_another_process_prepares_a_task_as_this_one_does(task, folder):
-    """On a cluster whose driver sees no GPU, the sets are read and the teacher is asked where there is one."""
+    """The sets are read and the teacher is asked where there is a GPU, if a cluster's driver sees none."""
     from search.cluster import ray_session
     from search.prepare.task import (
         load_task,
