@@ -1,12 +1,12 @@
 """Measures how often a rule is wrongly called better than the best constant λ, by how that constant was chosen.
 
     python -m benchmarks.constant_procedures --searches 334             # one pair of settings, about 30 minutes
-    python -m benchmarks.constant_procedures --settings several --searches 34
+    python -m benchmarks.constant_procedures --settings several --searches 34 --fresh 3 5 10
 
 Whole searches are simulated on curves whose best constant is known. The peaks move from search to search, so that no
 design meets them by luck. All rules are exactly as good as the best constant of the whole surface. Each search is
-confirmed 20 times: paired t-tests on ten fresh seeds with Holm's correction, against the chosen constant and its
-rivals. The rule must gain more than the expected loss. Without a certificate nothing is claimed. Columns:
+confirmed 20 times: paired t-tests on ten fresh seeds (`--fresh`) with Holm's correction, against the chosen constant
+and its rivals. The rule must gain more than the expected loss. Without a certificate nothing is claimed. Columns:
 
 - trainings: the number of trainings of constants, on the search's seeds;
 - missed: points by which the chosen constant is worse than the best one;
@@ -21,7 +21,7 @@ import dataclasses
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -38,7 +38,7 @@ Curve: TypeAlias = Callable[[Array, float], Array]
 """Points of accuracy against λ; the second argument, from −1 to 1, moves the peak."""
 Accuracy: TypeAlias = Callable[[ConstantPoint], float]
 
-CONFIRMATIONS, FRESH, LEVEL, LAG, MOST = 20, 10, 0.05, 2, 40
+CONFIRMATIONS, LEVEL, LAG, MOST = 20, 0.05, 2, 40
 SHARED = 0.4
 """Standard deviation of a seed's effect on all constants, in points."""
 GRID = np.linspace(0.0, 1.0, 2001)
@@ -206,7 +206,7 @@ def planted(curve: Curve, place: float, random: np.random.Generator, domain: Sur
 
 
 def claims(
-    misses: Array, noise: float, rules: int, loss: float, random: np.random.Generator, gain: float = 0.0
+    misses: Array, noise: float, rules: int, loss: float, random: np.random.Generator, fresh: int, gain: float = 0.0
 ) -> tuple[float, float]:
     """Return the shares of confirmations that call a rule better, against the first constant alone and as the product.
 
@@ -216,33 +216,41 @@ def claims(
         rules: the number of rules; the first one gains `gain`, and with a gain only that one counts.
         loss: the gain that a rule must exceed.
         random: the source of chance.
+        fresh: the number of fresh seeds.
         gain: the first rule's gain over the best constant.
     """
     worth = gain * (np.arange(rules) == 0)
-    ours = worth[:, None] + noise * random.standard_normal((CONFIRMATIONS, rules, FRESH))
-    theirs = -misses[:, None] + noise * random.standard_normal((CONFIRMATIONS, len(misses), FRESH))
+    ours = worth[:, None] + noise * random.standard_normal((CONFIRMATIONS, rules, fresh))
+    theirs = -misses[:, None] + noise * random.standard_normal((CONFIRMATIONS, len(misses), fresh))
     apart = ours[:, :, None] - theirs[:, None]
-    error = apart.std(-1, ddof=1) / math.sqrt(FRESH)
-    limit = stats.t.isf(LEVEL / 2.0 / rules, FRESH - 1)  # one rule passes Holm's procedure only if the first step does
+    error = apart.std(-1, ddof=1) / math.sqrt(fresh)
+    limit = stats.t.isf(LEVEL / 2.0 / rules, fresh - 1)  # one rule passes Holm's procedure only if the first step does
     alone, whole = apart[:, :, 0].mean(-1) / error[:, :, 0] > limit, ((apart.mean(-1) - loss) / error).min(2) > limit
     found = (alone[:, 0], whole[:, 0]) if gain else (alone.any(1), whole.any(1))
     return float(found[0].mean()), float(found[1].mean())
 
 
-def rows(procedure: str, curve: Curve, settings: str, noise: float, searches: int) -> Array:
-    """Simulate searches of a curve; return trainings, missed, certified, false "better" three times, power, [S, 7]."""
+def rows(procedure: str, curve: Curve, settings: str, noise: float, searches: int, fresh: Sequence[int]) -> Array:
+    """Simulate searches of a curve, each confirmed with each number of fresh seeds.
+
+    Returns:
+        Trainings, missed, certified, false "better" three times and power, [numbers of seeds, searches, 7].
+    """
     found, domain = [], DOMAINS[settings]
     for search in range(searches):
         random = np.random.default_rng((search, round(1000 * noise)))
         accuracy, best = planted(curve, 2.0 * (search + 0.5) / searches - 1.0, random, domain)
         chosen = PROCEDURES[procedure](accuracy, domain, noise, random)
         misses = np.array([best - accuracy(point) for point in (chosen.point, *chosen.rivals)])
-        alone, six = claims(misses, noise, 6, chosen.expected_loss, random)
-        _, many = claims(misses, noise, 29, chosen.expected_loss, random)
-        _, power = claims(misses, noise, 6, chosen.expected_loss, random, gain=2.0 * noise)
-        judged = chosen.holds * np.array([six, many, power])
-        found.append((chosen.trainings, misses[0], chosen.holds, alone, *judged))
-    return np.array(found, dtype=float)
+        of_search = []
+        for seeds in fresh:
+            alone, six = claims(misses, noise, 6, chosen.expected_loss, random, seeds)
+            _, many = claims(misses, noise, 29, chosen.expected_loss, random, seeds)
+            _, power = claims(misses, noise, 6, chosen.expected_loss, random, seeds, gain=2.0 * noise)
+            judged = chosen.holds * np.array([six, many, power])
+            of_search.append((chosen.trainings, misses[0], chosen.holds, alone, *judged))
+        found.append(of_search)
+    return np.array(found, dtype=float).swapaxes(0, 1)
 
 
 def main() -> None:
@@ -252,21 +260,29 @@ def main() -> None:
     options.add_argument("--noise", type=float, nargs="+", default=[0.3, 0.6, 0.9], help="points of one training")
     options.add_argument("--settings", choices=list(DOMAINS), default="one", help="what is tuned beside λ")
     options.add_argument("--procedures", nargs="+", choices=list(PROCEDURES), default=None)
+    options.add_argument("--fresh", type=int, nargs="+", default=[10], help="fresh seeds of a confirmation (10)")
+    options.add_argument("--curves", nargs="+", choices=[*SHAPES, *HARD], default=[*SHAPES, *HARD])
     arguments = options.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     known = list(PROCEDURES) if arguments.settings == "one" else ["bracketed"]
     for procedure in arguments.procedures or known:
         began, smooth = time.process_time(), []
         print(f"\n{procedure:<28} trainings  missed  certified  chosen  6 rules  29 rules  power")
-        for name, curve in {**SHAPES, **HARD}.items():
-            table = [rows(procedure, curve, arguments.settings, noise, arguments.searches) for noise in arguments.noise]
-            mean = np.concatenate(table).mean(0)
+        for name in arguments.curves:
+            curve = {**SHAPES, **HARD}[name]
+            table = [
+                rows(procedure, curve, arguments.settings, noise, arguments.searches, arguments.fresh)
+                for noise in arguments.noise
+            ]
+            means = np.concatenate(table, axis=1).mean(1)
             if name in SHAPES:
-                smooth.append(mean)
-            _print_row(name, mean)
-        _print_row("all smooth ones", np.mean(smooth, axis=0))
-        worst = np.max(smooth, axis=0)
-        print(f"{'worst smooth one':<56}{worst[3]:>8.1%}{worst[4]:>9.1%}{worst[5]:>10.1%}")
+                smooth.append(means)
+            for seeds, mean in zip(arguments.fresh, means, strict=True):
+                _print_row(f"{name}, {seeds} seeds", mean)
+        for place, seeds in enumerate(arguments.fresh if smooth else ()):
+            _print_row(f"all smooth ones, {seeds} seeds", np.mean(smooth, axis=0)[place])
+            worst = np.max(smooth, axis=0)[place]
+            print(f"{'worst smooth one':<56}{worst[3]:>8.1%}{worst[4]:>9.1%}{worst[5]:>10.1%}")
         print(f"{time.process_time() - began:.0f} s", flush=True)
 
 
