@@ -30,9 +30,9 @@ from trainables.tasks import (
     call,
     check_metric,
     count_rows,
+    is_masked,
     join_trees,
     map_tree,
-    positions,
 )
 
 BINS = 15
@@ -182,7 +182,9 @@ class TaskSet:
         """Compute the scores; of a task that is no classification only the loss, the others are None."""
         if not self.task.classification:
             return SetScore(accuracy=None, loss=self._loss(outputs), calibration_error=None, agreement=None)
-        scores = score_logits(*labelled(self.task, outputs, self.labels, self.teacher_logits))
+        scores = score_logits(
+            *labelled(self.task, outputs, self.labels, self.teacher_logits, masked=is_masked(self.labels))
+        )
         return scores.model_copy(update={"loss": self._loss(outputs)}) if self.task.has_own_losses() else scores
 
     def _loss(self, outputs: Tree) -> float:
@@ -191,7 +193,7 @@ class TaskSet:
 
     def right(self, outputs: Tree) -> Tensor | None:
         """Tell which samples are classified correctly; None if a sample is not one answer."""
-        if not self.task.classification or self.labels.ndim > 1 or bool((self.labels == IGNORED).any()):
+        if not self.task.classification or is_masked(self.labels):
             return None
         right: Tensor = self.task.logits(outputs).argmax(dim=1) == self.labels
         return right
@@ -220,12 +222,17 @@ class TaskSet:
         )
 
 
-def labelled(task: Task, outputs: Tree, labels: Tensor, teacher_outputs: Tree) -> tuple[Tensor, Tensor, Tensor]:
-    """Return logits, labels and teacher's logits of the positions that count: [M, C], [M], [M, C]."""
+def labelled(
+    task: Task, outputs: Tree, labels: Tensor, teacher_outputs: Tree, *, masked: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return logits, labels and teacher's logits of the positions that count: [M, C], [M], [M, C].
+
+    `masked` is what `is_masked` says of the whole set, since asking a batch would wait for the device at every step.
+    """
     logits, teacher_logits = task.logits(outputs), task.logits(teacher_outputs)
-    chosen = positions(logits, labels)
-    if chosen is None:
+    if not masked:
         return logits, labels, teacher_logits
+    chosen = labels != IGNORED
     return logits[chosen], labels[chosen], teacher_logits[chosen]
 
 

@@ -53,8 +53,9 @@ def check(source: str, **options: Any) -> None:
 def _searched(config: SearchConfig) -> str:
     shared = [name for name in ("learning_rate", "temperature") if getattr(config.space, name) is not None]
     also = f"; {' and '.join(name.replace('_', ' ') for name in shared)} alike for all" if shared else ""
+    families = config.rule_families
     return (
-        f"Searched: {count(len(config.rule_families), 'family')} of rules ({', '.join(config.rule_families)}),"
+        f"Searched: {len(families)} {'family' if len(families) == 1 else 'families'} of rules ({', '.join(families)}),"
         f" {count(config.trials_per_family, 'rule')} each, against the best constant λ{also}. The score is"
-        f" {config.objective}, to {config.direction}.".replace("familys", "families")
+        f" {config.objective}, to {config.direction}."
     )

@@ -8,17 +8,19 @@ import threading
 from collections.abc import Callable
 
 import torch
+from torch import nn
 
 from search.cluster import check_pictures_shared
 from search.prepare.foundation import foundation_of
 from search.prepare.prepared import Prepared, in_cluster
-from search.prepare.task import LoadedTask, load_task, prepare_task, prepare_task_elsewhere
+from search.prepare.task import load_task, prepare_task, prepare_task_elsewhere
 from search.records import Listener, PictureCounts, StudentSize
 from search.settings import Launch, SearchConfig
+from trainables.config import ModelSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.evaluation import try_out
-from trainables.models import count_flops, create_model
+from trainables.models import Example, count_flops, create_model
 from trainables.pictures import Dataset, MappedImages
 from trainables.tasks import TaskNetwork, create_task, example_of
 from trainables.teacher import TeacherProgress, compute_assets, prepare_teacher
@@ -47,7 +49,12 @@ def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up:
             prepared = prepare_task_elsewhere(config, listener, gpus=config.resources.gpus_per_trial)
         else:
             prepared = prepare_task(config, loaded)
-        return dataclasses.replace(prepared, student_sizes=_task_sizes(config, loaded))
+        sizes = _sizes(
+            config,
+            lambda student: TaskNetwork(create_task(loaded.own, **student.options)),
+            example_of(loaded.validation),
+        )
+        return dataclasses.replace(prepared, student_sizes=sizes)
     dataset = load_checked(config, launch, listener)
     if launch.address is not None and isinstance(dataset.train.images, MappedImages):
         ray_is_up.wait()
@@ -60,37 +67,25 @@ def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up:
         prepared = in_cluster(work, listener, gpus=config.resources.gpus_per_trial)
     else:
         prepared = teach(config, dataset, launch, listener.teacher)
-    return dataclasses.replace(prepared, student_sizes=_sizes(config, dataset))
+    shape, classes = dataset.image_shape, len(dataset.classes)
+    sizes = _sizes(config, lambda student: create_model(student, image_shape=shape, classes=classes), shape)
+    return dataclasses.replace(prepared, student_sizes=sizes)
 
 
-def _sizes(config: SearchConfig, dataset: Dataset) -> tuple[StudentSize, ...]:
+def _sizes(
+    config: SearchConfig, create: Callable[[ModelSettings], nn.Module], like: tuple[int, int, int] | Example
+) -> tuple[StudentSize, ...]:
     """Measure the students; nothing for a single one, since counting FLOPs first takes a second or two of imports."""
     if len(config.students) < 2:
         return ()
     sizes = []
     for name, settings in config.students.items():
-        student = create_model(settings, image_shape=dataset.image_shape, classes=len(dataset.classes)).eval()
+        student = create(settings).eval()
         sizes.append(
             StudentSize(
                 name=name,
                 parameters=sum(parameter.numel() for parameter in student.parameters() if parameter.requires_grad),
-                flops=count_flops(student, dataset.image_shape),
-            )
-        )
-    return tuple(sizes)
-
-
-def _task_sizes(config: SearchConfig, loaded: LoadedTask) -> tuple[StudentSize, ...]:
-    if len(config.students) < 2:
-        return ()
-    sizes = []
-    for name, settings in config.students.items():
-        network = TaskNetwork(create_task(loaded.own, **settings.options)).eval()
-        sizes.append(
-            StudentSize(
-                name=name,
-                parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
-                flops=count_flops(network, example_of(loaded.validation)),
+                flops=count_flops(student, like),
             )
         )
     return tuple(sizes)

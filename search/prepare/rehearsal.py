@@ -14,7 +14,7 @@ from search.records import Listener
 from search.settings import CONSTANT_FAMILY, Launch, SearchConfig, planned_trainings
 from trainables.config import PolicySettings
 from trainables.device import Compute, select_compute
-from trainables.training import Distillation, data_on_device
+from trainables.training import Distillation, TrainingData, data_on_device
 
 _MEASURING = "norm_balance"
 """A rule that measures both gradients, as most rules do: its training takes longer than a constant's."""
@@ -41,7 +41,7 @@ class Rehearsal:
 def rehearse(config: SearchConfig, launch: Launch, listener: Listener) -> Rehearsal:
     """Prepare a search in this process, without Ray, and train its student twice for at most a few seconds.
 
-    The second training crosses the first epoch's end, since a task's own randomness may begin there.
+    Both cross the first epoch's end, since a task's own randomness may begin there, unless one epoch takes longer.
 
     Raises:
         KDPolicySearchError: something fails or does not fit.
@@ -63,12 +63,12 @@ def rehearse(config: SearchConfig, launch: Launch, listener: Listener) -> Rehear
     )
 
 
-def _train(config: SearchConfig, data: object, most: int | None) -> tuple[Distillation, int, float]:
+def _train(config: SearchConfig, data: TrainingData, most: int | None) -> tuple[Distillation, int, float]:
     """Train under the first seed for at most two epochs, or `most`; return the epochs and their seconds, too."""
     trial = config.base_trial().model_copy(
         update={"policy": PolicySettings(family=_MEASURING), "seeds": config.seeds[:1]}
     )
-    distillation = Distillation(trial, data)  # type: ignore[arg-type]
+    distillation = Distillation(trial, data)
     began = time.monotonic()
     records = distillation.records()
     while not distillation.done and distillation.replicates[0].epoch < (most or 2):

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -39,6 +38,7 @@ from trainables.tasks import (
     check_teacher_kind,
     create_task,
     digest_of,
+    is_masked,
     map_tree,
     outputs_on,
     read_sets,
@@ -194,9 +194,10 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Mo
     if isinstance(teacher, nn.Module):
         teacher = teacher.eval().requires_grad_(False).to(device)
     targets = {name: _outputs(loaded, teacher, name, getattr(loaded, name), device) for name in ("train", "validation")}
-    accuracy = math.nan
+    accuracy = None
     if task.classification:
-        logits = task.logits(map_tree(as_tensor, targets["validation"]))
+        answers = map_tree(as_tensor, targets["validation"])
+        logits = task.logits(answers)
         labels = as_tensor(loaded.validation.labels)
         check_logits(own, logits, labels, "teacher")
         if logits.shape[-1] != loaded.logits:
@@ -204,7 +205,7 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Mo
                 f"student and teacher of the task {own.origin} must give the same number of logits, but the student"
                 f" gives {loaded.logits} and the teacher {logits.shape[-1]}."
             )
-        accuracy = accuracy_of(*labelled(task, logits, labels, logits)[:2])
+        accuracy = accuracy_of(*labelled(task, answers, labels, answers, masked=is_masked(labels))[:2])
     assets = TaskAssets(
         task=own,
         train=loaded.train,

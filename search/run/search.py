@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import math
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -136,11 +135,10 @@ def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:
 
 
 def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
-    accuracy = prepared.assets.teacher_accuracy
     return SearchRecord(
         name=config.name,
         config=config.model_dump(mode="json"),
-        teacher_accuracy=None if math.isnan(accuracy) else accuracy,
+        teacher_accuracy=prepared.assets.teacher_accuracy,
         teacher_parameters=prepared.teacher_parameters,
         student_sizes=prepared.student_sizes,
         pictures=prepared.pictures,

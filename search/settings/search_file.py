@@ -529,12 +529,10 @@ def _read_own(value: Any, folder: pathlib.Path, **wording: str) -> Any:
 def _read_task(value: Any, folder: pathlib.Path) -> Any:
     """Read the file of a task, given by its name or as a table with `name` and `options`."""
     table = value if isinstance(value, dict) else {"name": value}
-    if "source" in table or not isinstance(table.get("name"), str):
-        if "source" not in table:
-            raise ConfigError(
-                f"`task.name` must be FILE.py:CLASS, like my_task.py:MyTask, but got {table.get('name')!r}."
-            )
+    if "source" in table:  # as a stored search has it
         return table
+    if not isinstance(table.get("name"), str):
+        raise ConfigError(f"`task.name` must be FILE.py:CLASS, like my_task.py:MyTask, but got {table.get('name')!r}.")
     origin, source = read_source(table["name"], folder, what="task", example="my_task.py:MyTask")
     return {**{key: part for key, part in table.items() if key != "name"}, "origin": origin, "source": source}
 

@@ -34,14 +34,13 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
         from trainables.tasks import create_task  # imports PyTorch
 
         create_task(config.task)
-        _check_folder("--output", launch.output)
-        return
-    assert config.teacher is not None  # `SearchConfig` makes sure of it
-    for name, student in config.students.items():
-        check_model(student, config.student_sections[name])
-        trains_stacked(student, config.device)
-    check_teacher(config.teacher)
-    check_dataset(config.data, launch.data_root)
+    else:
+        assert config.teacher is not None  # `SearchConfig` makes sure of it
+        for name, student in config.students.items():
+            check_model(student, config.student_sections[name])
+            trains_stacked(student, config.device)
+        check_teacher(config.teacher)
+        check_dataset(config.data, launch.data_root)
     _check_folders(config, launch)
 
 

@@ -1,3 +1,4 @@
+from .cost import Example as Example
 from .cost import count_flops as count_flops
 from .cost import measure_figures as measure_figures
 from .folding import folded as folded

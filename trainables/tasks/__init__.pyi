@@ -2,6 +2,7 @@ from .assets import Samples as Samples
 from .assets import TaskAssets as TaskAssets
 from .assets import check_finite as check_finite
 from .assets import digest_of as digest_of
+from .assets import is_finite as is_finite
 from .assets import outputs_on as outputs_on
 from .assets import samples_of as samples_of
 from .assets import stored_outputs as stored_outputs
@@ -20,7 +21,7 @@ from .task import Sets as Sets
 from .task import StoredOutputs as StoredOutputs
 from .task import Task as Task
 from .task import TaskBatch as TaskBatch
-from .task import positions as positions
+from .task import is_masked as is_masked
 from .trees import Tree as Tree
 from .trees import count_rows as count_rows
 from .trees import join_trees as join_trees

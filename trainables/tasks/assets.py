@@ -49,8 +49,8 @@ class TaskAssets:
     validation_targets: Tree
     classes: tuple[str, ...]
     """The classes' names; empty if the task is no classification."""
-    teacher_accuracy: float
-    """The teacher's accuracy on the validation samples; NaN if the task is no classification."""
+    teacher_accuracy: float | None
+    """The teacher's accuracy on the validation samples; None if the task is no classification."""
 
 
 def samples_of(given: Any, name: str) -> Samples:
@@ -121,13 +121,18 @@ def outputs_on(task: Task, teacher: nn.Module, inputs: Tree, device: torch.devic
     return check_finite(join_trees(np.concatenate, parts))
 
 
+def is_finite(tree: Tree) -> bool:
+    """Tell whether all numbers of a tree of arrays are finite."""
+    return all(bool(np.isfinite(leaf).all()) for leaf in leaves(tree))
+
+
 def check_finite(outputs: Tree) -> Tree:
     """Return a teacher's outputs as they are.
 
     Raises:
         ModelError: some are infinite or NaN.
     """
-    if not all(bool(np.isfinite(leaf).all()) for leaf in leaves(outputs)):
+    if not is_finite(outputs):
         raise ModelError("the teacher's outputs must be finite, but some are infinite or NaN; check its weights.")
     return outputs
 

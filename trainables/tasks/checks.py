@@ -17,7 +17,7 @@ from policies.extensions import told
 from policies.own_file import line_in
 from trainables.config import OwnTask
 from trainables.errors import ConfigError, DataError, ModelError
-from trainables.tasks.assets import Samples, samples_of
+from trainables.tasks.assets import Samples, is_finite, samples_of
 from trainables.tasks.task import IGNORED, Sets, StoredOutputs, Task, TaskBatch
 from trainables.tasks.trees import Tree, count_rows, leaves, map_tree, shapes
 
@@ -48,7 +48,7 @@ def read_sets(own: OwnTask, task: Task) -> tuple[Samples, Samples, Sets]:
 
     Raises:
         ConfigError: `sets` fails or returns something else.
-        DataError: a set is malformed, or the two sets have samples of different shapes or share samples.
+        DataError: a set is malformed, there is no test set, or the two sets have samples of different shapes.
     """
     sets = call(own, "sets", task.sets)
     if not isinstance(sets, Sets):
@@ -70,7 +70,7 @@ def read_sets(own: OwnTask, task: Task) -> tuple[Samples, Samples, Sets]:
                 f" {one} and {other}."
             )
     for name, samples in (("train", train), ("validation", validation)):
-        if not all(bool(np.isfinite(leaf).all()) for leaf in leaves((samples.inputs, samples.labels))):
+        if not is_finite((samples.inputs, samples.labels)):
             raise DataError(
                 f"the task's {name} set must hold finite numbers, but some are infinite or NaN; fill in or leave out"
                 " what is missing in `sets`."

@@ -141,13 +141,6 @@ class Task(Settings):
         return cls.task_loss is not Task.task_loss or cls.distill_loss is not Task.distill_loss
 
 
-def positions(logits: Tensor, labels: Tensor) -> Tensor | None:
-    """Return which positions count, bool of the shape of `labels`; None if each of them is one of the rows of `logits`.
-
-    Args:
-        logits: [B, ..., C].
-        labels: int64 [B, ...].
-    """
-    if logits.ndim == 2 and not bool((labels == IGNORED).any()):
-        return None
-    return labels != IGNORED
+def is_masked(labels: Tensor) -> bool:
+    """Tell whether not every row of a classification's labels, int64 [N, ...], is one answer that counts."""
+    return labels.ndim > 1 or bool((labels == IGNORED).any())

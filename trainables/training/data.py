@@ -17,7 +17,7 @@ from trainables.device import Compute
 from trainables.evaluation import EvaluationSet, ScoredSet, TaskSet, labelled
 from trainables.models import create_model
 from trainables.pictures import Split, TrialAssets, as_tensor, gather, normalise, on_device
-from trainables.tasks import Samples, TaskAssets, TaskBatch, Tree, create_task, map_tree
+from trainables.tasks import Samples, TaskAssets, TaskBatch, Tree, create_task, is_masked, map_tree
 from trainables.training.augmentation import Augmentation
 
 
@@ -179,6 +179,7 @@ class TaskData:
         self.targets = self._tensors(assets.train_targets)
         self.validation = self.evaluation_set(assets.validation, assets.validation_targets)
         self._count = len(assets.train)
+        self._masked = self.task.classification and is_masked(self.labels)
         self._nothing = Augmentation(AugmentationSettings(), self._count, mean=np.zeros(1), device=compute.device)
 
     def __len__(self) -> int:
@@ -238,7 +239,7 @@ class TaskData:
     ) -> Step:
         """Add the gradient of the task's losses, weighted by the balancer's policy."""
         if not self.task.has_own_losses():
-            logits, labels, targets = labelled(self.task, outputs, batch.labels, batch.targets)
+            logits, labels, targets = labelled(self.task, outputs, batch.labels, batch.targets, masked=self._masked)
             return balancer.backward_on_logits(
                 logits, targets, labels, label_smoothing=label_smoothing, measure_now=measure_now
             )
