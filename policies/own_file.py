@@ -49,7 +49,7 @@ def read_source(
     """
     file, _, name = reference.rpartition(":")
     if not file.endswith(".py") or not name.isidentifier():
-        kind = "FUNCTION" if what == "KPI" else "CLASS"
+        kind = "FUNCTION" if what in ("KPI", "function") else "CLASS"
         raise PolicyError(f"a {what} of your own is given as FILE.py:{kind}, like {example}, but got {reference!r}.")
     path = pathlib.Path(folder) / pathlib.Path(file).expanduser()
     try:

@@ -20,16 +20,15 @@ from ray import tune
 from trainables.config import TrialSettings
 from trainables.device import select_compute
 from trainables.memory import keep_freed_memory
-from trainables.pictures import TrialAssets
 from trainables.records import HISTORY_FILE, EpochRecord
 from trainables.suggestion import apply_suggestion
-from trainables.tasks import TaskAssets
-from trainables.training import DECISIONS_FILE, Distillation, data_on_device, write_decisions
+from trainables.training import DECISIONS_FILE, write_decisions
+from trainables.trainings import Assets, begin_training, prepared_on
 
 STATE_FILE = "state.pt"
 POLICY_FILE = "policy.json"
 STUDENT_FILE = "student.pt"
-"""The trained student's `state_dict` for each seed, as {seed: state}."""
+"""The trained student's `state_dict` for each seed, as {seed: state}; absent if a training function keeps none."""
 
 
 class DistillationTrial(tune.Trainable):  # type: ignore[misc]
@@ -45,7 +44,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         config: dict[str, Any],
         *,
         base: TrialSettings,
-        assets: TrialAssets | TaskAssets,
+        assets: Assets,
         report_seconds: float,
         checkpoint_seconds: float,
     ) -> None:
@@ -64,7 +63,7 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         torch.set_num_threads(base.device.threads or 1)
         self._last_checkpoint = time.monotonic()
         self._base = base
-        self._data = data_on_device(assets, compute)
+        self._data = prepared_on(assets, compute, save_seconds=checkpoint_seconds)
         self._report_seconds = report_seconds
         self._checkpoint_seconds = checkpoint_seconds
         self._begin(config)
@@ -79,22 +78,22 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
         """Train until the next report is due."""
         began = time.monotonic()
         next(self._records)
-        while not self._distillation.done and time.monotonic() - began < self._report_seconds:
+        while not self._training.done and time.monotonic() - began < self._report_seconds:
             next(self._records)
-        self._distillation.check_losses()
-        records, settings = self._distillation.records_so_far, self._distillation.settings
-        done = self._distillation.done
+        self._training.check_losses()
+        records, settings = self._training.records_so_far, self._training.settings
+        done = self._training.done
         if done:
             # A trial without a score fails; otherwise the search could not tell it from one that is not finished.
-            self._distillation.check_scores()
+            self._training.check_scores()
         due = time.monotonic() - self._last_checkpoint >= self._checkpoint_seconds
         if due or done:
             self._last_checkpoint = time.monotonic()
         return {
             # Before its first evaluation a trial has no score; the searcher reads the last one only.
             "score": settings.objective.score_of(records[-1]) if records else math.nan,
-            "seed_scores": [settings.objective.score_of(r) for r in self._distillation.results] if done else [],
-            "epochs": self._distillation.replicates[0].epoch,
+            "seed_scores": [settings.objective.score_of(r) for r in self._training.results] if done else [],
+            "epochs": self._training.epoch,
             "done": done,
             "should_checkpoint": due and not done,
         }
@@ -102,32 +101,34 @@ class DistillationTrial(tune.Trainable):  # type: ignore[misc]
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write everything that a resumed trial, MLflow and the report need."""
         folder = pathlib.Path(checkpoint_dir)
-        history = self._distillation.history()
+        history = self._training.history()
         (folder / HISTORY_FILE).write_text(history.to_json(), encoding="utf-8")
         (folder / POLICY_FILE).write_text(json.dumps(history.policy, indent=2, ensure_ascii=False), encoding="utf-8")
-        write_decisions(folder / DECISIONS_FILE, self._distillation.decisions, self._distillation.log_context())
-        if self._distillation.done:
-            students = {str(r.seed): r.student.state_dict() for r in self._distillation.replicates}
-            torch.save(students, folder / STUDENT_FILE)
+        write_decisions(folder / DECISIONS_FILE, self._training.decisions, self._training.log_context())
+        if self._training.done:
+            students = {str(seed): student for seed, student in self._training.students().items()}
+            if students:
+                torch.save(students, folder / STUDENT_FILE)
         else:
-            torch.save(self._distillation.state_dict(), folder / STATE_FILE)
+            torch.save(self._training.save_state(folder), folder / STATE_FILE)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Resume from an unfinished trial's checkpoint; without a state in it, the trial starts from the beginning."""
         path = pathlib.Path(checkpoint) / STATE_FILE
         if path.exists():
-            self._distillation.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            self._training.load_state(path.parent, torch.load(path, map_location="cpu", weights_only=True))
 
     def cleanup(self) -> None:
         """Release the trial; Tune calls this when the process ends."""
         self._release()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._distillation = Distillation(apply_suggestion(self._base, config), self._data)
-        self._records: Iterator[EpochRecord | None] = self._distillation.records()
+        self._training = begin_training(apply_suggestion(self._base, config), self._data)
+        self._records: Iterator[EpochRecord | None] = self._training.records()
         self._last_checkpoint = time.monotonic()
 
     def _release(self) -> None:
-        del self._records, self._distillation
+        self._training.close()
+        del self._records, self._training
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -29,10 +29,10 @@ def analyze(
         KDPolicySearchError: data, teacher or device are not available.
     """
     config, trial = subject.config, subject.trial
-    if config.task is not None:
+    if config.own is not None:
         raise SearchError(
-            f"`kd-search analyze` takes virtual steps on pictures, but {config.name!r} trains the task"
-            f" {config.task.origin!r}; `kd-search explain` says what its rule did in each trial."
+            f"`kd-search analyze` takes virtual steps on pictures, but {config.name!r} trains"
+            f" {config.own.origin!r}; `kd-search explain` says what its rule did in each trial."
         )
     torch.set_num_threads(trial.device.threads or 1)
     compute = select_compute(trial.device)  # before anything is loaded

@@ -43,6 +43,7 @@ def check(source: str, **options: Any) -> None:
         if found.repeatable is None
         else "NOT repeatable: two trainings under one seed differ. Rules are then compared under different noise; draw"
         " all random numbers from PyTorch's global generator.",
+        *found.remarks,
         f"One training takes about {duration(max(0.1, found.seconds))}; the search trains at most"
         f" {count(found.trainings, 'student')}, so it takes at most about {duration(found.search_seconds(at_a_time))}"
         f" with {at_a_time} at a time here, its start and a confirmation apart.",

@@ -9,7 +9,7 @@ from search.evidence import Comparison, ConfirmedVerdict, Judgement, finalist_of
 from search.records import ConfirmationRecord, Finalist, SeedResult
 from search.settings import SearchConfig
 from search.wording import Scale
-from trainables.config import ModelSettings, OwnTask
+from trainables.config import ModelSettings, OwnFunction, OwnTask
 from trainables.pictures import PictureFormat
 from trainables.settings import Settings
 from trainables.suggestion import apply_suggestion
@@ -30,10 +30,11 @@ class Champion(Settings):
     policy: dict[str, Any]
     """The contents of its `policy.json`."""
     student: ModelSettings
-    """The model; for a task, its name and options."""
+    """The model; for a task or a function, its name and options."""
     pictures: PictureFormat | None
-    """The format of the pictures that it reads; None for a task."""
+    """The format of the pictures that it reads; None for a task or a function."""
     task: OwnTask | None = None
+    function: OwnFunction | None = None
 
 
 def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: SearchConfig) -> Champion | None:
@@ -52,7 +53,7 @@ def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: Se
         what pictures its students read.
     """
     verdict, finalists, recommended = judgement.verdict, judgement.finalists, judgement.recommended
-    if verdict is None or verdict.winner is None or (record.pictures is None and config.task is None):
+    if verdict is None or verdict.winner is None or (record.pictures is None and config.own is None):
         return None
     assert finalists is not None  # a verdict was found on them
     assert recommended is not None
@@ -71,6 +72,7 @@ def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: Se
         student=apply_suggestion(config.base_trial(), finalist.suggestion).student,
         pictures=record.pictures,
         task=config.task,
+        function=config.function,
     )
 
 

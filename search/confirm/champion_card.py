@@ -23,7 +23,7 @@ def evidence_files(champion: Champion) -> dict[str, bytes]:
         POLICY_FILE: _json(champion.policy),
         VERDICT_FILE: _json(verdict_document(champion)),
         CARD_FILE: card(champion).encode(),
-        **({} if champion.task is None else {champion.task.file: champion.task.source.encode()}),
+        **{own.file: own.source.encode() for own in (champion.task, champion.function) if own is not None},
     }
 
 
@@ -83,6 +83,8 @@ def _highest(champion: Champion) -> str:
 
 def _own_score(champion: Champion) -> str:
     test, name = champion.result.test, champion.scale.objective.name
+    if test.accuracy is not None and test.calibration_error is None:
+        return f"accuracy is {100 * test.accuracy:.2f} %"
     if test.accuracy is None or test.calibration_error is None:
         return f"{name} is {number(champion.result.own_kpis[name])}"
     return f"accuracy is {100 * test.accuracy:.2f} % (calibration error {test.calibration_error:.3f})"
@@ -91,6 +93,21 @@ def _own_score(champion: Champion) -> str:
 def _use(champion: Champion) -> list[str]:
     """Say what the student reads and how to load it."""
     pictures = champion.pictures
+    if champion.function is not None and not champion.result.student_kept:
+        return [f"`{champion.function.origin}` did not keep its student; `run.keep(student)` at its end does.", ""]
+    if champion.function is not None:
+        return [
+            f"`{STUDENT_FILE}` in the search's folder `champion` holds the weights that `{champion.function.origin}`"
+            f" kept with `run.keep`, as a `state_dict`. `{champion.function.file}` beside it builds the network:",
+            "",
+            "```python",
+            "import torch",
+            "",
+            f'student.load_state_dict(torch.load("{STUDENT_FILE}", weights_only=True))',
+            "student.eval()",
+            "```",
+            "",
+        ]
     if pictures is None:
         file, _, task = champion.student.name.rpartition(":")
         options = ", ".join(f"{name}={value!r}" for name, value in champion.student.options.items())

@@ -40,7 +40,8 @@ def student_reader(store: SearchStore) -> Callable[[Champion], bytes]:
 def write_champion(champion: Champion, read_student: Callable[[Champion], bytes], folder: pathlib.Path) -> pathlib.Path:
     """Write `student.pt`, `policy.json`, `verdict.json` and a model card into a folder, unless they are there.
 
-    Each file is replaced as a whole, the verdict last. So the verdict holds for the files beside it.
+    A training function that keeps no student has no `student.pt`. Each file is replaced as a whole, the verdict last.
+    So the verdict holds for the files beside it.
 
     Returns:
         The folder.
@@ -50,22 +51,25 @@ def write_champion(champion: Champion, read_student: Callable[[Champion], bytes]
         CheckpointError: the student's weights are damaged.
     """
     evidence = evidence_files(champion)
-    if _holds(folder, evidence):
+    if _holds(folder, evidence, student=champion.result.student_kept):
         return folder
     from trainables.classifier import classifier_bytes, restore_classifier
 
-    weights = read_student(champion)
-    if champion.pictures is not None:
-        weights = classifier_bytes(restore_classifier(champion.student, champion.pictures, weights))
+    student = {}
+    if champion.result.student_kept:
+        student[STUDENT_FILE] = weights = read_student(champion)
+        if champion.pictures is not None:
+            classifier = restore_classifier(champion.student, champion.pictures, weights)
+            student[STUDENT_FILE] = classifier_bytes(classifier)
     verdict = evidence.pop(VERDICT_FILE)
-    for name, content in {STUDENT_FILE: weights, **evidence, VERDICT_FILE: verdict}.items():
+    for name, content in {**student, **evidence, VERDICT_FILE: verdict}.items():
         replace_file(folder / name, content, what="the champion's")
     return folder
 
 
-def _holds(folder: pathlib.Path, files: dict[str, bytes]) -> bool:
+def _holds(folder: pathlib.Path, files: dict[str, bytes], *, student: bool) -> bool:
     try:
-        return (folder / STUDENT_FILE).is_file() and all(
+        return (folder / STUDENT_FILE).is_file() == student and all(
             (folder / name).read_bytes() == content for name, content in files.items()
         )
     except OSError:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
+import torch
+
 from search.prepare import Ground
 from search.records import ConfirmationRecord
 from search.settings import SearchConfig
 from trainables.config import DeviceSettings
 from trainables.device import select_compute
 from trainables.evaluation import evaluate, figures_of_outputs
+from trainables.functions import FunctionAssets, load_function
 from trainables.models import create_model, measure_figures
-from trainables.tasks import TaskAssets, TaskNetwork, create_task, example_of
+from trainables.records import ModelFigures
+from trainables.tasks import TaskAssets, TaskNetwork, create_task, example_of, map_tree
 from trainables.training import data_on_device, scored_set
 
 
@@ -20,6 +27,8 @@ def teacher_on_test(record: ConfirmationRecord, ground: Ground, config: SearchCo
         ConfigError: a KPI of the user's own, or a metric of a task, fails.
     """
     pictures, own_kpis = ground.pictures, config.base_trial().own_kpis
+    assert pictures.test is not None
+    assert not isinstance(pictures.assets, FunctionAssets)  # a function's teacher is known to the function only
     data = data_on_device(pictures.assets, select_compute(DeviceSettings(device="cpu")))
     test = scored_set(data, pictures.test, pictures.test_targets)
     # Its outputs are known; it is run again only where a KPI of the user's own wants it.
@@ -31,10 +40,22 @@ def teacher_on_test(record: ConfirmationRecord, ground: Ground, config: SearchCo
     return record.model_copy(update={"teacher": scores, "teacher_kpis": measured})
 
 
-def with_figures(record: ConfirmationRecord, ground: Ground, config: SearchConfig) -> ConfirmationRecord:
-    """Add what teacher and student cost, measured on this machine; takes some seconds."""
+def with_figures(
+    record: ConfirmationRecord, ground: Ground, config: SearchConfig, module: bytes | None
+) -> ConfirmationRecord:
+    """Add what teacher and student cost, measured on this machine; takes some seconds.
+
+    Args:
+        record: the confirmation.
+        ground: its ground.
+        config: the search.
+        module: a student of a training function with an example of its inputs; None if it kept none.
+    """
     assets = ground.pictures.assets
+    if isinstance(assets, FunctionAssets):
+        return record if module is None else _with_figures_of(record, assets, module)
     settings = config.students[record.finalists[0].student]
+    teacher: ModelFigures | None
     if isinstance(assets, TaskAssets):
         task, example = create_task(assets.task, **settings.options), example_of(assets.validation)
         student = measure_figures(TaskNetwork(task), example)
@@ -46,3 +67,13 @@ def with_figures(record: ConfirmationRecord, ground: Ground, config: SearchConfi
             create_model(settings, image_shape=assets.image_shape, classes=len(assets.classes)), assets.image_shape
         )
     return record.model_copy(update={"teacher_figures": teacher, "student_figures": student})
+
+
+def _with_figures_of(record: ConfirmationRecord, assets: FunctionAssets, module: bytes) -> ConfirmationRecord:
+    load_function(assets.function)  # the student's class is in that file
+    student, example = torch.load(io.BytesIO(module), map_location="cpu", weights_only=False)
+
+    def inputs(count: int, device: torch.device) -> Any:
+        return map_tree(lambda one: one[:1].expand(count, *one.shape[1:]).contiguous().to(device), example)
+
+    return record.model_copy(update={"student_figures": measure_figures(student, inputs)})

@@ -20,8 +20,7 @@ from search.prepare import Ground, prepare_ground
 from search.records import ConfirmationRecord, Listener, SearchRecord
 from search.settings import ConfirmationSettings, Launch, SearchConfig
 from search.store import SearchStore, read_search
-from trainables.pictures import PictureFormat
-from trainables.tasks import TaskAssets
+from trainables.pictures import PictureFormat, TrialAssets
 
 _RETRIES_ON_A_CLUSTER = 2
 
@@ -57,7 +56,11 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
         plan = plan_confirmation(search, config, settings, kept.read(), launch)
         for remark in plan.remarks:
             listener.stage(remark)
-        if plan.record.complete and plan.record.student_figures is not None and (plan.record.pictures or config.task):
+        if (
+            plan.record.complete
+            and (config.function or plan.record.student_figures is not None)
+            and (plan.record.pictures or config.own)
+        ):
             listener.stage("everything is confirmed already; use --seeds to add seeds")
             return Confirmed(plan.record, {}, interrupted=False)
         listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
@@ -68,14 +71,16 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
             record = _on_same_ground(search, plan.record, ground)
             uses = count_use(store, ground.test_digest, record.identity)
             record = record.model_copy(update={"test_uses": uses})
-            if record.teacher is None:
+            if record.teacher is None and ground.pictures.test is not None:
                 record = teacher_on_test(record, ground, config)
             kept.write(record)
-            failed, interrupted = _train(record, config, ground, launch, listener, kept)
+            failed, interrupted, module = _train(record, config, ground, launch, listener, kept)
         record = kept.read() or record
+        if record.test_size is None:
+            record = record.model_copy(update={"test_size": _samples(record)})
         if record.complete and not interrupted:
             listener.stage("measuring size and speed of teacher and student")
-            record = with_figures(record, ground, config)
+            record = with_figures(record, ground, config, module)
             kept.write(record)
         return Confirmed(record, failed, interrupted)
 
@@ -96,10 +101,16 @@ def _on_same_ground(search: SearchRecord, record: ConfirmationRecord, ground: Gr
     settings = {**record.settings, TEST_DIGEST: ground.test_digest}
     assets = ground.pictures.assets
     known = {
-        "test_size": len(ground.pictures.test),
-        "pictures": None if isinstance(assets, TaskAssets) else PictureFormat.of(assets),
+        "test_size": record.test_size if ground.pictures.test is None else len(ground.pictures.test),
+        "pictures": PictureFormat.of(assets) if isinstance(assets, TrialAssets) else None,
     }
     return record.model_copy(update={"settings": settings, **known})
+
+
+def _samples(record: ConfirmationRecord) -> int | None:
+    """Return the number of test samples, as a training function's trainings tell it; None if they do not."""
+    counts = {values.count for result in record.results for values in result.samples.values()}
+    return counts.pop() if len(counts) == 1 else None
 
 
 def _train(
@@ -109,13 +120,23 @@ def _train(
     launch: Launch,
     listener: Listener,
     kept: ConfirmationStore,
-) -> tuple[dict[Unit, str], bool]:
-    """Train what is missing; return what failed, and whether the trainings were interrupted."""
+) -> tuple[dict[Unit, str], bool, bytes | None]:
+    """Train what is missing; return what failed, whether it was interrupted, and a training function's student."""
     known = {Unit(result.finalist, result.seed) for result in record.results}
+    modules: list[bytes | None] = [None]
+    samples = {result.test_ids for result in record.results}
     missing = [unit for unit in units_of(record) if unit not in known]
 
     def keep(trained: Trained) -> None:
+        samples.add(trained.result.test_ids)
+        if len(samples) > 1:
+            raise SearchError(
+                f"all trainings of {record.search!r} must be judged on the same test samples, but the function's"
+                " `run.report_test` gave other `ids` in different trainings; give the same samples each time, and"
+                f" {set_aside()} to begin again."
+            )
         kept.add(trained.result, trained.student)
+        modules.append(trained.module)
         listener.result(trained.result)
 
     failed: dict[Unit, str] = {}
@@ -133,7 +154,7 @@ def _train(
             failed=failed,
         )
     except KeyboardInterrupt:
-        return failed, True
+        return failed, True, None
     finally:
         listener.end()
-    return failed, False
+    return failed, False, modules[-1]

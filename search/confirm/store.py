@@ -79,10 +79,11 @@ class ConfirmationStore:
         content = record.model_dump(mode="python", exclude={"results", "complete"})
         self._write(RECORD_FILE, _json({"format": _FORMAT, **content}))
 
-    def add(self, result: SeedResult, student: bytes) -> None:
-        """Store one training: its scores, and the student's `state_dict` as `torch.save` writes it."""
+    def add(self, result: SeedResult, student: bytes | None) -> None:
+        """Store one training: its scores, and the student's `state_dict` as `torch.save` writes it, if there is one."""
         name = Unit(result.finalist, result.seed).name
-        self._write(f"{name}.pt", student)
+        if student is not None:
+            self._write(f"{name}.pt", student)
         self._write(f"{name}.json", _json(result.model_dump(mode="python")))
 
     def student_path(self, unit: Unit) -> str:

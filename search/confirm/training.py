@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ray
 import torch
@@ -16,8 +16,9 @@ from search.records import Finalist, SeedResult
 from trainables.config import TrialSettings
 from trainables.device import select_compute
 from trainables.evaluation import ScoredSet, evaluate
+from trainables.functions import FunctionAssets, FunctionPlace, FunctionTraining, Tested, own_metrics
 from trainables.memory import keep_freed_memory
-from trainables.records import ReplicateResult, SetScore, TracePoint
+from trainables.records import ACCURACY, ReplicateResult, SampleValues, SetScore, TracePoint
 from trainables.suggestion import apply_suggestion
 from trainables.training import Distillation, TrainingData, data_on_device, scored_set
 
@@ -26,7 +27,10 @@ class Trained(NamedTuple):
     """A result, and the student's `state_dict` as `torch.save` writes it."""
 
     result: SeedResult
-    student: bytes
+    student: bytes | None
+    """None if a training function keeps no student."""
+    module: bytes | None = None
+    """The student with an example of its inputs, as a training function kept it and `torch.save` writes it."""
 
 
 def settings_of(finalist: Finalist, base: TrialSettings, seeds: Sequence[int]) -> TrialSettings:
@@ -51,6 +55,9 @@ def train_finalist(
     compute = select_compute(base.device, gpu_allowed=bool(ray.get_gpu_ids()))
     if compute.device.type == "cpu":
         keep_freed_memory()
+    if isinstance(pictures.assets, FunctionAssets):
+        return train_function(finalist, seeds, base, FunctionPlace(assets=pictures.assets, compute=compute))
+    assert pictures.test is not None  # only a function opens its own
     data = data_on_device(pictures.assets, compute)
     test = scored_set(data, pictures.test, pictures.test_targets)
     trained = train_seeds(finalist, seeds, base, data, test)
@@ -97,6 +104,69 @@ def train_seeds(
     return tuple(trained)
 
 
+def train_function(
+    finalist: Finalist, seeds: Sequence[int], base: TrialSettings, place: FunctionPlace
+) -> tuple[Trained, ...]:
+    """Train and judge as `train_finalist` does, by a user's function.
+
+    Raises:
+        KDPolicySearchError: the function fails, or does not judge its student on the test set.
+    """
+    traces: dict[int, list[TracePoint]] = {seed: [] for seed in seeds}
+    began = time.time()
+    training = FunctionTraining(
+        settings_of(finalist, base, seeds),
+        place,
+        watch=lambda seed, point: traces[seed].append(point),
+        confirming=True,
+    )
+    try:
+        for _ in training.records():
+            pass
+        training.check_scores()
+    finally:
+        training.close()
+    trained = []
+    for notes, ended in zip(training.ended, training.results, strict=True):
+        assert notes.tested is not None  # the training has checked it
+        seconds = sum(report.seconds for report in notes.reports)
+        result = SeedResult(
+            finalist=finalist.key,
+            seed=notes.seed,
+            validation=_scores(ended),
+            test=_tested(notes.tested),
+            seconds=seconds,
+            began=began,
+            own_kpis=own_metrics(notes.tested.metrics, base.objective.name),
+            validation_kpis=ended.own_kpis,
+            samples={
+                name: SampleValues.of(values.samples)
+                for name, values in notes.tested.samples.items()
+                if values.samples is not None
+            },
+            test_ids=notes.tested.ids,
+            student_kept=notes.student is not None,
+            trace=tuple(traces[notes.seed]),
+            interventions=notes.interventions,
+            skipped_steps=notes.skipped,
+            conduct=ended.conduct,
+        )
+        began += seconds
+        kept = notes.student
+        student = None if kept is None else _as_bytes(kept.state)
+        trained.append(Trained(result, student, None if kept is None else kept.module))
+    return tuple(trained)
+
+
+def _tested(tested: Tested) -> SetScore:
+    return SetScore(
+        accuracy=tested.metrics.get(ACCURACY),
+        loss=tested.metrics.get("loss"),
+        calibration_error=None,
+        agreement=None,
+    )
+
+
 def _scores(ended: ReplicateResult) -> SetScore:
     """Return the scores on the validation pictures, where every student is judged when its training ends."""
     return SetScore(
@@ -109,6 +179,10 @@ def _scores(ended: ReplicateResult) -> SetScore:
 
 
 def _stored(student: nn.Module) -> bytes:
+    return _as_bytes({name: value.cpu() for name, value in student.state_dict().items()})
+
+
+def _as_bytes(content: Any) -> bytes:
     stream = io.BytesIO()
-    torch.save({name: value.cpu() for name, value in student.state_dict().items()}, stream)
+    torch.save(content, stream)
     return stream.getvalue()

@@ -9,18 +9,20 @@ import numpy.typing as npt
 from torch import nn
 
 from search.prepare.foundation import Foundation
-from trainables.pictures import Split, TrialAssets
-from trainables.tasks import Samples, TaskAssets, Tree
+from trainables.pictures import Split
+from trainables.tasks import Samples, Tree
+from trainables.trainings import Assets
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pictures:
     """The data that every training of a confirmation reads; one copy for each node."""
 
-    assets: TrialAssets | TaskAssets
-    test: Split | Samples
+    assets: Assets
+    test: Split | Samples | None
+    """The test set; None for a training function, which opens its own."""
     test_targets: npt.NDArray[np.float32] | Tree
-    """The teacher's logits on the test pictures, [M, C]; M: test pictures, C: classes."""
+    """The teacher's logits on the test pictures, [M, C]; M: test pictures, C: classes. None for a function."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from torch import nn
 
 from search.cluster import check_pictures_shared
 from search.prepare.foundation import foundation_of
+from search.prepare.function import prepare_function
 from search.prepare.prepared import Prepared, in_cluster
 from search.prepare.task import load_task, prepare_task, prepare_task_elsewhere
 from search.records import Listener, PictureCounts, StudentSize
@@ -42,6 +43,8 @@ def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up:
     Raises:
         KDPolicySearchError: something is not available or does not fit.
     """
+    if config.function is not None:
+        return prepare_function(config, listener, ray_is_up)
     if config.task is not None:
         loaded = load_task(config, listener)
         if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():

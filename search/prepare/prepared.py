@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 from policies.errors import KDPolicySearchError
 from search.prepare.foundation import Foundation
 from search.records import Listener, PictureCounts, StudentSize
-from trainables.pictures import TrialAssets
-from trainables.tasks import TaskAssets
 from trainables.teacher import TeacherProgress
+from trainables.trainings import Assets
 
 _Result = TypeVar("_Result")
 
@@ -21,11 +20,12 @@ _Result = TypeVar("_Result")
 class Prepared:
     """The data and outputs that all trials share, and facts for the report."""
 
-    assets: TrialAssets | TaskAssets
+    assets: Assets
     teacher_parameters: int
     foundation: Foundation
     """The identity of data, corruption and teacher. Trials of a search on others cannot be compared with these."""
-    pictures: PictureCounts
+    pictures: PictureCounts | None
+    """The sizes of the sets; None for a training function, which alone knows them."""
     student_sizes: tuple[StudentSize, ...] = ()
     """The sizes of the students, where there are several."""
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pathlib
+import tempfile
 import threading
 import time
 
 import torch
 
+from search.prepare.function import check_families, remarks_on, run_for_a_while
 from search.prepare.preparation import prepare
 from search.records import Listener
 from search.settings import CONSTANT_FAMILY, Launch, SearchConfig, planned_trainings
 from trainables.config import PolicySettings
 from trainables.device import Compute, select_compute
+from trainables.functions import FunctionAssets, FunctionPlace, FunctionTraining, Notes
 from trainables.training import Distillation, TrainingData, data_on_device
 
 _MEASURING = "norm_balance"
@@ -27,6 +31,8 @@ class Rehearsal:
 
     seconds: float
     """The time of one training of one student under one seed under a rule that measures gradients."""
+    remarks: tuple[str, ...]
+    """What the rehearsal has found beside the rest, as sentences."""
     trainings: int
     """The most trainings of the whole search."""
     repeatable: bool | None
@@ -46,6 +52,8 @@ def rehearse(config: SearchConfig, launch: Launch, listener: Listener) -> Rehear
     Raises:
         KDPolicySearchError: something fails or does not fit.
     """
+    if config.function is not None:
+        return _rehearse_function(config, listener)
     alone = threading.Event()
     alone.set()
     here = config.model_copy(update={"resources": config.resources.model_copy(update={"gpus_per_trial": 0.0})})
@@ -53,13 +61,65 @@ def rehearse(config: SearchConfig, launch: Launch, listener: Listener) -> Rehear
     compute = select_compute(config.device)
     torch.set_num_threads(config.base_trial().device.threads or 1)
     listener.stage("training the student twice for a moment")
+    assert not isinstance(prepared.assets, FunctionAssets)
     data = data_on_device(prepared.assets, compute)
     one, epochs, seconds = _train(config, data, most=None)
     other, _, _ = _train(config, data, most=epochs)
     return Rehearsal(
         seconds=seconds / epochs * config.training.epochs,
+        remarks=(),
         trainings=_trainings(config),
         repeatable=_same(one, other, compute),
+    )
+
+
+def _rehearse_function(config: SearchConfig, listener: Listener) -> Rehearsal:
+    """Run a training function twice for a moment, and from its snapshot if it makes one."""
+    own = config.function
+    assert own is not None
+    listener.stage(f"running {own.origin} twice for a moment")
+    place = FunctionPlace(
+        assets=FunctionAssets(function=own, folder=str(pathlib.Path.cwd())), compute=select_compute(config.device)
+    )
+    with tempfile.TemporaryDirectory(prefix="kd-rehearsal-") as folder:
+        snapshots = pathlib.Path(folder)
+
+        def keep(training: FunctionTraining) -> None:
+            if not any(snapshots.iterdir()):
+                training.save_state(snapshots)
+
+        one, setup = run_for_a_while(config, place, reports=3, most_seconds=_MOST_SECONDS, each=keep)
+        steps = one.updates
+        other, _ = run_for_a_while(config, place, most_steps=steps)
+        saved = next(snapshots.iterdir(), None)
+        resumed = None if saved is None else run_for_a_while(config, place, most_steps=steps, snapshot=saved)[0]
+    check_families(config, own, on_logits=bool(one.on_logits))
+    on_cpu = place.device.type == "cpu"
+    spent = one.last_step - (one.first_step or 0.0)
+    return Rehearsal(
+        seconds=setup + spent / max(1, one.steps - 1) * one.total_steps,
+        trainings=_trainings(config),
+        repeatable=one.digest == other.digest if on_cpu else None,
+        remarks=(*remarks_on(config, own, one), *_on_progress(one), _on_resume(one, resumed, exact=on_cpu)),
+    )
+
+
+def _on_progress(notes: Notes) -> list[str]:
+    if notes.reports:
+        return []
+    return [f"The first report takes longer than {_MOST_SECONDS:.0f} s, so the metrics were not checked."]
+
+
+def _on_resume(one: Notes, resumed: Notes | None, *, exact: bool) -> str:
+    if resumed is None:
+        return "An interrupted training begins again from its first step, since nothing was saved by `run.save`."
+    if not exact or resumed.digest == one.digest:
+        return "An interrupted training continues from what `run.save` wrote" + (
+            ", and ends in the same student to the last bit." if exact else "."
+        )
+    return (
+        "A training that continues from what `run.save` wrote does NOT end in the same student; save and restore the"
+        " optimiser and the learning rate's schedule, too, and loop over `run.epochs`."
     )
 
 

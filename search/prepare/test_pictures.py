@@ -11,6 +11,7 @@ import torch
 
 from search.cluster import check_pictures_shared
 from search.prepare.foundation import foundation_of
+from search.prepare.function import function_ground
 from search.prepare.ground import Ground, Pictures
 from search.prepare.preparation import load_told
 from search.prepare.prepared import in_cluster
@@ -32,6 +33,8 @@ def prepare_ground(config: SearchConfig, launch: Launch, listener: Listener) -> 
     Raises:
         KDPolicySearchError: something is not available or does not fit.
     """
+    if config.function is not None:
+        return function_ground(config, listener)
     if config.task is not None:
         loaded = load_task(config, listener)
         if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():

@@ -71,6 +71,10 @@ class SeedResult(Settings):
     samples: dict[str, SampleValues] = pydantic.Field(default_factory=dict)
     """This student's value on each test picture, by metric: `accuracy`, and the user's KPIs that give one. Empty in
     older confirmations."""
+    student_kept: bool = True
+    """True if the trained student was stored; False if a training function did not keep it."""
+    test_ids: str = ""
+    """A digest of the test samples' ids, as a training function gives them; empty otherwise."""
     trace: tuple[TracePoint, ...] = ()
     """The rule's trace along this training, at the steps at which a trial is probed."""
     interventions: dict[str, int] = pydantic.Field(default_factory=dict)

@@ -154,7 +154,9 @@ class SearchRecord(Settings):
     @property
     def unit(self) -> str:
         """The plural of what one sample is: "pictures", or as the task calls its rows."""
-        return "pictures" if self.pictures is None else self.pictures.unit
+        if self.pictures is not None:
+            return self.pictures.unit
+        return "pictures" if self.config.function is None else "samples"
 
     @property
     def resolution(self) -> float:

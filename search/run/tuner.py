@@ -19,16 +19,13 @@ from search.run.events import SearchEvents
 from search.run.scheduler import PatientScheduler
 from search.settings import Launch, SearchConfig
 from search.store import SearchStore, begin_anew, cleared_staging, recover
-from trainables.pictures import TrialAssets
-from trainables.tasks import TaskAssets
+from trainables.trainings import Assets
 from trainables.trial import DistillationTrial
 
 _PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 
 
-def run_trials(
-    config: SearchConfig, launch: Launch, store: SearchStore, assets: TrialAssets | TaskAssets, events: SearchEvents
-) -> None:
+def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets: Assets, events: SearchEvents) -> None:
     """Run all trials of a search that have not ended; returns early if interrupted.
 
     Args:

@@ -26,6 +26,7 @@ from trainables.config import (
     DataSettings,
     DeviceSettings,
     ModelSettings,
+    OwnFunction,
     OwnKPI,
     OwnPolicy,
     OwnTask,
@@ -130,6 +131,9 @@ class SearchConfig(Settings):
     task: OwnTask | None = None
     """A task of the user's own in place of pictures; in a search file, `"my_task.py:MyTask"` relative to it, or a table
     with this as `name` and with `options`. It brings data, teacher and student."""
+    function: OwnFunction | None = None
+    """A training function of the user's own in place of the search's loop; in a search file, `"train.py:distil"`
+    relative to it, or a table with this as `name`, with `options` and `processes`."""
     own_policies: tuple[OwnPolicy, ...] = ()
     """Rules of the user's own; in a search file, `"my_rules.py:MyRule"` relative to it. Their families are added."""
     kpis: tuple[OwnKPI, ...] = ()
@@ -175,11 +179,11 @@ class SearchConfig(Settings):
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _task_brings_its_student(cls, values: Any) -> Any:
-        task = values.get("task") if isinstance(values, dict) else None
-        if not isinstance(task, dict | OwnTask):
+    def _own_file_brings_its_student(cls, values: Any) -> Any:
+        given = (values.get("task") or values.get("function")) if isinstance(values, dict) else None
+        if not isinstance(given, dict | OwnTask | OwnFunction):
             return values
-        own = task if isinstance(task, dict) else task.model_dump()
+        own = given if isinstance(given, dict) else given.model_dump()
         values = {"student": {"name": own.get("origin"), "options": own.get("options", {})}, **values}
         space = values.get("space")
         if isinstance(space, dict) and isinstance(students := space.get("students"), dict):
@@ -191,8 +195,11 @@ class SearchConfig(Settings):
         return values
 
     @pydantic.model_validator(mode="after")
-    def _pictures_or_a_task(self) -> SearchConfig:
-        if self.task is None:
+    def _pictures_or_a_file_of_ones_own(self) -> SearchConfig:
+        if self.task is not None and self.function is not None:
+            raise ValueError("`task` and `function` are two ways to bring a training, but both are given; remove one")
+        own, kind = self.own, "task" if self.task is not None else "function"
+        if own is None:
             if self.teacher is None:
                 raise ValueError("`teacher` is missing; it must be given where pictures are searched on")
             return self
@@ -202,21 +209,41 @@ class SearchConfig(Settings):
                 ("data", self.data != DataSettings()),
                 ("teacher", self.teacher is not None),
                 ("augmentation", self.augmentation != AugmentationSettings()),
+                ("corruption", self.function is not None and self.corruption is not None),
+                ("kpis", self.function is not None and bool(self.kpis)),
             )
             if there
         ]
         if given:
             raise ValueError(
-                f"`{given[0]}` belongs to searches on pictures, but `task` is {self.task.origin!r}, which brings its"
+                f"`{given[0]}` belongs to searches on pictures, but `{kind}` is {own.origin!r}, which brings its"
                 " own data and teacher; remove one of them"
             )
         for name, student in self.students.items():
-            if student.name != self.task.origin:
+            if student.name != own.origin:
                 raise ValueError(
-                    f"`{self.student_sections[name]}.name` must be the task {self.task.origin!r}, which creates all"
+                    f"`{self.student_sections[name]}.name` must be the {kind} {own.origin!r}, which creates all"
                     f" students, but got {student.name!r}; remove it and set `options`"
                 )
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _processes_have_their_cores(self) -> SearchConfig:
+        if self.function is None or self.function.processes <= 1:
+            return self
+        needed, resources = self.function.processes, self.resources
+        for name, share in (("cpus_per_trial", resources.cpus_per_trial), ("gpus_per_trial", resources.gpus_per_trial)):
+            if share < needed and (name == "cpus_per_trial" or share > 0):
+                raise ValueError(
+                    f"`resources.{name}` must be at least {needed}, since `function.processes` is {needed}, but got"
+                    f" {share:g}; raise it"
+                )
+        return self
+
+    @property
+    def own(self) -> OwnTask | OwnFunction | None:
+        """The user's own task or function; None for a search on pictures."""
+        return self.task or self.function
 
     @pydantic.field_validator("name")
     @classmethod
@@ -248,7 +275,8 @@ class SearchConfig(Settings):
     @pydantic.field_validator("objective")
     @classmethod
     def _objective_is_measured(cls, objective: str, info: pydantic.ValidationInfo) -> str:
-        if "kpis" in info.data and info.data.get("task") is None:  # a task's metrics are known once it is tried out
+        # The metrics of a task or function are known once it is tried out.
+        if "kpis" in info.data and info.data.get("task") is None and info.data.get("function") is None:
             known = [ACCURACY, *(kpi.name for kpi in info.data["kpis"])]
             if objective not in known:
                 raise ConfigError(
@@ -379,8 +407,8 @@ class SearchConfig(Settings):
 
     @property
     def data_name(self) -> str:
-        """The name of the data set, or of the task that brings it."""
-        return self.data.name if self.task is None else self.task.origin
+        """The name of the data set, or of the task or function that brings it."""
+        return self.data.name if self.own is None else self.own.origin
 
     @property
     def teacher_name(self) -> str:
@@ -494,13 +522,15 @@ def parse_config(
         values["own_policies"] = [policy for place, policy in enumerate(read) if policy not in read[:place]]
     if isinstance(values.get("kpis"), list):
         values["kpis"] = [_read_own(kpi, folder, what="KPI", example="my_kpis.py:my_kpi") for kpi in values["kpis"]]
-    if "task" in values:
-        values["task"] = _read_task(values["task"], folder)
-        if values.get("objective", ACCURACY) != ACCURACY and "direction" not in values:
-            raise ConfigError(
-                f"`direction` must be given, since `objective` is {values['objective']!r}: 'minimize' for an error,"
-                " 'maximize' for a score."
-            )
+    for kind, example in _OWN_TRAINING.items():
+        if kind in values:
+            values[kind] = _read_own_training(values[kind], folder, kind, example)
+    own = bool(_OWN_TRAINING.keys() & values.keys())
+    if own and values.get("objective", ACCURACY) != ACCURACY and "direction" not in values:
+        raise ConfigError(
+            f"`direction` must be given, since `objective` is {values['objective']!r}: 'minimize' for an error,"
+            " 'maximize' for a score."
+        )
     if _BASELINES in values:
         raise ConfigError(
             f"`{_BASELINES}` is no longer a setting, but got {values[_BASELINES]!r}: the best constant λ is bracketed"
@@ -526,14 +556,18 @@ def _read_own(value: Any, folder: pathlib.Path, **wording: str) -> Any:
     return {"origin": origin, "source": source}
 
 
-def _read_task(value: Any, folder: pathlib.Path) -> Any:
-    """Read the file of a task, given by its name or as a table with `name` and `options`."""
+_OWN_TRAINING = {"task": "my_task.py:MyTask", "function": "train.py:distil"}
+"""Settings that name a file with a training of the user's own, each with an example."""
+
+
+def _read_own_training(value: Any, folder: pathlib.Path, kind: str, example: str) -> Any:
+    """Read the file of a task or function, given by its name or as a table with `name`, `options` and the like."""
     table = value if isinstance(value, dict) else {"name": value}
     if "source" in table:  # as a stored search has it
         return table
     if not isinstance(table.get("name"), str):
-        raise ConfigError(f"`task.name` must be FILE.py:CLASS, like my_task.py:MyTask, but got {table.get('name')!r}.")
-    origin, source = read_source(table["name"], folder, what="task", example="my_task.py:MyTask")
+        raise ConfigError(f"`{kind}.name` must be FILE.py:NAME, like {example}, but got {table.get('name')!r}.")
+    origin, source = read_source(table["name"], folder, what=kind, example=example)
     return {**{key: part for key, part in table.items() if key != "name"}, "origin": origin, "source": source}
 
 

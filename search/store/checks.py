@@ -11,6 +11,7 @@ from policies.testing import check_policy
 from search.errors import SearchError
 from search.settings import Launch, SearchConfig
 from search.store.files import check_creatable
+from trainables.config import OwnFunction, OwnTask
 from trainables.datasets import check_dataset
 from trainables.models import check_model
 from trainables.teacher import check_teacher
@@ -18,7 +19,7 @@ from trainables.training import trains_stacked
 
 _MOST_CHANGES = 5
 _LONGEST_VALUE = 60
-_FILES = {"own_policies.": "rule", "kpis.": "KPI", "task_file.": "task"}
+_FILES = {"own_policies.": "rule", "kpis.": "KPI", "task_file.": "task", "function_file.": "function"}
 """Settings that hold the text of files."""
 
 
@@ -34,6 +35,10 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
         from trainables.tasks import create_task  # imports PyTorch
 
         create_task(config.task)
+    elif config.function is not None:
+        from trainables.functions import load_function  # imports PyTorch
+
+        load_function(config.function)
     else:
         assert config.teacher is not None  # `SearchConfig` makes sure of it
         for name, student in config.students.items():
@@ -104,9 +109,16 @@ def _comparable(config: SearchConfig) -> dict[str, Any]:
         **config.model_dump(mode="json", exclude={"confirm"}),  # no trial depends on it
         "own_policies": {policy.origin: policy.source for policy in config.own_policies},
         "kpis": {kpi.origin: kpi.source for kpi in config.kpis},
-        "task": None if config.task is None else config.task.options,
-        "task_file": {} if config.task is None else {config.task.origin: config.task.source},
+        **_own_training("task", config.task),
+        **_own_training("function", config.function),
     }
+
+
+def _own_training(kind: str, own: OwnTask | OwnFunction | None) -> dict[str, Any]:
+    """Return the settings of a task or function apart from its file's text, which is compared line by line."""
+    if own is None:
+        return {kind: None, f"{kind}_file": {}}
+    return {kind: own.model_dump(mode="json", exclude={"origin", "source"}), f"{kind}_file": {own.origin: own.source}}
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:

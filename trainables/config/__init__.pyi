@@ -1,3 +1,4 @@
+from .own_function import OwnFunction as OwnFunction
 from .own_kpi import Measured as Measured
 from .own_kpi import OwnKPI as OwnKPI
 from .own_policy import OwnPolicy as OwnPolicy

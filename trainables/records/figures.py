@@ -17,8 +17,9 @@ class SetScore(Settings):
 
     accuracy: float | None
     """Share of samples that are classified correctly, in [0, 1]; None if the task is no classification."""
-    loss: float
-    """Cross entropy in nats a sample; of a task with losses of its own, its loss on the labels."""
+    loss: float | None
+    """Cross entropy in nats a sample; of a task with losses of its own, its loss on the labels. None if a training
+    function does not report one."""
     calibration_error: float | None
     """Expected calibration error over 15 bins of equal width (arXiv 1706.04599), in [0, 1]; None if
     the task is no classification."""

@@ -6,10 +6,13 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from trainables.records.conduct import join_conducts
 from trainables.records.objective import Objective
 from trainables.records.trial import EpochRecord, TracePoint, TrialHistory
+
+_Record = TypeVar("_Record", EpochRecord, TracePoint)
 
 
 def join_heats(heats: Sequence[TrialHistory], objective: Objective) -> TrialHistory:
@@ -34,8 +37,8 @@ def join_heats(heats: Sequence[TrialHistory], objective: Objective) -> TrialHist
         update={
             "score": statistics.fmean(scores),
             "score_std": statistics.stdev(scores) if len(scores) > 1 else None,
-            "epochs": tuple(_join_epochs(same, seeds) for same in zip(*(h.epochs for h in heats), strict=True)),
-            "trace": tuple(_join_trace(same, seeds) for same in zip(*(h.trace for h in heats), strict=True)),
+            "epochs": tuple(_join_epochs(same, seeds) for same in _aligned([h.epochs for h in heats], _epoch)),
+            "trace": tuple(_join_trace(same, seeds) for same in _aligned([h.trace for h in heats], _step)),
             "decisions": sum(heat.decisions for heat in heats),
             "decisions_dropped": sum(heat.decisions_dropped for heat in heats),
             "interventions": dict(interventions),
@@ -45,6 +48,20 @@ def join_heats(heats: Sequence[TrialHistory], objective: Objective) -> TrialHist
             "training_seconds": sum(heat.training_seconds for heat in heats),
         }
     )
+
+
+def _epoch(record: EpochRecord) -> int:
+    return record.epoch
+
+
+def _step(point: TracePoint) -> int:
+    return point.step
+
+
+def _aligned(curves: Sequence[Sequence[_Record]], place: Callable[[_Record], int]) -> list[list[_Record]]:
+    """Return the records at each place that all curves have; trainings in a user's loop may end at different ones."""
+    by_place = [{place(record): record for record in curve} for curve in curves]
+    return [[known[at] for known in by_place] for at in by_place[0] if all(at in known for known in by_place)]
 
 
 def _join_epochs(same: Sequence[EpochRecord], seeds: Sequence[int]) -> EpochRecord:
@@ -59,12 +76,14 @@ def _join_epochs(same: Sequence[EpochRecord], seeds: Sequence[int]) -> EpochReco
         epoch=same[0].epoch,
         train_task_loss=mean(lambda record: record.train_task_loss),
         train_distill_loss=mean(lambda record: record.train_distill_loss),
-        validation_loss=mean(lambda record: record.validation_loss),
+        validation_loss=known_mean(lambda record: record.validation_loss),
         validation_accuracy=known_mean(lambda record: record.validation_accuracy),
         agreement=known_mean(lambda record: record.agreement),
         calibration_error=known_mean(lambda record: record.calibration_error),
         more={name: _mean((record.more[name] for record in same), seeds) for name in _shared(r.more for r in same)},
-        own_kpis={name: _mean((record.own_kpis[name] for record in same), seeds) for name in same[0].own_kpis},
+        own_kpis={
+            name: _mean((record.own_kpis[name] for record in same), seeds) for name in _shared(r.own_kpis for r in same)
+        },
         weight=mean(lambda record: record.weight),
         seconds=sum(record.seconds for record in same),
     )

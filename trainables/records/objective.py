@@ -32,6 +32,6 @@ class Objective(Settings):
         return self.score(score)
 
     def score_of(self, result: EpochRecord | ReplicateResult) -> float:
-        """Return the score of a result on the validation pictures."""
-        value = result.validation_accuracy if self.name == ACCURACY else result.own_kpis[self.name]
+        """Return the score of a result on the validation pictures; NaN where the KPI was not measured."""
+        value = result.validation_accuracy if self.name == ACCURACY else result.own_kpis.get(self.name)
         return math.nan if value is None else self.score(value)

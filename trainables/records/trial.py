@@ -30,7 +30,8 @@ class EpochRecord(Settings):
     """The number of finished epochs, from 1."""
     train_task_loss: float
     train_distill_loss: float
-    validation_loss: float
+    validation_loss: float | None
+    """None if a training function does not report one."""
     validation_accuracy: float | None
     """None if the task is no classification, as is the next figure."""
     agreement: float | None
@@ -109,7 +110,7 @@ class ReplicateResult(Settings):
     seed: int
     validation_accuracy: float | None
     """None if the task is no classification."""
-    validation_loss: float
+    validation_loss: float | None
     agreement: float | None
     calibration_error: float | None = None
     """The error on the validation pictures; None in older histories."""

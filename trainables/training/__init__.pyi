@@ -1,5 +1,12 @@
 from .augmentation import Augmentation as Augmentation
+from .conduct_log import ConductLog as ConductLog
 from .corruption import Corruption as Corruption
+from .course import ProbedStep as ProbedStep
+from .course import Training as Training
+from .course import TrainingFacts as TrainingFacts
+from .course import mean_of as mean_of
+from .course import spread_evenly as spread_evenly
+from .course import trace_point as trace_point
 from .data import Batch as Batch
 from .data import DeviceAssets as DeviceAssets
 from .data import TaskData as TaskData
@@ -7,7 +14,9 @@ from .data import TrainingData as TrainingData
 from .data import data_on_device as data_on_device
 from .data import scored_set as scored_set
 from .decision_log import DECISIONS_FILE as DECISIONS_FILE
+from .decision_log import MOST_ENTRIES as MOST_ENTRIES
 from .decision_log import NOTABLE_CHANGE as NOTABLE_CHANGE
+from .decision_log import DecisionLog as DecisionLog
 from .decision_log import StoredLog as StoredLog
 from .decision_log import read_decisions as read_decisions
 from .decision_log import reason_kind as reason_kind

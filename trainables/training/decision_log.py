@@ -79,7 +79,7 @@ class DecisionLog:
         self._open = False
         """True if the last entry is of the same case as the last step, so that repeats belong to it."""
 
-    def note(self, step: Step, steps_per_epoch: int) -> None:
+    def note(self, step: Step, steps_per_epoch: float) -> None:
         """Log the replicate's next step if it needs an entry."""
         decision, intervention = step.decision, step.intervention
         kind = None if intervention is None else intervention_kind(intervention)

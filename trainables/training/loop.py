@@ -7,44 +7,28 @@ stores its state.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
+import pathlib
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from policies.balancer import Step
-from policies.document import policy_document
-from policies.geometric import log_ratio
 from trainables.config import TrialSettings
-from trainables.errors import ModelError
 from trainables.evaluation import Evaluation
-from trainables.records import (
-    Conduct,
-    DecisionEntry,
-    EpochRecord,
-    ReplicateResult,
-    TracePoint,
-    TrialHistory,
-    join_conducts,
-)
+from trainables.records import Conduct, EpochRecord, ReplicateResult, TracePoint, TrialHistory, join_conducts
 from trainables.training.conduct_log import ConductLog
+from trainables.training.course import ProbedStep, Training, TrainingFacts, mean_of, spread_evenly, trace_point
 from trainables.training.data import TrainingData
-from trainables.training.decision_log import MOST_ENTRIES, DecisionLog, LogContext
+from trainables.training.decision_log import MOST_ENTRIES, DecisionLog
 from trainables.training.replicate import Replicate
 from trainables.training.stacking import trains_stacked
 from trainables.training.together import Together
-
-
-def spread_evenly(count: int, points: int) -> list[int]:
-    """Return `points` integers from 0 to count - 1, evenly spread, both ends included (fewer if `count` is smaller)."""
-    return sorted({int(x) for x in np.linspace(0, count - 1, min(points, count)).round()})
 
 
 @dataclasses.dataclass
@@ -58,7 +42,7 @@ class _Sums:
     seconds: float = 0.0
 
 
-class Distillation:
+class Distillation(Training):
     """One trial: the same student, policy and training under each of the settings' seeds.
 
     Args:
@@ -93,9 +77,41 @@ class Distillation:
         self._sums = _Sums()
 
     @property
+    def epoch(self) -> int:
+        """The number of epochs that are over."""
+        return self.replicates[0].epoch
+
+    @property
     def done(self) -> bool:
         """True if every replicate has seen every epoch."""
-        return self.replicates[0].epoch >= self.epochs
+        return self.epoch >= self.epochs
+
+    @property
+    def facts(self) -> TrainingFacts:
+        """The facts for the history."""
+        first = self.replicates[0]
+        interventions: Counter[str] = Counter()
+        for replicate in self.replicates:
+            interventions.update(replicate.interventions)
+        return TrainingFacts(
+            policy=first.balancer.policy,
+            parameters=sum(p.numel() for p in first.balancer.parameters),
+            device=self.data.compute.describe(),
+            interventions=dict(interventions),
+            skipped_steps=sum(replicate.skipped_steps for replicate in self.replicates),
+            conduct=join_conducts([log.conduct() for log in self._conducts]),
+            steps=first.balancer.step,
+            total_steps=first.total_steps,
+        )
+
+    @property
+    def broken_seeds(self) -> tuple[int, ...]:
+        """The seeds of students with a parameter that is not finite; this waits for the device."""
+        return tuple(replicate.seed for replicate in self.replicates if not replicate.is_finite)
+
+    def students(self) -> dict[int, dict[str, Tensor]]:
+        """Return the students' `state_dict` by seed."""
+        return {replicate.seed: replicate.student.state_dict() for replicate in self.replicates}
 
     def records(self) -> Iterator[EpochRecord | None]:
         """Continue the training, yielding after each epoch: a record if it was evaluated, else None.
@@ -106,95 +122,13 @@ class Distillation:
             self._train_epoch()
             yield self._evaluate() if self.replicates[0].epoch in self.evaluated_epochs else None
 
-    def history(self) -> TrialHistory:
-        """Return the history so far; with a score once the training is done, if all of its students have one."""
-        told = self.done and not self._without_score
-        scores = [self.settings.objective.score_of(r) for r in self.results] if told else []
-        balancer = self.replicates[0].balancer
-        return TrialHistory(
-            score=statistics.fmean(scores) if scores else None,
-            score_std=statistics.stdev(scores) if len(scores) > 1 else None,
-            epochs=tuple(self.records_so_far),
-            trace=tuple(self.trace),
-            decisions=len(self.decisions),
-            decisions_dropped=sum(log.dropped for log in self.logs),
-            interventions=self._interventions(),
-            skipped_steps=sum(replicate.skipped_steps for replicate in self.replicates),
-            conduct=join_conducts([log.conduct() for log in self._conducts]),
-            replicates=tuple(self.results),
-            policy=policy_document(
-                balancer.policy,
-                temperature=self.settings.temperature,
-                training=self.settings.training.model_dump(mode="json"),
-            ),
-            parameters=sum(p.numel() for p in balancer.parameters),
-            training_seconds=sum(r.seconds for r in self.records_so_far),
-            device=self.data.compute.describe(),
-        )
+    def save_state(self, folder: pathlib.Path) -> dict[str, Any]:  # noqa: ARG002
+        """Return the state; no further file is needed."""
+        return self.state_dict()
 
-    def check_losses(self) -> None:
-        """Check that every student is sound: one whose validation loss is not finite never recovers.
-
-        Raises:
-            ModelError: at the last evaluation the validation loss was not finite under some seed, or a parameter is
-                not finite at the end.
-        """
-        broken = list(itertools.takewhile(lambda record: not _is_sound(record), reversed(self.records_so_far)))
-        if broken:
-            epoch, problem = broken[-1].epoch, f"its validation loss became {broken[-1].validation_loss}"
-        elif self.done and not all(replicate.is_finite for replicate in self.replicates):
-            epoch, problem = self.epochs, "some of its parameters are not"
-        else:
-            return
-        lost = [replicate.seed for replicate in self.replicates if not replicate.is_finite]
-        seeds = f" (seed {', '.join(map(str, lost))})" if lost else ""
-        policy = self.replicates[0].balancer.policy
-        raise ModelError(
-            f"the student must stay finite, but {problem} by epoch {epoch} of {self.epochs}{seeds}, under"
-            f" `{policy.family}` ({policy.rule().removesuffix('.')}) with `learning_rate` ="
-            f" {self.settings.training.learning_rate:.3g}; lower the learning rate, or narrow its range."
-        )
-
-    def check_scores(self) -> None:
-        """Check that every student has a score, once the training is done.
-
-        Raises:
-            ModelError: the objective is not finite under some seed, or as `check_losses`.
-        """
-        self.check_losses()
-        if bad := self._without_score:
-            raise ModelError(
-                f"the objective `{self.settings.objective.name}` must be finite for a trained student, but is not with"
-                f" seed {', '.join(map(str, bad))}; let the KPI return a number there, too."
-            )
-
-    @property
-    def _without_score(self) -> list[int]:
-        """The seeds of trained students for which the objective or the validation loss is not finite."""
-        score_of = self.settings.objective.score_of
-        return [r.seed for r in self.results if not math.isfinite(score_of(r)) or not _is_sound(r)]
-
-    @property
-    def decisions(self) -> tuple[DecisionEntry, ...]:
-        """The decision log so far, by seed, then by step."""
-        return tuple(entry for log in self.logs for entry in log.entries)
-
-    def log_context(self) -> LogContext:
-        """Return the description of the trial for its decision log."""
-        first = self.replicates[0]
-        return LogContext(
-            policy=policy_document(first.balancer.policy, temperature=self.settings.temperature),
-            seeds=self.settings.seeds,
-            steps=first.balancer.step,
-            total_steps=first.total_steps,
-            dropped=sum(log.dropped for log in self.logs),
-        )
-
-    def _interventions(self) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        for replicate in self.replicates:
-            counts.update(replicate.interventions)
-        return dict(counts)
+    def load_state(self, folder: pathlib.Path, state: dict[str, Any]) -> None:  # noqa: ARG002
+        """Continue from a state."""
+        self.load_state_dict(state)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state in tensors and plain values only, so that it can be read without running code."""
@@ -275,10 +209,10 @@ class Distillation:
             epoch=self.replicates[0].epoch,
             train_task_loss=sums.task_loss / sums.steps,
             train_distill_loss=sums.distill_loss / sums.steps,
-            validation_loss=statistics.fmean(e.scores.loss for e in evaluations),
-            validation_accuracy=_mean(e.scores.accuracy for e in evaluations),
-            agreement=_mean(e.scores.agreement for e in evaluations),
-            calibration_error=_mean(e.scores.calibration_error for e in evaluations),
+            validation_loss=mean_of(e.scores.loss for e in evaluations),
+            validation_accuracy=mean_of(e.scores.accuracy for e in evaluations),
+            agreement=mean_of(e.scores.agreement for e in evaluations),
+            calibration_error=mean_of(e.scores.calibration_error for e in evaluations),
             more={
                 name: statistics.fmean(e.scores.more[name] for e in evaluations) for name in evaluations[0].scores.more
             },
@@ -292,28 +226,13 @@ class Distillation:
         return record
 
     def _trace(self, same: list[Step]) -> None:
-        self.trace.append(self._trace_point(same))
+        number = same[0].step
+        epoch = number / self.replicates[0].steps_per_epoch
+        probed = [ProbedStep.of(step) for step in same]
+        self.trace.append(trace_point(number, epoch, probed))
         if self._watch is not None:
-            for replicate, step in zip(self.replicates, same, strict=True):
-                self._watch(replicate.seed, self._trace_point([step]))
-
-    def _trace_point(self, same: list[Step]) -> TracePoint:
-        """Average one probed step over the replicates, and give the ranges; ratios are averaged geometrically."""
-        geometries = [s.geometry for s in same if s.geometry is not None]
-        logs = [log_ratio(g) for g in geometries]
-        weights, cosines = [s.decision.weight for s in same], [g.cosine for g in geometries]
-        return TracePoint(
-            step=same[0].step,
-            epoch=same[0].step / self.replicates[0].steps_per_epoch,
-            weight=statistics.fmean(weights),
-            scale=statistics.fmean(s.decision.scale for s in same),
-            cosine=statistics.fmean(cosines),
-            norm_ratio=math.exp(statistics.fmean(logs)),
-            task_loss=statistics.fmean(float(s.task_loss) for s in same),
-            distill_loss=statistics.fmean(float(s.distill_loss) for s in same),
-            weight_range=(min(weights), max(weights)),
-            cosine_range=(min(cosines), max(cosines)),
-        )
+            for replicate, one in zip(self.replicates, probed, strict=True):
+                self._watch(replicate.seed, trace_point(number, epoch, [one]))
 
 
 def _result(replicate: Replicate, evaluation: Evaluation, conduct: Conduct | None) -> ReplicateResult:
@@ -327,14 +246,3 @@ def _result(replicate: Replicate, evaluation: Evaluation, conduct: Conduct | Non
         own_kpis=evaluation.own_kpis,
         conduct=conduct,
     )
-
-
-def _is_sound(result: EpochRecord | ReplicateResult) -> bool:
-    """Tell whether the student is sound: a parameter or statistic that is not finite shows in its validation loss."""
-    return math.isfinite(result.validation_loss)
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean; None if a value is not known."""
-    known = list(values)
-    return None if None in known else statistics.fmean(value for value in known if value is not None)

@@ -23,8 +23,8 @@ from torch.func import functional_call
 from policies.update.objective import LogitPair
 from trainables.config import TrialSettings
 from trainables.records import LOSSES, Angle, Loss, ProbeRecord, ProbeSettings, Response, StepKind, VirtualSteps
+from trainables.training.course import spread_evenly
 from trainables.training.data import Batch, DeviceAssets
-from trainables.training.loop import spread_evenly
 from trainables.training.optimization import create_optimizer, create_schedule
 from trainables.training.replicate import Replicate
 

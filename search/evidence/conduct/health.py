@@ -73,11 +73,11 @@ def _chance(trial: TrialRecord, search: SearchRecord, trials: Sequence[TrialReco
         for replicate in history.replicates
         if replicate.validation_accuracy is not None
         and replicate.validation_accuracy <= bound
-        and (search.objective.name == ACCURACY or replicate.validation_loss >= guessing)
+        and (search.objective.name == ACCURACY or (replicate.validation_loss or 0.0) >= guessing)
     ]
     if not lost:
         return None
-    worst = max(replicate.validation_loss for replicate in lost)
+    worst = max(replicate.validation_loss or 0.0 for replicate in lost)
     alarmed = history.interventions.get(Intervention.DIVERGENCE.value, 0) > 0
     forgot = any((record.validation_accuracy or 0.0) > _bound(pictures, 2) for record in history.epochs)
     named = f"seed{'' if len(lost) == 1 else 's'} {', '.join(str(replicate.seed) for replicate in lost)}"

@@ -8,7 +8,6 @@ from typing import Any
 from search.records import SearchRecord
 from search.settings import SearchConfig
 from search.wording import Scale, count, duration, family_title, percent
-from trainables.config import TrainingSettings
 
 Row = tuple[str, str]
 
@@ -20,7 +19,7 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
         ("Teacher", _teacher(search)),
         ("Student", _student(search)),
         ("Searched for", _objective(search)),
-        ("Training", _training(search.config.training)),
+        ("Training", _training(search.config)),
         ("Seeds per trial", _seeds(search)),
         ("Families", ", ".join(map(family_title, search.config.families))),
         ("Trials", _trials(search)),
@@ -32,9 +31,12 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
 def settings_rows(config: SearchConfig) -> tuple[Row, ...]:
     """Return every setting by its dotted name."""
     values = config.model_dump(mode="json")
-    left_out = {"task"} if config.task is None else {"data", "teacher", "augmentation"}
-    if config.task is not None:
-        values["task"] = {"name": config.task.origin, "options": config.task.options}
+    left_out = {"data", "teacher", "augmentation"} if config.own is not None else set()
+    for kind, own in (("task", config.task), ("function", config.function)):
+        if own is None:
+            left_out.add(kind)
+        else:
+            values[kind] = {"name": own.origin, **own.model_dump(mode="json", exclude={"origin", "source"})}
     return tuple(_flat("", {name: value for name, value in values.items() if name not in left_out}))
 
 
@@ -62,6 +64,8 @@ def _data(search: SearchRecord) -> str:
     data, validation = search.config.data, search.validation_size
     if search.pictures is not None:
         return f"{search.config.data_name}: {search.pictures.in_words}"
+    if search.config.function is not None:
+        return search.config.function.origin
     sizes = ["all training pictures" if data.train_size is None else f"{data.train_size:,} training pictures"]
     if validation is not None:
         sizes.append(f"{validation:,} validation pictures")
@@ -93,7 +97,10 @@ def _objective(search: SearchRecord) -> str:
     return "" if scale.is_accuracy else scale.on("validation")
 
 
-def _training(training: TrainingSettings) -> str:
+def _training(config: SearchConfig) -> str:
+    training = config.training
+    if config.function is not None:
+        return f"{count(training.epochs, 'epoch')}, unless {config.function.origin} says another number"
     return f"{count(training.epochs, 'epoch')}, {training.optimizer}, batches of {training.batch_size}"
 
 

@@ -8,7 +8,8 @@ import torch
 from policies import FAMILIES
 from trainables.config.trial import AugmentationSettings, ModelSettings, PolicySettings
 from trainables.records.trial import TrialHistory
-from trainables.training.loop import Distillation, spread_evenly
+from trainables.training.course import spread_evenly
+from trainables.training.loop import Distillation
 
 
 def run(settings, data):

@@ -1,0 +1,165 @@
+"""Prepares a search of a user's training function: tries it out for a moment before anything is spent."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import pathlib
+import threading
+import time
+from collections.abc import Callable
+
+import torch
+
+from policies.registry import create_policy
+from search.prepare.foundation import Foundation
+from search.prepare.ground import Ground, Pictures
+from search.prepare.prepared import Prepared, in_cluster
+from search.records import Listener
+from search.settings import SearchConfig
+from trainables.config import OwnFunction, PolicySettings
+from trainables.device import select_compute
+from trainables.errors import ConfigError
+from trainables.functions import FunctionAssets, FunctionPlace, FunctionTraining, Notes
+from trainables.teacher import TeacherProgress, output_precision
+
+_MEASURING = "norm_balance"
+"""A rule that measures both gradients and looks at no logits, so that every function can be tried under it."""
+_FIRST_REPORT_SECONDS = 30.0
+
+
+def prepare_function(config: SearchConfig, listener: Listener, ray_is_up: threading.Event) -> Prepared:
+    """Run a training function to its first report, for half a minute after its first step at most.
+
+    Raises:
+        ConfigError: it fails, makes no step, does not report the objective, or cannot use one of the families.
+    """
+    own = config.function
+    assert own is not None
+    listener.stage(f"trying {own.origin} out")
+    folder = str(pathlib.Path.cwd())
+    work = functools.partial(_try_out, config, folder)
+    if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
+        ray_is_up.wait()
+        notes = in_cluster(work, listener, gpus=config.resources.gpus_per_trial)
+    else:
+        notes = work(listener.teacher)
+    for remark in remarks_on(config, own, notes):
+        listener.stage(remark)
+    if not notes.reports:
+        listener.stage(f"its first report takes longer than {_FIRST_REPORT_SECONDS:.0f} s, so it was not checked")
+    on_logits = bool(notes.on_logits)
+    check_families(config, own, on_logits=on_logits)
+    assets = FunctionAssets(function=own, folder=folder, on_logits=on_logits)
+    return Prepared(assets, 0, foundation_of_function(config), None)
+
+
+def function_ground(config: SearchConfig, listener: Listener) -> Ground:
+    """Return what a confirmation of a training function needs; the function opens its test set itself."""
+    alone = threading.Event()
+    alone.set()
+    prepared = prepare_function(config, listener, alone)
+    return Ground(
+        pictures=Pictures(assets=prepared.assets, test=None, test_targets=None),
+        teacher=None,
+        foundation=prepared.foundation,
+        test_digest=prepared.foundation.data,
+    )
+
+
+def _try_out(config: SearchConfig, folder: str, _news: Callable[[TeacherProgress], None]) -> Notes:
+    assert config.function is not None
+    compute = select_compute(config.device)
+    place = FunctionPlace(assets=FunctionAssets(function=config.function, folder=folder), compute=compute)
+    notes, _ = run_for_a_while(config, place, reports=1, most_seconds=_FIRST_REPORT_SECONDS)
+    return notes
+
+
+def run_for_a_while(
+    config: SearchConfig,
+    place: FunctionPlace,
+    *,
+    reports: int | None = None,
+    most_seconds: float | None = None,
+    most_steps: int | None = None,
+    snapshot: pathlib.Path | None = None,
+    each: Callable[[FunctionTraining], None] | None = None,
+) -> tuple[Notes, float]:
+    """Run a function under the first seed for a while.
+
+    Args:
+        config: the search.
+        place: the function and its device.
+        reports: stop at this report.
+        most_seconds: stop so long after the first step.
+        most_steps: stop after so many steps.
+        snapshot: a snapshot to continue from.
+        each: called at each report.
+
+    Returns:
+        The notes, and the seconds before the first step.
+
+    Raises:
+        KDPolicySearchError: it fails.
+    """
+    trial = config.base_trial().model_copy(
+        update={"policy": PolicySettings(family=_MEASURING), "seeds": config.seeds[:1]}
+    )
+    training = FunctionTraining(trial, place, most_steps=most_steps, most_seconds=most_seconds, snapshot=snapshot)
+    began = time.perf_counter()
+    try:
+        for _ in training.records():
+            if each is not None:
+                each(training)
+            if reports is not None and len(training.notes[0].reports) >= reports:
+                break
+        training.stop()
+        notes = training.notes[0]
+        setup = 0.0 if notes.first_step is None else notes.first_step - began
+        return notes, max(0.0, setup)
+    finally:
+        training.close()
+
+
+def remarks_on(config: SearchConfig, own: OwnFunction, notes: Notes) -> list[str]:
+    """Return remarks on what a function did that makes its trainings less comparable.
+
+    Raises:
+        ConfigError: a setting that is searched has no effect.
+    """
+    for name, searched in (("learning_rate", config.space.learning_rate), ("temperature", config.space.temperature)):
+        used = name in notes.read or (name == "temperature" and bool(notes.on_logits))
+        if searched is not None and not used:
+            raise ConfigError(
+                f"`space.{name}` is searched, but {own.origin} never reads `run.{name}`; let it train with"
+                f" that, or remove `space.{name}`."
+            )
+    if not notes.changed:
+        return []
+    return [f"{own.origin} changed {', '.join(notes.changed)}; this is reset after each training"]
+
+
+def check_families(config: SearchConfig, own: OwnFunction, *, on_logits: bool) -> None:
+    """Raise ConfigError if a family looks at logits, but the function gives its balancer two losses."""
+    unusable = [family for family in config.families if create_policy(family, {}).needs_logits]
+    if unusable and not on_logits:
+        usable = [family for family in config.families if family not in unusable]
+        raise ConfigError(
+            f"`families`: {', '.join(unusable)} cannot be used, since they look at logits, but {own.origin} calls"
+            " `balancer.backward` with two losses; call `balancer.backward_on_logits`, or write families ="
+            f" {json.dumps(usable)}."
+        )
+
+
+def foundation_of_function(config: SearchConfig) -> Foundation:
+    """Return the foundation: the function's text and its options stand for the data and the teacher."""
+    own = config.function
+    assert own is not None
+    text = f"{own.source} {json.dumps(own.options, sort_keys=True, default=str)}"
+    return Foundation(
+        data=hashlib.sha256(text.encode()).hexdigest(),
+        teacher="own",
+        precision=output_precision("cuda" if config.resources.gpus_per_trial > 0 else "cpu"),
+        earlier="",
+    )

@@ -1,0 +1,5 @@
+"""Training functions: a user's own training loop, searched as it is."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,9 @@
+from .alone import run_alone as run_alone
+from .assets import FunctionAssets as FunctionAssets
+from .assets import FunctionPlace as FunctionPlace
+from .call import load_function as load_function
+from .notes import Notes as Notes
+from .notes import Tested as Tested
+from .run import Run as Run
+from .training import FunctionTraining as FunctionTraining
+from .training import own_metrics as own_metrics
