@@ -45,8 +45,7 @@ def prepare_function(config: SearchConfig, listener: Listener, ray_is_up: thread
         notes = in_cluster(work, listener, gpus=config.resources.gpus_per_trial)
     else:
         notes = work(listener.teacher)
-    for remark in remarks_on(config, own, notes):
-        listener.stage(remark)
+    check_used(config, own, notes)
     if not notes.reports:
         listener.stage(f"its first report takes longer than {_FIRST_REPORT_SECONDS:.0f} s, so it was not checked")
     on_logits = bool(notes.on_logits)
@@ -122,12 +121,8 @@ def run_for_a_while(
         training.close()
 
 
-def remarks_on(config: SearchConfig, own: OwnFunction, notes: Notes) -> list[str]:
-    """Return remarks on what a function did that makes its trainings less comparable.
-
-    Raises:
-        ConfigError: a setting that is searched has no effect.
-    """
+def check_used(config: SearchConfig, own: OwnFunction, notes: Notes) -> None:
+    """Raise ConfigError if a setting is searched that the function never reads."""
     for name, searched in (("learning_rate", config.space.learning_rate), ("temperature", config.space.temperature)):
         used = name in notes.read or (name == "temperature" and bool(notes.on_logits))
         if searched is not None and not used:
@@ -135,9 +130,6 @@ def remarks_on(config: SearchConfig, own: OwnFunction, notes: Notes) -> list[str
                 f"`space.{name}` is searched, but {own.origin} never reads `run.{name}`; let it train with"
                 f" that, or remove `space.{name}`."
             )
-    if not notes.changed:
-        return []
-    return [f"{own.origin} changed {', '.join(notes.changed)}; this is reset after each training"]
 
 
 def check_families(config: SearchConfig, own: OwnFunction, *, on_logits: bool) -> None:

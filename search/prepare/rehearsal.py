@@ -11,11 +11,11 @@ import time
 
 import torch
 
-from search.prepare.function import check_families, remarks_on, run_for_a_while
+from search.prepare.function import check_families, check_used, run_for_a_while
 from search.prepare.preparation import prepare
 from search.records import Listener
 from search.settings import CONSTANT_FAMILY, Launch, SearchConfig, planned_trainings
-from trainables.config import PolicySettings
+from trainables.config import OwnFunction, PolicySettings
 from trainables.device import Compute, select_compute
 from trainables.functions import FunctionAssets, FunctionPlace, FunctionTraining, Notes
 from trainables.training import Distillation, TrainingData, data_on_device
@@ -93,6 +93,7 @@ def _rehearse_function(config: SearchConfig, listener: Listener) -> Rehearsal:
         other, _ = run_for_a_while(config, place, most_steps=steps)
         saved = next(snapshots.iterdir(), None)
         resumed = None if saved is None else run_for_a_while(config, place, most_steps=steps, snapshot=saved)[0]
+    check_used(config, own, one)
     check_families(config, own, on_logits=bool(one.on_logits))
     on_cpu = place.device.type == "cpu"
     spent = one.last_step - (one.first_step or 0.0)
@@ -100,8 +101,15 @@ def _rehearse_function(config: SearchConfig, listener: Listener) -> Rehearsal:
         seconds=setup + spent / max(1, one.steps - 1) * one.total_steps,
         trainings=_trainings(config),
         repeatable=one.digest == other.digest if on_cpu else None,
-        remarks=(*remarks_on(config, own, one), *_on_progress(one), _on_resume(one, resumed, exact=on_cpu)),
+        remarks=(*_on_changes(own, other), *_on_progress(one), _on_resume(one, resumed, exact=on_cpu)),
     )
+
+
+def _on_changes(own: OwnFunction, second: Notes) -> list[str]:
+    """Return a remark on what a function changes in its process. Imports change some of it, but only the first time."""
+    if own.processes or not second.changed:
+        return []
+    return [f"The function changes {', '.join(second.changed)}; this is reset after each training."]
 
 
 def _on_progress(notes: Notes) -> list[str]:

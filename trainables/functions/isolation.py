@@ -69,12 +69,21 @@ def isolated(changed: list[str]) -> Iterator[None]:
         yield
     finally:
         for setting, value in zip(_SETTINGS, before, strict=True):
-            if setting.read() != value:
+            now = setting.read()
+            if now != value:
                 setting.write(value)
-                changed.append(setting.name)
+                changed.append(setting.name + _which(value, now))
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
             changed.append("torch.distributed's process group")
+
+
+def _which(before: object, now: object) -> str:
+    """Return the names of the entries that differ, if both are dicts."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return ""
+    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    return f" ({', '.join(names)})"
 
 
 def seed_all(seed: int, stream: int) -> None:

@@ -200,6 +200,7 @@ class Notes:
         """Continue from a `state_dict`."""
         for name in ("epoch", "epochs", "total_steps", "steps", "parameters", "skipped", "finite", "on_logits"):
             setattr(self, name, state[name])
+        self.probes = frozenset(spread_evenly(self.total_steps, self._points)) if self.total_steps else frozenset()
         self.interventions = dict(state["interventions"])
         self.reports = [Report(**report) for report in state["reports"]]
         self.probed = {step: ProbedStep(*probed) for step, probed in state["probed"].items()}

@@ -14,6 +14,7 @@ import multiprocessing.connection
 import os
 import pickle
 import socket
+import sys
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -54,7 +55,7 @@ class ProcessCall:
             self._processes.append(process)
         theirs.close()
         self._origin = own.origin
-        self._limited = session.most_steps is not None or session.most_seconds is not None
+        self._limited = session.limited
 
     @property
     def notes(self) -> Notes:
@@ -92,7 +93,7 @@ class ProcessCall:
         with contextlib.suppress(EOFError, OSError):
             self._pipe.send("stop")
             if self._pipe.poll(_SECONDS_TO_STOP):
-                self._notes = self._pipe.recv()[1]
+                self._notes = pickle.loads(self._pipe.recv_bytes())[1]
         for process in self._processes:
             process.kill()
         self._end()
@@ -103,7 +104,7 @@ class ProcessCall:
         while True:
             ready = multiprocessing.connection.wait([self._pipe, *followers])
             if self._pipe in ready:
-                answer: tuple[str, Any] = self._pipe.recv()
+                answer: tuple[str, Any] = pickle.loads(self._pipe.recv_bytes())
                 return answer
             for sentinel in ready:
                 process = followers.pop(sentinel)
@@ -162,24 +163,44 @@ def _lead(work: bytes, pipe: Any) -> None:
     own, session = _prepare(work)
     call = CallHere(own, session)
     ended = False
-    with contextlib.suppress(EOFError, OSError):  # the parent has gone
-        while not ended:
-            if pipe.recv() == "stop":
-                call.stop()
-                pipe.send(("ended", call.notes))
-                return
-            try:
-                ended = call.advance()
-            except KDPolicySearchError as error:
-                pipe.send(("failed", type(error)(str(error))))
-                return
-            pipe.send(("ended" if ended else "paused", call.notes))
+    while not ended and _asks_to_go_on(pipe):
+        try:
+            ended = call.advance()
+        except Exception as error:
+            _tell(pipe, "failed", _portable(error))
+            return
+        _tell(pipe, "ended" if ended else "paused", call.notes)
+    if not ended:
+        call.stop()
+        _tell(pipe, "ended", call.notes)
+
+
+def _tell(pipe: Any, kind: str, content: Any) -> None:
+    """Send an answer by value; a pipe of PyTorch's would send tensors by a file that ends with this process."""
+    pipe.send_bytes(pickle.dumps((kind, content)))
+
+
+def _asks_to_go_on(pipe: Any) -> bool:
+    """Wait for the parent; if it has gone, end this process with it."""
+    try:
+        return bool(pipe.recv() == "advance")
+    except EOFError:
+        sys.exit(1)
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that the parent can read: the user's own classes are not known there."""
+    if isinstance(error, KDPolicySearchError):
+        return type(error)(str(error))
+    return ConfigError(f"{type(error).__name__}: {error}")
 
 
 def _follow(work: bytes) -> None:
     """Run the function without reporting to anyone."""
     from trainables.functions.call import call_function, new_notes
-    from trainables.functions.thread import Pauses
+    from trainables.functions.thread import Pauses, Stopped
 
     own, session = _prepare(work)
-    call_function(own, session, new_notes(session), Pauses())
+    # A rehearsal stops the first process in the middle, which these see as a lost connection.
+    with contextlib.suppress(Stopped, *([KDPolicySearchError] if session.limited else [])):
+        call_function(own, session, new_notes(session), Pauses())

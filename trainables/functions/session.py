@@ -49,6 +49,11 @@ class Session:
     printing: bool = False
     """True if reports are printed, since no search shows them."""
 
+    @property
+    def limited(self) -> bool:
+        """True if the function is stopped in the middle."""
+        return self.most_steps is not None or self.most_seconds is not None
+
     def told(self, values: dict[str, float]) -> None:
         """Print a report, if reports are printed."""
         if self.printing and self.rank == 0:

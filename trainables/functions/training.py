@@ -171,6 +171,8 @@ class FunctionTraining(Training):
         """End the function if it is running."""
         if self._call is not None:
             self._call.stop()
+            if self.current is not None:
+                self.current = self._call.notes
             self._call = None
 
     def close(self) -> None:
