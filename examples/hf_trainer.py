@@ -9,7 +9,9 @@ downloaded: which of two tokens does a sequence hold more of? The student's accu
 from __future__ import annotations
 
 import argparse
+import functools
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,20 +19,21 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, EvalPrediction, Trainer, TrainingArguments
 
-from policies import LossBalancer, Policy, create_policy
+from policies import LossBalancer, create_policy
 
 
 class DistillationTrainer(Trainer):
     """A Trainer whose student also learns from a teacher, under a policy.
 
+    `balancer_of` takes the arguments of `LossBalancer` but the policy: `functools.partial(LossBalancer, policy)`.
     Accumulation, clipping, mixed precision and wrapping stay the Trainer's. A resumed training continues at the right
     step, but the policy's running means begin anew.
     """
 
-    def __init__(self, *args: Any, teacher: nn.Module, policy: Policy, temperature: float = 4.0, **more: Any) -> None:
+    def __init__(self, *args: Any, teacher: nn.Module, balancer_of: Callable[..., LossBalancer], **more: Any) -> None:
         super().__init__(*args, **more)
         self.teacher = teacher.to(self.args.device).eval().requires_grad_(False)
-        self.policy, self.temperature = policy, temperature
+        self._balancer_of = balancer_of
         self.balancer: LossBalancer | None = None
 
     def training_step(
@@ -41,12 +44,8 @@ class DistillationTrainer(Trainer):
     ) -> Tensor:
         """Train on one micro-batch: both forward passes, and one backward pass of the weighted losses."""
         if self.balancer is None:  # here the model is wrapped, and the number of updates is known
-            self.balancer = LossBalancer(
-                self.policy,
-                model,
-                total_steps=self.state.max_steps,
-                temperature=self.temperature,
-                grad_scaler=self.accelerator.scaler,
+            self.balancer = self._balancer_of(
+                model, total_steps=self.state.max_steps, grad_scaler=self.accelerator.scaler
             )
             self.balancer.step = self.state.global_step
         model.train()
@@ -106,23 +105,18 @@ def accuracy(prediction: EvalPrediction) -> dict[str, float]:
     return {"accuracy": float((np.argmax(prediction.predictions, axis=1) == prediction.label_ids).mean())}
 
 
-def main() -> None:
-    """Train a teacher with the plain Trainer, then a student under a rule."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=80)
-    parser.add_argument("--accumulate", type=int, default=2)
-    parser.add_argument("--family", default="norm_balance")
-    arguments = parser.parse_args()
-
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    train, test = MoreOfOne(2000, seed=0), MoreOfOne(500, seed=1)
+def trained(
+    balancer_of: Callable[..., LossBalancer], *, seed: int = 42, steps: int = 80, accumulate: int = 2
+) -> DistillationTrainer:
+    """Train a teacher with the plain Trainer, then a student under a rule; return the student's Trainer."""
+    train, validation = MoreOfOne(2000, seed=0), MoreOfOne(500, seed=1)
     with tempfile.TemporaryDirectory() as folder:
 
-        def settings(accumulate: int) -> TrainingArguments:
+        def settings(seed: int, accumulate: int) -> TrainingArguments:
             return TrainingArguments(
                 output_dir=folder,
-                max_steps=arguments.steps,
+                seed=seed,  # the Trainer seeds all generators with it
+                max_steps=steps,
                 per_device_train_batch_size=64 // accumulate,
                 per_device_eval_batch_size=250,
                 gradient_accumulation_steps=accumulate,
@@ -135,20 +129,36 @@ def main() -> None:
                 use_cpu=True,
             )
 
+        student = classifier(width=16, layers=1)
         teacher = classifier(width=32, layers=1)
-        Trainer(teacher, settings(1), train_dataset=train).train()
+        Trainer(teacher, settings(42, 1), train_dataset=train).train()
         trainer = DistillationTrainer(
-            classifier(width=16, layers=1),
-            settings(arguments.accumulate),
+            student,
+            settings(seed, accumulate),
             train_dataset=train,
-            eval_dataset=test,
+            eval_dataset=validation,
             compute_metrics=accuracy,
             teacher=teacher,
-            policy=create_policy(arguments.family),
+            balancer_of=balancer_of,
         )
         trainer.train()
-        print(f"updates: {trainer.state.global_step}")
-        print(f"accuracy: {trainer.evaluate()['eval_accuracy']:.3f}")
+        return trainer
+
+
+def main() -> None:
+    """Train a student under a rule."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--accumulate", type=int, default=2)
+    parser.add_argument("--family", default="norm_balance")
+    arguments = parser.parse_args()
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    balancer_of = functools.partial(LossBalancer, create_policy(arguments.family))
+    trainer = trained(balancer_of, steps=arguments.steps, accumulate=arguments.accumulate)
+    print(f"updates: {trainer.state.global_step}")
+    print(f"accuracy: {trainer.evaluate()['eval_accuracy']:.3f}")
 
 
 if __name__ == "__main__":

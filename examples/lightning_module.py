@@ -8,6 +8,8 @@ Copy `DistilledClassifier`. It needs `pip install lightning`, runs in seconds on
 from __future__ import annotations
 
 import argparse
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import lightning
@@ -17,19 +19,20 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from policies import LossBalancer, Policy, create_policy
+from policies import LossBalancer, create_policy
 
 
 class DistilledClassifier(lightning.LightningModule):
-    """A student, its frozen teacher, and the policy that weighs the two losses.
+    """A student, its frozen teacher, and what makes the balancer that weighs the two losses.
 
+    `balancer_of` takes the arguments of `LossBalancer` but the policy: `functools.partial(LossBalancer, policy)`.
     Optimisation stays automatic: only what stands in place of `loss.backward()` is replaced.
     """
 
-    def __init__(self, student: nn.Module, teacher: nn.Module, policy: Policy, *, temperature: float = 4.0) -> None:
+    def __init__(self, student: nn.Module, teacher: nn.Module, balancer_of: Callable[..., LossBalancer]) -> None:
         super().__init__()
         self.student, self.teacher = student, teacher.requires_grad_(False)
-        self.policy, self.temperature = policy, temperature
+        self._balancer_of = balancer_of
         self._restored: dict[str, Any] | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -39,11 +42,9 @@ class DistilledClassifier(lightning.LightningModule):
     def on_fit_start(self) -> None:
         """Make the balancer: here the Trainer knows how many updates there will be, and whether it scales losses."""
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-        self.balancer = LossBalancer(
-            self.policy,
+        self.balancer = self._balancer_of(
             self.student,
             total_steps=int(self.trainer.estimated_stepping_batches),
-            temperature=self.temperature,
             grad_scaler=getattr(self.trainer.precision_plugin, "scaler", None),
             process_group=torch.distributed.group.WORLD if distributed else None,
         )
@@ -89,8 +90,58 @@ def network(hidden: int) -> nn.Module:
     return nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10))
 
 
+def digits() -> tuple[TensorDataset, TensorDataset, TensorDataset]:
+    """Return the training, the validation and the test pictures."""
+    found = load_digits()
+    images, labels = torch.tensor(found.data / 16.0, dtype=torch.float32), torch.tensor(found.target)
+    parts = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).tensor_split([1000, 1300])
+    train, validation, test = (TensorDataset(images[part], labels[part]) for part in parts)
+    return train, validation, test
+
+
+def trained_teacher(train: TensorDataset) -> nn.Module:
+    """Train a wide network."""
+    images, labels = train.tensors
+    teacher = network(256)
+    optimizer = torch.optim.AdamW(teacher.parameters(), lr=2e-3)
+    for _ in range(100):
+        optimizer.zero_grad()
+        cross_entropy(teacher(images), labels).backward()
+        optimizer.step()
+    return teacher
+
+
+def fitted(
+    balancer_of: Callable[..., LossBalancer],
+    *callbacks: lightning.Callback,
+    epochs: int = 10,
+    accumulate: int = 1,
+    precision: Any = "32-true",
+) -> tuple[nn.Module, lightning.Trainer]:
+    """Train a teacher, then a student; return the student and its Trainer."""
+    train, validation, _ = digits()
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=epochs,
+        accumulate_grad_batches=accumulate,
+        precision=precision,
+        callbacks=list(callbacks),
+        gradient_clip_val=1.0,
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    classifier = DistilledClassifier(network(32), trained_teacher(train), balancer_of)
+    trainer.fit(classifier, DataLoader(train, batch_size=32, shuffle=True), DataLoader(validation, batch_size=500))
+    return classifier.student, trainer
+
+
 def main() -> None:
-    """Train a teacher, then a student under a rule."""
+    """Train a student under a rule."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--accumulate", type=int, default=1)
@@ -100,33 +151,11 @@ def main() -> None:
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    digits = load_digits()
-    images, labels = torch.tensor(digits.data / 16.0, dtype=torch.float32), torch.tensor(digits.target)
-    train, test = torch.randperm(len(images)).tensor_split([1297])
-    teacher = network(256)
-    optimizer = torch.optim.AdamW(teacher.parameters(), lr=2e-3)
-    for _ in range(100):
-        optimizer.zero_grad()
-        cross_entropy(teacher(images[train]), labels[train]).backward()
-        optimizer.step()
-
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=arguments.epochs,
-        accumulate_grad_batches=arguments.accumulate,
+    _, trainer = fitted(
+        functools.partial(LossBalancer, create_policy(arguments.family)),
+        epochs=arguments.epochs,
+        accumulate=arguments.accumulate,
         precision=arguments.precision,
-        gradient_clip_val=1.0,
-        log_every_n_steps=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(
-        DistilledClassifier(network(32), teacher, create_policy(arguments.family)),
-        DataLoader(TensorDataset(images[train], labels[train]), batch_size=32, shuffle=True),
-        DataLoader(TensorDataset(images[test], labels[test]), batch_size=500),
     )
     print(f"updates: {trainer.global_step}")
     print(f"accuracy: {trainer.callback_metrics['accuracy'].item():.3f}")

@@ -9,18 +9,32 @@ the test accuracy of each way to weigh the two losses, the mean of three seeds. 
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from policies import LossBalancer, Policy, create_policy, load_policy, load_policy_class
+from policies import LossBalancer, create_policy, load_policy, load_policy_class
 
 BATCH = 20
 ACCUMULATED = 2  # micro-batches of an update
 SEEDS = 3
+
+Set = tuple[Tensor, Tensor]  # pictures, labels
+
+
+class Material(NamedTuple):
+    """Everything that is the same for all students."""
+
+    teacher: nn.Module
+    train: Set
+    validation: Set
+    test: Set
 
 
 def network(hidden: int) -> nn.Module:
@@ -39,12 +53,37 @@ def trained_teacher(images: Tensor, labels: Tensor) -> nn.Module:
     return teacher.eval()
 
 
-def distilled_student(policy: Policy, teacher: nn.Module, images: Tensor, labels: Tensor, epochs: int) -> nn.Module:
-    """Train a small network on both losses under a policy."""
+def prepared() -> Material:
+    """Read the pictures, spoil a third of the students' labels, and train the teacher."""
+    random = torch.Generator().manual_seed(0)
+    digits = load_digits()
+    images, labels = torch.tensor(digits.data / 16.0, dtype=torch.float32), torch.tensor(digits.target)
+    order = torch.randperm(len(images), generator=random)
+    test, taught, validation = order[:500], order[500:1500], order[1500:]
+    few = taught[:200]
+    given = labels[few].clone()
+    given[::3] = torch.randint(10, given[::3].shape, generator=random)
+    return Material(
+        teacher=trained_teacher(images[taught], labels[taught]),
+        train=(images[few], given),
+        validation=(images[validation], labels[validation]),
+        test=(images[test], labels[test]),
+    )
+
+
+def right_answers(student: nn.Module, samples: Set) -> Tensor:
+    """Tell which pictures a student classifies correctly."""
+    with torch.no_grad():
+        return student(samples[0]).argmax(1) == samples[1]
+
+
+def distilled_student(balancer_of: Callable[..., LossBalancer], data: Material, epochs: int) -> nn.Module:
+    """Train a small network on both losses; `balancer_of(student, total_steps=…)` makes the balancer."""
+    images, labels = data.train
     student = network(16)
     optimizer = torch.optim.AdamW(student.parameters(), lr=5e-3)
     updates = len(images) // (BATCH * ACCUMULATED)
-    balancer = LossBalancer(policy, student, total_steps=epochs * updates)
+    balancer = balancer_of(student, total_steps=epochs * updates)
     for _ in range(epochs):
         for update in torch.randperm(len(images))[: updates * BATCH * ACCUMULATED].split(BATCH * ACCUMULATED):
             optimizer.zero_grad()
@@ -52,7 +91,7 @@ def distilled_student(policy: Policy, teacher: nn.Module, images: Tensor, labels
             for number, part in enumerate(parts, start=1):
                 student_logits = student(images[part])
                 with torch.no_grad():
-                    teacher_logits = teacher(images[part])
+                    teacher_logits = data.teacher(images[part])
                 balancer.backward_on_logits(
                     student_logits,
                     teacher_logits,
@@ -75,32 +114,21 @@ def main() -> None:
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    digits = load_digits()
-    images, labels = torch.tensor(digits.data / 16.0, dtype=torch.float32), torch.tensor(digits.target)
-    order = torch.randperm(len(images))
-    test, rest = order[:500], order[500:]
-    teacher = trained_teacher(images[rest[:1000]], labels[rest[:1000]])
-    few = rest[:200]
-    given = labels[few].clone()
-    given[::3] = torch.randint(10, given[::3].shape)
-
-    def accuracy(model: nn.Module) -> float:
-        with torch.no_grad():
-            return (model(images[test]).argmax(1) == labels[test]).double().mean().item()
-
+    data = prepared()
     rules = {f"constant λ = {weight}": create_policy("fixed", {"weight": weight}) for weight in (0.0, 0.5, 0.9)}
     rules["norm balance"] = create_policy("norm_balance")
     rules["norm balance of each sample"] = create_policy("sample_norm_balance")
     if arguments.policy:
         own = [load_policy_class(arguments.own)] if arguments.own else []
         rules[arguments.policy] = load_policy(arguments.policy, own)
-    print(f"teacher: {accuracy(teacher):.1%}")
+    print(f"teacher: {right_answers(data.teacher, data.test).double().mean():.1%}")
     for name, rule in rules.items():
         found = []
         for seed in range(SEEDS):
             torch.manual_seed(seed)
             policy = create_policy(rule.family, rule.values())  # a new one, since a policy remembers its training
-            found.append(accuracy(distilled_student(policy, teacher, images[few], given, arguments.epochs)))
+            student = distilled_student(functools.partial(LossBalancer, policy), data, arguments.epochs)
+            found.append(right_answers(student, data.test).double().mean().item())
         print(f"{name}: {statistics.fmean(found):.1%}  {rule.rule()}")
 
 

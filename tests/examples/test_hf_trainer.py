@@ -1,11 +1,12 @@
 """Hugging Face's Trainer around the balancer."""
 
+import functools
 import sys
 
 import pytest
 import torch
 
-from policies import create_policy
+from policies import LossBalancer, create_policy
 from tests.examples.loading import example, numbers
 
 STEPS = 6
@@ -40,7 +41,7 @@ def prepared(module, family, folder, *, accumulate=1, **options):
         settings,
         train_dataset=module.MoreOfOne(100, seed=0),
         teacher=teacher,
-        policy=create_policy(family),
+        balancer_of=functools.partial(LossBalancer, create_policy(family)),
     )
 
 

@@ -1,5 +1,6 @@
 """The Trainer's accumulation, clipping, precision and checkpoints work around the balancer."""
 
+import functools
 import pathlib
 import sys
 
@@ -35,7 +36,7 @@ def parts():
 def fitted(student, teacher, batches, family, folder, *, epochs=EPOCHS, resume=None, **options):
     import lightning
 
-    classifier = module().DistilledClassifier(student, teacher, create_policy(family))
+    classifier = module().DistilledClassifier(student, teacher, functools.partial(LossBalancer, create_policy(family)))
     trainer = lightning.Trainer(
         accelerator="cpu",
         devices=1,
@@ -112,5 +113,5 @@ def test_the_example_runs_as_shown(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["lightning_module.py", *arguments])
     module().main()
     found = numbers(capsys.readouterr().out)
-    assert found["updates"] == 6 * 21
+    assert found["updates"] == 6 * 16
     assert found["accuracy"] > 0.7
