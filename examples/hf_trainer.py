@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, EvalPrediction, Trainer, TrainingArguments
 
 from policies import LossBalancer, create_policy
+from trainables.functions import Run
 
 
 class DistillationTrainer(Trainer):
@@ -143,6 +144,15 @@ def trained(
         )
         trainer.train()
         return trainer
+
+
+def distil(run: Run) -> None:
+    """Train one student for a search: `kd-search run examples/hf_trainer.toml`."""
+    trainer = trained(run.balancer, seed=run.seed, steps=30)
+    run.report(accuracy=trainer.evaluate()["eval_accuracy"])
+    if run.confirming:
+        found = trainer.predict(MoreOfOne(500, seed=2))
+        run.report_test(per_sample=found.predictions.argmax(1) == found.label_ids, ids=range(500))
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from policies import LossBalancer, create_policy
+from trainables.functions import Run
 
 
 class DistilledClassifier(lightning.LightningModule):
@@ -138,6 +139,15 @@ def fitted(
     classifier = DistilledClassifier(network(32), trained_teacher(train), balancer_of)
     trainer.fit(classifier, DataLoader(train, batch_size=32, shuffle=True), DataLoader(validation, batch_size=500))
     return classifier.student, trainer
+
+
+def distil(run: Run) -> None:
+    """Train one student for a search: `kd-search run examples/lightning_module.toml`."""
+    student, trainer = fitted(run.balancer)
+    run.report(accuracy=trainer.callback_metrics["accuracy"])
+    if run.confirming:
+        images, labels = digits()[2].tensors
+        run.report_test(per_sample=student(images).argmax(1) == labels, ids=range(len(labels)))
 
 
 def main() -> None:

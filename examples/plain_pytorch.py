@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from policies import LossBalancer, create_policy, load_policy, load_policy_class
+from trainables.functions import Run
 
 BATCH = 20
 ACCUMULATED = 2  # micro-batches of an update
@@ -102,6 +103,15 @@ def distilled_student(balancer_of: Callable[..., LossBalancer], data: Material, 
             nn.utils.clip_grad_norm_(student.parameters(), 5.0)
             optimizer.step()
     return student.eval()
+
+
+def distil(run: Run) -> None:
+    """Train one student for a search: `kd-search run examples/plain_pytorch.toml`."""
+    data = prepared()
+    student = distilled_student(run.balancer, data, epochs=40)
+    run.report(accuracy=right_answers(student, data.validation).double().mean())
+    if run.confirming:
+        run.report_test(per_sample=right_answers(student, data.test), ids=range(500))
 
 
 def main() -> None:
