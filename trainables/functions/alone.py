@@ -31,6 +31,7 @@ def run_alone(
     learning_rate: float | None = None,
     temperature: float | None = None,
     options: Mapping[str, Any] | None = None,
+    objective: str = "accuracy",
     policies: Iterable[type[Policy]] = (),
     device: str | torch.device | None = None,
 ) -> Run:
@@ -43,6 +44,7 @@ def run_alone(
         learning_rate: the learning rate; by default that of the file.
         temperature: the temperature; by default that of the file, else 4.
         options: the function's options.
+        objective: the metric that `run.report_test` gives on each sample.
         policies: your own rule classes, if the file holds a rule of one of them.
         device: by default a GPU if there is one.
 
@@ -65,7 +67,7 @@ def run_alone(
         temperature=4.0 if temperature is None else temperature,
         options=dict(options or {}),
         epochs=epochs,
-        objective="",
+        objective=objective,
         confirming=True,
         device=torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")),
         folder=pathlib.Path.cwd(),

@@ -184,7 +184,7 @@ class Run:
         values = {name: _number(name, value) for name, value in metrics.items()}
         wanted = self._session.objective
         known = {name for report in self._notes.reports[-1:] for name in report.metrics} | values.keys()
-        if wanted and wanted not in known and not self._notes.reports:
+        if not self._session.printing and wanted not in known and not self._notes.reports:
             raise ConfigError(
                 f"`run.report` must name the search's `objective`, {wanted!r}, but got"
                 f" {', '.join(values) or 'nothing'}. Report it, or set `objective` to one of these."
@@ -249,7 +249,7 @@ class Run:
         samples, digest, count = in_order_of(given, ids)
         means = {name: measured.value for name, measured in samples.items()}
         values = {**means, **{name: _number(name, value) for name, value in metrics.items()}}
-        if objective and objective not in values:
+        if not self._session.printing and objective not in values:
             raise ConfigError(
                 f"`run.report_test` must name the search's `objective`, {objective!r}, but got"
                 f" {', '.join(values) or 'nothing'}."
