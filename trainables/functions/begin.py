@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from trainables.config import OwnFunction
-from trainables.functions.call import call_function, new_notes
+from trainables.functions.here import CallHere
 from trainables.functions.notes import Notes
+from trainables.functions.processes import ProcessCall
 from trainables.functions.session import Session
-from trainables.functions.thread import ThreadCall
 
 
 class Call(Protocol):
@@ -32,18 +32,6 @@ class Call(Protocol):
         ...
 
 
-class CallHere(ThreadCall):
-    """A call in a thread of this process."""
-
-    def __init__(self, own: OwnFunction, session: Session) -> None:
-        self.notes = notes = new_notes(session)
-        super().__init__(lambda pauses: call_function(own, session, notes, pauses))
-
-
 def begin_call(own: OwnFunction, session: Session) -> Call:
     """Begin a call, which waits until its `advance` is called."""
-    if own.processes == 0:
-        return CallHere(own, session)
-    from trainables.functions.processes import ProcessCall
-
-    return ProcessCall(own, session)
+    return ProcessCall(own, session) if own.processes else CallHere(own, session)

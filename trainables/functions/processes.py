@@ -24,8 +24,11 @@ import torch
 from policies.errors import KDPolicySearchError
 from trainables.config import OwnFunction
 from trainables.errors import ConfigError
+from trainables.functions.call import call_function, new_notes
+from trainables.functions.here import CallHere
 from trainables.functions.notes import Notes
 from trainables.functions.session import Session
+from trainables.functions.thread import Pauses, Stopped
 
 _SECONDS_TO_END = 30.0
 _SECONDS_TO_STOP = 10.0
@@ -158,8 +161,6 @@ def _prepare(work: bytes) -> tuple[OwnFunction, Session]:
 
 def _lead(work: bytes, pipe: Any) -> None:
     """Obey the parent: let the function go on to its next report, and send the notes."""
-    from trainables.functions.begin import CallHere
-
     own, session = _prepare(work)
     call = CallHere(own, session)
     ended = False
@@ -197,9 +198,6 @@ def _portable(error: Exception) -> Exception:
 
 def _follow(work: bytes) -> None:
     """Run the function without reporting to anyone."""
-    from trainables.functions.call import call_function, new_notes
-    from trainables.functions.thread import Pauses, Stopped
-
     own, session = _prepare(work)
     # A rehearsal stops the first process in the middle, which these see as a lost connection.
     with contextlib.suppress(Stopped, *([KDPolicySearchError] if session.limited else [])):

@@ -112,13 +112,6 @@ class Run:
         """A folder for temporary files of this training, which is deleted after it."""
         return self._session.scratch
 
-    @staticmethod
-    def alone(policy: str | pathlib.Path | Policy, **more: Any) -> Run:
-        """Return a run for calling the function by itself; see `trainables.functions.run_alone`."""
-        from trainables.functions.alone import run_alone
-
-        return run_alone(policy, **more)
-
     def balancer(self, student: nn.Module | Iterable[Tensor], *, total_steps: int, **more: Any) -> LossBalancer:
         """Create the balancer of this training, whose steps, λ and readings are recorded for the search.
 

@@ -9,7 +9,7 @@ import torch
 from policies import create_policy, policy_document
 from tests.trainables.functions.function_files import DIGITS
 from trainables.errors import ConfigError
-from trainables.functions import Run
+from trainables.functions import run_alone
 from trainables.functions.order import in_order_of
 
 
@@ -23,7 +23,7 @@ def test_a_function_runs_by_itself_under_a_policy_file(tmp_path, capsys):
     path = tmp_path / "policy.json"
     document = policy_document(create_policy("norm_balance"), temperature=2.5, training={"learning_rate": 0.02})
     path.write_text(json.dumps(document), encoding="utf-8")
-    alone = Run.alone(path, seed=1, options={"hidden": 8})
+    alone = run_alone(path, seed=1, options={"hidden": 8})
     assert (alone.temperature, alone.learning_rate) == (2.5, 0.02)
     function()(alone)
     lines = capsys.readouterr().out.splitlines()
@@ -34,7 +34,7 @@ def test_a_function_runs_by_itself_under_a_policy_file(tmp_path, capsys):
 
 def test_a_run_by_itself_takes_the_policy_that_it_is_given():
     policy = create_policy("fixed", {"weight": 0.25})
-    alone = Run.alone(policy, learning_rate=0.1)
+    alone = run_alone(policy, learning_rate=0.1)
     network = torch.nn.Linear(2, 2)
     balancer = alone.balancer(network, total_steps=1)
     step = balancer.backward_on_logits(network(torch.ones(1, 2)), torch.zeros(1, 2), torch.tensor([0]))
