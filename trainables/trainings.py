@@ -14,7 +14,7 @@ from trainables.tasks import TaskAssets
 from trainables.training import Distillation, Training, TrainingData, data_on_device
 
 Assets: TypeAlias = TrialAssets | TaskAssets | FunctionAssets
-"""What all trials of a search share; read-only."""
+"""The data or the function that all trials of a search share; read-only."""
 
 
 def prepared_on(assets: Assets, compute: Compute, *, save_seconds: float = 0.0) -> TrainingData | FunctionPlace:

@@ -211,7 +211,8 @@ class TerminalListener(Listener):
     def search_begins(self, search: SearchRecord, config: SearchConfig) -> None:
         """Show the table."""
         board = Board(search, config)
-        self.stage(f"teacher's accuracy on the validation set: {percent(search.teacher_accuracy)}")
+        if search.teacher_accuracy is not None:
+            self.stage(f"teacher's accuracy on the validation set: {percent(search.teacher_accuracy)}")
         if remark := teacher_remark(search):
             self._line(remark, style="yellow")
         most = "at most " if config.most_constants else ""

@@ -32,7 +32,7 @@ class Rehearsal:
     seconds: float
     """The time of one training of one student under one seed under a rule that measures gradients."""
     remarks: tuple[str, ...]
-    """What the rehearsal has found beside the rest, as sentences."""
+    """Further findings, as sentences."""
     trainings: int
     """The most trainings of the whole search."""
     repeatable: bool | None

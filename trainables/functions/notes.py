@@ -15,6 +15,10 @@ from trainables.config import Measured
 from trainables.training import ConductLog, DecisionLog, ProbedStep, spread_evenly
 
 
+_FEWEST_PROBES = 10
+_STEPS_A_PROBE = 50
+
+
 @dataclasses.dataclass
 class Report:
     """One report: the metrics, and the means over the steps since the last one."""
@@ -56,7 +60,7 @@ class Notes:
     Args:
         seed: the seed.
         epochs: the number of epochs of a whole training, unless the function says another.
-        points: the number of steps at which the geometry is recorded, evenly spread.
+        points: the number of steps at which the geometry is recorded, evenly spread; fewer in a short training.
         kept: the most entries of the decision log.
     """
 
@@ -101,7 +105,7 @@ class Notes:
         """Note the balancer, before its first step."""
         self.total_steps = total_steps
         self.parameters = sum(parameter.numel() for parameter in balancer.parameters)
-        self.probes = frozenset(spread_evenly(total_steps, self._points))
+        self.probes = self._places()
         self.conduct = ConductLog(total_steps)
 
     @property
@@ -150,6 +154,11 @@ class Notes:
                 )
             )
         self._task_losses, self._distill_losses, self._weight, self._since = [], [], 0.0, now
+
+    def _places(self) -> frozenset[int]:
+        """Return the steps at which the geometry is recorded. Each costs a second backward pass, so they are few."""
+        most = max(_FEWEST_PROBES, self.total_steps // _STEPS_A_PROBE)
+        return frozenset(spread_evenly(self.total_steps, min(self._points, most)) if self.total_steps else ())
 
     def end_epoch(self) -> None:
         """Read the λ of single samples; this waits for the device."""
@@ -200,7 +209,7 @@ class Notes:
         """Continue from a `state_dict`."""
         for name in ("epoch", "epochs", "total_steps", "steps", "parameters", "skipped", "finite", "on_logits"):
             setattr(self, name, state[name])
-        self.probes = frozenset(spread_evenly(self.total_steps, self._points)) if self.total_steps else frozenset()
+        self.probes = self._places()
         self.interventions = dict(state["interventions"])
         self.reports = [Report(**report) for report in state["reports"]]
         self.probed = {step: ProbedStep(*probed) for step, probed in state["probed"].items()}

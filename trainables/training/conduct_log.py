@@ -74,10 +74,15 @@ class ConductLog:
 
     def end_epoch(self) -> None:
         """Read the λ of the epoch's samples; this waits for the device."""
-        if not self._batches:
-            return
-        weights = torch.stack(self._batches)  # [S, N]
-        self._batches = []
+        batches, self._batches = self._batches, []
+        by_size: dict[int, list[Tensor]] = {}  # a user's loop may keep the smaller batch at an epoch's end
+        for batch in filter(len, batches):
+            by_size.setdefault(len(batch), []).append(batch)
+        for same in by_size.values():
+            self._read(torch.stack(same))
+
+    def _read(self, weights: Tensor) -> None:
+        """Read λ of the samples of batches of one size, [S, N]."""
         spread = weights.std(dim=1, correction=0).sum()
         lowest, highest, spread_sum = torch.stack([*weights.aminmax(), spread]).tolist()
         self._sample_range = min(self._sample_range[0], lowest), max(self._sample_range[1], highest)

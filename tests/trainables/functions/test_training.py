@@ -75,6 +75,14 @@ def test_a_function_trains_as_its_loop_does_by_hand():
         assert torch.equal(notes.student.state[name], value)
 
 
+def test_batches_of_different_sizes_are_recorded():
+    uneven = DIGITS.replace("torch.randperm(200).split(40)", "torch.randperm(170).split(40)")
+    notes = run(training(uneven, family="sample_norm_balance"))[0]
+    conduct = notes.conduct.conduct()
+    assert conduct.steps == 20
+    assert 0 <= conduct.samples.weight_range[0] < conduct.samples.weight_range[1] <= 1
+
+
 def test_the_history_holds_what_a_history_holds():
     found = training(seeds=(3, 4))
     run(found)
