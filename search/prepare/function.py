@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 
-import torch
-
 from policies.registry import create_policy
 from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
@@ -39,12 +37,10 @@ def prepare_function(config: SearchConfig, listener: Listener, ray_is_up: thread
     assert own is not None
     listener.stage(f"trying {own.origin} out")
     folder = str(pathlib.Path.cwd())
+    ray_is_up.wait()
+    # In a process of Ray's, since a function may change the working directory or the environment of its own.
     work = functools.partial(_try_out, config, folder)
-    if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
-        ray_is_up.wait()
-        notes = in_cluster(work, listener, gpus=config.resources.gpus_per_trial)
-    else:
-        notes = work(listener.teacher)
+    notes = in_cluster(work, listener, gpus=config.resources.gpus_per_trial, cpus=config.resources.cpus_per_trial)
     check_used(config, own, notes)
     if not notes.reports:
         listener.stage(f"its first report takes longer than {_FIRST_REPORT_SECONDS:.0f} s, so it was not checked")

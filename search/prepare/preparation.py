@@ -13,7 +13,7 @@ from torch import nn
 from search.cluster import check_pictures_shared
 from search.prepare.foundation import foundation_of
 from search.prepare.function import prepare_function
-from search.prepare.prepared import Prepared, in_cluster
+from search.prepare.prepared import TEACHER_STAGE, Prepared, in_cluster
 from search.prepare.task import load_task, prepare_task, prepare_task_elsewhere
 from search.records import Listener, PictureCounts, StudentSize
 from search.settings import Launch, SearchConfig
@@ -67,7 +67,7 @@ def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up:
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
         ray_is_up.wait()
         work = functools.partial(teach, config, dataset, launch)
-        prepared = in_cluster(work, listener, gpus=config.resources.gpus_per_trial)
+        prepared = in_cluster(work, listener, gpus=config.resources.gpus_per_trial, stage=TEACHER_STAGE)
     else:
         prepared = teach(config, dataset, launch, listener.teacher)
     shape, classes = dataset.image_shape, len(dataset.classes)

@@ -13,6 +13,8 @@ from search.records import Listener, PictureCounts, StudentSize
 from trainables.teacher import TeacherProgress
 from trainables.trainings import Assets
 
+TEACHER_STAGE = "preparing the teacher on the cluster"
+
 _Result = TypeVar("_Result")
 
 
@@ -31,23 +33,31 @@ class Prepared:
 
 
 def in_cluster(
-    work: Callable[[Callable[[TeacherProgress], None]], _Result], listener: Listener, *, gpus: float
+    work: Callable[[Callable[[TeacherProgress], None]], _Result],
+    listener: Listener,
+    *,
+    gpus: float,
+    cpus: float = 1.0,
+    stage: str = "",
 ) -> _Result:
-    """Return the result of `work`, which needs a teacher, from a Ray task with a share of a GPU.
+    """Return the result of `work` from a Ray task: it needs a teacher and a GPU, or runs code of the user's own.
 
     The cache of the task's node keeps the teacher.
 
     Args:
         work: called with a function that receives the progress of the teacher's training.
         listener: receives that progress here.
-        gpus: the share.
+        gpus: the share of a GPU.
+        cpus: the number of CPUs.
+        stage: told to the listener at the start, if it is not empty.
     """
     import ray
     from ray.util.queue import Empty, Queue
 
-    listener.stage("preparing the teacher on the cluster")
+    if stage:
+        listener.stage(stage)
     news = Queue(actor_options={"num_cpus": 0})
-    task = ray.remote(num_cpus=1, num_gpus=gpus)(_work_and_tell).remote(work, news)
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus)(_work_and_tell).remote(work, news)
     try:
         while not ray.wait([task], timeout=0)[0] or not news.empty():
             with contextlib.suppress(Empty):

@@ -16,7 +16,7 @@ from policies.errors import nearest
 from policies.registry import create_policy
 from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
-from search.prepare.prepared import Prepared, in_cluster
+from search.prepare.prepared import TEACHER_STAGE, Prepared, in_cluster
 from search.records import Listener, PictureCounts
 from search.settings import SearchConfig
 from trainables.config import OwnTask
@@ -148,7 +148,7 @@ def prepare_task(config: SearchConfig, loaded: LoadedTask) -> Prepared:
 
 def prepare_task_elsewhere(config: SearchConfig, listener: Listener, *, gpus: float) -> Prepared:
     """Read a task's sets and compute its teacher's outputs in a Ray task with a share of a GPU."""
-    return in_cluster(functools.partial(_prepare_there, config), listener, gpus=gpus)
+    return in_cluster(functools.partial(_prepare_there, config), listener, gpus=gpus, stage=TEACHER_STAGE)
 
 
 def _prepare_there(config: SearchConfig, _news: Callable[[TeacherProgress], None]) -> Prepared:
@@ -157,7 +157,7 @@ def _prepare_there(config: SearchConfig, _news: Callable[[TeacherProgress], None
 
 def task_ground_elsewhere(config: SearchConfig, listener: Listener, *, gpus: float) -> Ground:
     """Do as `task_ground` in a Ray task with a share of a GPU; the teacher itself stays there."""
-    return in_cluster(functools.partial(_ground_there, config), listener, gpus=gpus)
+    return in_cluster(functools.partial(_ground_there, config), listener, gpus=gpus, stage=TEACHER_STAGE)
 
 
 def _ground_there(config: SearchConfig, _news: Callable[[TeacherProgress], None]) -> Ground:

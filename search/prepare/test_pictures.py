@@ -14,7 +14,7 @@ from search.prepare.foundation import foundation_of
 from search.prepare.function import function_ground
 from search.prepare.ground import Ground, Pictures
 from search.prepare.preparation import load_told
-from search.prepare.prepared import in_cluster
+from search.prepare.prepared import TEACHER_STAGE, in_cluster
 from search.prepare.task import load_task, task_ground, task_ground_elsewhere
 from search.records import Listener
 from search.settings import Launch, SearchConfig
@@ -45,7 +45,7 @@ def prepare_ground(config: SearchConfig, launch: Launch, listener: Listener) -> 
         check_pictures_shared(dataset.train.images)
     ground = functools.partial(_ground, config, dataset, launch)
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
-        return in_cluster(ground, listener, gpus=config.resources.gpus_per_trial)
+        return in_cluster(ground, listener, gpus=config.resources.gpus_per_trial, stage=TEACHER_STAGE)
     return ground(listener.teacher)
 
 

@@ -138,7 +138,7 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
     rows = _metric_rows(search, results, Metric.of_result, lambda metric: _of_teacher(metric, record))
     teacher, student = record.teacher_figures, record.student_figures
     figures = [teacher, *[student] * len(named)]  # all students of a search are built alike
-    return KPITable(
+    table = KPITable(
         on="test",
         seeds=len(record.seeds),
         columns=tuple(columns),
@@ -146,6 +146,7 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
         measured_on="; ".join(measured.device_names.values()) if (measured := student or teacher) else "",
         note=_smaller(teacher, student),
     )
+    return _without_unknown_teacher(table, search)
 
 
 def _of_search(source: ReportSource) -> KPITable:
@@ -173,7 +174,7 @@ def _of_search(source: ReportSource) -> KPITable:
         lambda metric: search.teacher_accuracy if metric.name == ACCURACY else None,
     )
     sizes = [search.teacher_parameters, *(trial.history.parameters or None for trial in trials)]
-    return KPITable(
+    table = KPITable(
         on="validation",
         seeds=max((len(trial.history.replicates) for trial in trials), default=0),
         columns=tuple(columns),
@@ -181,6 +182,15 @@ def _of_search(source: ReportSource) -> KPITable:
         measured_on="",
         note="",
     )
+    return _without_unknown_teacher(table, search)
+
+
+def _without_unknown_teacher(table: KPITable, search: SearchRecord) -> KPITable:
+    """Leave out the teacher's column, which comes first, if only the user's function knows the teacher."""
+    if search.config.function is None:
+        return table
+    rows = tuple(row.model_copy(update={"values": row.values[1:]}) for row in table.rows)
+    return table.model_copy(update={"columns": table.columns[1:], "rows": rows})
 
 
 def _teacher_column(search: SearchRecord) -> KPIColumn:
@@ -215,15 +225,16 @@ def _metric_rows(
         for metric in metrics_with(name for results in students for result in results for name in result.own_kpis)
         for label, unit in (_label_and_unit(metric, search),)
     ]
-    if search.pictures is None or search.pictures.classes:
-        return rows
     return [row for row in rows if any(value.mean is not None for value in row.values)]
 
 
 def _label_and_unit(metric: Metric, search: SearchRecord) -> tuple[str, str]:
     """Return a metric's label and unit; a task that is no classification has a loss of its own, in its own unit."""
-    if metric.name == "loss" and not metric.own and search.pictures is not None and search.pictures.own_losses:
-        return "Loss on the labels", ""
+    if metric.name == "loss" and not metric.own:
+        if search.config.function is not None:
+            return "Loss", ""
+        if search.pictures is not None and search.pictures.own_losses:
+            return "Loss on the labels", ""
     return metric.label, metric.unit
 
 
