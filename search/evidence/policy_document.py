@@ -15,6 +15,7 @@ from search.evidence.wording.naming import title
 from search.records import Finalist, SearchRecord, TrialRecord
 from search.settings import SearchConfig
 from trainables.records import Objective
+from trainables.suggestion import options_of
 
 
 def trial_document(
@@ -82,6 +83,7 @@ def finalist_document(confirmed: Confirmed, finalist: Finalist, config: SearchCo
         create_policy(finalist.family, dict(finalist.parameters)),
         temperature=float(finalist.shared.get("temperature", config.temperature)),
         training=training,
+        **({"options": options} if (options := options_of(finalist.shared)) else {}),
         evidence=evidence,
     )
 

@@ -16,6 +16,7 @@ from policies.errors import nearest
 from policies.registry import create_policy
 from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
+from search.prepare.options import digest_of_sets, searched_options, try_searched
 from search.prepare.prepared import Prepared, in_cluster
 from search.records import Listener, PictureCounts
 from search.settings import SearchConfig
@@ -40,6 +41,7 @@ from trainables.tasks import (
     digest_of,
     is_masked,
     map_tree,
+    options_read,
     outputs_on,
     read_sets,
     samples_of,
@@ -74,12 +76,17 @@ def load_task(config: SearchConfig, listener: Listener) -> LoadedTask:
     own = config.task
     assert own is not None
     listener.stage(f"loading {own.origin}")
-    task = create_task(own)
-    train, validation, sets = read_sets(own, task)
+    task, searched = create_task(own), searched_options(config)
+    searched.check_values()
+    with options_read(task) as read:
+        train, validation, sets = read_sets(own, task)
+    searched.check_unchanged(read, "sets", lambda other: digest_of_sets(*read_sets(own, other)[:2]))
     logits, metrics = 0, set[str]()
     for name, settings in config.students.items():
         student_task = create_task(own, **settings.options)
         logits, metrics = try_out_task(own, student_task, train, section=config.student_sections[name])
+        for warning in try_searched(searched, settings.options, train):
+            listener.stage(warning)
     _check_objective(config, task, metrics)
     _check_families(config, task)
     loaded = LoadedTask(own=own, task=task, train=train, validation=validation, sets=sets, logits=logits)
@@ -184,16 +191,18 @@ def task_ground(config: SearchConfig, loaded: LoadedTask) -> Ground:
 
 def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Module | StoredOutputs, Foundation]:
     own, task, device = loaded.own, loaded.task, select_compute(config.device).device
-    teacher = call(own, "teacher", task.teacher)
-    check_teacher_kind(own, teacher)
-    if isinstance(teacher, StoredOutputs) and teacher.test is None:
-        raise DataError(
-            f"the teacher's stored outputs of the task {own.origin} lack those on the test set, so a search could not"
-            " be confirmed; give `test` to StoredOutputs (a function that returns them)."
-        )
-    if isinstance(teacher, nn.Module):
-        teacher = teacher.eval().requires_grad_(False).to(device)
-    targets = {name: _outputs(loaded, teacher, name, getattr(loaded, name), device) for name in ("train", "validation")}
+    with options_read(task) as read:
+        teacher = _teacher(loaded, task, device)
+        targets = {
+            name: _outputs(loaded, teacher, name, getattr(loaded, name), device) for name in ("train", "validation")
+        }
+    searched_options(config).check_unchanged(
+        read,
+        "teacher",
+        lambda other: digest_of(
+            _outputs(loaded, _teacher(loaded, other, device), "validation", loaded.validation, device, other)
+        ),
+    )
     accuracy = None
     if task.classification:
         answers = map_tree(as_tensor, targets["validation"])
@@ -215,7 +224,7 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Mo
         classes=_class_names(loaded),
         teacher_accuracy=accuracy,
     )
-    data = hashlib.sha256(f"{loaded.train.digest} {loaded.validation.digest}".encode())
+    data = hashlib.sha256(digest_of_sets(loaded.train, loaded.validation).encode())
     if config.corruption is not None:
         data.update(config.corruption.model_dump_json().encode())
     foundation = Foundation(
@@ -227,13 +236,31 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Mo
     return assets, teacher, foundation
 
 
+def _teacher(loaded: LoadedTask, task: Task, device: torch.device) -> nn.Module | StoredOutputs:
+    teacher = call(loaded.own, "teacher", task.teacher)
+    check_teacher_kind(loaded.own, teacher)
+    if isinstance(teacher, nn.Module):
+        return teacher.eval().requires_grad_(False).to(device)
+    if teacher.test is None:
+        raise DataError(
+            f"the teacher's stored outputs of the task {loaded.own.origin} lack those on the test set, so a search"
+            " could not be confirmed; give `test` to StoredOutputs (a function that returns them)."
+        )
+    return teacher
+
+
 def _outputs(
-    loaded: LoadedTask, teacher: nn.Module | StoredOutputs, name: str, samples: Samples, device: torch.device
+    loaded: LoadedTask,
+    teacher: nn.Module | StoredOutputs,
+    name: str,
+    samples: Samples,
+    device: torch.device,
+    task: Task | None = None,
 ) -> Tree:
     if isinstance(teacher, StoredOutputs):
         return call(loaded.own, "teacher", lambda: stored_outputs(teacher, name, samples))
     return call(
-        loaded.own, "forward(teacher, inputs)", lambda: outputs_on(loaded.task, teacher, samples.inputs, device)
+        loaded.own, "forward(teacher, inputs)", lambda: outputs_on(task or loaded.task, teacher, samples.inputs, device)
     )
 
 

@@ -183,6 +183,8 @@ class TrialSettings(Settings):
     """The KPI that is searched for: `accuracy` or one of `own_kpis`."""
     policy: PolicySettings = PolicySettings()
     temperature: float = Field(4.0, gt=0, le=1000)
+    options: dict[str, float] = Field(default_factory=dict)
+    """Values of the user's own options that are searched, by name; all others keep those of the task."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=_LARGEST_SEED)], ...], Field(min_length=1)] = (0,)
     device: DeviceSettings = DeviceSettings()
     evaluations: int = Field(15, ge=1)

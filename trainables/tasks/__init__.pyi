@@ -16,6 +16,9 @@ from .checks import try_out_task as try_out_task
 from .network import TaskNetwork as TaskNetwork
 from .network import example_of as example_of
 from .own import create_task as create_task
+from .own import task_with as task_with
+from .searched import SearchedOptions as SearchedOptions
+from .searched import options_read as options_read
 from .task import IGNORED as IGNORED
 from .task import Sets as Sets
 from .task import StoredOutputs as StoredOutputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from policies.errors import nearest
@@ -11,8 +12,24 @@ from trainables.errors import ConfigError
 from trainables.tasks.task import Task
 
 
-def create_task(own: OwnTask, **changes: Any) -> Task:
+def create_task(own: OwnTask, /, **changes: Any) -> Task:
     """Create a task with its options; `changes` replace some of them.
+
+    Raises:
+        PolicyError: as `task_with`.
+        ConfigError: likewise.
+    """
+    return task_with(own, changes)
+
+
+def task_with(own: OwnTask, changes: Mapping[str, Any], section: str = "task.options") -> Task:
+    """Create a task with its options; `changes` replace some of them.
+
+    Args:
+        own: the task.
+        changes: options by name. A whole number, such as 3.0, may be that of an option of type `int`, since a search
+            proposes floats.
+        section: the place of the options in the search file, for messages.
 
     Raises:
         PolicyError: the file fails when it is run.
@@ -32,7 +49,15 @@ def create_task(own: OwnTask, **changes: Any) -> Task:
             f" {', '.join(known) or 'none'}.{nearest(name, known)}"
         )
     _check_complete(found)
-    return found.parse({**own.options, **changes}, "task.options")
+    typed = {name: _typed(found, name, value) for name, value in changes.items()}
+    return found.parse({**own.options, **typed}, section)
+
+
+def _typed(found: type[Task], name: str, value: Any) -> Any:
+    """Return a float that is whole as an int, if the option has this type."""
+    field = found.model_fields.get(name)
+    is_whole = isinstance(value, float) and value.is_integer() and field is not None and field.annotation is int
+    return int(value) if is_whole else value
 
 
 def _check_complete(found: type[Task]) -> None:

@@ -5,14 +5,16 @@ B: samples of a batch; K: channels; H, W: height and width; C: classes; V: views
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 
 from policies.balancer import LossBalancer, Step
-from trainables.config import AugmentationSettings, ModelSettings
+from trainables.config import AugmentationSettings, ModelSettings, TrialSettings
 from trainables.device import Compute
 from trainables.evaluation import EvaluationSet, ScoredSet, TaskSet, labelled
 from trainables.models import create_model
@@ -53,6 +55,14 @@ class TrainingData(Protocol):
 
     def __len__(self) -> int:
         """Return the number of training samples."""
+        ...
+
+    def for_trial(self, settings: TrialSettings) -> TrainingData:
+        """Return the same data with the losses that a trial's options describe."""
+        ...
+
+    def judging(self, samples: ScoredSet) -> ScoredSet:
+        """Return a set of samples on which this trial's students can be evaluated."""
         ...
 
     def create_student(self, settings: ModelSettings) -> nn.Module:
@@ -123,6 +133,14 @@ class DeviceAssets:
             compute=self.compute,
         )
 
+    def for_trial(self, settings: TrialSettings) -> DeviceAssets:  # noqa: ARG002 - all trials have the same losses
+        """Return the same data."""
+        return self
+
+    def judging(self, samples: ScoredSet) -> ScoredSet:
+        """Return the same set."""
+        return samples
+
     def create_student(self, settings: ModelSettings) -> nn.Module:
         """Create a student for the pictures."""
         return create_model(settings, image_shape=self.image_shape, classes=self.classes)
@@ -167,12 +185,17 @@ class DeviceAssets:
 
 
 class TaskData:
-    """The samples of a user's task on a trial's device, and the task's losses. On a CPU nothing is copied."""
+    """The samples of a user's task on a trial's device, and the task's losses. On a CPU nothing is copied.
+
+    Losses have the options of the trial: the task's, those of its student, and those that are searched. Sets are judged
+    without the searched ones, so that metrics measure all trials alike.
+    """
 
     def __init__(self, assets: TaskAssets, compute: Compute) -> None:
         self.compute = compute
         self.own_task = assets.task
-        self.task = create_task(assets.task)
+        self.options: Mapping[str, float] = {}
+        self.task = self._judge = create_task(assets.task)
         self.classes = assets.classes
         self.inputs = self._tensors(assets.train.inputs)
         self.labels = self._tensors(assets.train.labels)
@@ -200,9 +223,26 @@ class TaskData:
             compute=self.compute,
         )
 
+    def for_trial(self, settings: TrialSettings) -> TaskData:
+        """Return the same data, with the options of a trial for losses and students."""
+        options = settings.student.options
+        if not settings.options and options == self.own_task.options:
+            return self
+        data = copy.copy(self)
+        data.options = dict(settings.options)
+        data.task = create_task(self.own_task, **{**options, **data.options})
+        data._judge = create_task(self.own_task, **options)
+        data.validation = data.judging(self.validation)
+        return data
+
+    def judging(self, samples: ScoredSet) -> TaskSet:
+        """Return a set of samples that is judged with the options of the trial's student."""
+        assert isinstance(samples, TaskSet)
+        return dataclasses.replace(samples, task=self._judge)
+
     def create_student(self, settings: ModelSettings) -> nn.Module:
-        """Create the task's student with the options of `settings`."""
-        return create_task(self.own_task, **settings.options).student()
+        """Create the task's student with the options of `settings`, and with those that are searched."""
+        return create_task(self.own_task, **{**settings.options, **self.options}).student()
 
     def place(self, student: nn.Module) -> nn.Module:
         """Move a student to the device."""

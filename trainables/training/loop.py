@@ -71,7 +71,7 @@ class Distillation:
         self, settings: TrialSettings, data: TrainingData, watch: Callable[[int, TracePoint], None] | None = None
     ) -> None:
         self.settings = settings
-        self.data = data
+        self.data = data = data.for_trial(settings)
         self._watch = watch
         augmentation = data.augmentation(settings.augmentation)
         self.replicates = [Replicate(settings, seed, data, augmentation) for seed in settings.seeds]
@@ -126,6 +126,7 @@ class Distillation:
                 balancer.policy,
                 temperature=self.settings.temperature,
                 training=self.settings.training.model_dump(mode="json"),
+                **({"options": self.settings.options} if self.settings.options else {}),
             ),
             parameters=sum(p.numel() for p in balancer.parameters),
             training_seconds=sum(r.seconds for r in self.records_so_far),

@@ -1,7 +1,6 @@
 """Trainings of users' tasks in the search's loop."""
 
 import contextlib
-import math
 
 import numpy as np
 import pytest
@@ -9,43 +8,16 @@ import torch
 
 from policies.families import FAMILIES
 from policies.registry import create_policy
+from tests.trainables.tasks.task_data import CPU, data_of
 from tests.trainables.tasks.task_files import DIABETES, DIGITS, HEAD, MASKED, own
-from trainables.config import DeviceSettings, ModelSettings, PolicySettings, TrainingSettings, TrialSettings
-from trainables.device import select_compute
+from trainables.config import ModelSettings, PolicySettings, TrainingSettings, TrialSettings
 from trainables.evaluation import evaluate
 from trainables.pictures import Split, TrialAssets, as_tensor
 from trainables.records import Objective
-from trainables.tasks import StoredOutputs, TaskAssets, create_task, outputs_on, read_sets, stored_outputs
+from trainables.tasks import TaskAssets
 from trainables.training import DeviceAssets, Distillation, TaskData
 
-CPU = select_compute(DeviceSettings(device="cpu"))
 TRAINING = TrainingSettings(epochs=4, batch_size=40, optimizer="adam", learning_rate=3e-2, weight_decay=0.0)
-
-
-def data_of(task):
-    created = create_task(task)
-    train, validation, _ = read_sets(task, created)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        teacher = created.teacher()
-
-    def outputs(name, samples):
-        if isinstance(teacher, StoredOutputs):
-            return stored_outputs(teacher, name, samples)
-        return outputs_on(created, teacher.eval(), samples.inputs, CPU.device)
-
-    return TaskData(
-        TaskAssets(
-            task=task,
-            train=train,
-            validation=validation,
-            train_targets=outputs("train", train),
-            validation_targets=outputs("validation", validation),
-            classes=("0", "1"),
-            teacher_accuracy=math.nan,
-        ),
-        CPU,
-    )
 
 
 def trained(task, policy="fixed", data=None, **changes):
