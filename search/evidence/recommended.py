@@ -96,5 +96,5 @@ def _of_finalist(search: SearchRecord, confirmed: Confirmed, key: str) -> Recomm
         student=finalist.student,
         trial=finalist.trial,
         confirmed=True,
-        document=finalist_document(confirmed, finalist, search.config),
+        document=finalist_document(confirmed, finalist, search),
     )

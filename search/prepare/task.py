@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import nn
 
 from policies.errors import nearest
@@ -19,10 +18,10 @@ from search.prepare.ground import Ground, Pictures
 from search.prepare.options import digest_of_sets, searched_options, try_searched
 from search.prepare.prepared import Prepared, in_cluster
 from search.records import Listener, PictureCounts
-from search.settings import SearchConfig
-from trainables.config import OwnTask
+from search.settings import SearchConfig, ends
+from trainables.config import REPLACED, OwnTask, TrainingSettings
 from trainables.device import select_compute
-from trainables.errors import ConfigError, DataError, ModelError
+from trainables.errors import ConfigError, ModelError
 from trainables.evaluation import accuracy_of, labelled
 from trainables.pictures import as_tensor
 from trainables.records import ACCURACY
@@ -30,23 +29,24 @@ from trainables.tasks import (
     IGNORED,
     Samples,
     Sets,
-    StoredOutputs,
     Task,
     TaskAssets,
+    TaskTeacher,
     Tree,
     call,
     check_logits,
-    check_teacher_kind,
+    check_optimizer,
     create_task,
+    create_teacher,
     digest_of,
     is_masked,
     map_tree,
     options_read,
-    outputs_on,
+    outputs_of_teacher,
+    pack_teacher,
     read_sets,
     samples_of,
     shared_samples,
-    stored_outputs,
     try_out_task,
 )
 from trainables.teacher import TeacherProgress, output_precision
@@ -88,6 +88,7 @@ def load_task(config: SearchConfig, listener: Listener) -> LoadedTask:
         for warning in try_searched(searched, settings.options, train):
             listener.stage(warning)
     _check_objective(config, task, metrics)
+    _check_optimizer(config, task)
     _check_families(config, task)
     loaded = LoadedTask(own=own, task=task, train=train, validation=validation, sets=sets, logits=logits)
     listener.stage(counts_of(loaded).in_words)
@@ -124,6 +125,27 @@ def _check_families(config: SearchConfig, task: Task) -> None:
         )
 
 
+def _check_optimizer(config: SearchConfig, task: Task) -> None:
+    """Check a task's own optimiser, and that no setting is given that it replaces.
+
+    Raises:
+        ConfigError: it fails or does not resume, or a setting would have no effect.
+    """
+    own = config.task
+    if own is None or not task.has_own_optimizer():
+        return
+    usual = TrainingSettings()
+    for name in REPLACED:
+        if getattr(config.training, name) != getattr(usual, name):
+            raise ConfigError(
+                f"`training.{name}` has no effect, since the task {config.student.name} defines `optimizer`; remove it,"
+                " or set it there."
+            )
+    domain = config.space.learning_rate
+    rates = () if domain is None else [float(end) for end in ends(domain)]
+    check_optimizer(own, task, (min(rates), max(rates)) if len(set(rates)) > 1 else None)
+
+
 def counts_of(loaded: LoadedTask) -> PictureCounts:
     """Count the samples of a task's sets, without opening the test set."""
     labels, largest = loaded.validation.labels, 0.0
@@ -141,6 +163,7 @@ def counts_of(loaded: LoadedTask) -> PictureCounts:
         largest_share=largest,
         unit=loaded.task.unit,
         own_losses=loaded.task.has_own_losses(),
+        own_optimizer=f"{loaded.own.origin}.optimizer" if loaded.task.has_own_optimizer() else "",
     )
 
 
@@ -180,28 +203,26 @@ def task_ground(config: SearchConfig, loaded: LoadedTask) -> Ground:
     own, given = loaded.own, loaded.sets.test
     test = call(own, "sets", lambda: samples_of(given() if callable(given) else given, "test"))
     assets, teacher, foundation = _taught(config, loaded)
-    outputs = _outputs(loaded, teacher, "test", test, select_compute(config.device).device)
+    outputs = outputs_of_teacher(own, loaded.task, teacher, "test", test, select_compute(config.device).device)
     return Ground(
         pictures=Pictures(assets=assets, test=test, test_targets=outputs),
-        teacher=None if isinstance(teacher, StoredOutputs) else teacher.cpu(),
+        teacher=teacher.cpu() if isinstance(teacher, nn.Module) else None,
         foundation=foundation,
         test_digest=test.digest,
     )
 
 
-def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Module | StoredOutputs, Foundation]:
+def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, TaskTeacher, Foundation]:
     own, task, device = loaded.own, loaded.task, select_compute(config.device).device
+
+    def outputs(of: Task, teacher: TaskTeacher, name: str) -> Tree:
+        return outputs_of_teacher(own, of, teacher, name, getattr(loaded, name), device)
+
     with options_read(task) as read:
-        teacher = _teacher(loaded, task, device)
-        targets = {
-            name: _outputs(loaded, teacher, name, getattr(loaded, name), device) for name in ("train", "validation")
-        }
+        teacher = create_teacher(own, task, device)
+        targets = {name: outputs(task, teacher, name) for name in ("train", "validation")}
     searched_options(config).check_unchanged(
-        read,
-        "teacher",
-        lambda other: digest_of(
-            _outputs(loaded, _teacher(loaded, other, device), "validation", loaded.validation, device, other)
-        ),
+        read, "teacher", lambda other: digest_of(outputs(other, create_teacher(own, other, device), "validation"))
     )
     accuracy = None
     if task.classification:
@@ -223,6 +244,7 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Mo
         validation_targets=targets["validation"],
         classes=_class_names(loaded),
         teacher_accuracy=accuracy,
+        teacher=pack_teacher(own, teacher) if task.changes_inputs() and isinstance(teacher, nn.Module) else None,
     )
     data = hashlib.sha256(digest_of_sets(loaded.train, loaded.validation).encode())
     if config.corruption is not None:
@@ -234,34 +256,6 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Mo
         earlier="",
     )
     return assets, teacher, foundation
-
-
-def _teacher(loaded: LoadedTask, task: Task, device: torch.device) -> nn.Module | StoredOutputs:
-    teacher = call(loaded.own, "teacher", task.teacher)
-    check_teacher_kind(loaded.own, teacher)
-    if isinstance(teacher, nn.Module):
-        return teacher.eval().requires_grad_(False).to(device)
-    if teacher.test is None:
-        raise DataError(
-            f"the teacher's stored outputs of the task {loaded.own.origin} lack those on the test set, so a search"
-            " could not be confirmed; give `test` to StoredOutputs (a function that returns them)."
-        )
-    return teacher
-
-
-def _outputs(
-    loaded: LoadedTask,
-    teacher: nn.Module | StoredOutputs,
-    name: str,
-    samples: Samples,
-    device: torch.device,
-    task: Task | None = None,
-) -> Tree:
-    if isinstance(teacher, StoredOutputs):
-        return call(loaded.own, "teacher", lambda: stored_outputs(teacher, name, samples))
-    return call(
-        loaded.own, "forward(teacher, inputs)", lambda: outputs_on(task or loaded.task, teacher, samples.inputs, device)
-    )
 
 
 def _class_names(loaded: LoadedTask) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from torch import nn
 from trainables.config import OwnTask
 from trainables.errors import DataError, ModelError
 from trainables.tasks.task import StoredOutputs, Task
+from trainables.tasks.teachers import answer
 from trainables.tasks.trees import Tree, count_rows, join_trees, leaves, map_tree
 
 _BATCH = 256
@@ -51,6 +52,8 @@ class TaskAssets:
     """The classes' names; empty if the task is no classification."""
     teacher_accuracy: float | None
     """The teacher's accuracy on the validation samples; None if the task is no classification."""
+    teacher: bytes | None = None
+    """The teacher, from `pack_teacher`; None if it need not be asked at every step."""
 
 
 def samples_of(given: Any, name: str) -> Samples:
@@ -117,7 +120,7 @@ def outputs_on(task: Task, teacher: nn.Module, inputs: Tree, device: torch.devic
     with torch.inference_mode():
         for start in range(0, count_rows(inputs), _BATCH):
             batch = map_tree(lambda leaf: torch.tensor(leaf[start : start + _BATCH]).to(device), inputs)  # noqa: B023
-            parts.append(map_tree(lambda leaf: leaf.float().cpu().numpy(), task.forward(teacher, batch)))
+            parts.append(map_tree(lambda leaf: leaf.float().cpu().numpy(), answer(task, teacher, batch)))
     return check_finite(join_trees(np.concatenate, parts))
 
 

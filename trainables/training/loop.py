@@ -125,7 +125,7 @@ class Distillation:
             policy=policy_document(
                 balancer.policy,
                 temperature=self.settings.temperature,
-                training=self.settings.training.model_dump(mode="json"),
+                training=self.settings.training.in_effect(self.data.own_optimizer),
                 **({"options": self.settings.options} if self.settings.options else {}),
             ),
             parameters=sum(p.numel() for p in balancer.parameters),

@@ -8,7 +8,6 @@ from typing import Any
 from search.records import SearchRecord
 from search.settings import SearchConfig
 from search.wording import Scale, count, duration, family_title, percent
-from trainables.config import TrainingSettings
 
 Row = tuple[str, str]
 
@@ -20,7 +19,7 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
         ("Teacher", _teacher(search)),
         ("Student", _student(search)),
         ("Searched for", _objective(search)),
-        ("Training", _training(search.config.training)),
+        ("Training", _training(search)),
         ("Seeds per trial", _seeds(search)),
         ("Families", ", ".join(map(family_title, search.config.families))),
         ("Trials", _trials(search)),
@@ -93,8 +92,10 @@ def _objective(search: SearchRecord) -> str:
     return "" if scale.is_accuracy else scale.on("validation")
 
 
-def _training(training: TrainingSettings) -> str:
-    return f"{count(training.epochs, 'epoch')}, {training.optimizer}, batches of {training.batch_size}"
+def _training(search: SearchRecord) -> str:
+    training, pictures = search.config.training, search.pictures
+    optimizer = (pictures.own_optimizer if pictures else "") or training.optimizer
+    return f"{count(training.epochs, 'epoch')}, {optimizer}, batches of {training.batch_size}"
 
 
 def _seeds(search: SearchRecord) -> str:
