@@ -84,7 +84,7 @@ class SpaceSettings(Settings):
 
     @property
     def shared(self) -> dict[str, Domain]:
-        """What is searched alike for every family beside the student, by its name in a suggestion."""
+        """The domains of all that is searched alike for every family, but the student, by names in a suggestion."""
         given = {name: domain for name in SHARED if (domain := getattr(self, name)) is not None}
         return {**given, **{f"{OPTIONS}{name}": domain for name, domain in self.options.items()}}
 

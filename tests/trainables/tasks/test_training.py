@@ -8,36 +8,14 @@ import torch
 
 from policies.families import FAMILIES
 from policies.registry import create_policy
-from tests.trainables.tasks.task_data import CPU, data_of
+from tests.trainables.tasks.task_data import CPU, TRAINING, data_of, trained, weights
 from tests.trainables.tasks.task_files import DIABETES, DIGITS, HEAD, MASKED, own
-from trainables.config import ModelSettings, PolicySettings, TrainingSettings, TrialSettings
+from trainables.config import ModelSettings
 from trainables.evaluation import evaluate
 from trainables.pictures import Split, TrialAssets, as_tensor
 from trainables.records import Objective
 from trainables.tasks import TaskAssets
 from trainables.training import DeviceAssets, Distillation, TaskData
-
-TRAINING = TrainingSettings(epochs=4, batch_size=40, optimizer="adam", learning_rate=3e-2, weight_decay=0.0)
-
-
-def trained(task, policy="fixed", data=None, **changes):
-    values = {
-        "student": ModelSettings(name=task.origin, options=task.options),
-        "training": TRAINING,
-        "policy": PolicySettings(family=policy),
-        "seeds": (3, 5),
-        "evaluations": 2,
-        "trace_points": 5,
-    }
-    distillation = Distillation(TrialSettings(**{**values, **changes}), data or data_of(task))
-    for _ in distillation.records():
-        distillation.check_losses()
-    distillation.check_scores()
-    return distillation
-
-
-def weights(distillation):
-    return [p.detach() for replicate in distillation.replicates for p in replicate.student.parameters()]
 
 
 @pytest.fixture(scope="module")
