@@ -2,9 +2,10 @@
 
     python benchmarks/task.py --write
 
-The last training asks the teacher at every step, as for a task that augments its inputs. The task is `examples/tokens.py`: sequences with a mask. The plain loop takes its batches from a `DataLoader` of a
+The task is `examples/tokens.py`: sequences with a mask. The plain loop takes its batches from a `DataLoader` of a
 `TensorDataset`, asks the teacher at every batch and evaluates once. All train the same student for as many steps with
-the same optimiser on one thread, in turns, and are compared by CPU time.
+the same optimiser on one thread, in turns, and are compared by CPU time. Two of them ask the teacher at every step, as
+for a task that augments its inputs.
 """
 
 from __future__ import annotations

@@ -37,4 +37,6 @@ from .teaching import outputs_of_teacher as outputs_of_teacher
 from .trees import Tree as Tree
 from .trees import count_rows as count_rows
 from .trees import join_trees as join_trees
+from .trees import leaves as leaves
 from .trees import map_tree as map_tree
+from .trees import shapes as shapes
