@@ -24,7 +24,7 @@ def clause(group: list[Clause]) -> Callable[[Callable[[TaskSubject], None]], Cla
     def of_group(check: Callable[[TaskSubject], None]) -> Clause:
         @functools.wraps(check)
         def checked(task: Any) -> None:
-            name = task if isinstance(task, str) else type(task).__name__
+            name = task if isinstance(task, str) else getattr(task, "origin", type(task).__name__)
             try:
                 check(subject_of(task))
             except (AssertionError, KDPolicySearchError) as error:
