@@ -34,6 +34,7 @@ from trainables.tasks import (
     TaskTeacher,
     Tree,
     call,
+    check_disjoint,
     check_logits,
     check_optimizer,
     create_task,
@@ -182,7 +183,9 @@ def prepare_task_elsewhere(config: SearchConfig, listener: Listener, *, gpus: fl
 
 
 def _prepare_there(config: SearchConfig, _news: Callable[[TeacherProgress], None]) -> Prepared:
-    return prepare_task(config, load_task(config, Listener()))
+    prepared = prepare_task(config, load_task(config, Listener()))
+    assert isinstance(prepared.assets, TaskAssets)
+    return dataclasses.replace(prepared, assets=prepared.assets.in_memory())
 
 
 def task_ground_elsewhere(config: SearchConfig, listener: Listener, *, gpus: float) -> Ground:
@@ -191,7 +194,7 @@ def task_ground_elsewhere(config: SearchConfig, listener: Listener, *, gpus: flo
 
 
 def _ground_there(config: SearchConfig, _news: Callable[[TeacherProgress], None]) -> Ground:
-    return dataclasses.replace(task_ground(config, load_task(config, Listener())), teacher=None)
+    return dataclasses.replace(without_maps(task_ground(config, load_task(config, Listener()))), teacher=None)
 
 
 def task_ground(config: SearchConfig, loaded: LoadedTask) -> Ground:
@@ -201,15 +204,25 @@ def task_ground(config: SearchConfig, loaded: LoadedTask) -> Ground:
         KDPolicySearchError: there is no test set, or it does not fit.
     """
     own, given = loaded.own, loaded.sets.test
-    test = call(own, "sets", lambda: samples_of(given() if callable(given) else given, "test"))
+    ids = loaded.sets.ids
+    test = call(own, "sets", lambda: samples_of(given() if callable(given) else given, "test", ids))
+    for name in ("train", "validation"):
+        check_disjoint(getattr(loaded, name).ids, test.ids, (name, "test"))
     assets, teacher, foundation = _taught(config, loaded)
     outputs = outputs_of_teacher(own, loaded.task, teacher, "test", test, select_compute(config.device).device)
     return Ground(
-        pictures=Pictures(assets=assets, test=test, test_targets=outputs),
+        pictures=Pictures(assets=assets, test=dataclasses.replace(test, ids=None), test_targets=outputs),
         teacher=teacher.cpu() if isinstance(teacher, nn.Module) else None,
         foundation=foundation,
         test_digest=test.digest,
     )
+
+
+def without_maps(ground: Ground) -> Ground:
+    """Return the same without memory-mapped parts, for nodes that do not see the files."""
+    assets = ground.pictures.assets
+    assert isinstance(assets, TaskAssets)
+    return dataclasses.replace(ground, pictures=dataclasses.replace(ground.pictures, assets=assets.in_memory()))
 
 
 def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, TaskTeacher, Foundation]:
@@ -238,8 +251,8 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, TaskT
         accuracy = accuracy_of(*labelled(task, answers, labels, answers, masked=is_masked(labels))[:2])
     assets = TaskAssets(
         task=own,
-        train=loaded.train,
-        validation=loaded.validation,
+        train=dataclasses.replace(loaded.train, ids=None),
+        validation=dataclasses.replace(loaded.validation, ids=None),
         train_targets=targets["train"],
         validation_targets=targets["validation"],
         classes=_class_names(loaded),

@@ -12,6 +12,8 @@ from .checks import check_metric as check_metric
 from .checks import read_sets as read_sets
 from .checks import shared_samples as shared_samples
 from .checks import try_out_task as try_out_task
+from .ids import check_disjoint as check_disjoint
+from .mapped import MappedRows as MappedRows
 from .network import TaskNetwork as TaskNetwork
 from .network import example_of as example_of
 from .optimizing import Schedule as Schedule

@@ -18,6 +18,7 @@ from policies.own_file import line_in
 from trainables.config import OwnTask
 from trainables.errors import ConfigError, DataError, ModelError
 from trainables.tasks.assets import Samples, is_finite, samples_of
+from trainables.tasks.ids import check_disjoint
 from trainables.tasks.task import IGNORED, Sets, Task, TaskBatch
 from trainables.tasks.trees import Tree, count_rows, leaves, map_tree, shapes
 
@@ -59,9 +60,10 @@ def read_sets(own: OwnTask, task: Task) -> tuple[Samples, Samples, Sets]:
             " function that returns it, so that a search does not open it)."
         )
     train, validation = (
-        call(own, "sets", lambda name=name: samples_of(getattr(sets, name), name))  # type: ignore[misc]
+        call(own, "sets", lambda name=name: samples_of(getattr(sets, name), name, sets.ids))  # type: ignore[misc]
         for name in ("train", "validation")
     )
+    check_disjoint(train.ids, validation.ids, ("training", "validation"))
     for part in ("inputs", "labels"):
         one, other = shapes(getattr(train, part)), shapes(getattr(validation, part))
         if one != other:
@@ -79,7 +81,10 @@ def read_sets(own: OwnTask, task: Task) -> tuple[Samples, Samples, Sets]:
 
 
 def shared_samples(one: Samples, other: Samples) -> int:
-    """Count the samples of `other` whose inputs are also in `one`."""
+    """Count the samples of `other` that are also in `one`: by their ids, or else by their inputs."""
+    if one.ids is not None and other.ids is not None:
+        ids = set(one.ids)
+        return sum(key in ids for key in other.ids)
     known = set(_rows(one.inputs))
     return sum(row in known for row in _rows(other.inputs))
 

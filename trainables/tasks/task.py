@@ -21,7 +21,7 @@ N: samples of a set; B: samples of a batch; C: classes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -49,20 +49,33 @@ class Sets:
     """The samples on which policies are compared."""
     test: Callable[[], Any] | Any = None
     """The samples of a confirmation, or a function that returns them. A search does not call it."""
+    ids: Mapping[str, Any] | None = None
+    """Ids of the samples by set, `train`, `validation` and `test`: one number or text a sample. Those of the test set
+    may be a function. Sets that share an id are refused; without ids, equal inputs are warned of."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoredOutputs:
-    """A teacher's outputs on each set, in the sets' order, in place of a teacher: for one behind an API, say.
+    """A teacher's outputs in place of a teacher: for one behind an API, say.
 
-    Arrays may be memory-mapped (`numpy.load(..., mmap_mode="r")`).
+    They are given for each set, in its order, or all together with `ids` as in `Sets.ids`. Those of the training set
+    stay in their file if they are memory-mapped (`numpy.load(..., mmap_mode="r")`).
     """
 
-    train: Tree
+    train: Tree = None
     """Outputs with N rows."""
-    validation: Tree
+    validation: Tree = None
     test: Callable[[], Tree] | Tree = None
     """Outputs on the test set, or a function that returns them; only a confirmation reads them."""
+    outputs: Tree = None
+    """Outputs on the samples of all sets, in the order of `ids`, in place of the other three."""
+    ids: Any = None
+    """One id a row of `outputs`, all different; samples that no set has may be among them."""
+
+    @property
+    def has_test(self) -> bool:
+        """True if the outputs on the test set are given."""
+        return self.test is not None or self.outputs is not None
 
 
 class TaskBatch(NamedTuple):

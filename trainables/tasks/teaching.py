@@ -47,7 +47,7 @@ def create_teacher(own: OwnTask, task: Task, device: torch.device) -> TaskTeache
             f"the task {own.origin} defines `augment`, so its teacher must be asked about the changed inputs, but"
             " `teacher` returns StoredOutputs; return a network, or remove `augment`."
         )
-    if any(member.test is None for member in members):
+    if not all(member.has_test for member in members):
         raise DataError(
             f"the teacher's stored outputs of the task {own.origin} lack those on the test set, so a search could not"
             " be confirmed; give `test` to StoredOutputs (a function that returns them)."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 import pathlib
@@ -55,7 +56,9 @@ class TaskSubject:
     def test(self) -> Samples:
         """The test set."""
         given = self.sets[2].test
-        return call(self.own, "sets", lambda: samples_of(given() if callable(given) else given, "test"))
+        return call(
+            self.own, "sets", lambda: samples_of(given() if callable(given) else given, "test", self.sets[2].ids)
+        )
 
     @functools.cached_property
     def teacher(self) -> TaskTeacher:
@@ -136,7 +139,7 @@ def tripwire(task: Task) -> Iterator[None]:
         def sets(self) -> Sets:
             sets: Sets = super().sets()
             test = opened if callable(sets.test) else sets.test
-            return Sets(train=sets.train, validation=sets.validation, test=test)
+            return dataclasses.replace(sets, test=test)
 
     object.__setattr__(task, "__class__", Guarded)
     try:

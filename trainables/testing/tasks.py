@@ -96,7 +96,8 @@ def sets_share_no_sample(subject: TaskSubject) -> None:
         ("validation and test", validation, subject.test),
     ):
         shared = shared_samples(one, other)
-        require(shared == 0, f"{names} set share the inputs of {shared} samples; scores on them are too good")
+        what = "inputs" if one.ids is None else "ids"
+        require(shared == 0, f"{names} set share the {what} of {shared} samples; scores on them are too good")
 
 
 @clause(TASK_CLAUSES)
@@ -185,7 +186,7 @@ def the_teacher_is_the_same_each_time(subject: TaskSubject) -> None:
 
 @clause(TASK_CLAUSES)
 def the_teachers_outputs_belong_to_their_samples(subject: TaskSubject) -> None:
-    """On every set the teacher's outputs fit the labels better than they fit those of other samples."""
+    """The teacher's outputs on each set fit the labels better than outputs of other samples do."""
     train, validation, _ = subject.sets
     for name, samples in (("train", train), ("validation", validation), ("test", subject.test)):
         parts = (subject.outputs(name, samples), samples.inputs, samples.labels)

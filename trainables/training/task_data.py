@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from trainables.device import Compute
 from trainables.evaluation import ScoredSet, TaskSet, labelled
 from trainables.pictures import as_tensor
 from trainables.tasks import (
+    MappedRows,
     Samples,
     TaskAssets,
     TaskBatch,
@@ -62,7 +64,24 @@ class TaskData:
         return self._count
 
     def _tensors(self, tree: Tree) -> Tree:
-        return map_tree(lambda array: as_tensor(array).to(self.compute.device), tree)
+        """Put arrays on the device; rows of a file stay there."""
+
+        def moved(leaf: Any) -> Any:
+            return leaf if isinstance(leaf, MappedRows) else as_tensor(leaf).to(self.compute.device)
+
+        return map_tree(moved, tree)
+
+    def _rows(self, tree: Tree, places: Tensor) -> Tree:
+        """Return some rows of a tree on the device."""
+
+        def fetched(leaf: Any) -> Tensor:
+            if not isinstance(leaf, MappedRows):
+                rows: Tensor = leaf[places]
+                return rows
+            read = torch.from_numpy(leaf[places.cpu().numpy()]).to(self.compute.device)
+            return read.float() if read.dtype is torch.float16 else read
+
+        return map_tree(fetched, tree)
 
     def evaluation_set(self, samples: Samples, teacher_outputs: Tree) -> TaskSet:
         """Return a set to evaluate networks on, with the teacher's outputs on its samples, on this device."""
@@ -130,10 +149,9 @@ class TaskData:
     ) -> Batch:
         """Fetch a batch of samples. Where the task changes inputs, the teacher is asked about the changed ones."""
         samples, label_sources, target_sources = there
-        inputs = map_tree(lambda rows: rows[samples], self.inputs)
-        labels = map_tree(lambda rows: rows[label_sources], self.labels)
+        inputs, labels = self._rows(self.inputs, samples), self._rows(self.labels, label_sources)
         if self.teacher is None:
-            targets = map_tree(lambda rows: rows[target_sources], self.targets)
+            targets = self._rows(self.targets, target_sources)
         else:
             with torch.no_grad():
                 inputs, labels = self.task.augment(TaskBatch(inputs, labels))
@@ -154,7 +172,7 @@ class TaskData:
         if not self._corrupted:
             return answers
         exchanged = samples != target_sources
-        others = map_tree(lambda rows: rows[target_sources], self.targets)
+        others = self._rows(self.targets, target_sources)
 
         def chosen(pair: list[Tensor]) -> Tensor:
             return torch.where(exchanged.view(-1, *[1] * (pair[0].ndim - 1)), pair[0], pair[1])
