@@ -178,6 +178,41 @@ def test_an_option_is_searched_alike_for_all_families_and_confirmed(folder, laun
     assert "options.hint" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL).replace("space.options", "")
 
 
+LIVE = """
+    def augment(self, batch):
+        return TaskBatch(batch.inputs + self.dropout * torch.randn_like(batch.inputs), batch.labels)
+
+    def optimizer(self, student, learning_rate, total_steps):
+        optimizer = torch.optim.SGD(student.parameters(), learning_rate, momentum=0.9)
+        return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=total_steps)
+"""
+
+
+def test_a_task_with_a_live_teacher_and_an_optimiser_of_its_own_is_searched_and_confirmed(folder, launch):
+    source = HINTS.replace("return Net(32)", "return [Net(32), Net(16)]") + LIVE
+    (folder / "hints.py").write_text(source)
+    task = HINTED.replace('task = "hints.py:Hints"', 'task = { name = "hints.py:Hints", options = { dropout = 0.1 } }')
+    plain = ("training.optimizer=adamw", "constant.most_trials=3", "name=live")
+    config = config_in(folder, task, *plain)
+    run_search(config, launch, QuietListener())
+    confirm_search("live", launch, Listener(), config.confirm)
+    store = SearchStore(launch.storage, "live")
+    search, record = read_search(store), read_confirmation(store)
+    assert search.status == "finished"
+    assert not [trial.error for trial in search.trials if trial.error]
+    for trial in search.finished:
+        assert trial.history.policy["training"]["optimizer"] == "hints.py:Hints.optimizer"
+    assert search.teacher_parameters == sum((64 * w + w) + (10 * w + 10) + (16 * w + 16) for w in (32, 16))
+    assert record.complete
+    assert record.teacher_figures.parameters == search.teacher_parameters
+
+
+def test_settings_that_an_own_optimiser_replaces_are_refused(folder, launch):
+    (folder / "hints.py").write_text(HINTS + LIVE)
+    with pytest.raises(ConfigError, match="`training.optimizer` has no effect, since the task hints.py:Hints defines"):
+        rehearse(config_in(folder, HINTED), launch, QuietListener())
+
+
 def test_a_killed_search_of_an_option_resumes_to_the_same_trials(folder):
     (folder / "hints.py").write_text(HINTS)
     config = config_in(folder, HINTED, "trials_per_family=4")
