@@ -208,7 +208,8 @@ class TaskSet:
         answers = counted.flatten(1).sum(dim=1).double() if counted.ndim > 1 else counted.double()
         correct = (right & counted).flatten(1).sum(dim=1).double() if counted.ndim > 1 else (right & counted).double()
         accuracy = correct.sum() / answers.sum()
-        return accuracy + (correct - accuracy * answers) / answers.mean()
+        values: Tensor = accuracy + (correct - accuracy * answers) / answers.mean()
+        return values
 
     def metrics(self, outputs: Tree) -> dict[str, Measured]:
         """Measure the task's metrics.

@@ -486,6 +486,7 @@ class SearchConfig(Settings):
             own_kpis=self.kpis,
             objective=Objective(name=self.objective, direction=self.direction),
             temperature=self.temperature,
+            options=self.first_options,
             seeds=self.seeds,
             device=self.device.model_copy(
                 update={"threads": self.device.threads or max(1, int(self.resources.cpus_per_trial))}
