@@ -93,6 +93,8 @@ def load_task(config: SearchConfig, listener: Listener) -> LoadedTask:
     _check_families(config, task)
     loaded = LoadedTask(own=own, task=task, train=train, validation=validation, sets=sets, logits=logits)
     listener.stage(counts_of(loaded).in_words)
+    if task.changes_inputs():
+        listener.stage("inputs change from step to step, so the teacher is asked at every step")
     shared = shared_samples(train, validation)
     if shared:
         listener.stage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,9 +56,15 @@ def task_with(own: OwnTask, changes: Mapping[str, Any], section: str = "task.opt
 
 def _typed(found: type[Task], name: str, value: Any) -> Any:
     """Return a float that is whole as an int, if the option has this type."""
-    field = found.model_fields.get(name)
-    is_whole = isinstance(value, float) and value.is_integer() and field is not None and field.annotation is int
+    is_whole = isinstance(value, float) and value.is_integer() and name in whole_options(found)
     return int(value) if is_whole else value
+
+
+def whole_options(found: type[Task]) -> frozenset[str]:
+    """Return the names of a task's options that hold whole numbers: those of type `int`, or `int | None`."""
+    kinds = {name: field.annotation for name, field in found.model_fields.items()}
+    allowed = {name: set(typing.get_args(kind)) or {kind} for name, kind in kinds.items()}
+    return frozenset(name for name, of in allowed.items() if int in of and float not in of)
 
 
 def _check_complete(found: type[Task]) -> None:
@@ -66,6 +73,12 @@ def _check_complete(found: type[Task]) -> None:
     def missing(*names: str) -> list[str]:
         return [f"`{name}`" for name in names if getattr(found, name) is getattr(Task, name)]
 
+    for name in found.model_fields:
+        if name in vars(Task):
+            raise ConfigError(
+                f"the option `{name}` of the task `{found.__name__}` has a name that trainables.tasks.Task uses itself;"
+                f" rename it, or write `{name} = …` without a type if you mean that of Task."
+            )
     lacks = missing("sets", "student", "teacher")
     if lacks:
         raise ConfigError(f"the task `{found.__name__}` must define {' and '.join(lacks)}; see trainables.tasks.Task.")

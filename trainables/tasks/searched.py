@@ -18,7 +18,7 @@ from trainables.config import OwnTask
 from trainables.errors import ConfigError, KDPolicySearchError
 from trainables.tasks.assets import Samples
 from trainables.tasks.checks import call, try_out_task
-from trainables.tasks.own import task_with
+from trainables.tasks.own import task_with, whole_options
 from trainables.tasks.task import Task
 from trainables.tasks.trees import leaves, map_tree
 
@@ -70,9 +70,9 @@ class SearchedOptions:
             ConfigError: an option is unknown, a value is not valid, or a range is given for an option of type `int`.
         """
         for end in (self.lowest, self.highest):
-            fields = type(task_with(self.own, end, SECTION)).model_fields
+            whole = whole_options(type(task_with(self.own, end, SECTION)))
         for name in self.lowest:
-            if fields[name].annotation is int and name not in self.listed:
+            if name in whole and name not in self.listed:
                 raise ConfigError(
                     f"`{SECTION}.{name}` must list its values, since the option holds whole numbers, but got a range;"
                     f" write {name} = {{ choices = [{self.lowest[name]:g}, {self.highest[name]:g}] }}."

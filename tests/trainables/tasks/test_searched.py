@@ -52,6 +52,15 @@ def test_whole_numbers_must_be_listed():
     searched(layers=(1, 3), listed=["layers"]).check_values()
 
 
+def test_listed_whole_numbers_reach_options_of_type_int():
+    task = own(HINTS.replace("layers: int = 1", "layers: int | None = None"), "Hints")
+    assert create_task(task, layers=3.0).layers == 3
+    assert isinstance(create_task(TASK, layers=2.0).layers, int)
+    assert isinstance(create_task(TASK, hint_weight=2.0).hint_weight, float)
+    with pytest.raises(ConfigError, match="must list its values"):
+        searched(task, layers=(1, 3)).check_values()
+
+
 def test_an_option_that_changes_the_sets_is_refused():
     task = create_task(TASK)
     with options_read(task) as read:
