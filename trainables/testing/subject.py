@@ -119,7 +119,7 @@ class TaskSubject:
         """Begin a training of two epochs, under a rule that measures both gradients."""
         settings = TrialSettings(
             student=ModelSettings(name=self.own.origin, options=self.own.options),
-            training=TrainingSettings(epochs=2, batch_size=min(64, max(1, len(self.sets[0]) // 2))),
+            training=TrainingSettings(epochs=2, learning_rate=1e-3, batch_size=min(64, max(1, len(self.sets[0]) // 2))),
             policy=PolicySettings(family="norm_balance"),
             evaluations=1,
             trace_points=2,
