@@ -4,11 +4,13 @@
 
 The task is `examples/tokens.py`: sequences with a mask. The plain loop takes its batches from a `DataLoader` of a
 `TensorDataset`, asks the teacher at every batch and evaluates once. All train the same student for as many steps with
-the same optimiser on one thread, in turns, and are compared by CPU time.
+the same optimiser on one thread, in turns, and are compared by CPU time. Two of them ask the teacher at every step, as
+for a task that augments its inputs.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -24,9 +26,15 @@ from search.records import Listener
 from search.settings import Launch, SearchConfig, load_config
 from trainables.config import PolicySettings
 from trainables.device import select_compute
-from trainables.tasks import IGNORED, TaskAssets, create_task
+from trainables.tasks import IGNORED, TaskAssets, create_task, pack_teacher
 from trainables.training import Distillation, data_on_device
 
+LIVE = """
+
+class Live(Tokens):
+    def augment(self, batch):
+        return batch
+"""
 EXAMPLE = pathlib.Path(__file__).parents[1] / "examples" / "tokens.toml"
 WEIGHT = 0.5
 
@@ -78,6 +86,15 @@ def own(config: SearchConfig, data: Any, policy: PolicySettings) -> Callable[[],
     return work
 
 
+def _asked_at_every_step(config: SearchConfig, assets: TaskAssets) -> Any:
+    """Return the same data, of a task whose teacher is asked at every step."""
+    own_task = assets.task.model_copy(update={"origin": "tokens.py:Live", "source": assets.task.source + LIVE})
+    teacher = create_task(own_task).teacher()
+    assert isinstance(teacher, nn.Module)
+    live = dataclasses.replace(assets, task=own_task, teacher=pack_teacher(own_task, teacher))
+    return data_on_device(live, select_compute(config.device))
+
+
 def main() -> None:
     """Time all in turns, print the table and, if asked, write it to RESULTS.md."""
     import threading
@@ -92,6 +109,7 @@ def main() -> None:
     assets = prepare(config, launch, Listener(), ready).assets
     assert isinstance(assets, TaskAssets)
     data = data_on_device(assets, select_compute(config.device))
+    asked = _asked_at_every_step(config, assets)
     teacher = create_task(assets.task).teacher()
     assert isinstance(teacher, nn.Module)
     contenders = {
@@ -100,7 +118,8 @@ def main() -> None:
     }
     found = pairs(
         plain(config, assets, teacher.eval()),
-        {name: own(config, data, policy) for name, policy in contenders.items()},
+        {name: own(config, data, policy) for name, policy in contenders.items()}
+        | {f"{name}, teacher asked at every step": own(config, asked, p) for name, p in contenders.items()},
         arguments.rounds,
     )
     rows = [[name, spread([mine / theirs for theirs, mine in each])] for name, each in found.items()]

@@ -18,7 +18,18 @@ _EXPECTED = (
     f'A policy file is a JSON object with "format": "{FORMAT}"; a search writes runs/NAME/report/policy.json, and its'
     " confirmation runs/NAME/champion/policy.json."
 )
-_KNOWN = ("format", "version", "family", "origin", "parameters", "rule", "temperature", "training", "evidence")
+_KNOWN = (
+    "format",
+    "version",
+    "family",
+    "origin",
+    "parameters",
+    "rule",
+    "temperature",
+    "training",
+    "options",
+    "evidence",
+)
 
 
 def policy_document(policy: Policy, *, temperature: float, **context: Any) -> dict[str, Any]:
@@ -27,7 +38,8 @@ def policy_document(policy: Policy, *, temperature: float, **context: Any) -> di
     Args:
         policy: the policy to write: its family and parameters, not its state in a training.
         temperature: the distillation temperature T that the policy was found with.
-        context: `training` (the settings it was found under) and `evidence` (scores), both for people to read.
+        context: `training` and `options` (the settings it was found under; options are those of a task of the user's
+            own) and `evidence` (scores), all for people to read.
     """
     origin = origin_of(type(policy))
     return {

@@ -77,7 +77,7 @@ class ScoredSet(Protocol):
         ...
 
     def right(self, outputs: Any) -> Tensor | None:
-        """Tell which samples are classified correctly, bool [N]; None where a sample is not one answer."""
+        """Tell which samples are classified correctly, bool [N], or numbers whose mean is the accuracy, or None."""
         ...
 
     def metrics(self, outputs: Any) -> dict[str, Measured]:
@@ -192,11 +192,24 @@ class TaskSet:
             return float(self.task.task_loss(outputs, TaskBatch(self.inputs, self.labels)).double().mean())
 
     def right(self, outputs: Tree) -> Tensor | None:
-        """Tell which samples are classified correctly; None if a sample is not one answer."""
-        if not self.task.classification or is_masked(self.labels):
+        """Tell which samples are classified correctly, [N]; None if the task is no classification.
+
+        If a sample has several answers, or answers that do not count, its value is a number whose mean over the samples
+        is the accuracy over all answers: the accuracy plus the sample's surplus of right answers, in units of the mean
+        number of answers. It is the linearised ratio of Cochran 1977, chapter 6, so that the noise of samples can be
+        told from these values although they differ in length.
+        """
+        if not self.task.classification:
             return None
-        right: Tensor = self.task.logits(outputs).argmax(dim=1) == self.labels
-        return right
+        right: Tensor = self.task.logits(outputs).argmax(dim=-1) == self.labels
+        if not is_masked(self.labels):
+            return right
+        counted = self.labels != IGNORED
+        answers = counted.flatten(1).sum(dim=1).double() if counted.ndim > 1 else counted.double()
+        correct = (right & counted).flatten(1).sum(dim=1).double() if counted.ndim > 1 else (right & counted).double()
+        accuracy = correct.sum() / answers.sum()
+        values: Tensor = accuracy + (correct - accuracy * answers) / answers.mean()
+        return values
 
     def metrics(self, outputs: Tree) -> dict[str, Measured]:
         """Measure the task's metrics.

@@ -12,7 +12,7 @@ from search.cli.options import config_of, launch_of, own_policies, places
 from search.cli.progress import TerminalListener
 from search.settings import SearchConfig
 from search.store import check_config
-from search.wording import count, duration
+from search.wording import count, duration, setting_title
 
 
 @click.command()
@@ -52,8 +52,8 @@ def check(source: str, **options: Any) -> None:
 
 
 def _searched(config: SearchConfig) -> str:
-    shared = [name for name in ("learning_rate", "temperature") if getattr(config.space, name) is not None]
-    also = f"; {' and '.join(name.replace('_', ' ') for name in shared)} alike for all" if shared else ""
+    shared = [setting_title(name) for name in config.space.shared]
+    also = f"; {', '.join(shared)} alike for all" if shared else ""
     families = config.rule_families
     return (
         f"Searched: {len(families)} {'family' if len(families) == 1 else 'families'} of rules ({', '.join(families)}),"

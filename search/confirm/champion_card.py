@@ -7,6 +7,7 @@ from typing import Any
 
 from search.confirm.champion import Champion
 from search.wording import count, number
+from trainables.suggestion import options_of
 
 STUDENT_FILE = "student.pt"
 POLICY_FILE = "policy.json"
@@ -110,7 +111,8 @@ def _use(champion: Champion) -> list[str]:
         ]
     if pictures is None:
         file, _, task = champion.student.name.rpartition(":")
-        options = ", ".join(f"{name}={value!r}" for name, value in champion.student.options.items())
+        chosen = {**champion.student.options, **options_of(champion.finalist.shared)}
+        options = ", ".join(f"{name}={value!r}" for name, value in chosen.items())
         return [
             f"It reads the inputs of the task `{champion.student.name}`. `{STUDENT_FILE}` in the search's folder"
             f" `champion` holds its weights, and `{file}` beside it builds the network:",

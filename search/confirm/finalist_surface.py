@@ -87,5 +87,4 @@ def _score(search: SearchRecord, domain: SurfaceDomain, trial: TrialRecord) -> C
 
 
 def _candidate(point: ConstantPoint, like: Mapping[str, float | int]) -> Candidate:
-    known = point.model_dump(exclude_none=True)
-    return Candidate(point.weight, {name: known.get(name, value) for name, value in like.items()})
+    return Candidate(point.weight, {name: point.shared.get(name, value) for name, value in like.items()})

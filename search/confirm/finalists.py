@@ -11,7 +11,7 @@ from search.confirm.finalist_surface import constants_of_surface
 from search.errors import SearchError, nearest
 from search.evidence import Effective, edges, effective_trial
 from search.records import ConstantFacts, Finalist, RangeEnd, Role, SearchRecord, TrialRecord
-from search.settings import ConfirmationSettings, Domain, Launch, SearchConfig, next_command
+from search.settings import ConfirmationSettings, Launch, SearchConfig, next_command
 
 _EXTREMES: dict[float, Role] = {0.0: "labels_alone", 1.0: "teacher_alone"}
 
@@ -122,9 +122,6 @@ def _constant(search: SearchRecord, candidate: Candidate) -> Finalist:
 
 
 def _facts(config: SearchConfig, constants: Constants, finalists: Sequence[Finalist]) -> ConstantFacts:
-    domains: dict[str, Domain] = {
-        name: domain for name in ("learning_rate", "temperature") if (domain := getattr(config.space, name)) is not None
-    }
     ends = [
         RangeEnd(
             finalist=finalist.key,
@@ -135,7 +132,7 @@ def _facts(config: SearchConfig, constants: Constants, finalists: Sequence[Final
         )
         for finalist in finalists
         if finalist.role == "rule" or finalist.key == constants.facts.chosen
-        for edge in edges(finalist.shared, domains)
+        for edge in edges(finalist.shared, config.space.shared)
         if (edge.name, edge.end) not in constants.level_sides
     ]
     return constants.facts.model_copy(update={"ends": tuple(ends)})

@@ -79,12 +79,13 @@ def train_seeds(
     distillation = Distillation(
         settings_of(finalist, base, seeds), data, watch=lambda seed, point: traces[seed].append(point)
     )
+    judged = distillation.data.judging(test)
     for _ in distillation.records():
         pass
     part = distillation.history().training_seconds / len(seeds)
     trained = []
     for turn, (replicate, ended) in enumerate(zip(distillation.replicates, distillation.results, strict=True)):
-        tested = evaluate(replicate.student, test, base.own_kpis, by_sample=True)
+        tested = evaluate(replicate.student, judged, base.own_kpis, by_sample=True)
         result = SeedResult(
             finalist=finalist.key,
             seed=replicate.seed,

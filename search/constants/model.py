@@ -16,6 +16,8 @@ from search.propose import even_points, matern
 
 DRAWS = {1: 64, 2: 128, 3: 128}
 """The number of hyperparameters drawn from the prior, by the number of axes; powers of 2."""
+MORE_DRAWS = 256
+"""The same for more axes."""
 KEPT = 16
 """The number of likeliest draws, which the surface is averaged over."""
 WEIGHT_SCALE, WEIGHT_SPREAD = 0.18, 0.6
@@ -151,7 +153,7 @@ def _matern(first: Array, second: Array, scales: Array) -> Array:
 @functools.cache
 def _draws(axes: int) -> tuple[Array, Array, Array]:
     """Draw length scales, [H, D], added shares, [H], and surface variances, [H], spread evenly over their priors."""
-    even = even_points(axes + 2, DRAWS[axes])
+    even = even_points(axes + 2, DRAWS.get(axes, MORE_DRAWS))
     normal = ndtri(np.clip(even, 1e-6, 1.0 - 1e-6))
     scales = SETTING_SCALE * np.exp(SETTING_SPREAD * normal[:, :axes])
     scales[:, 0] = WEIGHT_SCALE * np.exp(WEIGHT_SPREAD * normal[:, 0])

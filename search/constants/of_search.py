@@ -15,22 +15,22 @@ from search.settings import CONSTANT_FAMILY, RangeSide, SearchConfig
 def surface_domain(config: SearchConfig) -> SurfaceDomain:
     """Return the ranges of a search's constants, with the point to begin with."""
     weight = config.space.policies.get(CONSTANT_FAMILY, {}).get("weight")
-    domain = SurfaceDomain(learning_rate=config.space.learning_rate, temperature=config.space.temperature)
+    space = config.space
+    domain = SurfaceDomain(learning_rate=space.learning_rate, temperature=space.temperature, options=space.options)
     domain = domain if weight is None else domain.model_copy(update={"weight": weight})
     if CONSTANT_FAMILY not in config.families:
         return domain
-    space = build_space(config)
-    weight = space.families[CONSTANT_FAMILY]["weight"].start()
-    return domain.model_copy(update={"home": point_of(domain, float(weight), completed(space.shared, {}))})
+    variables = build_space(config)
+    weight = variables.families[CONSTANT_FAMILY]["weight"].start()
+    return domain.model_copy(update={"home": point_of(domain, float(weight), completed(variables.shared, {}))})
 
 
 def point_of(domain: SurfaceDomain, weight: float, shared: Mapping[str, float | int]) -> ConstantPoint:
-    """Return the point of a λ at the learning rate and temperature that a trial shares with its round.
+    """Return the point of a λ at the settings that a trial shares with its round.
 
     A setting that varies and is missing, as in made-up trials, is None.
     """
-    values = {name: float(shared[name]) for name in domain.settings if name in shared}
-    return ConstantPoint(weight=weight, **values)
+    return ConstantPoint.at(weight, {name: float(shared[name]) for name in domain.settings if name in shared})
 
 
 def level_sides(surface: Surface) -> tuple[RangeSide, ...]:

@@ -7,20 +7,19 @@ is one point for each learning rate.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from search.constants.weights import unwarp, warp
 from search.settings import Choices, Domain, Interval, ends
 from trainables.settings import Settings
+from trainables.suggestion import OPTIONS, SHARED, options_of
 
 Array: TypeAlias = NDArray[np.float64]
-
-Setting: TypeAlias = Literal["learning_rate", "temperature"]
-_SETTINGS: tuple[Setting, ...] = get_args(Setting)
 
 
 class ConstantPoint(Settings):
@@ -29,6 +28,20 @@ class ConstantPoint(Settings):
     weight: float
     learning_rate: float | None = None
     temperature: float | None = None
+    options: tuple[tuple[str, float], ...] = ()
+    """The searched options of the user's own, by name."""
+
+    @classmethod
+    def at(cls, weight: float, shared: Mapping[str, float]) -> Self:
+        """Return the point of a λ at settings given by their names in a suggestion."""
+        named: dict[str, Any] = {name: value for name, value in shared.items() if name in SHARED}
+        return cls(weight=weight, options=tuple(options_of(shared).items()), **named)
+
+    @property
+    def shared(self) -> dict[str, float]:
+        """The settings that are searched, by their names in a suggestion."""
+        named = {name: value for name in SHARED if (value := getattr(self, name)) is not None}
+        return {**named, **{f"{OPTIONS}{name}": value for name, value in self.options}}
 
 
 class ConstantScore(Settings):
@@ -44,13 +57,21 @@ class SurfaceDomain(Settings):
     weight: Domain = Interval(low=0.0, high=1.0)
     learning_rate: Domain | None = None
     temperature: Domain | None = None
+    options: dict[str, Domain] = Field(default_factory=dict)
+    """Options of the user's own, by name."""
     home: ConstantPoint | None = None
     """The point to begin with: common practice at the recipe's own settings."""
 
     @property
-    def settings(self) -> tuple[Setting, ...]:
+    def shared(self) -> dict[str, Domain]:
+        """The domains of all settings beside λ, by their names in a suggestion."""
+        named = {name: domain for name in SHARED if (domain := getattr(self, name)) is not None}
+        return {**named, **{f"{OPTIONS}{name}": domain for name, domain in self.options.items()}}
+
+    @property
+    def settings(self) -> tuple[str, ...]:
         """The names of the settings that vary beside λ."""
-        return tuple(name for name in _SETTINGS if len(set(ends(getattr(self, name) or 0.0))) > 1)
+        return tuple(name for name, domain in self.shared.items() if len(set(ends(domain))) > 1)
 
     @property
     def axes(self) -> int:
@@ -59,17 +80,18 @@ class SurfaceDomain(Settings):
 
     def encode(self, point: ConstantPoint) -> Array:
         """Return the place of a point in the unit cube, [axes]; λ = 0 has the middle of the temperatures."""
-        place = [warp(point.weight)]
+        place, domains, values = [warp(point.weight)], self.shared, point.shared
         for name in self.settings:
             blind = name == "temperature" and point.weight == 0.0
-            place.append(0.5 if blind else _position(getattr(self, name), getattr(point, name)))
+            place.append(0.5 if blind else _position(domains[name], values[name]))
         return np.array(place)
 
     def decode(self, place: Sequence[float]) -> ConstantPoint:
         """Return the allowed point nearest to a place, in round numbers."""
         weight, *others = place
-        values = {name: _value(getattr(self, name), at) for name, at in zip(self.settings, others, strict=True)}
-        return self.moved(ConstantPoint(weight=0.5, **values), self.nearest_weight(unwarp(weight)))
+        domains = self.shared
+        values = {name: _value(domains[name], at) for name, at in zip(self.settings, others, strict=True)}
+        return self.moved(ConstantPoint.at(0.5, values), self.nearest_weight(unwarp(weight)))
 
     def moved(self, point: ConstantPoint, weight: float) -> ConstantPoint:
         """Return a point with another λ; at λ = 0 all temperatures become that of `home`, or the middle one."""
@@ -96,7 +118,7 @@ class SurfaceDomain(Settings):
 
     def beside(self, setting: str, end: Literal["lower", "upper"]) -> float:
         """Return the place next to an end of a range: the next listed value's, or a quarter inside an interval."""
-        domain = getattr(self, setting)
+        domain = self.shared[setting]
         if not isinstance(domain, Choices):
             return 0.25 if end == "lower" else 0.75
         places = sorted({_position(domain, float(choice)) for choice in domain.choices})
@@ -144,5 +166,5 @@ def _scaled(domain: Domain, value: float | str) -> float:
 
 
 def _is_log(domain: Domain) -> bool:
-    """Tell whether steps are factors. Those between listed values are, since people list 2, 4, 8."""
-    return domain.log if isinstance(domain, Interval) else True
+    """Tell whether steps are factors. Those between listed values above zero are, since people list 2, 4, 8."""
+    return domain.log if isinstance(domain, Interval) else all(float(end) > 0.0 for end in ends(domain))

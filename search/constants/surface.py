@@ -22,10 +22,10 @@ CLOSE = 0.05
 """Neighbours of the best λ must lie this close, in units of the stretched λ axis."""
 ALIKE = 0.25
 """Points are neighbours in λ if their other settings lie this close."""
-AIMED_LOSS = {1: 0.35, 2: 0.7, 3: 0.7}
-"""The expected loss at which no further constant is tried, by the number of axes. The unit is the standard error of a
-difference over ten seeds. A gain must exceed the expected loss, so it decides how much power is left."""
-ALLOWED_LOSS = {1: 0.7, 2: 1.0, 3: 1.0}
+AIMED_LOSS, AIMED_LOSS_OF_LINE = 0.7, 0.35
+"""The expected loss at which no further constant is tried, and the same if λ alone is searched. The unit is the
+standard error of a difference over ten seeds. A gain must exceed the loss, so it decides how much power is left."""
+ALLOWED_LOSS, ALLOWED_LOSS_OF_LINE = 1.0, 0.7
 """The expected loss up to which the certificate holds, in the same unit."""
 _STANDARD_ERROR = math.sqrt(2.0 / 10.0)
 RIVALS = 2
@@ -47,8 +47,8 @@ class Certificate(Settings):
     trainings: int
     """The trainings of the points with a score, one for each seed."""
     labels_loss: float | None
-    """The expected gain of the labels alone (λ = 0) at their best learning rate over the best one tried, in the score's
-    unit; 0 where no learning rate or no λ = 0 is searched, None where λ = 0 was not tried."""
+    """The expected gain of the labels alone (λ = 0) at their best settings over the best one tried, in the score's
+    unit; 0 where λ = 0 or nothing but the temperature is searched, None where λ = 0 was not tried."""
     reason: str
     """The reason why it does not hold, as the second half of a sentence; empty if it does."""
 
@@ -73,6 +73,7 @@ class CurvePoint(Settings):
     high: float
     learning_rate: float | None
     temperature: float | None
+    options: tuple[tuple[str, float], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,9 @@ class Surface:
         """The evidence that the chosen point is nearly the best of the surface."""
         loss = self._expected_loss()
         unit = _STANDARD_ERROR * self.noise
-        allowed, aimed = ALLOWED_LOSS[self.domain.axes] * unit, AIMED_LOSS[self.domain.axes] * unit
+        is_line = self.domain.axes == 1
+        allowed = (ALLOWED_LOSS_OF_LINE if is_line else ALLOWED_LOSS) * unit
+        aimed = (AIMED_LOSS_OF_LINE if is_line else AIMED_LOSS) * unit
         reasons = []
         if max(gaps(self.domain, self.places, self.places[self.best])) > CLOSE:
             reasons.append("the λ beside the best one were not tried closely enough")
@@ -214,7 +217,7 @@ class Surface:
 
     def _labels_loss(self) -> float | None:
         """Return the same as `_expected_loss` at λ = 0; None if λ = 0 was not tried."""
-        if "learning_rate" not in self.domain.settings or self.domain.limits_of_weight[0] > 0.0:
+        if not _settings_of_labels(self.domain) or self.domain.limits_of_weight[0] > 0.0:
             return 0.0
         tried = self.places[self.places[:, 0] <= warp(0.0)]
         if not len(tried):
@@ -307,11 +310,20 @@ def gaps(domain: SurfaceDomain, places: Array, best: Array) -> tuple[float, floa
 
 
 def labels_line(domain: SurfaceDomain) -> Array:
-    """Return places of the labels alone at learning rates over their whole range, [33, axes]."""
+    """Return places of the labels alone over the whole range of what they depend on, [33, axes].
+
+    That is the learning rate, and the user's own options: some may belong to the loss on the labels.
+    """
+    settings = _settings_of_labels(domain)
+    axes = [1 + domain.settings.index(name) for name in settings]
     line = np.full((_LINE, domain.axes), 0.5)
     line[:, 0] = domain.limits[0]
-    line[:, 1 + domain.settings.index("learning_rate")] = np.linspace(0.0, 1.0, _LINE)
+    line[:, axes] = np.linspace(0.0, 1.0, _LINE)[:, None] if len(axes) == 1 else even_points(len(axes), _LINE)
     return line
+
+
+def _settings_of_labels(domain: SurfaceDomain) -> list[str]:
+    return [name for name in domain.settings if name != "temperature"]
 
 
 def _loss_of_first(posterior: Posterior, grid: Array) -> float:

@@ -18,7 +18,6 @@ from .importance.importance import SURE as SURE
 from .importance.importance import Importance as Importance
 from .importance.importance import Share as Share
 from .importance.importance import importances as importances
-from .importance.importance import setting_title as setting_title
 from .judgement import Judgement as Judgement
 from .judgement import judge as judge
 from .pareto import Front as Front

@@ -6,6 +6,7 @@ from search.evidence.ranking import scores_by_seed
 from search.records import SearchRecord
 from search.settings import CONSTANT_FAMILY, RangeSide
 from trainables.settings import Settings
+from trainables.suggestion import options_of
 
 _LEAST_WEIGHTS = 3
 """The fewest different λ that make a curve."""
@@ -21,6 +22,8 @@ class CurveRow(Settings):
     high: float
     learning_rate: float | None
     temperature: float | None
+    options: tuple[tuple[str, float], ...] = ()
+    """Searched options of the user's own, by name."""
 
 
 class TriedConstant(Settings):
@@ -32,6 +35,7 @@ class TriedConstant(Settings):
     seeds: int
     learning_rate: float | None
     temperature: float | None
+    options: tuple[tuple[str, float], ...] = ()
 
 
 class ConstantCurve(Settings):
@@ -57,7 +61,7 @@ class ConstantCurve(Settings):
     share: float
     """The share of these in all trainings of the search, in [0, 1]."""
     level_sides: tuple[RangeSide, ...] = ()
-    """Ends of the ranges of learning rate and temperature beyond which the constants have nothing to gain."""
+    """Ends of the ranges that all families share beyond which the constants have nothing to gain."""
 
 
 def constant_curve(search: SearchRecord) -> ConstantCurve | None:
@@ -94,6 +98,7 @@ def constant_curve(search: SearchRecord) -> ConstantCurve | None:
                 seeds=len(scores),
                 learning_rate=trial.shared.get("learning_rate"),
                 temperature=trial.shared.get("temperature"),
+                options=tuple(options_of(trial.shared).items()),
             )
             for trial, scores in scored
         ),

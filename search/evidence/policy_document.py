@@ -13,8 +13,8 @@ from search.evidence.ranking import PairedDifference
 from search.evidence.statistics.paired import PairedTest, mean
 from search.evidence.wording.naming import title
 from search.records import Finalist, SearchRecord, TrialRecord
-from search.settings import SearchConfig
 from trainables.records import Objective
+from trainables.suggestion import options_of
 
 
 def trial_document(
@@ -48,17 +48,18 @@ def trial_document(
     return {**document, "evidence": evidence}
 
 
-def finalist_document(confirmed: Confirmed, finalist: Finalist, config: SearchConfig) -> dict[str, Any]:
+def finalist_document(confirmed: Confirmed, finalist: Finalist, search: SearchRecord) -> dict[str, Any]:
     """Build the contents of a finalist's file; empty if the rule's family is not known here.
 
     Args:
         confirmed: the confirmation with its answer.
         finalist: one of its finalists.
-        config: the search's, since a constant may be one that no trial has tried.
+        search: the search, since a constant may be one that no trial has tried.
     """
     if finalist.family not in FAMILIES:
         return {}
-    training = config.training.model_dump(mode="json")
+    config = search.config
+    training = config.training.in_effect("" if search.pictures is None else search.pictures.own_optimizer)
     if "learning_rate" in finalist.shared:
         training["learning_rate"] = finalist.shared["learning_rate"]
     record, verdict, row = confirmed.record, confirmed.verdict, confirmed.comparison.of(finalist.key)
@@ -82,6 +83,7 @@ def finalist_document(confirmed: Confirmed, finalist: Finalist, config: SearchCo
         create_policy(finalist.family, dict(finalist.parameters)),
         temperature=float(finalist.shared.get("temperature", config.temperature)),
         training=training,
+        **({"options": options} if (options := options_of(finalist.shared)) else {}),
         evidence=evidence,
     )
 

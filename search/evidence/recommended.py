@@ -16,7 +16,7 @@ from search.evidence.ranking import ConstantComparison, best_trials, rule_title
 from search.evidence.wording.naming import finalist_of, title
 from search.records import SearchRecord, TrialRecord
 from search.settings import CONSTANT_FAMILY
-from search.wording import number
+from search.wording import number, setting_title
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 
@@ -62,7 +62,7 @@ def best_of_families(
 
 def settings_in_words(recommended: Recommended) -> str:
     """Write `trial 12, learning rate 0.0138`. The student is named too, unless it is the search file's own."""
-    shared = [f"{name.replace('_', ' ')} {number(value)}" for name, value in recommended.shared.items()]
+    shared = [f"{setting_title(name)} {number(value)}" for name, value in recommended.shared.items()]
     trial = [] if recommended.trial is None else [f"trial {recommended.trial}"]
     student = [] if recommended.student == BASE_STUDENT else [f"student {recommended.student}"]
     return ", ".join([*trial, *student, *shared])
@@ -96,5 +96,5 @@ def _of_finalist(search: SearchRecord, confirmed: Confirmed, key: str) -> Recomm
         student=finalist.student,
         trial=finalist.trial,
         confirmed=True,
-        document=finalist_document(confirmed, finalist, search.config),
+        document=finalist_document(confirmed, finalist, search),
     )

@@ -249,7 +249,7 @@ class Plan:
         if not all(map(self._has_ended, numbers)):
             return None
         surface = fit_surface([self._constant_score(number) for number in numbers], self._domain)
-        chosen = {} if surface is None else surface.chosen.model_dump(exclude_none=True)
+        chosen = {} if surface is None else surface.chosen.shared
         self._contexts[student, turn] = completed(self._space.shared, chosen)
         return self._contexts[student, turn]
 
@@ -324,7 +324,7 @@ class Plan:
         return point_of(self._domain, float(suggestion[f"{CONSTANT_FAMILY}.weight"]), suggestion)
 
     def _suggestion_of(self, student: str, point: ConstantPoint) -> dict[str, Any]:
-        shared = completed(self._space.shared, point.model_dump(exclude_none=True))
+        shared = completed(self._space.shared, point.shared)
         return {"family": CONSTANT_FAMILY, "student": student, **shared, f"{CONSTANT_FAMILY}.weight": point.weight}
 
     def _worth_of_constants(self, student: str) -> Callable[[int], float] | None:

@@ -19,7 +19,7 @@ from search.settings import SearchConfig
 from trainables.config import OwnFunction, PolicySettings
 from trainables.device import select_compute
 from trainables.errors import ConfigError
-from trainables.functions import FunctionAssets, FunctionPlace, FunctionTraining, Notes
+from trainables.functions import FunctionAssets, FunctionPlace, FunctionTraining, Notes, option_read
 from trainables.teacher import TeacherProgress, output_precision
 
 _MEASURING = "norm_balance"
@@ -119,6 +119,12 @@ def run_for_a_while(
 
 def check_used(config: SearchConfig, own: OwnFunction, notes: Notes) -> None:
     """Raise ConfigError if a setting is searched that the function never reads."""
+    for name in config.space.options:
+        if option_read(name) not in notes.read:
+            raise ConfigError(
+                f"`space.options.{name}` is searched, but {own.origin} never reads `run.options[{name!r}]`; let it read"
+                f" that, or remove `space.options.{name}`."
+            )
     for name, searched in (("learning_rate", config.space.learning_rate), ("temperature", config.space.temperature)):
         used = name in notes.read or (name == "temperature" and bool(notes.on_logits))
         if searched is not None and not used:

@@ -23,7 +23,7 @@ from trainables.device import select_compute
 from trainables.evaluation import try_out
 from trainables.models import Example, count_flops, create_model
 from trainables.pictures import Dataset, MappedImages
-from trainables.tasks import TaskNetwork, create_task, example_of
+from trainables.tasks import TaskAssets, TaskNetwork, create_task, example_of
 from trainables.teacher import TeacherProgress, compute_assets, prepare_teacher
 from trainables.training import Corruption
 
@@ -52,6 +52,8 @@ def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up:
             prepared = prepare_task_elsewhere(config, listener, gpus=config.resources.gpus_per_trial)
         else:
             prepared = prepare_task(config, loaded)
+            if launch.address is not None and isinstance(prepared.assets, TaskAssets):
+                prepared = dataclasses.replace(prepared, assets=prepared.assets.in_memory())
         sizes = _sizes(
             config,
             lambda student: TaskNetwork(create_task(loaded.own, **student.options)),

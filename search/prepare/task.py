@@ -9,19 +9,19 @@ import json
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import nn
 
 from policies.errors import nearest
 from policies.registry import create_policy
 from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
+from search.prepare.options import digest_of_sets, searched_options, try_searched
 from search.prepare.prepared import TEACHER_STAGE, Prepared, in_cluster
 from search.records import Listener, PictureCounts
-from search.settings import SearchConfig
-from trainables.config import OwnTask
+from search.settings import SearchConfig, ends
+from trainables.config import REPLACED, OwnTask, TrainingSettings
 from trainables.device import select_compute
-from trainables.errors import ConfigError, DataError, ModelError
+from trainables.errors import ConfigError, ModelError
 from trainables.evaluation import accuracy_of, labelled
 from trainables.pictures import as_tensor
 from trainables.records import ACCURACY
@@ -29,22 +29,25 @@ from trainables.tasks import (
     IGNORED,
     Samples,
     Sets,
-    StoredOutputs,
     Task,
     TaskAssets,
+    TaskTeacher,
     Tree,
     call,
+    check_disjoint,
     check_logits,
-    check_teacher_kind,
+    check_optimizer,
     create_task,
+    create_teacher,
     digest_of,
     is_masked,
     map_tree,
-    outputs_on,
+    options_read,
+    outputs_of_teacher,
+    pack_teacher,
     read_sets,
     samples_of,
     shared_samples,
-    stored_outputs,
     try_out_task,
 )
 from trainables.teacher import TeacherProgress, output_precision
@@ -74,16 +77,24 @@ def load_task(config: SearchConfig, listener: Listener) -> LoadedTask:
     own = config.task
     assert own is not None
     listener.stage(f"loading {own.origin}")
-    task = create_task(own)
-    train, validation, sets = read_sets(own, task)
+    task, searched = create_task(own), searched_options(config)
+    searched.check_values()
+    with options_read(task) as read:
+        train, validation, sets = read_sets(own, task)
+    searched.check_unchanged(read, "sets", lambda other: digest_of_sets(*read_sets(own, other)[:2]))
     logits, metrics = 0, set[str]()
     for name, settings in config.students.items():
         student_task = create_task(own, **settings.options)
         logits, metrics = try_out_task(own, student_task, train, section=config.student_sections[name])
+        for warning in try_searched(searched, settings.options, train):
+            listener.stage(warning)
     _check_objective(config, task, metrics)
+    _check_optimizer(config, task)
     _check_families(config, task)
     loaded = LoadedTask(own=own, task=task, train=train, validation=validation, sets=sets, logits=logits)
     listener.stage(counts_of(loaded).in_words)
+    if task.changes_inputs():
+        listener.stage("inputs change from step to step, so the teacher is asked at every step")
     shared = shared_samples(train, validation)
     if shared:
         listener.stage(
@@ -117,6 +128,27 @@ def _check_families(config: SearchConfig, task: Task) -> None:
         )
 
 
+def _check_optimizer(config: SearchConfig, task: Task) -> None:
+    """Check a task's own optimiser, and that no setting is given that it replaces.
+
+    Raises:
+        ConfigError: it fails or does not resume, or a setting would have no effect.
+    """
+    own = config.task
+    if own is None or not task.has_own_optimizer():
+        return
+    usual = TrainingSettings()
+    for name in REPLACED:
+        if getattr(config.training, name) != getattr(usual, name):
+            raise ConfigError(
+                f"`training.{name}` has no effect, since the task {config.student.name} defines `optimizer`; remove it,"
+                " or set it there."
+            )
+    domain = config.space.learning_rate
+    rates = () if domain is None else [float(end) for end in ends(domain)]
+    check_optimizer(own, task, (min(rates), max(rates)) if len(set(rates)) > 1 else None)
+
+
 def counts_of(loaded: LoadedTask) -> PictureCounts:
     """Count the samples of a task's sets, without opening the test set."""
     labels, largest = loaded.validation.labels, 0.0
@@ -134,6 +166,7 @@ def counts_of(loaded: LoadedTask) -> PictureCounts:
         largest_share=largest,
         unit=loaded.task.unit,
         own_losses=loaded.task.has_own_losses(),
+        own_optimizer=f"{loaded.own.origin}.optimizer" if loaded.task.has_own_optimizer() else "",
     )
 
 
@@ -152,7 +185,9 @@ def prepare_task_elsewhere(config: SearchConfig, listener: Listener, *, gpus: fl
 
 
 def _prepare_there(config: SearchConfig, _news: Callable[[TeacherProgress], None]) -> Prepared:
-    return prepare_task(config, load_task(config, Listener()))
+    prepared = prepare_task(config, load_task(config, Listener()))
+    assert isinstance(prepared.assets, TaskAssets)
+    return dataclasses.replace(prepared, assets=prepared.assets.in_memory())
 
 
 def task_ground_elsewhere(config: SearchConfig, listener: Listener, *, gpus: float) -> Ground:
@@ -161,7 +196,7 @@ def task_ground_elsewhere(config: SearchConfig, listener: Listener, *, gpus: flo
 
 
 def _ground_there(config: SearchConfig, _news: Callable[[TeacherProgress], None]) -> Ground:
-    return dataclasses.replace(task_ground(config, load_task(config, Listener())), teacher=None)
+    return dataclasses.replace(without_maps(task_ground(config, load_task(config, Listener()))), teacher=None)
 
 
 def task_ground(config: SearchConfig, loaded: LoadedTask) -> Ground:
@@ -171,29 +206,39 @@ def task_ground(config: SearchConfig, loaded: LoadedTask) -> Ground:
         KDPolicySearchError: there is no test set, or it does not fit.
     """
     own, given = loaded.own, loaded.sets.test
-    test = call(own, "sets", lambda: samples_of(given() if callable(given) else given, "test"))
+    ids = loaded.sets.ids
+    test = call(own, "sets", lambda: samples_of(given() if callable(given) else given, "test", ids))
+    for name in ("train", "validation"):
+        check_disjoint(getattr(loaded, name).ids, test.ids, (name, "test"))
     assets, teacher, foundation = _taught(config, loaded)
-    outputs = _outputs(loaded, teacher, "test", test, select_compute(config.device).device)
+    outputs = outputs_of_teacher(own, loaded.task, teacher, "test", test, select_compute(config.device).device)
     return Ground(
-        pictures=Pictures(assets=assets, test=test, test_targets=outputs),
-        teacher=None if isinstance(teacher, StoredOutputs) else teacher.cpu(),
+        pictures=Pictures(assets=assets, test=dataclasses.replace(test, ids=None), test_targets=outputs),
+        teacher=teacher.cpu() if isinstance(teacher, nn.Module) else None,
         foundation=foundation,
         test_digest=test.digest,
     )
 
 
-def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Module | StoredOutputs, Foundation]:
+def without_maps(ground: Ground) -> Ground:
+    """Return the same without memory-mapped parts, for nodes that do not see the files."""
+    assets = ground.pictures.assets
+    assert isinstance(assets, TaskAssets)
+    return dataclasses.replace(ground, pictures=dataclasses.replace(ground.pictures, assets=assets.in_memory()))
+
+
+def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, TaskTeacher, Foundation]:
     own, task, device = loaded.own, loaded.task, select_compute(config.device).device
-    teacher = call(own, "teacher", task.teacher)
-    check_teacher_kind(own, teacher)
-    if isinstance(teacher, StoredOutputs) and teacher.test is None:
-        raise DataError(
-            f"the teacher's stored outputs of the task {own.origin} lack those on the test set, so a search could not"
-            " be confirmed; give `test` to StoredOutputs (a function that returns them)."
-        )
-    if isinstance(teacher, nn.Module):
-        teacher = teacher.eval().requires_grad_(False).to(device)
-    targets = {name: _outputs(loaded, teacher, name, getattr(loaded, name), device) for name in ("train", "validation")}
+
+    def outputs(of: Task, teacher: TaskTeacher, name: str) -> Tree:
+        return outputs_of_teacher(own, of, teacher, name, getattr(loaded, name), device)
+
+    with options_read(task) as read:
+        teacher = create_teacher(own, task, device)
+        targets = {name: outputs(task, teacher, name) for name in ("train", "validation")}
+    searched_options(config).check_unchanged(
+        read, "teacher", lambda other: digest_of(outputs(other, create_teacher(own, other, device), "validation"))
+    )
     accuracy = None
     if task.classification:
         answers = map_tree(as_tensor, targets["validation"])
@@ -208,14 +253,15 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Mo
         accuracy = accuracy_of(*labelled(task, answers, labels, answers, masked=is_masked(labels))[:2])
     assets = TaskAssets(
         task=own,
-        train=loaded.train,
-        validation=loaded.validation,
+        train=dataclasses.replace(loaded.train, ids=None),
+        validation=dataclasses.replace(loaded.validation, ids=None),
         train_targets=targets["train"],
         validation_targets=targets["validation"],
         classes=_class_names(loaded),
         teacher_accuracy=accuracy,
+        teacher=pack_teacher(own, teacher) if task.changes_inputs() and isinstance(teacher, nn.Module) else None,
     )
-    data = hashlib.sha256(f"{loaded.train.digest} {loaded.validation.digest}".encode())
+    data = hashlib.sha256(digest_of_sets(loaded.train, loaded.validation).encode())
     if config.corruption is not None:
         data.update(config.corruption.model_dump_json().encode())
     foundation = Foundation(
@@ -225,16 +271,6 @@ def _taught(config: SearchConfig, loaded: LoadedTask) -> tuple[TaskAssets, nn.Mo
         earlier="",
     )
     return assets, teacher, foundation
-
-
-def _outputs(
-    loaded: LoadedTask, teacher: nn.Module | StoredOutputs, name: str, samples: Samples, device: torch.device
-) -> Tree:
-    if isinstance(teacher, StoredOutputs):
-        return call(loaded.own, "teacher", lambda: stored_outputs(teacher, name, samples))
-    return call(
-        loaded.own, "forward(teacher, inputs)", lambda: outputs_on(loaded.task, teacher, samples.inputs, device)
-    )
 
 
 def _class_names(loaded: LoadedTask) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from search.prepare.function import function_ground
 from search.prepare.ground import Ground, Pictures
 from search.prepare.preparation import load_told
 from search.prepare.prepared import TEACHER_STAGE, in_cluster
-from search.prepare.task import load_task, task_ground, task_ground_elsewhere
+from search.prepare.task import load_task, task_ground, task_ground_elsewhere, without_maps
 from search.records import Listener
 from search.settings import Launch, SearchConfig
 from trainables.datasets import add_images
@@ -39,14 +39,15 @@ def prepare_ground(config: SearchConfig, launch: Launch, listener: Listener) -> 
         loaded = load_task(config, listener)
         if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
             return task_ground_elsewhere(config, listener, gpus=config.resources.gpus_per_trial)
-        return task_ground(config, loaded)
+        ground = task_ground(config, loaded)
+        return ground if launch.address is None else without_maps(ground)
     dataset = load_told(config, launch, listener)
     if isinstance(dataset.train.images, MappedImages):
         check_pictures_shared(dataset.train.images)
-    ground = functools.partial(_ground, config, dataset, launch)
+    teach = functools.partial(_ground, config, dataset, launch)
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
-        return in_cluster(ground, listener, gpus=config.resources.gpus_per_trial, stage=TEACHER_STAGE)
-    return ground(listener.teacher)
+        return in_cluster(teach, listener, gpus=config.resources.gpus_per_trial, stage=TEACHER_STAGE)
+    return teach(listener.teacher)
 
 
 def _ground(

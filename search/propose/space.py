@@ -12,6 +12,7 @@ from typing import Any
 from policies.parameter import Parameter, Value
 from policies.registry import policy_class
 from search.settings import Choices, Domain, Interval, SearchConfig
+from trainables.suggestion import OPTIONS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,8 @@ def build_space(config: SearchConfig) -> SearchSpace:
         "learning_rate": _variable(config.space.learning_rate, config.training.learning_rate),
         "temperature": _variable(config.space.temperature, config.temperature),
     }
+    for name, first in config.first_options.items():
+        shared[f"{OPTIONS}{name}"] = _variable(config.space.options[name], first)
     families = {}
     for family in config.families:
         overrides = config.space.policies.get(family, {})

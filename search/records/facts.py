@@ -8,11 +8,12 @@ from trainables.settings import Settings
 
 
 class RangeEnd(Settings):
-    """A finalist's learning rate or temperature that lies at or near an end of the range that was searched."""
+    """A setting of a finalist that lies at or near an end of the range that was searched alike for all families."""
 
     finalist: str
     """The finalist's key."""
-    setting: Literal["learning_rate", "temperature"]
+    setting: str
+    """Its name in a suggestion: `learning_rate`, `temperature`, `options.<name>`."""
     value: float
     end: Literal["low", "high"]
     limit: float

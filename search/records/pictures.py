@@ -31,6 +31,8 @@ class PictureCounts(Settings):
     """The plural of what one sample is."""
     own_losses: bool = False
     """True for a task with losses of its own, which is not trained on logits."""
+    own_optimizer: str = ""
+    """The name of the task's own optimiser; empty if it is that of the training settings."""
 
     @classmethod
     def of(cls, dataset: Dataset) -> PictureCounts:

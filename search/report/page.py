@@ -24,7 +24,7 @@ from search.report.tables.guard import guard_table
 from search.report.tables.kpis import kpi_table, shown, shown_spread
 from search.report.tables.settings import settings_rows, summary_rows
 from search.settings import CONSTANT_FAMILY, next_command
-from search.wording import Scale, count, duration, family_title, number, percent, sentence_case
+from search.wording import Scale, count, duration, family_title, number, percent, sentence_case, setting_title
 
 if TYPE_CHECKING:
     import jinja2
@@ -151,6 +151,7 @@ def _template() -> jinja2.Template:
     environment.filters.update(
         number=number,
         title=family_title,
+        setting=setting_title,
         colour=_colour,
         css=css_colour,
         unbroken=_unbroken,

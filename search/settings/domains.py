@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -71,6 +72,14 @@ def ends(domain: Domain) -> tuple[Value, ...]:
     return (domain,)
 
 
+def middle(domain: Domain) -> float:
+    """Return a domain's number in the middle; in that of the orders of magnitude, if it is spread over these."""
+    if isinstance(domain, Interval):
+        return math.sqrt(domain.low * domain.high) if domain.log else (domain.low + domain.high) / 2.0
+    numbers = sorted(float(end) for end in ends(domain))
+    return numbers[(len(numbers) - 1) // 2]
+
+
 def check_domain(domain: Domain, parameter: Parameter, owner: str, name: str) -> None:
     """Make sure that all of a domain is valid for a policy's parameter.
 
@@ -104,5 +113,5 @@ def check_options(rule: type[Policy], domains: Mapping[str, Domain], owner: str)
                 ) from error
 
 
-RangeSide: TypeAlias = tuple[Literal["learning_rate", "temperature"], Literal["lower", "upper"]]
-"""An end of a range that all families share."""
+RangeSide: TypeAlias = tuple[str, Literal["lower", "upper"]]
+"""An end of a range that all families share: the setting's name in a suggestion, and which end."""

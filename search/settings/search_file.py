@@ -18,7 +18,7 @@ from policies.registry import policy_class
 from search.errors import SearchError, nearest
 from search.settings.confirmation import ConfirmationSettings
 from search.settings.costs import Cost
-from search.settings.domains import Domain, check_domain, check_options, ends
+from search.settings.domains import Domain, Interval, check_domain, check_options, ends, middle
 from search.settings.racing import Heat, RacingSettings, heats_of
 from trainables.config import (
     AugmentationSettings,
@@ -37,7 +37,7 @@ from trainables.config import (
 from trainables.errors import ConfigError
 from trainables.records import ACCURACY, Direction, Objective
 from trainables.settings import Settings
-from trainables.suggestion import BASE_STUDENT
+from trainables.suggestion import BASE_STUDENT, OPTIONS, SHARED
 
 DEFAULT_FAMILIES = (
     Fixed.family,
@@ -51,10 +51,13 @@ DEFAULT_FAMILIES = (
 
 
 class SpaceSettings(Settings):
-    """The search space. Students, learning rate and temperature, if searched, are searched alike for every family."""
+    """The search space. Apart from the policies' own ranges, all of it is searched alike for every family."""
 
     learning_rate: Domain | None = None
     temperature: Domain | None = None
+    options: dict[str, Domain] = Field(default_factory=dict)
+    """`options.<name>`: numbers among the options of the user's own task. They may change losses and training, but not
+    data, teacher or the student's architecture."""
     students: dict[str, ModelSettings] = Field(default_factory=dict)
     """`students.<name>`: further students, each searched as closely as `student`, whose name here is `base`."""
     policies: dict[str, dict[str, Domain]] = Field(default_factory=dict)
@@ -67,6 +70,30 @@ class SpaceSettings(Settings):
             if isinstance(end, str) or end <= 0:
                 raise ConfigError(f"must be made of positive numbers, but got {end!r}.")
         return domain
+
+    @pydantic.field_validator("options")
+    @classmethod
+    def _options_are_numbers(cls, options: dict[str, Domain]) -> dict[str, Domain]:
+        for name, domain in options.items():
+            text = next((end for end in ends(domain) if isinstance(end, str)), None)
+            if text is not None:
+                raise ConfigError(
+                    f"must be made of numbers, but `{name}` has {text!r}; to compare variants that are named, give each"
+                    " to a student: space.students.NAME.options."
+                )
+        return options
+
+    @property
+    def shared(self) -> dict[str, Domain]:
+        """The domains of all that is searched alike for every family, but the student, by names in a suggestion."""
+        given = {name: domain for name in SHARED if (domain := getattr(self, name)) is not None}
+        return {**given, **{f"{OPTIONS}{name}": domain for name, domain in self.options.items()}}
+
+    @property
+    def logarithmic(self) -> frozenset[str]:
+        """Names of `shared` settings of which orders of magnitude count: learning rate, temperature, and log ranges."""
+        ranges = (name for name, domain in self.shared.items() if isinstance(domain, Interval) and domain.log)
+        return frozenset((*SHARED, *ranges))
 
     @pydantic.field_validator("students")
     @classmethod
@@ -245,6 +272,25 @@ class SearchConfig(Settings):
         """The user's own task or function; None for a search on pictures."""
         return self.task or self.function
 
+    def _searched_options_are_ones_own(self) -> SearchConfig:
+        for name, first in self.first_options.items():
+            section = f"space.options.{name}"
+            if isinstance(first, bool) or not isinstance(first, int | float):
+                raise ValueError(f"`{section}` must be an option that is a number, but `options` has {first!r}")
+            if self.own is None:
+                raise ValueError(
+                    f"`{section}` searches an option of a task or function of your own, but there is none; remove it"
+                )
+            student = next((key for key, one in self.space.students.items() if name in one.options), None)
+            if student is not None:
+                raise ValueError(
+                    f"`{section}` is searched with every student, but `space.students.{student}.options` sets it;"
+                    " remove one of them"
+                )
+            if OPTIONS.removesuffix(".") in self.families:
+                raise ValueError(f"`{section}` cannot be told from a parameter of the family 'options'; rename it")
+        return self
+
     @pydantic.field_validator("name")
     @classmethod
     def _usable_as_a_folder(cls, name: str) -> str:
@@ -406,6 +452,12 @@ class SearchConfig(Settings):
         return {name: "student" if name == BASE_STUDENT else f"space.students.{name}" for name in self.students}
 
     @property
+    def first_options(self) -> dict[str, float]:
+        """The values that searched options begin with: those given in `options`, else the middle of their ranges."""
+        given = {} if self.own is None else self.own.options
+        return {name: given.get(name, middle(domain)) for name, domain in self.space.options.items()}
+
+    @property
     def data_name(self) -> str:
         """The name of the data set, or of the task or function that brings it."""
         return self.data.name if self.own is None else self.own.origin
@@ -461,6 +513,7 @@ class SearchConfig(Settings):
             own_kpis=self.kpis,
             objective=Objective(name=self.objective, direction=self.direction),
             temperature=self.temperature,
+            options=self.first_options,
             seeds=self.seeds,
             device=self.device.model_copy(
                 update={"threads": self.device.threads or max(1, int(self.resources.cpus_per_trial))}

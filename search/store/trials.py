@@ -20,7 +20,7 @@ from search.store.files import read_in
 from search.store.folder import SearchStore
 from search.store.trial_files import trial_states
 from trainables.records import HISTORY_FILE, TrialHistory, join_heats
-from trainables.suggestion import BASE_STUDENT, SHARED, policy_parameters
+from trainables.suggestion import BASE_STUDENT, policy_parameters, shared_settings
 
 _STATUS: dict[str, TrialStatus] = {"TERMINATED": "finished", "ERROR": "failed", "RUNNING": "running"}
 
@@ -172,7 +172,7 @@ class TrialBook:
             status=status,
             family=family,
             parameters=policy.values(),
-            shared={name: first.suggestion[name] for name in SHARED if name in first.suggestion},
+            shared=shared_settings(first.suggestion),
             student=student,
             rule=policy.rule(),
             complexity=policy.complexity,

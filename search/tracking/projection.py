@@ -21,6 +21,7 @@ from search.tracking.series import constant_points, milliseconds, outcome_points
 from search.tracking.store import open_client, open_experiment, quiet
 from search.tracking.view import view_tags
 from trainables.records import DecisionEntry
+from trainables.suggestion import OPTIONS
 
 ReadDecisions: TypeAlias = Callable[[TrialRecord], Sequence[DecisionEntry]]
 """Fetches a trial's decision log, which is too long to be part of its record."""
@@ -124,7 +125,8 @@ class Projection:
     def _open(self, search: SearchRecord) -> None:
         """Open the store, and find the search's runs that are there."""
         client = open_client(self.uri)
-        view = view_tags(search.name, confirmed=self._confirmation is not None)
+        options = [f"{OPTIONS}{name}" for name in search.config.space.options]
+        view = view_tags(search.name, settings=options, confirmed=self._confirmation is not None)
         experiment = open_experiment(client, self.uri, self._experiment, view)
         self._writer = RunWriter(client, experiment, self.tally)
         self._search_run, self._trial_runs, self._finalist_runs = None, {}, {}

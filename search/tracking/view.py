@@ -8,6 +8,7 @@ and shows its own columns.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 _PREFIX = "mlflow.sharedViewState."
 _COLUMNS = (
@@ -29,12 +30,18 @@ _CONFIRMED_COLUMNS = (
 )
 
 
-def view_tags(search: str, *, confirmed: bool = False) -> dict[str, str]:
+def view_tags(search: str, *, settings: Sequence[str] = (), confirmed: bool = False) -> dict[str, str]:
     """Return names and values of the experiment's tags that hold the views of this search.
 
     The views show its trials by score and, if it is confirmed, its finalists by test score; best first.
+
+    Args:
+        search: the search's name.
+        settings: further settings that are searched alike for all families, each with a column.
+        confirmed: True if there are finalists.
     """
-    tags = {f"{_PREFIX}{search}": _view(search, "trial", _COLUMNS)}
+    *columns, rule = _COLUMNS
+    tags = {f"{_PREFIX}{search}": _view(search, "trial", (*columns, *(f"params.`{name}`" for name in settings), rule))}
     if confirmed:
         tags[f"{_PREFIX}{search}-confirmed"] = _view(search, "finalist", _CONFIRMED_COLUMNS)
     return tags

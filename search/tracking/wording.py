@@ -7,7 +7,7 @@ from typing import Any
 
 from search.evidence import Judgement, on_fronts
 from search.records import Finalist, SearchRecord, TrialRecord
-from search.settings import SearchConfig, left_after
+from search.settings import left_after
 from search.wording import Scale, count, number, percent
 from trainables.suggestion import BASE_STUDENT
 
@@ -30,8 +30,9 @@ _MAX_PARAMETER = 6000
 _MAX_RULE = 400
 
 
-def _common(config: SearchConfig) -> dict[str, Any]:
+def _common(search: SearchRecord) -> dict[str, Any]:
     """Return the settings that all runs of a search show as parameters."""
+    config, own_optimizer = search.config, search.pictures.own_optimizer if search.pictures else ""
     return {
         "dataset": config.data_name,
         "train_size": config.data.train_size,
@@ -39,7 +40,7 @@ def _common(config: SearchConfig) -> dict[str, Any]:
         "student": config.student.name,
         "epochs": config.training.epochs,
         "batch_size": config.training.batch_size,
-        "optimizer": config.training.optimizer,
+        "optimizer": own_optimizer or config.training.optimizer,
         "replicates": config.replicates,
         "objective": config.objective,
         "direction": config.direction,
@@ -56,14 +57,14 @@ def search_parameters(search: SearchRecord) -> dict[str, str]:
     """Return what all trials of the search have in common, and how many are planned."""
     config = search.config
     budget = {"trials_per_family": config.trials_per_family, "families": ", ".join(config.families)}
-    return as_text(_common(config) | budget)
+    return as_text(_common(search) | budget)
 
 
 def run_parameters(search: SearchRecord, trained: TrialRecord | Finalist) -> dict[str, str]:
     """Return everything that a newcomer may want to compare or filter by, as one flat mapping."""
     config = search.config
     varied = {"learning_rate": config.training.learning_rate, "temperature": config.temperature}
-    values = _common(config) | varied | trained.shared | policy_parameters(trained)
+    values = _common(search) | varied | trained.shared | policy_parameters(trained)
     return as_text(values | _student_parameters(search, trained.student))
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 
 from policies.parameter import Value
+from trainables.suggestion import OPTIONS
 
 
 def family_title(family: str) -> str:
     """`norm_ratio_threshold` as words."""
     return family.replace("_", " ")
+
+
+def setting_title(name: str) -> str:
+    """A setting in words by its name in a suggestion: `learning_rate`, or `options.hint_weight` of the user's own."""
+    return name.removeprefix(OPTIONS).replace("_", " ")
 
 
 def percent(score: float | None, digits: int = 2) -> str:

@@ -11,13 +11,15 @@ import torch
 from search.confirm import confirm_search, read_confirmation
 from search.errors import SearchError
 from search.evidence import judge
+from search.plan.plan import Plan
+from search.plan.race import Turn
 from search.prepare import rehearse
 from search.records import Listener
 from search.run.search import run_search
 from search.settings import load_config
 from search.store import SearchStore, check_unchanged, read_search
 from tests.search.tiny import QuietListener
-from tests.trainables.tasks.task_files import DIABETES, DIGITS
+from tests.trainables.tasks.task_files import DIABETES, DIGITS, HINTS
 from trainables.errors import ConfigError
 
 SEARCH = """
@@ -146,6 +148,128 @@ def test_families_that_need_logits_are_named_with_the_line_that_works(folder, la
         match=r'sample_norm_balance cannot be used, since they look at logits.*families = \["fixed", "norm_balance"\]',
     ):
         rehearse(config, launch, QuietListener())
+
+
+HINTED = """task = "hints.py:Hints"
+space.learning_rate = { low = 1e-2, high = 5e-2, log = true }
+space.options.hint_weight = { low = 0.1, high = 10.0, log = true }
+"""
+
+
+def test_an_option_is_searched_alike_for_all_families_and_confirmed(folder, launch, capsys):
+    (folder / "hints.py").write_text(HINTS)
+    config = config_in(folder, HINTED, "name=hinted", "constant.most_trials=6", "trials_per_family=3")
+    outcome = run_search(config, launch, QuietListener())
+    confirm_search("hinted", launch, Listener(), config.confirm)
+    store = SearchStore(launch.storage, "hinted")
+    search, record = read_search(store), read_confirmation(store)
+    assert search.status == "finished"
+    values = {trial.number: trial.shared["options.hint_weight"] for trial in search.finished}
+    assert all(0.1 <= value <= 10.0 for value in values.values())
+    assert values[1] == 1.0  # the middle of the orders of magnitude
+    assert len({value for number, value in values.items() if number <= 3}) > 1
+    assert len({value for number, value in values.items() if number > 3}) > 3
+    for trial in search.finished:
+        assert trial.history.policy["options"] == {"hint_weight": trial.shared["options.hint_weight"]}
+    rule = next(finalist for finalist in record.finalists if finalist.role == "rule")
+    assert rule.shared["options.hint_weight"] == values[rule.trial]
+    text = outcome.page.read_text()
+    assert "hint weight" in text.lower()
+    assert "options.hint" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL).replace("space.options", "")
+
+
+LIVE = """
+    def augment(self, batch):
+        return TaskBatch(batch.inputs + self.dropout * torch.randn_like(batch.inputs), batch.labels)
+
+    def optimizer(self, student, learning_rate, total_steps):
+        optimizer = torch.optim.SGD(student.parameters(), learning_rate, momentum=0.9)
+        return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=total_steps)
+"""
+
+
+def test_a_task_with_a_live_teacher_and_an_optimiser_of_its_own_is_searched_and_confirmed(folder, launch):
+    source = HINTS.replace("return Net(32)", "return [Net(32), Net(16)]") + LIVE
+    (folder / "hints.py").write_text(source)
+    task = HINTED.replace('task = "hints.py:Hints"', 'task = { name = "hints.py:Hints", options = { dropout = 0.1 } }')
+    plain = ("training.optimizer=adamw", "constant.most_trials=3", "name=live")
+    config = config_in(folder, task, *plain)
+    run_search(config, launch, QuietListener())
+    confirm_search("live", launch, Listener(), config.confirm)
+    store = SearchStore(launch.storage, "live")
+    search, record = read_search(store), read_confirmation(store)
+    assert search.status == "finished"
+    assert not [trial.error for trial in search.trials if trial.error]
+    for trial in search.finished:
+        assert trial.history.policy["training"]["optimizer"] == "hints.py:Hints.optimizer"
+    assert search.teacher_parameters == sum((64 * w + w) + (10 * w + 10) + (16 * w + 16) for w in (32, 16))
+    assert record.complete
+    assert record.teacher_figures.parameters == search.teacher_parameters
+
+
+def test_settings_that_an_own_optimiser_replaces_are_refused(folder, launch):
+    (folder / "hints.py").write_text(HINTS + LIVE)
+    with pytest.raises(ConfigError, match="`training.optimizer` has no effect, since the task hints.py:Hints defines"):
+        rehearse(config_in(folder, HINTED), launch, QuietListener())
+
+
+def test_a_killed_search_of_an_option_resumes_to_the_same_trials(folder):
+    (folder / "hints.py").write_text(HINTS)
+    config = config_in(folder, HINTED, "trials_per_family=4")
+    plan, other = Plan(config), Plan(config)
+    begun = []
+    while not isinstance(found := plan.next(), Turn):
+        begun.append(found)
+        plan.end(found["trial"], [0.5 + 0.01 * found["options.hint_weight"]] * len(found["seeds"]))
+    for suggestion in begun[:5]:
+        other.begin(json.loads(json.dumps(suggestion)))
+        other.end(suggestion["trial"], [0.5 + 0.01 * suggestion["options.hint_weight"]] * len(suggestion["seeds"]))
+    assert other.next() == begun[5]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('space.options.hint_weight = { choices = ["a", "b"] }', "must be made of numbers, but `hint_weight` has 'a'"),
+        (
+            "space.options.width = { choices = [8, 9] }\nspace.students.wide.options.width = 20",
+            "`space.options.width` is searched with every student, but `space.students.wide.options` sets it",
+        ),
+        (
+            "task.options.layers = true\nspace.options.layers = { choices = [1, 2] }",
+            "`space.options.layers` must be an option that is a number, but `task.options` has True",
+        ),
+    ],
+)
+def test_options_that_cannot_be_searched_are_refused_before_any_work(folder, lines, message):
+    (folder / "hints.py").write_text(HINTS)
+    with pytest.raises(ConfigError, match=message):
+        config_in(folder, f'task.name = "hints.py:Hints"\n{lines}')
+
+
+def test_options_are_searched_on_a_task_only():
+    with pytest.raises(ConfigError, match="`space.options.depth` searches an option of a task of your own"):
+        load_config("digits-quick", ["space.options.depth={low=1.0,high=2.0}"])
+
+
+def test_data_that_depend_on_a_searched_option_are_refused(folder, launch):
+    (folder / "hints.py").write_text(HINTS)
+    config = config_in(folder, HINTED + "space.options.rows = { choices = [100, 200] }")
+    with pytest.raises(ConfigError, match="`space.options.rows` cannot be searched, since `sets`"):
+        rehearse(config, launch, QuietListener())
+    teacher = HINTS.replace("return Net(32)", "return Net(self.layers + 31)")
+    (folder / "hints.py").write_text(teacher)
+    config = config_in(folder, HINTED + "space.options.layers = { choices = [1, 2] }")
+    with pytest.raises(ConfigError, match="`space.options.layers` cannot be searched, since `teacher`"):
+        rehearse(config, launch, QuietListener())
+
+
+def test_an_option_that_nothing_reads_is_told(folder, launch):
+    (folder / "hints.py").write_text(HINTS)
+    listener = QuietListener()
+    rehearse(config_in(folder, HINTED + "space.options.layers = { choices = [1, 2] }"), launch, listener)
+    told = "neither student nor losses read the option layers, so searching it changes nothing"
+    assert f"warning: {told}" in listener.stages
 
 
 def test_an_objective_that_the_task_does_not_measure_is_named(folder, launch):

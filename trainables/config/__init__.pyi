@@ -3,6 +3,7 @@ from .own_kpi import Measured as Measured
 from .own_kpi import OwnKPI as OwnKPI
 from .own_policy import OwnPolicy as OwnPolicy
 from .own_task import OwnTask as OwnTask
+from .trial import REPLACED as REPLACED
 from .trial import AugmentationSettings as AugmentationSettings
 from .trial import CorruptionSettings as CorruptionSettings
 from .trial import DataSettings as DataSettings

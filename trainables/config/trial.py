@@ -102,6 +102,10 @@ class ModelSettings(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+REPLACED = ("optimizer", "weight_decay", "momentum", "schedule")
+"""The training settings that an optimiser of the user's own replaces."""
+
+
 class TrainingSettings(Settings):
     """Settings of a network's training. `learning_rate` is the peak of the schedule."""
 
@@ -113,6 +117,14 @@ class TrainingSettings(Settings):
     momentum: float = Field(0.9, ge=0, lt=1)
     schedule: Literal["one_cycle", "cosine", "multi_step", "constant"] = "one_cycle"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+    def in_effect(self, own_optimizer: str = "") -> dict[str, Any]:
+        """Return the settings as plain values; an optimiser of the user's own, by its name, replaces four of them."""
+        values = self.model_dump(mode="json")
+        if not own_optimizer:
+            return values
+        kept = {name: value for name, value in values.items() if name not in REPLACED}
+        return {**kept, "optimizer": own_optimizer}
 
 
 class TeacherSettings(Settings):
@@ -183,6 +195,8 @@ class TrialSettings(Settings):
     """The KPI that is searched for: `accuracy` or one of `own_kpis`."""
     policy: PolicySettings = PolicySettings()
     temperature: float = Field(4.0, gt=0, le=1000)
+    options: dict[str, float] = Field(default_factory=dict)
+    """Values of the user's own options that are searched, by name; all others keep those of the task."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=_LARGEST_SEED)], ...], Field(min_length=1)] = (0,)
     device: DeviceSettings = DeviceSettings()
     evaluations: int = Field(15, ge=1)

@@ -5,5 +5,6 @@ from .call import load_function as load_function
 from .notes import Notes as Notes
 from .notes import Tested as Tested
 from .run import Run as Run
+from .run import option_read as option_read
 from .training import FunctionTraining as FunctionTraining
 from .training import own_metrics as own_metrics

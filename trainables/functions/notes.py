@@ -14,7 +14,6 @@ from policies.balancer import LossBalancer, Step
 from trainables.config import Measured
 from trainables.training import ConductLog, DecisionLog, ProbedStep, spread_evenly
 
-
 _FEWEST_PROBES = 10
 _STEPS_A_PROBE = 50
 

@@ -276,6 +276,11 @@ class Run:
         write_snapshot(self.scratch, write, {"notes": self._notes.state_dict(), "balancer": balancer})
 
 
+def option_read(name: str) -> str:
+    """Return the entry of `Notes.read` for an option, whose name may be that of a setting."""
+    return f"options.{name}"
+
+
 class _Read(dict[str, Any]):
     """Options that note which of them are read."""
 
@@ -284,7 +289,7 @@ class _Read(dict[str, Any]):
         self._read = read
 
     def __getitem__(self, name: str) -> Any:
-        self._read.add(name)
+        self._read.add(option_read(name))
         try:
             return super().__getitem__(name)
         except KeyError:
@@ -294,7 +299,7 @@ class _Read(dict[str, Any]):
             ) from None
 
     def get(self, name: str, default: Any = None) -> Any:
-        self._read.add(name)
+        self._read.add(option_read(name))
         return super().get(name, default)
 
 

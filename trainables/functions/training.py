@@ -106,6 +106,7 @@ class FunctionTraining(Training):
             interventions=dict(interventions),
             skipped_steps=sum(notes.skipped for notes in self.notes),
             conduct=join_conducts([None if n.conduct is None else n.conduct.conduct() for n in self.notes]),
+            own_optimizer=self.place.assets.function.origin,
             steps=0 if first is None else first.steps,
             total_steps=0 if first is None else first.total_steps,
         )
@@ -187,7 +188,7 @@ class FunctionTraining(Training):
             policy=settings.policy,
             learning_rate=settings.training.learning_rate,
             temperature=settings.temperature,
-            options={**self.place.assets.function.options, **settings.student.options},
+            options={**self.place.assets.function.options, **settings.student.options, **settings.options},
             epochs=settings.training.epochs,
             objective=settings.objective.name,
             confirming=self._confirming,

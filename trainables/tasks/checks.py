@@ -18,7 +18,8 @@ from policies.own_file import line_in
 from trainables.config import OwnTask
 from trainables.errors import ConfigError, DataError, ModelError
 from trainables.tasks.assets import Samples, is_finite, samples_of
-from trainables.tasks.task import IGNORED, Sets, StoredOutputs, Task, TaskBatch
+from trainables.tasks.ids import check_disjoint
+from trainables.tasks.task import IGNORED, Sets, Task, TaskBatch
 from trainables.tasks.trees import Tree, count_rows, leaves, map_tree, shapes
 
 _FEW = 8
@@ -59,9 +60,10 @@ def read_sets(own: OwnTask, task: Task) -> tuple[Samples, Samples, Sets]:
             " function that returns it, so that a search does not open it)."
         )
     train, validation = (
-        call(own, "sets", lambda name=name: samples_of(getattr(sets, name), name))  # type: ignore[misc]
+        call(own, "sets", lambda name=name: samples_of(getattr(sets, name), name, sets.ids))  # type: ignore[misc]
         for name in ("train", "validation")
     )
+    check_disjoint(train.ids, validation.ids, ("training", "validation"))
     for part in ("inputs", "labels"):
         one, other = shapes(getattr(train, part)), shapes(getattr(validation, part))
         if one != other:
@@ -79,7 +81,10 @@ def read_sets(own: OwnTask, task: Task) -> tuple[Samples, Samples, Sets]:
 
 
 def shared_samples(one: Samples, other: Samples) -> int:
-    """Count the samples of `other` whose inputs are also in `one`."""
+    """Count the samples of `other` that are also in `one`: by their ids, or else by their inputs."""
+    if one.ids is not None and other.ids is not None:
+        ids = set(one.ids)
+        return sum(key in ids for key in other.ids)
     known = set(_rows(one.inputs))
     return sum(row in known for row in _rows(other.inputs))
 
@@ -114,7 +119,7 @@ def try_out_task(own: OwnTask, task: Task, train: Samples, *, section: str = "ta
     if not any(parameter.requires_grad for parameter in student.parameters()):
         raise ModelError(f"the student of the task {own.origin} has no trainable parameter.")
     few = map_tree(lambda rows: torch.tensor(rows[:_FEW]), (train.inputs, train.labels))
-    batch = TaskBatch(*few)
+    batch = _augmented(own, task, TaskBatch(*few)) if task.changes_inputs() else TaskBatch(*few)
     outputs = call(own, "forward(student, inputs)", lambda: task.forward(student, batch.inputs))
     if not all(isinstance(leaf, Tensor) for leaf in leaves(outputs)):
         raise ConfigError(
@@ -139,6 +144,37 @@ def try_out_task(own: OwnTask, task: Task, train: Samples, *, section: str = "ta
     for name, value in metrics.items():
         check_metric(name, value, count_rows(batch.labels))
     return classes, set(metrics)
+
+
+def _augmented(own: OwnTask, task: Task, batch: TaskBatch) -> TaskBatch:
+    """Augment a batch twice under one seed; return it.
+
+    Raises:
+        ConfigError: it is no batch of as many rows, or the two differ.
+    """
+
+    def once() -> TaskBatch:
+        copied = map_tree(Tensor.clone, tuple(batch))
+        with torch.no_grad():
+            return call(own, "augment", lambda: task.augment(TaskBatch(*copied)))
+
+    one, other = once(), once()
+    if not isinstance(one, tuple) or len(one) != 2:
+        raise ConfigError(
+            f"`augment` of the task {own.origin} must return TaskBatch(inputs, labels), but got {_kind(one)}."
+        )
+    rows = [len(leaf) for leaf in leaves(tuple(one))]
+    if set(rows) != {count_rows(tuple(batch))}:
+        raise ConfigError(
+            f"`augment` of the task {own.origin} must keep the {count_rows(tuple(batch))} rows of a batch, but returns"
+            f" {', '.join(map(str, rows))}."
+        )
+    if not all(torch.equal(a, b) for a, b in zip(leaves(tuple(one)), leaves(tuple(other)), strict=True)):
+        raise ConfigError(
+            f"`augment` of the task {own.origin} gives other inputs each time under one seed, so rules could not be"
+            " compared on the same inputs; draw all random numbers from PyTorch's global generator."
+        )
+    return TaskBatch(*one)
 
 
 def check_logits(own: OwnTask, logits: object, labels: object, who: str) -> None:
@@ -194,15 +230,6 @@ def _check_loss(own: OwnTask, name: str, loss: object, count: int) -> None:
         )
     if not bool(loss.isfinite().all()):
         raise ConfigError(f"`{name}` of the task {own.origin} must be finite on the first samples, but is not.")
-
-
-def check_teacher_kind(own: OwnTask, teacher: object) -> None:
-    """Raise ConfigError if `teacher` returned neither a module nor stored outputs."""
-    if not isinstance(teacher, nn.Module | StoredOutputs):
-        raise ConfigError(
-            f"`teacher` of the task {own.origin} must return a torch.nn.Module, or trainables.tasks.StoredOutputs, but"
-            f" got {_kind(teacher)}."
-        )
 
 
 def _kind(value: object) -> str:

@@ -10,6 +10,7 @@ from torch import nn
 
 from trainables.tasks.assets import Samples
 from trainables.tasks.task import Task
+from trainables.tasks.teachers import answer
 from trainables.tasks.trees import Tree, map_tree
 
 
@@ -31,7 +32,7 @@ class TaskNetwork(nn.Module):
 
     def forward(self, inputs: Tree) -> Tree:
         """Return the outputs of a batch."""
-        return self._task.forward(self.network, inputs)
+        return answer(self._task, self.network, inputs)
 
 
 def example_of(samples: Samples) -> Callable[[int, torch.device], Tree]:

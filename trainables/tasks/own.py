@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Mapping
 from typing import Any
 
 from policies.errors import nearest
@@ -11,8 +13,24 @@ from trainables.errors import ConfigError
 from trainables.tasks.task import Task
 
 
-def create_task(own: OwnTask, **changes: Any) -> Task:
+def create_task(own: OwnTask, /, **changes: Any) -> Task:
     """Create a task with its options; `changes` replace some of them.
+
+    Raises:
+        PolicyError: as `task_with`.
+        ConfigError: likewise.
+    """
+    return task_with(own, changes)
+
+
+def task_with(own: OwnTask, changes: Mapping[str, Any], section: str = "task.options") -> Task:
+    """Create a task with its options; `changes` replace some of them.
+
+    Args:
+        own: the task.
+        changes: options by name. A whole number, such as 3.0, may be that of an option of type `int`, since a search
+            proposes floats.
+        section: the place of the options in the search file, for messages.
 
     Raises:
         PolicyError: the file fails when it is run.
@@ -32,7 +50,21 @@ def create_task(own: OwnTask, **changes: Any) -> Task:
             f" {', '.join(known) or 'none'}.{nearest(name, known)}"
         )
     _check_complete(found)
-    return found.parse({**own.options, **changes}, "task.options")
+    typed = {name: _typed(found, name, value) for name, value in changes.items()}
+    return found.parse({**own.options, **typed}, section)
+
+
+def _typed(found: type[Task], name: str, value: Any) -> Any:
+    """Return a float that is whole as an int, if the option has this type."""
+    is_whole = isinstance(value, float) and value.is_integer() and name in whole_options(found)
+    return int(value) if is_whole else value
+
+
+def whole_options(found: type[Task]) -> frozenset[str]:
+    """Return the names of a task's options that hold whole numbers: those of type `int`, or `int | None`."""
+    kinds = {name: field.annotation for name, field in found.model_fields.items()}
+    allowed = {name: set(typing.get_args(kind)) or {kind} for name, kind in kinds.items()}
+    return frozenset(name for name, of in allowed.items() if int in of and float not in of)
 
 
 def _check_complete(found: type[Task]) -> None:
@@ -41,6 +73,12 @@ def _check_complete(found: type[Task]) -> None:
     def missing(*names: str) -> list[str]:
         return [f"`{name}`" for name in names if getattr(found, name) is getattr(Task, name)]
 
+    for name in found.model_fields:
+        if name in vars(Task):
+            raise ConfigError(
+                f"the option `{name}` of the task `{found.__name__}` has a name that trainables.tasks.Task uses itself;"
+                f" rename it, or write `{name} = …` without a type if you mean that of Task."
+            )
     lacks = missing("sets", "student", "teacher")
     if lacks:
         raise ConfigError(f"the task `{found.__name__}` must define {' and '.join(lacks)}; see trainables.tasks.Task.")

@@ -21,13 +21,14 @@ N: samples of a set; B: samples of a batch; C: classes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from trainables.settings import Settings
-from trainables.tasks.trees import Tree
+from trainables.tasks.trees import Tree, join_trees
 
 IGNORED = -100
 """The label of a position that does not count, as in PyTorch's losses."""
@@ -48,20 +49,33 @@ class Sets:
     """The samples on which policies are compared."""
     test: Callable[[], Any] | Any = None
     """The samples of a confirmation, or a function that returns them. A search does not call it."""
+    ids: Mapping[str, Any] | None = None
+    """Ids of the samples by set, `train`, `validation` and `test`: one number or text a sample. Those of the test set
+    may be a function. Sets that share an id are refused; without ids, equal inputs are warned of."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoredOutputs:
-    """A teacher's outputs on each set, in the sets' order, in place of a teacher: for one behind an API, say.
+    """A teacher's outputs in place of a teacher: for one behind an API, say.
 
-    Arrays may be memory-mapped (`numpy.load(..., mmap_mode="r")`).
+    They are given for each set, in its order, or all together with `ids` as in `Sets.ids`. Those of the training set
+    stay in their file if they are memory-mapped (`numpy.load(..., mmap_mode="r")`).
     """
 
-    train: Tree
+    train: Tree = None
     """Outputs with N rows."""
-    validation: Tree
+    validation: Tree = None
     test: Callable[[], Tree] | Tree = None
     """Outputs on the test set, or a function that returns them; only a confirmation reads them."""
+    outputs: Tree = None
+    """Outputs on the samples of all sets, in the order of `ids`, in place of the other three."""
+    ids: Any = None
+    """One id a row of `outputs`, all different; samples that no set has may be among them."""
+
+    @property
+    def has_test(self) -> bool:
+        """True if the outputs on the test set are given."""
+        return self.test is not None or self.outputs is not None
 
 
 class TaskBatch(NamedTuple):
@@ -96,8 +110,11 @@ class Task(Settings):
         """Return a new student, which maps the inputs of a batch to outputs; called once a training, under its seed."""
         raise NotImplementedError
 
-    def teacher(self) -> nn.Module | StoredOutputs:
-        """Return the trained teacher, which maps inputs to outputs, or its outputs. Called once a run."""
+    def teacher(self) -> nn.Module | StoredOutputs | Sequence[nn.Module] | Sequence[StoredOutputs]:
+        """Return the trained teacher, which maps inputs to outputs, or its outputs. Called once a run.
+
+        A list of teachers, or of stored outputs, teaches with what `combine` makes of their outputs.
+        """
         raise NotImplementedError
 
     def forward(self, network: nn.Module, inputs: Tree) -> Tree:
@@ -123,6 +140,35 @@ class Task(Settings):
         """
         raise NotImplementedError
 
+    def augment(self, batch: TaskBatch) -> TaskBatch:
+        """Return a training batch with changed inputs, such as noisy or shifted ones; by default it stays as it is.
+
+        It is called at every step, on the device. PyTorch's global generators are seeded by the trial's seed and the
+        epoch, so rules that are compared see the same inputs. Rows must keep their order, since labels and teacher
+        belong to them. A task that defines this has its teacher asked at every step, about the changed inputs.
+        """
+        return batch
+
+    def optimizer(self, student: nn.Module, learning_rate: float, total_steps: int) -> Any:
+        """Return an optimiser, or a pair of an optimiser and a schedule; by default those of `[training]`.
+
+        It must hold all parameters of the student that have a gradient. The schedule is stepped after every step.
+
+        Args:
+            student: the student, on its device.
+            learning_rate: `training.learning_rate`, or that of the trial if it is searched.
+            total_steps: the number of steps of the training.
+        """
+        raise NotImplementedError
+
+    def combine(self, outputs: list[Tree]) -> Tree:
+        """Return one teacher's outputs in place of several teachers' on the same inputs; by default their mean.
+
+        The mean of logits gives the geometric mean of the teachers' distributions, up to its sum, at every temperature
+        (Hinton et al. 2015, arXiv 1503.02531, section 1).
+        """
+        return join_trees(lambda leaves: torch.stack(leaves).mean(dim=0), outputs)
+
     def metrics(self, outputs: Tree, labels: Tree) -> dict[str, float | Tensor]:  # noqa: ARG002 - subclasses look
         """Return metrics of a network on a whole set, by name; each can be the search's `objective`.
 
@@ -139,6 +185,16 @@ class Task(Settings):
     def has_own_losses(cls) -> bool:
         """Tell whether the task defines its losses, and does not use cross entropy and T²·KL of logits."""
         return cls.task_loss is not Task.task_loss or cls.distill_loss is not Task.distill_loss
+
+    @classmethod
+    def has_own_optimizer(cls) -> bool:
+        """Tell whether the task defines its optimiser, and does not use that of `[training]`."""
+        return cls.optimizer is not Task.optimizer
+
+    @classmethod
+    def changes_inputs(cls) -> bool:
+        """Tell whether the task augments its inputs, so that its teacher must be asked at every step."""
+        return cls.augment is not Task.augment
 
 
 def is_masked(labels: Tensor) -> bool:

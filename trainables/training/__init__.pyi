@@ -9,10 +9,7 @@ from .course import spread_evenly as spread_evenly
 from .course import trace_point as trace_point
 from .data import Batch as Batch
 from .data import DeviceAssets as DeviceAssets
-from .data import TaskData as TaskData
 from .data import TrainingData as TrainingData
-from .data import data_on_device as data_on_device
-from .data import scored_set as scored_set
 from .decision_log import DECISIONS_FILE as DECISIONS_FILE
 from .decision_log import MOST_ENTRIES as MOST_ENTRIES
 from .decision_log import NOTABLE_CHANGE as NOTABLE_CHANGE
@@ -22,8 +19,11 @@ from .decision_log import read_decisions as read_decisions
 from .decision_log import reason_kind as reason_kind
 from .decision_log import write_decisions as write_decisions
 from .loop import Distillation as Distillation
+from .on_device import data_on_device as data_on_device
+from .on_device import scored_set as scored_set
 from .optimization import create_optimizer as create_optimizer
 from .optimization import create_schedule as create_schedule
 from .probing import probe_training as probe_training
 from .replicate import Replicate as Replicate
 from .stacking import trains_stacked as trains_stacked
+from .task_data import TaskData as TaskData

@@ -33,6 +33,8 @@ class TrainingFacts(NamedTuple):
     interventions: dict[str, int]
     skipped_steps: int
     conduct: Conduct | None
+    own_optimizer: str
+    """The name of the user's own optimiser; empty if the settings give it."""
     steps: int
     """The number of steps of one seed."""
     total_steps: int
@@ -116,7 +118,8 @@ class Training(abc.ABC):
             policy=policy_document(
                 facts.policy,
                 temperature=self.settings.temperature,
-                training=self.settings.training.model_dump(mode="json"),
+                training=self.settings.training.in_effect(facts.own_optimizer),
+                **({"options": self.settings.options} if self.settings.options else {}),
             ),
             parameters=facts.parameters,
             training_seconds=sum(r.seconds for r in self.records_so_far),

@@ -1,4 +1,4 @@
-"""Holds what a training reads on its device: pictures, or the samples of a user's task.
+"""Defines what a training reads on its device, and holds pictures for it. `task_data` holds a user's task.
 
 B: samples of a batch; K: channels; H, W: height and width; C: classes; V: views of a picture.
 """
@@ -6,19 +6,23 @@ B: samples of a batch; K: channels; H, W: height and width; C: classes; V: views
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 
 from policies.balancer import LossBalancer, Step
-from trainables.config import AugmentationSettings, ModelSettings
+from trainables.config import AugmentationSettings, ModelSettings, TrainingSettings, TrialSettings
 from trainables.device import Compute
-from trainables.evaluation import EvaluationSet, ScoredSet, TaskSet, labelled
+from trainables.evaluation import EvaluationSet, ScoredSet
 from trainables.models import create_model
 from trainables.pictures import Split, TrialAssets, as_tensor, gather, normalise, on_device
-from trainables.tasks import Samples, TaskAssets, TaskBatch, Tree, create_task, is_masked, map_tree
+from trainables.tasks import (
+    Schedule,
+    Tree,
+)
 from trainables.training.augmentation import Augmentation
+from trainables.training.optimization import create_optimizer, create_schedule
 
 
 class Batch(NamedTuple):
@@ -38,6 +42,10 @@ class Batch(NamedTuple):
     target_sources: Tensor
 
 
+Optimization: TypeAlias = tuple[optim.Optimizer, Schedule]
+"""An optimiser and its schedule."""
+
+
 class TrainingData(Protocol):
     """The training and the validation samples on a device, and the losses on them."""
 
@@ -55,12 +63,29 @@ class TrainingData(Protocol):
         """Return the number of training samples."""
         ...
 
+    def for_trial(self, settings: TrialSettings) -> TrainingData:
+        """Return the same data with the losses that a trial's options describe."""
+        ...
+
+    def judging(self, samples: ScoredSet) -> ScoredSet:
+        """Return a set of samples on which this trial's students can be evaluated."""
+        ...
+
     def create_student(self, settings: ModelSettings) -> nn.Module:
         """Create a student on the CPU; its weights come from PyTorch's global generator."""
         ...
 
     def place(self, student: nn.Module) -> nn.Module:
         """Move a student to the device, in the layout in which it trains."""
+        ...
+
+    @property
+    def own_optimizer(self) -> str:
+        """The name of the user's own optimiser; empty if it is that of the settings."""
+        ...
+
+    def optimizer(self, student: nn.Module, settings: TrainingSettings, total_steps: int) -> Optimization:
+        """Create the optimiser of a student, and its schedule for so many steps."""
         ...
 
     def augmentation(self, settings: AugmentationSettings) -> Augmentation:
@@ -91,6 +116,8 @@ class TrainingData(Protocol):
 
 class DeviceAssets:
     """A trial's pictures on its device. On a CPU nothing is copied; pictures in a file stay there on any device."""
+
+    own_optimizer = ""
 
     def __init__(self, assets: TrialAssets, compute: Compute) -> None:
         def tensor(array: np.ndarray[Any, Any]) -> Tensor:
@@ -123,6 +150,14 @@ class DeviceAssets:
             compute=self.compute,
         )
 
+    def for_trial(self, settings: TrialSettings) -> DeviceAssets:  # noqa: ARG002 - all trials have the same losses
+        """Return the same data."""
+        return self
+
+    def judging(self, samples: ScoredSet) -> ScoredSet:
+        """Return the same set."""
+        return samples
+
     def create_student(self, settings: ModelSettings) -> nn.Module:
         """Create a student for the pictures."""
         return create_model(settings, image_shape=self.image_shape, classes=self.classes)
@@ -130,6 +165,10 @@ class DeviceAssets:
     def place(self, student: nn.Module) -> nn.Module:
         """Move a student to the device, in channels-last layout."""
         return student.to(self.compute.device).to(memory_format=self.compute.memory_format)
+
+    def optimizer(self, student: nn.Module, settings: TrainingSettings, total_steps: int) -> Optimization:
+        """Create the optimiser and the schedule that the settings describe."""
+        return usual_optimizer(student, settings, total_steps)
 
     def augmentation(self, settings: AugmentationSettings) -> Augmentation:
         """Create the views of the training pictures on this device."""
@@ -166,100 +205,7 @@ class DeviceAssets:
         )
 
 
-class TaskData:
-    """The samples of a user's task on a trial's device, and the task's losses. On a CPU nothing is copied."""
-
-    def __init__(self, assets: TaskAssets, compute: Compute) -> None:
-        self.compute = compute
-        self.own_task = assets.task
-        self.task = create_task(assets.task)
-        self.classes = assets.classes
-        self.inputs = self._tensors(assets.train.inputs)
-        self.labels = self._tensors(assets.train.labels)
-        self.targets = self._tensors(assets.train_targets)
-        self.validation = self.evaluation_set(assets.validation, assets.validation_targets)
-        self._count = len(assets.train)
-        self._masked = self.task.classification and is_masked(self.labels)
-        self._nothing = Augmentation(AugmentationSettings(), self._count, mean=np.zeros(1), device=compute.device)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def _tensors(self, tree: Tree) -> Tree:
-        return map_tree(lambda array: as_tensor(array).to(self.compute.device), tree)
-
-    def evaluation_set(self, samples: Samples, teacher_outputs: Tree) -> TaskSet:
-        """Return a set to evaluate networks on, with the teacher's outputs on its samples, on this device."""
-        return TaskSet(
-            own=self.own_task,
-            task=self.task,
-            inputs=self._tensors(samples.inputs),
-            labels=self._tensors(samples.labels),
-            teacher_logits=self._tensors(teacher_outputs),
-            classes=self.classes,
-            compute=self.compute,
-        )
-
-    def create_student(self, settings: ModelSettings) -> nn.Module:
-        """Create the task's student with the options of `settings`."""
-        return create_task(self.own_task, **settings.options).student()
-
-    def place(self, student: nn.Module) -> nn.Module:
-        """Move a student to the device."""
-        return student.to(self.compute.device)
-
-    def augmentation(self, settings: AugmentationSettings) -> Augmentation:  # noqa: ARG002 - a task has no views
-        """Return one view, the samples as they are."""
-        return self._nothing
-
-    def batch(
-        self,
-        here: Tensor,  # noqa: ARG002 - all samples lie on the device
-        there: Sequence[Tensor],
-        augmentation: Augmentation,  # noqa: ARG002
-        epoch: int,  # noqa: ARG002
-    ) -> Batch:
-        """Fetch a batch of samples."""
-        samples, label_sources, target_sources = there
-        return Batch(
-            inputs=map_tree(lambda rows: rows[samples], self.inputs),
-            labels=map_tree(lambda rows: rows[label_sources], self.labels),
-            targets=map_tree(lambda rows: rows[target_sources], self.targets),
-            samples=samples,
-            label_sources=label_sources,
-            target_sources=target_sources,
-        )
-
-    def outputs(self, student: nn.Module, batch: Batch) -> Tree:
-        """Compute a student's outputs on a batch, with their graph."""
-        return self.task.forward(student, batch.inputs)
-
-    def backward(
-        self, balancer: LossBalancer, outputs: Tree, batch: Batch, *, label_smoothing: float, measure_now: bool
-    ) -> Step:
-        """Add the gradient of the task's losses, weighted by the balancer's policy."""
-        if not self.task.has_own_losses():
-            logits, labels, targets = labelled(self.task, outputs, batch.labels, batch.targets, masked=self._masked)
-            return balancer.backward_on_logits(
-                logits, targets, labels, label_smoothing=label_smoothing, measure_now=measure_now
-            )
-        seen = TaskBatch(batch.inputs, batch.labels)
-        return balancer.backward(
-            self.task.task_loss(outputs, seen).mean(),
-            self.task.distill_loss(outputs, batch.targets, seen, balancer.temperature).mean(),
-            measure_now=measure_now,
-        )
-
-
-def scored_set(data: DeviceAssets | TaskData, samples: Split | Samples, teacher_outputs: Tree) -> ScoredSet:
-    """Return a further set, such as the test set, to evaluate networks on."""
-    if isinstance(data, TaskData):
-        assert isinstance(samples, Samples)
-        return data.evaluation_set(samples, teacher_outputs)
-    assert isinstance(samples, Split)
-    return data.evaluation_set(samples, teacher_outputs)
-
-
-def data_on_device(assets: TrialAssets | TaskAssets, compute: Compute) -> DeviceAssets | TaskData:
-    """Put what trials share on a device."""
-    return TaskData(assets, compute) if isinstance(assets, TaskAssets) else DeviceAssets(assets, compute)
+def usual_optimizer(student: nn.Module, settings: TrainingSettings, total_steps: int) -> Optimization:
+    """Create the optimiser and the schedule that training settings describe."""
+    optimizer = create_optimizer(student.parameters(), settings)
+    return optimizer, create_schedule(optimizer, settings, total_steps)

@@ -55,7 +55,7 @@ class Distillation(Training):
         self, settings: TrialSettings, data: TrainingData, watch: Callable[[int, TracePoint], None] | None = None
     ) -> None:
         self.settings = settings
-        self.data = data
+        self.data = data = data.for_trial(settings)
         self._watch = watch
         augmentation = data.augmentation(settings.augmentation)
         self.replicates = [Replicate(settings, seed, data, augmentation) for seed in settings.seeds]
@@ -100,6 +100,7 @@ class Distillation(Training):
             interventions=dict(interventions),
             skipped_steps=sum(replicate.skipped_steps for replicate in self.replicates),
             conduct=join_conducts([log.conduct() for log in self._conducts]),
+            own_optimizer=self.data.own_optimizer,
             steps=first.balancer.step,
             total_steps=first.total_steps,
         )

@@ -24,7 +24,6 @@ from trainables.evaluation import Evaluation, evaluate
 from trainables.training.augmentation import Augmentation
 from trainables.training.corruption import Corruption
 from trainables.training.data import Batch, TrainingData
-from trainables.training.optimization import create_optimizer, create_schedule
 
 _CHECK_EVERY_ON_GPU = 10
 
@@ -50,8 +49,7 @@ class Replicate:
         with self._random(0):
             student = data.create_student(settings.student)
         self.student = data.place(student)
-        self.optimizer = create_optimizer(self.student.parameters(), settings.training)
-        self.schedule = create_schedule(self.optimizer, settings.training, self.total_steps)
+        self.optimizer, self.schedule = data.optimizer(self.student, settings.training, self.total_steps)
         self.balancer = LossBalancer(
             create_policy(settings.policy.family, dict(settings.policy.parameters)),
             self.student,

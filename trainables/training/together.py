@@ -7,8 +7,10 @@ steps that it would have alone; its numbers differ by rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
+from torch import optim
 
 from policies.balancer import Step
 from policies.stacked.balancer import StackedBalancer
@@ -36,7 +38,8 @@ class Together:
             self._stack.parameters,
             self._stack.sizes,
             [replicate.optimizer for replicate in replicates],
-            [replicate.schedule for replicate in replicates],
+            # Only pictures are stacked, and their schedules are these.
+            [cast(optim.lr_scheduler.LambdaLR, replicate.schedule) for replicate in replicates],
             first.settings.training,
             first.total_steps,
         )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from policies.parameter import Parameter, Value
 from search.settings import Choices, Domain, Interval
-from search.wording import number
+from search.wording import number, setting_title
 from trainables.settings import Settings
 
 NEAR = 0.02
@@ -30,7 +30,7 @@ class Edge(Settings):
     @property
     def text(self) -> str:
         """One sentence, with the remedy if there is one."""
-        name = self.name.replace("_", " ")
+        name = setting_title(self.name)
         place = f"{name} {number(self.value)} lies at the {self.end} end of its range ({number(self.bound)})"
         return f"The best {place}; widen the range before believing this." if self.can_widen else f"The best {place}."
 

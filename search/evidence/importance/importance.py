@@ -16,7 +16,7 @@ from policies.families import FAMILIES
 from policies.parameter import Value
 from search.evidence.importance.fanova import Axis, bootstrap_shares
 from search.records import SearchRecord, TrialRecord
-from search.wording import family_title
+from search.wording import family_title, setting_title
 from trainables.settings import Settings
 
 MINIMUM_TRIALS = 8
@@ -30,7 +30,6 @@ SURE = 0.9
 nothing has an effect, that happened in at most 3.5 % (docs/importance.md, docs/LOG.md)."""
 _CONFIDENCE = 0.95
 _TREES = 32
-_SHARED_LOG = ("learning_rate", "temperature")
 
 
 class Share(Settings):
@@ -87,24 +86,20 @@ class Importance(Settings):
         )
 
 
-def setting_title(name: str) -> str:
-    """Write `learning_rate` as words."""
-    return name.replace("_", " ")
-
-
 def importances(search: SearchRecord) -> tuple[Importance, ...]:
     """Compute the shares of all trials together, then of each family, best first.
 
-    The settings of all trials together are family, student, learning rate and temperature. If policies were raced over
-    seeds, scores are those of the first heat: all trials have them, on the same seeds.
+    The settings of all trials together are family, student, and what is searched alike for all families. If policies
+    were raced over seeds, scores are those of the first heat: all trials have them, on the same seeds.
     """
     families = list(dict.fromkeys(trial.family for trial in search.raced))
     # Sorted by number, so that the resamples do not depend on the scores.
     scored = sorted((trial for trial in search.raced if _score(trial) is not None), key=lambda trial: trial.number)
+    log = search.config.space.logarithmic
     return (
-        _of_trials(None, scored, lambda trial: {"family": trial.family, **_shared(trial)}),
+        _of_trials(None, scored, lambda trial: {"family": trial.family, **_shared(trial)}, log),
         *(
-            _of_trials(family, [t for t in scored if t.family == family], lambda t: {**_shared(t), **t.parameters})
+            _of_trials(family, [t for t in scored if t.family == family], lambda t: {**_shared(t), **t.parameters}, log)
             for family in families
         ),
     )
@@ -119,17 +114,20 @@ def _shared(trial: TrialRecord) -> dict[str, Value]:
 
 
 def _of_trials(
-    family: str | None, trials: Sequence[TrialRecord], settings: Callable[[TrialRecord], dict[str, Value]]
+    family: str | None,
+    trials: Sequence[TrialRecord],
+    settings: Callable[[TrialRecord], dict[str, Value]],
+    log: frozenset[str],
 ) -> Importance:
     told = tuple(tuple(settings(trial).items()) for trial in trials)
-    return _importance(family, told, tuple(_score(trial) or 0.0 for trial in trials))
+    return _importance(family, told, tuple(_score(trial) or 0.0 for trial in trials), log)
 
 
 @functools.lru_cache(maxsize=256)  # page, numbers and terminal ask for the same, which takes a second
 def _importance(
-    family: str | None, told: tuple[tuple[tuple[str, Value], ...], ...], scores: tuple[float, ...]
+    family: str | None, told: tuple[tuple[tuple[str, Value], ...], ...], scores: tuple[float, ...], log: frozenset[str]
 ) -> Importance:
-    """Compute the importance from trials with these settings and scores."""
+    """Compute the importance from trials with these settings and scores; `log` names shared logarithmic settings."""
     settings = [dict(trial) for trial in told]
 
     def without(reason: str) -> Importance:
@@ -143,7 +141,7 @@ def _importance(
         return without("fewer than two settings were varied")
     if max(scores) == min(scores):
         return without("all scores are equal")
-    axes = {name: _axis(family, name, [values[name] for values in settings]) for name in varied}
+    axes = {name: _axis(family, name, [values[name] for values in settings], log) for name in varied}
     resampled = len(scores) >= INTERVAL_TRIALS
     resamples, trees = (RESAMPLES, 1) if resampled else (1, _TREES)
     rows = bootstrap_shares(axes, scores, resamples=resamples, trees=trees)
@@ -169,8 +167,8 @@ def _importance(
     )
 
 
-def _axis(family: str | None, name: str, values: Sequence[Value]) -> Axis:
+def _axis(family: str | None, name: str, values: Sequence[Value], log: frozenset[str]) -> Axis:
     declared = FAMILIES[family].parameters().get(name) if family in FAMILIES else None
     if declared is None:
-        return Axis(values, log=name in _SHARED_LOG)
+        return Axis(values, log=name in log)
     return Axis(values, declared.search if declared.kind != "choice" else None, log=declared.log)

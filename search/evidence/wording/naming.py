@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from search.evidence.statistics.paired import PairedTest
 from search.records import ConfirmationRecord, Finalist
-from search.wording import Scale, count, family_title, number
+from search.wording import Scale, count, family_title, number, setting_title
 
 if TYPE_CHECKING:
     from search.evidence.gains import Gain
     from search.evidence.ranking import PairedDifference
 
     Uncertain: TypeAlias = PairedTest | PairedDifference | Gain
-
-_SHARED = {"learning_rate": "learning rate", "temperature": "temperature"}
 
 
 def finalist_of(record: ConfirmationRecord, key: str) -> Finalist:
@@ -33,9 +31,9 @@ def title(record: ConfirmationRecord, key: str) -> str:
     if len(alike) == 1:
         return name
     told = [
-        f"{words} {number(finalist.shared[setting])}"
-        for setting, words in _SHARED.items()
-        if setting in finalist.shared and len({f.shared.get(setting) for f in alike}) > 1
+        f"{setting_title(setting)} {number(value)}"
+        for setting, value in finalist.shared.items()
+        if len({f.shared.get(setting) for f in alike}) > 1
     ]
     return f"{name} ({', '.join(told) or key})"
 

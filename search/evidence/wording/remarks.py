@@ -11,12 +11,11 @@ from search.evidence.conduct.health import Finding, examine
 from search.evidence.ranking import FamilyRank, best_trials, rule_title
 from search.evidence.wording.teacher_remark import teacher_remark
 from search.records import SearchRecord, TrialRecord
-from search.settings import CONSTANT_FAMILY, Domain, RangeSide
+from search.settings import CONSTANT_FAMILY, RangeSide
 from search.wording import count, sentence_case
 from trainables.settings import Settings
 
 _MOST_NUMBERS = 5
-_SHARED = ("learning_rate", "temperature")
 _LEARNED_NOTHING = ("learned_nothing", "diverged")
 
 RemarkKind = Literal["teacher", "equal_scores", "learned_nothing", "did_not_act", "edge", "trend"]
@@ -86,13 +85,10 @@ def _not_acting(families: tuple[FamilyRank, ...]) -> Iterable[Remark]:
 
 def _edges(search: SearchRecord, trial: TrialRecord, level: Collection[RangeSide]) -> Iterable[Remark]:
     space, family = search.config.space, FAMILIES.get(trial.family)
-    shared: dict[str, Domain] = {
-        name: domain for name in _SHARED if (domain := getattr(space, name)) is not None and name in trial.shared
-    }
     own = space.policies.get(trial.family, {})
     parameters = family.parameters() if family is not None else {}
     subject = _name(trial)
-    ends = (edge for edge in edges(trial.shared, shared) if (edge.name, edge.end) not in level)
+    ends = (edge for edge in edges(trial.shared, space.shared) if (edge.name, edge.end) not in level)
     for edge in (*ends, *edges(trial.parameters, own, parameters)):
         text = edge.text.removeprefix("The best ")
         yield Remark(kind="edge", subject=subject, sentence=f"{sentence_case(subject)}: the best {text}")

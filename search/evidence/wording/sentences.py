@@ -8,9 +8,10 @@ from search.evidence.choice import Choice
 from search.evidence.comparison import Comparison, FinalistRow
 from search.evidence.scores import Scores
 from search.evidence.statistics.power import LEVEL
-from search.evidence.wording.naming import p_text, title, with_interval
-from search.wording import Scale, count, number, sentence_case
+from search.evidence.wording.naming import finalist_of, p_text, title, with_interval
+from search.wording import Scale, count, number, sentence_case, setting_title
 from trainables.records import ACCURACY
+from trainables.suggestion import options_of
 
 
 class Sentences:
@@ -102,7 +103,7 @@ class Sentences:
         whose: dict[str, list[str]] = {}
         for key in keys:
             for end in (end for end in self._scores.facts.ends if end.finalist == key):
-                name, side = end.setting.replace("_", " "), "lower" if end.end == "low" else "upper"
+                name, side = setting_title(end.setting), "lower" if end.end == "low" else "upper"
                 place = f"the best {name} ({number(end.value)}) lies at the {side} end of the range"
                 whose.setdefault(place, []).append(self._subject(key))
         return join(
@@ -183,7 +184,9 @@ class Sentences:
         if row.equal in (None, self._baseline, row.tested[1].hardest):
             return ""
         gain, constant = self._gain(row.key, row.equal), self._title(row.equal)
-        return f"At its own learning rate and temperature it gains {gain} over {constant}."
+        has_options = bool(options_of(finalist_of(self._record, row.key).shared))
+        own = "searched settings" if has_options else "learning rate and temperature"
+        return f"At its own {own} it gains {gain} over {constant}."
 
     def _other_rules(self, choice: Choice) -> str:
         if len(choice.standing) == 1:

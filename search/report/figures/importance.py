@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from search.drawing import INK, MUTED, Figure, Table, family_colour, finish, new_figure
-from search.evidence import INTERVAL_TRIALS, RESAMPLES, SURE, Importance, Share, setting_title
-from search.wording import count, family_title
+from search.evidence import INTERVAL_TRIALS, RESAMPLES, SURE, Importance, Share
+from search.wording import count, family_title, setting_title
 
 _BAR = 14
 _BLOCK = 26

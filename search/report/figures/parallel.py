@@ -10,7 +10,7 @@ from policies.parameter import Value
 from search.drawing import INK, MUTED, PAGE, Figure, LegendItem, Table, finish, new_figure, score_axis, thinned
 from search.evidence import ReportSource
 from search.records import SearchRecord, TrialRecord
-from search.report.figures.setting import SHARED, Setting, declared_parameters, in_words, varied
+from search.report.figures.setting import Setting, declared_parameters, in_words, varied
 from search.wording import Scale, family_title
 
 _MOST_LINES = 120
@@ -52,7 +52,9 @@ def _settings_of(trial: TrialRecord) -> dict[str, Value]:
 
 def _row(search: SearchRecord, family: str) -> ParallelRow:
     trials = [trial for trial in search.finished if trial.family == family]
-    logarithmic = SHARED.keys() | {name for name, known in declared_parameters(family).items() if known.log}
+    logarithmic = search.config.space.logarithmic | {
+        name for name, known in declared_parameters(family).items() if known.log
+    }
     names = dict.fromkeys(name for trial in trials for name in _settings_of(trial))
     settings = (
         varied(name, [_settings_of(t)[name] for t in trials if name in _settings_of(t)], log=name in logarithmic)
@@ -60,8 +62,9 @@ def _row(search: SearchRecord, family: str) -> ParallelRow:
     )
     found = [setting for setting in settings if setting is not None]
     # Shared settings are always shown; of a long list of parameters only the first ones, as declared.
-    shared = [setting for setting in found if setting.name in SHARED]
-    own = [setting for setting in found if setting.name not in SHARED]
+    common = {name for trial in trials for name in trial.shared}
+    shared = [setting for setting in found if setting.name in common]
+    own = [setting for setting in found if setting.name not in common]
     room = _MOST_AXES - len(shared)
     shown = (*own[:room], *shared)
     return ParallelRow(

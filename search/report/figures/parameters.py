@@ -22,7 +22,7 @@ from search.drawing import (
 )
 from search.records import SearchRecord, TrialRecord
 from search.report.figures.setting import SHARED, Setting, declared_parameters, in_words, varied
-from search.wording import Scale, family_title, number
+from search.wording import Scale, family_title, number, setting_title
 
 _MOST_POINTS = 200
 _ROW = 108
@@ -57,10 +57,13 @@ def _panels(search: SearchRecord, family: str | None) -> tuple[list[Panel], dict
     The settings are a family's own; those that all families share if `family` is None.
     """
     if family is None:
-        settings, log = [(dict[str, Value](trial.shared), trial) for trial in search.finished], set(SHARED)
+        settings, log = (
+            [(dict[str, Value](trial.shared), trial) for trial in search.finished],
+            search.config.space.logarithmic,
+        )
     else:
         settings = [(trial.parameters, trial) for trial in search.finished if trial.family == family]
-        log = {name for name, parameter in declared_parameters(family).items() if parameter.log}
+        log = frozenset(name for name, parameter in declared_parameters(family).items() if parameter.log)
     panels, kept = [], {}
     for name in dict.fromkeys(name for values, _ in settings for name in values):
         seen = [(values[name], trial) for values, trial in settings if name in values]
@@ -142,6 +145,6 @@ def _caption(family: str | None, panels: list[Panel], kept: dict[str, Value]) ->
     text = "; ".join(f"{s.title}: {meanings[s.name]}" for s, _ in panels if s.name in meanings)
     text = f"{text[:1].upper()}{text[1:]}. " if text else ""
     if kept:
-        told = ", ".join(f"{name.replace('_', ' ')} = {number(value)}" for name, value in kept.items())
+        told = ", ".join(f"{setting_title(name)} = {number(value)}" for name, value in kept.items())
         text += f"Kept: {told}. "
     return f"{text}The diamond is the best trial; a dot on the lower edge lies below it."

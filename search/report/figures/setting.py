@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from policies.families import FAMILIES
 from policies.parameter import Parameter, Value
-from search.wording import number
+from search.wording import number, setting_title
 
 SHARED = {"learning_rate": "peak of the schedule", "temperature": "T, softens both models' outputs"}
-"""The settings that are searched alike for all families, with their meanings; their axes are logarithmic."""
+"""The settings of every search that are searched alike for all families, with their meanings."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Setting:
     @property
     def title(self) -> str:
         """The name in words."""
-        return in_words(self.name)
+        return setting_title(self.name)
 
     def place(self, value: Value) -> float:
         """Return a number as it is, and an option as its index."""

@@ -19,7 +19,7 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
         ("Teacher", _teacher(search)),
         ("Student", _student(search)),
         ("Searched for", _objective(search)),
-        ("Training", _training(search.config)),
+        ("Training", _training(search)),
         ("Seeds per trial", _seeds(search)),
         ("Families", ", ".join(map(family_title, search.config.families))),
         ("Trials", _trials(search)),
@@ -97,11 +97,12 @@ def _objective(search: SearchRecord) -> str:
     return "" if scale.is_accuracy else scale.on("validation")
 
 
-def _training(config: SearchConfig) -> str:
-    training = config.training
-    if config.function is not None:
-        return f"{count(training.epochs, 'epoch')}, unless {config.function.origin} says another number"
-    return f"{count(training.epochs, 'epoch')}, {training.optimizer}, batches of {training.batch_size}"
+def _training(search: SearchRecord) -> str:
+    training, pictures, function = search.config.training, search.pictures, search.config.function
+    if function is not None:
+        return f"{count(training.epochs, 'epoch')}, unless {function.origin} says another number"
+    optimizer = (pictures.own_optimizer if pictures else "") or training.optimizer
+    return f"{count(training.epochs, 'epoch')}, {optimizer}, batches of {training.batch_size}"
 
 
 def _seeds(search: SearchRecord) -> str:

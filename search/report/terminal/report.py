@@ -23,7 +23,7 @@ from search.report.terminal.parts import (
     verdict_lines,
 )
 from search.settings import CONSTANT_FAMILY
-from search.wording import Scale, family_title
+from search.wording import Scale, family_title, setting_title
 
 
 def render_report(source: ReportSource, width: int, *, with_remedy: bool = True) -> RenderableType:
@@ -82,7 +82,7 @@ def render_table(search: SearchRecord, judgement: Judgement, width: int) -> Rend
         parts += [Text(), _families_table(families, judgement.comparison, Scale(judgement.objective), width)]
     if families and families[0].best is not None:
         best = families[0].best
-        settings = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in best.shared.items())
+        settings = ", ".join(f"{setting_title(name)} {value:.3g}" for name, value in best.shared.items())
         found = f"trial {best.number}" + (f", {settings}" if settings else "")
         parts += [Text(), Text(f"Best rule ({found}):"), indented(best.rule)]
     failed = [trial for trial in search.trials if trial.status == "failed"]

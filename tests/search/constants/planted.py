@@ -13,14 +13,18 @@ SEVERAL = SurfaceDomain(
     learning_rate=Interval(low=1e-3, high=0.1, log=True), temperature=Choices(choices=(2.0, 4.0, 8.0))
 )
 
+FOUR = SEVERAL.model_copy(update={"options": {"hint_weight": Interval(low=0.1, high=10.0, log=True)}})
+
 
 def accuracy(point):
-    """Return an accuracy that is best at λ = .4, a learning rate of .02 and a temperature of 4."""
+    """Return an accuracy that is best at λ = .4, learning rate .02, temperature 4 and a hint's weight of 2."""
     found = 0.8 - 0.1 * (point.weight - 0.4) ** 2
     if point.learning_rate is not None:
         found -= 0.03 * math.log10(point.learning_rate / 0.02) ** 2
     if point.temperature is not None:
         found -= 0.01 * point.weight * math.log2(point.temperature / 4.0) ** 2
+    for _, hint_weight in point.options:
+        found -= 0.01 * point.weight * math.log10(hint_weight / 2.0) ** 2
     return found
 
 

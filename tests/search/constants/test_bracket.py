@@ -9,7 +9,7 @@ import pytest
 from search.constants import ConstantPoint, Enough, SurfaceDomain, next_point
 from search.constants.bracket import first_points
 from search.settings.domains import Choices, Interval
-from tests.search.constants.planted import ONE, SEVERAL, scored, search
+from tests.search.constants.planted import FOUR, ONE, SEVERAL, scored, search
 
 
 @pytest.mark.parametrize("domain", [ONE, SEVERAL])
@@ -45,6 +45,11 @@ def test_the_first_points_spread_the_other_settings():
     rates = [point.learning_rate for point in points]
     assert min(rates) < 3e-3 < 0.03 < max(rates)
     assert {point.temperature for point in points} == {2.0, 4.0, 8.0}
+
+
+def test_the_first_points_spread_a_users_own_option():
+    weights = [dict(point.options)["hint_weight"] for point in first_points(FOUR, 0)]
+    assert min(weights) < 0.4 < 3.0 < max(weights)
 
 
 def test_the_recipes_own_settings_come_first():

@@ -4,7 +4,7 @@ import pytest
 from search.constants.points import ConstantPoint, SurfaceDomain
 from search.constants.weights import unwarp, warp
 from search.settings.domains import Choices, Interval
-from tests.search.constants.planted import ONE, SEVERAL
+from tests.search.constants.planted import FOUR, ONE, SEVERAL
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.01, 0.3, 0.5, 0.97, 1.0])
@@ -39,3 +39,20 @@ def test_settings_that_do_not_vary_are_no_axis():
 def test_a_list_of_weights_is_kept_to():
     domain = SurfaceDomain(weight=Choices(choices=(0.0, 0.3, 0.9)))
     assert {domain.decode([place]).weight for place in np.linspace(0, 1, 50)} == {0.0, 0.3, 0.9}
+
+
+def test_an_option_is_an_axis_like_the_learning_rate():
+    assert FOUR.settings == ("learning_rate", "temperature", "options.hint_weight")
+    point = FOUR.decode([0.4, 0.3, 0.9, 0.5])
+    assert point.shared == {"learning_rate": 0.00398, "temperature": 8.0, "options.hint_weight": 1.0}
+    assert ConstantPoint.at(point.weight, point.shared) == point
+    assert FOUR.encode(point)[3] == pytest.approx(0.5)
+    assert FOUR.encode(point.model_copy(update={"weight": 0.0}))[3] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("choices", [(0.0, 1.0, 2.0), (-1.0, 0.0, 3.0)])
+def test_listed_values_that_are_not_above_zero_are_apart_by_their_differences(choices):
+    domain = SurfaceDomain(options={"margin": Choices(choices=choices)})
+    places = [domain.encode(ConstantPoint(weight=0.5, options=(("margin", value),)))[1] for value in choices]
+    span = choices[-1] - choices[0]
+    assert places == pytest.approx([(value - choices[0]) / span for value in choices])

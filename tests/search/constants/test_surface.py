@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from search.constants import ConstantPoint, ConstantScore, fit_surface, level_sides
+from search.constants import ConstantPoint, ConstantScore, SurfaceDomain, fit_surface, level_sides
 from search.constants.surface import gaps
-from tests.search.constants.planted import ONE, SEVERAL, line, scored, search
+from search.settings.domains import Interval
+from tests.search.constants.planted import FOUR, ONE, SEVERAL, line, scored, search
 
 DENSE = (0.0, 0.05, 0.15, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.65, 0.75, 0.85, 0.95, 1.0)
 
@@ -121,6 +122,14 @@ def test_several_settings_are_found():
     assert len(points) <= 40
 
 
+def test_a_users_own_option_is_found_beside_the_others():
+    points, surface, _ = search(FOUR, noise=0.002)
+    assert dict(surface.chosen.options)["hint_weight"] == pytest.approx(2.0, rel=1.5)
+    assert surface.chosen.learning_rate == pytest.approx(0.02, rel=0.6)
+    assert {row.options[0][0] for row in surface.curve()} == {"hint_weight"}
+    assert len(points) <= 40
+
+
 @pytest.mark.parametrize(("cap", "level"), [(2.0, True), (9.0, False)])
 def test_an_end_of_a_range_is_level_where_accuracy_no_longer_rises_towards_it(cap, level):
     domain = SEVERAL.model_copy(update={"learning_rate": None})
@@ -151,6 +160,18 @@ def test_the_labels_alone_are_tuned_over_the_learning_rate():
     assert surface.certificate.knows_labels_alone
     best = surface.best_tried(0.0)
     assert 0.01 <= best.learning_rate <= 0.04  # .02 is best
+
+
+def test_the_labels_alone_are_tuned_over_an_option_that_their_loss_depends_on():
+    domain = SurfaceDomain(options={"smoothing": Interval(low=0.0, high=1.0)})
+
+    def worth(point):
+        return 0.8 - 0.1 * (1.0 - point.weight) * (dict(point.options)["smoothing"] - 0.8) ** 2
+
+    points, surface, _ = search(domain, of=worth, noise=0.001)
+    assert len({point for point in points if point.weight == 0.0}) >= 2
+    assert surface.certificate.knows_labels_alone
+    assert dict(surface.best_tried(0.0).options)["smoothing"] == pytest.approx(0.8, abs=0.15)
 
 
 def test_without_a_learning_rate_to_find_the_labels_alone_are_known():

@@ -91,6 +91,64 @@ class Masked(Task):
 """
 )
 
+HINTS = (
+    HEAD
+    + """
+from pydantic import Field
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self, width, dropout=0.0):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Dropout(dropout))
+        self.head = nn.Linear(width, 10)
+        self.hint = nn.Linear(width, 16)
+
+    def forward(self, x):
+        features = self.body(x)
+        return {"logits": self.head(features), "hint": self.hint(features)}
+
+
+class Hints(Task):
+    rows: int = 200
+    hint_weight: float = 1.0
+    dropout: float = Field(0.0, ge=0, lt=1)
+    width: int = 12
+    layers: int = 1
+    slope: float = 0.0
+
+    def sets(self):
+        data = load_digits()
+        x, y, n = (data.data / 16).astype(np.float32), data.target, self.rows
+        return Sets(train=(x[:n], y[:n]), validation=(x[200:400], y[200:400]), test=lambda: (x[400:], y[400:]))
+
+    def student(self):
+        return Net(self.width, self.dropout)
+
+    def teacher(self):
+        return Net(32)
+
+    def forward(self, network, inputs):
+        outputs = network(inputs)
+        return {**outputs, "logits": outputs["logits"] * (1 + self.slope)}
+
+    def logits(self, outputs):
+        return outputs["logits"]
+
+    def task_loss(self, outputs, batch):
+        return F.cross_entropy(outputs["logits"], batch.labels, reduction="none")
+
+    def distill_loss(self, outputs, teacher_outputs, batch, temperature):
+        student, teacher = (F.log_softmax(o["logits"] / temperature, 1) for o in (outputs, teacher_outputs))
+        soft = temperature**2 * F.kl_div(student, teacher, reduction="none", log_target=True).sum(1)
+        return soft + self.hint_weight * (outputs["hint"] - teacher_outputs["hint"]).square().mean(1)
+
+    def metrics(self, outputs, labels):
+        return {"weighted": self.hint_weight * float(outputs["hint"].square().mean())}
+"""
+)
+
 
 def own(source: str, name: str, **options: object) -> OwnTask:
     """Return a task of a file's text."""

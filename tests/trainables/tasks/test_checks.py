@@ -32,6 +32,14 @@ def test_a_sound_task_passes():
     assert tried(DIABETES, "Diabetes") == (0, {"rmse", "absolute_error"})
 
 
+@pytest.mark.filterwarnings("ignore:Field name")
+@pytest.mark.parametrize("line", ["augment: bool = True", 'unit: str = "scans"', "classification: bool = False"])
+def test_an_option_with_a_name_of_the_base_is_refused(line):
+    message = f"the option `{line.split(':')[0]}` .* has a name that trainables.tasks.Task uses itself; rename it"
+    with pytest.raises(KDPolicySearchError, match=message):
+        create_task(own(DIGITS.replace('unit = "scans"', line), "Digits"))
+
+
 def test_the_test_set_is_not_opened():
     tried(DIGITS.replace("lambda: (x[540:], y[540:])", "lambda: 1 / 0"))
 

@@ -1,7 +1,6 @@
 """Trainings of users' tasks in the search's loop."""
 
 import contextlib
-import math
 
 import numpy as np
 import pytest
@@ -9,63 +8,14 @@ import torch
 
 from policies.families import FAMILIES
 from policies.registry import create_policy
+from tests.trainables.tasks.task_data import CPU, TRAINING, data_of, trained, weights
 from tests.trainables.tasks.task_files import DIABETES, DIGITS, HEAD, MASKED, own
-from trainables.config import DeviceSettings, ModelSettings, PolicySettings, TrainingSettings, TrialSettings
-from trainables.device import select_compute
+from trainables.config import ModelSettings
 from trainables.evaluation import evaluate
 from trainables.pictures import Split, TrialAssets, as_tensor
 from trainables.records import Objective
-from trainables.tasks import StoredOutputs, TaskAssets, create_task, outputs_on, read_sets, stored_outputs
+from trainables.tasks import TaskAssets
 from trainables.training import DeviceAssets, Distillation, TaskData
-
-CPU = select_compute(DeviceSettings(device="cpu"))
-TRAINING = TrainingSettings(epochs=4, batch_size=40, optimizer="adam", learning_rate=3e-2, weight_decay=0.0)
-
-
-def data_of(task):
-    created = create_task(task)
-    train, validation, _ = read_sets(task, created)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        teacher = created.teacher()
-
-    def outputs(name, samples):
-        if isinstance(teacher, StoredOutputs):
-            return stored_outputs(teacher, name, samples)
-        return outputs_on(created, teacher.eval(), samples.inputs, CPU.device)
-
-    return TaskData(
-        TaskAssets(
-            task=task,
-            train=train,
-            validation=validation,
-            train_targets=outputs("train", train),
-            validation_targets=outputs("validation", validation),
-            classes=("0", "1"),
-            teacher_accuracy=math.nan,
-        ),
-        CPU,
-    )
-
-
-def trained(task, policy="fixed", data=None, **changes):
-    values = {
-        "student": ModelSettings(name=task.origin, options=task.options),
-        "training": TRAINING,
-        "policy": PolicySettings(family=policy),
-        "seeds": (3, 5),
-        "evaluations": 2,
-        "trace_points": 5,
-    }
-    distillation = Distillation(TrialSettings(**{**values, **changes}), data or data_of(task))
-    for _ in distillation.records():
-        distillation.check_losses()
-    distillation.check_scores()
-    return distillation
-
-
-def weights(distillation):
-    return [p.detach() for replicate in distillation.replicates for p in replicate.student.parameters()]
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +126,7 @@ def test_masked_positions_count_in_no_loss_and_no_score():
     assert found.scores.accuracy == pytest.approx(float(right))
     loss = torch.nn.functional.cross_entropy(logits[counted], labels[counted])
     assert found.scores.loss == pytest.approx(float(loss), rel=1e-5)
-    assert found.samples == {}  # positions of one sequence are no independent samples
+    assert found.samples["accuracy"].count == len(labels)  # a sequence is one sample, not each of its positions
     changed = own(MASKED.replace("y[generator", "x[y == IGNORED] = x[y == IGNORED]\n        y[generator"), "Masked")
     assert all(map(torch.equal, weights(done), weights(trained(changed))))
 
@@ -237,3 +187,49 @@ class Hints(Task):
     history = trained(task, "norm_balance").history()
     assert history.epochs[-1].validation_accuracy > 0.3
     assert history.epochs[-1].agreement > 0.0
+
+
+@pytest.fixture(scope="module")
+def masked():
+    return data_of(own(MASKED, "Masked"))
+
+
+def test_values_of_samples_of_several_answers_have_the_accuracy_as_their_mean(masked):
+    student = trained(own(MASKED, "Masked"), data=masked).replicates[0].student
+    outputs = masked.validation.logits(student)
+    values = masked.validation.right(outputs)
+    assert values.shape == (80,)
+    assert float(values.mean()) == pytest.approx(masked.validation.score(outputs).accuracy, abs=1e-12)
+    found = evaluate(student, masked.validation, by_sample=True).samples["accuracy"]
+    assert found.kind == "float32"
+    assert float(found.values().mean()) == pytest.approx(masked.validation.score(outputs).accuracy, abs=1e-6)
+
+
+def test_values_of_samples_tell_the_noise_that_other_samples_would_bring(masked):
+    """The spread of a difference over redrawn samples is that of the values, although samples differ in length."""
+    one, other = (
+        masked.validation.logits(masked.create_student(ModelSettings(name="my_task.py:Masked"))) for _ in range(2)
+    )
+    labels = masked.validation.labels
+    counted = labels != -100
+    right = [((outputs.argmax(-1) == labels) & counted).sum(1).double() for outputs in (one, other)]
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(len(labels), (4000, len(labels)), generator=generator)
+    answers = counted.sum(1).double()[drawn].sum(1)
+    spread = float(((right[0] - right[1])[drawn].sum(1) / answers).std())
+    values = masked.validation.right(one) - masked.validation.right(other)
+    assert float(values.std()) / len(labels) ** 0.5 == pytest.approx(spread, rel=0.05)
+
+
+def test_answers_that_do_not_count_have_no_share_in_the_values():
+    read = "x, y = self.rows()\n        "
+    source = DIGITS.replace(f"{read}return Sets", f"{read}y[::4] = -100\n        return Sets")
+    data = data_of(own(source, "Digits"))
+    outputs = torch.nn.functional.one_hot(data.validation.labels.clamp(min=0), 10).float()
+    assert data.validation.right(outputs).tolist() == [1.0] * len(data.validation)
+    wrong = outputs.clone()
+    place = int((data.validation.labels >= 0).nonzero()[0])
+    wrong[place] = outputs[place].roll(1)
+    values = data.validation.right(wrong)
+    assert float(values.mean()) == pytest.approx(data.validation.score(wrong).accuracy, abs=1e-12)
+    assert int(values.argmin()) == place
