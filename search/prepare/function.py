@@ -19,7 +19,7 @@ from search.settings import SearchConfig
 from trainables.config import OwnFunction, PolicySettings
 from trainables.device import select_compute
 from trainables.errors import ConfigError
-from trainables.functions import FunctionAssets, FunctionPlace, FunctionTraining, Notes, option_read
+from trainables.functions import FEW_STEPS, FunctionAssets, FunctionPlace, FunctionTraining, Notes, option_read
 from trainables.teacher import TeacherProgress, output_precision
 
 _MEASURING = "norm_balance"
@@ -68,7 +68,20 @@ def _try_out(config: SearchConfig, folder: str, _news: Callable[[TeacherProgress
     compute = select_compute(config.device)
     place = FunctionPlace(assets=FunctionAssets(function=config.function, folder=folder), compute=compute)
     notes, _ = run_for_a_while(config, place, reports=1, most_seconds=_FIRST_REPORT_SECONDS)
+    check_seeded(config, place, notes)
     return notes
+
+
+def check_seeded(config: SearchConfig, place: FunctionPlace, notes: Notes) -> None:
+    """Raise ConfigError if another seed gives the same student, so that all seeds would be one training."""
+    if not notes.early:
+        return
+    other, _ = run_for_a_while(config, place, most_steps=FEW_STEPS, seed=notes.seed + 1)
+    if other.digest == notes.early:
+        raise ConfigError(
+            f"trainings of {place.assets.function.origin} must depend on the seed, but two seeds gave the same student"
+            " to the last bit; seed what draws random numbers with `run.seed`, after anything that seeds it otherwise."
+        )
 
 
 def run_for_a_while(
@@ -78,6 +91,7 @@ def run_for_a_while(
     reports: int | None = None,
     most_seconds: float | None = None,
     most_steps: int | None = None,
+    seed: int | None = None,
     snapshot: pathlib.Path | None = None,
     each: Callable[[FunctionTraining], None] | None = None,
 ) -> tuple[Notes, float]:
@@ -89,6 +103,7 @@ def run_for_a_while(
         reports: stop at this report.
         most_seconds: stop so long after the first step.
         most_steps: stop after so many steps.
+        seed: instead of the first one.
         snapshot: a snapshot to continue from.
         each: called at each report.
 
@@ -99,7 +114,7 @@ def run_for_a_while(
         KDPolicySearchError: it fails.
     """
     trial = config.base_trial().model_copy(
-        update={"policy": PolicySettings(family=_MEASURING), "seeds": config.seeds[:1]}
+        update={"policy": PolicySettings(family=_MEASURING), "seeds": config.seeds[:1] if seed is None else (seed,)}
     )
     training = FunctionTraining(trial, place, most_steps=most_steps, most_seconds=most_seconds, snapshot=snapshot)
     began = time.perf_counter()

@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from search.prepare.function import check_families, check_used, run_for_a_while
+from search.prepare.function import check_families, check_seeded, check_used, run_for_a_while
 from search.prepare.preparation import prepare
 from search.records import Listener
 from search.settings import CONSTANT_FAMILY, Launch, SearchConfig, planned_trainings
@@ -94,6 +94,7 @@ def _rehearse_function(config: SearchConfig, listener: Listener) -> Rehearsal:
         saved = next(snapshots.iterdir(), None)
         resumed = None if saved is None else run_for_a_while(config, place, most_steps=steps, snapshot=saved)[0]
     check_used(config, own, one)
+    check_seeded(config, place, one)
     check_families(config, own, on_logits=bool(one.on_logits))
     on_cpu = place.device.type == "cpu"
     spent = one.last_step - (one.first_step or 0.0)

@@ -1,6 +1,7 @@
 from .alone import run_alone as run_alone
 from .assets import FunctionAssets as FunctionAssets
 from .assets import FunctionPlace as FunctionPlace
+from .balancer import FEW_STEPS as FEW_STEPS
 from .call import load_function as load_function
 from .notes import Notes as Notes
 from .notes import Tested as Tested

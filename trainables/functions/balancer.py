@@ -8,8 +8,11 @@ from torch import Tensor
 
 from policies.balancer import LossBalancer, Step
 from policies.update.objective import LogitPair, Objective
-from trainables.functions.notes import Notes
+from trainables.functions.notes import Notes, digest_of
 from trainables.functions.thread import Pauses, Stopped
+
+FEW_STEPS = 3
+"""The number of updates after which a rehearsal compares two seeds."""
 
 
 class RecordedBalancer(LossBalancer):
@@ -44,6 +47,9 @@ class RecordedBalancer(LossBalancer):
         self._pauses.check()
         if notes.on_logits is None:
             notes.on_logits = isinstance(objective, LogitPair)
+        limited = self._most_steps is not None or self._most_seconds is not None
+        if limited and not notes.early and notes.steps == FEW_STEPS:
+            notes.early = digest_of(self.parameters)
         step = super()._take(objective, outputs, share, last, probe or self.step in notes.probes)
         if step is not None:
             now = self._pauses.clock()

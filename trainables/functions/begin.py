@@ -19,6 +19,11 @@ class Call(Protocol):
         """The notes so far; read them between two calls of `advance`."""
         ...
 
+    @property
+    def ended(self) -> bool:
+        """True if the function has returned, failed or been stopped."""
+        ...
+
     def advance(self) -> bool:
         """Let the function go on to its next report or its end; return True if it has ended.
 

@@ -61,6 +61,11 @@ class ProcessCall:
         self._limited = session.limited
 
     @property
+    def ended(self) -> bool:
+        """True if all processes have ended."""
+        return all(process.exitcode is not None for process in self._processes)
+
+    @property
     def notes(self) -> Notes:
         """The notes so far."""
         notes: Notes = self._notes

@@ -69,6 +69,8 @@ class FunctionTraining(Training):
         """The snapshot that the next seed continues from; None for its beginning."""
         self._scratch = pathlib.Path(tempfile.mkdtemp(prefix="kd-function-"))
         self._call: Call | None = None
+        self.stopped = True
+        """False if the function went on when it was told to stop."""
 
     @property
     def notes(self) -> list[Notes]:
@@ -172,6 +174,7 @@ class FunctionTraining(Training):
         """End the function if it is running."""
         if self._call is not None:
             self._call.stop()
+            self.stopped = self._call.ended
             if self.current is not None:
                 self.current = self._call.notes
             self._call = None

@@ -5,28 +5,33 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from policies.errors import KDPolicySearchError
 from policies.extensions import told
-from trainables.testing.subject import TaskSubject, subject_of
+
+_Subject = TypeVar("_Subject")
 
 Clause: TypeAlias = Callable[[Any], None]
 """A function that takes what is checked, and raises AssertionError if it breaks the clause."""
 
 
-def clause(group: list[Clause]) -> Callable[[Callable[[TaskSubject], None]], Clause]:
-    """Add a check to a group of clauses on tasks, and turn any error in it into a broken clause.
+def clause(group: list[Clause], subject: Callable[[Any], _Subject]) -> Callable[[Callable[[_Subject], None]], Clause]:
+    """Add a check to a group of clauses, and turn any error in it into a broken clause.
 
-    The message names the task and the clause. For an error of the user's own code it also names the line.
+    The message names what is checked and the clause. For an error of the user's own code it also names the line.
+
+    Args:
+        group: the clauses.
+        subject: turns what is checked into what the check takes.
     """
 
-    def of_group(check: Callable[[TaskSubject], None]) -> Clause:
+    def of_group(check: Callable[[_Subject], None]) -> Clause:
         @functools.wraps(check)
         def checked(task: Any) -> None:
             name = task if isinstance(task, str) else getattr(task, "origin", type(task).__name__)
             try:
-                check(subject_of(task))
+                check(subject(task))
             except (AssertionError, KDPolicySearchError) as error:
                 raise AssertionError(f"`{name}` breaks `{check.__name__}`: {error}") from error
             except Exception as error:

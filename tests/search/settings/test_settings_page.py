@@ -70,8 +70,10 @@ def walk() -> dict[str, FieldInfo]:
                 waiting.append((f"{prefix}{name}.", models[0]))
             else:
                 found[f"{prefix}{name}"] = field
-    whole = {name: SearchConfig.model_fields[name] for name in ("racing", "task")}  # `true` and a file are values, too
-    return {name: field for name, field in found.items() if not name.startswith("task.")} | whole
+    whole = {
+        name: SearchConfig.model_fields[name] for name in ("racing", "task", "function")
+    }  # `true` and a file are values, too
+    return {name: field for name, field in found.items() if not name.startswith(("task.", "function."))} | whole
 
 
 TOP = {model for field in SearchConfig.model_fields.values() for model in inner_models(field.annotation)}
