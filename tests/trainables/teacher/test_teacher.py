@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.config.trial import DataSettings, TeacherSettings
+from trainables.config import DataSettings, TeacherSettings
 from trainables.datasets import load_dataset
 from trainables.device import Compute
 from trainables.errors import CheckpointError, ConfigError, ModelError
