@@ -28,6 +28,8 @@ class Prepared:
     pictures: PictureCounts
     student_sizes: tuple[StudentSize, ...] = ()
     """The sizes of the students, where there are several."""
+    remarks: tuple[str, ...] = ()
+    """Sentences on the teacher's checkpoint, for the user."""
 
 
 def in_cluster(

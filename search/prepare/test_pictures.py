@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from search.prepare.foundation import foundation_of
 from search.prepare.ground import Ground, Pictures
 from search.prepare.preparation import load_told
 from search.prepare.prepared import in_cluster
+from search.prepare.students import initial_weights
 from search.prepare.task import load_task, task_ground, task_ground_elsewhere
 from search.records import Listener
 from search.settings import Launch, SearchConfig
@@ -52,8 +54,10 @@ def _ground(
     compute = select_compute(config.device)
     assert config.teacher is not None  # `SearchConfig` makes sure of it
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
+    initial = initial_weights(config, dataset)
+    assets = compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache)
     pictures = Pictures(
-        assets=compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache),
+        assets=dataclasses.replace(assets, initial=initial),
         test=dataset.test,
         test_targets=compute_logits(teacher.module, dataset.test.images, dataset, compute.device),
     )
@@ -63,7 +67,7 @@ def _ground(
     return Ground(
         pictures=pictures,
         teacher=module,
-        foundation=foundation_of(config, dataset, teacher, compute.device.type),
+        foundation=foundation_of(config, dataset, teacher, compute.device.type, initial),
         test_digest=_digest(dataset.test),
     )
 

@@ -57,9 +57,7 @@ def _data(table: dict[str, Any], section: str, folder: pathlib.Path) -> dict[str
 
 
 def _augmentation(table: dict[str, Any], section: str, folder: pathlib.Path) -> dict[str, Any]:
-    return _with_text(
-        table, "function", f"{section}.function", folder, what="augmentation", example="my_views.py:view"
-    )
+    return _with_text(table, "function", f"{section}.function", folder, what="augmentation", example="my_views.py:view")
 
 
 def _with_text(
@@ -69,6 +67,8 @@ def _with_text(
     if not isinstance(name, str) or _PY not in name:
         return table
     if not is_own(name):
-        raise SearchError(f"`{field}`: a {what} of your own is given as FILE.py:NAME, like {example}, but got {name!r}.")
+        raise SearchError(
+            f"`{field}`: a {what} of your own is given as FILE.py:NAME, like {example}, but got {name!r}."
+        )
     origin, source = read_source(name, folder, what=what, example=example)
     return {**table, key: origin, "source": source}

@@ -18,7 +18,7 @@ from trainables.training import trains_stacked
 
 _MOST_CHANGES = 5
 _LONGEST_VALUE = 60
-_FILES = {"own_policies.": "rule", "kpis.": "KPI", "task_file.": "task"}
+_FILES = {"own_policies.": "rule", "kpis.": "KPI", "task_file.": "task", "files.": "part"}
 """Settings that hold the text of files."""
 
 
@@ -39,7 +39,16 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
         for name, student in config.students.items():
             check_model(student, config.student_sections[name])
             trains_stacked(student, config.device)
+            if student.checkpoint is not None:
+                from trainables.checkpoints import check_initial_weights  # imports PyTorch
+
+                check_initial_weights(student, config.student_sections[name])
         check_teacher(config.teacher)
+        for augmentation in (config.augmentation, config.teacher.augmentation):
+            if augmentation.function is not None:
+                from trainables.training import check_own_views  # imports PyTorch
+
+                check_own_views(augmentation)
         check_dataset(config.data, launch.data_root)
     _check_folders(config, launch)
 
@@ -100,13 +109,26 @@ def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
 
 
 def _comparable(config: SearchConfig) -> dict[str, Any]:
+    files: dict[str, str] = {}
     return {
-        **config.model_dump(mode="json", exclude={"confirm"}),  # no trial depends on it
+        # No trial depends on `confirm`.
+        **_without_texts(config.model_dump(mode="json", exclude={"confirm"}), files),
+        "files": files,
         "own_policies": {policy.origin: policy.source for policy in config.own_policies},
         "kpis": {kpi.origin: kpi.source for kpi in config.kpis},
         "task": None if config.task is None else config.task.options,
         "task_file": {} if config.task is None else {config.task.origin: config.task.source},
     }
+
+
+def _without_texts(values: Any, files: dict[str, str]) -> Any:
+    """Return settings without the texts of the files of the user's own parts, which are put into `files` by name."""
+    if not isinstance(values, dict):
+        return values
+    origin = values.get("name") or values.get("function")
+    if values.get("source") and origin is not None:
+        files[origin] = values["source"]
+    return {key: _without_texts(value, files) for key, value in values.items() if key != "source"}
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -154,9 +154,7 @@ def _taken(
     return Fitted(tensors=taken, remarks=tuple(remarks), other_outputs=outputs)
 
 
-def _misfit(
-    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], model: str, path: Path, what: str
-) -> str:
+def _misfit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], model: str, path: Path, what: str) -> str:
     """Return a message that shows the model's names beside the file's."""
     known = [name for name in tensors if name not in _NEVER_NEEDED]
     missing = [name for name in expected if name not in tensors and not name.endswith(_COUNTER)]

@@ -65,6 +65,7 @@ class _Rebuild:
     """Calls one known function. It has no attributes, so that a file cannot change what it does."""
 
     __slots__ = ("_function",)
+    _function: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         object.__setattr__(self, "_function", function)
@@ -82,7 +83,7 @@ class _Rebuild:
 def _tensor(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_others: Any) -> Tensor:
     if not isinstance(storage, torch.storage.TypedStorage | torch.storage.UntypedStorage):
         raise pickle.UnpicklingError("a tensor has no storage")
-    rebuilt: Tensor = torch._utils._rebuild_tensor(storage, offset, size, stride)
+    rebuilt: Tensor = torch._utils._rebuild_tensor(storage, offset, size, stride)  # type: ignore[no-untyped-call]
     return rebuilt
 
 

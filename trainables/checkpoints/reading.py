@@ -142,9 +142,7 @@ def _read_safetensors(path: Path, what: str) -> Any:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError as error:
-        raise CheckpointError(
-            f"{what} {str(path)!r} needs a package to be read: pip install safetensors."
-        ) from error
+        raise CheckpointError(f"{what} {str(path)!r} needs a package to be read: pip install safetensors.") from error
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

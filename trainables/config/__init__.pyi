@@ -6,8 +6,8 @@ from .own_part import is_own as is_own
 from .own_part import own_object as own_object
 from .own_policy import OwnPolicy as OwnPolicy
 from .own_task import OwnTask as OwnTask
-from .pictures import AugmentationSettings as AugmentationSettings
 from .pictures import DATASETS as DATASETS
+from .pictures import AugmentationSettings as AugmentationSettings
 from .pictures import DataSettings as DataSettings
 from .teacher import Normalization as Normalization
 from .teacher import TeacherSettings as TeacherSettings

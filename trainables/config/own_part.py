@@ -53,7 +53,8 @@ def own_object(origin: str, source: str, what: str) -> Callable[..., Any]:
         raise ConfigError(
             f"{file} has no function or class {name!r}; found in it: {', '.join(own) or 'none'}.{nearest(name, own)}"
         )
-    return found
+    own_part: Callable[..., Any] = found
+    return own_part
 
 
 def check_call(function: Callable[..., Any], origin: str, given: tuple[str, ...], options: Mapping[str, Any]) -> None:

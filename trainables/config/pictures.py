@@ -99,7 +99,7 @@ class AugmentationSettings(Settings):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the views, for keys of caches; without a function it is what earlier releases wrote."""
+        """The settings that decide the views, for keys of caches; without a function those of earlier releases."""
         return self.model_dump(exclude=None if self.function is not None else {"function", "source"})
 
     @pydantic.model_validator(mode="after")

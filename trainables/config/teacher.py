@@ -52,7 +52,7 @@ class TeacherSettings(Settings):
     model: ModelSettings
     checkpoint: str | None = None
     weights: Literal["plain", "ema"] | None = None
-    """Which weights of a checkpoint are taken if it has averaged (EMA) ones beside plain ones; None for plain ones."""
+    """The weights to take from a checkpoint that has plain and averaged (EMA) ones; None for the plain ones."""
     normalization: NamedOrTable | None = None
     """The constants by which the teacher's pictures are normalised; None for those of the training pictures."""
     training: TrainingSettings | None = None

@@ -16,6 +16,7 @@ from trainables.config.pictures import LARGEST_SEED, AugmentationSettings
 from trainables.records import Objective
 from trainables.settings import Settings
 
+
 class CorruptionSettings(Settings):
     """Settings of training data that are broken on purpose, to see which rules withstand it.
 

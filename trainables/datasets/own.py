@@ -81,14 +81,14 @@ def _call(settings: DataSettings) -> Any:
     import torch
 
     function = own_object(settings.name, settings.source, "data set")
-    before = np.random.get_state()  # noqa: NPY002 - users' code draws from it
+    before = np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        np.random.seed(0)  # noqa: NPY002
+        np.random.seed(0)
         try:
             return call_own(settings.name, "loading the data", lambda: function(**settings.options), DataError)
         finally:
-            np.random.set_state(before)  # noqa: NPY002
+            np.random.set_state(before)
 
 
 def _split(settings: DataSettings, given: Any, name: str, layout: str | None) -> Split:

@@ -47,6 +47,12 @@ def build_own_model(settings: ModelSettings, image_shape: tuple[int, int, int], 
     return model
 
 
+def own_constructor(settings: ModelSettings, image_shape: tuple[int, int, int], classes: int) -> str:
+    """Return the Python expression that builds a model, `TinyNet((1, 8, 8), 10, width=16)`, for cards and messages."""
+    options = "".join(f", {option}={value!r}" for option, value in settings.options.items())
+    return f"{settings.name.rpartition(':')[2]}({image_shape}, {classes}{options})"
+
+
 def try_out_own_model(settings: ModelSettings, image_shape: tuple[int, int, int], classes: int, place: str) -> None:
     """Try a model out as a training will use it, before anything is spent: a batch forward and backward, twice built.
 
@@ -63,7 +69,9 @@ def try_out_own_model(settings: ModelSettings, image_shape: tuple[int, int, int]
 
     one, other = (_seeded(settings, image_shape, classes) for _ in range(2))
     states = one.state_dict(), other.state_dict()
-    if states[0].keys() != states[1].keys() or not all(torch.equal(states[0][key], states[1][key]) for key in states[0]):
+    if states[0].keys() != states[1].keys() or not all(
+        torch.equal(states[0][key], states[1][key]) for key in states[0]
+    ):
         raise ModelError(
             f"`{place}.name`: {settings.name} gives other weights each time, so students could not be compared under"
             " the same seed; draw all random numbers from PyTorch's global generator."
@@ -92,7 +100,7 @@ def _run(
     plain = torch.randn(_FEW, *image_shape, generator=generator)
     layout = torch.channels_last
     pictures = plain.contiguous(memory_format=layout)
-    ready = copy.deepcopy(model).to(memory_format=layout)  # type: ignore[call-overload]
+    ready = copy.deepcopy(model).to(memory_format=layout)
     with torch.random.fork_rng(devices=[]):
         try:
             output = call_own(settings.name, "running a batch of pictures", lambda: ready(pictures), ModelError)
@@ -104,9 +112,7 @@ def _run(
                 " flatten; write `flatten(1)` or `reshape` there."
             ) from error
     if not isinstance(output, torch.Tensor) or output.shape != (_FEW, classes) or not output.is_floating_point():
-        found = (
-            f"{output.dtype} {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
-        )
+        found = f"{output.dtype} {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
         raise ModelError(
             f"`{place}.name`: the model of {settings.name} must give logits, floating-point (B, {classes}) for B"
             f" pictures, but gave {found} for {_FEW}; build its last layer with `classes` outputs, and return its"

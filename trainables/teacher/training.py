@@ -22,7 +22,7 @@ from trainables.files import whole_file
 from trainables.pictures import Dataset, as_tensor, gather, normalise, on_device
 from trainables.teacher.network import create_teacher
 from trainables.teacher.progress import TeacherProgress
-from trainables.training import Augmentation, create_optimizer, create_schedule
+from trainables.training import compute_views, create_optimizer, create_schedule, create_views
 
 if TYPE_CHECKING:
     from trainables.teacher.progress import TeacherListener
@@ -89,7 +89,10 @@ def _train(
     module.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     images, labels = on_device(dataset.pool.images, device), as_tensor(dataset.pool.labels).to(device)
     mean, std = as_tensor(dataset.mean).to(device), as_tensor(dataset.std).to(device)
-    views = Augmentation(settings.augmentation, len(images), mean=dataset.mean, device=device)
+    own = None
+    if settings.augmentation.function is not None:
+        own = compute_views(settings.augmentation, dataset.pool.images)
+    views = create_views(settings.augmentation, len(images), own, mean=dataset.mean, device=device)
     seen = _seen_pictures(settings, dataset)
     batches = math.ceil(len(seen) / training.batch_size)
     optimizer = create_optimizer(module.parameters(), training)

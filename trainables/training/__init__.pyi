@@ -1,4 +1,5 @@
 from .augmentation import Augmentation as Augmentation
+from .augmentation import PictureViews as PictureViews
 from .corruption import Corruption as Corruption
 from .data import Batch as Batch
 from .data import DeviceAssets as DeviceAssets
@@ -15,6 +16,11 @@ from .decision_log import write_decisions as write_decisions
 from .loop import Distillation as Distillation
 from .optimization import create_optimizer as create_optimizer
 from .optimization import create_schedule as create_schedule
+from .own_views import OwnViews as OwnViews
+from .own_views import check_own_views as check_own_views
+from .own_views import compute_views as compute_views
+from .own_views import create_views as create_views
+from .own_views import try_out_views as try_out_views
 from .probing import probe_training as probe_training
 from .replicate import Replicate as Replicate
 from .stacking import trains_stacked as trains_stacked
