@@ -10,6 +10,8 @@ from search.errors import SearchError
 from trainables.config import is_own
 
 _PY = ".py"
+_NAMED_BY = ("origin", "name", "function")
+"""The keys beside `source`, the text of a file, that name what is in it."""
 
 
 def read_parts(values: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
@@ -40,6 +42,14 @@ def read_parts(values: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
             _in_table(read, name, f"space.students.{name}", folder, _model)
         values["space"] = {**space, "students": read}
     return values
+
+
+def without_texts(values: Any) -> Any:
+    """Return settings, as plain data, without the texts of the user's files: what reports show has their names only."""
+    if isinstance(values, dict):
+        left_out = "source" if any(key in values for key in _NAMED_BY) else None
+        return {key: without_texts(value) for key, value in values.items() if key != left_out}
+    return [without_texts(value) for value in values] if isinstance(values, list) else values
 
 
 def _in_table(values: dict[str, Any], key: str, section: str, folder: pathlib.Path, read: Any) -> None:

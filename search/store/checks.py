@@ -9,7 +9,7 @@ from typing import Any
 
 from policies.testing import check_policy
 from search.errors import SearchError
-from search.settings import Launch, SearchConfig
+from search.settings import Launch, SearchConfig, without_texts
 from search.store.files import check_creatable
 from trainables.datasets import check_dataset
 from trainables.models import check_model
@@ -109,11 +109,9 @@ def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
 
 
 def _comparable(config: SearchConfig) -> dict[str, Any]:
-    files: dict[str, str] = {}
     return {
-        # No trial depends on `confirm`.
-        **_without_texts(config.model_dump(mode="json", exclude={"confirm"}), files),
-        "files": files,
+        **without_texts(config.model_dump(mode="json", exclude={"confirm"})),  # no trial depends on it
+        "files": dict(_texts(config.model_dump(mode="json"))),
         "own_policies": {policy.origin: policy.source for policy in config.own_policies},
         "kpis": {kpi.origin: kpi.source for kpi in config.kpis},
         "task": None if config.task is None else config.task.options,
@@ -121,14 +119,14 @@ def _comparable(config: SearchConfig) -> dict[str, Any]:
     }
 
 
-def _without_texts(values: Any, files: dict[str, str]) -> Any:
-    """Return settings without the texts of the files of the user's own parts, which are put into `files` by name."""
-    if not isinstance(values, dict):
-        return values
-    origin = values.get("name") or values.get("function")
-    if values.get("source") and origin is not None:
-        files[origin] = values["source"]
-    return {key: _without_texts(value, files) for key, value in values.items() if key != "source"}
+def _texts(values: Any, section: str = "") -> Iterator[tuple[str, str]]:
+    """Yield places and texts of the files of the user's own students, teacher, data and augmentations."""
+    if isinstance(values, dict):
+        origin = values.get("name") or values.get("function")
+        if origin and values.get("source"):
+            yield f"{origin} ({section})", values["source"]
+        for key, value in values.items():
+            yield from _texts(value, f"{section}.{key}" if section else key)
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from search.records import SearchRecord
-from search.settings import SearchConfig
+from search.settings import SearchConfig, without_texts
 from search.wording import Scale, count, duration, family_title, percent
 from trainables.config import TrainingSettings
 
@@ -31,7 +31,7 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
 
 def settings_rows(config: SearchConfig) -> tuple[Row, ...]:
     """Return every setting by its dotted name; of a part of the user's own its name, not the text of its file."""
-    values = config.model_dump(mode="json")
+    values = without_texts(config.model_dump(mode="json"))
     left_out = {"task"} if config.task is None else {"data", "teacher", "augmentation"}
     if config.task is not None:
         values["task"] = {"name": config.task.origin, "options": config.task.options}
@@ -43,8 +43,6 @@ def _flat(prefix: str, value: Any) -> Iterator[Row]:
         yield prefix, _plain([own.get("origin") if isinstance(own, dict) else own for own in value or ()])
     elif isinstance(value, dict) and value:
         for key, item in value.items():
-            if key == "source":
-                continue
             yield from _flat(f"{prefix}.{key}" if prefix else str(key), item)
     else:
         yield prefix, _plain(value)

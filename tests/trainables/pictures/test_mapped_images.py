@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables.config.trial import (
+from trainables.config import (
     AugmentationSettings,
     DataSettings,
     DeviceSettings,
