@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from trainables.checkpoints.reading import Kind, Weights, is_averaged
-from trainables.checkpoints.usual_names import usual_names
+from trainables.checkpoints.usual_names import shortcut_hint, usual_names
 from trainables.errors import CheckpointError
 
 _COUNTER = "num_batches_tracked"
@@ -170,8 +170,8 @@ def _misfit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], model
     table = "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)
     return (
         f"{what} {str(path)!r} does not fit the model {model!r} with its `options`: {len(missing)} of the model's"
-        f" {len(expected)} weights are missing, {len(unknown)} of the file's are unknown to the model, and {len(other)}"
-        f" have another shape. Correct the model's name or options.\n{table}"
+        f" {sum(not name.endswith(_COUNTER) for name in expected)} weights are missing, {len(unknown)} of the file's are unknown to the model, and {len(other)}"
+        f" have another shape. Correct the model's name or options.{shortcut_hint(model, expected, tensors)}\n{table}"
     )
 
 

@@ -23,6 +23,7 @@ class Placeholder:
         items: what the file puts into it, as a mapping.
     """
 
+    dump_patches = False  # files of PyTorch 1.5 and before ask for it
     state: dict[str, Any]
     items: dict[Any, Any]
 

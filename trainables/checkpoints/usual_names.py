@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 _HEADS = ("fc", "linear", "classifier")
 _SHORTCUTS = ("downsample", "shortcut")
@@ -32,6 +32,24 @@ def usual_names(model: str, own: list[str]) -> Iterator[Mapping[str, str]]:
     blocks = (int(found[1]) - 2) // 6
     for head, shortcut in itertools.product(_HEADS, _SHORTCUTS):
         yield {name: _translated(name, blocks, head, shortcut) for name in own}
+
+
+def shortcut_hint(model: str, own: Iterable[str], found: Iterable[str]) -> str:
+    """Return a sentence if a ResNet's file has the other kind of shortcuts than the model; else nothing.
+
+    Args:
+        model: the model's name.
+        own: the names of the model's weights.
+        found: the names of the file's weights.
+    """
+    found = list(found)
+    if _DEPTH.fullmatch(model) is None or not any("layer1.0." in name for name in found):
+        return ""
+    ours, theirs = (any(part in name for name in names for part in _SHORTCUTS) for names in (own, found))
+    if ours == theirs:
+        return ""
+    kind = "projection" if theirs else "identity"
+    return f' The file\'s shortcuts fit options = {{ shortcut = "{kind}" }}.'
 
 
 def _translated(name: str, blocks: int, head: str, shortcut: str) -> str:
