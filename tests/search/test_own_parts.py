@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +11,6 @@ import sys
 import pytest
 import torch
 
-from search.cli import main
 from search.cluster import settings_from, settings_text
 from search.confirm import Champion, confirm_search, read_confirmation
 from search.confirm.champion import choose_champion
@@ -222,13 +223,29 @@ def test_a_changed_file_is_another_search(project):
     check_unchanged(now, now)
 
 
-def test_the_check_command_rehearses_own_parts(project, tmp_path):
-    from click.testing import CliRunner
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "your-own-training.md"
 
+
+def test_the_example_of_the_page_passes_the_check_command(tmp_path):
+    text = PAGE.read_text(encoding="utf-8").split("## Only a part of your own")[1]
+    files = dict(re.findall(r"`(my_\w+\.py)`:\n\n```python\n(.*?)```", text, flags=re.DOTALL))
+    assert set(files) == {"my_model.py", "my_data.py", "my_views.py"}
+    files["mine.toml"] = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)[0]
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "search",
+        "check",
+        str(tmp_path / "mine.toml"),
+        "--set",
+        "teacher.training.epochs=2",
+    ]
     places = ["--cache", str(tmp_path / "cache"), "--output", str(tmp_path / "runs")]
-    done = CliRunner().invoke(main, ["check", str(project), *places])
-    assert done.exit_code == 0, done.output
-    assert "Repeatable: two trainings under one seed gave the same student" in done.output
+    done = subprocess.run([*command, *places], capture_output=True, text=True, check=False, cwd=PAGE.parents[1])
+    assert done.returncode == 0, done.stderr
+    assert "Repeatable: two trainings under one seed gave the same student" in done.stdout
 
 
 def test_long_settings_are_sent_compressed(project):

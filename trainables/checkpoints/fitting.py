@@ -171,7 +171,8 @@ def _misfit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], model
     return (
         f"{what} {str(path)!r} does not fit the model {model!r} with its `options`: {len(missing)} of the model's"
         f" {sum(not name.endswith(_COUNTER) for name in expected)} weights are missing, {len(unknown)} of the file's are unknown to the model, and {len(other)}"
-        f" have another shape. Correct the model's name or options.{shortcut_hint(model, expected, tensors)}\n{table}"
+        f" have another shape. Correct the model's name or options."
+        f"{shortcut_hint(model, expected, tensors)}\n{table}"
     )
 
 
