@@ -23,7 +23,7 @@ from trainables.device import select_compute
 from trainables.models import Example, count_flops, create_model
 from trainables.pictures import Dataset, MappedImages
 from trainables.tasks import TaskNetwork, create_task, example_of
-from trainables.teacher import TeacherProgress, compute_assets, prepare_teacher
+from trainables.teacher import TeacherProgress, compute_assets, other_constants, prepare_teacher
 from trainables.training import Corruption, try_out_views
 
 
@@ -116,6 +116,8 @@ def load_checked(config: SearchConfig, launch: Launch, listener: Listener) -> Da
         listener.stage(remark)
     if config.augmentation.function is not None:
         try_out_views(config.augmentation, dataset.train.images)
+        views = config.augmentation.views * len(dataset.train)
+        listener.stage(f"{views:,} views by {config.augmentation.function} will be computed")
     if config.corruption is not None:
         Corruption(
             config.corruption, pictures=len(dataset.train), batch_size=config.training.batch_size, seed=config.seed
@@ -133,12 +135,16 @@ def teach(
     assets = compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache)
     initial = initial_weights(config, dataset)
     foundation = foundation_of(config, dataset, teacher, compute.device.type, initial)
+    remarks = teacher.remarks
+    if config.teacher.checkpoint is not None and config.teacher.normalization is None:
+        found = other_constants(teacher.module, dataset, compute.device)
+        remarks += (found,) if found else ()
     prepared = Prepared(
         dataclasses.replace(assets, initial=initial),
         teacher.parameters,
         foundation,
         PictureCounts.of(dataset),
-        remarks=teacher.remarks,
+        remarks=remarks,
     )
     del teacher
     if compute.device.type == "cuda":

@@ -166,13 +166,13 @@ def _misfit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], model
         left = _shown(missing[number], expected) if number < len(missing) else "–"
         right = _shown(unknown[number], tensors) if number < len(unknown) else "–"
         rows.append((left, right))
+    count = sum(not name.endswith(_COUNTER) for name in expected)
     width = max(len(left) for left, _ in rows)
     table = "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)
     return (
         f"{what} {str(path)!r} does not fit the model {model!r} with its `options`: {len(missing)} of the model's"
-        f" {sum(not name.endswith(_COUNTER) for name in expected)} weights are missing, {len(unknown)} of the file's are unknown to the model, and {len(other)}"
-        f" have another shape. Correct the model's name or options."
-        f"{shortcut_hint(model, expected, tensors)}\n{table}"
+        f" {count} weights are missing, {len(unknown)} of the file's are unknown to the model, and {len(other)} have"
+        f" another shape. Correct the model's name or options.{shortcut_hint(model, expected, tensors)}\n{table}"
     )
 
 

@@ -5,14 +5,13 @@ K: channels; H, W: height and width in pixels; C: classes.
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 from trainables.config import ModelSettings, call_own, check_call, own_object
 from trainables.errors import ModelError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 _FEW = 3
 _GIVEN = ("image_shape", "classes")
@@ -44,7 +43,20 @@ def build_own_model(settings: ModelSettings, image_shape: tuple[int, int, int], 
     )
     if not isinstance(model, nn.Module):
         raise ModelError(f"{settings.name} must return a torch.nn.Module, but returned {type(model).__name__}.")
+    _materialise(settings, model, image_shape)
     return model
+
+
+def _materialise(settings: ModelSettings, model: nn.Module, image_shape: tuple[int, int, int]) -> None:
+    """Give lazy layers, such as `LazyLinear`, their weights."""
+    import torch
+    from torch.nn.parameter import UninitializedParameter
+
+    if any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters()):
+        blank = torch.zeros(_FEW, *image_shape)
+        with torch.no_grad():
+            call_own(settings.name, "running a batch of pictures", lambda: model.eval()(blank), ModelError)
+        model.train()
 
 
 def own_constructor(settings: ModelSettings, image_shape: tuple[int, int, int], classes: int) -> str:
@@ -65,21 +77,25 @@ def try_out_own_model(settings: ModelSettings, image_shape: tuple[int, int, int]
     Raises:
         ModelError: it gives other weights each time, has nothing to train, fails on a batch, or gives no logits [B, C].
     """
+    try:
+        one, other = (_seeded(settings, image_shape, classes) for _ in range(2))
+        _check_same(settings, one.state_dict(), other.state_dict())
+        if not any(parameter.requires_grad for parameter in one.parameters()):
+            raise ModelError(f"the model of {settings.name} has no trainable parameter.")
+        for training in (True, False):
+            check_outputs(settings, one.train(training), image_shape, classes)
+    except ModelError as error:
+        raise ModelError(f"`{place}`: {error}") from error
+
+
+def _check_same(settings: ModelSettings, one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     import torch
 
-    one, other = (_seeded(settings, image_shape, classes) for _ in range(2))
-    states = one.state_dict(), other.state_dict()
-    if states[0].keys() != states[1].keys() or not all(
-        torch.equal(states[0][key], states[1][key]) for key in states[0]
-    ):
+    if one.keys() != other.keys() or not all(torch.equal(one[key], other[key]) for key in one):
         raise ModelError(
-            f"`{place}.name`: {settings.name} gives other weights each time, so students could not be compared under"
-            " the same seed; draw all random numbers from PyTorch's global generator."
+            f"{settings.name} gives other weights each time, so students could not be compared under the same seed;"
+            " draw all random numbers from PyTorch's global generator."
         )
-    if not any(parameter.requires_grad for parameter in one.parameters()):
-        raise ModelError(f"`{place}.name`: the model of {settings.name} has no trainable parameter.")
-    for training in (True, False):
-        _run(settings, one.train(training), image_shape, classes, place)
 
 
 def _seeded(settings: ModelSettings, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -90,20 +106,20 @@ def _seeded(settings: ModelSettings, image_shape: tuple[int, int, int], classes:
         return build_own_model(settings, image_shape, classes)
 
 
-def _run(
-    settings: ModelSettings, model: nn.Module, image_shape: tuple[int, int, int], classes: int, place: str
-) -> None:
-    """Run noise forward and, in training mode, backward, in the layout that trainings use."""
+def check_outputs(settings: ModelSettings, model: nn.Module, image_shape: tuple[int, int, int], classes: int) -> None:
+    """Run a few pictures of noise in the layout that trainings use; PyTorch's global generator does not change.
+
+    Raises:
+        ModelError: the model fails, or gives no logits [B, C]; in training mode also if they have no gradient.
+    """
     import torch
 
-    generator = torch.Generator().manual_seed(0)
-    plain = torch.randn(_FEW, *image_shape, generator=generator)
-    layout = torch.channels_last
-    pictures = plain.contiguous(memory_format=layout)
-    ready = copy.deepcopy(model).to(memory_format=layout)
-    with torch.random.fork_rng(devices=[]):
+    noise = torch.randn(_FEW, *image_shape, generator=torch.Generator().manual_seed(0))
+    pictures = noise.contiguous(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)
+    with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(model.training):
         try:
-            output = call_own(settings.name, "running a batch of pictures", lambda: ready(pictures), ModelError)
+            output = call_own(settings.name, "running a batch of pictures", lambda: model(pictures), ModelError)
         except ModelError as error:
             if "view size is not compatible" not in str(error):
                 raise
@@ -114,17 +130,16 @@ def _run(
     if not isinstance(output, torch.Tensor) or output.shape != (_FEW, classes) or not output.is_floating_point():
         found = f"{output.dtype} {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
         raise ModelError(
-            f"`{place}.name`: the model of {settings.name} must give logits, floating-point (B, {classes}) for B"
-            f" pictures, but gave {found} for {_FEW}; build its last layer with `classes` outputs, and return its"
-            " output alone."
+            f"the model of {settings.name} must give logits, floating-point (B, {classes}) for B pictures, but gave"
+            f" {found} for {_FEW}; build its last layer with `classes` outputs, and return its output alone."
         )
     if not bool(output.isfinite().all()):
         raise ModelError(
-            f"`{place}.name`: the model of {settings.name} gives outputs that are infinite or NaN before any training;"
-            " check how its weights are initialised."
+            f"the model of {settings.name} gives outputs that are infinite or NaN before any training; check how its"
+            " weights are initialised."
         )
     if model.training and output.grad_fn is None:
         raise ModelError(
-            f"`{place}.name`: the outputs of {settings.name} have no gradient; remove `no_grad`, `detach` or"
-            " `inference_mode` from its `forward`."
+            f"the outputs of {settings.name} have no gradient; remove `no_grad`, `detach` or `inference_mode` from its"
+            " `forward`."
         )

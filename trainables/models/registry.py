@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from policies.own_file import line_in
 from trainables.config import ModelSettings, is_own
 from trainables.errors import ConfigError, ModelError, nearest
 from trainables.models.options import (
@@ -24,7 +23,7 @@ from trainables.models.options import (
     TorchvisionOptions,
     WideResNetOptions,
 )
-from trainables.models.own import build_own_model, check_own_model
+from trainables.models.own import build_own_model, check_outputs, check_own_model
 from trainables.models.timm_models import TIMM, build_timm_model, check_timm_model
 from trainables.settings import Settings
 
@@ -95,6 +94,9 @@ def create_model(settings: ModelSettings, *, image_shape: ImageShape, classes: i
     options = _parse_options(settings, plan, section)
     with _told_of(section):
         model = plan.build(options, image_shape, classes)
+        if is_own(settings.name):
+            check_outputs(settings, model.eval(), image_shape, classes)
+            return model.train()
         _try_out(model, settings.name, image_shape, classes)
     return model
 
@@ -210,10 +212,9 @@ def _try_out(model: nn.Module, name: str, image_shape: ImageShape, classes: int)
     try:
         with torch.no_grad():
             output = model(torch.zeros(1, *image_shape))
-    except Exception as error:  # code of libraries and of the user's own raises anything
-        where = line_in(name.rpartition(":")[0], error) if is_own(name) else ""
+    except Exception as error:  # libraries raise whatever their layers do
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{rule} ({why}{where}); {remedy}.") from error
+        raise ModelError(f"{rule} ({why}); {remedy}.") from error
     if not isinstance(output, torch.Tensor) or output.shape != (1, classes):
         raise ModelError(f"{rule}: it must give logits of shape (1, {classes}); {remedy}.")
     model.train()

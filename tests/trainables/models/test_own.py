@@ -57,6 +57,12 @@ class Infinite(Net):
         return super().forward(x) / 0.0
 
 
+class Lazy(nn.Sequential):
+    def __init__(self, image_shape, classes):
+        layers = nn.LazyConv2d(3, 3), nn.LazyBatchNorm2d(), nn.Dropout(0.5), nn.Flatten()
+        super().__init__(*layers, nn.LazyLinear(classes))
+
+
 def small(image_shape, classes, **options):
     return Net(image_shape, classes, width=2, **options)
 
@@ -95,7 +101,9 @@ def try_out(settings: ModelSettings) -> None:
     try_out_own_model(settings, SHAPE, 10, "student")
 
 
-@pytest.mark.parametrize("settings", [own("Net"), own("Net", width=6), own("small"), own("small", deep=True)])
+@pytest.mark.parametrize(
+    "settings", [own("Net"), own("Net", width=6), own("Lazy"), own("small"), own("small", deep=True)]
+)
 def test_a_class_or_function_is_a_model(settings):
     try_out(settings)
     model = create_model(settings, image_shape=SHAPE, classes=10)
@@ -104,13 +112,14 @@ def test_a_class_or_function_is_a_model(settings):
     assert measure_figures(model, SHAPE, cuda=False, seconds=0.01).flops > 0
 
 
-def test_the_weights_come_from_the_seed():
+@pytest.mark.parametrize(("name", "weight"), [("Net", "head.weight"), ("Lazy", "4.weight")])
+def test_the_weights_come_from_the_seed(name, weight):
     states = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        states.append(create_model(own("Net"), image_shape=SHAPE, classes=10).state_dict())
+        states.append(create_model(own(name), image_shape=SHAPE, classes=10).state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    assert not torch.equal(states[0]["head.weight"], states[2]["head.weight"])
+    assert not torch.equal(states[0][weight], states[2][weight])
 
 
 def test_trying_a_model_out_draws_no_random_number():

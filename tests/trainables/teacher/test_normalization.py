@@ -1,6 +1,7 @@
 """A teacher may read pictures normalised by its own constants."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from trainables.device import Compute
 from trainables.errors import ConfigError
 from trainables.models import create_model
 from trainables.pictures import Dataset, as_tensor
-from trainables.teacher import accuracy, compute_logits, prepare_teacher
+from trainables.teacher import accuracy, compute_logits, other_constants, prepare_teacher
 from trainables.teacher.normalization import CONSTANTS, constants_of
 
 CPU = Compute(torch.device("cpu"), bfloat16=False)
@@ -91,3 +92,25 @@ def test_a_constant_channel_is_no_hindrance(digits, tmp_path):
     flat = dataclasses.replace(digits, std=np.ones(1, dtype=np.float32))
     teacher = prepared(settings(training={"epochs": 1}, normalization="none"), flat, tmp_path)
     assert np.isfinite(compute_logits(teacher.module, flat.validation.images, flat, CPU.device)).all()
+
+
+def test_a_teacher_of_other_constants_is_told(digits, tmp_path):
+    torch.manual_seed(0)
+    network = create_model(settings(checkpoint="x").model, image_shape=(1, 8, 8), classes=10)
+    inputs = as_tensor(digits.pool.images).float() / 255
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-2)
+    for _ in range(150):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(inputs), as_tensor(digits.pool.labels)).backward()
+        optimizer.step()
+    torch.save(network.state_dict(), tmp_path / "teacher.pt")
+    chosen = settings(checkpoint=str(tmp_path / "teacher.pt"))
+    said = other_constants(prepared(chosen, digits, tmp_path).module, digits, CPU.device)
+    assert re.match(r"warning: the teacher reads .* of 200 validation pictures; with `teacher.normalization = ", said)
+    usual, better = (float(value) for value in re.findall(r"([\d.]+)%", said))
+    assert better > usual + 3
+
+
+def test_a_teacher_of_the_datas_constants_is_not_suspected(digits, tmp_path):
+    teacher = prepared(settings(training={"epochs": 10}), digits, tmp_path)
+    assert other_constants(teacher.module, digits, CPU.device) == ""
