@@ -21,6 +21,7 @@ from search.records import Listener
 from search.settings import Launch, SearchConfig
 from trainables.datasets import add_images
 from trainables.device import select_compute
+from trainables.models import check_model
 from trainables.pictures import Dataset, MappedImages, Split
 from trainables.teacher import TeacherProgress, compute_assets, compute_logits, prepare_teacher
 
@@ -44,8 +45,21 @@ def prepare_ground(config: SearchConfig, launch: Launch, listener: Listener) -> 
         check_pictures_shared(dataset.train.images)
     ground = functools.partial(_ground, config, dataset, launch)
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
-        return in_cluster(ground, listener, gpus=config.resources.gpus_per_trial)
+        return ground_elsewhere(config, ground, listener, gpus=config.resources.gpus_per_trial)
     return ground(listener.teacher)
+
+
+def ground_elsewhere(
+    config: SearchConfig,
+    work: Callable[[Callable[[TeacherProgress], None]], Ground],
+    listener: Listener,
+    *,
+    gpus: float,
+) -> Ground:
+    """Do the work in a Ray task with a share of a GPU, and bring the teacher here."""
+    assert config.teacher is not None  # `SearchConfig` makes sure of it
+    check_model(config.teacher.model)  # runs the file of a teacher of the user's own, whose class is found by its name
+    return in_cluster(work, listener, gpus=gpus)
 
 
 def _ground(

@@ -330,3 +330,28 @@ def test_a_teachers_training_may_begin_with_weights(project, launch):
     assert other.foundation.teacher != plain.foundation.teacher
     with pytest.raises(ConfigError, match="remove one of them"):
         load_config(str(project), [*begun, "teacher.checkpoint=teacher.pt"])
+
+
+def test_another_process_prepares_own_parts_as_this_one_does(project, launch, tmp_path):
+    """The teacher is asked where there is a GPU, if a cluster's driver sees none; its class then comes by name."""
+    code = """
+import functools, pathlib, sys
+from search.cluster import ray_session
+from search.prepare.preparation import load_told
+from search.prepare.test_pictures import _ground, ground_elsewhere
+from search.records import Listener
+from search.settings import Launch, load_config
+
+config = load_config(sys.argv[1])
+launch = Launch.on_this_machine(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), "test")
+work = functools.partial(_ground, config, load_told(config, launch, Listener()), launch)
+with ray_session(None):
+    ground = ground_elsewhere(config, work, Listener(), gpus=0)
+print(type(ground.teacher.network).__name__, ground.foundation.text)
+"""
+    config = load_config(str(project))
+    here = prepare_ground(config, launch, Listener())
+    command = [sys.executable, "-c", code, str(project), str(tmp_path / "runs"), str(tmp_path / "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PAGE.parents[1])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["Net", here.foundation.text]
