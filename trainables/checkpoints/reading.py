@@ -76,7 +76,8 @@ def _inner(value: Any) -> dict[str, Tensor]:
     if isinstance(value, Mapping):
         return next((state for key in (*PLAIN, "module", "shadow") if (state := _state(value.get(key)))), {})
     if isinstance(value, Placeholder):
-        return next((module_state(v) for v in value.state.values() if isinstance(v, Placeholder)), {})
+        inner = (module_state(part) for part in value.state.values() if isinstance(part, Placeholder))
+        return next((state for state in inner if state), {})
     return {}
 
 
