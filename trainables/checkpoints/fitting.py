@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -156,7 +157,9 @@ def _taken(
 
 def _misfit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], model: str, path: Path, what: str) -> str:
     """Return a message that shows the model's names beside the file's."""
-    known = [name for name in tensors if name not in _NEVER_NEEDED]
+    prefix = _likeliest_prefix(tensors, expected)
+    all_names, tensors = list(tensors), {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+    known = [name for name in tensors if name not in _NEVER_NEEDED and not name.endswith(_COUNTER)]
     missing = [name for name in expected if name not in tensors and not name.endswith(_COUNTER)]
     unknown = [name for name in known if name not in expected]
     other = [name for name in expected if name in tensors and expected[name].shape != tensors[name].shape]
@@ -172,8 +175,20 @@ def _misfit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], model
     return (
         f"{what} {str(path)!r} does not fit the model {model!r} with its `options`: {len(missing)} of the model's"
         f" {count} weights are missing, {len(unknown)} of the file's are unknown to the model, and {len(other)} have"
-        f" another shape. Correct the model's name or options.{shortcut_hint(model, expected, tensors)}\n{table}"
+        f" another shape. Correct the model's name or options.{shortcut_hint(model, expected, all_names)}"
+        f"{f' The names below are those after the prefix {prefix!r}.' if prefix else ''}\n{table}"
     )
+
+
+def _likeliest_prefix(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """Return the prefix under which most of a model's names are found; empty if none are."""
+    found = Counter[str]()
+    for name in tensors:
+        parts = name.split(".")
+        for split in range(len(parts)):
+            if ".".join(parts[split:]) in expected:
+                found["".join(f"{part}." for part in parts[:split])] += 1
+    return max(found, key=lambda prefix: (found[prefix], -len(prefix)), default="")
 
 
 def _shown(name: str, tensors: Mapping[str, Tensor]) -> str:

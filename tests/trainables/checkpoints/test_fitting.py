@@ -89,6 +89,16 @@ def test_a_misfit_is_shown_side_by_side(tmp_path, network):
     assert "0.weight (3, 1, 3, 3)  stem.weight (3, 1, 3, 3)" in rows[1]
 
 
+def test_a_misfit_under_a_prefix_shows_what_differs(tmp_path, network):
+    other = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 4, bias=False))
+    with pytest.raises(CheckpointError) as caught:
+        fit({"state_dict": prefixed(other.state_dict(), "model.")}, network.state_dict(), tmp_path)
+    first, _, *rows = str(caught.value).splitlines()
+    assert "1 of the model's 8 weights are missing, 0 of the file's are unknown" in first
+    assert "after the prefix 'model.'" in first
+    assert [row.split() for row in rows] == [["3.bias", "(4,)", "–"]]
+
+
 def test_a_fresh_head_is_told(tmp_path, network):
     other = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 7))
     with pytest.raises(CheckpointError):
