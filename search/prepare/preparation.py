@@ -23,7 +23,7 @@ from trainables.device import select_compute
 from trainables.models import Example, count_flops, create_model
 from trainables.pictures import Dataset, MappedImages
 from trainables.tasks import TaskNetwork, create_task, example_of
-from trainables.teacher import TeacherProgress, compute_assets, other_constants, prepare_teacher
+from trainables.teacher import TeacherProgress, better_constants, compute_assets, prepare_teacher
 from trainables.training import Corruption, try_out_views
 
 
@@ -137,7 +137,7 @@ def teach(
     foundation = foundation_of(config, dataset, teacher, compute.device.type, initial)
     remarks = teacher.remarks
     if config.teacher.checkpoint is not None and config.teacher.normalization is None:
-        found = other_constants(teacher.module, dataset, compute.device)
+        found = better_constants(teacher.module, dataset, compute.device)
         remarks += (found,) if found else ()
     prepared = Prepared(
         dataclasses.replace(assets, initial=initial),

@@ -15,7 +15,7 @@ from trainables.device import Compute
 from trainables.errors import ConfigError
 from trainables.models import create_model
 from trainables.pictures import Dataset, as_tensor
-from trainables.teacher import accuracy, compute_logits, other_constants, prepare_teacher
+from trainables.teacher import accuracy, better_constants, compute_logits, prepare_teacher
 from trainables.teacher.normalization import CONSTANTS, constants_of
 
 CPU = Compute(torch.device("cpu"), bfloat16=False)
@@ -94,7 +94,7 @@ def test_a_constant_channel_is_no_hindrance(digits, tmp_path):
     assert np.isfinite(compute_logits(teacher.module, flat.validation.images, flat, CPU.device)).all()
 
 
-def test_a_teacher_of_other_constants_is_told(digits, tmp_path):
+def test_a_teacher_of_better_constants_is_told(digits, tmp_path):
     torch.manual_seed(0)
     network = create_model(settings(checkpoint="x").model, image_shape=(1, 8, 8), classes=10)
     inputs = as_tensor(digits.pool.images).float() / 255
@@ -105,7 +105,7 @@ def test_a_teacher_of_other_constants_is_told(digits, tmp_path):
         optimizer.step()
     torch.save(network.state_dict(), tmp_path / "teacher.pt")
     chosen = settings(checkpoint=str(tmp_path / "teacher.pt"))
-    said = other_constants(prepared(chosen, digits, tmp_path).module, digits, CPU.device)
+    said = better_constants(prepared(chosen, digits, tmp_path).module, digits, CPU.device)
     assert re.match(r"warning: the teacher reads .* of 200 validation pictures; with `teacher.normalization = ", said)
     usual, better = (float(value) for value in re.findall(r"([\d.]+)%", said))
     assert better > usual + 3
@@ -113,4 +113,4 @@ def test_a_teacher_of_other_constants_is_told(digits, tmp_path):
 
 def test_a_teacher_of_the_datas_constants_is_not_suspected(digits, tmp_path):
     teacher = prepared(settings(training={"epochs": 10}), digits, tmp_path)
-    assert other_constants(teacher.module, digits, CPU.device) == ""
+    assert better_constants(teacher.module, digits, CPU.device) == ""

@@ -19,7 +19,7 @@ _MOST = 200
 _LEAST_GAIN = 0.03
 
 
-def other_constants(module: nn.Module, dataset: Dataset, device: torch.device) -> str:
+def better_constants(module: nn.Module, dataset: Dataset, device: torch.device) -> str:
     """Return a sentence that names constants under which a teacher is clearly better; empty if there are none.
 
     Args:
