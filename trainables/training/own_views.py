@@ -13,6 +13,7 @@ N: pictures; V: views of each; B: pictures of a batch; K: channels; H, W: height
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,7 +34,6 @@ MOST_BYTES = 4 * 2**30
 """The most bytes of all views together, which stay in memory."""
 _GIVEN = ("picture", "generator")
 _FEW = 4
-_REPORT_EVERY = 20_000  # views
 _STREAM = 2  # of (seed, view, stream, picture); flips and shifts have 0 and 1
 
 View = Callable[[Tensor, torch.Generator], Any]
@@ -85,9 +85,19 @@ def try_out_views(settings: AugmentationSettings, images: Images) -> None:
     """Compute views of a few pictures, then again in the reverse order, and compare them.
 
     Raises:
-        PolicyError, ConfigError: as `compute_views`.
+        PolicyError: the file fails when it is run.
+        ConfigError: the function fails, returns something else than such a picture, or gives other views each time.
+        DataError: all views together would take too much memory.
     """
     check_own_views(settings)
+    count = len(images)
+    size = settings.views * count * math.prod(images.shape[1:])
+    if size > MOST_BYTES:
+        raise DataError(
+            f"`augmentation.views` = {settings.views} views of {count:,} pictures take {size / 2**30:.1f} GiB, but at"
+            f" most {MOST_BYTES / 2**30:.0f} GiB are kept for a function of your own; lower `views` or"
+            " `data.train_size`."
+        )
     function, few = _function(settings), images[: min(_FEW, len(images))]
     places = [(view, place) for view in range(min(2, settings.views)) for place in range(len(few))]
     with _global_generators_kept():
@@ -102,40 +112,23 @@ def try_out_views(settings: AugmentationSettings, images: Images) -> None:
             )
 
 
-def compute_views(
-    settings: AugmentationSettings, images: Images, progress: Callable[[str], None] | None = None
-) -> Views:
-    """Compute all views of a set of pictures, after the function was tried on a few.
+def compute_views(settings: AugmentationSettings, images: Images) -> Views:
+    """Compute all views of a set of pictures, after `try_out_views`.
 
     Args:
         settings: the function, the number of views and their seed.
         images: uint8 [N, K, H, W].
-        progress: called with a line of text now and then.
 
     Raises:
-        PolicyError: the file fails when it is run.
-        ConfigError: the function fails, returns something else than such a picture, or gives other views each time.
-        DataError: the views would take too much memory.
+        PolicyError, ConfigError, DataError: as `try_out_views`; also ConfigError if the function fails later on.
     """
-    count, shape = len(images), tuple(images.shape[1:])
-    size = settings.views * count * int(np.prod(shape))
-    if size > MOST_BYTES:
-        raise DataError(
-            f"`augmentation.views` = {settings.views} views of {count:,} pictures take {size / 2**30:.1f} GiB, but at"
-            f" most {MOST_BYTES / 2**30:.0f} GiB are kept for a function of your own; lower `views` or"
-            " `data.train_size`."
-        )
     try_out_views(settings, images)
     function = _function(settings)
+    views = np.empty((settings.views, *images.shape), dtype=np.uint8)
     with _global_generators_kept():
-        views = np.empty((settings.views, count, *shape), dtype=np.uint8)
-        done = 0
         for view in range(settings.views):
             for place, changed in enumerate(_of_all(function, settings, images, view)):
                 views[view, place] = changed
-                done += 1
-                if progress is not None and done % _REPORT_EVERY == 0:
-                    progress(f"computing views by {settings.function}: {done:,} of {settings.views * count:,}")
     return views
 
 
