@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.config import ModelSettings
+from trainables.config import ModelSettings, is_own
 from trainables.errors import CheckpointError, ConfigError
-from trainables.models import create_model
+from trainables.models import create_model, own_constructor
 from trainables.pictures import PictureFormat, normalise
 
 _FORMAT = "kd-classifier"
@@ -28,17 +28,20 @@ class Classifier(nn.Module):
     Args:
         settings: the network's name and options.
         pictures: what it was trained on.
+        network: the network itself; created from the settings if None.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, settings: ModelSettings, pictures: PictureFormat) -> None:
+    def __init__(self, settings: ModelSettings, pictures: PictureFormat, network: nn.Module | None = None) -> None:
         super().__init__()
         self.settings = settings
         self.pictures = pictures
-        with torch.random.fork_rng(devices=[]):
-            self.network = create_model(settings, image_shape=pictures.shape, classes=len(pictures.classes))
+        if network is None:
+            with torch.random.fork_rng(devices=[]):
+                network = create_model(settings, image_shape=pictures.shape, classes=len(pictures.classes))
+        self.network = network
         self.register_buffer("mean", torch.tensor(pictures.mean, dtype=torch.float32), persistent=False)
         self.register_buffer("std", torch.tensor(pictures.std, dtype=torch.float32), persistent=False)
 
@@ -71,12 +74,15 @@ def restore_classifier(settings: ModelSettings, pictures: PictureFormat, weights
 
 
 def classifier_bytes(classifier: Classifier) -> bytes:
-    """Return what `load_classifier` reads: the weights, the network's settings and the format of its pictures."""
+    """Return what `load_classifier` reads: the weights, the network's settings and the format of its pictures.
+
+    The text of a network of the user's own is left out, so that reading the file runs no code.
+    """
     stream = io.BytesIO()
     content = {
         "format": _FORMAT,
         "version": _VERSION,
-        "model": classifier.settings.model_dump(mode="json"),
+        "model": classifier.settings.model_dump(mode="json", include={"name", "options"}),
         "pictures": classifier.pictures.model_dump(mode="json"),
         "weights": classifier.network.state_dict(),
     }
@@ -84,13 +90,17 @@ def classifier_bytes(classifier: Classifier) -> bytes:
     return stream.getvalue()
 
 
-def load_classifier(path: str | Path) -> Classifier:
-    """The classifier in a file such as `champion/student.pt`; in evaluation mode, on the CPU.
+def load_classifier(path: str | Path, network: nn.Module | None = None) -> Classifier:
+    """Return the classifier in a file such as `champion/student.pt`; in evaluation mode, on the CPU.
 
     The file is read without running code in it.
 
+    Args:
+        path: the file.
+        network: a new network of the user's own class, where the student is one; its weights are replaced.
+
     Raises:
-        CheckpointError: the file is missing or damaged, or no classifier of this version.
+        CheckpointError: the file is missing or damaged, or no classifier of this version, or its network is not given.
     """
     remedy = "give a `student.pt` that `kd-search confirm` wrote"
     try:
@@ -106,7 +116,13 @@ def load_classifier(path: str | Path) -> Classifier:
         )
     try:
         settings = ModelSettings.parse(content["model"])
-        classifier = Classifier(settings, PictureFormat.parse(content["pictures"]))
+        pictures = PictureFormat.parse(content["pictures"])
+        if network is None and is_own(settings.name):
+            raise CheckpointError(
+                f"{str(path)!r} holds the weights of {settings.name}, a network of your own, so it must be given:"
+                f" load_classifier(path, {own_constructor(settings, pictures.shape, len(pictures.classes))})."
+            )
+        classifier = Classifier(settings, pictures, network)
         classifier.network.load_state_dict(content["weights"])
     except (KeyError, RuntimeError, AttributeError, ConfigError) as error:
         raise CheckpointError(f"{str(path)!r} is damaged ({_first_line(error)}); {remedy}.") from error

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from search.cluster import CONFIG_VARIABLE
+from search.cluster import CONFIG_VARIABLE, settings_from
 from search.settings import (
     DEFAULT_EXPERIMENT,
     DEFAULT_OUTPUT,
@@ -104,7 +104,7 @@ def config_of(source: str, options: dict[str, Any]) -> SearchConfig:
     if source == "-":
         if CONFIG_VARIABLE not in os.environ:
             raise click.UsageError(f"`-` reads the search from {CONFIG_VARIABLE}, which is not set.")
-        return SearchConfig.parse(json.loads(os.environ[CONFIG_VARIABLE]))
+        return settings_from(os.environ[CONFIG_VARIABLE])
     name = options.get("name")
     settings = {
         # Quoted, since 2024 would be a number and true a truth.

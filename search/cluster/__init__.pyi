@@ -9,6 +9,8 @@ from .jobs import check_begun as check_begun
 from .jobs import seen_from_here as seen_from_here
 from .reachable import check_cluster as check_cluster
 from .reachable import in_ray_job as in_ray_job
+from .sent_settings import settings_from as settings_from
+from .sent_settings import settings_text as settings_text
 from .sharing import alive_nodes as alive_nodes
 from .sharing import check_pictures_shared as check_pictures_shared
 from .sharing import check_shared as check_shared

@@ -15,12 +15,13 @@ from typing import Any
 import policies
 import search
 import trainables
+from search.cluster.sent_settings import settings_text
 from search.errors import ClusterError, SearchError, nearest
 from search.settings import SearchConfig
 from search.store import SearchStore, check_unchanged
 
 CONFIG_VARIABLE = "KD_SEARCH_CONFIG"
-"""The environment variable that holds a job's search: the settings as JSON."""
+"""The environment variable that holds a job's search: the settings, as `settings_text` writes them."""
 STORAGE = "kd.storage"
 """The key of a job's metadata that says where its search is kept."""
 _NAME = "kd.search"
@@ -89,7 +90,7 @@ class Jobs:
         runtime: dict[str, Any] = {
             "env_vars": {
                 **environment,
-                CONFIG_VARIABLE: config.model_dump_json(),
+                CONFIG_VARIABLE: settings_text(config),
                 # Time to save the search and to close its MLflow runs when the job is stopped.
                 "RAY_JOB_STOP_WAIT_TIME_S": str(_GRACE_SECONDS),
                 "PYTHONUNBUFFERED": "1",

@@ -36,6 +36,11 @@ class Champion(Settings):
     task: OwnTask | None = None
     function: OwnFunction | None = None
 
+    @property
+    def own_file(self) -> str:
+        """The name of the file of a student of the user's own on pictures; empty for all others."""
+        return self.student.name.rpartition(":")[0] if self.student.source else ""
+
 
 def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: SearchConfig) -> Champion | None:
     """Choose the verdict's finalist, by its student with the highest validation score.

@@ -7,6 +7,8 @@ from typing import Any
 
 from search.confirm.champion import Champion
 from search.wording import count, number
+from trainables.models import own_constructor
+from trainables.pictures import PictureFormat
 from trainables.suggestion import options_of
 
 STUDENT_FILE = "student.pt"
@@ -25,6 +27,7 @@ def evidence_files(champion: Champion) -> dict[str, bytes]:
         VERDICT_FILE: _json(verdict_document(champion)),
         CARD_FILE: card(champion).encode(),
         **{own.file: own.source.encode() for own in (champion.task, champion.function) if own is not None},
+        **({champion.own_file: champion.student.source.encode()} if champion.own_file else {}),
     }
 
 
@@ -137,9 +140,7 @@ def _use(champion: Champion) -> list[str]:
         f"From `{STUDENT_FILE}` in the search's folder `champion`:",
         "",
         "```python",
-        "from trainables.classifier import load_classifier",
-        "",
-        f'student = load_classifier("{STUDENT_FILE}")',
+        *_loading(champion, pictures),
         "logits = student(pictures)",
         "```",
         "",
@@ -152,6 +153,21 @@ def _use(champion: Champion) -> list[str]:
         "logits = student(pictures)",
         "```",
         "",
+    ]
+
+
+def _loading(champion: Champion, pictures: PictureFormat) -> list[str]:
+    """Return the lines of Python that load the student; one of the user's own is built by its file beside the card."""
+    lines = ["from trainables.classifier import load_classifier"]
+    if not champion.own_file:
+        return [*lines, "", f'student = load_classifier("{STUDENT_FILE}")']
+    name = champion.student.name.rpartition(":")[2]
+    return [
+        f"from {champion.own_file.removesuffix('.py')} import {name}  # the file beside this card",
+        *lines,
+        "",
+        f"network = {own_constructor(champion.student, pictures.shape, len(pictures.classes))}",
+        f'student = load_classifier("{STUDENT_FILE}", network)',
     ]
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
+from search.prepare.students import add_weights
 from search.settings import SearchConfig
 from trainables.datasets import add_images, dataset_fingerprint
-from trainables.pictures import Dataset
+from trainables.pictures import Dataset, InitialWeights
 from trainables.teacher import Teacher, output_precision
 
 _MARK = "2"
@@ -22,13 +25,15 @@ class Foundation:
     """The identity of data, teacher and precision. Trials can be compared if these are the same."""
 
     data: str
-    """A digest of the pictures, their labels and their corruption."""
+    """A digest of the pictures, their labels and their corruption, and of pretrained students' weights."""
     teacher: str
     """A digest of the teacher's settings and weights."""
     precision: str
     """The precision that the teacher's outputs were computed in."""
     earlier: str = dataclasses.field(compare=False)
     """The digest that an earlier release would have written."""
+    words: str = dataclasses.field(default="other data", compare=False)
+    """The words for a difference in `data`."""
 
     @property
     def text(self) -> str:
@@ -46,7 +51,7 @@ class Foundation:
         if len(parts) != 4 or parts[0] != _MARK:
             return "" if stored == self.earlier else "other data or another teacher"
         _, data, teacher, precision = parts
-        found = ["other data"] if data != self.data else []
+        found = [self.words] if data != self.data else []
         if teacher != self.teacher:
             found.append("a teacher with other weights or settings")
         if with_precision and precision != self.precision:
@@ -54,7 +59,13 @@ class Foundation:
         return " and ".join(found)
 
 
-def foundation_of(config: SearchConfig, dataset: Dataset, teacher: Teacher, device: str) -> Foundation:
+def foundation_of(
+    config: SearchConfig,
+    dataset: Dataset,
+    teacher: Teacher,
+    device: str,
+    initial: Mapping[str, InitialWeights] = MappingProxyType({}),
+) -> Foundation:
     """Compute the foundation of a search.
 
     Args:
@@ -62,6 +73,7 @@ def foundation_of(config: SearchConfig, dataset: Dataset, teacher: Teacher, devi
         dataset: its data.
         teacher: its teacher.
         device: the kind of device that the teacher answers on, `cpu` or `cuda`.
+        initial: the weights of pretrained students.
     """
     fingerprint, corruption = dataset_fingerprint(dataset), b""
     if config.corruption is not None:
@@ -71,9 +83,11 @@ def foundation_of(config: SearchConfig, dataset: Dataset, teacher: Teacher, devi
     for digest in (data, earlier):
         add_images(digest, dataset.train.images)
         digest.update(corruption)
+    add_weights(data, initial)
     return Foundation(
         data=data.hexdigest(),
         teacher=hashlib.sha256(f"{teacher.key} {teacher.weights}".encode()).hexdigest(),
         precision=output_precision(device),
         earlier=earlier.hexdigest(),
+        words="other data or other weights that students begin with" if initial else "other data",
     )

@@ -14,18 +14,18 @@ from search.cluster import check_pictures_shared
 from search.prepare.foundation import foundation_of
 from search.prepare.function import prepare_function
 from search.prepare.prepared import TEACHER_STAGE, Prepared, in_cluster
+from search.prepare.students import check_students, initial_weights
 from search.prepare.task import load_task, prepare_task, prepare_task_elsewhere
 from search.records import Listener, PictureCounts, StudentSize
 from search.settings import Launch, SearchConfig
 from trainables.config import ModelSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
-from trainables.evaluation import try_out
 from trainables.models import Example, count_flops, create_model
 from trainables.pictures import Dataset, MappedImages
 from trainables.tasks import TaskAssets, TaskNetwork, create_task, example_of
-from trainables.teacher import TeacherProgress, compute_assets, prepare_teacher
-from trainables.training import Corruption
+from trainables.teacher import TeacherProgress, better_constants, compute_assets, prepare_teacher
+from trainables.training import Corruption, try_out_views
 
 
 def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up: threading.Event) -> Prepared:
@@ -72,6 +72,8 @@ def prepare(config: SearchConfig, launch: Launch, listener: Listener, ray_is_up:
         prepared = in_cluster(work, listener, gpus=config.resources.gpus_per_trial, stage=TEACHER_STAGE)
     else:
         prepared = teach(config, dataset, launch, listener.teacher)
+    for remark in prepared.remarks:
+        listener.stage(remark)
     shape, classes = dataset.image_shape, len(dataset.classes)
     sizes = _sizes(config, lambda student: create_model(student, image_shape=shape, classes=classes), shape)
     return dataclasses.replace(prepared, student_sizes=sizes)
@@ -109,20 +111,18 @@ def load_told(config: SearchConfig, launch: Launch, listener: Listener) -> Datas
 
 
 def load_checked(config: SearchConfig, launch: Launch, listener: Listener) -> Dataset:
-    """Load the data, and check once, before every training, that students, KPIs and corruption fit them.
+    """Load the data, and check once, before every training, that students, KPIs, views and corruption fit them.
 
     Raises:
         KDPolicySearchError: something is not available or does not fit.
     """
     dataset = load_told(config, launch, listener)
-    for name, settings in config.students.items():
-        student = create_model(
-            settings,
-            image_shape=dataset.image_shape,
-            classes=len(dataset.classes),
-            section=config.student_sections[name],
-        )
-        try_out(config.kpis, student, dataset)
+    for remark in check_students(config, dataset):
+        listener.stage(remark)
+    if config.augmentation.function is not None:
+        try_out_views(config.augmentation, dataset.train.images)
+        views = config.augmentation.views * len(dataset.train)
+        listener.stage(f"{views:,} views by {config.augmentation.function} will be computed")
     if config.corruption is not None:
         Corruption(
             config.corruption, pictures=len(dataset.train), batch_size=config.training.batch_size, seed=config.seed
@@ -138,8 +138,19 @@ def teach(
     assert config.teacher is not None  # `SearchConfig` makes sure of it
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
     assets = compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache)
-    foundation = foundation_of(config, dataset, teacher, compute.device.type)
-    prepared = Prepared(assets, teacher.parameters, foundation, PictureCounts.of(dataset))
+    initial = initial_weights(config, dataset)
+    foundation = foundation_of(config, dataset, teacher, compute.device.type, initial)
+    remarks = teacher.remarks
+    if config.teacher.checkpoint is not None and config.teacher.normalization is None:
+        found = better_constants(teacher.module, dataset, compute.device)
+        remarks += (found,) if found else ()
+    prepared = Prepared(
+        dataclasses.replace(assets, initial=initial),
+        teacher.parameters,
+        foundation,
+        PictureCounts.of(dataset),
+        remarks=remarks,
+    )
     del teacher
     if compute.device.type == "cuda":
         torch.cuda.empty_cache()  # trials share the card, and Ray does not count what this process keeps

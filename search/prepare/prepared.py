@@ -30,6 +30,8 @@ class Prepared:
     """The sizes of the sets; None for a training function, which alone knows them."""
     student_sizes: tuple[StudentSize, ...] = ()
     """The sizes of the students, where there are several."""
+    remarks: tuple[str, ...] = ()
+    """Sentences on the teacher's checkpoint, for the user."""
 
 
 def in_cluster(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable
@@ -15,11 +16,13 @@ from search.prepare.function import function_ground
 from search.prepare.ground import Ground, Pictures
 from search.prepare.preparation import load_told
 from search.prepare.prepared import TEACHER_STAGE, in_cluster
+from search.prepare.students import initial_weights
 from search.prepare.task import load_task, task_ground, task_ground_elsewhere, without_maps
 from search.records import Listener
 from search.settings import Launch, SearchConfig
 from trainables.datasets import add_images
 from trainables.device import select_compute
+from trainables.models import check_model
 from trainables.pictures import Dataset, MappedImages, Split
 from trainables.teacher import TeacherProgress, compute_assets, compute_logits, prepare_teacher
 
@@ -46,8 +49,21 @@ def prepare_ground(config: SearchConfig, launch: Launch, listener: Listener) -> 
         check_pictures_shared(dataset.train.images)
     teach = functools.partial(_ground, config, dataset, launch)
     if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
-        return in_cluster(teach, listener, gpus=config.resources.gpus_per_trial, stage=TEACHER_STAGE)
+        return ground_elsewhere(config, teach, listener, gpus=config.resources.gpus_per_trial)
     return teach(listener.teacher)
+
+
+def ground_elsewhere(
+    config: SearchConfig,
+    work: Callable[[Callable[[TeacherProgress], None]], Ground],
+    listener: Listener,
+    *,
+    gpus: float,
+) -> Ground:
+    """Do the work in a Ray task with a share of a GPU, and bring the teacher here."""
+    assert config.teacher is not None  # `SearchConfig` makes sure of it
+    check_model(config.teacher.model)  # runs the file of a teacher of the user's own, whose class is found by its name
+    return in_cluster(work, listener, gpus=gpus, stage=TEACHER_STAGE)
 
 
 def _ground(
@@ -56,8 +72,10 @@ def _ground(
     compute = select_compute(config.device)
     assert config.teacher is not None  # `SearchConfig` makes sure of it
     teacher = prepare_teacher(config.teacher, dataset, cache=launch.cache, compute=compute, progress=progress)
+    initial = initial_weights(config, dataset)
+    assets = compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache)
     pictures = Pictures(
-        assets=compute_assets(dataset, teacher, config.augmentation, compute.device, launch.cache),
+        assets=dataclasses.replace(assets, initial=initial),
         test=dataset.test,
         test_targets=compute_logits(teacher.module, dataset.test.images, dataset, compute.device),
     )
@@ -67,7 +85,7 @@ def _ground(
     return Ground(
         pictures=pictures,
         teacher=module,
-        foundation=foundation_of(config, dataset, teacher, compute.device.type),
+        foundation=foundation_of(config, dataset, teacher, compute.device.type, initial),
         test_digest=_digest(dataset.test),
     )
 

@@ -14,6 +14,7 @@ from search.report.tables.costs import costs
 from search.report.tables.finalists import ranked_finalists
 from search.report.tables.guard import guard_table
 from search.report.tables.kpis import KPIValue, kpi_table, value_over_seeds
+from search.settings import without_texts
 
 FORMAT = "kd-search-report"
 VERSION = 2
@@ -67,7 +68,7 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         ],
         "trials": [_trial(trial, places.get(trial.number)) for trial in search.trials],
         "teacher": {"validation_accuracy": search.teacher_accuracy, "parameters": search.teacher_parameters},
-        "config": search.config,
+        "config": without_texts(search.config.model_dump(mode="json")),
     }
     plain: dict[str, Any] = json.loads(pydantic.TypeAdapter(dict[str, Any]).dump_json(document, fallback=str))
     return plain

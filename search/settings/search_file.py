@@ -19,6 +19,7 @@ from search.errors import SearchError, nearest
 from search.settings.confirmation import ConfirmationSettings
 from search.settings.costs import Cost
 from search.settings.domains import Domain, Interval, check_domain, check_options, ends, middle
+from search.settings.own_parts import read_parts
 from search.settings.racing import Heat, RacingSettings, heats_of
 from trainables.config import (
     AugmentationSettings,
@@ -584,6 +585,8 @@ def parse_config(
             f"`direction` must be given, since `objective` is {values['objective']!r}: 'minimize' for an error,"
             " 'maximize' for a score."
         )
+    if not own:
+        values = read_parts(values, folder)
     if _BASELINES in values:
         raise ConfigError(
             f"`{_BASELINES}` is no longer a setting, but got {values[_BASELINES]!r}: the best constant λ is bracketed"

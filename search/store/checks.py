@@ -9,7 +9,7 @@ from typing import Any
 
 from policies.testing import check_policy
 from search.errors import SearchError
-from search.settings import Launch, SearchConfig
+from search.settings import Launch, SearchConfig, without_texts
 from search.store.files import check_creatable
 from trainables.config import OwnFunction, OwnTask
 from trainables.datasets import check_dataset
@@ -19,7 +19,13 @@ from trainables.training import trains_stacked
 
 _MOST_CHANGES = 5
 _LONGEST_VALUE = 60
-_FILES = {"own_policies.": "rule", "kpis.": "KPI", "task_file.": "task", "function_file.": "function"}
+_FILES = {
+    "own_policies.": "rule",
+    "kpis.": "KPI",
+    "task_file.": "task",
+    "function_file.": "function",
+    "files.": "part",
+}
 """Settings that hold the text of files."""
 
 
@@ -44,7 +50,16 @@ def check_config(config: SearchConfig, launch: Launch) -> None:
         for name, student in config.students.items():
             check_model(student, config.student_sections[name])
             trains_stacked(student, config.device)
+            if student.checkpoint is not None:
+                from trainables.checkpoints import check_initial_weights  # imports PyTorch
+
+                check_initial_weights(student, config.student_sections[name])
         check_teacher(config.teacher)
+        for augmentation in (config.augmentation, config.teacher.augmentation):
+            if augmentation.function is not None:
+                from trainables.training import check_own_views  # imports PyTorch
+
+                check_own_views(augmentation)
         check_dataset(config.data, launch.data_root)
     _check_folders(config, launch)
 
@@ -106,7 +121,8 @@ def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
 
 def _comparable(config: SearchConfig) -> dict[str, Any]:
     return {
-        **config.model_dump(mode="json", exclude={"confirm"}),  # no trial depends on it
+        **without_texts(config.model_dump(mode="json", exclude={"confirm"})),  # no trial depends on it
+        "files": dict(_texts(config.model_dump(mode="json"))),
         "own_policies": {policy.origin: policy.source for policy in config.own_policies},
         "kpis": {kpi.origin: kpi.source for kpi in config.kpis},
         **_own_training("task", config.task),
@@ -119,6 +135,16 @@ def _own_training(kind: str, own: OwnTask | OwnFunction | None) -> dict[str, Any
     if own is None:
         return {kind: None, f"{kind}_file": {}}
     return {kind: own.model_dump(mode="json", exclude={"origin", "source"}), f"{kind}_file": {own.origin: own.source}}
+
+
+def _texts(values: Any, section: str = "") -> Iterator[tuple[str, str]]:
+    """Yield places and texts of the files of the user's own students, teacher, data and augmentations."""
+    if isinstance(values, dict):
+        origin = values.get("name") or values.get("function")
+        if origin and values.get("source"):
+            yield f"{origin} ({section})", values["source"]
+        for key, value in values.items():
+            yield from _texts(value, f"{section}.{key}" if section else key)
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:

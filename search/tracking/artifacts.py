@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from search.evidence import on_fronts
 from search.records import SearchRecord, TrialRecord
+from search.settings import without_texts
 from trainables.records import DecisionEntry
 
 
@@ -33,14 +34,17 @@ def trial_files(trial: TrialRecord, decisions: Sequence[DecisionEntry] = ()) -> 
 
 
 def search_files(search: SearchRecord) -> dict[str, bytes]:
-    """Return the resolved search file, and its trials ranked with their fronts, as name -> content."""
+    """Return the resolved settings, and the trials ranked with their fronts, as name -> content.
+
+    The texts of the user's own files are left out.
+    """
     on_front = on_fronts(search)
     rows: list[tuple[object, ...]] = [("rank", "trial", "family", "score", "score_std", "complexity", "front", "rule")]
     for rank, trial in enumerate(search.finished, start=1):
         front = "; ".join(" and ".join(costs) for costs in on_front[trial.number])
         score = (trial.score, trial.history.score_std)
         rows.append((rank, trial.number, trial.family, *score, trial.complexity, front, trial.rule))
-    settings = json.dumps(search.config.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    settings = json.dumps(without_texts(search.config.model_dump(mode="json")), indent=2, ensure_ascii=False)
     return {"search.json": settings.encode(), "ranking.csv": _csv(rows)}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainables.classifier import Classifier, classifier_bytes, load_classifier, restore_classifier
-from trainables.config.trial import DataSettings, DeviceSettings, ModelSettings
+from trainables.config import DataSettings, DeviceSettings, ModelSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
 from trainables.errors import CheckpointError

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from trainables.config.trial import DataSettings, ModelSettings, TeacherSettings, TrialSettings
+from trainables.config import DataSettings, ModelSettings, TeacherSettings, TrialSettings
 from trainables.errors import ConfigError
 from trainables.models import check_model
 

@@ -12,63 +12,9 @@ from policies.parameter import Value
 from policies.registry import create_policy
 from trainables.config.own_kpi import OwnKPI
 from trainables.config.own_policy import OwnPolicy
+from trainables.config.pictures import LARGEST_SEED, AugmentationSettings
 from trainables.records import Objective
 from trainables.settings import Settings
-
-_LARGEST_SEED = 2**32 - 1  # the largest that NumPy and scikit-learn accept
-
-DatasetName = Literal["digits", "fashion-mnist", "cifar10", "cifar100", "image-folder"]
-
-
-class DataSettings(Settings):
-    """Settings of the pictures and of their split.
-
-    The test set is the data set's own where it has one, and so is the validation set. Students see `train_size`
-    pictures of the training pool (stratified by class; all when not given). The teacher sees the whole pool. Neither
-    sees the validation pictures, on which policies are compared.
-    """
-
-    name: DatasetName = "digits"
-    root: str | None = None
-    train_size: int | None = Field(None, ge=2)
-    validation_size: int | None = Field(None, ge=1)
-    """The number of validation pictures. Default: all of the data set's own validation set; 500 where it has none."""
-    test_size: int | None = Field(None, ge=1)
-    split_seed: int = Field(0, ge=0, le=_LARGEST_SEED)
-    image_size: int | None = Field(None, ge=4)
-    channels: Literal[1, 3] | None = None
-    download: bool = True
-
-    @pydantic.model_validator(mode="after")
-    def _only_where_it_applies(self) -> DataSettings:
-        if self.name == "image-folder":
-            if self.root is None:
-                raise ValueError(
-                    "`root` must name the folder of pictures when `name` is 'image-folder', but is not given"
-                )
-        elif self.image_size is not None or self.channels is not None:
-            raise ValueError(
-                f"`image_size` and `channels` apply to 'image-folder' only, but `name` is {self.name!r}; remove them"
-            )
-        return self
-
-
-class AugmentationSettings(Settings):
-    """Seeded random views of the training pictures.
-
-    Each picture has `views` fixed views; epoch e uses view e mod `views`, so that the teacher's outputs can be
-    computed once for every view.
-    """
-
-    flip: bool = False
-    crop_padding: int = Field(0, ge=0, le=64)
-    views: int = Field(8, ge=1, le=256)
-    seed: int = Field(0, ge=0, le=_LARGEST_SEED)
-
-    @property
-    def active(self) -> bool:
-        """True if views differ from the picture at all."""
-        return self.flip or self.crop_padding > 0
 
 
 class CorruptionSettings(Settings):
@@ -83,7 +29,7 @@ class CorruptionSettings(Settings):
     unit: Literal["batch", "sample"]
     teacher_share: float = Field(0.0, ge=0, le=1)
     label_share: float = Field(0.0, ge=0, le=1)
-    seed: int = Field(0, ge=0, le=_LARGEST_SEED)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
 
     @pydantic.model_validator(mode="after")
     def _one_source_stays(self) -> CorruptionSettings:
@@ -99,7 +45,12 @@ class ModelSettings(Settings):
     """A model's name and its options; see `trainables.models`."""
 
     name: str
+    """The name of a known model, or `my_model.py:TinyNet`, a class or function of the user's own."""
     options: dict[str, Any] = Field(default_factory=dict)
+    source: str = ""
+    """The text of the file of a model of the user's own."""
+    checkpoint: str | None = None
+    """The file of the weights that the model's training begins with, instead of random ones."""
 
 
 REPLACED = ("optimizer", "weight_decay", "momentum", "schedule")
@@ -125,29 +76,6 @@ class TrainingSettings(Settings):
             return values
         kept = {name: value for name, value in values.items() if name not in REPLACED}
         return {**kept, "optimizer": own_optimizer}
-
-
-class TeacherSettings(Settings):
-    """The teacher: read from `checkpoint`, or trained once with `training` and cached."""
-
-    model: ModelSettings
-    checkpoint: str | None = None
-    training: TrainingSettings | None = None
-    augmentation: AugmentationSettings = AugmentationSettings()
-    seed: int = Field(0, ge=0, le=_LARGEST_SEED)
-    unseen_classes: tuple[str, ...] = ()
-    """Names of classes whose pictures the teacher's training leaves out, as if it came from an older label set."""
-
-    @pydantic.model_validator(mode="after")
-    def _one_origin(self) -> TeacherSettings:
-        if (self.checkpoint is None) == (self.training is None):
-            found = "neither is" if self.checkpoint is None else "both are; remove one of them"
-            raise ValueError(f"exactly one of `checkpoint` and `training` must be given, but {found}")
-        if self.unseen_classes and self.checkpoint is not None:
-            raise ValueError(
-                "`unseen_classes` says what a teacher is trained without, but `checkpoint` is given; remove one of them"
-            )
-        return self
 
 
 class DeviceSettings(Settings):
@@ -197,7 +125,7 @@ class TrialSettings(Settings):
     temperature: float = Field(4.0, gt=0, le=1000)
     options: dict[str, float] = Field(default_factory=dict)
     """Values of the user's own options that are searched, by name; all others keep those of the task."""
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=_LARGEST_SEED)], ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...], Field(min_length=1)] = (0,)
     device: DeviceSettings = DeviceSettings()
     evaluations: int = Field(15, ge=1)
     """The number of evaluations of a training on the validation pictures, evenly spread, the last epoch included."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trainables.config import DataSettings
+from trainables.config import DataSettings, is_own
 from trainables.datasets import cifar, digits, fashion_mnist, image_folder
+from trainables.datasets.own import check_own_data, read_own_data
 from trainables.datasets.source import Places, Progress, Source
 from trainables.datasets.split import check_sizes, split_pictures
 from trainables.pictures import Dataset, Images, MappedImages, Split
@@ -38,7 +39,11 @@ def check_dataset(settings: DataSettings, default_root: Path) -> None:
     Raises:
         DataError: files are missing and may not be downloaded, a picture folder has a wrong layout, or the sizes do
             not fit.
+        PolicyError, ConfigError: a function of the user's own cannot be called; what it returns is not known yet.
     """
+    if is_own(settings.name):
+        check_own_data(settings)
+        return
     counts = SOURCES[settings.name].look(settings, _places(settings, default_root))
     check_sizes(settings, counts)
 
@@ -58,8 +63,12 @@ def load_dataset(settings: DataSettings, *, default_root: Path, progress: Progre
 
     Raises:
         DataError: the pictures cannot be found, downloaded or read, or the sizes do not fit.
+        PolicyError, ConfigError: a function of the user's own cannot be called.
     """
-    pictures = SOURCES[settings.name].read(settings, _places(settings, default_root), progress or _ignore)
+    if is_own(settings.name):
+        pictures = read_own_data(settings)
+    else:
+        pictures = SOURCES[settings.name].read(settings, _places(settings, default_root), progress or _ignore)
     pool, train, validation, test = split_pictures(pictures, settings)
     mean, std = channel_statistics(pool)
     if sum(split.images.nbytes for split in (pool, validation, test)) <= IN_MEMORY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import pydantic
 from pydantic import Field
 
 from trainables.settings import Settings
@@ -50,3 +51,9 @@ class WideResNetOptions(Settings):
 
 class TorchvisionOptions(Settings):
     """No options: a torchvision model is taken as it is."""
+
+
+class FreeOptions(Settings):
+    """Options that a class or function outside this project takes. Their names and types are its own."""
+
+    model_config = pydantic.ConfigDict(extra="allow")

@@ -12,16 +12,19 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from trainables.config import ModelSettings
+from trainables.config import ModelSettings, is_own
 from trainables.errors import ConfigError, ModelError, nearest
 from trainables.models.options import (
     CIFARResNetOptions,
     CNNOptions,
+    FreeOptions,
     MLPOptions,
     SmallResNetOptions,
     TorchvisionOptions,
     WideResNetOptions,
 )
+from trainables.models.own import build_own_model, check_outputs, check_own_model
+from trainables.models.timm_models import TIMM, build_timm_model, check_timm_model
 from trainables.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,15 +50,20 @@ class _Plan:
 
     options: type[Settings]
     build: Callable[[Any, ImageShape, int], nn.Module]
+    check: Callable[[ModelSettings, str], None] = lambda _settings, _place: None
+    """Checks what the options alone cannot say; gets the settings and the options' place in the search file."""
 
 
 def model_names() -> tuple[str, ...]:
-    """Return names for people to read; `wrn-D-W` and `torchvision/NAME` stand for many models."""
-    return (*_SMALL, *(f"resnet{depth}" for depth in _CIFAR_DEPTHS), "wrn-D-W", f"{_TORCHVISION}NAME")
+    """Return names for people to read; `wrn-D-W`, `torchvision/NAME` and the like stand for many models."""
+    depths = (f"resnet{depth}" for depth in _CIFAR_DEPTHS)
+    return (*_SMALL, *depths, "wrn-D-W", f"{_TORCHVISION}NAME", f"{TIMM}NAME", "FILE.py:NAME")
 
 
 def check_model(settings: ModelSettings, section: str = "") -> Settings:
-    """Check the model's options and fill in their defaults; builds nothing and imports no torch.
+    """Check the model's options and fill in their defaults; this builds nothing.
+
+    Only a model of timm's or of the user's own makes this import torch.
 
     Args:
         settings: name and options.
@@ -64,8 +72,9 @@ def check_model(settings: ModelSettings, section: str = "") -> Settings:
     Raises:
         ModelError: no model has this name; the message names the nearest one.
         ConfigError: an option is unknown or invalid.
+        PolicyError: the file of a model of the user's own fails when it is run.
     """
-    return _parse_options(settings, _plan(settings.name, section), section)
+    return _parse_options(settings, _plan(settings, section), section)
 
 
 def create_model(settings: ModelSettings, *, image_shape: ImageShape, classes: int, section: str = "") -> nn.Module:
@@ -81,10 +90,13 @@ def create_model(settings: ModelSettings, *, image_shape: ImageShape, classes: i
         ModelError: as `check_model`, or the model cannot read pictures of this shape.
         ConfigError: as `check_model`.
     """
-    plan = _plan(settings.name, section)
+    plan = _plan(settings, section)
     options = _parse_options(settings, plan, section)
     with _told_of(section):
         model = plan.build(options, image_shape, classes)
+        if is_own(settings.name):
+            check_outputs(settings, model.eval(), image_shape, classes)
+            return model.train()
         _try_out(model, settings.name, image_shape, classes)
     return model
 
@@ -102,19 +114,35 @@ def _told_of(setting: str) -> Iterator[None]:
 
 def _parse_options(settings: ModelSettings, plan: _Plan, section: str) -> Settings:
     place = f"{section}.options" if section else "options"
-    if settings.options and not plan.options.model_fields:
+    if settings.options and plan.options is TorchvisionOptions:
         raise ConfigError(
             f"`{place}` must be empty, since model {settings.name!r} has none, but got {settings.options!r}; remove it."
         )
-    return plan.options.parse(settings.options, place)
-
-
-def _plan(name: str, section: str) -> _Plan:
+    options = plan.options.parse(settings.options, place)
     with _told_of(f"{section}.name" if section else ""):
-        return _named(name)
+        plan.check(settings, place)
+    return options
 
 
-def _named(name: str) -> _Plan:
+def _plan(settings: ModelSettings, section: str) -> _Plan:
+    with _told_of(f"{section}.name" if section else ""):
+        return _named(settings)
+
+
+def _named(settings: ModelSettings) -> _Plan:
+    name = settings.name
+    if is_own(name):
+        return _Plan(
+            options=FreeOptions,
+            build=lambda _options, image_shape, classes: build_own_model(settings, image_shape, classes),
+            check=lambda _settings, _place: check_own_model(settings),
+        )
+    if name.startswith(TIMM):
+        return _Plan(
+            options=FreeOptions,
+            build=lambda _options, image_shape, classes: build_timm_model(settings, image_shape, classes),
+            check=check_timm_model,
+        )
     if name in _SMALL:
         options, cls = _SMALL[name]
         return _Plan(options=options, build=functools.partial(_build_small, cls))
@@ -184,8 +212,9 @@ def _try_out(model: nn.Module, name: str, image_shape: ImageShape, classes: int)
     try:
         with torch.no_grad():
             output = model(torch.zeros(1, *image_shape))
-    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
-        raise ModelError(f"{rule} ({str(error).splitlines()[0] if str(error) else 'it fails'}); {remedy}.") from error
+    except Exception as error:  # libraries raise whatever their layers do
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{rule} ({why}); {remedy}.") from error
     if not isinstance(output, torch.Tensor) or output.shape != (1, classes):
         raise ModelError(f"{rule}: it must give logits of shape (1, {classes}); {remedy}.")
     model.train()

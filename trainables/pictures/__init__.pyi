@@ -8,6 +8,7 @@ from .normalization import as_tensor as as_tensor
 from .normalization import normalise as normalise
 from .sets import Dataset as Dataset
 from .sets import Images as Images
+from .sets import InitialWeights as InitialWeights
 from .sets import Split as Split
 from .sets import TrialAssets as TrialAssets
 from .streamed_images import StoredImages as StoredImages

@@ -10,6 +10,8 @@ memory stay in a file that trials map.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,10 @@ from trainables.pictures.mapped_images import MappedImages
 
 Images = npt.NDArray[np.uint8] | MappedImages
 """Pictures as stored, uint8 [N, K, H, W], in memory or in a file. Both give an array for a slice or for indices."""
+
+
+InitialWeights = dict[str, npt.NDArray[Any]]
+"""The weights that a student's training begins with, by name; names that are missing begin with random ones."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,10 @@ class TrialAssets:
     classes: tuple[str, ...]
     teacher_accuracy: float
     """The teacher's accuracy on the validation pictures."""
+    train_views: npt.NDArray[np.uint8] | None = None
+    """The views of the training pictures, [V, N, K, H, W], where a function of the user's own makes them."""
+    initial: Mapping[str, InitialWeights] = dataclasses.field(default_factory=dict)
+    """The weights of pretrained students, by the student's settings as JSON."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -34,6 +34,8 @@ class Teacher:
     parameters: int
     key: str
     """A digest of all settings and data that made the teacher, but not of the device: 64 hexadecimal digits."""
+    remarks: tuple[str, ...] = ()
+    """Sentences on what was chosen in a checkpoint, for the user."""
 
     @functools.cached_property
     def weights(self) -> str:
@@ -62,6 +64,10 @@ def check_teacher(settings: TeacherSettings) -> None:
         CheckpointError: there is no file where the checkpoint should be.
     """
     check_model(settings.model, MODEL_SECTION)
+    if settings.model.checkpoint is not None:
+        from trainables.checkpoints import check_initial_weights
+
+        check_initial_weights(settings.model, MODEL_SECTION)
     if settings.checkpoint is not None and not Path(settings.checkpoint).expanduser().is_file():
         raise CheckpointError(
             f"the teacher's `checkpoint` must be a file, but there is none at {settings.checkpoint!r}; correct the"
@@ -96,24 +102,26 @@ def prepare_teacher(
     """
     import torch
 
-    from trainables.teacher import checkpoint as teacher_checkpoint
+    from trainables.teacher import network as teacher_network
     from trainables.teacher import training as teacher_training
 
     check_teacher(settings)
     if settings.checkpoint is None:
         check_unseen_classes(settings, dataset.classes)
         key = _training_key(settings, dataset)
-        module = teacher_training.trained_module(settings, dataset, cache / f"{key}.pt", compute, progress)
+        module, remarks = teacher_training.trained_module(settings, dataset, cache / f"{key}.pt", compute, progress)
     else:
         path = Path(settings.checkpoint).expanduser()
         key = _checkpoint_key(settings, path, dataset)
-        module = teacher_checkpoint.restored_module(settings.model, path, dataset)
+        with torch.random.fork_rng(devices=[]):
+            module, remarks = teacher_network.create_teacher(settings, dataset)
     # The same layout in all cases, because the order of sums, and so the last bits, depend on it.
     module.eval().requires_grad_(False).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Teacher(
         module=module,
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         key=key,
+        remarks=remarks,
     )
 
 
@@ -141,9 +149,10 @@ def _training_key(settings: TeacherSettings, dataset: Dataset) -> str:
             "model": settings.model.name,
             "options": check_model(settings.model).model_dump(),
             "training": settings.training.model_dump(),
-            "augmentation": settings.augmentation.model_dump() if settings.augmentation.active else None,
+            "augmentation": settings.augmentation.identity if settings.augmentation.active else None,
             "seed": settings.seed,
             "data": dataset_fingerprint(dataset),
+            **_own_parts(settings),
             # Left out where there are none, so that teachers kept by earlier releases are found.
             **({"unseen_classes": sorted(set(settings.unseen_classes))} if settings.unseen_classes else {}),
         }
@@ -151,19 +160,38 @@ def _training_key(settings: TeacherSettings, dataset: Dataset) -> str:
 
 
 def _checkpoint_key(settings: TeacherSettings, path: Path, dataset: Dataset) -> str:
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"the teacher's `checkpoint` {str(path)!r} cannot be read ({error}).") from error
     return _hash(
         {
             "model": settings.model.name,
             "options": check_model(settings.model).model_dump(),
-            "checkpoint": digest,
+            "checkpoint": _file_digest(path),
             "normalisation": [dataset.mean.tolist(), dataset.std.tolist()],
+            **_own_parts(settings),
+            **({} if settings.weights is None else {"weights": settings.weights}),
         }
     )
+
+
+def _own_parts(settings: TeacherSettings) -> dict[str, object]:
+    """Return what further decides a teacher: empty without these settings, so that earlier teachers are found."""
+    found: dict[str, object] = {}
+    if settings.model.source:
+        found["source"] = settings.model.source
+    if settings.model.checkpoint is not None:
+        found["initial"] = _file_digest(Path(settings.model.checkpoint).expanduser())
+    if isinstance(settings.normalization, str):
+        found["own_normalisation"] = settings.normalization
+    elif settings.normalization is not None:
+        found["own_normalisation"] = settings.normalization.model_dump()
+    return found
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"the teacher's `checkpoint` {str(path)!r} cannot be read ({error}).") from error
 
 
 def _hash(content: dict[str, object]) -> str:

@@ -58,7 +58,7 @@ class TargetCache:
 
     def path(self, dataset: Dataset, images: Images, augmentation: AugmentationSettings | None) -> Path:
         """Return the file of a set's outputs; `augmentation` is None if the teacher sees the pictures as they are."""
-        seen = None if augmentation is None or not augmentation.active else augmentation.model_dump()
+        seen = None if augmentation is None or not augmentation.active else augmentation.identity
         content = {
             "format": _FORMAT,
             "teacher": self.teacher,

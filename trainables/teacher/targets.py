@@ -18,7 +18,7 @@ from trainables.errors import ModelError
 from trainables.evaluation import accuracy_of
 from trainables.pictures import Dataset, Images, TrialAssets, as_tensor, normalise
 from trainables.teacher.target_cache import TargetCache, targets
-from trainables.training import Augmentation
+from trainables.training import PictureViews, compute_views, create_views
 
 if TYPE_CHECKING:
     from trainables.teacher.prepare import Teacher
@@ -46,6 +46,7 @@ def compute_assets(
 
     Raises:
         ModelError: the teacher gives logits that are not finite.
+        ConfigError, DataError: as `compute_views`.
     """
     train, validation = dataset.train.images, dataset.validation.images
     kept = None
@@ -57,7 +58,8 @@ def compute_assets(
             device=device.type,
             precision=output_precision(device.type),
         )
-    views = Augmentation(augmentation, len(train), mean=dataset.mean, device=device)
+    own = None if augmentation.function is None else compute_views(augmentation, train)
+    views = create_views(augmentation, len(train), own, mean=dataset.mean, device=device)
     train_targets = targets(
         None if kept is None else kept.path(dataset, train, augmentation),
         (views.views, len(train), len(dataset.classes)),
@@ -77,6 +79,7 @@ def compute_assets(
         std=dataset.std,
         classes=dataset.classes,
         teacher_accuracy=accuracy(validation_targets, dataset.validation.labels),
+        train_views=own,
     )
 
 
@@ -92,7 +95,7 @@ def compute_logits(
     images: Images,
     dataset: Dataset,
     device: torch.device,
-    views: Augmentation | None = None,
+    views: PictureViews | None = None,
     view: int = 0,
 ) -> npt.NDArray[np.float32]:
     """Compute logits [N, C] of pictures [N, K, H, W], or of one view of them, in float32; moves `module` to `device`.

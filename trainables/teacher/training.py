@@ -19,10 +19,10 @@ from trainables.config import TeacherSettings
 from trainables.device import Compute
 from trainables.errors import CheckpointError, ModelError
 from trainables.files import whole_file
-from trainables.models import create_model
 from trainables.pictures import Dataset, as_tensor, gather, normalise, on_device
-from trainables.teacher.progress import MODEL_SECTION, TeacherProgress
-from trainables.training import Augmentation, create_optimizer, create_schedule
+from trainables.teacher.network import create_teacher
+from trainables.teacher.progress import TeacherProgress
+from trainables.training import compute_views, create_optimizer, create_schedule, create_views
 
 if TYPE_CHECKING:
     from trainables.teacher.progress import TeacherListener
@@ -36,25 +36,23 @@ they work, and one is up to twice as fast. For that of fashion-mnist, 3.1e10, tw
 
 def trained_module(
     settings: TeacherSettings, dataset: Dataset, path: Path, compute: Compute, progress: TeacherListener | None
-) -> nn.Module:
-    """Return the teacher that `path` holds, or train one and write it there.
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return the teacher that `path` holds, or train one and write it there; with remarks as `create_teacher` has them.
 
     Raises:
-        CheckpointError: the folder of `path` cannot be written.
-        ModelError: training diverges, or as `create_model`.
+        CheckpointError: the folder of `path` cannot be written, or as `create_teacher`.
+        ModelError: training diverges, or as `create_teacher`.
     """
     listen = progress or _ignore
     device = compute.device
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.seed)
-        module = create_model(
-            settings.model, image_shape=dataset.image_shape, classes=len(dataset.classes), section=MODEL_SECTION
-        )
+        module, remarks = create_teacher(settings, dataset)
         kept = _load(path, module)
         if kept is not None:
             listen(kept)
-            return module.to(device)
+            return module.to(device), remarks
         with _writable_folder(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         with (
@@ -64,7 +62,7 @@ def trained_module(
             last = _train(module, settings, dataset, compute, listen)
     with _writable_folder(path):
         _save(path, module, last)
-    return module
+    return module, remarks
 
 
 @contextlib.contextmanager
@@ -91,7 +89,10 @@ def _train(
     module.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     images, labels = on_device(dataset.pool.images, device), as_tensor(dataset.pool.labels).to(device)
     mean, std = as_tensor(dataset.mean).to(device), as_tensor(dataset.std).to(device)
-    views = Augmentation(settings.augmentation, len(images), mean=dataset.mean, device=device)
+    own = None
+    if settings.augmentation.function is not None:
+        own = compute_views(settings.augmentation, dataset.pool.images)
+    views = create_views(settings.augmentation, len(images), own, mean=dataset.mean, device=device)
     seen = _seen_pictures(settings, dataset)
     batches = math.ceil(len(seen) / training.batch_size)
     optimizer = create_optimizer(module.parameters(), training)

@@ -1,4 +1,5 @@
 from .augmentation import Augmentation as Augmentation
+from .augmentation import PictureViews as PictureViews
 from .conduct_log import ConductLog as ConductLog
 from .corruption import Corruption as Corruption
 from .course import ProbedStep as ProbedStep
@@ -23,6 +24,11 @@ from .on_device import data_on_device as data_on_device
 from .on_device import scored_set as scored_set
 from .optimization import create_optimizer as create_optimizer
 from .optimization import create_schedule as create_schedule
+from .own_views import OwnViews as OwnViews
+from .own_views import check_own_views as check_own_views
+from .own_views import compute_views as compute_views
+from .own_views import create_views as create_views
+from .own_views import try_out_views as try_out_views
 from .probing import probe_training as probe_training
 from .replicate import Replicate as Replicate
 from .stacking import trains_stacked as trains_stacked

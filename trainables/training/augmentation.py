@@ -8,7 +8,7 @@ B: pictures of a batch; K: channels; H, W: height and width; P: padding.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,19 @@ from torch import Tensor
 from trainables.config import AugmentationSettings
 
 _FLIP, _SHIFT = range(2)
+
+
+class PictureViews(Protocol):
+    """The views of one set of pictures: flips and shifts, or those of a user's function."""
+
+    @property
+    def views(self) -> int:
+        """The number of views of each picture."""
+        ...
+
+    def apply(self, images: Tensor, indices: Tensor, view: int) -> Tensor:
+        """Return view `view` of pictures; see `Augmentation.apply`."""
+        ...
 
 
 class Augmentation:

@@ -17,12 +17,10 @@ from trainables.device import Compute
 from trainables.evaluation import EvaluationSet, ScoredSet
 from trainables.models import create_model
 from trainables.pictures import Split, TrialAssets, as_tensor, gather, normalise, on_device
-from trainables.tasks import (
-    Schedule,
-    Tree,
-)
-from trainables.training.augmentation import Augmentation
+from trainables.tasks import Schedule, Tree
+from trainables.training.augmentation import Augmentation, PictureViews
 from trainables.training.optimization import create_optimizer, create_schedule
+from trainables.training.own_views import OwnViews
 
 
 class Batch(NamedTuple):
@@ -88,11 +86,11 @@ class TrainingData(Protocol):
         """Create the optimiser of a student, and its schedule for so many steps."""
         ...
 
-    def augmentation(self, settings: AugmentationSettings) -> Augmentation:
+    def augmentation(self, settings: AugmentationSettings) -> PictureViews:
         """Create the views of the training samples on this device."""
         ...
 
-    def batch(self, here: Tensor, there: Sequence[Tensor], augmentation: Augmentation, epoch: int) -> Batch:
+    def batch(self, here: Tensor, there: Sequence[Tensor], augmentation: PictureViews, epoch: int) -> Batch:
         """Fetch a batch.
 
         Args:
@@ -133,6 +131,8 @@ class DeviceAssets:
         self.std = tensor(assets.std)
         self._stored_mean = assets.mean
         self._class_names = assets.classes
+        self._initial = assets.initial
+        self._own_views = None if assets.train_views is None else OwnViews(assets.train_views, compute.device)
         self.validation = self.evaluation_set(assets.validation, assets.validation_targets)
 
     def __len__(self) -> int:
@@ -159,8 +159,12 @@ class DeviceAssets:
         return samples
 
     def create_student(self, settings: ModelSettings) -> nn.Module:
-        """Create a student for the pictures."""
-        return create_model(settings, image_shape=self.image_shape, classes=self.classes)
+        """Create a student for the pictures; a pretrained one gets its weights."""
+        student = create_model(settings, image_shape=self.image_shape, classes=self.classes)
+        if settings.checkpoint is not None:
+            weights = self._initial[settings.model_dump_json()]
+            student.load_state_dict({name: as_tensor(array) for name, array in weights.items()}, strict=False)
+        return student
 
     def place(self, student: nn.Module) -> nn.Module:
         """Move a student to the device, in channels-last layout."""
@@ -170,15 +174,18 @@ class DeviceAssets:
         """Create the optimiser and the schedule that the settings describe."""
         return usual_optimizer(student, settings, total_steps)
 
-    def augmentation(self, settings: AugmentationSettings) -> Augmentation:
+    def augmentation(self, settings: AugmentationSettings) -> PictureViews:
         """Create the views of the training pictures on this device."""
+        if settings.function is not None:
+            assert self._own_views is not None  # computed with the teacher's outputs
+            return self._own_views
         return Augmentation(settings, len(self), mean=self._stored_mean, device=self.compute.device)
 
     def prepare(self, images: Tensor) -> Tensor:
         """Turn stored pictures, uint8, into a student's input: normalised float32 in the device's layout."""
         return normalise(images, self.mean, self.std).contiguous(memory_format=self.compute.memory_format)
 
-    def batch(self, here: Tensor, there: Sequence[Tensor], augmentation: Augmentation, epoch: int) -> Batch:
+    def batch(self, here: Tensor, there: Sequence[Tensor], augmentation: PictureViews, epoch: int) -> Batch:
         """Fetch a batch of pictures in the view of the epoch."""
         samples, label_sources, target_sources = there
         images = augmentation.apply(gather(self.images, here, samples), samples, epoch % augmentation.views)

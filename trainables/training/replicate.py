@@ -21,7 +21,7 @@ from policies.guard import Guard
 from policies.registry import create_policy
 from trainables.config import TrialSettings
 from trainables.evaluation import Evaluation, evaluate
-from trainables.training.augmentation import Augmentation
+from trainables.training.augmentation import PictureViews
 from trainables.training.corruption import Corruption
 from trainables.training.data import Batch, TrainingData
 
@@ -31,7 +31,7 @@ _CHECK_EVERY_ON_GPU = 10
 class Replicate:
     """A student, its optimiser and its policy under one seed."""
 
-    def __init__(self, settings: TrialSettings, seed: int, data: TrainingData, augmentation: Augmentation) -> None:
+    def __init__(self, settings: TrialSettings, seed: int, data: TrainingData, augmentation: PictureViews) -> None:
         self.settings = settings
         self.seed = seed
         self.data = data

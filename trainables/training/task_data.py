@@ -33,7 +33,7 @@ from trainables.tasks import (
     own_optimizer,
     unpack_teacher,
 )
-from trainables.training.augmentation import Augmentation
+from trainables.training.augmentation import Augmentation, PictureViews
 from trainables.training.data import Batch, Optimization, usual_optimizer
 
 
@@ -136,7 +136,7 @@ class TaskData:
             return usual_optimizer(student, settings, total_steps)
         return own_optimizer(self.own_task, self.task, student, settings.learning_rate, total_steps)
 
-    def augmentation(self, settings: AugmentationSettings) -> Augmentation:  # noqa: ARG002 - a task has no views
+    def augmentation(self, settings: AugmentationSettings) -> PictureViews:  # noqa: ARG002 - a task has no views
         """Return one view, the samples as they are."""
         return self._nothing
 
@@ -144,7 +144,7 @@ class TaskData:
         self,
         here: Tensor,  # noqa: ARG002 - all samples lie on the device
         there: Sequence[Tensor],
-        augmentation: Augmentation,  # noqa: ARG002
+        augmentation: PictureViews,  # noqa: ARG002
         epoch: int,  # noqa: ARG002
     ) -> Batch:
         """Fetch a batch of samples. Where the task changes inputs, the teacher is asked about the changed ones."""

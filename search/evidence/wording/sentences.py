@@ -39,7 +39,7 @@ class Sentences:
             f" {with_interval(self._record, gain)}, paired over {count(len(gain.seeds), 'seed')};"
             f" {p_text(claim.p_corrected)} after Holm's correction for {count(self._comparison.rules, 'rule')}.",
             self._allowance(),
-            self._other_constants(row),
+            self._better_constants(row),
             self._equal_settings(row),
             self._other_rules(choice),
         ]
@@ -169,7 +169,7 @@ class Sentences:
         test = self._scores.difference(ours, theirs)
         return "" if test is None else with_interval(self._record, test)
 
-    def _other_constants(self, row: FinalistRow) -> str:
+    def _better_constants(self, row: FinalistRow) -> str:
         """Write the gain over the constant that is harder to beat than the best one, if there is one."""
         hardest = row.tested[1].hardest
         if hardest == self._baseline:
@@ -226,7 +226,7 @@ class Sentences:
             [
                 f"The nearest rule, {self._title(row.key)}, stands at {stands}.",
                 self._resolved(row),
-                self._other_constants(row),
+                self._better_constants(row),
                 self._equal_settings(row),
             ]
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from search.records import SearchRecord
-from search.settings import SearchConfig
+from search.settings import SearchConfig, without_texts
 from search.wording import Scale, count, duration, family_title, percent
 
 Row = tuple[str, str]
@@ -29,8 +29,8 @@ def summary_rows(search: SearchRecord) -> tuple[Row, ...]:
 
 
 def settings_rows(config: SearchConfig) -> tuple[Row, ...]:
-    """Return every setting by its dotted name."""
-    values = config.model_dump(mode="json")
+    """Return every setting by its dotted name; of a file of the user's own its name, not its text."""
+    values = without_texts(config.model_dump(mode="json"))
     left_out = {"data", "teacher", "augmentation"} if config.own is not None else set()
     for kind, own in (("task", config.task), ("function", config.function)):
         if own is None:

@@ -44,7 +44,7 @@ def test_the_default_families_hold_the_constant_and_every_kind_of_rule():
         ("families=[]", r"`families` should have at least 1 item, but got \[\]"),
         ('families=["imtl_g"]', r"'imtl_g' is an alias of `norm_balance` with balance=1.0; list 'norm_balance'"),
         ('families=["fixed", "fixed"]', r"`families` must differ from one another, but got"),
-        ("data.name=mnist", r"`data\.name` should be 'digits'.*but got 'mnist'"),
+        ("data.name=mnist", r"`data\.name`: must be one of 'digits'.*but got 'mnist'"),
         ("baselines=[0.5]", r"`baselines` is no longer a setting, but got \[0\.5\].*`constant`.*remove the line"),
         ("constant.most_trials=0", r"`constant\.most_trials` should be greater than or equal to 1, but got 0"),
         ("name=a/b", r"`name` must be made of letters"),

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from search.recipes import read_recipe, recipe_names
 from search.settings.search_file import SearchConfig, load_config
+from trainables.config import TeacherSettings
 from trainables.models import options
 from trainables.models.registry import model_names
 from trainables.settings import Settings
@@ -70,10 +71,12 @@ def walk() -> dict[str, FieldInfo]:
                 waiting.append((f"{prefix}{name}.", models[0]))
             else:
                 found[f"{prefix}{name}"] = field
-    whole = {
-        name: SearchConfig.model_fields[name] for name in ("racing", "task", "function")
-    }  # `true` and a file are values, too
-    return {name: field for name, field in found.items() if not name.startswith(("task.", "function."))} | whole
+    # `true` and a file are values, too.
+    whole = {name: SearchConfig.model_fields[name] for name in ("racing", "task", "function")}
+    whole["teacher.normalization"] = TeacherSettings.model_fields["normalization"]  # so is a name
+    inner = ("task.", "function.", "teacher.normalization.")
+    texts = {name for name in found if name.endswith(".source")}  # read from the user's files, never written
+    return {name: field for name, field in found.items() if not name.startswith(inner) and name not in texts} | whole
 
 
 TOP = {model for field in SearchConfig.model_fields.values() for model in inner_models(field.annotation)}

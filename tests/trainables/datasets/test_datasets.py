@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.config.trial import DataSettings
+from trainables.config import DataSettings
 from trainables.datasets import check_dataset, dataset_fingerprint, fashion_mnist, load_dataset
 from trainables.datasets.loading import channel_statistics
 from trainables.errors import DataError

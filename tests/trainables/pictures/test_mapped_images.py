@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables.config.trial import (
+from trainables.config import (
     AugmentationSettings,
     DataSettings,
     DeviceSettings,
@@ -198,7 +198,7 @@ import pathlib, resource, sys
 import numpy as np
 import sklearn.model_selection, PIL.Image, PIL.PngImagePlugin
 from trainables.pictures.sets import Dataset, Split
-from trainables.config.trial import *
+from trainables.config import *
 from trainables.datasets import loading, picture_cache, dataset_fingerprint, load_dataset
 from trainables.pictures.mapped_images import MappedImages
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.update.objective import LogitPair
-from trainables.config.trial import AugmentationSettings, DataSettings, ModelSettings
+from trainables.config import AugmentationSettings, DataSettings, ModelSettings
 from trainables.datasets import load_dataset
 from trainables.models import create_model
 from trainables.teacher import target_cache

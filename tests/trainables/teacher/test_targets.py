@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.config.trial import AugmentationSettings, DataSettings, ModelSettings
+from trainables.config import AugmentationSettings, DataSettings, ModelSettings
 from trainables.datasets import load_dataset
 from trainables.errors import ModelError
 from trainables.models import create_model
