@@ -32,7 +32,7 @@ def search_with(config: SearchConfig, launch: Launch, *, resume: bool, confirmin
         confirming: a confirmation follows, so the answer need not name that command.
 
     Raises:
-        SystemExit: with code 130 if the search was interrupted.
+        SystemExit: with code 130 if the search was interrupted, with 1 if all of its trials failed.
     """
     store = SearchStore(launch.storage, config.name)
     exists = store.exists()
@@ -54,6 +54,8 @@ def search_with(config: SearchConfig, launch: Launch, *, resume: bool, confirmin
         outcome = run_search(config, launch, listener)
     confirmed_next = confirming and outcome.search.status == "finished"
     show(outcome.search, launch, outcome.page, with_remedy=not confirmed_next)
+    if outcome.search.trials and all(trial.status == "failed" for trial in outcome.search.trials):
+        sys.exit(1)
     if outcome.search.status == "stopped":
         click.echo(f"the search was interrupted; resume it with: {next_command('resume', config.name, launch)}")
         sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import click
@@ -25,6 +26,7 @@ def check(source: str, **options: Any) -> None:
 
     The command reads the data, asks the teacher, and trains the student twice for a few seconds. It tells what will be
     searched, whether a training can be repeated, and how long it will take. It starts no trial and opens no test set.
+    The exit code is 1 if a training cannot be repeated.
     """
     config = config_of(source, options)
     launch = launch_of(options)
@@ -42,13 +44,15 @@ def check(source: str, **options: Any) -> None:
         else "Whether a training can be repeated is not checked on a GPU."
         if found.repeatable is None
         else "NOT repeatable: two trainings under one seed differ. Rules are then compared under different noise; draw"
-        " all random numbers from PyTorch's global generator.",
+        " all random numbers from generators that the seed decides.",
         *found.remarks,
         f"One training takes about {duration(max(0.1, found.seconds))}; the search trains at most"
         f" {count(found.trainings, 'student')}, so it takes at most about {duration(found.search_seconds(at_a_time))}"
         f" with {at_a_time} at a time here, its start and a confirmation apart.",
     ):
         click.echo(line)
+    if found.repeatable is False:
+        sys.exit(1)
 
 
 def _searched(config: SearchConfig) -> str:

@@ -53,6 +53,9 @@ def constants_of_surface(
             continue
         # A verdict should compare with a constant that was tried; the surface alone may be wrong at an end.
         _add(found, _candidate(surface.best_tried(extreme) or surface.best_for(extreme), like))
+    if not surface.certificate.knows_labels_alone and surface.chosen.weight > 0.0:
+        # Else a gain may be that of a learning rate at which the labels alone were not tried.
+        _add(found, Candidate(0.0, found[0].shared, "-at-best"))
     for rule in of_other_settings(rules)[:more]:
         weight = surface.best_at(point_of(domain, 0.5, rule.shared))
         _add(found, Candidate(weight, rule.shared, f"-at-{rule.family}"))

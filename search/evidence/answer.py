@@ -7,6 +7,7 @@ from typing import Literal
 from search.evidence.answers import ConfirmedVerdict, Settling
 from search.evidence.confirmed import Confirmed
 from search.evidence.gains import Gain
+from search.evidence.ranking import saw_labels_alone
 from search.evidence.searched import SearchVerdict
 from search.records import SearchRecord
 from search.wording import Scale, count
@@ -71,6 +72,9 @@ def worth_answer(search: SearchRecord, confirmed: Confirmed | None, teaching: Ga
         text = "Whether distillation pays here is not known: nothing was confirmed on the labels alone."
         return WorthAnswer(kind="cannot_tell", text=text)
     text = "Whether distillation pays here is not confirmed"
+    if teaching is None and search.finished and saw_labels_alone(search.finished[0]):
+        text = f"{text}: in the search, the labels alone scored highest."
+        return WorthAnswer(kind="unconfirmed", text=text)
     if teaching is None:
         text = f"{text}, and the search has no training on the labels alone to compare with."
         return WorthAnswer(kind="unconfirmed", text=text)

@@ -39,7 +39,7 @@ def _never_changed(told: Explanation) -> str:
     given = _quoted(reasons) if reasons else ""
     return (
         f"The rule never changed its decision: one branch throughout, and λ never moved by {NOTABLE_CHANGE:g}"
-        f" ({values}). On this training it was a constant{f'; {given}' if given else ''}."
+        f" ({values}). On this training it was nearly a constant{f'; {given}' if given else ''}."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import pathlib
 import threading
 import time
@@ -42,7 +43,7 @@ def prepare_function(config: SearchConfig, listener: Listener, ray_is_up: thread
     work = functools.partial(_try_out, config, folder)
     notes = in_cluster(work, listener, gpus=config.resources.gpus_per_trial, cpus=config.resources.cpus_per_trial)
     check_used(config, own, notes)
-    if not notes.reports:
+    if not notes.reports and not notes.returned:
         listener.stage(f"its first report takes longer than {_FIRST_REPORT_SECONDS:.0f} s, so it was not checked")
     on_logits = bool(notes.on_logits)
     check_families(config, own, on_logits=on_logits)
@@ -133,7 +134,13 @@ def run_for_a_while(
 
 
 def check_used(config: SearchConfig, own: OwnFunction, notes: Notes) -> None:
-    """Raise ConfigError if a setting is searched that the function never reads."""
+    """Raise ConfigError if a setting is searched that the function never reads, or if the objective is not finite."""
+    values = [report.metrics[config.objective] for report in notes.reports if config.objective in report.metrics]
+    if values and not any(map(math.isfinite, values)):
+        raise ConfigError(
+            f"the objective {config.objective!r} that {own.origin} reports must be finite, but is {values[-1]}; look at"
+            " what it is computed from."
+        )
     for name in config.space.options:
         if option_read(name) not in notes.read:
             raise ConfigError(

@@ -93,6 +93,8 @@ class SearchRecord(Settings):
     """The sizes of all students, in the order of the search file, if several are searched."""
     pictures: PictureCounts | None = None
     """The sizes of the data set's parts; None in older searches."""
+    own_losses: bool = False
+    """True if a training function gives its balancer two losses, and not logits."""
     foundation: str = ""
     """A text that changes with the data and the teacher."""
     created: datetime.datetime | None = None

@@ -70,7 +70,7 @@ def render_html(
         kpis=kpi_table(source),
         costs=costs(source),
         guard=guard_table(source),
-        own_losses=search.pictures is not None and search.pictures.own_losses,
+        own_losses=search.own_losses or (search.pictures is not None and search.pictures.own_losses),
         finalists=ranked_finalists(source.confirmed) if source.confirmed else (),
         figure_groups=groups,
         trials=trials[:_MOST_TRIALS],

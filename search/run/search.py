@@ -135,6 +135,8 @@ def _earlier(store: SearchStore, prepared: Prepared) -> SearchRecord:
 
 
 def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
+    from trainables.functions import FunctionAssets  # imports PyTorch, as the preparation has
+
     return SearchRecord(
         name=config.name,
         config=config.model_dump(mode="json"),
@@ -142,6 +144,7 @@ def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
         teacher_parameters=prepared.teacher_parameters,
         student_sizes=prepared.student_sizes,
         pictures=prepared.pictures,
+        own_losses=isinstance(prepared.assets, FunctionAssets) and not prepared.assets.on_logits,
         foundation=prepared.foundation.text,
         created=datetime.datetime.now(datetime.UTC),
     )

@@ -135,6 +135,12 @@ def test_a_rehearsal_finds_what_spoils_a_comparison(old, new, repeatable, remark
             [],
             "two seeds gave the same student",
         ),
+        (
+            "accuracy=right(slice(200, 700)).double().mean()",
+            "accuracy=float('nan')",
+            [],
+            "the objective 'accuracy' that train.py:distil reports must be finite, but is nan",
+        ),
         ("accuracy=right(", "hits=right(", [], "must name the search's `objective`, 'accuracy', but got hits, wrong"),
         (
             "balancer.backward_on_logits(student(x[part]), teacher, y[part])",

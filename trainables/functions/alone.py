@@ -43,7 +43,7 @@ def run_alone(
         epochs: the number of epochs of `run.epochs()`.
         learning_rate: the learning rate; by default that of the file.
         temperature: the temperature; by default that of the file, else 4.
-        options: the function's options.
+        options: the function's options, in place of those in the file.
         objective: the metric that `run.report_test` gives on each sample.
         policies: your own rule classes, if the file holds a rule of one of them.
         device: by default a GPU if there is one.
@@ -52,9 +52,10 @@ def run_alone(
         PolicyError: the file is unreadable or invalid.
     """
     training: Mapping[str, Any] = {}
+    found_options: Mapping[str, Any] = {}
     if not isinstance(policy, Policy):
         document = read_document(policy, policies)
-        training = document.get("training") or {}
+        training, found_options = document.get("training") or {}, document.get("options") or {}
         temperature = float(document["temperature"]) if temperature is None else temperature
         policy = create_policy(document["family"], document["parameters"])
     rate = training.get("learning_rate", 1e-2) if learning_rate is None else learning_rate
@@ -65,7 +66,7 @@ def run_alone(
         policy=PolicySettings(),
         learning_rate=float(rate),
         temperature=4.0 if temperature is None else temperature,
-        options=dict(options or {}),
+        options={**found_options, **(options or {})},
         epochs=epochs,
         objective=objective,
         confirming=True,

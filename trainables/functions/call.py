@@ -32,7 +32,7 @@ def load_function(own: OwnFunction) -> Callable[[Run], object]:
     name = own.origin.rpartition(":")[2]
     module = load_module(own.file, own.source)
     function: Callable[[Run], object] | None = vars(module).get(name)
-    if not inspect.isfunction(function):
+    if not callable(function) or isinstance(function, type):
         known = [
             key
             for key, value in vars(module).items()
@@ -68,6 +68,7 @@ def call_function(own: OwnFunction, session: Session, notes: Notes, pauses: Paus
         run = Run(session, notes, pauses)
         stack.callback(run.end)
         _call(own, run)
+        notes.returned = True
 
 
 def _call(own: OwnFunction, run: Run) -> None:

@@ -91,6 +91,8 @@ class Notes:
         self.student: Kept | None = None
         self.digest = ""
         """A digest of the trained parameters when the function ended or was stopped."""
+        self.returned = False
+        """True if the function has come to its own end."""
         self.early = ""
         """The digest after the first few updates, in a rehearsal; empty if there are no more steps."""
         self.first_step: float | None = None

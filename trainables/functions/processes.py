@@ -155,6 +155,8 @@ def _device(session: Session, rank: int) -> torch.device:
 
 def _prepare(work: bytes) -> tuple[OwnFunction, Session]:
     own, session, environment = pickle.loads(work)
+    # A daemon ends with its parent, but may have no children, which a data loader needs.
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     os.environ.clear()
     os.environ.update(environment)
     if "WORLD_SIZE" in environment:

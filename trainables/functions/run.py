@@ -294,8 +294,9 @@ class _Read(dict[str, Any]):
             return super().__getitem__(name)
         except KeyError:
             raise ConfigError(
-                f"the function reads the option {name!r}, but the search file sets"
-                f" {', '.join(map(repr, self)) or 'none'}; add it to `function.options`."
+                f"the function reads the option {name!r}, but those given are"
+                f" {', '.join(map(repr, self)) or 'none'}; add it to `function.options` in the search file, or to the"
+                " `options` of `run_alone`."
             ) from None
 
     def get(self, name: str, default: Any = None) -> Any:

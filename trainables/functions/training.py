@@ -108,6 +108,7 @@ class FunctionTraining(Training):
             interventions=dict(interventions),
             skipped_steps=sum(notes.skipped for notes in self.notes),
             conduct=join_conducts([None if n.conduct is None else n.conduct.conduct() for n in self.notes]),
+            options=self._options,
             own_optimizer=self.place.assets.function.origin,
             steps=0 if first is None else first.steps,
             total_steps=0 if first is None else first.total_steps,
@@ -191,7 +192,7 @@ class FunctionTraining(Training):
             policy=settings.policy,
             learning_rate=settings.training.learning_rate,
             temperature=settings.temperature,
-            options={**self.place.assets.function.options, **settings.student.options, **settings.options},
+            options=self._options,
             epochs=settings.training.epochs,
             objective=settings.objective.name,
             confirming=self._confirming,
@@ -208,6 +209,10 @@ class FunctionTraining(Training):
             most_seconds=self._most_seconds,
         )
 
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {**self.place.assets.function.options, **self.settings.student.options, **self.settings.options}
+
     def _check(self, notes: Notes) -> None:
         """Check that a seed's training was one.
 
@@ -215,18 +220,23 @@ class FunctionTraining(Training):
             ConfigError: the function made no step, reported nothing, or tested nothing in a confirmation.
         """
         origin, objective = self.place.assets.function.origin, self.settings.objective.name
-        limited = self._most_steps is not None or self._most_seconds is not None
         if not notes.steps:
             raise ConfigError(
                 f"the function {origin} must train with the balancer of `run.balancer(student, total_steps=…)`, but"
                 " ended without a step of it."
             )
-        if limited:
-            return
-        if not any(objective in report.metrics for report in notes.reports):
+        if not notes.returned:
+            return  # a rehearsal stopped it
+        if not notes.reports:
             raise ConfigError(
                 f"the function {origin} must report the search's `objective`, {objective!r}, but ended without; call"
                 f" `run.report({objective}=…)` after the validation."
+            )
+        if objective not in notes.reports[-1].metrics:
+            raise ConfigError(
+                f"the last report of {origin} must hold the search's `objective`, {objective!r}, which is the training's"
+                " result,"
+                f" but holds {', '.join(notes.reports[-1].metrics)}; report it again at the end."
             )
         if self._confirming and notes.tested is None:
             raise ConfigError(

@@ -7,7 +7,7 @@ import itertools
 import math
 import pathlib
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,8 @@ class TrainingFacts(NamedTuple):
     interventions: dict[str, int]
     skipped_steps: int
     conduct: Conduct | None
+    options: Mapping[str, Any]
+    """The options that a `policy.json` names: the searched ones of a task, or all of a function."""
     own_optimizer: str
     """The name of the user's own optimiser; empty if the settings give it."""
     steps: int
@@ -119,7 +121,7 @@ class Training(abc.ABC):
                 facts.policy,
                 temperature=self.settings.temperature,
                 training=self.settings.training.in_effect(facts.own_optimizer),
-                **({"options": self.settings.options} if self.settings.options else {}),
+                **({"options": facts.options} if facts.options else {}),
             ),
             parameters=facts.parameters,
             training_seconds=sum(r.seconds for r in self.records_so_far),
@@ -159,7 +161,7 @@ class Training(abc.ABC):
         if bad := self._without_score:
             raise ModelError(
                 f"the objective `{self.settings.objective.name}` must be finite for a trained student, but is not with"
-                f" seed {', '.join(map(str, bad))}; let the KPI return a number there, too."
+                f" seed {', '.join(map(str, bad))}; let its value be a number there, too."
             )
 
     @property

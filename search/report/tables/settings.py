@@ -37,6 +37,9 @@ def settings_rows(config: SearchConfig) -> tuple[Row, ...]:
             left_out.add(kind)
         else:
             values[kind] = {"name": own.origin, **own.model_dump(mode="json", exclude={"origin", "source"})}
+    if config.function is not None:
+        left_out |= {"corruption", "evaluations", "kpis"}
+        values["training"] = {name: values["training"][name] for name in ("learning_rate", "epochs")}
     return tuple(_flat("", {name: value for name, value in values.items() if name not in left_out}))
 
 
@@ -87,7 +90,8 @@ def _student(search: SearchRecord) -> str:
         models = search.config.students
         return ", ".join(f"{s.name} ({models[s.name].name}, {s.parameters:,} parameters)" for s in several)
     sizes = {trial.history.parameters for trial in search.trials if trial.history.parameters}
-    parts = [search.config.student.name, f"{max(sizes):,} parameters" if sizes else ""]
+    kind = "trained parameters" if search.config.function is not None else "parameters"
+    parts = [search.config.student.name, f"{max(sizes):,} {kind}" if sizes else ""]
     return ", ".join(part for part in parts if part)
 
 
@@ -100,7 +104,8 @@ def _objective(search: SearchRecord) -> str:
 def _training(search: SearchRecord) -> str:
     training, pictures, function = search.config.training, search.pictures, search.config.function
     if function is not None:
-        return f"{count(training.epochs, 'epoch')}, unless {function.origin} says another number"
+        epochs = [record.epoch for trial in search.trials for record in trial.history.epochs]
+        return f"{count(max(epochs), 'epoch')} by {function.origin}" if epochs else f"by {function.origin}"
     optimizer = (pictures.own_optimizer if pictures else "") or training.optimizer
     return f"{count(training.epochs, 'epoch')}, {optimizer}, batches of {training.batch_size}"
 

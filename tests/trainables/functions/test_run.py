@@ -21,9 +21,11 @@ def function():
 
 def test_a_function_runs_by_itself_under_a_policy_file(tmp_path, capsys):
     path = tmp_path / "policy.json"
-    document = policy_document(create_policy("norm_balance"), temperature=2.5, training={"learning_rate": 0.02})
+    document = policy_document(
+        create_policy("norm_balance"), temperature=2.5, training={"learning_rate": 0.02}, options={"hidden": 8}
+    )
     path.write_text(json.dumps(document), encoding="utf-8")
-    alone = run_alone(path, seed=1, options={"hidden": 8})
+    alone = run_alone(path, seed=1)
     assert (alone.temperature, alone.learning_rate) == (2.5, 0.02)
     function()(alone)
     lines = capsys.readouterr().out.splitlines()

@@ -98,6 +98,10 @@ def test_the_history_holds_what_a_history_holds():
     assert history.conduct.steps == 40
     assert 0 < history.conduct.weight_mean < 1
     assert {entry.seed for entry in found.decisions} == {3, 4}
+    assert history.policy["options"] == {"hidden": 8}
+    assert history.policy["training"].keys() == {
+        "learning_rate", "epochs", "optimizer", "batch_size", "label_smoothing",
+    }  # fmt: skip
     assert history.parameters == 64 * 8 + 8 + 8 * 10 + 10
     assert set(found.students()) == {3, 4}
 
@@ -131,6 +135,16 @@ def test_a_process_of_its_own_gives_the_same_student(processes):
     there = run(training(processes=processes))[0]
     assert there.digest == here.digest
     assert there.reports[-1].metrics == here.reports[-1].metrics
+
+
+def test_a_process_of_its_own_may_have_the_processes_of_a_data_loader():
+    loading = DIGITS.replace(
+        "    for _ in run.epochs(EPOCHS):",
+        "    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x[:8]), 4, num_workers=1)\n"
+        "    assert sum(len(part) for part, in loader) == 8\n"
+        "    for _ in run.epochs(EPOCHS):",
+    )
+    assert run(training(loading, processes=1))[0].steps == 20
 
 
 def test_processes_that_train_together_find_each_other():
@@ -188,7 +202,7 @@ def test_what_a_function_changes_in_its_process_is_reset_and_named(tmp_path, mon
         (
             'run.options["hidden"]',
             'run.options["hiden"]',
-            "reads the option 'hiden', but the search file sets 'hidden'",
+            "reads the option 'hiden', but those given are 'hidden'",
         ),
         ("accuracy=right(slice(200, 700)).double().mean(), ", "", "must name the search's `objective`, 'accuracy'"),
         (
@@ -196,6 +210,12 @@ def test_what_a_function_changes_in_its_process_is_reset_and_named(tmp_path, mon
             'accuracy="high"',
             "'accuracy' must be one number, but is str",
         ),
+        (
+            "run.report(accuracy=right(slice(200, 700)).double().mean(), ",
+            "run.report(**({'accuracy': 0.5} if balancer.step < 10 else {}), ",
+            "the last report .* must hold the search's `objective`, 'accuracy', .* but holds wrong",
+        ),
+        ("        run.report(", "        dict(", "must report the search's `objective`, 'accuracy', but ended without"),
         ("balancer.backward_on_logits(student(x[part]), teacher, y[part])", "pass", "ended without a step of it"),
         ("    run.restore(load)", "    run.balancer(student, total_steps=1)", "called a second time; call it once"),
         ("if run.confirming:", "if True:", "must be called in a confirmation only"),
