@@ -21,8 +21,17 @@ class _Setting(NamedTuple):
     write: Callable[[Any], object]
 
 
+_OF_RAY = ("RAY_", "TUNE_")
+"""Names in the environment that begin so are left alone. A search tries the function out while Ray starts in another
+thread, which writes its token there."""
+
+
+def _read_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OF_RAY)}
+
+
 def _write_environment(values: dict[str, str]) -> None:
-    for name in os.environ.keys() - values.keys():
+    for name in _read_environment().keys() - values.keys():
         del os.environ[name]
     for name, value in values.items():
         if os.environ.get(name) != value:
@@ -39,7 +48,7 @@ def _attribute(name: str, owner: Any, attribute: str) -> _Setting:
 
 _SETTINGS = (
     _Setting("the working directory", os.getcwd, os.chdir),
-    _Setting("os.environ", lambda: dict(os.environ), _write_environment),
+    _Setting("os.environ", _read_environment, _write_environment),
     _Setting("sys.path", lambda: list(sys.path), lambda value: sys.path.__setitem__(slice(None), value)),
     _Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
     _Setting("torch's default device", torch.get_default_device, lambda _: torch.set_default_device(None)),
