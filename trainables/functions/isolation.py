@@ -22,8 +22,7 @@ class _Setting(NamedTuple):
 
 
 _OF_RAY = ("RAY_", "TUNE_")
-"""Names in the environment that begin so are left alone. A search tries the function out while Ray starts in another
-thread, which writes its token there."""
+"""Names in the environment that begin so are left alone: Ray may write its own, such as its token, in another thread."""
 
 
 def _read_environment() -> dict[str, str]:

@@ -16,7 +16,7 @@ def test_the_environment_is_reset_and_what_changed_is_named(monkeypatch):
 
 
 def test_what_ray_writes_in_another_thread_stays(monkeypatch):
-    """A search tries a function out while Ray starts, and without its token no worker could be asked for anything."""
+    """Without Ray's token no process could ask another for anything."""
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
     changed = []
     with isolated(changed):
