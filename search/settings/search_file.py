@@ -273,11 +273,13 @@ class SearchConfig(Settings):
         """The user's own task or function; None for a search on pictures."""
         return self.task or self.function
 
+    @pydantic.model_validator(mode="after")
     def _searched_options_are_ones_own(self) -> SearchConfig:
+        kind = "`task" if self.task is not None else "`function"
         for name, first in self.first_options.items():
             section = f"space.options.{name}"
             if isinstance(first, bool) or not isinstance(first, int | float):
-                raise ValueError(f"`{section}` must be an option that is a number, but `options` has {first!r}")
+                raise ValueError(f"`{section}` must be an option that is a number, but {kind}.options` has {first!r}")
             if self.own is None:
                 raise ValueError(
                     f"`{section}` searches an option of a task or function of your own, but there is none; remove it"
@@ -622,7 +624,8 @@ def _read_own_training(value: Any, folder: pathlib.Path, kind: str, example: str
     if "source" in table:  # as a stored search has it
         return table
     if not isinstance(table.get("name"), str):
-        raise ConfigError(f"`{kind}.name` must be FILE.py:NAME, like {example}, but got {table.get('name')!r}.")
+        what = "CLASS" if kind == "task" else "FUNCTION"
+        raise ConfigError(f"`{kind}.name` must be FILE.py:{what}, like {example}, but got {table.get('name')!r}.")
     origin, source = read_source(table["name"], folder, what=kind, example=example)
     return {**{key: part for key, part in table.items() if key != "name"}, "origin": origin, "source": source}
 

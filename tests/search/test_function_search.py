@@ -161,7 +161,7 @@ def test_a_function_that_does_not_fit_its_search_is_refused(old, new, overrides,
     ("function", "message"),
     [
         ('function = "train.py"', "a function of your own is given as FILE.py:FUNCTION, like train.py:distil"),
-        ("function = 3", "`function.name` must be FILE.py:NAME, like train.py:distil, but got 3"),
+        ("function = 3", "`function.name` must be FILE.py:FUNCTION, like train.py:distil, but got 3"),
         (f'{FUNCTION}\ntask = "train.py:Task"', "`task` and `function` are two ways"),
         (f'{FUNCTION}\ndata.name = "cifar10"', "`data` belongs to searches on pictures, but `function` is"),
         (

@@ -248,7 +248,7 @@ def test_options_that_cannot_be_searched_are_refused_before_any_work(folder, lin
 
 
 def test_options_are_searched_on_a_task_only():
-    with pytest.raises(ConfigError, match="`space.options.depth` searches an option of a task of your own"):
+    with pytest.raises(ConfigError, match="`space.options.depth` searches an option of a task or function of your own"):
         load_config("digits-quick", ["space.options.depth={low=1.0,high=2.0}"])
 
 

@@ -22,7 +22,7 @@ class _Setting(NamedTuple):
 
 
 _OF_RAY = ("RAY_", "TUNE_")
-"""Names in the environment that begin so are left alone: Ray may write its own, such as its token, in another thread."""
+"""Names in the environment that begin so are left alone: Ray may write its own in another thread, such as its token."""
 
 
 def _read_environment() -> dict[str, str]:

@@ -234,9 +234,8 @@ class FunctionTraining(Training):
             )
         if objective not in notes.reports[-1].metrics:
             raise ConfigError(
-                f"the last report of {origin} must hold the search's `objective`, {objective!r}, which is the training's"
-                " result,"
-                f" but holds {', '.join(notes.reports[-1].metrics)}; report it again at the end."
+                f"the last report of {origin} must hold the search's `objective`, {objective!r}, since that is the"
+                f" result, but it holds {', '.join(notes.reports[-1].metrics)}; report it again at the end."
             )
         if self._confirming and notes.tested is None:
             raise ConfigError(

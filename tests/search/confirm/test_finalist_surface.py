@@ -72,13 +72,22 @@ def test_the_chosen_constant_is_the_peak_of_the_surface(selection):
 
 
 def test_labels_alone_and_teacher_alone_have_their_own_best_learning_rate(selection):
-    alone = {f.role: f for f in selection.finalists if f.role in ("labels_alone", "teacher_alone")}
+    alone = {f.role: f for f in reversed(selection.finalists) if f.role in ("labels_alone", "teacher_alone")}
     assert alone["labels_alone"].shared["learning_rate"] < 0.01
     assert alone["teacher_alone"].shared["learning_rate"] > 0.01
 
 
+def test_labels_alone_that_are_not_tuned_are_also_trained_at_the_chosen_constants_settings(selection):
+    """A gain of the learning rate at which the labels alone were not tried would be taken for the teacher's."""
+    chosen = next(f for f in selection.finalists if f.key == selection.constant.chosen)
+    equal = next(f for f in selection.finalists if f.key == "fixed-0-at-best")
+    assert (equal.role, equal.shared) == ("labels_alone", chosen.shared)
+
+
 def test_one_constant_is_at_the_rules_settings_with_the_weight_that_is_best_there(selection):
-    (equal,) = [f for f in selection.finalists if "-at-" in f.key]  # both rules have the same settings
+    (equal,) = [
+        f for f in selection.finalists if "-at-" in f.key and f.role == "constant"
+    ]  # both rules have the same settings
     assert equal.key.endswith("-at-norm_balance")
     assert equal.shared["learning_rate"] == 0.03
     assert equal.parameters["weight"] == pytest.approx(0.4 + 0.2 * math.log10(3), abs=0.2)

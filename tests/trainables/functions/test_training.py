@@ -213,7 +213,7 @@ def test_what_a_function_changes_in_its_process_is_reset_and_named(tmp_path, mon
         (
             "run.report(accuracy=right(slice(200, 700)).double().mean(), ",
             "run.report(**({'accuracy': 0.5} if balancer.step < 10 else {}), ",
-            "the last report .* must hold the search's `objective`, 'accuracy', .* but holds wrong",
+            "the last report .* must hold the search's `objective`, 'accuracy', .* but it holds wrong",
         ),
         ("        run.report(", "        dict(", "must report the search's `objective`, 'accuracy', but ended without"),
         ("balancer.backward_on_logits(student(x[part]), teacher, y[part])", "pass", "ended without a step of it"),
