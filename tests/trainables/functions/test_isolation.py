@@ -16,7 +16,7 @@ def test_the_environment_is_reset_and_what_changed_is_named(monkeypatch):
 
 
 def test_what_ray_writes_in_another_thread_stays(monkeypatch):
-    """Without Ray's token no process could ask another for anything."""
+    """No process could ask another for anything without Ray's token."""
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
     changed = []
     with isolated(changed):
