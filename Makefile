@@ -41,6 +41,7 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/trial.py --epochs 5 --rounds 5 --write
 	@$(BIN)/python benchmarks/members.py --write
 	@$(BIN)/python benchmarks/task.py --write
+	@$(BIN)/python benchmarks/function.py --write
 	@$(BIN)/python benchmarks/overhead.py start --write
 	@$(BIN)/python benchmarks/overhead.py trials --write
 	@$(BIN)/python benchmarks/overhead.py nodes --write
