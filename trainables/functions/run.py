@@ -58,6 +58,7 @@ class Run:
         self._pauses = pauses
         self._balancer: LossBalancer | None = None
         self._in_epoch = False
+        self._restores = False
         self._writer: Callable[[pathlib.Path], object] | None = None
         self._saved_at = pauses.clock()
         self._snapshot = None if session.snapshot is None else read_notes(session.snapshot)
@@ -194,7 +195,15 @@ class Run:
 
         Args:
             write: called with an empty folder.
+
+        Raises:
+            ConfigError: `run.restore` was not called before.
         """
+        if not self._restores and not self._session.printing:
+            raise ConfigError(
+                "`run.restore(read)` must be called before the loop in which `run.save` is; else an interrupted"
+                " training would continue with a new student. It does nothing in a training that begins."
+            )
         if self._in_epoch:
             self._writer = write
         else:
@@ -206,6 +215,7 @@ class Run:
         Returns:
             True if there was such a folder.
         """
+        self._restores = True
         if self._snapshot is None:
             return False
         assert self._session.snapshot is not None

@@ -109,7 +109,11 @@ class FunctionTraining(Training):
             skipped_steps=sum(notes.skipped for notes in self.notes),
             conduct=join_conducts([None if n.conduct is None else n.conduct.conduct() for n in self.notes]),
             options=self._options,
-            own_optimizer=self.place.assets.function.origin,
+            training={
+                "learning_rate": self.settings.training.learning_rate,
+                "epochs": self.epochs,
+                "function": self.place.assets.function.origin,
+            },
             steps=0 if first is None else first.steps,
             total_steps=0 if first is None else first.total_steps,
         )
@@ -246,6 +250,8 @@ class FunctionTraining(Training):
     def _merge(self) -> EpochRecord | None:
         """Average the reports and the probed steps over the seeds that have them; return the newest record."""
         known = self.notes
+        if known:
+            self.epochs = known[0].epochs
         by_turn = [
             [notes.reports[turn] for notes in known if turn < len(notes.reports)] for turn in range(_most(known))
         ]

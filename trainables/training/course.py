@@ -35,8 +35,8 @@ class TrainingFacts(NamedTuple):
     conduct: Conduct | None
     options: Mapping[str, Any]
     """The options that a `policy.json` names: the searched ones of a task, or all of a function."""
-    own_optimizer: str
-    """The name of the user's own optimiser; empty if the settings give it."""
+    training: Mapping[str, Any]
+    """The settings of the training that are in effect."""
     steps: int
     """The number of steps of one seed."""
     total_steps: int
@@ -120,7 +120,7 @@ class Training(abc.ABC):
             policy=policy_document(
                 facts.policy,
                 temperature=self.settings.temperature,
-                training=self.settings.training.in_effect(facts.own_optimizer),
+                training=facts.training,
                 **({"options": facts.options} if facts.options else {}),
             ),
             parameters=facts.parameters,

@@ -101,7 +101,7 @@ class Distillation(Training):
             skipped_steps=sum(replicate.skipped_steps for replicate in self.replicates),
             conduct=join_conducts([log.conduct() for log in self._conducts]),
             options=self.settings.options,
-            own_optimizer=self.data.own_optimizer,
+            training=self.settings.training.in_effect(self.data.own_optimizer),
             steps=first.balancer.step,
             total_steps=first.total_steps,
         )

@@ -99,9 +99,7 @@ def test_the_history_holds_what_a_history_holds():
     assert 0 < history.conduct.weight_mean < 1
     assert {entry.seed for entry in found.decisions} == {3, 4}
     assert history.policy["options"] == {"hidden": 8}
-    assert history.policy["training"].keys() == {
-        "learning_rate", "epochs", "optimizer", "batch_size", "label_smoothing",
-    }  # fmt: skip
+    assert history.policy["training"] == {"learning_rate": 1e-2, "epochs": 4, "function": "train.py:distil"}
     assert history.parameters == 64 * 8 + 8 + 8 * 10 + 10
     assert set(found.students()) == {3, 4}
 
@@ -216,6 +214,7 @@ def test_what_a_function_changes_in_its_process_is_reset_and_named(tmp_path, mon
             "the last report .* must hold the search's `objective`, 'accuracy', .* but it holds wrong",
         ),
         ("        run.report(", "        dict(", "must report the search's `objective`, 'accuracy', but ended without"),
+        ("    run.restore(load)\n", "", r"`run.restore\(read\)` must be called before the loop"),
         ("balancer.backward_on_logits(student(x[part]), teacher, y[part])", "pass", "ended without a step of it"),
         ("    run.restore(load)", "    run.balancer(student, total_steps=1)", "called a second time; call it once"),
         ("if run.confirming:", "if True:", "must be called in a confirmation only"),
