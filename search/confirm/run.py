@@ -79,7 +79,7 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
         if record.test_size is None:
             record = record.model_copy(update={"test_size": _samples(record)})
         if record.complete and not interrupted:
-            listener.stage("measuring size and speed of teacher and student")
+            listener.stage("measuring size and speed")
             record = with_figures(record, ground, config, module)
             kept.write(record)
         return Confirmed(record, failed, interrupted)

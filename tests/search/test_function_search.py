@@ -130,7 +130,8 @@ def test_a_rehearsal_finds_what_spoils_a_comparison(old, new, repeatable, remark
         ("run.learning_rate", "1e-2", ["space.learning_rate={low=1e-3, high=1e-1}"], "never reads `run.learning_rate`"),
         (
             "    run.restore(load)\n",
-            "    run.restore(load)\n    torch.manual_seed(0)\n    student.load_state_dict(nn.Sequential(nn.Linear(64, 8), nn.ReLU(),"
+            "    run.restore(load)\n    torch.manual_seed(0)\n"
+            "    student.load_state_dict(nn.Sequential(nn.Linear(64, 8), nn.ReLU(),"
             " nn.Dropout(0.1), nn.Linear(8, 10)).state_dict())\n    run.epochs = lambda n: range(n)\n",
             [],
             "two seeds gave the same student",

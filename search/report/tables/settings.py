@@ -76,6 +76,8 @@ def _data(search: SearchRecord) -> str:
 
 
 def _teacher(search: SearchRecord) -> str:
+    if search.config.function is not None:
+        return ""  # only the function knows it
     parts = [search.config.teacher_name]
     if search.teacher_parameters:
         parts.append(f"{search.teacher_parameters:,} parameters")
