@@ -54,7 +54,7 @@ def test_the_lines_of_ones_own_search_work_one_after_the_other(tmp_path, monkeyp
 
     text = README.read_text(encoding="utf-8").partition("## Your own search")[2]
     block, own = re.findall(r"```sh\n(.*?)```", text.partition("\n## ")[0], flags=re.DOTALL)
-    assert "kd-search run examples/regression.toml" in own  # tests/examples/test_tasks.py tries it
+    assert "kd-search run examples/plain_pytorch.toml" in own  # tests/examples/test_functions.py tries it
     lines = [shlex.split(line, comments=True) for line in block.splitlines()]
     assert lines[0] == [".", ".venv/bin/activate"]
     assert {line[0] for line in lines[1:]} == {"kd-search"}

@@ -37,9 +37,10 @@ def _never_changed(told: Explanation) -> str:
     values = f"λ = {weights[0]:.3g}" if len(weights) == 1 else f"λ between {weights[0]:.3g} and {weights[-1]:.3g}"
     reasons = [reason for reason in told.stories[0].phases[0].reasons if reason.kind != "constant"]
     given = _quoted(reasons) if reasons else ""
+    was = "a constant" if len(weights) == 1 else "nearly a constant"
     return (
         f"The rule never changed its decision: one branch throughout, and λ never moved by {NOTABLE_CHANGE:g}"
-        f" ({values}). On this training it was nearly a constant{f'; {given}' if given else ''}."
+        f" ({values}). On this training it was {was}{f'; {given}' if given else ''}."
     )
 
 

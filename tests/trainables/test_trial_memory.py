@@ -45,7 +45,7 @@ def test_tensors_do_not_pile_up(trial, tmp_path, replicates):
 
 def test_the_trial_before_is_gone_and_the_data_stay(trial, tmp_path):
     run(trial, tmp_path)
-    before = [weakref.ref(thing) for thing in (trial._distillation, *trial._distillation.replicates)]
+    before = [weakref.ref(thing) for thing in (trial._training, *trial._training.replicates)]
     data, place = trial._data, trial._data.images.data_ptr()
     trial.reset_config({"family": "norm_balance"})
     gc.collect()

@@ -15,7 +15,7 @@ from trainables.config import Measured
 from trainables.training import ConductLog, DecisionLog, ProbedStep, spread_evenly
 
 _FEWEST_PROBES = 10
-_STEPS_A_PROBE = 50
+_STEPS_A_PROBE = 100
 
 
 @dataclasses.dataclass

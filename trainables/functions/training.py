@@ -111,7 +111,7 @@ class FunctionTraining(Training):
             options=self._options,
             training={
                 "learning_rate": self.settings.training.learning_rate,
-                "epochs": self.epochs,
+                **({"epochs": self.epochs} if first is not None and first.epoch else {}),
                 "function": self.place.assets.function.origin,
             },
             steps=0 if first is None else first.steps,

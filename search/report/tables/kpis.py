@@ -186,10 +186,11 @@ def _of_search(source: ReportSource) -> KPITable:
 
 
 def _without_unknown_teacher(table: KPITable, search: SearchRecord) -> KPITable:
-    """Leave out the teacher's column, which comes first, if only the user's function knows the teacher."""
+    """Leave out the teacher's column, which comes first, and empty rows, if only the user's function knows them."""
     if search.config.function is None:
         return table
     rows = tuple(row.model_copy(update={"values": row.values[1:]}) for row in table.rows)
+    rows = tuple(row for row in rows if any(value.mean is not None for value in row.values))
     return table.model_copy(update={"columns": table.columns[1:], "rows": rows})
 
 

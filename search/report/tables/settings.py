@@ -106,8 +106,7 @@ def _objective(search: SearchRecord) -> str:
 def _training(search: SearchRecord) -> str:
     training, pictures, function = search.config.training, search.pictures, search.config.function
     if function is not None:
-        epochs = [record.epoch for trial in search.trials for record in trial.history.epochs]
-        return f"{count(max(epochs), 'epoch')} by {function.origin}" if epochs else f"by {function.origin}"
+        return f"by {function.origin}"
     optimizer = (pictures.own_optimizer if pictures else "") or training.optimizer
     return f"{count(training.epochs, 'epoch')}, {optimizer}, batches of {training.batch_size}"
 

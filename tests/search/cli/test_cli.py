@@ -71,7 +71,7 @@ def picture_folder(root, classes=("cat", "dog", "owl"), count=12):
         (["--set", "trials_per_famly=3"], "Did you mean 'trials_per_family'"),
         (["--set", "training.learning_rate=-1"], "`training.learning_rate` should be greater than 0, but got -1"),
         (["--set", 'families=["fxed"]'], "Did you mean 'fixed'"),
-        (["--set", "data.name=mnist"], "`data.name` should be"),
+        (["--set", "data.name=mnist"], "`data.name`: must be one of 'digits'"),
         (["--set", "student.name=resnt20"], "Did you mean 'resnet20'"),
         (["--set", "student.name=resnt20"], "`student.name`: there is no model"),
         (["--set", "student.options.hiden=[3]"], "`student.options.hiden` is not a known setting"),

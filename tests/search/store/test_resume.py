@@ -64,9 +64,9 @@ def test_without_any_the_trial_begins_anew(store, file):
         write(store, 2, file)
     mended = mend(store, 2)
     assert list(mended.iterdir()) == []
-    beginning = SimpleNamespace(_distillation=None)
+    beginning = SimpleNamespace(_training=None)
     DistillationTrial.load_checkpoint(beginning, str(mended))
-    assert beginning._distillation is None
+    assert beginning._training is None
 
 
 def test_trials_that_ended_are_left_alone(store):
