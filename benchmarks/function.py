@@ -29,6 +29,7 @@ from trainables.config import (
 )
 from trainables.device import select_compute
 from trainables.functions import FunctionAssets, FunctionPlace, FunctionTraining, Run
+from trainables.memory import keep_freed_memory
 
 BATCH = 50
 STEPS = 1797 // BATCH
@@ -103,6 +104,7 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=20)
     arguments = options.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as in a trial's process
     rows = []
     for width in (32, 256):
         for name, family in FAMILIES.items():
