@@ -11,13 +11,12 @@ The built-in families must keep the same clauses. Only rules of sample scope nee
 
 from __future__ import annotations
 
-import functools
 import json
 import math
-import traceback
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any
 
+from policies.contract import Clause, clause, require
 from policies.errors import PolicyError
 from policies.extensions import check_class, told
 from policies.parameter import Value
@@ -36,8 +35,6 @@ from policies.zoo import (
     wandering_stream,
 )
 
-Clause: TypeAlias = Callable[[type[Any]], None]
-
 COMMON: list[Clause] = []
 """The clauses for all rules, in the order in which they are checked."""
 BATCH: list[Clause] = []
@@ -54,8 +51,8 @@ def check_policy(policy: type[Policy]) -> None:
     Raises:
         AssertionError: a clause is broken; the message says which, and how.
     """
-    for clause in clauses_of(policy):
-        clause(policy)
+    for checked in clauses_of(policy):
+        checked(policy)
 
 
 def clauses_of(policy: type[Policy]) -> tuple[Clause, ...]:
@@ -64,30 +61,8 @@ def clauses_of(policy: type[Policy]) -> tuple[Clause, ...]:
 
 
 def _clause(group: list[Clause]) -> Callable[[Clause], Clause]:
-    """Add a clause to a group, and turn any error of the user's own code in it into a broken clause.
-
-    The message names the clause and the line that raised.
-    """
-
-    def of_group(check: Clause) -> Clause:
-        @functools.wraps(check)
-        def checked(policy: type[Any]) -> None:
-            name = getattr(policy, "__name__", repr(policy))
-            try:
-                check(policy)
-            except (AssertionError, PolicyError) as error:
-                raise AssertionError(f"`{name}` breaks `{check.__name__}`: {error}") from error
-            except Exception as error:
-                frame = traceback.extract_tb(error.__traceback__)[-1]
-                where = f"{frame.filename}, line {frame.lineno} (`{frame.line}`)"
-                raise AssertionError(
-                    f"`{name}` breaks `{check.__name__}`: {told(error)}; raised in {where}."
-                ) from error
-
-        group.append(checked)
-        return checked
-
-    return of_group
+    """Add a clause to a group; it takes the class as it is."""
+    return clause(group, lambda policy: policy, lambda policy: getattr(policy, "__name__", repr(policy)))
 
 
 @_clause(COMMON)
@@ -100,10 +75,10 @@ def is_complete(policy: type[Policy]) -> None:
 def parameters_are_checked(policy: type[Policy]) -> None:
     """Every parameter has a meaning, and an invalid value raises an error that names the parameter."""
     for name, parameter in policy.parameters().items():
-        _require(bool(parameter.meaning.strip()), f"`{name}` has no meaning")
+        require(bool(parameter.meaning.strip()), f"`{name}` has no meaning")
         bad: list[object] = ["0.5", True, None, math.nan]
         if parameter.kind != "choice":
-            _require(
+            require(
                 parameter.low <= float(parameter.default) <= parameter.high,
                 f"the default of `{name}` is not in [{parameter.low:g}, {parameter.high:g}]",
             )
@@ -113,7 +88,7 @@ def parameters_are_checked(policy: type[Policy]) -> None:
                 policy.from_parameters({name: value})
             except PolicyError as error:
                 named = f"{policy.family}.{name}" in str(error) and "got" in str(error)
-                _require(named, f"the error for {name}={value!r} does not name it: {error}")
+                require(named, f"the error for {name}={value!r} does not name it: {error}")
             else:
                 raise AssertionError(f"{name}={value!r} is accepted")
 
@@ -123,7 +98,7 @@ def values_survive(policy: type[Policy]) -> None:
     """The rule can be created with any values that a search may try, and it returns them unchanged."""
     for values in settings(policy):
         kept = _created(policy, values).values()
-        _require({**kept, **values} == kept, f"created {_with(values)}, its values are {kept}")
+        require({**kept, **values} == kept, f"created {_with(values)}, its values are {kept}")
 
 
 @_clause(COMMON)
@@ -133,11 +108,11 @@ def rule_is_a_sentence(policy: type[Policy]) -> None:
         made = _created(policy, values)
         rule = made.rule()
         good = rule.startswith("λ") and rule.endswith(".") and "\n" not in rule and "nan" not in rule
-        _require(good, f"rule() must be one sentence from 'λ' to '.', but {_with(values)} it is {rule!r}")
+        require(good, f"rule() must be one sentence from 'λ' to '.', but {_with(values)} it is {rule!r}")
         count, most = made.complexity, len(made.parameters())
         least = min(1, most)
         good = isinstance(count, int) and least <= count <= most
-        _require(good, f"complexity must be from {least} to {most} (all its parameters), but is {count!r}")
+        require(good, f"complexity must be from {least} to {most} (all its parameters), but is {count!r}")
 
 
 @_clause(COMMON)
@@ -146,10 +121,10 @@ def needs_are_known(policy: type[Policy]) -> None:
     made = _created(policy, {})
     before = made.needs
     unknown = set(before) - {"progress", *MEASURED}
-    _require(not unknown, f"unknown needs {sorted(unknown)}; known: progress, {', '.join(MEASURED)}")
+    require(not unknown, f"unknown needs {sorted(unknown)}; known: progress, {', '.join(MEASURED)}")
     if isinstance(made, BatchPolicy):
         _decide(made, wandering_stream(10))
-    _require(made.needs == before, f"needs were {sorted(before)} and became {sorted(made.needs)}")
+    require(made.needs == before, f"needs were {sorted(before)} and became {sorted(made.needs)}")
 
 
 @_clause(BATCH)
@@ -162,7 +137,7 @@ def decisions_are_in_range(policy: type[BatchPolicy]) -> None:
                 decision = made.decide(observation)
                 good = isinstance(decision, Decision) and 0.0 <= decision.weight <= 1.0
                 good = good and math.isfinite(decision.scale) and decision.scale > 0.0 and bool(decision.reason)
-                _require(good, f"{decision} {_with(values)} at {observation}")
+                require(good, f"{decision} {_with(values)} at {observation}")
 
 
 @_clause(BATCH)
@@ -190,7 +165,7 @@ def training_resumes_exactly(policy: type[BatchPolicy]) -> None:
         _decide(first, stream[:31])
         state = json.loads(json.dumps(first.state_dict(), allow_nan=False))
         second.load_state_dict(state)
-        _require(second.state_dict() == state, "a state that was loaded differs from the one that was saved")
+        require(second.state_dict() == state, "a state that was loaded differs from the one that was saved")
         _same(_decide(second, stream[31:]), expected[31:], f"after a resume {_with(values)}")
         after = unmeasured(stream[-1])
         _same([second.decide(after)], [whole.decide(after)], "without a measurement after a resume")
@@ -219,7 +194,7 @@ def needs_suffice(policy: type[BatchPolicy]) -> None:
         )
         if blind.needs <= {"progress"}:
             asked = [step for step in range(100) if blind.measures_at(step)]
-            _require(not asked, f"measures at step {asked[:1]}, but needs no measurement")
+            require(not asked, f"measures at step {asked[:1]}, but needs no measurement")
 
 
 @_clause(SAMPLE)
@@ -233,13 +208,13 @@ def weights_are_in_range(policy: type[SamplePolicy]) -> None:
         like = samples.norm_ratio
         good = isinstance(weights, torch.Tensor) and weights.shape == like.shape and weights.dtype == like.dtype
         got = f"{list(weights.shape)} of {weights.dtype}" if isinstance(weights, torch.Tensor) else repr(weights)
-        _require(good, f"weights must be {list(like.shape)} of {like.dtype}, but are {got}")
+        require(good, f"weights must be {list(like.shape)} of {like.dtype}, but are {got}")
         outside = ~((weights >= 0.0) & (weights <= 1.0))
         if outside.any():
             at = int(outside.nonzero()[0, 0])
             raise AssertionError(f"λ = {weights[at]} {_with(values)} at {part_of(samples, slice(at, at + 1))}")
         for before, after in zip(columns_of(untouched), columns_of(samples), strict=True):
-            _require(torch.equal(before, after), "the rule changed the observation's tensors")
+            require(torch.equal(before, after), "the rule changed the observation's tensors")
 
 
 @_clause(SAMPLE)
@@ -251,7 +226,7 @@ def samples_are_weighed_alone(policy: type[SamplePolicy]) -> None:
         together = made.weights(samples)
         for at in range(0, len(together), 7):
             alone = made.weights(part_of(samples, slice(at, at + 1)))
-            _require(
+            require(
                 abs(float(alone[0]) - float(together[at])) <= _TOLERANCE,
                 f"λ is {float(together[at])} in a batch and {float(alone[0])} alone, {_with(values)}",
             )
@@ -274,7 +249,7 @@ def reliability_is_declared(policy: type[SamplePolicy]) -> None:
             raise AssertionError(
                 f"it reads more than `needs` = {sorted(made.needs)} ({told(error)}); add 'reliability'"
             ) from error
-        _require(same, f"λ depends on the teacher's reliability, which `needs` does not name, {_with(values)}")
+        require(same, f"λ depends on the teacher's reliability, which `needs` does not name, {_with(values)}")
 
 
 @_clause(SAMPLE)
@@ -286,8 +261,8 @@ def progress_is_declared(policy: type[SamplePolicy]) -> None:
         made = _created(policy, values)
         first = made.weights(sample_batch(0.0, 0))
         other = sample_batch(0.0 if "progress" in made.needs else 1.0, 900)
-        _require(torch.equal(first, made.weights(other)), f"λ depends on the step, {_with(values)}")
-        _require(made.state_dict() == {}, "a rule of sample scope must not keep state")
+        require(torch.equal(first, made.weights(other)), f"λ depends on the step, {_with(values)}")
+        require(made.state_dict() == {}, "a rule of sample scope must not keep state")
 
 
 def _created(policy: type[Any], values: dict[str, Value]) -> Any:
@@ -311,8 +286,3 @@ def _same(ours: list[Decision], theirs: list[Decision], when: str) -> None:
     for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         if one._replace(reason="") != other._replace(reason=""):
             raise AssertionError(f"{when}, decision {place} is {one}, not {other}")
-
-
-def _require(condition: bool, otherwise: str) -> None:
-    if not condition:
-        raise AssertionError(otherwise)

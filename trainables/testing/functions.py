@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from policies.contract import Clause, clause, require
 from policies.own_file import read_source
 from trainables.config import (
     DeviceSettings,
@@ -32,7 +33,7 @@ from trainables.config import (
 from trainables.device import select_compute
 from trainables.functions import FunctionAssets, FunctionPlace, FunctionTraining, Notes
 from trainables.records import Objective
-from trainables.testing.clauses import Clause, clause, require
+from trainables.testing.subject import name_of
 
 FUNCTION_CLAUSES: list[Clause] = []
 """The clauses on functions, in the order in which they are checked."""
@@ -125,7 +126,7 @@ class FunctionSubject:
         return self.trained(confirming=True)
 
 
-@clause(FUNCTION_CLAUSES, FunctionSubject.of)
+@clause(FUNCTION_CLAUSES, FunctionSubject.of, name_of)
 def it_trains_and_reports(subject: FunctionSubject) -> None:
     """The function makes steps with its balancer, reports the objective, and keeps its student finite."""
     notes = subject.searched
@@ -136,21 +137,21 @@ def it_trains_and_reports(subject: FunctionSubject) -> None:
     )
 
 
-@clause(FUNCTION_CLAUSES, FunctionSubject.of)
+@clause(FUNCTION_CLAUSES, FunctionSubject.of, name_of)
 def trainings_repeat_themselves(subject: FunctionSubject) -> None:
     """Two trainings under one seed give the same student to the last bit."""
     same = subject.trained().digest == subject.searched.digest
     require(same, "two trainings under one seed give other students; draw all random numbers from seeded generators")
 
 
-@clause(FUNCTION_CLAUSES, FunctionSubject.of)
+@clause(FUNCTION_CLAUSES, FunctionSubject.of, name_of)
 def seeds_differ(subject: FunctionSubject) -> None:
     """Another seed gives another student."""
     other = subject.trained(seed=1)
     require(other.digest != subject.searched.digest, "two seeds give the same student; seed with `run.seed`")
 
 
-@clause(FUNCTION_CLAUSES, FunctionSubject.of)
+@clause(FUNCTION_CLAUSES, FunctionSubject.of, name_of)
 def a_resumed_training_is_the_same(subject: FunctionSubject) -> None:
     """A training that is stopped after its first report and resumed gives the same student."""
     with tempfile.TemporaryDirectory() as name:
@@ -174,7 +175,7 @@ def a_resumed_training_is_the_same(subject: FunctionSubject) -> None:
     )
 
 
-@clause(FUNCTION_CLAUSES, FunctionSubject.of)
+@clause(FUNCTION_CLAUSES, FunctionSubject.of, name_of)
 def a_confirmation_trains_the_same_student(subject: FunctionSubject) -> None:
     """The test set changes nothing in the training, and the objective is reported on it."""
     same = subject.confirmed.digest == subject.searched.digest
@@ -193,14 +194,14 @@ def a_confirmation_trains_the_same_student(subject: FunctionSubject) -> None:
         )
 
 
-@clause(FUNCTION_CLAUSES, FunctionSubject.of)
+@clause(FUNCTION_CLAUSES, FunctionSubject.of, name_of)
 def the_process_stays_as_it_was(subject: FunctionSubject) -> None:
     """The function leaves the settings of its process as they were. Imports count the first time only."""
     changed = subject.trained().changed
     require(not changed, f"it changes {', '.join(changed)}; a search resets this, but `processes = 1` is safer")
 
 
-@clause(FUNCTION_CLAUSES, FunctionSubject.of)
+@clause(FUNCTION_CLAUSES, FunctionSubject.of, name_of)
 def it_can_be_stopped(subject: FunctionSubject) -> None:
     """The function ends when it is stopped at a report."""
     training = subject.begin()

@@ -162,6 +162,11 @@ def _subject(own: str) -> TaskSubject:
     return TaskSubject(OwnTask.model_validate_json(own))
 
 
+def name_of(subject: Any) -> str:
+    """Return the name of a task or a function, for messages."""
+    return subject if isinstance(subject, str) else getattr(subject, "origin", type(subject).__name__)
+
+
 def own_of(task: Any) -> OwnTask:
     """Return a task as a search gets it: by its class's name, the text of its file, and its options.
 

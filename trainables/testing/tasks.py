@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from policies.contract import Clause, clause, require
 from trainables.tasks import (
     IGNORED,
     Task,
@@ -39,8 +40,7 @@ from trainables.tasks import (
     shared_samples,
     try_out_task,
 )
-from trainables.testing.clauses import Clause, clause, require
-from trainables.testing.subject import TaskSubject, subject_of, tripwire
+from trainables.testing.subject import TaskSubject, name_of, subject_of, tripwire
 from trainables.training import Distillation
 
 TASK_CLAUSES: list[Clause] = []
@@ -65,7 +65,7 @@ def check_task(task: Task | str) -> None:
         checked(task)
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def sets_are_well_formed(subject: TaskSubject) -> None:
     """All three sets hold finite numbers, with samples of the same types and shapes."""
     train = subject.sets[0]
@@ -75,7 +75,7 @@ def sets_are_well_formed(subject: TaskSubject) -> None:
     require(is_finite((subject.test.inputs, subject.test.labels)), "some numbers of the test set are not finite")
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def sets_are_the_same_each_time(subject: TaskSubject) -> None:
     """Two calls of `sets` give the same samples, in the same order."""
     train, validation, sets = read_sets(subject.own, create_task(subject.own))
@@ -86,7 +86,7 @@ def sets_are_the_same_each_time(subject: TaskSubject) -> None:
     require(again.test.digest == subject.test.digest, "the test set differs between two calls of `sets`; fix all seeds")
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def sets_share_no_sample(subject: TaskSubject) -> None:
     """No two sets have a sample with the same inputs."""
     train, validation, _ = subject.sets
@@ -100,7 +100,7 @@ def sets_share_no_sample(subject: TaskSubject) -> None:
         require(shared == 0, f"{names} set share the {what} of {shared} samples; scores on them are too good")
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def the_test_set_stays_closed(subject: TaskSubject) -> None:
     """A test set that is a function is not called by the methods that a search calls."""
     with tripwire(subject.task):
@@ -109,7 +109,7 @@ def the_test_set_stays_closed(subject: TaskSubject) -> None:
         subject.outputs("validation", subject.sets[1])
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def the_student_can_be_trained(subject: TaskSubject) -> None:
     """The student starts from the same weights under a seed, losses have a graph, and metrics are finite numbers."""
     try_out_task(subject.own, subject.task, subject.sets[0])
@@ -119,7 +119,7 @@ def the_student_can_be_trained(subject: TaskSubject) -> None:
         require(finite, f"the metric {name!r} of an untrained student is not finite")
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def a_loss_belongs_to_its_samples(subject: TaskSubject) -> None:
     """Losses do not depend on the order of a batch, and one value a sample depends on this sample alone."""
     order = torch.arange(len(next(leaves(subject.batch.labels)))).flip(0)
@@ -136,7 +136,7 @@ def a_loss_belongs_to_its_samples(subject: TaskSubject) -> None:
         require(_close(whole[half], alone), message)
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def masked_positions_do_not_count(subject: TaskSubject) -> None:
     """The loss on the labels does not depend on outputs at positions with the label -100."""
     labels, outputs = subject.batch.labels, subject.student_outputs
@@ -148,7 +148,7 @@ def masked_positions_do_not_count(subject: TaskSubject) -> None:
     require(_close(one, other), "`task_loss` depends on outputs at positions with the label -100; leave these out")
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def arguments_stay_unchanged(subject: TaskSubject) -> None:
     """Losses and metrics write to none of their arguments, which are shared between trials."""
     batch, outputs = subject.batch, map_tree(Tensor.clone, subject.student_outputs)
@@ -161,7 +161,7 @@ def arguments_stay_unchanged(subject: TaskSubject) -> None:
     require(same, "`metrics` writes to its arguments; let it work on copies")
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def metrics_do_not_depend_on_the_order(subject: TaskSubject) -> None:
     """Metrics are the same for samples in another order; one value a sample follows its sample."""
     outputs, labels = subject.student_outputs, subject.batch.labels
@@ -174,7 +174,7 @@ def metrics_do_not_depend_on_the_order(subject: TaskSubject) -> None:
         )
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def the_teacher_is_the_same_each_time(subject: TaskSubject) -> None:
     """Two calls of `teacher` give the same outputs."""
     validation = subject.sets[1]
@@ -184,7 +184,7 @@ def the_teacher_is_the_same_each_time(subject: TaskSubject) -> None:
     require(same, "two calls of `teacher` give other outputs; draw all random numbers from PyTorch's global generator")
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def the_teachers_outputs_belong_to_their_samples(subject: TaskSubject) -> None:
     """The teacher's outputs on each set fit the labels better than outputs of other samples do."""
     train, validation, _ = subject.sets
@@ -202,14 +202,14 @@ def the_teachers_outputs_belong_to_their_samples(subject: TaskSubject) -> None:
         )
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def the_optimizer_resumes(subject: TaskSubject) -> None:
     """An optimiser of the task's own goes on after it was stored and read again, as if nothing had happened."""
     if subject.task.has_own_optimizer():
         check_optimizer(subject.own, subject.task, None)
 
 
-@clause(TASK_CLAUSES, subject_of)
+@clause(TASK_CLAUSES, subject_of, name_of)
 def trainings_repeat_themselves(subject: TaskSubject) -> None:
     """Two trainings under one seed give the same student to the last bit, also if one is stopped and resumed."""
     whole, again, resumed = subject.training(), subject.training(), subject.training()

@@ -16,7 +16,9 @@ Clause: TypeAlias = Callable[[Any], None]
 """A function that takes what is checked, and raises AssertionError if it breaks the clause."""
 
 
-def clause(group: list[Clause], subject: Callable[[Any], _Subject]) -> Callable[[Callable[[_Subject], None]], Clause]:
+def clause(
+    group: list[Clause], subject: Callable[[Any], _Subject], name_of: Callable[[Any], str]
+) -> Callable[[Callable[[_Subject], None]], Clause]:
     """Add a check to a group of clauses, and turn any error in it into a broken clause.
 
     The message names what is checked and the clause. For an error of the user's own code it also names the line.
@@ -24,14 +26,15 @@ def clause(group: list[Clause], subject: Callable[[Any], _Subject]) -> Callable[
     Args:
         group: the clauses.
         subject: turns what is checked into what the check takes.
+        name_of: names what is checked.
     """
 
     def of_group(check: Callable[[_Subject], None]) -> Clause:
         @functools.wraps(check)
-        def checked(task: Any) -> None:
-            name = task if isinstance(task, str) else getattr(task, "origin", type(task).__name__)
+        def checked(given: Any) -> None:
+            name = name_of(given)
             try:
-                check(subject(task))
+                check(subject(given))
             except (AssertionError, KDPolicySearchError) as error:
                 raise AssertionError(f"`{name}` breaks `{check.__name__}`: {error}") from error
             except Exception as error:
