@@ -39,6 +39,7 @@ class RecordedBalancer(LossBalancer):
         super().__init__(*arguments, **more)
         self._notes, self._pauses = notes, pauses
         self._most_steps, self._most_seconds = most_steps, most_seconds
+        self._limited = most_steps is not None or most_seconds is not None
 
     def _take(
         self, objective: Objective, outputs: tuple[Tensor, ...], share: float, last: bool, probe: bool
@@ -47,8 +48,7 @@ class RecordedBalancer(LossBalancer):
         self._pauses.check()
         if notes.on_logits is None:
             notes.on_logits = isinstance(objective, LogitPair)
-        limited = self._most_steps is not None or self._most_seconds is not None
-        if limited and not notes.early and notes.steps == FEW_STEPS:
+        if self._limited and not notes.early and notes.steps == FEW_STEPS:
             notes.early = digest_of(self.parameters)
         step = super()._take(objective, outputs, share, last, probe or self.step in notes.probes)
         if step is not None:

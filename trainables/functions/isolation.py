@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from trainables.training import random_value
+
 
 class _Setting(NamedTuple):
     """One setting of the process: its name for people, and how it is read and written."""
@@ -96,7 +98,7 @@ def _which(before: object, now: object) -> str:
 
 def seed_all(seed: int, stream: int) -> None:
     """Seed the global generators of Python, NumPy and PyTorch by (seed, stream)."""
-    value = int(np.random.SeedSequence((seed, stream)).generate_state(1, np.uint64)[0] >> 1)
+    value = random_value(seed, stream)
     random.seed(value)
     np.random.seed(value % 2**32)
     torch.manual_seed(value)

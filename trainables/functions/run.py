@@ -177,8 +177,7 @@ class Run:
         """
         values = {name: _number(name, value) for name, value in metrics.items()}
         wanted = self._session.objective
-        known = {name for report in self._notes.reports[-1:] for name in report.metrics} | values.keys()
-        if not self._session.printing and wanted not in known and not self._notes.reports:
+        if not self._session.printing and not self._notes.reports and wanted not in values:
             raise ConfigError(
                 f"`run.report` must name the search's `objective`, {wanted!r}, but got"
                 f" {', '.join(values) or 'nothing'}. Report it, or set `objective` to one of these."

@@ -31,5 +31,6 @@ from .own_views import create_views as create_views
 from .own_views import try_out_views as try_out_views
 from .probing import probe_training as probe_training
 from .replicate import Replicate as Replicate
+from .seeding import random_value as random_value
 from .stacking import trains_stacked as trains_stacked
 from .task_data import TaskData as TaskData

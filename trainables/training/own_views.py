@@ -29,6 +29,7 @@ from trainables.config import AugmentationSettings, check_call, own_object
 from trainables.errors import ConfigError, DataError
 from trainables.pictures import Images, as_tensor
 from trainables.training.augmentation import Augmentation, PictureViews
+from trainables.training.seeding import random_value
 
 MOST_BYTES = 4 * 2**30
 """The most bytes of all views together, which stay in memory."""
@@ -147,7 +148,7 @@ def _view_of(
 
     PyTorch's, NumPy's and Python's own generators are seeded, too, since torchvision's transforms draw from them.
     """
-    seed = int(np.random.SeedSequence((settings.seed, view, _STREAM, place)).generate_state(1, np.uint64)[0] >> 1)
+    seed = random_value(settings.seed, view, _STREAM, place)
     torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)

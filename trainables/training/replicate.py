@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from trainables.evaluation import Evaluation, evaluate
 from trainables.training.augmentation import PictureViews
 from trainables.training.corruption import Corruption
 from trainables.training.data import Batch, TrainingData
+from trainables.training.seeding import random_value
 
 _CHECK_EVERY_ON_GPU = 10
 
@@ -167,7 +167,7 @@ class Replicate:
 
     def order_of(self, epoch: int) -> Tensor:
         """Return the order of any epoch's pictures, int64 [S·B]; the global generator is not used."""
-        return self._draw_order(torch.Generator().manual_seed(_random_value(self.seed, epoch + 1)))
+        return self._draw_order(torch.Generator().manual_seed(random_value(self.seed, epoch + 1)))
 
     def _draw_order(self, generator: torch.Generator | None = None) -> Tensor:
         """Draw an epoch's order, before any other draw of it; from PyTorch's global generator unless one is given."""
@@ -181,7 +181,7 @@ class _SeededRandom:
     """Seeds PyTorch's global generators by (seed, stream) inside the block, and restores them after it."""
 
     def __init__(self, seed: int, stream: int, device: torch.device) -> None:
-        self.value = _random_value(seed, stream)
+        self.value = random_value(seed, stream)
         self.device = device
         self.fork = torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else [])
 
@@ -195,8 +195,3 @@ class _SeededRandom:
 
     def __exit__(self, *problem: Any) -> None:
         self.fork.__exit__(*problem)
-
-
-def _random_value(seed: int, stream: int) -> int:
-    """Return a random value of 63 bits."""
-    return int(np.random.SeedSequence((seed, stream)).generate_state(1, np.uint64)[0] >> 1)
