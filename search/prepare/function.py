@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from policies.registry import create_policy
+from search.prepare.families import refuse_rules_on_logits
 from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
 from search.prepare.prepared import Prepared, in_cluster
@@ -51,16 +51,16 @@ def prepare_function(config: SearchConfig, listener: Listener, ray_is_up: thread
     return Prepared(assets, 0, foundation_of_function(config), None)
 
 
-def function_ground(config: SearchConfig, listener: Listener) -> Ground:
+def function_ground(config: SearchConfig) -> Ground:
     """Return what a confirmation of a training function needs; the function opens its test set itself."""
-    alone = threading.Event()
-    alone.set()
-    prepared = prepare_function(config, listener, alone)
+    assert config.function is not None
+    foundation = foundation_of_function(config)
+    assets = FunctionAssets(function=config.function, folder=str(pathlib.Path.cwd()))
     return Ground(
-        pictures=Pictures(assets=prepared.assets, test=None, test_targets=None),
+        pictures=Pictures(assets=assets, test=None, test_targets=None),
         teacher=None,
-        foundation=prepared.foundation,
-        test_digest=prepared.foundation.data,
+        foundation=foundation,
+        test_digest=foundation.data,
     )
 
 
@@ -158,13 +158,10 @@ def check_used(config: SearchConfig, own: OwnFunction, notes: Notes) -> None:
 
 def check_families(config: SearchConfig, own: OwnFunction, *, on_logits: bool) -> None:
     """Raise ConfigError if a family looks at logits, but the function gives its balancer two losses."""
-    unusable = [family for family in config.families if create_policy(family, {}).needs_logits]
-    if unusable and not on_logits:
-        usable = [family for family in config.families if family not in unusable]
-        raise ConfigError(
-            f"`families`: {', '.join(unusable)} cannot be used, since they look at logits, but {own.origin} calls"
-            " `balancer.backward` with two losses; call `balancer.backward_on_logits`, or write families ="
-            f" {json.dumps(usable)}."
+    if not on_logits:
+        refuse_rules_on_logits(
+            config,
+            f"{own.origin} calls `balancer.backward` with two losses; call `balancer.backward_on_logits`, or write",
         )
 
 

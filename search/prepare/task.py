@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import json
 from collections.abc import Callable
 
 import numpy as np
 from torch import nn
 
 from policies.errors import nearest
-from policies.registry import create_policy
+from search.prepare.families import refuse_rules_on_logits
 from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
 from search.prepare.options import digest_of_sets, searched_options, try_searched
@@ -117,15 +116,8 @@ def _check_objective(config: SearchConfig, task: Task, metrics: set[str]) -> Non
 
 def _check_families(config: SearchConfig, task: Task) -> None:
     """Raise ConfigError if a family needs logits, which a task with losses of its own does not give."""
-    if not task.has_own_losses():
-        return
-    unusable = [family for family in config.families if create_policy(family, {}).needs_logits]
-    if unusable:
-        usable = [family for family in config.families if family not in unusable]
-        raise ConfigError(
-            f"`families`: {', '.join(unusable)} cannot be used, since they look at logits, but the task"
-            f" {config.student.name} has losses of its own; write families = {json.dumps(usable)}."
-        )
+    if task.has_own_losses():
+        refuse_rules_on_logits(config, f"the task {config.student.name} has losses of its own; write")
 
 
 def _check_optimizer(config: SearchConfig, task: Task) -> None:

@@ -37,7 +37,7 @@ def prepare_ground(config: SearchConfig, launch: Launch, listener: Listener) -> 
         KDPolicySearchError: something is not available or does not fit.
     """
     if config.function is not None:
-        return function_ground(config, listener)
+        return function_ground(config)
     if config.task is not None:
         loaded = load_task(config, listener)
         if config.resources.gpus_per_trial > 0 and not torch.cuda.is_available():
