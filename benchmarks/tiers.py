@@ -26,8 +26,8 @@ from policies.geometric import log_ratio
 from policies.geometry import Geometry
 from policies.policy import Measurement
 from policies.smoothing import RunningMean
+from policies.update.logits import LogitPair
 from policies.update.meter import geometry_tensor, last_block, pair
-from policies.update.objective import LogitPair
 from search.settings import load_config
 from trainables.config import CorruptionSettings, ModelSettings
 from trainables.device import select_compute

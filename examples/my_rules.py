@@ -60,7 +60,10 @@ class SampleAgreement(SamplePolicy):
 
     power: float = real(1.0, low=0.01, high=100.0, search=(0.1, 4.0), log=True, meaning="above 1 doubts sooner")
 
+    needs = frozenset({"teacher"})
+
     def weights(self, samples: SampleObservation) -> Tensor:
+        assert samples.agreement is not None  # `needs` names it
         return samples.agreement.pow(self.power)
 
     def rule(self) -> str:

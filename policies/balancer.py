@@ -22,14 +22,16 @@ from policies.document import read_document
 from policies.errors import PolicyError
 from policies.guard import Guard
 from policies.losses import distillation_loss
-from policies.policy import BatchPolicy, Measurement, Policy
+from policies.policy import BatchPolicy, Given, Measurement, Policy
 from policies.registry import create_policy
 from policies.sample import SamplePolicy
 from policies.update.arguments import check_decide_on, check_guard, check_policy, check_temperature, check_total_steps
 from policies.update.base import DecideOn, Plan, Step, Update
 from policies.update.batch import BatchUpdate
+from policies.update.logits import LogitPair
 from policies.update.misuse import FAILURES, check_logits_train, check_losses_train, explain_logits, explain_losses
-from policies.update.objective import Factor, LogitPair, LossPair, Objective
+from policies.update.objective import Factor, LossPair, Objective
+from policies.update.outputs import OutputPair
 from policies.update.ranks import Group
 from policies.update.reliability import ReliabilityTable
 from policies.update.sample import SampleUpdate
@@ -190,17 +192,14 @@ class LossBalancer:
             The record of the update, or None if no update follows.
 
         Raises:
-            PolicyError: the policy looks at logits; call `backward_on_logits`. Or a loss is not one number or has no
-                graph. Or, at the first call, neither loss depends on what the balancer was made to train.
+            PolicyError: the policy looks at more than two losses; call `backward_on_logits` or
+                `backward_on_outputs`. Or a loss is not one number or has no graph. Or, at the first call, neither loss
+                depends on what the balancer was made to train.
 
         A step costs one backward pass, or two if gradients of parameters are measured. Do not call it from a closure
         that the optimiser runs several times a step, as LBFGS does: each call counts as an update.
         """
-        if self.policy.needs_logits:
-            raise PolicyError(
-                f"`{self.policy.family}` looks at logits, which two losses do not show; call"
-                " `backward_on_logits(student_logits, teacher_logits, labels)` instead."
-            )
+        self._refuse_more_than("losses")
         objective = LossPair(task_loss, distill_loss)
         if not self._trains:
             check_losses_train(self._student, task_loss, distill_loss)
@@ -268,8 +267,7 @@ class LossBalancer:
                 `label_smoothing` is out of range. At the first call, the student's logits do not depend on what the
                 balancer was made to train.
         """
-        if not 0.0 < share <= 1.0:
-            raise PolicyError(f"`share` must be in (0, 1]: 1/k for k micro-batches of equal size, but got {share!r}.")
+        _check_share(share)
         try:
             if not self._trains:
                 self._trains = check_logits_train(self._student, student_logits, teacher_logits)
@@ -285,6 +283,84 @@ class LossBalancer:
         except FAILURES as error:
             explain_logits(error, student_logits, teacher_logits, labels)
             raise
+
+    @overload
+    def backward_on_outputs(
+        self,
+        outputs: object,
+        task_losses: Tensor,
+        distill_losses: Tensor,
+        *,
+        share: float = 1.0,
+        update: Literal[True] = True,
+        measure_now: bool = False,
+    ) -> Step: ...
+    @overload
+    def backward_on_outputs(
+        self,
+        outputs: object,
+        task_losses: Tensor,
+        distill_losses: Tensor,
+        *,
+        share: float = 1.0,
+        update: bool,
+        measure_now: bool = False,
+    ) -> Step | None: ...
+    def backward_on_outputs(
+        self,
+        outputs: object,
+        task_losses: Tensor,
+        distill_losses: Tensor,
+        *,
+        share: float = 1.0,
+        update: bool = True,
+        measure_now: bool = False,
+    ) -> Step | None:
+        """Do the same as `backward`, with losses of your own that have one value for each sample.
+
+        Rules that weigh each sample work with it, as does `tier` = "logit", which is measured at `outputs`. Rules that
+        look at the teacher's answers need `backward_on_logits`. The gradients in the outputs are computed only where a
+        rule looks at them; this costs two passes through the losses, and none through the student.
+
+        Args:
+            outputs: what the student returned and both losses are computed from, with its graph: a tensor [N, ...], or
+                such tensors in tuples, lists or dicts. Tensors without a graph among them are ignored.
+            task_losses: [N].
+            distill_losses: [N], over the same graph.
+            share: this micro-batch's samples as a share of its update's: 1/k for k of equal size.
+            update: as for `backward`.
+            measure_now: as for `backward`.
+
+        Raises:
+            PolicyError: the policy looks at the teacher's answers. The shapes do not fit, or something has no graph.
+                `share` is out of range. A loss does not depend on `outputs`, or, at the first call, on what the
+                balancer was made to train.
+        """
+        self._refuse_more_than("outputs")
+        _check_share(share)
+        objective = OutputPair(outputs, task_losses, distill_losses)
+        if not self._trains:
+            check_losses_train(self._student, task_losses, distill_losses)
+            self._trains = True
+        try:
+            return self._take(objective, (task_losses, distill_losses), share, update, measure_now)
+        except FAILURES as error:
+            explain_losses(error)
+            raise
+
+    def _refuse_more_than(self, given: Given) -> None:
+        """Raise PolicyError if the policy looks at more than a call gives it."""
+        least = self.policy.looks_at
+        if least == "losses" or least == given:
+            return
+        calls = "`backward_on_logits(student_logits, teacher_logits, labels)` instead"
+        if least == "outputs":
+            raise PolicyError(
+                f"`{self.policy.family}` looks at each sample's losses and outputs, which two losses do not show; call"
+                f" {calls}, or `backward_on_outputs(outputs, task_losses, distill_losses)` with losses of your own."
+            )
+        what = "two losses do" if given == "losses" else "losses of your own do"
+        raise PolicyError(f"`{self.policy.family}` looks at logits and labels, which {what} not show; call {calls}.")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that a checkpoint must hold so that a resumed training continues exactly.
@@ -390,6 +466,11 @@ class LossBalancer:
             return 1.0
         scale: Tensor = self._scaler.scale(torch.ones((), device=device))
         return scale
+
+
+def _check_share(share: float) -> None:
+    if not 0.0 < share <= 1.0:
+        raise PolicyError(f"`share` must be in (0, 1]: 1/k for k micro-batches of equal size, but got {share!r}.")
 
 
 def _check_state(state: object) -> None:

@@ -23,6 +23,12 @@ Need: TypeAlias = Literal["progress", "geometry", "losses", "teacher", "reliabil
 """The readings that a policy may ask for: progress at every step; the others at the steps of its choice."""
 
 
+Given: TypeAlias = Literal["losses", "outputs", "logits"]
+"""A training gives its rule two losses, each sample's losses and outputs, or logits and labels, which show all."""
+
+ON_LOGITS: frozenset[Need] = frozenset({"teacher", "reliability"})
+"""The needs that only logits and labels show."""
+
 MEASURED: dict[Need, tuple[str, ...]] = {
     "geometry": ("geometry",),
     "losses": ("task_loss", "distill_loss"),
@@ -76,7 +82,8 @@ class Decision(NamedTuple):
 class Measurement(NamedTuple):
     """The place in the student (`tier`) and the samples (`pair`) on which the geometry is measured.
 
-    Tiers: `full`, all parameters; `last_block`, the last layer that has weights; `logit`, the logits themselves.
+    Tiers: `full`, all parameters; `last_block`, the last layer that has weights; `logit`, the logits themselves, or
+    other outputs that the losses are computed from.
     Pairs: `same`, both gradients over the same samples; `halves`, over two halves of the batch, so that the noise that
     the two losses share does not make their gradients look alike.
     """
@@ -85,8 +92,8 @@ class Measurement(NamedTuple):
     pair: Literal["same", "halves"] = "same"
 
     @property
-    def needs_logits(self) -> bool:
-        """True if the measurement needs logits, since two scalar losses are not enough."""
+    def needs_samples(self) -> bool:
+        """True if the measurement needs the samples' own losses, since two scalar losses are not enough."""
         return self.tier == "logit" or self.pair == "halves"
 
 
@@ -149,9 +156,9 @@ class Policy(abc.ABC):
         """Return the rule in one sentence that needs no code to be understood."""
 
     @property
-    def needs_logits(self) -> bool:
-        """True if the rule looks at logits, so that two losses are not enough for it."""
-        return True
+    @abc.abstractmethod
+    def looks_at(self) -> Given:
+        """The least that a training must give the rule."""
 
     @property
     def complexity(self) -> int:
@@ -188,11 +195,11 @@ class BatchPolicy(Policy):
         """
 
     @property
-    def needs_logits(self) -> bool:
-        """True if the rule looks at the teacher's answers, or measures a geometry that needs logits."""
-        if self.needs & {"teacher", "reliability"}:
-            return True
-        return "geometry" in self.needs and self.measurement.needs_logits
+    def looks_at(self) -> Given:
+        """`logits` for the teacher's answers, `outputs` for a geometry that needs samples, else `losses`."""
+        if self.needs & ON_LOGITS:
+            return "logits"
+        return "outputs" if "geometry" in self.needs and self.measurement.needs_samples else "losses"
 
     @property
     def measurement(self) -> Measurement:

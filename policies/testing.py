@@ -233,23 +233,27 @@ def samples_are_weighed_alone(policy: type[SamplePolicy]) -> None:
 
 
 @_clause(SAMPLE)
-def reliability_is_declared(policy: type[SamplePolicy]) -> None:
-    """λ depends on the teacher's reliability only if the rule's needs include it."""
+def readings_are_declared(policy: type[SamplePolicy]) -> None:
+    """λ depends on the teacher's answers and on its reliability only if the rule's needs include them."""
     import torch
 
     samples = sample_batch()
-    bare = samples._replace(class_reliability=None, answer_reliability=None, confidence_reliability=None)
-    for values in settings(policy):
-        made = _created(policy, values)
-        if "reliability" in made.needs:
-            continue
-        try:
-            same = torch.equal(made.weights(bare), made.weights(samples))
-        except (TypeError, AttributeError) as error:
-            raise AssertionError(
-                f"it reads more than `needs` = {sorted(made.needs)} ({told(error)}); add 'reliability'"
-            ) from error
-        require(same, f"λ depends on the teacher's reliability, which `needs` does not name, {_with(values)}")
+    for need, words, fields in (
+        ("teacher", "the teacher's and the label's answers", ("confidence", "agreement", "label", "teacher_class")),
+        ("reliability", "the teacher's reliability", MEASURED["reliability"]),
+    ):
+        bare = samples._replace(**dict.fromkeys(fields))  # type: ignore[arg-type]
+        for values in settings(policy):
+            made = _created(policy, values)
+            if need in made.needs:
+                continue
+            try:
+                same = torch.equal(made.weights(bare), made.weights(samples))
+            except (TypeError, AttributeError) as error:
+                raise AssertionError(
+                    f"it reads more than `needs` = {sorted(made.needs)} ({told(error)}); add {need!r}"
+                ) from error
+            require(same, f"λ depends on {words}, which `needs` does not name, {_with(values)}")
 
 
 @_clause(SAMPLE)

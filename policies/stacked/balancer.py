@@ -150,7 +150,7 @@ class StackedBalancer:
         found: dict[str, Tensor] = {}
         gradients: tuple[Tensor, Tensor] | None = None
         if any(measuring) and how.tier == "logit":
-            found["geometry"] = pair.logit_geometry()
+            found["geometry"] = pair.output_geometry()
         elif any(measuring) and how.tier == "last_block":
             distill, task, noise = pair.gradients(block, how.pair, retain=True)
             found["geometry"] = geometries(distill, task, noise)
@@ -189,7 +189,7 @@ class StackedBalancer:
             found["mixed_loss"] = pair.mixed_losses(weights)
         numbers = _on_host(found, pair.members)
         looks = [plan.looks_closer(known["weight"]) for plan, known in zip(plans, numbers, strict=True)]
-        closer = _on_host({"geometry": pair.logit_geometry()} if any(looks) else {}, pair.members)
+        closer = _on_host({"geometry": pair.output_geometry()} if any(looks) else {}, pair.members)
         choices = []
         for plan, known, look, close in zip(plans, numbers, looks, closer, strict=True):
             observation = _observed(plan, known)

@@ -15,8 +15,9 @@ from torch import Tensor
 from policies.errors import PolicyError
 from policies.policy import Need
 from policies.sample import SampleObservation
-from policies.update.objective import LogitPair, middle_of
+from policies.update.logits import LogitPair
 from policies.update.reliability import Answers, StackedTables
+from policies.update.sampled import middle_of
 
 ALIGNED = 64
 """The count of numbers in a row that fills whole vector registers, as any multiple of it does.
@@ -107,8 +108,8 @@ class StackedPair:
         count = self.members * self.batch
         return values[:count].view(self.members, self.batch, *values.shape[1:])
 
-    def logit_geometry(self) -> Tensor:
-        """Return `LogitPair.logit_geometry` of every member: double [R, 3]."""
+    def output_geometry(self) -> Tensor:
+        """Return `LogitPair.output_geometry` of every member: double [R, 3]."""
         return geometries(self._distill.flatten(1), self._task.flatten(1)) / self.batch**2
 
     def gradients(

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from policies.policy import Measurement
-from policies.update.objective import Factor, Gradients, LogitPair, Objective
+from policies.update.objective import Factor, Gradients, Objective
+from policies.update.sampled import SampledPair
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -52,7 +53,7 @@ def pair(
     """
     if how.pair == "same":
         return *objective.gradients(parameters, factor=factor, retain=retain), None
-    assert isinstance(objective, LogitPair)  # the balancer has made sure of it
+    assert isinstance(objective, SampledPair)  # the balancer has made sure of it
     (distill_a, task_a), (distill_b, task_b) = objective.gradients_of_halves(parameters, factor=factor, retain=retain)
     count = len(objective.task_losses)
     share = (count // 2) / max(1, count)

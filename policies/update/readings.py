@@ -1,7 +1,7 @@
 """Gathers the readings that λ depends on, over an update's micro-batches and over the ranks.
 
 A micro-batch of share w in its update adds w times its losses. It adds w² times its geometry if no other micro-batch
-has gradients of its samples, as at the logits.
+has gradients of its samples, as at the outputs.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from torch import Tensor
 from policies.geometry import Geometry
 from policies.policy import MEASURED, Measurement, Need
 from policies.update.meter import add_gradients, geometry_tensor, pair
-from policies.update.objective import Factor, Gradients, LogitPair, Objective, mean_of
+from policies.update.objective import Factor, Gradients, Objective, mean_of
 from policies.update.ranks import Ranks
+from policies.update.sampled import SampledPair
 from policies.update.student import Student
 from policies.update.two_passes import two_passes
 
@@ -103,9 +104,9 @@ class Readings:
         if "losses" in self._wanted:
             self._sum("task_loss", objective.task_loss, share)
             self._sum("distill_loss", objective.distill_loss, share)
-        if isinstance(objective, LogitPair):
+        if isinstance(objective, SampledPair):
             if self._at_logits:
-                self._sum("geometry", objective.logit_geometry(), share * share / self._ranks.count)
+                self._sum("geometry", objective.output_geometry(), share * share / self._ranks.count)
             for need in sorted(self._wanted - {"geometry", "losses"}):  # in one order on all ranks
                 for name, values in objective.signals(need).items():
                     self._sum(name, mean_of(values), share)

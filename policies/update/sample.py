@@ -9,8 +9,9 @@ from policies.geometry import Geometry
 from policies.policy import Decision, Measurement
 from policies.sample import SamplePolicy
 from policies.update.base import Plan, Update, carried_out, mixing_weights
-from policies.update.objective import Factor, LogitPair, Objective, mean_of
+from policies.update.objective import Factor, Objective, mean_of
 from policies.update.readings import Readings
+from policies.update.sampled import SampledPair
 from policies.update.student import Student
 
 
@@ -35,7 +36,7 @@ class SampleUpdate(Update):
         return self.plan.probe
 
     def _add(self, objective: Objective, *, share: float, factor: Factor, last: bool) -> None:
-        assert isinstance(objective, LogitPair)  # the balancer has refused a `LossPair`
+        assert isinstance(objective, SampledPair)  # the balancer has refused a `LossPair`
         weights = self.plan.weigh(self._policy, objective.samples(self.plan.step, self.plan.progress))
         self._given.append(weights)
         part = share * mean_of(weights)
@@ -77,8 +78,8 @@ class SampleUpdate(Update):
         self.weights = torch.zeros(0)
         return Decision(self.plan.within(0.5), reason="no sample")
 
-    def _closer_look(self, objective: LogitPair, factor: Factor) -> Geometry:
-        """Measure the geometry at the logits if one loss has all the weight, to see whether it has a gradient."""
+    def _closer_look(self, objective: SampledPair, factor: Factor) -> Geometry:
+        """Measure the geometry at the outputs if one loss has all the weight, to see whether it has a gradient."""
         readings = Readings(frozenset({"geometry"}), Measurement(tier="logit"), self._student)
         readings.add(objective, share=1.0, factor=factor, last=True)
         geometry: Geometry = readings.transfer()["geometry"]

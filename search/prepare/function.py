@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from search.prepare.families import refuse_rules_on_logits
+from policies.policy import Given
+from search.prepare.families import refuse_rules_on_more
 from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
 from search.prepare.prepared import Prepared, in_cluster
@@ -45,9 +46,9 @@ def prepare_function(config: SearchConfig, listener: Listener, ray_is_up: thread
     check_used(config, own, notes)
     if not notes.reports and not notes.returned:
         listener.stage(f"its first report takes longer than {_FIRST_REPORT_SECONDS:.0f} s, so it was not checked")
-    on_logits = bool(notes.on_logits)
-    check_families(config, own, on_logits=on_logits)
-    assets = FunctionAssets(function=own, folder=folder, on_logits=on_logits)
+    given = notes.given or "losses"
+    check_families(config, own, given)
+    assets = FunctionAssets(function=own, folder=folder, given=given)
     return Prepared(assets, 0, foundation_of_function(config), None)
 
 
@@ -148,7 +149,7 @@ def check_used(config: SearchConfig, own: OwnFunction, notes: Notes) -> None:
                 f" that, or remove `space.options.{name}`."
             )
     for name, searched in (("learning_rate", config.space.learning_rate), ("temperature", config.space.temperature)):
-        used = name in notes.read or (name == "temperature" and bool(notes.on_logits))
+        used = name in notes.read or (name == "temperature" and notes.given == "logits")
         if searched is not None and not used:
             raise ConfigError(
                 f"`space.{name}` is searched, but {own.origin} never reads `run.{name}`; let it train with"
@@ -156,13 +157,13 @@ def check_used(config: SearchConfig, own: OwnFunction, notes: Notes) -> None:
             )
 
 
-def check_families(config: SearchConfig, own: OwnFunction, *, on_logits: bool) -> None:
-    """Raise ConfigError if a family looks at logits, but the function gives its balancer two losses."""
-    if not on_logits:
-        refuse_rules_on_logits(
-            config,
-            f"{own.origin} calls `balancer.backward` with two losses; call `balancer.backward_on_logits`, or write",
-        )
+def check_families(config: SearchConfig, own: OwnFunction, given: Given) -> None:
+    """Raise ConfigError if a family looks at more than the function gives its balancer."""
+    if given == "losses":
+        calls = "`balancer.backward` with two losses; call `backward_on_logits` or `backward_on_outputs`"
+    else:
+        calls = "`balancer.backward_on_outputs`; call `backward_on_logits`"
+    refuse_rules_on_more(config, given, f"{own.origin} calls {calls}, or write")
 
 
 def foundation_of_function(config: SearchConfig) -> Foundation:

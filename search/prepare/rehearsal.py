@@ -95,7 +95,7 @@ def _rehearse_function(config: SearchConfig, listener: Listener) -> Rehearsal:
         resumed = None if saved is None else run_for_a_while(config, place, most_steps=steps, snapshot=saved)[0]
     check_used(config, own, one)
     check_seeded(config, place, one)
-    check_families(config, own, on_logits=bool(one.on_logits))
+    check_families(config, own, one.given or "losses")
     on_cpu = place.device.type == "cpu"
     # What the first training of a process takes longer, such as imports, is no trial's usual cost.
     setup = min(setup, again)

@@ -11,7 +11,8 @@ import numpy as np
 from torch import nn
 
 from policies.errors import nearest
-from search.prepare.families import refuse_rules_on_logits
+from policies.policy import Given
+from search.prepare.families import refuse_rules_on_more
 from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
 from search.prepare.options import digest_of_sets, searched_options, try_searched
@@ -32,6 +33,7 @@ from trainables.tasks import (
     TaskAssets,
     TaskTeacher,
     Tree,
+    TriedOut,
     call,
     check_disjoint,
     check_logits,
@@ -81,16 +83,16 @@ def load_task(config: SearchConfig, listener: Listener) -> LoadedTask:
     with options_read(task) as read:
         train, validation, sets = read_sets(own, task)
     searched.check_unchanged(read, "sets", lambda other: digest_of_sets(*read_sets(own, other)[:2]))
-    logits, metrics = 0, set[str]()
+    tried: list[TriedOut] = []
     for name, settings in config.students.items():
         student_task = create_task(own, **settings.options)
-        logits, metrics = try_out_task(own, student_task, train, section=config.student_sections[name])
+        tried.append(try_out_task(own, student_task, train, section=config.student_sections[name]))
         for warning in try_searched(searched, settings.options, train):
             listener.stage(warning)
-    _check_objective(config, task, metrics)
+    _check_objective(config, task, tried[-1].metrics)
     _check_optimizer(config, task)
-    _check_families(config, task)
-    loaded = LoadedTask(own=own, task=task, train=train, validation=validation, sets=sets, logits=logits)
+    _check_families(config, {one.given for one in tried})
+    loaded = LoadedTask(own=own, task=task, train=train, validation=validation, sets=sets, logits=tried[-1].logits)
     listener.stage(counts_of(loaded).in_words)
     if task.changes_inputs():
         listener.stage("inputs change from step to step, so the teacher is asked at every step")
@@ -114,10 +116,18 @@ def _check_objective(config: SearchConfig, task: Task, metrics: set[str]) -> Non
         )
 
 
-def _check_families(config: SearchConfig, task: Task) -> None:
-    """Raise ConfigError if a family needs logits, which a task with losses of its own does not give."""
-    if task.has_own_losses():
-        refuse_rules_on_logits(config, f"the task {config.student.name} has losses of its own; write")
+def _check_families(config: SearchConfig, given: set[Given]) -> None:
+    """Raise ConfigError if a family looks at more than the losses of the task show with every student."""
+    name = config.student.name
+    if "losses" in given:
+        refuse_rules_on_more(
+            config,
+            "losses",
+            f"the losses of the task {name} are one value a batch, or some of its outputs have no row a sample; let"
+            " `task_loss` and `distill_loss` return one value a sample, [B], or write",
+        )
+    elif "outputs" in given:
+        refuse_rules_on_more(config, "outputs", f"the task {name} has losses of its own; write")
 
 
 def _check_optimizer(config: SearchConfig, task: Task) -> None:

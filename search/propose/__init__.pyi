@@ -5,5 +5,6 @@ from .proposal import propose as propose
 from .question import Observation as Observation
 from .quiet import quiet_optuna as quiet_optuna
 from .seeds import seed_of as seed_of
+from .space import Variable as Variable
 from .space import build_space as build_space
 from .space import completed as completed

@@ -144,7 +144,7 @@ def _new_record(config: SearchConfig, prepared: Prepared) -> SearchRecord:
         teacher_parameters=prepared.teacher_parameters,
         student_sizes=prepared.student_sizes,
         pictures=prepared.pictures,
-        own_losses=isinstance(prepared.assets, FunctionAssets) and not prepared.assets.on_logits,
+        own_losses=isinstance(prepared.assets, FunctionAssets) and prepared.assets.given != "logits",
         foundation=prepared.foundation.text,
         created=datetime.datetime.now(datetime.UTC),
     )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from policies import LossBalancer, PolicyError, create_policy
-from policies.update.objective import LogitPair
+from policies.update.logits import LogitPair
 from policies.update.ranks import Ranks
 from policies.update.reliability import BINS, Answers, ReliabilityTable, StackedTables
 from tests.policies.small_training import SAMPLES_RELIABILITY, call, small_batches, small_student

@@ -156,8 +156,14 @@ BROKEN = [
     (Balance, {"weights": lambda self, s: 0.5}, "weights_are_in_range", r"but are 0\.5"),
     (Balance, {"weights": in_place}, "weights_are_in_range", r"changed the observation's tensors"),
     (Balance, {"weights": lambda s, o: o.confidence * o.agreement.mean()}, "samples_are_weighed_alone", "alone"),
-    (Balance, {"weights": lambda s, o: o.class_reliability}, "reliability_is_declared", "add 'reliability'"),
-    (Balance, {"weights": if_reliable}, "reliability_is_declared", "depends on the teacher's reliability"),
+    (Balance, {"weights": lambda s, o: o.class_reliability}, "readings_are_declared", "add 'reliability'"),
+    (Balance, {"weights": if_reliable}, "readings_are_declared", "depends on the teacher's reliability"),
+    (
+        Balance,
+        {"needs": frozenset(), "weights": lambda s, o: 1 - o.agreement},
+        "readings_are_declared",
+        "add 'teacher'",
+    ),
     (Balance, {"weights": lambda s, o: o.confidence * o.progress}, "progress_is_declared", "depends on the step"),
 ]
 

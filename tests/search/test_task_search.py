@@ -139,13 +139,30 @@ def test_a_search_file_is_checked_before_any_work(folder, task, message):
         config_in(folder, task)
 
 
-def test_families_that_need_logits_are_named_with_the_line_that_works(folder, launch):
-    config = config_in(folder, 'task = "diabetes.py:Diabetes"\nobjective = "rmse"\ndirection = "minimize"').model_copy(
-        update={"families": ("fixed", "norm_balance", "sample_norm_balance")}
-    )
+REGRESSION = 'task = "diabetes.py:Diabetes"\nobjective = "rmse"\ndirection = "minimize"'
+
+
+def test_families_that_look_at_more_than_the_losses_show_are_named_with_the_lines_that_work(folder, launch):
+    asked = 'families=["fixed", "tree", "sample_norm_balance", "sample_agreement_threshold"]'
+    config = config_in(folder, REGRESSION, asked)
+    with pytest.raises(
+        ConfigError, match="sample_agreement_threshold cannot be used, since it looks at logits"
+    ) as told:
+        rehearse(config, launch, QuietListener())
+    lines = str(told.value).removesuffix(".").partition("or write " if "or write " in str(told.value) else "write ")[2]
+    assert 'families = ["fixed", "tree", "sample_norm_balance"]' in lines
+    assert 'space.policies.tree.root = { choices = ["cosine", "norm_ratio", "progress", "loss_ratio"] }' in lines
+    usable = config_in(folder, REGRESSION, *(line.replace(" = ", "=", 1) for line in lines.split("; ")))
+    assert rehearse(usable, launch, QuietListener()).repeatable
+
+
+def test_losses_of_a_batch_refuse_rules_on_samples_and_say_how_to_get_them(folder, launch):
+    source = DIABETES.replace("(outputs - teacher_outputs) ** 2", "((outputs - teacher_outputs) ** 2).mean()")
+    (folder / "diabetes.py").write_text(source)
+    config = config_in(folder, REGRESSION, 'families=["fixed", "sample_norm_balance"]')
     with pytest.raises(
         ConfigError,
-        match=r'sample_norm_balance cannot be used, since they look at logits.*families = \["fixed", "norm_balance"\]',
+        match=r'it looks at the losses of each sample, but .*return one value a sample.*families = \["fixed"\]',
     ):
         rehearse(config, launch, QuietListener())
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from policies.policy import Given
 from trainables.config import OwnFunction
 from trainables.device import Compute
 
@@ -19,8 +20,8 @@ class FunctionAssets:
     function: OwnFunction
     folder: str
     """The folder in which the search was started."""
-    on_logits: bool = True
-    """True if the function gives its balancer logits, False if two losses."""
+    given: Given = "logits"
+    """The form of what the function gives its balancer."""
     teacher_accuracy: ClassVar[float | None] = None
     """The accuracy of the teacher, which only the function knows."""
 

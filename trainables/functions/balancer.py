@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from policies.balancer import LossBalancer, Step
-from policies.update.objective import LogitPair, Objective
+from policies.update.objective import Objective
 from trainables.functions.notes import Notes, digest_of
 from trainables.functions.thread import Pauses, Stopped
 
@@ -46,8 +46,7 @@ class RecordedBalancer(LossBalancer):
     ) -> Step | None:
         notes = self._notes
         self._pauses.check()
-        if notes.on_logits is None:
-            notes.on_logits = isinstance(objective, LogitPair)
+        notes.given = objective.shows
         if self._limited and not notes.early and notes.steps == FEW_STEPS:
             notes.early = digest_of(self.parameters)
         step = super()._take(objective, outputs, share, last, probe or self.step in notes.probes)

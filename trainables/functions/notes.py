@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from policies.balancer import LossBalancer, Step
+from policies.policy import Given
 from trainables.config import Measured
 from trainables.training import ConductLog, DecisionLog, ProbedStep, spread_evenly
 
@@ -81,8 +82,8 @@ class Notes:
         self.skipped = 0
         self.parameters = 0
         self.finite = True
-        self.on_logits: bool | None = None
-        """True if the balancer was given logits, False if two losses; None before the first step."""
+        self.given: Given | None = None
+        """The form of what the balancer was given last; None before the first step."""
         self.read: set[str] = set()
         """The names of the run's settings that the function has read."""
         self.changed: list[str] = []
@@ -200,7 +201,7 @@ class Notes:
             "interventions": self.interventions,
             "skipped": self.skipped,
             "finite": self.finite,
-            "on_logits": self.on_logits,
+            "given": self.given,
             "sums": (
                 [float(loss) for loss in self._task_losses],
                 [float(loss) for loss in self._distill_losses],
@@ -210,8 +211,9 @@ class Notes:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a `state_dict`."""
-        for name in ("epoch", "epochs", "total_steps", "steps", "parameters", "skipped", "finite", "on_logits"):
+        for name in ("epoch", "epochs", "total_steps", "steps", "parameters", "skipped", "finite"):
             setattr(self, name, state[name])
+        self.given = state.get("given")
         self.probes = self._places()
         self.interventions = dict(state["interventions"])
         self.reports = [Report(**report) for report in state["reports"]]

@@ -6,6 +6,7 @@ from .assets import is_finite as is_finite
 from .assets import outputs_on as outputs_on
 from .assets import samples_of as samples_of
 from .assets import stored_outputs as stored_outputs
+from .checks import TriedOut as TriedOut
 from .checks import call as call
 from .checks import check_logits as check_logits
 from .checks import check_metric as check_metric

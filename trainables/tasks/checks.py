@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from policies.extensions import told
 from policies.own_file import line_in
+from policies.policy import Given
+from policies.update.outputs import shows_samples
 from trainables.config import OwnTask
 from trainables.errors import ConfigError, DataError, ModelError
 from trainables.tasks.assets import Samples, is_finite, samples_of
@@ -94,11 +96,20 @@ def _rows(inputs: Tree) -> list[bytes]:
     return [b"".join(array[row].tobytes() for array in arrays) for row in range(len(arrays[0]))]
 
 
-def try_out_task(own: OwnTask, task: Task, train: Samples, *, section: str = "task.options") -> tuple[int, set[str]]:
-    """Run an untrained student once on a few samples, with both losses and all metrics.
+class TriedOut(NamedTuple):
+    """The findings of a task on a few samples.
 
-    Returns:
-        The number of the student's logits (0 if the task is no classification), and the names of the metrics.
+    `logits` is the number of the student's logits, 0 if it has none. `metrics` are the names of the task's own, and
+    `given` is the form of what its losses give a rule.
+    """
+
+    logits: int
+    metrics: set[str]
+    given: Given
+
+
+def try_out_task(own: OwnTask, task: Task, train: Samples, *, section: str = "task.options") -> TriedOut:
+    """Run an untrained student once on a few samples, with both losses and all metrics.
 
     Raises:
         ConfigError: a method fails, or returns something that a search cannot use.
@@ -131,19 +142,22 @@ def try_out_task(own: OwnTask, task: Task, train: Samples, *, section: str = "ta
         logits = call(own, "logits", lambda: task.logits(outputs))
         check_logits(own, logits, batch.labels, "student")
         classes = logits.shape[-1]
+    given: Given = "logits"
     if task.has_own_losses():
         teacher = map_tree(Tensor.detach, outputs)
-        for name, loss in (
-            ("task_loss", call(own, "task_loss", lambda: task.task_loss(outputs, batch))),
-            ("distill_loss", call(own, "distill_loss", lambda: task.distill_loss(outputs, teacher, batch, 1.0))),
-        ):
+        losses = (
+            call(own, "task_loss", lambda: task.task_loss(outputs, batch)),
+            call(own, "distill_loss", lambda: task.distill_loss(outputs, teacher, batch, 1.0)),
+        )
+        for name, loss in zip(("task_loss", "distill_loss"), losses, strict=True):
             _check_loss(own, name, loss, len(few[1]) if isinstance(few[1], Tensor) else _FEW)
+        given = "outputs" if shows_samples(outputs, *losses) else "losses"
     metrics = call(own, "metrics", lambda: task.metrics(map_tree(Tensor.detach, outputs), batch.labels))
     if not isinstance(metrics, dict) or not all(isinstance(name, str) for name in metrics):
         raise ConfigError(f"`metrics` of the task {own.origin} must return a dict by name, but got {_kind(metrics)}.")
     for name, value in metrics.items():
         check_metric(name, value, count_rows(batch.labels))
-    return classes, set(metrics)
+    return TriedOut(classes, set(metrics), given)
 
 
 def _augmented(own: OwnTask, task: Task, batch: TaskBatch) -> TaskBatch:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from policies.update.objective import LogitPair
+from policies.update.logits import LogitPair
 from trainables.config import TrialSettings
 from trainables.records import LOSSES, Angle, Loss, ProbeRecord, ProbeSettings, Response, StepKind, VirtualSteps
 from trainables.training.course import spread_evenly

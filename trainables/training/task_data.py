@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from policies.balancer import LossBalancer, Step
+from policies.update.outputs import shows_samples
 from trainables.config import AugmentationSettings, ModelSettings, TrainingSettings, TrialSettings
 from trainables.device import Compute
 from trainables.evaluation import ScoredSet, TaskSet, labelled
@@ -193,8 +194,8 @@ class TaskData:
                 logits, targets, labels, label_smoothing=label_smoothing, measure_now=measure_now
             )
         seen = TaskBatch(batch.inputs, batch.labels)
-        return balancer.backward(
-            self.task.task_loss(outputs, seen).mean(),
-            self.task.distill_loss(outputs, batch.targets, seen, balancer.temperature).mean(),
-            measure_now=measure_now,
-        )
+        task_loss = self.task.task_loss(outputs, seen)
+        distill_loss = self.task.distill_loss(outputs, batch.targets, seen, balancer.temperature)
+        if shows_samples(outputs, task_loss, distill_loss):
+            return balancer.backward_on_outputs(outputs, task_loss, distill_loss, measure_now=measure_now)
+        return balancer.backward(task_loss.mean(), distill_loss.mean(), measure_now=measure_now)

@@ -34,8 +34,8 @@ class SampleTree(TreeRule, SamplePolicy):
 
     @property
     def needs(self) -> frozenset[Need]:
-        # All other readings are given for every sample anyway.
-        return frozenset(split.feature.need for split in splits(self.tree) if split.feature.need == "progress")
+        asked = frozenset(split.feature.need for split in splits(self.tree))
+        return asked & {"progress", "teacher"}  # the other readings are given for every sample anyway
 
     def weights(self, samples: SampleObservation) -> Tensor:
         return _weights(self.tree, samples)

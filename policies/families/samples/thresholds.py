@@ -87,7 +87,10 @@ class SampleAgreementThreshold(SamplePolicy):
     above: float = real(0.9, low=0.0, high=1.0, meaning="λ of samples on which the teacher agrees with the label")
     below: float = real(0.1, low=0.0, high=1.0, meaning="λ of the others")
 
+    needs = frozenset({"teacher"})
+
     def weights(self, samples: SampleObservation) -> Tensor:
+        assert samples.agreement is not None  # `needs` names it
         return two_weights(samples.agreement > self.threshold, self.above, self.below, like=samples.agreement)
 
     def rule(self) -> str:

@@ -9,8 +9,9 @@ from torch.nn.functional import cross_entropy, kl_div
 
 from policies import distillation_loss
 from policies.policy import Measurement
+from policies.update.logits import LogitPair
 from policies.update.meter import accumulate, add_gradients, geometry_tensor, inner_product, last_block, pair
-from policies.update.objective import LogitPair, LossPair
+from policies.update.objective import LossPair
 
 
 @pytest.fixture(autouse=True)

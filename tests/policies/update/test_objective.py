@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from policies import PolicyError, distillation_loss
-from policies.update.objective import LogitPair, LossPair
+from policies.update.logits import LogitPair
+from policies.update.objective import LossPair
 
 N, C = 7, 5
 TEMPERATURE = 3.0
@@ -74,7 +75,7 @@ def test_geometry_at_the_logits_is_autograds(case):
     (t,) = torch.autograd.grad(cross_entropy(logits, labels, label_smoothing=smoothing), logits)
     (d,) = torch.autograd.grad(exact_distillation(logits, teacher).mean(), logits)
     expected = torch.stack([(d * d).sum(), (t * t).sum(), (d * t).sum()])
-    torch.testing.assert_close(pair(*case).logit_geometry(), expected)
+    torch.testing.assert_close(pair(*case).output_geometry(), expected)
 
 
 @pytest.mark.parametrize("weights", [(0.3, 0.7), (0.0, 1.0), (1.0, 0.0), (2.5, 0.5)])
@@ -104,12 +105,12 @@ def test_a_backward_can_follow_any_reading(case):
     pair(*case).backward(0.3, 0.7)
     expected, logits.grad = logits.grad, None
     objective = pair(*case)
-    before = objective.logit_geometry(), objective.samples(0, 0.0)
+    before = objective.output_geometry(), objective.samples(0, 0.0)
     objective.gradients([logits], factor=2.0, retain=True)
     objective.gradients_of_halves([logits], factor=2.0, retain=True)
     objective.backward(0.3, 0.7)
     torch.testing.assert_close(logits.grad, expected)
-    torch.testing.assert_close((objective.logit_geometry(), objective.samples(0, 0.0)), before)
+    torch.testing.assert_close((objective.output_geometry(), objective.samples(0, 0.0)), before)
 
 
 def test_sample_readings_are_those_of_each_sample_alone(case):
@@ -168,7 +169,7 @@ def test_logits_in_half_precision_are_widened_and_their_gradients_are_not(dtype)
     wide = pair(logits.detach().float().requires_grad_(), teacher.float(), labels)
     torch.testing.assert_close(objective.task_loss, wide.task_loss)
     torch.testing.assert_close(objective.distill_loss, wide.distill_loss)
-    torch.testing.assert_close(objective.logit_geometry(), wide.logit_geometry())
+    torch.testing.assert_close(objective.output_geometry(), wide.output_geometry())
     assert objective.samples(0, 0.0).norm_ratio.dtype == torch.float32
     objective.backward(0.5, 0.5)
     assert logits.grad.dtype == dtype

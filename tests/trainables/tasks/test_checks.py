@@ -28,8 +28,10 @@ def tried(source, name="Digits", **options):
 
 
 def test_a_sound_task_passes():
-    assert tried(DIGITS) == (10, set())
-    assert tried(DIABETES, "Diabetes") == (0, {"rmse", "absolute_error"})
+    assert tried(DIGITS) == (10, set(), "logits")
+    assert tried(DIABETES, "Diabetes") == (0, {"rmse", "absolute_error"}, "outputs")
+    means = DIABETES.replace("(outputs - batch.labels) ** 2", "((outputs - batch.labels) ** 2).mean()")
+    assert tried(means, "Diabetes").given == "losses"
 
 
 @pytest.mark.filterwarnings("ignore:Field name")

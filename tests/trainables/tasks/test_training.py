@@ -30,8 +30,8 @@ def test_every_rule_runs_on_a_task_with_the_usual_losses(family, digits):
     assert len(history.trace) == 5
 
 
-@pytest.mark.parametrize("family", [name for name in list(FAMILIES) if not create_policy(name, {}).needs_logits])
-def test_every_rule_that_needs_no_logits_runs_on_losses_of_ones_own(family):
+@pytest.mark.parametrize("family", [name for name in list(FAMILIES) if create_policy(name, {}).looks_at != "logits"])
+def test_every_rule_that_needs_no_logits_runs_on_each_samples_losses(family):
     task = own(DIABETES, "Diabetes")
     done = trained(task, family, objective=Objective(name="rmse", direction="minimize"))
     last = done.history().epochs[-1]
@@ -40,7 +40,7 @@ def test_every_rule_that_needs_no_logits_runs_on_losses_of_ones_own(family):
     assert done.history().score == pytest.approx(-np.mean([r.own_kpis["rmse"] for r in done.results]))
 
 
-def test_the_rules_that_need_logits_are_those_that_the_balancer_refuses_two_losses():
+def test_the_rules_that_need_more_are_those_that_the_balancer_refuses_two_losses():
     from policies import LossBalancer
     from policies.errors import PolicyError
 
@@ -48,8 +48,8 @@ def test_the_rules_that_need_logits_are_those_that_the_balancer_refuses_two_loss
         student = torch.nn.Linear(2, 1)
         balancer = LossBalancer(create_policy(family, {}), student, total_steps=4)
         outputs = student(torch.ones(3, 2))
-        refused = pytest.raises(PolicyError, match="looks at logits")
-        with refused if create_policy(family, {}).needs_logits else contextlib.nullcontext():
+        refused = pytest.raises(PolicyError, match="looks at (logits|each sample)")
+        with contextlib.nullcontext() if create_policy(family, {}).looks_at == "losses" else refused:
             balancer.backward(outputs.square().mean(), (outputs - 1).square().mean())
 
 

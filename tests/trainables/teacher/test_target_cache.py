@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.update.objective import LogitPair
+from policies.update.logits import LogitPair
 from trainables.config import AugmentationSettings, DataSettings, ModelSettings
 from trainables.datasets import load_dataset
 from trainables.models import create_model

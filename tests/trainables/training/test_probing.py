@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from policies.update.objective import LogitPair
+from policies.update.logits import LogitPair
 from trainables.config.trial import ModelSettings, PolicySettings, TrainingSettings
 from trainables.records.probes import STEP_KINDS, ProbeSettings
 from trainables.training.probing import Prober, Surface, Twin, point_of, probe_replicate, probe_training
