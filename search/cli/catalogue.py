@@ -100,7 +100,7 @@ def short_catalogue(width: int | None) -> str:
 
 def _heading(entry: dict[str, Any]) -> str:
     if entry["scope"] == "sample":
-        return "One λ for each sample, from its logits"
+        return "One λ for each sample, from its logits or other outputs"
     if not entry["needs"]:
         return "One λ per step, without readings"
     *others, last = (_NEEDS[need] for need in entry["needs"])
