@@ -52,7 +52,7 @@ def test_the_lines_of_ones_own_search_work_one_after_the_other(tmp_path, monkeyp
     from search.recipes import recipe_names
     from search.settings.search_file import SearchConfig, load_config
 
-    text = README.read_text(encoding="utf-8").partition("## Your own search")[2]
+    text = README.read_text(encoding="utf-8").partition("## Search your own training")[2]
     block, own = re.findall(r"```sh\n(.*?)```", text.partition("\n## ")[0], flags=re.DOTALL)
     assert "kd-search run examples/plain_pytorch.toml" in own  # tests/examples/test_functions.py tries it
     lines = [shlex.split(line, comments=True) for line in block.splitlines()]
