@@ -6,6 +6,7 @@ import statistics
 
 from search.drawing import (
     INK,
+    PAGE,
     Figure,
     LegendItem,
     Table,
@@ -50,10 +51,10 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
     axes.plot(weights, means, color=colour, linewidth=2.0, zorder=3)
     axes.plot(
         [row.weight for row in curve.tried], tried, "o",
-        markersize=4.4, color=INK, alpha=0.5, markeredgewidth=0, zorder=4,
+        markersize=4.4, color=colour, alpha=0.6, markeredgewidth=0, zorder=4,
     )  # fmt: skip
     at = min(curve.rows, key=lambda row: abs(row.weight - curve.chosen))
-    axes.plot(curve.chosen, at.mean, "o", markersize=9, color=colour, markeredgecolor=INK, zorder=5, clip_on=False)
+    axes.plot(curve.chosen, at.mean, "o", markersize=9, color=INK, markeredgecolor=PAGE, zorder=5, clip_on=False)
     axes.set_xlim(min(weights) - _MARGIN, max(weights) + _MARGIN)  # room for the dots at the ends
     plain_axis(axes.xaxis, ticks=10)
     axes.set_xlabel("constant λ (0: labels alone, 1: teacher alone)")
@@ -75,8 +76,8 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
         finding=certificate_text(curve, scale),
         legend=(
             LegendItem(label="fit, each λ at its best settings", colour=colour),
-            LegendItem(label="tried", colour=INK, dot=True),
-            LegendItem(label=f"chosen: λ = {number(curve.chosen)}", colour=colour, dot=True),
+            LegendItem(label="tried", colour=colour, dot=True),
+            LegendItem(label=f"chosen: λ = {number(curve.chosen)}", colour=INK, dot=True),
         ),
         table=Table(
             ("kind", "weight", "mean", "low", "high", "seeds", "learning_rate", "temperature"),
