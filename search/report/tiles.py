@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 
-from search.evidence import TEACHING, Confirmed, ReportSource, interval_in_words, rule_title, teacher_score, title
+from search.evidence import (
+    TEACHING,
+    Confirmed,
+    Gain,
+    PairedDifference,
+    PairedTest,
+    ReportSource,
+    interval_in_words,
+    rule_title,
+    teacher_score,
+    title,
+)
 from search.settings import CONSTANT_FAMILY
 from search.wording import Scale, family_title
 
 _MOST_TILES = 4
+_TEACHING = "Distillation against labels alone"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tile:
-    """A number at the head of the page."""
+    """A number at the head of the page; `gain` is true for a difference, which has an interval among its notes."""
 
     label: str
     value: str
-    note: str = ""
+    notes: tuple[str, ...] = ()
+    gain: bool = False
 
 
 def head_tiles(source: ReportSource) -> tuple[Tile, ...]:
@@ -49,70 +62,72 @@ def measured_on(source: ReportSource) -> str:
 
 
 def _of_confirmation(source: ReportSource, confirmed: Confirmed) -> tuple[Tile | None, ...]:
-    record, comparison, scale = confirmed.record, confirmed.comparison, Scale(confirmed.record.objective)
+    record, comparison, scale = confirmed.record, confirmed.comparison, source.scale
+    is_rule, worth = confirmed.winner != confirmed.baseline, confirmed.verdict.worth
 
     def reached(label: str, key: str | None) -> Tile | None:
-        if key is None:
-            return None
-        return Tile(label=label, value=scale.value(comparison.of(key).test, 1), note=title(record, key))
+        return None if key is None else _score(scale, label, comparison.of(key).test, title(record, key))
 
-    gain, worth, is_rule = None, source.judgement.worth, confirmed.winner != confirmed.baseline
+    rule, teaching = None, None
     if confirmed.rival is not None and (test := comparison.of(confirmed.rival).difference) is not None:
-        gain = Tile(
-            label=f"{'The rule' if is_rule else 'The nearest rule'} against the best constant",
-            value=scale.margin(test.mean),
-            note=f"{title(record, confirmed.rival)}; {interval_in_words(scale, test, len(test.seeds))}",
-        )
-    teaching = None
-    if worth.mean is not None and worth.low is not None and worth.high is not None:
-        interval = f"95 % interval {scale.interval(worth.low, worth.high)}"
-        teaching = Tile(label="Distillation against labels alone", value=scale.margin(worth.mean), note=interval)
+        label = f"{'The rule' if is_rule else 'Nearest rule'} against best constant"
+        rule = _gain(scale, label, test, title(record, confirmed.rival))
+    if worth is not None:
+        ends = [comparison.of(key).test for key in (worth.labels, worth.best)]
+        teaching = _gain(scale, _TEACHING, worth.gain, _from_to(scale, *ends))
+    parameters = record.teacher_figures.parameters if record.teacher_figures else None
     return (
-        gain,
+        rule,
         teaching,
         reached("The rule", confirmed.winner) if is_rule else None,
         reached("Best constant", confirmed.baseline),
-        _teacher(source, teacher_score(record), record.teacher_figures and record.teacher_figures.parameters),
+        _teacher(scale, teacher_score(record), parameters),
         reached("Labels alone", confirmed.labels_alone),
     )
 
 
 def _of_search(source: ReportSource) -> tuple[Tile | None, ...]:
     search, scale, judgement = source.search, source.scale, source.judgement
-    comparison, gain, teaching = judgement.comparison, None, None
+    comparison, families = judgement.comparison, [family for family in judgement.families if family.best is not None]
+    if not families:
+        return ()
+    best, constant, alone = families[0].best, comparison.constant, comparison.labels_alone
+    rule, teaching = None, None
     if comparison.differences:
         first = comparison.differences[0]
-        gain = Tile(
-            label="The best rule against the best constant",
-            value=scale.margin(first.mean),
-            note=f"{family_title(first.family)}; {interval_in_words(scale, first, len(first.seeds))}",
-        )
+        rule = _gain(scale, "Best rule against best constant", first, family_title(first.family))
     found = next((gain for gain in judgement.gains if gain.note == TEACHING), None)
-    if found is not None:
-        note = f"{found.ours}; {interval_in_words(scale, found, found.seeds)}"
-        teaching = Tile(label="Distillation against labels alone", value=scale.margin(found.mean), note=note)
-    best = judgement.families[0] if judgement.families else None
-    rule, constant, alone = None, comparison.constant, comparison.labels_alone
-    if best is not None and best.best is not None and best.family != CONSTANT_FAMILY:
-        rule = Tile(label="Best rule", value=scale.value(best.best.score, 1), note=family_title(best.family))
+    if found is not None and alone is not None and best is not None:
+        teaching = _gain(scale, _TEACHING, found, _from_to(scale, alone.score, best.score))
     return (
-        gain,
-        teaching,
         rule,
-        constant
-        and Tile(
-            label="Best constant",
-            value=scale.value(constant.score, 1),
-            note=rule_title(CONSTANT_FAMILY, constant.parameters),
-        ),
-        _teacher(source, search.teacher_accuracy if scale.is_accuracy else None, search.teacher_parameters),
-        alone and Tile(label="Labels alone", value=scale.value(alone.score, 1), note="λ = 0"),
+        teaching,
+        _score(scale, "Best rule", best.score, family_title(families[0].family))
+        if best is not None and families[0].family != CONSTANT_FAMILY
+        else None,
+        None
+        if constant is None
+        else _score(scale, "Best constant", constant.score, rule_title(CONSTANT_FAMILY, constant.parameters)),
+        _teacher(scale, search.teacher_accuracy if scale.is_accuracy else None, search.teacher_parameters),
+        None if alone is None else _score(scale, "Labels alone", alone.score, "λ = 0"),
     )
 
 
-def _teacher(source: ReportSource, score: float | None, parameters: int | None) -> Tile | None:
-    """Return the teacher's score in the objective; None where it is not known, or while no trial has finished."""
-    if score is None or not source.judged.finished:
-        return None
-    note = f"{parameters:,} parameters" if parameters else ""
-    return Tile(label="Teacher", value=source.scale.value(score, 1), note=note)
+def _gain(scale: Scale, label: str, test: PairedTest | PairedDifference | Gain, note: str) -> Tile:
+    interval = interval_in_words(scale, test, test.seeds if isinstance(test.seeds, int) else len(test.seeds))
+    return Tile(label=label, value=scale.margin(test.mean), notes=(note, interval), gain=True)
+
+
+def _score(scale: Scale, label: str, score: float | None, note: str) -> Tile:
+    return Tile(label=label, value=scale.value(score, 1), notes=(note,) if note else ())
+
+
+def _from_to(scale: Scale, before: float | None, after: float | None) -> str:
+    return f"{scale.value(before, 1)} → {scale.value(after, 1)}"
+
+
+def _teacher(scale: Scale, score: float | None, parameters: int | None) -> Tile | None:
+    """Return the teacher's score in the objective; None where it is not known."""
+    return (
+        None if score is None else _score(scale, "Teacher", score, f"{parameters:,} parameters" if parameters else "")
+    )

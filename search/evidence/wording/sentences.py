@@ -34,7 +34,7 @@ class Sentences:
         size = f"{self._scale.size(gain.mean)} of test {objective}"
         headline = f"{self._subject(row.key)} beats the best constant {self._constant} by {size}."
         parts = [
-            f"It reaches {self._scale.value(row.test)}, the constant {self._reached}:"
+            f"{self._subject(row.key)} reaches {self._scale.value(row.test)}, the constant {self._reached}:"
             f" {with_interval(self._record, gain)}, paired over {count(len(gain.seeds), 'seed')};"
             f" {p_text(claim.p_corrected)} after Holm's correction for {count(self._comparison.rules, 'rule')}.",
             self._allowance(),
@@ -59,8 +59,8 @@ class Sentences:
         assert largest is not None  # without it, the answer would not be this one
         most = f"at most {self._scale.size(largest)}" if largest > 0.0 else "nothing"
         bound = (
-            f"With 97.5 % confidence any of these rules, as tuned here, gains {most} over it, and"
-            f" {self._scale.size(self._record.margin)} would be worth a rule."
+            f"With 97.5 % confidence any of these rules, as tuned here, gains {most} over {self._constant},"
+            f" and {self._scale.size(self._record.margin)} would be worth a rule."
         )
         nearest = self._nearest() if choice is None else self._real_but_small(choice)
         return f"Use {self._constant}: no rule is worth it here.", join([bound, reached, nearest])

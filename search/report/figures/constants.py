@@ -33,10 +33,10 @@ def constants_figure(source: ReportSource) -> Figure | None:
 
 def certificate_text(curve: ConstantCurve, scale: Scale) -> str:
     """Return the certificate in one or two sentences."""
-    known = f"λ = {number(curve.chosen)} is the best of {count(len(curve.tried), 'constant')} that were tried"
+    known = f"By a fit to the search, λ = {number(curve.chosen)} is the best of {count(len(curve.tried), 'constant')}"
     if curve.holds:
         loss = scale.size(curve.expected_loss)
-        return f"{known}, and it is bracketed: the best untried one is expected to gain {loss} on it."
+        return f"{known}, and it is bracketed: an untried one is expected to gain {loss} at most."
     return f"{known}, but it is not bracketed, since {curve.reason}. So no rule can be said to be better yet."
 
 
@@ -62,20 +62,19 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
     under = sum(mean < low for mean in tried)
     cut = f" {count(under, 'constant')} and the line beside them lie below the axis." if under else ""
     score_axis(axes.yaxis, low, high, scale)
-    axes.set_ylabel(score_label(scale))
+    axes.set_ylabel(score_label(scale, short=not scale.is_accuracy))  # there is room for a short name
     return finish(
         figure,
         name="constants",
         title="How good is a constant λ?",
         caption=(
-            "The line is a smooth fit over λ, learning rate and temperature, each λ at its best settings. The band is"
-            f" two standard deviations of the fit. Dots are constants that were tried, in"
-            f" {count(curve.trainings, 'training')}: {100 * curve.share:.0f} % of the search's. Dots below the line"
-            f" mostly had a worse learning rate or temperature.{cut}"
+            "The line is the fit over λ, learning rate and temperature, each λ at its best settings; the band is two"
+            f" standard deviations of it. Dots are the constants as tried, in {count(curve.trainings, 'training')}"
+            f" ({100 * curve.share:.0f} % of the search's); those below the line mostly had worse settings.{cut}"
         ),
         finding=certificate_text(curve, scale),
         legend=(
-            LegendItem(label="fit, each λ at its best settings", colour=colour),
+            LegendItem(label="fit", colour=colour),
             LegendItem(label="tried", colour=colour, dot=True),
             LegendItem(label=f"chosen: λ = {number(curve.chosen)}", colour=INK, dot=True),
         ),
