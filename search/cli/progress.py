@@ -10,9 +10,10 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from search.evidence import teacher_remark
 from search.records import ENDED, Listener, SearchRecord, TrialRecord
@@ -104,25 +105,25 @@ class Board:
             return None
         return (time.monotonic() - self.began) / done * max(0, self.trainings - self._trained)
 
-    def table(self) -> FittedTable:
-        """Draw one row a family."""
+    def table(self) -> RenderableType:
+        """Draw one row a family, and the best rule below."""
         looked_for = "" if self.scale.is_accuracy else f": {self.scale.on('validation')}"
         families, leader = self.config.families, self.best()
         bests = [self.best(family) for family in families]
         scores = [self._tallies[family].scores for family in families]
         found = zip(families, bests, strict=True)
-        return FittedTable(
+        table = FittedTable(
             (
                 Column("family", families, right=False, wraps=True),
                 Column("trials", [self._progress(family) for family in families]),
                 Column("median", [self.scale.value(statistics.median(s)) if s else "–" for s in scores], spare=1),
                 Column("best", [self.scale.value(b.score) if b else self._leading(self.leader(f)) for f, b in found]),
-                Column("best rule so far", [b.rule if b else "" for b in bests], right=False, wraps=True),
             ),
             ["bold green" if b and leader and b.trial_id == leader.trial_id else "" for b in bests],
             title=f"Search {self.config.name}{looked_for}",
             elsewhere="in the report",
         )
+        return table if leader is None else Group(table, Text(f"best so far: {leader.rule}", style="green"))
 
     def _progress(self, family: str) -> str:
         """`3/8`, or `2/8 (5 dropped, 1 failed)`."""
@@ -166,7 +167,7 @@ def _rank(trial: TrialRecord) -> tuple[float, int, int]:
 class Followed(Protocol):
     """The state of something that runs, as a table or as one line."""
 
-    def table(self) -> FittedTable: ...
+    def table(self) -> RenderableType: ...
     def line(self) -> str: ...
 
 
