@@ -175,13 +175,16 @@ def test_four_tiles_answer_at_a_glance(written, kind, labels):
 
 
 def test_a_confirmed_page_shows_one_gain_a_rule(with_winner, written):
-    text, scale = words(page_of(written["with_winner"])), with_winner.scale
+    page, scale = page_of(written["with_winner"]), with_winner.scale
+    finalists, families = re.findall(r'<table class="families">.*?</table>', page, flags=re.DOTALL)
+    assert "Against the constant" not in families
     for family in ("norm_ratio_threshold", "norm_balance", "cosine_threshold"):
         gain = scale.difference(with_winner.judgement.finalists.of(family).difference.mean)
         searched = scale.difference(with_winner.judgement.comparison.of(family).mean)
-        assert gain in text
+        assert gain in finalists
         assert searched != gain
-        assert searched not in text
+        assert searched not in families
+    assert "Against the constant" in page_of(written["searched"])
 
 
 def test_the_page_shows_the_numbers_of_the_search(full_search, written):
