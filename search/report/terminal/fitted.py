@@ -28,7 +28,7 @@ class Column(NamedTuple):
     wraps: bool = False
     """True for words, which may take several lines; numbers stay on one."""
     spare: int = 0
-    """Where there is no room, the column with the highest number is left out first; those with 0 always stay."""
+    """The column with the highest number is left out first if there is no room; those with 0 always stay."""
 
 
 class FittedTable:
