@@ -83,6 +83,7 @@ def _of_confirmation(source: ReportSource, confirmed: Confirmed) -> tuple[Tile |
         reached("Best constant", confirmed.baseline),
         _teacher(scale, teacher_score(record), parameters),
         reached("Labels alone", confirmed.labels_alone),
+        None if is_rule else reached("Nearest rule", confirmed.rival),
     )
 
 
@@ -92,24 +93,26 @@ def _of_search(source: ReportSource) -> tuple[Tile | None, ...]:
     if not families:
         return ()
     best, constant, alone = families[0].best, comparison.constant, comparison.labels_alone
-    rule, teaching = None, None
+    ranked = next((family for family in families if family.family != CONSTANT_FAMILY), None)
+    gain, teaching, rule = None, None, None
     if comparison.differences:
         first = comparison.differences[0]
-        rule = _gain(scale, "Best rule against best constant", first, family_title(first.family))
-    found = next((gain for gain in judgement.gains if gain.note == TEACHING), None)
+        gain = _gain(scale, "Best rule against best constant", first, family_title(first.family))
+    found = next((found for found in judgement.gains if found.note == TEACHING), None)
     if found is not None and alone is not None and best is not None:
         teaching = _gain(scale, _TEACHING, found, _from_to(scale, alone.score, best.score))
+    if ranked is not None and ranked.best is not None:
+        rule = _score(scale, "Best rule", ranked.best.score, family_title(ranked.family))
     return (
-        rule,
+        gain,
         teaching,
-        _score(scale, "Best rule", best.score, family_title(families[0].family))
-        if best is not None and families[0].family != CONSTANT_FAMILY
-        else None,
+        rule if ranked is families[0] else None,
         None
         if constant is None
         else _score(scale, "Best constant", constant.score, rule_title(CONSTANT_FAMILY, constant.parameters)),
         _teacher(scale, search.teacher_accuracy if scale.is_accuracy else None, search.teacher_parameters),
         None if alone is None else _score(scale, "Labels alone", alone.score, "λ = 0"),
+        None if ranked is families[0] else rule,
     )
 
 
