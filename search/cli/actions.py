@@ -129,5 +129,5 @@ def show(record: SearchRecord, launch: Launch, page: pathlib.Path, *, with_remed
 
     console = Terminal()
     source = report_source(record, launch)
-    console.print(render_report(source, console.width, with_remedy=with_remedy), crop=False)
+    console.print(render_report(source, with_remedy=with_remedy), crop=False)
     click.echo(f"report: {page}")

@@ -114,16 +114,20 @@ def _line(entry: dict[str, Any], longest: int, width: int | None) -> str:
 
 def print_entry(entry: dict[str, Any]) -> None:
     """All that a family declares."""
-    from rich.table import Table
-
     from search.cli.console import Terminal
+    from search.report import Column, FittedTable
 
-    console = Terminal()
-    table = Table(title=f"{entry['family']}: {entry['meaning']}", title_justify="left", title_style="bold")
-    for heading in ("parameter", "default", "search range", "meaning"):
-        table.add_column(heading)
-    for parameter in entry["parameters"]:
-        table.add_row(parameter["name"], number(parameter["default"]), _span(parameter), parameter["meaning"])
+    console, parameters = Terminal(), entry["parameters"]
+    table = FittedTable(
+        (
+            Column("parameter", [parameter["name"] for parameter in parameters], right=False),
+            Column("default", [number(parameter["default"]) for parameter in parameters], right=False),
+            Column("search range", [_span(parameter) for parameter in parameters], right=False, wraps=True),
+            Column("meaning", [parameter["meaning"] for parameter in parameters], right=False, wraps=True),
+        ),
+        [""] * len(parameters),
+        title=f"{entry['family']}: {entry['meaning']}",
+    )
     console.print(table)
     origin = f"; {entry['origin']}" if entry["origin"] else ""
     console.print(f"{_heading(entry)}. By default: {entry['default_rule']}", markup=False)

@@ -9,11 +9,9 @@ import math
 import time
 from collections import Counter
 
-from rich.table import Table
-from rich.text import Text
-
 from search.cli.progress import TerminalListener
 from search.records import ConfirmationRecord, SeedResult
+from search.report import Column, FittedTable
 from search.wording import time_left
 
 
@@ -52,16 +50,18 @@ class ConfirmationBoard:
         left = (self._ended - self._began) / (done - self.earlier) * (self.total - done)
         return max(0.0, left - (time.monotonic() - self._counted))
 
-    def table(self) -> Table:
+    def table(self) -> FittedTable:
         """One row a finalist."""
-        table = Table(title=f"Confirmation of {self.record.search}", title_justify="left", expand=False)
-        table.add_column("finalist", no_wrap=True)
-        table.add_column("seeds", justify="right", no_wrap=True)
-        table.add_column("rule")
-        for finalist in self.record.finalists:
-            cells = finalist.key, f"{self.done[finalist.key]}/{len(self.record.seeds)}", finalist.rule
-            table.add_row(*map(Text, cells))
-        return table
+        finalists, seeds = self.record.finalists, len(self.record.seeds)
+        return FittedTable(
+            (
+                Column("finalist", [finalist.key for finalist in finalists], right=False, wraps=True),
+                Column("seeds", [f"{self.done[finalist.key]}/{seeds}" for finalist in finalists]),
+                Column("rule", [finalist.rule for finalist in finalists], right=False, wraps=True),
+            ),
+            [""] * len(finalists),
+            title=f"Confirmation of {self.record.search}",
+        )
 
     def line(self) -> str:
         """The state in one line."""

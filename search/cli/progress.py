@@ -10,13 +10,14 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.text import Text
 
 from search.evidence import teacher_remark
 from search.records import ENDED, Listener, SearchRecord, TrialRecord
+from search.report import Column, FittedTable
 from search.settings import CONSTANT_FAMILY, SearchConfig, planned_trainings, race_in_words
 from search.wording import Scale, count, percent, time_left
 from trainables.teacher import TeacherProgress
@@ -104,27 +105,25 @@ class Board:
             return None
         return (time.monotonic() - self.began) / done * max(0, self.trainings - self._trained)
 
-    def table(self) -> Table:
-        """Draw one row a family."""
+    def table(self) -> RenderableType:
+        """Draw one row a family, and the best rule below."""
         looked_for = "" if self.scale.is_accuracy else f": {self.scale.on('validation')}"
-        table = Table(title=f"Search {self.config.name}{looked_for}", title_justify="left", expand=False)
-        table.add_column("family", no_wrap=True)
-        table.add_column("trials", justify="right", no_wrap=True)
-        table.add_column("median", justify="right", no_wrap=True)
-        table.add_column("best", justify="right", no_wrap=True)
-        table.add_column("best rule so far")  # the one that wraps where the terminal is narrow
-        leader = self.best()
-        for family in self.config.families:
-            scores, best = self._tallies[family].scores, self.best(family)
-            table.add_row(
-                family,
-                self._progress(family),
-                self.scale.value(statistics.median(scores)) if scores else "–",
-                self.scale.value(best.score) if best else self._leading(self.leader(family)),
-                best.rule if best else "",
-                style="bold green" if best and leader and best.trial_id == leader.trial_id else "",
-            )
-        return table
+        families, leader = self.config.families, self.best()
+        bests = [self.best(family) for family in families]
+        scores = [self._tallies[family].scores for family in families]
+        found = zip(families, bests, strict=True)
+        table = FittedTable(
+            (
+                Column("family", families, right=False, wraps=True),
+                Column("trials", [self._progress(family) for family in families]),
+                Column("median", [self.scale.value(statistics.median(s)) if s else "–" for s in scores], spare=1),
+                Column("best", [self.scale.value(b.score) if b else self._leading(self.leader(f)) for f, b in found]),
+            ),
+            ["bold green" if b and leader and b.trial_id == leader.trial_id else "" for b in bests],
+            title=f"Search {self.config.name}{looked_for}",
+            elsewhere="in the report",
+        )
+        return table if leader is None else Group(table, Text(f"best so far: {leader.rule}", style="green"))
 
     def _progress(self, family: str) -> str:
         """`3/8`, or `2/8 (5 dropped, 1 failed)`."""
@@ -168,7 +167,7 @@ def _rank(trial: TrialRecord) -> tuple[float, int, int]:
 class Followed(Protocol):
     """The state of something that runs, as a table or as one line."""
 
-    def table(self) -> Table: ...
+    def table(self) -> RenderableType: ...
     def line(self) -> str: ...
 
 

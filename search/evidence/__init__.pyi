@@ -9,6 +9,7 @@ from .conduct.acting import effective_trial as effective_trial
 from .conduct.edges import edges as edges
 from .confirmed import Confirmed as Confirmed
 from .curve import ConstantCurve as ConstantCurve
+from .gains import TEACHING as TEACHING
 from .gains import Gain as Gain
 from .importance.fanova import Axis as Axis
 from .importance.fanova import bootstrap_shares as bootstrap_shares
@@ -33,6 +34,7 @@ from .ranking import rule_title as rule_title
 from .ranking import scores_by_seed as scores_by_seed
 from .recommended import Recommended as Recommended
 from .recommended import settings_in_words as settings_in_words
+from .scores import teacher_score as teacher_score
 from .source import ReportSource as ReportSource
 from .statistics.paired import PairedTest as PairedTest
 from .statistics.paired import holm as holm

@@ -59,3 +59,12 @@ class Scores:
         found = {result.seed: result.samples.get(objective.name) for result in self._by_key[key]}
         known = {seed: kept.values() for seed, kept in found.items() if kept is not None}
         return known if objective.direction == "maximize" else {seed: -values for seed, values in known.items()}
+
+
+def teacher_score(record: ConfirmationRecord) -> float | None:
+    """Return the teacher's own score on the test samples; None if it is not known."""
+    objective, teacher = record.objective, record.teacher
+    if objective.name == ACCURACY:
+        return None if teacher is None else teacher.accuracy
+    value = record.teacher_kpis.get(objective.name)
+    return None if value is None else objective.score(value)

@@ -71,26 +71,26 @@ def _candidates(comparison: ConstantComparison, families: tuple[FamilyRank, ...]
         seeds = "no seed in common" if not leading[0].seeds else "one seed"
         return f"Candidates: {told}. With {seeds} nothing tells a lead from noise; search again with more replicates."
     return (
-        f"Candidates, with uncorrected intervals: {told}. Each is the best of several trials, and {len(families)}"
-        " families were tried, so an interval that leaves out zero shows no winner."
+        f"Candidates, with uncorrected 95 % intervals: {told}.{_too_few(leading)} Each is the best of several trials,"
+        f" and {len(families)} families were tried, so an interval that leaves out zero shows no winner."
     )
 
 
 def _margin(difference: PairedDifference, scale: Scale) -> str:
-    if difference.standard_error is None or difference.low is None or difference.high is None:
-        return f"{scale.margin(difference.mean)}, without a measure of noise"
-    seeds = count(len(difference.seeds), "seed")
-    if difference.too_few_seeds:
-        clear = scale.size((difference.high - difference.low) / 2)
-        return (
-            f"{scale.margin(difference.mean)}, but {seeds} are too few to tell, since a difference would have to be"
-            f" above {clear}, more than the range of all their scores, to be clear of the noise between them"
-        )
-    error = scale.deviation(difference.standard_error)
-    return (
-        f"{scale.margin(difference.mean)} (95 % interval {scale.interval(difference.low, difference.high)}, standard"
-        f" error {error}, paired over {seeds})"
-    )
+    margin = scale.margin(difference.mean)
+    if difference.low is None or difference.high is None:
+        return f"{margin}, without a measure of noise"
+    return margin if difference.too_few_seeds else f"{margin} ({scale.interval(difference.low, difference.high)})"
+
+
+def _too_few(differences: tuple[PairedDifference, ...]) -> str:
+    """Say once why some candidates have no interval."""
+    without = [difference for difference in differences if difference.too_few_seeds]
+    if not without:
+        return ""
+    seeds = count(min(len(difference.seeds) for difference in without), "seed")
+    which = "it" if len(differences) == 1 else "those without an interval"
+    return f" {seeds} cannot tell {which} from noise: an interval would be wider than all their scores lie apart."
 
 
 def _caveat(search: SearchRecord, families: tuple[FamilyRank, ...], confirmed: bool) -> str:

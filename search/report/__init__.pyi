@@ -1,4 +1,6 @@
 from .document import report_json as report_json
 from .files import write_report as write_report
 from .terminal.confirmation import render_confirmation as render_confirmation
+from .terminal.fitted import Column as Column
+from .terminal.fitted import FittedTable as FittedTable
 from .terminal.report import render_report as render_report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import functools
 import importlib.resources
@@ -10,21 +9,18 @@ from typing import TYPE_CHECKING
 
 from search.drawing import css_colour, family_colour
 from search.evidence import (
-    Confirmed,
     ReportSource,
     interval_cell,
-    interval_in_words,
-    rule_title,
     settings_in_words,
-    title,
 )
 from search.report.tables.costs import costs
 from search.report.tables.finalists import ranked_finalists
 from search.report.tables.guard import guard_table
 from search.report.tables.kpis import kpi_table, shown, shown_spread
 from search.report.tables.settings import settings_rows, summary_rows
+from search.report.tiles import head_tiles, measured_on
 from search.settings import CONSTANT_FAMILY, next_command
-from search.wording import Scale, count, duration, family_title, number, percent, sentence_case, setting_title
+from search.wording import count, duration, family_title, number, sentence_case, setting_title
 
 if TYPE_CHECKING:
     import jinja2
@@ -32,15 +28,6 @@ if TYPE_CHECKING:
     from search.report.figures.groups import FigureGroup
 
 _MOST_TRIALS = 300
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Tile:
-    """A number at the head of the page."""
-
-    label: str
-    value: str
-    note: str = ""
 
 
 def render_html(
@@ -66,7 +53,8 @@ def render_html(
         next_command=functools.partial(next_command, places=source.launch),
         scale=scale,
         heading="Accuracy" if scale.is_accuracy else scale.title,
-        tiles=_tiles(source),
+        tiles=head_tiles(source),
+        measured_on=measured_on(source),
         kpis=kpi_table(source),
         costs=costs(source),
         guard=guard_table(source),
@@ -85,68 +73,16 @@ def render_html(
     return text
 
 
-def _tiles(source: ReportSource) -> tuple[Tile, ...]:
-    tiles, confirmed = [], source.confirmed
-    for gain in source.judgement.gains[:1]:
-        who = "The best rule"
-        if confirmed:
-            who = "The nearest rule" if confirmed.winner == confirmed.baseline else "The winner"
-        interval = interval_in_words(source.scale, gain, gain.seeds)
-        tiles.append(
-            Tile(
-                label=f"{who} against the best constant",
-                value=source.scale.margin(gain.mean),
-                note=f"{gain.ours}; {interval}",
-            )
-        )
-    return (*tiles, *(_confirmed_tiles(confirmed) if confirmed else _search_tiles(source)))
-
-
-def _confirmed_tiles(confirmed: Confirmed) -> list[Tile]:
-    record, scale = confirmed.record, Scale(confirmed.record.objective)
-    named = [("Best constant", confirmed.baseline), ("Labels alone", confirmed.labels_alone)]
-    if confirmed.winner != confirmed.baseline:
-        named.insert(0, ("Winner", confirmed.winner))
-    tiles = [
-        Tile(label=label, value=scale.value(confirmed.comparison.of(key).test, 1), note=title(record, key))
-        for label, key in named
-        if key is not None
-    ]
-    if record.teacher is not None and record.teacher.accuracy is not None:
-        figures = record.teacher_figures
-        tiles.append(_teacher_tile(scale, record.teacher.accuracy, figures.parameters if figures else None))
-    return tiles
-
-
-def _search_tiles(source: ReportSource) -> list[Tile]:
-    search, scale = source.search, source.scale
-    families, comparison = source.judgement.families, source.judgement.comparison
-    best = families[0].best if families else None
-    tiles = []
-    if best is not None and families[0].family != CONSTANT_FAMILY:
-        tiles.append(Tile(label="Best rule", value=scale.value(best.score, 1), note=family_title(families[0].family)))
-    if comparison.constant is not None:
-        name = rule_title(CONSTANT_FAMILY, comparison.constant.parameters)
-        tiles.append(Tile(label="Best constant", value=scale.value(comparison.constant.score, 1), note=name))
-    if comparison.labels_alone is not None:
-        score = scale.value(comparison.labels_alone.score, 1)
-        tiles.append(Tile(label="Labels alone", value=score, note="λ = 0"))
-    if best is not None and search.teacher_accuracy is not None:
-        tiles.append(_teacher_tile(scale, search.teacher_accuracy, search.teacher_parameters))
-    return tiles
-
-
-def _teacher_tile(scale: Scale, accuracy: float, parameters: int | None) -> Tile:
-    label = "Teacher" if scale.is_accuracy else "Teacher's accuracy"
-    return Tile(label=label, value=percent(accuracy, 1), note=f"{parameters:,} parameters" if parameters else "")
-
-
 @functools.cache
 def _template() -> jinja2.Template:
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(lambda name: _resource(f"templates/{name}")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(
         number=number,
@@ -166,7 +102,7 @@ def _template() -> jinja2.Template:
         shown_spread=shown_spread,
         interval_cell=interval_cell,
     )
-    return environment.from_string(_resource("templates/report.html.j2"))
+    return environment.get_template("report.html.j2")
 
 
 def _colour(family: str) -> str:

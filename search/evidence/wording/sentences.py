@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from search.evidence.choice import Choice
 from search.evidence.comparison import Comparison, FinalistRow
-from search.evidence.scores import Scores
+from search.evidence.scores import Scores, teacher_score
 from search.evidence.statistics.power import LEVEL
-from search.evidence.wording.naming import finalist_of, p_text, title, with_interval
+from search.evidence.wording.naming import p_text, title, with_interval
 from search.wording import Scale, count, number, sentence_case, setting_title
-from trainables.records import ACCURACY
-from trainables.suggestion import options_of
 
 
 class Sentences:
@@ -32,15 +30,15 @@ class Sentences:
         """Write headline and grounds where a rule beats the best constant."""
         row, objective = self._comparison.of(choice.winner), self._record.objective.name
         gain, claim = row.tested
+        hardest = self._hardest(row)
         size = f"{self._scale.size(gain.mean)} of test {objective}"
         headline = f"{self._subject(row.key)} beats the best constant {self._constant} by {size}."
         parts = [
-            f"It reaches {self._scale.value(row.test)}, the constant {self._reached}:"
+            f"{self._subject(row.key)} reaches {self._scale.value(row.test)}, the constant {self._reached}:"
             f" {with_interval(self._record, gain)}, paired over {count(len(gain.seeds), 'seed')};"
             f" {p_text(claim.p_corrected)} after Holm's correction for {count(self._comparison.rules, 'rule')}.",
             self._allowance(),
-            self._better_constants(row),
-            self._equal_settings(row),
+            f"The lead also holds against {hardest}." if hardest else "",
             self._other_rules(choice),
         ]
         return headline, join(parts)
@@ -61,8 +59,8 @@ class Sentences:
         assert largest is not None  # without it, the answer would not be this one
         most = f"at most {self._scale.size(largest)}" if largest > 0.0 else "nothing"
         bound = (
-            f"With 97.5 % confidence any of these rules, as tuned here, gains {most} over it, and"
-            f" {self._scale.size(self._record.margin)} would be worth a rule."
+            f"With 97.5 % confidence any of these rules, as tuned here, gains {most} over {self._constant},"
+            f" and {self._scale.size(self._record.margin)} would be worth a rule."
         )
         nearest = self._nearest() if choice is None else self._real_but_small(choice)
         return f"Use {self._constant}: no rule is worth it here.", join([bound, reached, nearest])
@@ -85,7 +83,7 @@ class Sentences:
         labels = self._comparison.labels_alone
         if labels is None:
             return ""
-        itself = self._teacher()
+        itself = teacher_score(self._record)
         teacher = "" if itself is None else f" and the teacher itself {self._scale.value(itself)}"
         return f"Labels alone reach {self._scale.value(labels.test)}{teacher}."
 
@@ -169,24 +167,18 @@ class Sentences:
         test = self._scores.difference(ours, theirs)
         return "" if test is None else with_interval(self._record, test)
 
-    def _better_constants(self, row: FinalistRow) -> str:
-        """Write the gain over the constant that is harder to beat than the best one, if there is one."""
+    def _hardest(self, row: FinalistRow) -> str:
+        """Name the constant that is harder to beat than the best one; empty without one.
+
+        The rule's gain over it is not told: a rule has one gain, the one over the best constant.
+        """
         hardest = row.tested[1].hardest
         if hardest == self._baseline:
             return ""
         which = "which the search could not tell from the best constant"
         if hardest == self._comparison.highest:
             which = "the constant with the highest test score"
-        return f"Against {self._title(hardest)}, {which}, it is {self._gain(row.key, hardest)}."
-
-    def _equal_settings(self, row: FinalistRow) -> str:
-        """Write the gain over the best constant at the rule's own settings; empty if another sentence has it."""
-        if row.equal in (None, self._baseline, row.tested[1].hardest):
-            return ""
-        gain, constant = self._gain(row.key, row.equal), self._title(row.equal)
-        has_options = bool(options_of(finalist_of(self._record, row.key).shared))
-        own = "searched settings" if has_options else "learning rate and temperature"
-        return f"At its own {own} it gains {gain} over {constant}."
+        return f"{self._title(hardest)}, {which}"
 
     def _other_rules(self, choice: Choice) -> str:
         if len(choice.standing) == 1:
@@ -221,13 +213,12 @@ class Sentences:
         row = self._comparison.nearest
         if row is None:
             return ""
-        stands = with_interval(self._record, row.tested[0])
+        stands, hardest = with_interval(self._record, row.tested[0]), self._hardest(row)
         return join(
             [
                 f"The nearest rule, {self._title(row.key)}, stands at {stands}.",
                 self._resolved(row),
-                self._better_constants(row),
-                self._equal_settings(row),
+                f"It is not shown to be ahead of {hardest}." if hardest else "",
             ]
         )
 
@@ -239,7 +230,7 @@ class Sentences:
         if gain.high < 0.0:
             return "It is behind the constant."
         if claim.hardest != self._baseline and claim.p_value > LEVEL:
-            return "That lead does not hold against every constant."
+            return ""  # the next sentence names that constant
         if claim.p_value > LEVEL:
             return f"With so few seeds a claim asks for more than an interval above zero ({p_text(claim.p_value)})."
         if not claim.stands:
@@ -267,14 +258,6 @@ class Sentences:
 
     def _reason(self) -> str:
         return self._scores.facts.reason or "the search tried a few constants only"
-
-    def _teacher(self) -> float | None:
-        """Return the teacher's own score on the test pictures; None if it is not known."""
-        objective, teacher = self._record.objective, self._record.teacher
-        if objective.name == ACCURACY:
-            return None if teacher is None else teacher.accuracy
-        value = self._record.teacher_kpis.get(objective.name)
-        return None if value is None else objective.score(value)
 
 
 def join(parts: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import statistics
 
 from search.drawing import (
     INK,
+    PAGE,
     Figure,
     LegendItem,
     Table,
@@ -32,10 +33,10 @@ def constants_figure(source: ReportSource) -> Figure | None:
 
 def certificate_text(curve: ConstantCurve, scale: Scale) -> str:
     """Return the certificate in one or two sentences."""
-    known = f"λ = {number(curve.chosen)} is the best of {count(len(curve.tried), 'constant')} that were tried"
+    known = f"By a fit to the search, λ = {number(curve.chosen)} is the best of {count(len(curve.tried), 'constant')}"
     if curve.holds:
         loss = scale.size(curve.expected_loss)
-        return f"{known}, and it is bracketed: the best untried one is expected to gain {loss} on it."
+        return f"{known}, and it is bracketed: an untried one is expected to gain {loss} at most."
     return f"{known}, but it is not bracketed, since {curve.reason}. So no rule can be said to be better yet."
 
 
@@ -50,10 +51,10 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
     axes.plot(weights, means, color=colour, linewidth=2.0, zorder=3)
     axes.plot(
         [row.weight for row in curve.tried], tried, "o",
-        markersize=4.4, color=INK, alpha=0.5, markeredgewidth=0, zorder=4,
+        markersize=4.4, color=colour, alpha=0.6, markeredgewidth=0, zorder=4,
     )  # fmt: skip
     at = min(curve.rows, key=lambda row: abs(row.weight - curve.chosen))
-    axes.plot(curve.chosen, at.mean, "o", markersize=9, color=colour, markeredgecolor=INK, zorder=5, clip_on=False)
+    axes.plot(curve.chosen, at.mean, "o", markersize=9, color=INK, markeredgecolor=PAGE, zorder=5, clip_on=False)
     axes.set_xlim(min(weights) - _MARGIN, max(weights) + _MARGIN)  # room for the dots at the ends
     plain_axis(axes.xaxis, ticks=10)
     axes.set_xlabel("constant λ (0: labels alone, 1: teacher alone)")
@@ -61,22 +62,21 @@ def _plot(curve: ConstantCurve, scale: Scale) -> Figure:
     under = sum(mean < low for mean in tried)
     cut = f" {count(under, 'constant')} and the line beside them lie below the axis." if under else ""
     score_axis(axes.yaxis, low, high, scale)
-    axes.set_ylabel(score_label(scale))
+    axes.set_ylabel(score_label(scale, short=not scale.is_accuracy))  # there is room for a short name
     return finish(
         figure,
         name="constants",
         title="How good is a constant λ?",
         caption=(
-            "The line is a smooth fit over λ, learning rate and temperature, each λ at its best settings. The band is"
-            f" two standard deviations of the fit. Dots are constants that were tried, in"
-            f" {count(curve.trainings, 'training')}: {100 * curve.share:.0f} % of the search's. Dots below the line"
-            f" mostly had a worse learning rate or temperature.{cut}"
+            "The line is the fit over λ, learning rate and temperature, each λ at its best settings; the band is two"
+            f" standard deviations of it. Dots are the constants as tried, in {count(curve.trainings, 'training')}"
+            f" ({100 * curve.share:.0f} % of the search's); those below the line mostly had worse settings.{cut}"
         ),
         finding=certificate_text(curve, scale),
         legend=(
-            LegendItem(label="fit, each λ at its best settings", colour=colour),
-            LegendItem(label="tried", colour=INK, dot=True),
-            LegendItem(label=f"chosen: λ = {number(curve.chosen)}", colour=colour, dot=True),
+            LegendItem(label="fit", colour=colour),
+            LegendItem(label="tried", colour=colour, dot=True),
+            LegendItem(label=f"chosen: λ = {number(curve.chosen)}", colour=INK, dot=True),
         ),
         table=Table(
             ("kind", "weight", "mean", "low", "high", "seeds", "learning_rate", "temperature"),

@@ -26,24 +26,23 @@ class FigureGroup:
 
     title: str
     figures: tuple[Figure, ...]
-    folded: bool = False
+    folded: bool = True
 
 
 def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> tuple[FigureGroup, ...]:
-    """Return the groups for which there is something to show; none while no trial has finished."""
+    """Return the groups for which there is something to show; none while no trial has finished.
+
+    The first one, if it is not folded, is the answer: what each rule gains, and how good a constant λ is.
+    """
     search, confirmed = source.judged, source.confirmed
     with style():
         groups = (
-            _group(
-                "The answer in figures",
-                forest_figure(confirmed) if confirmed else None,
-                optimism_figure(confirmed) if confirmed else None,
-                constants_figure(source),
-            ),
+            _group("The answer in figures", forest_figure(source), constants_figure(source), folded=False),
             _group("What the rules do along training", *trace_figures(trace_bands(source)), decisions_figure(source)),
             _group(
                 "The search in figures",
                 scores_figure(source),
+                optimism_figure(confirmed) if confirmed else None,
                 accuracy_figure(source),
                 *front_figures(source.search),
                 importance_figure(importances),
@@ -51,7 +50,7 @@ def figure_groups(source: ReportSource, importances: tuple[Importance, ...]) -> 
                 shared_figure(search),
             ),
             _group("What theory and virtual steps say of λ", *_analysis(source)),
-            _group("The settings of each family", *family_figures(search), folded=True),
+            _group("The settings of each family", *family_figures(search)),
         )
     return tuple(group for group in groups if group.figures)
 
@@ -65,5 +64,5 @@ def _analysis(source: ReportSource) -> tuple[Figure, ...]:
     return tuple(dataclasses.replace(figure, name=f"analysis-{figure.name}") for figure in drawn)
 
 
-def _group(title: str, *drawn: Figure | None, folded: bool = False) -> FigureGroup:
+def _group(title: str, *drawn: Figure | None, folded: bool = True) -> FigureGroup:
     return FigureGroup(title=title, figures=tuple(figure for figure in drawn if figure is not None), folded=folded)

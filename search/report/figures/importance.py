@@ -6,7 +6,7 @@ from typing import Any
 
 from search.drawing import INK, MUTED, Figure, Table, family_colour, finish, new_figure
 from search.evidence import INTERVAL_TRIALS, RESAMPLES, SURE, Importance, Share
-from search.wording import count, family_title, setting_title
+from search.wording import family_title, setting_title
 
 _BAR = 14
 _BLOCK = 26
@@ -14,11 +14,12 @@ _MOST_BARS = 6
 
 
 def importance_figure(importances: tuple[Importance, ...]) -> Figure | None:
-    """Draw the figure, a block for each importance that could be computed; None without one.
+    """Draw the figure, a block for each importance with intervals; None without one.
 
-    Must be called inside `drawing.style`.
+    Shares without an interval are in `report.json` only, since they cannot tell one setting from another. Must be
+    called inside `drawing.style`.
     """
-    shown = [item for item in importances if item.shares]
+    shown = [item for item in importances if item.shares and item.first_in is not None]
     if not shown:
         return None
     height = sum(_BLOCK + _BAR * len(_bars(item)) for item in shown)
@@ -63,8 +64,6 @@ def _write(axes: Any, words: str, at: tuple[float, float], aside: float, **look:
 
 def _note(item: Importance) -> str:
     """Return the certainty of the order, in words."""
-    if item.first_in is None:
-        return f"{count(item.trials, 'trial')}: too few to be sure"
     return "one stands out" if item.clear else "cannot be told apart"
 
 
@@ -79,13 +78,12 @@ def _plot_bar(axes: Any, at: float, share: Share, colour: str, *, clear: bool) -
 
 
 def _caption(shown: list[Importance], importances: tuple[Importance, ...]) -> str:
-    text = "Shares of the score's explained variance (functional ANOVA); each block adds up to 100 %."
-    if any(item.first_in is not None for item in shown):
-        text += (
-            f" Whiskers: 95 % of {RESAMPLES} bootstraps of the trials. Bars are in full colour where the same setting"
-            f" is the first in at least {100 * SURE:.0f} % of these."
-        )
-    if any(item.first_in is None for item in shown):
-        text += f" Blocks of fewer than {INTERVAL_TRIALS} trials have no intervals and are only a hint."
-    left_out = [f"{family_title(i.family)} ({i.reason})" for i in importances if i.shares is None and i.family]
-    return f"{text} Left out: {'; '.join(left_out)}." if left_out else text
+    text = (
+        "Shares of the score's explained variance (functional ANOVA); each block adds up to 100 %. Whiskers: 95 % of"
+        f" {RESAMPLES} bootstraps of the trials. Bars are in full colour where the same setting is the first in at"
+        f" least {100 * SURE:.0f} % of these."
+    )
+    left_out = [family_title(item.family) for item in importances if item.family and item not in shown]
+    if not left_out:
+        return text
+    return f"{text} Left out, since {INTERVAL_TRIALS} trials are needed that differ: {', '.join(left_out)}."

@@ -1,7 +1,7 @@
 """Compares teacher, labels alone, best constant and winner: how good they are and what they cost to run.
 
 Confirmed students are judged on the test pictures, those of an unconfirmed search on the validation pictures. A KPI
-that was not measured has no value, and the page says so.
+that was measured of nobody is left out.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
         measured_on="; ".join(measured.device_names.values()) if (measured := student or teacher) else "",
         note=_smaller(teacher, student),
     )
-    return _without_unknown_teacher(table, search)
+    return _known(table, search)
 
 
 def _of_search(source: ReportSource) -> KPITable:
@@ -182,16 +182,15 @@ def _of_search(source: ReportSource) -> KPITable:
         measured_on="",
         note="",
     )
-    return _without_unknown_teacher(table, search)
+    return _known(table, search)
 
 
-def _without_unknown_teacher(table: KPITable, search: SearchRecord) -> KPITable:
-    """Leave out the teacher's column, which comes first, and empty rows, if only the user's function knows them."""
-    if search.config.function is None:
-        return table
-    rows = tuple(row.model_copy(update={"values": row.values[1:]}) for row in table.rows)
+def _known(table: KPITable, search: SearchRecord) -> KPITable:
+    """Leave out rows that nobody has a value of, and the teacher's column, which is first, if a function hides it."""
+    first = 0 if search.config.function is None else 1
+    rows = tuple(row.model_copy(update={"values": row.values[first:]}) for row in table.rows)
     rows = tuple(row for row in rows if any(value.mean is not None for value in row.values))
-    return table.model_copy(update={"columns": table.columns[1:], "rows": rows})
+    return table.model_copy(update={"columns": table.columns[first:], "rows": rows})
 
 
 def _teacher_column(search: SearchRecord) -> KPIColumn:

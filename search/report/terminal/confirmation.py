@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from search.confirm import Unit
 from search.evidence import Comparison, Judgement, PairedTest, interval_cell, title
 from search.records import ConfirmationRecord
-from search.report.terminal.parts import Column, failures, plain_table, verdict_lines
+from search.report.terminal.fitted import Column, FittedTable
+from search.report.terminal.parts import failures, plain_table, verdict_lines
 from search.wording import Scale
 
 
@@ -34,7 +34,7 @@ def render_confirmation(record: ConfirmationRecord, failed: Mapping[Unit, str], 
     return Group(*parts, *failures("training", lines))
 
 
-def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | None) -> Table:
+def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | None) -> FittedTable:
     scale = Scale(record.objective)
     rows = sorted(comparison.rows, key=lambda row: -(row.test if row.test is not None else float("-inf")))
     versus = [
@@ -42,7 +42,7 @@ def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | Non
     ]
     columns = [
         Column("finalist", [title(record, row.key) for row in rows], right=False, wraps=True),
-        Column("validation", [scale.value(row.validation) for row in rows]),
+        Column("validation", [scale.value(row.validation) for row in rows], spare=1),
         Column("test", [scale.value(row.test) for row in rows]),
         Column("vs constant", [difference for difference, _ in versus]),
         Column("95 % (seeds only)" if comparison.seeds_only else "95 % interval", [interval for _, interval in versus]),

@@ -7,7 +7,8 @@ from rich.text import Text
 
 from search.evidence import ReportSource
 from search.report.tables.kpis import KPIRow, kpi_table, shown, shown_spread
-from search.report.terminal.parts import Column, plain_table
+from search.report.terminal.fitted import Column
+from search.report.terminal.parts import plain_table
 from search.wording import count
 
 
@@ -22,7 +23,7 @@ def render_own_kpis(source: ReportSource) -> list[RenderableType]:
         # A search measures only its students; a column without any value is left out.
         if any(row.values[place].mean is not None for row in found.own):
             cells = [_cell(row, place) for row in found.own]
-            columns.append(Column(f"{column.label.lower()}\n{column.who}", cells, wraps=True))
+            columns.append(Column(f"{column.label.lower()}\n{column.who}", cells))
     table = plain_table(columns, [False] * len(found.own))
     return [Text(), Text(f"Your KPIs on the {found.on} set, {seeds}:"), table]
 

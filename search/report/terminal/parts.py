@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from search.evidence import BestTrial, FrontPoint, PairedDifference
+from search.report.terminal.fitted import Column, FittedTable
 from search.wording import Scale, count
 
-MEDIUM, WIDE = 72, 100
-"""The columns of a terminal that is wide enough for more of a table's columns."""
 _MOST_FAILED = 5
 
 
-class Column(NamedTuple):
-    """A column of a table: its heading, and its cells from top to bottom."""
-
-    heading: str
-    cells: Sequence[str]
-    right: bool = True
-    wraps: bool = False
-
-
-def plain_table(columns: Sequence[Column], bold: Iterable[bool]) -> Table:
-    """Return a table without lines; `bold` says which rows stand out.
-
-    All cells are text, not markup: a name is data.
-    """
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(Text(column.heading), justify="right" if column.right else "left", no_wrap=not column.wraps)
-    for cells, stands_out in zip(zip(*(column.cells for column in columns), strict=True), bold, strict=True):
-        table.add_row(*map(Text, cells), style="bold" if stands_out else "")
-    return table
+def plain_table(columns: Sequence[Column], bold: Iterable[bool]) -> FittedTable:
+    """Return a table whose bold rows stand out; what has no room in it is on the page."""
+    return FittedTable(columns, ["bold" if stands_out else "" for stands_out in bold])
 
 
 def indented(text: str) -> Padding:

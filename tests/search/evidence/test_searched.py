@@ -19,8 +19,7 @@ def test_a_clear_lead_is_a_candidate_and_no_winner(trial, make_search):
     assert verdict.headline == (
         "Not confirmed: norm balance scored highest in the search, +3.00 points against the best constant λ = 0.4."
     )
-    assert "norm balance +3.00 points (95 % interval" in verdict.evidence
-    assert "standard error 0.06, paired over 3 seeds" in verdict.evidence
+    assert "Candidates, with uncorrected 95 % intervals: norm balance +3.00 points (+2.7" in verdict.evidence
     assert "an interval that leaves out zero shows no winner" in verdict.evidence
 
 
@@ -36,8 +35,8 @@ def test_a_search_alone_never_says_that_a_rule_is_ahead(trial, make_search, scor
 def test_two_seeds_that_can_tell_nothing_are_called_too_few(trial, make_search):
     search = make_search(trial(1, "fixed", (0.35, 0.45)), trial(2, "norm_balance", (0.34, 0.48)))
     evidence = verdict_of(search).evidence
-    assert "norm balance +1.00 points, but 2 seeds are too few to tell" in evidence
-    assert "a difference would have to be above 25.41 points, more than the range of all their scores" in evidence
+    assert "norm balance +1.00 points. 2 seeds cannot tell it from noise" in evidence
+    assert "an interval would be wider than all their scores lie apart" in evidence
     assert "26.41" not in evidence
 
 

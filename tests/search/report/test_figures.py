@@ -92,21 +92,47 @@ def test_a_step_that_one_seed_lacks_is_left_out_of_the_band(with_winner):
     assert len(band.points) == 11
 
 
-def test_the_forest_holds_every_finalist_but_the_constant_and_who_stands(with_winner, without_winner):
-    confirmed = with_winner.confirmed
-    rows = forest._compared(confirmed)
-    assert {row.key for row, _ in rows} == {f.key for f in with_winner.confirmation.finalists} - {"fixed-0.45"}
-    assert [row.key for row, _ in rows if forest._stands(confirmed, row)] == ["norm_ratio_threshold"]
-    low, high = forest._limits([test for _, test in rows], confirmed.comparison.detectable)
-    assert low < 0.0 < rows[0][1].high < high
-    others = without_winner.confirmed
-    assert not any(forest._stands(others, row) for row, _ in forest._compared(others))
+def test_the_forest_holds_every_rule_and_who_stands(with_winner, without_winner):
+    rows = forest._confirmed(with_winner.confirmed)
+    assert {row.family for row in rows} == {"norm_ratio_threshold", "norm_balance", "cosine_threshold"}
+    assert [row.label for row in rows if row.stands] == [rows[0].label] == ["norm ratio threshold"]
+    low, high = forest._limits(rows, with_winner.confirmation.margin)
+    assert low < 0.0 < rows[0].high < high
+    assert not any(row.stands for row in forest._confirmed(without_winner.confirmed))
+
+
+def test_the_forest_of_a_search_holds_each_family_and_nothing_stands(searched):
+    rows = forest._searched(searched)
+    assert [row.mean for row in rows] == [d.mean for d in searched.judgement.comparison.differences]
+    assert not any(row.stands for row in rows)
+    with style():
+        figure = forest_figure(searched)
+    assert figure.finding.startswith("Not known before a confirmation.")
+    assert len(figure.table.rows) == len(rows) == 5
+
+
+def test_an_interval_that_tells_nothing_is_not_drawn(trial, make_search):
+    search = make_search(trial(1, "fixed", (0.35, 0.45)), trial(2, "norm_balance", (0.34, 0.48)))
+    (row,) = forest._searched(ReportSource(search=search))
+    assert (row.mean, row.low, row.high) == (pytest.approx(0.01), None, None)
+
+
+def test_the_forest_shows_the_nearest_rules_and_counts_the_others(trial, make_search):
+    families = [family for family, policy in FAMILIES.items() if family != "fixed" and policy.scope != "sample"][:9]
+    rules = [trial(n, family, (0.7 + n / 100, 0.72 + n / 100)) for n, family in enumerate(families, start=2)]
+    source = ReportSource(search=make_search(trial(1, "fixed", (0.8, 0.81)), *rules))
+    with style():
+        figure = forest_figure(source)
+    drawn = [family for family in families if f">{family.replace('_', ' ')}</text>" in figure.svg]
+    assert drawn == families[-7:]  # the others have lower scores
+    assert "2 more rules stand in the tables below." in figure.caption
+    assert len(figure.table.rows) == 9
 
 
 def test_a_finalist_far_behind_does_not_set_the_axis_of_the_forest(without_winner):
-    rows = forest._compared(without_winner.confirmed)
-    behind = next(test for row, test in rows if row.key == "fixed-0")
-    assert behind.high < forest._limits([test for _, test in rows], None)[0]
+    rows = forest._confirmed(without_winner.confirmed)
+    behind = rows[0]._replace(mean=-0.3, low=-0.31, high=-0.29)
+    assert behind.high < forest._limits([*rows, behind], None)[0]
 
 
 def test_optimism_is_told_of_those_that_the_search_had_tried(with_winner):
@@ -220,13 +246,11 @@ def test_shared_panels_hold_all_families(full_search):
     assert [trial for _, trial in panels[0].points] == list(full_search.finished)
 
 
-def test_importance_has_a_block_for_each_family_that_could_be_told(full_search):
+def test_importance_has_a_block_only_where_trials_can_tell(full_search):
     with style():
         svg = importance_figure(importances(full_search)).svg
-    blocks = re.findall(r"font-weight[^>]*>([^<]+)</text>", svg)
-    assert blocks[0] == "all trials together"
-    # One of its eight trials failed.
-    assert "norm ratio threshold" not in blocks
+    # Each family has fewer than twelve trials, which cannot tell.
+    assert re.findall(r"font-weight[^>]*>([^<]+)</text>", svg) == ["all trials together"]
 
 
 def test_every_figure_asks_a_question_and_describes_itself(drawn):
@@ -244,14 +268,12 @@ def test_every_figure_asks_a_question_and_describes_itself(drawn):
 
 def test_findings_say_what_was_planted(with_winner, without_winner, drawn):
     told = {figure.name: figure.finding for figure in drawn}
-    assert told["forest"].startswith(
-        "Norm ratio threshold beats λ = 0.45 beyond the noise; the highest stands at +1.99"
-    )
+    assert told["forest"].startswith("Norm ratio threshold beats it beyond the noise; norm ratio threshold by +1.99")
     assert told["weights"].startswith("Norm ratio threshold takes λ from 0.55 at the start to 0.55 at the end")
     assert "times as long as the labels' over the" in told["ratio"]
     with style():
-        nothing = forest_figure(without_winner.confirmed)
-    assert nothing.finding.startswith("Use λ = 0.45: no rule is worth it here. The nearest rule, ")
+        nothing = forest_figure(without_winner)
+    assert nothing.finding.startswith("None is shown to. The nearest, ")
 
 
 def test_ids_of_all_figures_differ_and_every_reference_has_one(drawn):
@@ -264,7 +286,7 @@ def test_ids_of_all_figures_differ_and_every_reference_has_one(drawn):
 
 def test_drawing_twice_gives_the_same_files(with_winner, drawn):
     with style():
-        again = (forest_figure(with_winner.confirmed), *trace_figures(trace_bands(with_winner)))
+        again = (forest_figure(with_winner), *trace_figures(trace_bands(with_winner)))
     first = {figure.name: figure for figure in drawn}
     assert all(figure == first[figure.name] for figure in again)
 
@@ -300,6 +322,7 @@ def test_no_finished_trial_means_no_figure(trial, make_search):
 def test_trials_without_series_still_give_the_figures_of_scores(trial, make_search):
     search = make_search(trial(1, "fixed", (0.8,)), trial(2, "norm_balance", (0.9,), learning_rate=0.1))
     assert [figure.name for figure in figures(ReportSource(search=search))] == [
+        "forest",
         "scores",
         "front-complexity",
         "parameters",

@@ -51,7 +51,7 @@ def test_the_page_and_the_terminal_tell_who_left(raced):
     assert "1 of 3" in page
     assert "2 of 3" in page
     console = Console(file=io.StringIO(), width=120)
-    console.print(render_table(raced, judge(raced), 120))
+    console.print(render_table(raced, judge(raced)))
     assert "left the race" in console.file.getvalue()
     rows = dict(summary_rows(raced))
     assert "2 left the race over seeds" in rows["Trials"]

@@ -66,13 +66,13 @@ def test_the_heading_of_the_kpis_names_the_columns_that_there_are(searched, with
     assert table.heading == "Teacher, best constant and winner side by side"
 
 
-def test_kpis_of_a_search_leave_open_what_only_a_confirmation_measures(searched):
+def test_kpis_of_a_search_leave_out_what_only_a_confirmation_measures(searched):
     table = kpi_table(searched)
     assert table.on == "validation"
     assert value_of(table, "parameters", "Best rule").mean == 24_000
     assert value_of(table, "parameters", "Teacher").mean == 308_000
-    for name in ("flops", "file_bytes", "cpu_p50_ms", "cpu_p95_ms", "cpu_pictures_per_second"):
-        assert {value.mean for value in next(row for row in table.rows if row.name == name).values} == {None}
+    assert not {"flops", "file_bytes", "cpu_p50_ms"} & {row.name for row in table.rows}
+    assert all(any(value.mean is not None for value in row.values) for row in table.rows)
 
 
 def test_a_figure_that_one_seed_lacks_is_not_averaged_over_the_others(full_search):

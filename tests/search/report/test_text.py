@@ -14,7 +14,7 @@ from search.settings.commands import next_command
 
 def shown(search, width):
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(render_table(search, judge(search), width))
+    console.print(render_table(search, judge(search)))
     return console.file.getvalue()
 
 
@@ -32,11 +32,11 @@ def test_the_table_fits_and_holds_what_matters(full_search, width):
         assert family in words
 
 
-def test_wider_terminals_show_more_columns(full_search):
-    assert "vs constant" not in shown(full_search, 60)
-    assert "vs constant" in shown(full_search, 80)
-    assert "median" not in shown(full_search, 80)
-    assert "median" in shown(full_search, 120)
+def test_a_column_without_room_is_named_with_its_place(full_search):
+    assert "In a wider terminal" not in shown(full_search, 120)
+    narrow = " ".join(shown(full_search, 50).split())
+    assert "In a wider terminal and on the page: median, numbers" in narrow
+    assert "norm ratio threshold" in narrow
 
 
 def test_markup_in_a_name_is_only_text(trial, make_search):
@@ -57,7 +57,7 @@ def test_nothing_at_all_is_a_sentence(make_search):
 
 def reported(source, width=100, **options):
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(render_report(source, width, **options))
+    console.print(render_report(source, **options))
     return " ".join(console.file.getvalue().split())
 
 
@@ -97,7 +97,7 @@ def test_without_a_confirmation_the_command_is_told(searched, begun):
 
 def test_a_command_longer_than_a_line_can_be_copied_as_a_whole(searched, launch):
     console = Console(width=60, file=io.StringIO(), color_system=None)
-    console.print(render_report(dataclasses.replace(searched, launch=launch), 60), crop=False)
+    console.print(render_report(dataclasses.replace(searched, launch=launch)), crop=False)
     assert console.file.getvalue().endswith(f"\n  {next_command('confirm', 'example', launch)}\n")
     assert len(next_command("confirm", "example", launch)) > 60
 

@@ -33,7 +33,7 @@ def with_samples(record, size=400):
 def report_and_page(source):
     """Return both texts, in small letters and with one space between words."""
     console = Console(width=100, file=io.StringIO(), color_system=None)
-    console.print(render_report(source, 100))
+    console.print(render_report(source))
     page = render_html(source, figure_groups(source, ()))
     return [" ".join(text.lower().split()) for text in (console.file.getvalue(), page)]
 

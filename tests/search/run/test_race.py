@@ -97,7 +97,7 @@ def test_status_and_report_tell_who_left(done, launch):
     status = search_status("race", launch, None)
     assert (status["finished"], status["left_the_race"], status["failed"], status["pending"]) == (2, 6, 0, 0)
     console = Console(file=io.StringIO(), width=120)
-    console.print(render_table(done[0].search, judge(done[0].search), 120))
+    console.print(render_table(done[0].search, judge(done[0].search)))
     assert "left the race" in console.file.getvalue()
 
 

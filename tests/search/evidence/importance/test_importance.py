@@ -183,7 +183,7 @@ def test_in_a_race_all_trials_count_by_their_first_heat(trial, make_search):
     assert of_family(make_search(*raced)) == of_family(search)
 
 
-def test_the_figure_says_how_sure_each_block_is(trial, make_search):
+def test_the_figure_says_how_sure_each_block_is_and_leaves_out_what_cannot_be_told(trial, make_search):
     sure = planted(trial, make_search, lambda parameters, _: 0.7 + 0.1 * parameters["above"], count=24)
     with style():
         figure = importance_figure(importances(sure))
@@ -193,6 +193,4 @@ def test_the_figure_says_how_sure_each_block_is(trial, make_search):
     assert figure.table.columns[3:] == ("share", "low", "high", "first_in")
     few = planted(trial, make_search, lambda parameters, _: parameters["above"], count=INTERVAL_TRIALS - 1)
     with style():
-        figure = importance_figure(importances(few))
-    assert "too few to be sure" in figure.svg
-    assert "Whiskers" not in figure.caption
+        assert importance_figure(importances(few)) is None
