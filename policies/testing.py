@@ -103,7 +103,7 @@ def values_survive(policy: type[Policy]) -> None:
 
 @_clause(COMMON)
 def rule_is_a_sentence(policy: type[Policy]) -> None:
-    """The rule is one sentence about λ, its short form is one line, and its complexity is at most the number of its parameters."""
+    """The rule is one sentence about λ and has a short form; its complexity is at most the number of its parameters."""
     for values in settings(policy):
         made = _created(policy, values)
         rule = made.rule()
