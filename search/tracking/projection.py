@@ -11,6 +11,7 @@ from search.errors import KDPolicySearchError
 from search.evidence import Judgement, judge
 from search.records import ENDED as ENDED_TRIALS
 from search.records import SearchRecord, TrialRecord, TrialStatus
+from search.settings import server_address
 from search.tracking import wording
 from search.tracking.artifacts import search_files, trial_files
 from search.tracking.confirmed import TrackedConfirmation, write_finalists
@@ -27,7 +28,7 @@ from search.tracking.series import (
     trial_points,
 )
 from search.tracking.store import open_client, open_experiment, quiet
-from search.tracking.view import view_tags
+from search.tracking.view import page_address, view_tags
 from trainables.records import DecisionEntry
 from trainables.suggestion import OPTIONS
 
@@ -141,6 +142,8 @@ class Projection:
             confirmed=self._confirmation is not None,
         )
         experiment = open_experiment(client, self.uri, self._experiment, view)
+        if (base := server_address(self.uri)) is not None:
+            self.tally.address = page_address(base, experiment, search.name)
         self._writer = RunWriter(client, experiment, self.tally)
         self._search_run, self._trial_runs, self._finalist_runs = None, {}, {}
         token = None

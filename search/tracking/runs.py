@@ -72,12 +72,14 @@ class Tally:
 
     Attributes:
         problem: something could not be read or stored when it was last written, but the rest was.
+        address: of the search's trials in the page of an MLflow server; None for any other store.
     """
 
     runs: set[str] = dataclasses.field(default_factory=set)
     points: int = 0
     seconds: float = 0.0
     problem: str | None = None
+    address: str | None = None
 
 
 class RunWriter:

@@ -8,6 +8,7 @@ and shows its own columns.
 from __future__ import annotations
 
 import json
+import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +35,28 @@ _CONFIRMED_COLUMNS = (
     "metrics.`p_corrected`",
     "tags.`policy.rule`",
 )
-_BY_FAMILY = {"aggregateFunction": "max", "groupByKeys": [{"mode": "param", "groupByData": "family"}]}
+_BY_FAMILY = [{"mode": "param", "groupByData": "family"}]
+_WIDTHS = {"attributes.`Run Name`": 300, "params.`family`": 150, "params.`policy.complexity`": 130}
+"""The widths of columns in pixels, where MLflow's own cut what stands in them."""
+_SECTIONS = ("Model metrics", "validation", "train", "step")
+"""The sections of charts in their order; the first has the metrics whose names have no slash."""
+
+
+def page_address(base: str, experiment_id: str, view: str | None = None, *, charts: bool = False) -> str:
+    """Return the address of an experiment's runs in MLflow's page at `base` (`http://host:port`).
+
+    Args:
+        base: where the page is served.
+        experiment_id: of the runs.
+        view: the name of a view: a search's name, perhaps with `FAMILIES` or `CONFIRMED`; None for MLflow's own.
+        charts: True for charts, False for the table.
+    """
+    query = {"workflowType": "machine_learning"}  # else the page shows what it has for language models
+    if view is not None:
+        query["viewStateShareKey"] = view
+    if charts:
+        query["compareRunsMode"] = "CHART"
+    return f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs?{urllib.parse.urlencode(query)}"
 
 
 def view_tags(
@@ -57,7 +79,7 @@ def view_tags(
     tags = {
         f"{_PREFIX}{search}": _view(search, "trial", shown, ascending),
         f"{_PREFIX}{search}{FAMILIES}": _view(
-            search, "trial", shown, ascending, groupBy=_BY_FAMILY | {"aggregateFunction": best}
+            search, "trial", shown, ascending, groupBy={"aggregateFunction": best, "groupByKeys": _BY_FAMILY}
         ),
     }
     if confirmed:
@@ -72,6 +94,22 @@ def _view(search: str, role: str, columns: tuple[str, ...], ascending: bool, **m
         "orderByKey": columns[0],
         "orderByAsc": ascending,
         "selectedColumns": columns,
+        "columnWidths": _WIDTHS,
+        "compareRunCharts": [],  # MLflow adds a chart for each metric, in the section of its name
+        "compareRunSections": [_section(name) for name in _SECTIONS],
+        "isAccordionReordered": True,  # else MLflow sorts the sections by name
         **more,
     }
     return json.dumps(state)
+
+
+def _section(name: str) -> dict[str, Any]:
+    """Return a section as MLflow's page makes it."""
+    return {
+        "uuid": f"kd-search-{name.replace(' ', '-')}",
+        "name": name,
+        "display": True,
+        "isReordered": False,
+        "deleted": False,
+        "isGenerated": True,
+    }
