@@ -20,7 +20,7 @@ class Input(NamedTuple):
     context: str
     """Its part in the run: training, validation, test or teacher."""
     profile: str
-    """What is known of it, as JSON: sizes, classes, shape."""
+    """Its sizes, classes and shape as JSON, as far as they are known."""
 
 
 def inputs_of(search: SearchRecord, *, tested: bool) -> tuple[Input, ...]:

@@ -121,7 +121,7 @@ def outcome_points(trial: TrialRecord, objective: Objective, *, race_is_over: bo
         values["partial_score"] = value_of(objective, trial.partial_score)
     if trial.status in ("finished", "eliminated"):
         values["training_seconds"] = trial.history.training_seconds
-    values |= {"seeds": len(trial.seeds) or None} | _guarded(trial)
+    values |= {"seeds": len(trial.seeds) or None, **_guarded(trial)}
     return points_of(values, 0, milliseconds(trial.ended or trial.started))  # a chart of step 0 alone has bars
 
 

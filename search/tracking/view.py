@@ -36,7 +36,14 @@ _CONFIRMED_COLUMNS = (
     "tags.`policy.rule`",
 )
 _BY_FAMILY = [{"mode": "param", "groupByData": "family"}]
-_WIDTHS = {"attributes.`Run Name`": 300, "params.`family`": 150, "params.`policy.complexity`": 130}
+_FIRST = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")
+"""The columns that MLflow's page always shows."""
+_WIDTHS = {
+    "attributes.`Run Name`": 270,
+    "params.`family`": 160,
+    "params.`policy.complexity`": 140,
+    "tags.`policy.rule`": 500,
+}
 """The widths of columns in pixels, where MLflow's own cut what stands in them."""
 _SECTIONS = ("Model metrics", "validation", "train", "step")
 """The sections of charts in their order; the first has the metrics whose names have no slash."""
@@ -94,13 +101,30 @@ def _view(search: str, role: str, columns: tuple[str, ...], ascending: bool, **m
         "orderByKey": columns[0],
         "orderByAsc": ascending,
         "selectedColumns": columns,
+        "columnOrder": (*_FIRST, *columns),
         "columnWidths": _WIDTHS,
-        "compareRunCharts": [],  # MLflow adds a chart for each metric, in the section of its name
+        # MLflow adds a chart for each further metric, in the section of its name.
+        "compareRunCharts": [_bars(columns[0])],
         "compareRunSections": [_section(name) for name in _SECTIONS],
         "isAccordionReordered": True,  # else MLflow sorts the sections by name
         **more,
     }
     return json.dumps(state)
+
+
+def _bars(column: str) -> dict[str, Any]:
+    """Return a chart of a metric, one bar a run or group, for the first section, as MLflow's page makes it."""
+    metric = column.split("`")[1]
+    return {
+        "uuid": f"kd-search-{metric}",
+        "type": "BAR",
+        "runsCountToCompare": 10,
+        "metricSectionId": _section(_SECTIONS[0])["uuid"],
+        "deleted": False,
+        "isGenerated": True,
+        "displayName": metric,
+        "metricKey": metric,
+    }
 
 
 def _section(name: str) -> dict[str, Any]:
