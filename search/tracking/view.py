@@ -133,7 +133,7 @@ def _section(name: str) -> dict[str, Any]:
         "uuid": f"kd-search-{name.replace(' ', '-')}",
         "name": name,
         "display": True,
-        "isReordered": False,
+        "isReordered": name == _SECTIONS[0],  # else MLflow sorts its charts
         "deleted": False,
         "isGenerated": True,
     }

@@ -18,13 +18,15 @@ import pytest
 
 from search.errors import TrackingError
 from search.evidence import judge
-from search.records.search import TrialRecord
+from search.records.pictures import PictureCounts
+from search.records.search import TrialRecord, TrialStatus
 from search.tracking import LiveProjection, MLflowProcess, TrackingReport, sync
+from search.tracking.inputs import inputs_of
 from search.tracking.series import MAX_POINTS, outcome_points, thin, trial_points
 from search.tracking.store import open_client
 from search.tracking.ui import search_pages
 from search.tracking.view import view_tags
-from search.tracking.wording import run_name, search_tags, trial_tags
+from search.tracking.wording import run_name, search_tags
 from tests.search.ports import free_port
 from tests.search.tracking.tracking_record import (
     EXPERIMENT,
@@ -102,18 +104,56 @@ def test_a_trial_is_a_run_below_its_search_with_all_that_one_compares(uri: str) 
     assert steps_of(uri, run, "step/cosine") == list(range(0, 24, 2))
 
 
-def test_parameters_are_short_and_metrics_exact_and_writing_again_changes_neither(uri: str) -> None:
-    values = {"parameters": {"threshold": 0.1 + 0.2, "above": 1 / 3}, "shared": {"learning_rate": 1.23456789e-05}}
-    trial = make_trial(1, **values)
-    exact = trial.model_copy(update={"history": trial.history.model_copy(update={"score": 0.1 + 0.2})})
-    search = make_search("short", exact)
+def test_numbers_have_four_digits_and_writing_again_changes_nothing(uri: str) -> None:
+    parameters = {"threshold": 0.30000001192, "above": 1 / 3, "steps": 123456}
+    trial = make_trial(1, parameters=parameters, shared={"learning_rate": 1.23456789e-05})
+    history = trial.history.model_copy(update={"score": 0.1 + 0.2, "score_std": 1 / 3, "training_seconds": 12345.6})
+    search = make_search("short", trial.model_copy(update={"history": history}))
     sync(search, uri, EXPERIMENT)
     (run,) = trials_of(uri, "short").values()
-    wanted = {"policy.threshold": "0.3", "policy.above": "0.333333", "learning_rate": "1.23457e-05"}
-    assert wanted.items() <= run.data.params.items()
-    assert run.data.metrics["score"] == 0.1 + 0.2
+    wanted = {"policy.threshold": "0.3", "policy.above": "0.3333", "policy.steps": "123456"}
+    assert (wanted | {"learning_rate": "1.235e-05"}).items() <= run.data.params.items()
+    assert {"score": 0.3, "score_std": 0.3333, "training_seconds": 12346.0}.items() <= run.data.metrics.items()
     again = sync(search, uri, EXPERIMENT)
     assert again.points == again.runs == 0
+
+
+def test_a_run_shows_its_data_and_its_teacher(uri: str) -> None:
+    counts = PictureCounts(
+        train=100, pool=800, validation=500, test=497, classes=10, shape=(8, 8, 1), largest_share=0.1
+    )
+    search = make_search("inputs", make_trial(1), foundation="2:data:teacher:float32", pictures=counts)
+    sync(search, uri, EXPERIMENT)
+    parent, trials = parent_and_trials(uri, "inputs")
+    for run in (parent, trials["trial1"]):
+        found = {each.tags[0].value: each.dataset for each in run.inputs.dataset_inputs}
+        assert found.keys() == {"training", "validation", "teacher"}  # the test set is closed
+        assert (found["training"].name, found["teacher"].name) == ("digits", "cnn")
+        assert json.loads(found["validation"].profile)["num_rows"] == 500
+        assert len({each.digest for each in found.values()}) == 3
+    other = make_search("others", make_trial(1), foundation="2:data:another:float32", pictures=counts)
+    same = {each.context for each in inputs_of(other, tested=True)} - {"test"}
+    changed = {
+        a.context for a, b in zip(inputs_of(search, tested=True), inputs_of(other, tested=True), strict=True) if a != b
+    }
+    assert same == {"training", "validation", "teacher"}
+    assert changed == {"teacher"}
+
+
+def test_a_function_that_brings_its_data_is_one_input_for_training() -> None:
+    contexts = [each.context for each in inputs_of(make_search("own", foundation="2:text:own:float32"), tested=False)]
+    assert contexts == ["training", "teacher"]
+
+
+@pytest.mark.parametrize("status", ["failed", "pending"])
+def test_no_run_ends_before_it_begins(uri: str, status: TrialStatus) -> None:
+    """A resumed trial notes its new start; its last result may be older."""
+    began = START + datetime.timedelta(days=1)
+    ended = START if status == "failed" else None
+    search = make_search(f"late-{status}", make_trial(1, status, started=began, ended=ended), status="stopped")
+    sync(search, uri, EXPERIMENT)
+    for run in runs_of(uri, search.name):
+        assert 0 <= run.info.end_time - run.info.start_time <= 2 * 86_400_000
 
 
 def test_files_hold_the_policy_its_decisions_and_the_history(uri: str) -> None:
@@ -306,18 +346,20 @@ def test_what_the_guard_did_is_counted_by_kind() -> None:
     assert (calm["train/guard_interventions"], calm["train/guard_skipped_steps"]) == (0, 0)
 
 
-def test_names_tell_policies_apart() -> None:
-    assert run_name(make_trial(7)) == "007 cosine_threshold"
-    constant = make_trial(1, family="fixed", parameters={"weight": 0.9}, baseline=True)
-    assert run_name(constant) == "001 fixed λ=0.9 (baseline)"
-    assert trial_tags(make_search("x"), constant, "parent")["kd.baseline"] == "yes"
+def test_names_carry_number_rule_and_student() -> None:
+    assert run_name(make_trial(7)) == "007 cosine > .3: .9, else .5"
+    assert run_name(make_trial(8, short_rule="constant .9", student="small")) == "008 constant .9 (small)"
+    assert run_name(make_trial(9, short_rule="")) == "009 cosine_threshold"
+    assert len(run_name(make_trial(10, short_rule="x" * 200))) == len("010 ") + 60
 
 
 def test_the_searchs_description_ranks_the_families() -> None:
-    better = make_trial(2, family="fixed", parameters={"weight": 0.9}, history=make_history(score=0.95), rule="λ = 0.9")
+    better = make_trial(
+        2, family="fixed", parameters={"weight": 0.9}, history=make_history(score=0.95), short_rule="constant .9"
+    )
     search = make_search("ranked", make_trial(1), better)
     note = search_tags(search, judge(search))["mlflow.note.content"]
-    assert "Best: **002 fixed λ=0.9**, 95.00 %" in note
+    assert "Best: **002 constant .9**, 95.00 %" in note
     assert note.index("| fixed | 95.00 %") < note.index("| cosine_threshold | 90.00 %")
 
 
