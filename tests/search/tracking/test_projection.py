@@ -436,12 +436,15 @@ def test_nothing_is_lost_or_doubled_when_the_server_fails(uri: str, tmp_path: pa
     port = free_port()
     server = f"http://127.0.0.1:{port}"
     final = make_search("outage", *(make_trial(number) for number in range(1, 5)))
-    with LiveProjection(make_search("outage", status="running"), server, "served", interval=0.05) as live:
+    links: list[str] = []
+    head = make_search("outage", status="running")
+    with LiveProjection(head, server, "served", opened=links.append, interval=0.05) as live:
         live.update(make_trial(1, "running"))  # no server listens yet
         with served(uri, port, tmp_path):
             live.update(make_trial(2, "running"))
             report = live.finish(final)
     assert report.complete
+    assert links == [report.address] == [search_pages(uri, "served", server, "outage").trials]  # said once
     _, trials = parent_and_trials(uri, "outage", "served")
     assert {run.info.status for run in trials.values()} == {"FINISHED"}
     assert len(trials) == 4
