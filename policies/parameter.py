@@ -127,6 +127,14 @@ def percent(share: float) -> str:
     return f"{100.0 * share:.3g}%"
 
 
+def brief(value: Value) -> str:
+    """Format a value for a label, with at most three significant digits and no zero before the point: `.25`, `-.1`."""
+    if isinstance(value, str):
+        return value
+    text = f"{value:.3g}"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
 def _all_by_name(example: str, misplaced: tuple[object, ...]) -> None:
     if misplaced:
         found = ", ".join(map(repr, misplaced))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import inspect
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from policies.errors import PolicyError, nearest
 from policies.geometry import Geometry
-from policies.parameter import Parameter, Value
+from policies.parameter import Parameter, Value, brief
 
 State: TypeAlias = dict[str, Any]
 """The memory of a rule or of the guard between steps: numbers, True, False and None by name, as in JSON."""
@@ -154,6 +155,17 @@ class Policy(abc.ABC):
     @abc.abstractmethod
     def rule(self) -> str:
         """Return the rule in one sentence that needs no code to be understood."""
+
+    def short_rule(self) -> str:
+        """Return the rule as a label for lists and charts, such as `cosine > .2: .9, else .1`; about 40 characters.
+
+        By default it is the family's name with the values of the parameters that a search varies, its own ones first.
+        """
+        own = inspect.get_annotations(type(self))
+        searched = [name for name, parameter in self.parameters().items() if parameter.searched]
+        searched.sort(key=lambda name: name not in own)
+        values = ", ".join(f"{name.replace('_', ' ')} {brief(getattr(self, name))}" for name in searched)
+        return f"{self.family.replace('_', ' ')}{': ' if values else ''}{values}"
 
     @property
     @abc.abstractmethod

@@ -103,12 +103,15 @@ def values_survive(policy: type[Policy]) -> None:
 
 @_clause(COMMON)
 def rule_is_a_sentence(policy: type[Policy]) -> None:
-    """The rule is one sentence about λ, and its complexity is at most the number of its parameters."""
+    """The rule is one sentence about λ and has a short form; its complexity is at most the number of its parameters."""
     for values in settings(policy):
         made = _created(policy, values)
         rule = made.rule()
         good = rule.startswith("λ") and rule.endswith(".") and "\n" not in rule and "nan" not in rule
         require(good, f"rule() must be one sentence from 'λ' to '.', but {_with(values)} it is {rule!r}")
+        label = made.short_rule()
+        good = isinstance(label, str) and bool(label.strip()) and label.isprintable() and "nan" not in label.split()
+        require(good, f"short_rule() must be one short line, but {_with(values)} it is {label!r}")
         count, most = made.complexity, len(made.parameters())
         least = min(1, most)
         good = isinstance(count, int) and least <= count <= most

@@ -35,7 +35,6 @@ class Metric:
         in_search: reads its value from a record of the search.
         of_set: reads its value from the scores of a confirmation; None for a user's own KPI, which is stored beside
             them.
-        curve: the name of its curve along the epochs in MLflow.
         logged: the name of its value on a set in MLflow, after `validation_` or `test_`.
         of_teacher: True if the teacher has one, too.
     """
@@ -47,7 +46,6 @@ class Metric:
     counts_pictures: bool
     in_search: Callable[[Measured], float | None]
     of_set: Callable[[SetScore], float | None] | None
-    curve: str
     logged: str
     of_teacher: bool = True
 
@@ -55,6 +53,11 @@ class Metric:
     def own(self) -> bool:
         """True for a KPI of the user's own."""
         return self.of_set is None
+
+    @property
+    def curve(self) -> str:
+        """The name of its curve along the epochs in MLflow."""
+        return f"validation/{self.name}"
 
     def of_result(self, result: SeedResult, on: PictureSet = "test") -> float | None:
         """The value of one confirmed training; None if it was not measured."""
@@ -71,35 +74,35 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name=ACCURACY, label="Accuracy", unit="%", direction="maximize", counts_pictures=True,
         in_search=lambda r: r.validation_accuracy, of_set=lambda s: s.accuracy,
-        curve="epoch/validation_accuracy", logged="accuracy",
+        logged="accuracy",
     ),
     Metric(
         name="loss", label="Cross entropy", unit="nats", direction="minimize", counts_pictures=False,
         in_search=lambda r: r.validation_loss, of_set=lambda s: s.loss,
-        curve="epoch/validation_loss", logged="loss",
+        logged="loss",
     ),
     Metric(
         name="calibration_error", label="Calibration error (ECE)", unit="%", direction="minimize",
         counts_pictures=False, in_search=lambda r: r.calibration_error, of_set=lambda s: s.calibration_error,
-        curve="epoch/calibration_error", logged="calibration_error",
+        logged="calibration_error",
     ),
     Metric(
         name="balanced_accuracy", label="Balanced accuracy", unit="%", direction="maximize", counts_pictures=False,
         in_search=lambda r: r.more.get("balanced_accuracy"), of_set=lambda s: s.more.get("balanced_accuracy"),
-        curve="epoch/balanced_accuracy", logged="balanced_accuracy",
+        logged="balanced_accuracy",
     ),
     Metric(
         name="agreement", label="Agreement with the teacher", unit="%", direction="maximize", counts_pictures=True,
         in_search=lambda r: r.agreement, of_set=lambda s: s.agreement,
-        curve="epoch/agreement_with_teacher", logged="agreement_with_teacher", of_teacher=False,
+        logged="agreement_with_teacher", of_teacher=False,
     ),
 )  # fmt: skip
 """The metrics that are measured of every student."""
 
 TRAINING_CURVES = {
-    "epoch/train_task_loss": "train_task_loss",
-    "epoch/train_distill_loss": "train_distill_loss",
-    "epoch/lambda": "weight",
+    "train/task_loss": "train_task_loss",
+    "train/distill_loss": "train_distill_loss",
+    "train/lambda": "weight",
 }
 """Curves of the training itself along its epochs: name in MLflow -> field of `EpochRecord`."""
 STEP_CURVES = {
@@ -123,7 +126,6 @@ def own_metric(name: str, direction: Direction = "maximize") -> Metric:
         counts_pictures=False,
         in_search=lambda record: record.own_kpis.get(name),
         of_set=None,
-        curve=f"kpi/{name}",
         logged=name,
     )
 

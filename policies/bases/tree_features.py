@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from policies.bases.loss_based import bounded
 from policies.geometric import log_ratio
-from policies.parameter import percent
+from policies.parameter import brief, percent
 from policies.policy import Need, Observation
 
 
@@ -40,6 +40,11 @@ class Feature:
     def value(self, mean: float) -> float:
         """The quantity in its own unit, from an average of readings."""
         return math.exp(mean) if self.log else mean
+
+    def threshold_in_words(self, cut: float) -> str:
+        """The threshold as a label shows it: `.25`, `30%`."""
+        threshold = self.threshold(cut)
+        return percent(threshold) if self.percent else brief(threshold)
 
     def in_words(self, cut: float, *, above: bool, labels: str) -> str:
         """State in words that the quantity is above a cut, or that it is not."""

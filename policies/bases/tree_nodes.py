@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from policies.bases.tree_features import Feature
+from policies.parameter import brief
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +143,20 @@ def sentence(node: Node, voice: Voice) -> str:
         return f"{voice.subject} = {_case(node, high, above=True, voice=voice)}{_rest(low, voice)}"
     condition = _condition(node, above=False, voice=voice)
     return f"{voice.subject}, {condition}, is {_pair(low, voice)}; otherwise it is {_pair(high, voice)}"
+
+
+def label(node: Node, prefix: str = "") -> str:
+    """Return the tree as a label: `progress > 60%: .1, else cosine > .2: .9, else .5`.
+
+    Args:
+        node: any tree.
+        prefix: comes before each feature's name.
+    """
+    if isinstance(node, Leaf):
+        return brief(node.weight)
+    high = label(node.high, prefix)
+    asked = f"{prefix}{node.feature.name.replace('_', ' ')} > {node.feature.threshold_in_words(node.cut)}"
+    return f"{asked}: {f'({high})' if isinstance(node.high, Split) else high}, else {label(node.low, prefix)}"
 
 
 def _condition(split: Split, *, above: bool, voice: Voice) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any, ClassVar, Self
 
 from policies.bases.tree_features import FEATURES
-from policies.bases.tree_nodes import Leaf, Node, Split, Voice, leaves, live, sentence, splits, trimmed
+from policies.bases.tree_nodes import Leaf, Node, Split, Voice, label, leaves, live, sentence, splits, trimmed
 from policies.parameter import choice, real
 from policies.policy import Policy
 
@@ -60,6 +60,11 @@ class TreeRule(Policy):
 
     def _sentence(self) -> str:
         return sentence(self.tree, self.voice)
+
+    def short_rule(self) -> str:
+        if isinstance(self.tree, Leaf):
+            return f"constant {label(self.tree)}"
+        return label(self.tree, "sample " if self.scope == "sample" else "")
 
     @property
     def complexity(self) -> int:

@@ -54,6 +54,7 @@ def search_with(config: SearchConfig, launch: Launch, *, resume: bool, confirmin
         outcome = run_search(config, launch, listener)
     confirmed_next = confirming and outcome.search.status == "finished"
     show(outcome.search, launch, outcome.page, with_remedy=not confirmed_next)
+    click.echo(f"MLflow: {outcome.mlflow}")
     if outcome.search.trials and all(trial.status == "failed" for trial in outcome.search.trials):
         sys.exit(1)
     if outcome.search.status == "stopped":

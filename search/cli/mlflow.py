@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import click
 
 from search.cli.actions import read_record
 from search.cli.options import launch_of, places, tracked_as_before
-from search.settings import sqlite_path
+from search.settings import next_command, sqlite_path
 from search.store import SearchStore
 from search.tracking import check_tracking, serve_ui
 
@@ -30,7 +31,9 @@ def sync(name: str, **places: Any) -> None:
 
     page = publish_report(record, launch)
     publish_champion(record, store, launch)
-    click.echo(project(record, store, launch, page))
+    report = project(record, store, launch, page)
+    click.echo(report)
+    click.echo(f"MLflow: {report.address or next_command('ui', name, launch)}")
 
 
 @click.command()
@@ -43,4 +46,5 @@ def ui(name: str | None, host: str, port: int, **places: Any) -> None:
     launch = launch_of(places)
     if name is not None and not places["tracking_uri"]:
         launch = tracked_as_before(launch, SearchStore(launch.storage, name), places)
-    serve_ui(launch.tracking_uri, launch.experiment, click.echo, search=name, host=host, port=port)
+    say = functools.partial(click.echo, err=True)
+    serve_ui(launch.tracking_uri, launch.experiment, click.echo, wait=say, search=name, host=host, port=port)

@@ -37,6 +37,8 @@ class Finalist(Settings):
     student: str = BASE_STUDENT
     """The student's name in the search."""
     rule: str
+    short_rule: str = ""
+    """The rule as a label; empty in older confirmations."""
     complexity: int
     trial: int | None
     """The number of the trial that it comes from; None if the search did not try it."""

@@ -40,6 +40,8 @@ class TrialRecord(Settings):
     """The student's name in the search."""
     rule: str
     """The policy's rule in words."""
+    short_rule: str = ""
+    """The policy's rule as a label."""
     complexity: int
     baseline: bool = False
     """True if this is a constant λ."""

@@ -27,6 +27,8 @@ class Outcome:
 
     search: SearchRecord
     page: pathlib.Path
+    mlflow: str = ""
+    """The address of its trials on an MLflow server, or else the command that shows them."""
 
 
 def run_search(config: SearchConfig, launch: Launch, listener: Listener) -> Outcome:
@@ -82,6 +84,7 @@ def _run(config: SearchConfig, launch: Launch, listener: Listener, store: Search
             read_decisions=decision_reader(store),
             confirmation=_confirmation(store),
             process=mlflow,
+            opened=lambda address: listener.stage(f"MLflow: {address}"),
         ) as projection:
             listener.search_begins(search, config)
             try:
@@ -109,7 +112,7 @@ def _run(config: SearchConfig, launch: Launch, listener: Listener, store: Search
             tracked = projection.finish(search, report_files(page.parent))
             if not tracked.complete:
                 listener.stage(f"{tracked}; complete it with: {next_command('sync', config.name, launch)}")
-    return Outcome(search, page)
+    return Outcome(search, page, tracked.address or next_command("ui", config.name, launch))
 
 
 def _confirmation(store: SearchStore) -> TrackedConfirmation | None:

@@ -11,6 +11,7 @@ from search.evidence import judge
 from search.records import ENDED, ConfirmationRecord, TrialRecord
 from search.settings import DASHBOARD_VARIABLE, Launch, SearchConfig, next_command
 from search.store import SearchStore
+from search.tracking import address_on_server
 from search.wording import Scale
 from trainables.records import Objective
 
@@ -28,7 +29,7 @@ def search_status(name: str, launch: Launch, address: str | None) -> dict[str, A
         ClusterError: no dashboard answers at `address`, or it knows no such job.
     """
     if address is None:
-        return _stored(_known(name, launch))
+        return _stored(_known(name, launch), launch)
     from search.cluster import STORAGE, Jobs, seen_from_here
 
     jobs = Jobs(address)
@@ -39,7 +40,7 @@ def search_status(name: str, launch: Launch, address: str | None) -> dict[str, A
     for storage in (job.metadata.get(STORAGE, launch.storage), launch.storage):
         store = seen_from_here(storage, name)
         if store is not None:
-            return _stored(store) | state
+            return _stored(store, launch) | state
     state["says"] = jobs.last_words(job)
     return {"name": name, **state, "storage": job.metadata.get(STORAGE)}
 
@@ -69,7 +70,7 @@ def status_lines(state: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _stored(store: SearchStore) -> dict[str, Any]:
+def _stored(store: SearchStore, launch: Launch) -> dict[str, Any]:
     header = store.read_header()
     from search.store import read_search
 
@@ -100,6 +101,8 @@ def _stored(store: SearchStore) -> dict[str, Any]:
         "verdict": judgement.answer.headline if record.finished else None,
         "storage": store.uri,
         "tracking_uri": header["tracking_uri"],
+        "mlflow": address_on_server(header["tracking_uri"], header["experiment"], store.name)
+        or next_command("ui", store.name, launch),
     }
 
 

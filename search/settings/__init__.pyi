@@ -28,5 +28,6 @@ from .search_file import stored_config as stored_config
 from .tracking_uri import artifact_location as artifact_location
 from .tracking_uri import default_tracking_uri as default_tracking_uri
 from .tracking_uri import is_server as is_server
+from .tracking_uri import server_address as server_address
 from .tracking_uri import sqlite_path as sqlite_path
 from .tracking_uri import without_password as without_password

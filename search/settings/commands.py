@@ -10,7 +10,7 @@ from search.settings.tracking_uri import without_password
 
 _TRAINING = ("resume", "confirm")
 """Commands that train: they need the teacher, the data and the cluster again."""
-_TRACKING = ("confirm", "sync")
+_TRACKING = ("confirm", "sync", "ui")
 """Commands that use the MLflow store that the search began with, unless another one is named."""
 
 

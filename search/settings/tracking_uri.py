@@ -26,6 +26,14 @@ def is_server(uri: str) -> bool:
     return urllib.parse.urlsplit(uri).scheme in ("http", "https")
 
 
+def server_address(uri: str) -> str | None:
+    """The address of a server's page, without a user's name and password; None for any other store."""
+    if not is_server(uri):
+        return None
+    parts = urllib.parse.urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def artifact_location(uri: str) -> str | None:
     """The place of a new experiment's files: beside an SQLite file; None leaves the choice to the server."""
     path = sqlite_path(uri)

@@ -175,6 +175,7 @@ class TrialBook:
             shared=shared_settings(first.suggestion),
             student=student,
             rule=policy.rule(),
+            short_rule=policy.short_rule(),
             complexity=policy.complexity,
             baseline=family == CONSTANT_FAMILY,
             started=first.started,

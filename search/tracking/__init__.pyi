@@ -5,4 +5,5 @@ from .live import LiveProjection as LiveProjection
 from .process import MLflowProcess as MLflowProcess
 from .synchronise import TrackingReport as TrackingReport
 from .synchronise import sync as sync
+from .ui import address_on_server as address_on_server
 from .ui import serve_ui as serve_ui

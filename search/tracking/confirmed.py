@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Callable
 
 from search.confirm import Champion
-from search.evidence import Judgement, title
+from search.evidence import Judgement
 from search.records import ConfirmationRecord, SearchRecord
 from search.tracking import confirmed_wording as told
 from search.tracking import wording
+from search.tracking.inputs import inputs_of
 from search.tracking.runs import Run, RunWriter
 
 
@@ -64,13 +65,14 @@ def write_finalists(
             run, had = None, 0
         if run is None:
             begin = min(told.moment_of(result) - round(1000 * result.seconds) for result in results)
-            run = known[key] = writer.create(f"confirmed {title(record, key)}", max(begin, 0), tags)
+            run = known[key] = writer.create(told.run_name(record, finalist), max(begin, 1), tags)
         moment = max(map(told.moment_of, results))
         points = told.seed_points(results[had:])
         if run.tags.get(told.RESULTS) != told.fingerprint(results):
-            points += told.finalist_points(record, comparison.of(key), moment)
+            points = told.finalist_points(record, comparison.of(key), moment) + points
         tags |= {told.RESULTS: told.fingerprint(results)} | run.logged_with(seeds=len(results))
         writer.log(run, points, wording.run_parameters(search, finalist), tags)
+        writer.log_inputs(run, inputs_of(search, tested=True))
         writer.set_status(run, "FINISHED", moment)
     fingerprint = told.fingerprint(record.results)
     if parent.tags.get(told.RESULTS) != fingerprint:

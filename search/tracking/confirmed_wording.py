@@ -19,6 +19,12 @@ RESULTS = "kd.results"
 _VERDICT = "kd.verdict"
 
 
+def run_name(record: ConfirmationRecord, finalist: Finalist) -> str:
+    """Return what the legend of a chart shows, such as `confirmed cosine > .2: .9, else .1` or `confirmed λ = 0.9`."""
+    short = finalist.short_rule if finalist.role == "rule" else ""
+    return wording.cut(f"confirmed {short or title(record, finalist.key)}", wording.MAX_NAME)
+
+
 def finalist_tags(
     search: SearchRecord,
     record: ConfirmationRecord,
@@ -107,7 +113,6 @@ def finalist_points(record: ConfirmationRecord, row: FinalistRow, moment: int) -
         "score": value_of(record.objective, row.validation),
         "test_score": value_of(record.objective, row.test),
         "test_score_std": row.spread,
-        "complexity": row.complexity,
         **_lead(row),
     }
     return points_of(values, len(row.seeds) + len(row.lost), moment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from search.records import SearchRecord, TrialRecord
@@ -38,6 +38,7 @@ class LiveProjection:
         read_decisions: as for `Projection`; pickled, since it is called in MLflow's process.
         confirmation: as for `Projection`; an earlier run's, without `read_student`.
         process: MLflow's, if it is up already; it is ended here.
+        opened: called once, in the thread, with the address of the search's trials on an MLflow server.
         interval: the fewest seconds between two rounds of writing.
     """
 
@@ -50,8 +51,10 @@ class LiveProjection:
         read_decisions: ReadDecisions | None = None,
         confirmation: TrackedConfirmation | None = None,
         process: MLflowProcess | None = None,
+        opened: Callable[[str], None] | None = None,
         interval: float = 2.0,
     ) -> None:
+        self._opened = opened
         self._projection = Projection(uri, experiment, read_decisions, confirmation)
         self._process = process
         self._processes = 0
@@ -144,7 +147,11 @@ class LiveProjection:
             # A process that was stopped says nothing: an earlier error explains better why it took so long.
             self._error = self._error if self._stopped else str(error)
             return False
-        self._error = self._projection.tally.problem or self._error
+        tally = self._projection.tally
+        self._error = tally.problem or self._error
+        if self._opened is not None and tally.address is not None:
+            self._opened(tally.address)
+            self._opened = None
         return True
 
     def _send(self, search: SearchRecord, *, everything: bool) -> None:

@@ -11,15 +11,24 @@ from search.errors import KDPolicySearchError
 from search.evidence import Judgement, judge
 from search.records import ENDED as ENDED_TRIALS
 from search.records import SearchRecord, TrialRecord, TrialStatus
+from search.settings import server_address
 from search.tracking import wording
 from search.tracking.artifacts import search_files, trial_files
 from search.tracking.confirmed import TrackedConfirmation, write_finalists
 from search.tracking.confirmed_wording import FINALIST, confirmation_files, confirmation_note, confirmation_tags
+from search.tracking.inputs import inputs_of
 from search.tracking.registry import Registry
 from search.tracking.runs import ENDED, Run, RunWriter, Tally
-from search.tracking.series import constant_points, milliseconds, outcome_points, points_of, trial_points
+from search.tracking.series import (
+    constant_points,
+    last_moment,
+    milliseconds,
+    outcome_points,
+    points_of,
+    trial_points,
+)
 from search.tracking.store import open_client, open_experiment, quiet
-from search.tracking.view import view_tags
+from search.tracking.view import page_address, view_tags
 from trainables.records import DecisionEntry
 from trainables.suggestion import OPTIONS
 
@@ -126,8 +135,15 @@ class Projection:
         """Open the store, and find the search's runs that are there."""
         client = open_client(self.uri)
         options = [f"{OPTIONS}{name}" for name in search.config.space.options]
-        view = view_tags(search.name, settings=options, confirmed=self._confirmation is not None)
+        view = view_tags(
+            search.name,
+            settings=options,
+            ascending=search.config.direction == "minimize",
+            confirmed=self._confirmation is not None,
+        )
         experiment = open_experiment(client, self.uri, self._experiment, view)
+        if (base := server_address(self.uri)) is not None:
+            self.tally.address = page_address(base, experiment, search.name)
         self._writer = RunWriter(client, experiment, self.tally)
         self._search_run, self._trial_runs, self._finalist_runs = None, {}, {}
         token = None
@@ -178,16 +194,17 @@ class Projection:
             points += points_of({"teacher_accuracy": search.teacher_accuracy}, 0, milliseconds(search.created))
         tags |= run.logged_with(trials=max(len(finished), had))
         self._writer.log(run, points, wording.search_parameters(search), tags)
+        self._writer.log_inputs(run, inputs_of(search, tested=judgement.is_confirmed))
         return run
 
     def _end_search(self, search: SearchRecord, judgement: Judgement, run: Run, files: Mapping[str, bytes]) -> None:
         if search.status == "running":
             self._writer.set_status(run, "RUNNING")
             return
-        ends = [milliseconds(trial.ended) for trial in search.trials if trial.ended is not None]
+        end = max((last_moment(trial) for trial in search.trials), default=0)
         status = "FINISHED" if search.status == "finished" else "KILLED"
-        self._writer.set_status(run, status, max(ends, default=None))
-        constant = [point for point in constant_points(judgement.curve, max(ends, default=0)) if not run.shows(point)]
+        self._writer.set_status(run, status, end or None)
+        constant = [point for point in constant_points(judgement.curve, end) if not run.shows(point)]
         self._writer.log(run, constant, {}, {})
         told = self._confirmation
         confirmed = confirmation_files(told.record, judgement) if told else {}
@@ -201,26 +218,28 @@ class Projection:
             return
         tags = wording.trial_tags(search, trial, parent.run_id) | fronts
         if run is None:
-            start = milliseconds(trial.started)
+            start = milliseconds(trial.started) or milliseconds(trial.ended)
             run = self._trial_runs[trial.trial_id] = self._writer.create(wording.run_name(trial), start, tags)
         config = search.config
-        points = trial_points(
+        curves = trial_points(
             trial,
+            search.objective,
             expected_epochs=min(config.evaluations, config.training.epochs),
             expected_steps=config.trace_points,
-            after_epoch=run.logged.get("epoch", -1),
-            after_step=run.logged.get("step", -1),
+            after_epoch=run.logged.get("epochs", -1),
+            after_step=run.logged.get("steps", -1),
         )
-        last = {point.name.partition("/")[0]: point.step for point in points}  # points come in order of steps
-        tags |= run.logged_with(**last)
+        # Points come in order of steps.
+        tags |= run.logged_with(**{"steps" if p.name.startswith("step/") else "epochs": p.step for p in curves})
         outcome = outcome_points(trial, search.objective, race_is_over=race_is_over)
-        points += [point for point in outcome if not run.shows(point)]
+        points = [point for point in outcome if not run.shows(point)] + curves
         self._writer.untag(run, set(wording.PASSING) - tags.keys())
         self._writer.log(run, points, wording.run_parameters(search, trial), tags)
+        self._writer.log_inputs(run, inputs_of(search, tested=False))
         status = _STATUS[trial.status]
         if status not in ENDED and search.status != "running":
             status = "KILLED"
-        self._writer.set_status(run, status, milliseconds(trial.ended) or None)
+        self._writer.set_status(run, status, last_moment(trial) or None)
         if status in ENDED:
             self._writer.store_files(run, trial_files(trial, self._decisions(trial)))
 

@@ -10,10 +10,11 @@ import pathlib
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from search.tracking.series import Point
+from search.tracking.inputs import Input, as_mlflow
+from search.tracking.series import Point, rounded
 
 ENDED = ("FINISHED", "FAILED", "KILLED")
 _METRICS_A_CALL = 900  # MLflow takes 1000 metrics, parameters and tags together; larger calls cost less a point
@@ -27,8 +28,10 @@ class Run:
 
     run_id: str
     status: str
+    began: int
+    """The time of its start, in milliseconds since 1970; MLflow cannot change it."""
     ended: int | None
-    """The time of its end, in milliseconds since 1970."""
+    """The time of its end, like `began`."""
     tags: dict[str, str]
     parameters: set[str]
     metrics: dict[str, float]
@@ -40,6 +43,7 @@ class Run:
         return cls(
             run_id=found.info.run_id,
             status=found.info.status,
+            began=found.info.start_time or 0,
             ended=found.info.end_time,
             tags=dict(found.data.tags),
             parameters=set(found.data.params),
@@ -48,14 +52,14 @@ class Run:
 
     @property
     def logged(self) -> dict[str, int]:
-        """The progress of the run's points (last epoch, step, trial, seeds), and its files' checksum."""
+        """The progress of the run's points (last epoch, step, trial, seeds), and checksums of its files and inputs."""
         counts: dict[str, int] = json.loads(self.tags.get(_LOGGED, "{}"))
         return counts
 
     def shows(self, point: Point) -> bool:
-        """Tell whether the latest value of the point's metric is the point's."""
+        """Tell whether the latest value of the point's metric is the point's. An earlier release did not round."""
         had = self.metrics.get(point.name)
-        return had is not None and (had == point.value or (math.isnan(had) and math.isnan(point.value)))
+        return had is not None and (rounded(had) == point.value or (math.isnan(had) and math.isnan(point.value)))
 
     def logged_with(self, **counts: int) -> dict[str, str]:
         """Return the tag that holds `logged` after more was written."""
@@ -68,12 +72,14 @@ class Tally:
 
     Attributes:
         problem: something could not be read or stored when it was last written, but the rest was.
+        address: of the search's trials in the page of an MLflow server; None for any other store.
     """
 
     runs: set[str] = dataclasses.field(default_factory=set)
     points: int = 0
     seconds: float = 0.0
     problem: str | None = None
+    address: str | None = None
 
 
 class RunWriter:
@@ -122,6 +128,14 @@ class RunWriter:
         run.metrics.update((point.name, point.value) for point in points)
         run.tags.update(tags)
 
+    def log_inputs(self, run: Run, inputs: Sequence[Input]) -> None:
+        """Send the data sets and the teacher of a run, unless it has exactly these."""
+        checksum = zlib.crc32(json.dumps(inputs).encode())
+        if run.logged.get("inputs") == checksum:
+            return
+        self.client.log_inputs(run.run_id, as_mlflow(inputs))
+        self.log(run, [], {}, run.logged_with(inputs=checksum))
+
     def untag(self, run: Run, names: Iterable[str]) -> None:
         """Delete those of these tags that the run has."""
         for name in run.tags.keys() & set(names):
@@ -130,7 +144,11 @@ class RunWriter:
             del run.tags[name]
 
     def set_status(self, run: Run, status: str, moment: int | None = None) -> None:
-        """Give a run its status; one of `ENDED` ends it at a moment, in milliseconds since 1970, or now."""
+        """Give a run its status; one of `ENDED` ends it at a moment, in milliseconds since 1970, or now.
+
+        A run ends when it began, or later: a trial that is trained again may have begun after its last sign of life.
+        """
+        moment = None if moment is None else max(moment, run.began)
         if run.status == status and moment in (None, run.ended):
             return
         if status in ENDED:

@@ -1,4 +1,8 @@
-"""Turns a trial's history into metric points. Names before a slash are the sections of MLflow's charts."""
+"""Turns a trial's history into metric points. Names before a slash are the sections of MLflow's charts.
+
+MLflow's page for two runs opens on the first metric that they share: the first by name, or the first that was written,
+as the store has it. So no metric of a trial sorts before `score`, and none is written before `score` or its curve.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,14 @@ import numpy as np
 
 from policies.guarding.intervention import Intervention
 from search.evidence import ConstantCurve
-from search.metrics import STEP_CURVES, TRAINING_CURVES, metrics_with
+from search.metrics import STEP_CURVES, TRAINING_CURVES, metric_of_objective, metrics_with
 from search.records import ENDED, TrialRecord
 from trainables.records import Objective
 
 MAX_POINTS = 100
 """The most points of a series, approximately."""
+DIGITS = 4
+"""The significant digits of a number in MLflow, whose page shows all that it is given."""
 
 _Item = TypeVar("_Item")
 
@@ -38,6 +44,20 @@ def milliseconds(moment: datetime.datetime | None) -> int:
     return 0 if moment is None else round(moment.timestamp() * 1000)
 
 
+def rounded(value: float) -> float:
+    """Round to `DIGITS` significant digits, but keep whole numbers and whole parts."""
+    if value == 0.0 or not math.isfinite(value):
+        return value
+    return round(value, max(0, DIGITS - 1 - math.floor(math.log10(abs(value)))))
+
+
+def last_moment(trial: TrialRecord) -> int:
+    """Return when a trial ended or was last heard of, in milliseconds since 1970; 0 if it is not known."""
+    if trial.ended is not None or trial.started is None:
+        return milliseconds(trial.ended)
+    return milliseconds(trial.started) + round(1000 * sum(record.seconds for record in trial.history.epochs))
+
+
 def thin(items: Sequence[_Item], expected: int, *, complete: bool) -> list[_Item]:
     """Return at most about `MAX_POINTS` of the items, evenly spread, with the first and (once complete) the last.
 
@@ -50,6 +70,7 @@ def thin(items: Sequence[_Item], expected: int, *, complete: bool) -> list[_Item
 
 def trial_points(
     trial: TrialRecord,
+    objective: Objective,
     *,
     expected_epochs: int = 0,
     expected_steps: int = 0,
@@ -61,6 +82,8 @@ def trial_points(
     A point's time follows from the trial's own clock, not from the moment of writing, so that MLflow recognises a point
     that it has already. If a trial is raced over seeds, the curves are those of the first heat. Its seeds are common to
     all trials, and a point that is written cannot be changed when more seeds come.
+
+    The first curve is that of the objective, `score_by_epoch`.
     """
     history = trial.opening or trial.history
     complete = trial.status in ENDED
@@ -70,7 +93,8 @@ def trial_points(
     points = []
     for epoch in thin(history.epochs, expected_epochs, complete=complete):
         if epoch.epoch > after_epoch:
-            values = {metric.curve: metric.in_search(epoch) for metric in metrics_with(epoch.own_kpis)}
+            values = {"score_by_epoch": metric_of_objective(objective.name).in_search(epoch)}
+            values |= {metric.curve: metric.in_search(epoch) for metric in metrics_with(epoch.own_kpis)}
             values |= {name: getattr(epoch, field) for name, field in TRAINING_CURVES.items()}
             points += points_of(values, epoch.epoch, times[epoch.epoch])
     clock = ([0.0, *times], [begin, *times.values()])
@@ -82,23 +106,23 @@ def trial_points(
 
 
 def outcome_points(trial: TrialRecord, objective: Objective, *, race_is_over: bool = True) -> list[Point]:
-    """Return a trial's single numbers as points: its rule's complexity and, once finished, the value of the objective.
+    """Return an ended trial's single numbers as points, first the value of the objective; none before its end.
 
     Over fewer seeds than a whole trial's that value is called `partial_score`, so that no chart or table takes it for a
     `score`. A trial that left the race may come back in the place of one that fails, and a metric cannot be deleted. So
     there is no `partial_score` before the race is over. All others may be written again with another value.
     """
-    values: dict[str, float | None] = {"complexity": trial.complexity}
-    if trial.status in ENDED:
-        values |= _guarded(trial) | {"seeds": len(trial.seeds) or None}
-    if trial.status in ("finished", "eliminated"):
-        values["training_seconds"] = trial.history.training_seconds
+    if trial.status not in ENDED:
+        return []
+    values: dict[str, float | None] = {}
     if trial.status == "finished":
         values |= {"score": value_of(objective, trial.score), "score_std": trial.history.score_std}
     elif trial.status == "eliminated" and race_is_over:
         values["partial_score"] = value_of(objective, trial.partial_score)
-    last = trial.history.epochs[-1].epoch if trial.history.epochs else 0
-    return points_of(values, last, milliseconds(trial.ended or trial.started))
+    if trial.status in ("finished", "eliminated"):
+        values["training_seconds"] = trial.history.training_seconds
+    values |= {"seeds": len(trial.seeds) or None, **_guarded(trial)}
+    return points_of(values, 0, milliseconds(trial.ended or trial.started))  # a chart of step 0 alone has bars
 
 
 def _guarded(trial: TrialRecord) -> dict[str, int]:
@@ -106,9 +130,9 @@ def _guarded(trial: TrialRecord) -> dict[str, int]:
     done = trial.history.interventions
     kinds = {kind.value: kind.name.lower() for kind in Intervention}
     return {
-        "guard/skipped_steps": trial.history.skipped_steps,
-        "guard/interventions": sum(done.values()),
-        **{f"guard/{kinds[kind]}": times for kind, times in done.items() if kind in kinds},
+        "train/guard_skipped_steps": trial.history.skipped_steps,
+        "train/guard_interventions": sum(done.values()),
+        **{f"train/guard_{kinds[kind]}": times for kind, times in done.items() if kind in kinds},
     }
 
 
@@ -127,10 +151,10 @@ def constant_points(curve: ConstantCurve | None, moment: int) -> list[Point]:
 
 
 def points_of(values: Mapping[str, float | None], step: int, timestamp: int) -> list[Point]:
-    """Return the values that are known as points; one that is not finite becomes NaN."""
+    """Return the values that are known as points, rounded; one that is not finite becomes NaN."""
     # MLflow stores an infinity as 1.8e308, which makes its axis useless; a NaN is left out of its charts.
     return [
-        Point(name=name, value=value if math.isfinite(value) else math.nan, step=step, timestamp=timestamp)
+        Point(name=name, value=rounded(value) if math.isfinite(value) else math.nan, step=step, timestamp=timestamp)
         for name, value in values.items()
         if value is not None
     ]

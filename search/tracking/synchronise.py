@@ -27,13 +27,22 @@ class TrackingReport:
     """Seconds spent writing."""
     complete: bool
     """True if MLflow now shows all that the search holds."""
+    address: str | None = None
+    """The address of the search's trials in the page of an MLflow server; None for any other store."""
     error: str | None = None
     """The last thing that went wrong, even if a later attempt succeeded."""
 
     @classmethod
     def of(cls, tally: Tally, *, complete: bool, error: str | None) -> TrackingReport:
         """Create the report of what was written."""
-        return cls(runs=len(tally.runs), points=tally.points, seconds=tally.seconds, complete=complete, error=error)
+        return cls(
+            runs=len(tally.runs),
+            points=tally.points,
+            seconds=tally.seconds,
+            complete=complete,
+            address=tally.address,
+            error=error,
+        )
 
     def __str__(self) -> str:
         """Return one line for the terminal."""

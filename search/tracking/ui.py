@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
+import functools
 import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable
 
 from search.cluster import terminated_like_interrupted
 from search.errors import TrackingError
-from search.settings import is_server, sqlite_path, without_password
+from search.settings import server_address, sqlite_path, without_password
+from search.tracking.check import check_quickly
 from search.tracking.problems import explain
 from search.tracking.store import open_client, quiet
+from search.tracking.view import FAMILIES, page_address
 from search.tracking.wording import ROLE, SEARCH
 
-_SECONDS_TO_START = 60.0
+_SECONDS_BETWEEN_WORDS = 10.0
 _LAST_PORT = 65_535
 
 
@@ -44,10 +47,33 @@ def ui_environment() -> dict[str, str]:
     }
 
 
-def experiment_url(uri: str, experiment: str, base: str, search: str | None = None) -> str:
-    """Return the address of the experiment's table of runs in the page at `base` (`http://host:port`).
+@dataclasses.dataclass(frozen=True)
+class SearchPages:
+    """The addresses of a search's pages in MLflow; `lines` lists them with what they show."""
 
-    It shows the trials of `search`, or of the newest search if none is named: best first, with scores and rules.
+    name: str | None
+    """The search; None where the experiment has none, and so only its table."""
+    trials: str
+    """Its trials, best first, with scores and rules."""
+    families: str
+    """The same as charts, grouped by family."""
+    own: str
+    """The run of the search itself: its answer, its ranking and, among its artifacts, its report."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each page."""
+        if self.name is None:
+            return (self.trials,)
+        return (
+            f"{self.name}: trials, best first: {self.trials}",
+            f"{self.name}: charts by family: {self.families}",
+            f"{self.name}: answer and report: {self.own}",
+        )
+
+
+def search_pages(uri: str, experiment: str, base: str, search: str | None = None) -> SearchPages:
+    """Return the addresses of a search's pages at `base` (`http://host:port`); by default of the newest search.
 
     Raises:
         TrackingError: the store does not exist or cannot be read, or has no such experiment or search.
@@ -72,10 +98,31 @@ def experiment_url(uri: str, experiment: str, base: str, search: str | None = No
         raise TrackingError(
             f"the experiment {experiment!r} of {store} has no search {search!r}; `kd-search sync` writes it."
         )
-    query = {"workflowType": "machine_learning"}  # else the page shows what it has for language models
-    if newest:
-        query["viewStateShareKey"] = newest[0].data.tags[SEARCH]
-    return f"{base.rstrip('/')}/#/experiments/{found.experiment_id}/runs?{urllib.parse.urlencode(query)}"
+    address = functools.partial(page_address, base, found.experiment_id)
+    if not newest:
+        return SearchPages(None, address(), address(charts=True), address())
+    run, name = newest[0].info.run_id, newest[0].data.tags[SEARCH]
+    return SearchPages(
+        name=name,
+        trials=address(name),
+        families=address(f"{name}{FAMILIES}", charts=True),
+        own=address().replace("/runs?", f"/runs/{run}?"),
+    )
+
+
+def address_on_server(uri: str, experiment: str, search: str) -> str | None:
+    """Return the address of a search's trials on an MLflow server; None for any other store, or if it does not answer.
+
+    It takes seconds where the server is slow.
+    """
+    base = server_address(uri)
+    if base is None:
+        return None
+    try:
+        check_quickly(base)
+        return search_pages(uri, experiment, base, search).trials
+    except TrackingError:
+        return None
 
 
 def serve_ui(
@@ -83,32 +130,48 @@ def serve_ui(
     experiment: str,
     announce: Callable[[str], None],
     *,
+    wait: Callable[[str], None],
     search: str | None = None,
     host: str = "127.0.0.1",
     port: int = 5000,
 ) -> None:
-    """Serve MLflow's page of a store until interrupted, and announce its address (`experiment_url`) once it answers.
+    """Serve MLflow's page of a store until interrupted, and announce its addresses once it answers.
 
-    A store that is a server has its page already, so only its address is announced.
+    A store that is a server has its page already, so only its addresses are announced.
+
+    Args:
+        uri: of the store.
+        experiment: of MLflow, by name.
+        announce: takes the lines that name the pages of the search.
+        wait: takes a line while the page is not there yet.
+        search: the search to show; by default the newest.
+        host: address to serve the page at.
+        port: to serve the page at.
 
     Raises:
         TrackingError: the store cannot be read, the port is not available, or the page does not start.
     """
-    if is_server(uri):
-        announce(experiment_url(uri, experiment, without_password(uri), search))
+    if (address := server_address(uri)) is not None:
+        _announce(search_pages(uri, experiment, address, search), announce)
         return
     _check_free(host, port)
     base = f"http://{host}:{port}"
-    address = experiment_url(uri, experiment, base, search)
+    wait("MLflow is starting; Ctrl-C ends it")
+    pages = search_pages(uri, experiment, base, search)
     with terminated_like_interrupted(), subprocess.Popen(ui_command(uri, host, port), env=ui_environment()) as server:
         try:
-            _await_answer(server, base)
-            announce(address)
+            _await_answer(server, base, wait)
+            _announce(pages, announce)
             server.wait()
         except KeyboardInterrupt:
             pass
         finally:
             server.terminate()
+
+
+def _announce(pages: SearchPages, announce: Callable[[str], None]) -> None:
+    for line in pages.lines:
+        announce(line)
 
 
 def _check_free(host: str, port: int) -> None:
@@ -128,15 +191,18 @@ def _check_free(host: str, port: int) -> None:
         raise TrackingError(f"`--host` {host!r} and `--port` {port} cannot be used: {reason}.") from error
 
 
-def _await_answer(server: subprocess.Popen[bytes], base: str) -> None:
-    deadline = time.monotonic() + _SECONDS_TO_START
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise TrackingError(
-                f"MLflow's server for {base} ended at once (exit status {server.returncode}); see its output above."
-            )
+def _await_answer(server: subprocess.Popen[bytes], base: str, wait: Callable[[str], None]) -> None:
+    """Wait until the server answers, however long that takes, and say so now and then."""
+    began = time.monotonic()
+    says_at = began + _SECONDS_BETWEEN_WORDS
+    while server.poll() is None:
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
             urllib.request.urlopen(f"{base}/health", timeout=2).close()
             return
+        if (now := time.monotonic()) >= says_at:
+            wait(f"MLflow has not answered at {base} for {now - began:.0f} s; a busy machine may need minutes")
+            says_at = now + _SECONDS_BETWEEN_WORDS
         time.sleep(0.2)
-    raise TrackingError(f"MLflow's server did not answer at {base} within {_SECONDS_TO_START:.0f} s.")
+    raise TrackingError(
+        f"MLflow's server for {base} ended at once (exit status {server.returncode}); see its output above."
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from search.evidence import Judgement, on_fronts
 from search.records import Finalist, SearchRecord, TrialRecord
 from search.settings import left_after
+from search.tracking.series import rounded
 from search.wording import Scale, count, number, percent
 from trainables.suggestion import BASE_STUDENT
 
@@ -23,8 +24,8 @@ ERROR = "error"
 PASSING = (RACE, ERROR)
 """Tags that a trial may lose again, if it comes back into the race or is trained again."""
 
-_DIGITS = 6
-"""The significant digits of a parameter; `policy.json` and `report.json` have them all."""
+MAX_NAME = 60
+"""The most characters of a rule in a run's name."""
 _MAX_TAG = 8000
 _MAX_PARAMETER = 6000
 _MAX_RULE = 400
@@ -69,8 +70,9 @@ def run_parameters(search: SearchRecord, trained: TrialRecord | Finalist) -> dic
 
 
 def policy_parameters(trained: TrialRecord | Finalist) -> dict[str, Any]:
-    """Return the family of a policy and its parameters."""
-    return {"policy.family": trained.family, **{f"policy.{name}": value for name, value in trained.parameters.items()}}
+    """Return the family of a policy, its parameters, and how many numbers it needs."""
+    parameters = {f"policy.{name}": value for name, value in trained.parameters.items()}
+    return {"family": trained.family, "policy.complexity": trained.complexity, **parameters}
 
 
 def _student_parameters(search: SearchRecord, student: str) -> dict[str, Any]:
@@ -87,10 +89,10 @@ def _student_parameters(search: SearchRecord, student: str) -> dict[str, Any]:
 
 
 def run_name(trial: TrialRecord) -> str:
-    """Return what the legend of a chart shows, such as `007 cosine_threshold` or `001 fixed λ=0.9 (baseline)`."""
-    constant = f" λ={number(trial.parameters['weight'])}" if set(trial.parameters) == {"weight"} else ""
-    remarks = [*(["baseline"] if trial.baseline else []), *([] if trial.student == BASE_STUDENT else [trial.student])]
-    return f"{trial.number:03d} {trial.family}{constant}" + (f" ({', '.join(remarks)})" if remarks else "")
+    """Return number and rule in short, as the legend of a chart shows them: `007 cosine > .2: .9, else .1`."""
+    rule = trial.short_rule or trial.family
+    student = "" if trial.student == BASE_STUDENT else f" ({trial.student})"
+    return f"{trial.number:03d} {cut(rule, MAX_NAME)}{student}"
 
 
 def front_tags(search: SearchRecord) -> dict[int, dict[str, str]]:
@@ -140,7 +142,7 @@ def search_tags(search: SearchRecord, judgement: Judgement, confirmed: str = "")
 
 def cut_tags(tags: dict[str, str]) -> dict[str, str]:
     """Cut tags to the length that MLflow takes."""
-    return {name: _cut(value, _MAX_TAG) for name, value in tags.items()}
+    return {name: cut(value, _MAX_TAG) for name, value in tags.items()}
 
 
 def _trial_note(trial: TrialRecord, scale: Scale) -> str:
@@ -187,14 +189,14 @@ def _search_note(search: SearchRecord, judgement: Judgement) -> str:
     best = next(trial for trial in search.trials if trial.number == ranked[0][1].number)
     lines += [
         f"Best{' so far' if search.status == 'running' else ''}: **{run_name(best)}**, {scale.value(best.score)}:"
-        f" {_cut(best.rule, _MAX_RULE)}",
+        f" {cut(best.rule, _MAX_RULE)}",
         "",
         f"| family | best {scale.title} | ± | its rule | numbers in it | finished trials |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for rank, trial in ranked:
         spread = "–" if trial.spread is None else scale.spread(trial.spread)
-        rule = _cut(trial.rule, _MAX_RULE).replace("|", "\\|")
+        rule = cut(trial.rule, _MAX_RULE).replace("|", "\\|")
         lines.append(
             f"| {rank.family} | {scale.value(trial.score)} | {spread} | {rule} | {trial.complexity} | {rank.finished} |"
         )
@@ -207,13 +209,14 @@ def _search_note(search: SearchRecord, judgement: Judgement) -> str:
 
 
 def as_text(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return parameters as the texts that MLflow keeps: 0.415, not 0.41500000000000004."""
+    """Return parameters as the texts that MLflow keeps: 0.3, not 0.30000001192; `policy.json` has all digits."""
     return {
-        name: _cut(str(float(f"{value:.{_DIGITS}g}")) if isinstance(value, float) else str(value), _MAX_PARAMETER)
+        name: cut(str(rounded(value)) if isinstance(value, float) else str(value), _MAX_PARAMETER)
         for name, value in values.items()
         if value is not None
     }
 
 
-def _cut(text: str, length: int) -> str:
+def cut(text: str, length: int) -> str:
+    """Cut a text to this many characters."""
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -134,6 +134,7 @@ BROKEN = [
     (Ramp, {"values": lambda self: {"end": 0.1}}, "values_survive", r"created with end=0.0, its values are"),
     (Ramp, {"rule": lambda self: "It rises"}, "rule_is_a_sentence", "one sentence from 'λ' to '.'"),
     (Follow, {"rule": lambda self: "It falls"}, "rule_is_a_sentence", "but with its defaults it is 'It falls'"),
+    (Ramp, {"short_rule": lambda self: "two\nlines"}, "rule_is_a_sentence", "one short line, but .* 'two.nlines'"),
     (Ramp, {"complexity": 7}, "rule_is_a_sentence", "complexity must be from 1 to 1"),
     (Ramp, {"needs": frozenset({"gradient"})}, "needs_are_known", r"unknown needs \['gradient'\]"),
     (Ramp, {"decide": lambda s, o: Decision(1.2, reason="x")}, "decisions_are_in_range", r"weight=1.2"),

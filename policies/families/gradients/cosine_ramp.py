@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from policies.bases.mixing import ClosedFormPolicy, in_words
 from policies.geometry import Geometry
-from policies.parameter import real
+from policies.parameter import brief, real
 from policies.policy import Decision
 
 
@@ -37,3 +37,6 @@ class CosineRamp(ClosedFormPolicy):
             f"λ = {self.weight:.3g} {'+' if self.slope >= 0.0 else '-'} {abs(self.slope):.3g}·ρ, ρ = the gradients'"
             f" cosine, kept between 0 and 1 ({self._measuring_in_words()})."
         )
+
+    def short_rule(self) -> str:
+        return f"{brief(self.weight)} {'+' if self.slope >= 0.0 else '-'} {brief(abs(self.slope))} cosine"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from policies.geometric import GeometricPolicy, log_ratio
 from policies.geometry import Geometry
-from policies.parameter import real
+from policies.parameter import brief, real
 from policies.policy import Decision
 
 
@@ -40,3 +40,6 @@ class NormBalance(GeometricPolicy):
             f"λ = {self.balance:.3g}/({self.balance:.3g} + r), r = length of the distillation gradient over the task"
             f" gradient's, so that the teacher's pull counts {share} the labels' ({self._measuring_in_words()})."
         )
+
+    def short_rule(self) -> str:
+        return f"{brief(self.balance)}/({brief(self.balance)} + norm ratio)"

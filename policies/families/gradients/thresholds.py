@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from policies.geometric import GeometricPolicy, log_ratio
 from policies.geometry import Geometry
-from policies.parameter import percent, real
+from policies.parameter import brief, percent, real
 from policies.policy import Decision, State
 from policies.smoothing import Switch
 
@@ -90,6 +90,9 @@ class CosineThreshold(ThresholdPolicy):
             f" ({self._measuring_in_words()}{f', margin {self.hysteresis:.3g}' if self.hysteresis else ''})."
         )
 
+    def short_rule(self) -> str:
+        return f"cosine > {brief(self.threshold)}: {brief(self.above)}, else {brief(self.below)}"
+
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class NormRatioThreshold(ThresholdPolicy):
@@ -133,3 +136,6 @@ class NormRatioThreshold(ThresholdPolicy):
             f" the task gradient, else {self.below:.3g} ({self._measuring_in_words()}"
             f"{f', margin {percent(self.hysteresis)}' if self.hysteresis else ''})."
         )
+
+    def short_rule(self) -> str:
+        return f"norm ratio > {brief(self.threshold)}: {brief(self.above)}, else {brief(self.below)}"

@@ -7,7 +7,7 @@ import math
 from typing import ClassVar, Literal
 
 from policies.measuring import MeasuringPolicy, steps_between
-from policies.parameter import real
+from policies.parameter import brief, real
 from policies.policy import Decision, Observation
 
 
@@ -42,6 +42,9 @@ class ReliabilityPolicy(MeasuringPolicy):
             f"λ = {self.trust:.3g} times how often teacher and label have agreed so far {self.agreeing}, in the mean"
             f" over the batch, 1 at most ({self._measuring_in_words()})."
         )
+
+    def short_rule(self) -> str:
+        return f"{brief(self.trust)} × {self.family.replace('_', ' ')}"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-from policies.parameter import choice, real
+from policies.parameter import brief, choice, real
 from policies.sample import SampleObservation, SamplePolicy
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class SampleClassReliability(SamplePolicy):
             " sample, 1 at most."
         )
 
+    def short_rule(self) -> str:
+        whose = "label" if self.of == "label" else "answer"
+        return f"{brief(self.trust)} × reliability of the sample's {whose}"
+
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class SampleConfidenceReliability(SamplePolicy):
@@ -73,3 +77,6 @@ class SampleConfidenceReliability(SamplePolicy):
             f"λ = {self.trust:.3g} times how often teacher and label have agreed so far where the teacher was about as"
             " sure as on the sample, for each sample, 1 at most."
         )
+
+    def short_rule(self) -> str:
+        return f"{brief(self.trust)} × reliability at the sample's confidence"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-from policies.parameter import real
+from policies.parameter import brief, real
 from policies.sample import SampleObservation, SamplePolicy
 
 if TYPE_CHECKING:
@@ -34,3 +34,6 @@ class SampleCosineRamp(SamplePolicy):
             f"λ = {self.middle:.3g} {sign} {abs(self.slope):.3g} times the cosine of the pulls of teacher and label,"
             " for each sample, kept within 0 and 1."
         )
+
+    def short_rule(self) -> str:
+        return f"{brief(self.middle)} {'+' if self.slope >= 0.0 else '-'} {brief(abs(self.slope))} sample cosine"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-from policies.parameter import real
+from policies.parameter import brief, real
 from policies.sample import SampleObservation, SamplePolicy
 
 if TYPE_CHECKING:
@@ -40,3 +40,6 @@ class SampleNormBalance(SamplePolicy):
             f"λ = {self.balance:.3g}/({self.balance:.3g} + r) for each sample, r = how many times as hard the teacher"
             f" pulls as the label, so that the teacher counts {share} the label on every sample."
         )
+
+    def short_rule(self) -> str:
+        return f"{brief(self.balance)}/({brief(self.balance)} + sample norm ratio)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-from policies.parameter import percent, real
+from policies.parameter import brief, percent, real
 from policies.sample import SampleObservation, SamplePolicy
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ class SampleCosineThreshold(SamplePolicy):
             f" {self.threshold:.3g}, else {self.below:.3g}."
         )
 
+    def short_rule(self) -> str:
+        return f"sample cosine > {brief(self.threshold)}: {brief(self.above)}, else {brief(self.below)}"
+
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class SampleNormRatioThreshold(SamplePolicy):
@@ -65,6 +68,9 @@ class SampleNormRatioThreshold(SamplePolicy):
             f"λ = {self.above:.3g} for a sample on which the teacher pulls more than {self.threshold:.3g} times as hard"
             f" as the label, else {self.below:.3g}."
         )
+
+    def short_rule(self) -> str:
+        return f"sample norm ratio > {brief(self.threshold)}: {brief(self.above)}, else {brief(self.below)}"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -98,6 +104,9 @@ class SampleAgreementThreshold(SamplePolicy):
             f"λ = {self.above:.3g} for a sample whose label the teacher gives a probability above"
             f" {percent(self.threshold)}, else {self.below:.3g}."
         )
+
+    def short_rule(self) -> str:
+        return f"sample agreement > {percent(self.threshold)}: {brief(self.above)}, else {brief(self.below)}"
 
 
 def two_weights(condition: Tensor, where: float, elsewhere: float, *, like: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from policies.parameter import real
+from policies.parameter import brief, real
 from policies.policy import BatchPolicy, Decision, Observation
 
 
@@ -30,3 +30,8 @@ class Fixed(BatchPolicy):
         if self.weight == 1.0:
             return "λ = 1 throughout: the teacher alone."
         return f"λ = {self.weight:.3g} throughout."
+
+    def short_rule(self) -> str:
+        if self.weight in (0.0, 1.0):
+            return "labels alone" if self.weight == 0.0 else "teacher alone"
+        return f"constant {brief(self.weight)}"

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import ClassVar
 
-from policies.parameter import real
+from policies.parameter import brief, real
 from policies.policy import BatchPolicy, Decision, Observation
 
 
@@ -29,6 +29,9 @@ class LinearSchedule(BatchPolicy):
     def rule(self) -> str:
         return f"λ moves from {self.start:.3g} to {self.end:.3g} in a straight line over the training."
 
+    def short_rule(self) -> str:
+        return f"line from {brief(self.start)} to {brief(self.end)}"
+
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class CosineSchedule(LinearSchedule):
@@ -46,3 +49,6 @@ class CosineSchedule(LinearSchedule):
             f"λ moves from {self.start:.3g} to {self.end:.3g} along half a cosine over the training, slowly at"
             " both ends."
         )
+
+    def short_rule(self) -> str:
+        return f"half cosine from {brief(self.start)} to {brief(self.end)}"

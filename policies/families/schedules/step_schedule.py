@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from policies.parameter import percent, real
+from policies.parameter import brief, percent, real
 from policies.policy import BatchPolicy, Decision, Observation
 
 
@@ -32,3 +32,6 @@ class StepSchedule(BatchPolicy):
 
     def rule(self) -> str:
         return f"λ = {self.before:.3g} for the first {percent(self.switch)} of the training, then {self.after:.3g}."
+
+    def short_rule(self) -> str:
+        return f"{brief(self.before)} until {percent(self.switch)}, then {brief(self.after)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from policies.parameter import percent, real
+from policies.parameter import brief, percent, real
 from policies.policy import BatchPolicy, Decision, Observation
 
 
@@ -37,3 +37,6 @@ class WarmUp(BatchPolicy):
             f"λ rises from 0 to {self.weight:.3g} in a straight line over the first {percent(self.share)} of the"
             " training, then stays."
         )
+
+    def short_rule(self) -> str:
+        return f"0 to {brief(self.weight)} by {percent(self.share)}, then {brief(self.weight)}"

@@ -42,6 +42,8 @@ class Effective(Settings):
     parameters: dict[str, Value]
     rule: str
     """The rule in words, one sentence, without `note`."""
+    short_rule: str = ""
+    """The rule as a label."""
     complexity: int
     note: str = ""
     """The reason why it is not the rule as written, or how rarely it acted: `the threshold −0.27 was never crossed`."""
@@ -64,7 +66,12 @@ def effective_trial(trial: TrialRecord) -> Effective:
     """Derive what the rule of a trial did, under all of its seeds. The rule's family need not be known here."""
     parameters, conduct = trial.parameters, trial.history.conduct
     written = Effective(
-        kind="as_written", family=trial.family, parameters=parameters, rule=trial.rule, complexity=trial.complexity
+        kind="as_written",
+        family=trial.family,
+        parameters=parameters,
+        rule=trial.rule,
+        short_rule=trial.short_rule,
+        complexity=trial.complexity,
     )
     if trial.family == Fixed.family:
         weight = float(parameters.get("weight", 0.5))
@@ -134,6 +141,7 @@ def _as(policy: Policy, kind: Kind, note: str, unused: Unused | None) -> Effecti
         family=policy.family,
         parameters=policy.values(),
         rule=policy.rule(),
+        short_rule=policy.short_rule(),
         complexity=policy.complexity,
         note=note,
         unused=unused,

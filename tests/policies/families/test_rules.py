@@ -112,3 +112,26 @@ def test_halves_are_told_of_and_refused_where_they_make_no_difference():
 )
 def test_a_small_share_is_told_as_what_it_is(family, values, told):
     assert told in create_policy(family, values).rule()
+
+
+@pytest.mark.parametrize(
+    ("family", "values", "label"),
+    [
+        ("fixed", {"weight": 0.991}, "constant .991"),
+        ("fixed", {"weight": 0.0}, "labels alone"),
+        ("cosine_threshold", {"threshold": 0.2, "above": 0.9, "below": 0.1}, "cosine > .2: .9, else .1"),
+        ("cosine_threshold", {"threshold": -0.30000001192}, "cosine > -.3: .9, else .5"),
+        ("cosine_ramp", {"slope": -0.25}, ".5 - .25 cosine"),
+        ("tree", {"root": "progress", "root_cut": 0.6}, "progress > 60%: .1, else .9"),
+        ("tree", {"low_low": 0.3, "high_low": 0.3}, "constant .3"),
+        ("sample_tree", {"root": "cosine", "root_cut": 0.5}, "sample cosine > 0: .1, else .9"),
+        ("safe_interval", {}, "safe interval: weight .9, smoothing .9"),
+    ],
+)
+def test_the_short_form_of_a_rule_shows_its_numbers(family, values, label):
+    assert create_policy(family, values).short_rule() == label
+
+
+def test_a_tree_with_a_question_on_its_high_side_keeps_it_in_brackets():
+    policy = create_policy("tree", {"root": "progress", "root_cut": 0.5, "high": "cosine", "high_cut": 0.6})
+    assert policy.short_rule() == "progress > 50%: (cosine > .2: .5, else .1), else .9"

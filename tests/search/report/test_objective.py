@@ -96,8 +96,12 @@ def test_mlflow_gets_values_of_the_kpi(search):
     best = search.trials[2]
     outcome = {point.name: point.value for point in outcome_points(best, search.objective)}
     assert outcome["score"] == pytest.approx(2.1)
-    curve = [point.value for point in trial_points(best, expected_epochs=30) if point.name == "kpi/regret"]
-    assert curve == [9.0 / epoch for epoch in range(1, 31)]
+    curve = [
+        point.value
+        for point in trial_points(best, search.objective, expected_epochs=30)
+        if point.name == "validation/regret"
+    ]
+    assert curve == pytest.approx([9.0 / epoch for epoch in range(1, 31)], rel=5e-4)
     note = trial_tags(search, best, "p")["mlflow.note.content"]
     assert "regret (less is better) on the validation set: 2.1 ±" in note
     assert "| norm_balance | 2.1 |" in search_tags(search, judge(search))["mlflow.note.content"]

@@ -90,7 +90,7 @@ def assert_whole_and_once(output, name):
     assert ids == collections.Counter(t.trial_id for t in search.trials)
     for run in runs:
         if "tune.trial_id" in run.data.tags:
-            steps = [m.step for m in client.get_metric_history(run.info.run_id, "epoch/validation_accuracy")]
+            steps = [m.step for m in client.get_metric_history(run.info.run_id, "validation/accuracy")]
             assert len(steps) == len(set(steps)) > 0
 
 

@@ -117,7 +117,7 @@ def test_mlflow_tells_a_partial_score_from_a_score(done, launch):
         left = None if trial.score is not None else f"left the race after {len(trial.seeds)} of 3 seeds"
         assert run.data.tags.get("kd.race") == left
         # All curves are those of the seed that all trials have in common.
-        curve = client.get_metric_history(run.info.run_id, "epoch/validation_accuracy")
+        curve = client.get_metric_history(run.info.run_id, "validation/accuracy")
         opening = trial.opening or trial.history
         assert [point.value for point in sorted(curve, key=lambda p: p.step)] == [
             record.validation_accuracy for record in opening.epochs

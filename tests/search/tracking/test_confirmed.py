@@ -127,7 +127,7 @@ def test_a_finalist_is_a_run_with_its_seeds_along_the_axis(uri: str) -> None:
     assert run.data.metrics["test_score"] == pytest.approx(0.93)
     assert run.data.metrics["gain"] == pytest.approx(0.03)
     assert "gain" not in finalists["fixed-0.9"].data.metrics
-    assert run.data.params["policy.family"] == "norm_balance"
+    assert run.data.params["family"] == "norm_balance"
     assert run.info.start_time == 1000 * (START.timestamp() + 1000)
     assert run.info.end_time == 1000 * (START.timestamp() + 1031)
 

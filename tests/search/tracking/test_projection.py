@@ -18,12 +18,15 @@ import pytest
 
 from search.errors import TrackingError
 from search.evidence import judge
-from search.records.search import TrialRecord
+from search.records.pictures import PictureCounts
+from search.records.search import TrialRecord, TrialStatus
 from search.tracking import LiveProjection, MLflowProcess, TrackingReport, sync
+from search.tracking.inputs import inputs_of
 from search.tracking.series import MAX_POINTS, outcome_points, thin, trial_points
 from search.tracking.store import open_client
-from search.tracking.ui import experiment_url
-from search.tracking.wording import run_name, search_tags, trial_tags
+from search.tracking.ui import search_pages
+from search.tracking.view import view_tags
+from search.tracking.wording import run_name, search_tags
 from tests.search.ports import free_port
 from tests.search.tracking.tracking_record import (
     EXPERIMENT,
@@ -85,33 +88,72 @@ def test_a_trial_is_a_run_below_its_search_with_all_that_one_compares(uri: str) 
     sync(make_search("all", make_trial(1)), uri, EXPERIMENT)
     parent, trials = parent_and_trials(uri, "all")
     run = trials["trial1"]
-    assert run.info.run_name == "001 cosine_threshold"
+    assert run.info.run_name == "001 cosine > .3: .9, else .5"
     assert run.info.status == parent.info.status == "FINISHED"
     assert run.info.start_time == 1000 * (START.timestamp() + 10)
     assert run.info.end_time == 1000 * (START.timestamp() + 19)
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert run.data.tags["policy.rule"] == make_trial(1).rule
-    wanted = {"policy.family": "cosine_threshold", "policy.threshold": "0.3", "student": "mlp", "teacher": "cnn"}
+    wanted = {"family": "cosine_threshold", "policy.threshold": "0.3", "student": "mlp", "teacher": "cnn"}
     wanted |= {"learning_rate": "0.02", "temperature": "8.0", "dataset": "digits", "epochs": "6", "replicates": "2"}
     assert wanted.items() <= run.data.params.items()
     assert run.data.metrics["score"] == 0.9
-    assert run.data.metrics["complexity"] == 5
-    assert steps_of(uri, run, "epoch/validation_accuracy") == [1, 2, 3, 4, 5, 6]
+    assert run.data.params["policy.complexity"] == "5"
+    assert next(iter(run.data.metrics)) == min(run.data.metrics) == "score"
+    assert steps_of(uri, run, "validation/accuracy") == [1, 2, 3, 4, 5, 6]
     assert steps_of(uri, run, "step/cosine") == list(range(0, 24, 2))
 
 
-def test_parameters_are_short_and_metrics_exact_and_writing_again_changes_neither(uri: str) -> None:
-    values = {"parameters": {"threshold": 0.1 + 0.2, "above": 1 / 3}, "shared": {"learning_rate": 1.23456789e-05}}
-    trial = make_trial(1, **values)
-    exact = trial.model_copy(update={"history": trial.history.model_copy(update={"score": 0.1 + 0.2})})
-    search = make_search("short", exact)
+def test_numbers_have_four_digits_and_writing_again_changes_nothing(uri: str) -> None:
+    parameters = {"threshold": 0.30000001192, "above": 1 / 3, "steps": 123456}
+    trial = make_trial(1, parameters=parameters, shared={"learning_rate": 1.23456789e-05})
+    history = trial.history.model_copy(update={"score": 0.1 + 0.2, "score_std": 1 / 3, "training_seconds": 12345.6})
+    search = make_search("short", trial.model_copy(update={"history": history}))
     sync(search, uri, EXPERIMENT)
     (run,) = trials_of(uri, "short").values()
-    wanted = {"policy.threshold": "0.3", "policy.above": "0.333333", "learning_rate": "1.23457e-05"}
-    assert wanted.items() <= run.data.params.items()
-    assert run.data.metrics["score"] == 0.1 + 0.2
+    wanted = {"policy.threshold": "0.3", "policy.above": "0.3333", "policy.steps": "123456"}
+    assert (wanted | {"learning_rate": "1.235e-05"}).items() <= run.data.params.items()
+    assert {"score": 0.3, "score_std": 0.3333, "training_seconds": 12346.0}.items() <= run.data.metrics.items()
     again = sync(search, uri, EXPERIMENT)
     assert again.points == again.runs == 0
+
+
+def test_a_run_shows_its_data_and_its_teacher(uri: str) -> None:
+    counts = PictureCounts(
+        train=100, pool=800, validation=500, test=497, classes=10, shape=(8, 8, 1), largest_share=0.1
+    )
+    search = make_search("inputs", make_trial(1), foundation="2:data:teacher:float32", pictures=counts)
+    sync(search, uri, EXPERIMENT)
+    parent, trials = parent_and_trials(uri, "inputs")
+    for run in (parent, trials["trial1"]):
+        found = {each.tags[0].value: each.dataset for each in run.inputs.dataset_inputs}
+        assert found.keys() == {"training", "validation", "teacher"}  # the test set is closed
+        assert (found["training"].name, found["teacher"].name) == ("digits", "cnn")
+        assert json.loads(found["validation"].profile)["num_rows"] == 500
+        assert len({each.digest for each in found.values()}) == 3
+    other = make_search("others", make_trial(1), foundation="2:data:another:float32", pictures=counts)
+    same = {each.context for each in inputs_of(other, tested=True)} - {"test"}
+    changed = {
+        a.context for a, b in zip(inputs_of(search, tested=True), inputs_of(other, tested=True), strict=True) if a != b
+    }
+    assert same == {"training", "validation", "teacher"}
+    assert changed == {"teacher"}
+
+
+def test_a_function_that_brings_its_data_is_one_input_for_training() -> None:
+    contexts = [each.context for each in inputs_of(make_search("own", foundation="2:text:own:float32"), tested=False)]
+    assert contexts == ["training", "teacher"]
+
+
+@pytest.mark.parametrize("status", ["failed", "pending"])
+def test_no_run_ends_before_it_begins(uri: str, status: TrialStatus) -> None:
+    """A resumed trial notes its new start; its last result may be older."""
+    began = START + datetime.timedelta(days=1)
+    ended = START if status == "failed" else None
+    search = make_search(f"late-{status}", make_trial(1, status, started=began, ended=ended), status="stopped")
+    sync(search, uri, EXPERIMENT)
+    for run in runs_of(uri, search.name):
+        assert 0 <= run.info.end_time - run.info.start_time <= 2 * 86_400_000
 
 
 def test_files_hold_the_policy_its_decisions_and_the_history(uri: str) -> None:
@@ -182,7 +224,7 @@ def test_a_stopped_search_goes_on_in_the_same_runs(uri: str) -> None:
     parent, last = parent_and_trials(uri, "resumed")
     assert (parent.info.status, last["trial2"].info.status) == ("FINISHED", "FINISHED")
     assert last["trial2"].info.run_id == trials["trial2"].info.run_id
-    assert steps_of(uri, last["trial2"], "epoch/lambda") == [1, 2, 3, 4, 5, 6]
+    assert steps_of(uri, last["trial2"], "train/lambda") == [1, 2, 3, 4, 5, 6]
     assert steps_of(uri, last["trial2"], "step/lambda") == list(range(0, 24, 2))
 
 
@@ -218,7 +260,7 @@ def test_a_doubled_run_is_removed(uri: str) -> None:
 
 def test_values_that_are_not_finite_become_gaps(uri: str) -> None:
     sync(make_search("diverged", make_trial(1, history=make_history(loss=math.inf))), uri, EXPERIMENT)
-    assert math.isnan(trials_of(uri, "diverged")["trial1"].data.metrics["epoch/train_task_loss"])
+    assert math.isnan(trials_of(uri, "diverged")["trial1"].data.metrics["train/task_loss"])
 
 
 def test_a_rule_longer_than_mlflow_allows_is_cut(uri: str) -> None:
@@ -235,19 +277,36 @@ def test_a_deleted_experiment_is_told(uri: str) -> None:
         sync(make_search("deleted"), uri, "to-be-deleted")
 
 
-def test_the_address_opens_the_trials_of_the_search(uri: str) -> None:
+def test_the_addresses_open_trials_charts_and_answer_of_the_search(uri: str) -> None:
     sync(make_search("shown"), uri, EXPERIMENT)
+    parent, _ = parent_and_trials(uri, "shown")
     experiment = open_client(uri).get_experiment_by_name(EXPERIMENT)
-    address = experiment_url(uri, EXPERIMENT, "http://localhost:5000/", "shown")
-    assert address.startswith(f"http://localhost:5000/#/experiments/{experiment.experiment_id}/runs?")
-    view = json.loads(experiment.tags["mlflow.sharedViewState.shown"])
-    assert view["orderByKey"] == "metrics.`score`"
+    pages = search_pages(uri, EXPERIMENT, "http://localhost:5000/", "shown")
+    base = f"http://localhost:5000/#/experiments/{experiment.experiment_id}/runs"
+    assert pages.trials == f"{base}?workflowType=machine_learning&viewStateShareKey=shown"
+    assert pages.families.startswith(f"{base}?")
+    assert "viewStateShareKey=shown-families" in pages.families
+    assert pages.own == f"{base}/{parent.info.run_id}?workflowType=machine_learning"
+    assert [line.rpartition(" ")[2] for line in pages.lines] == [pages.trials, pages.families, pages.own]
     sync(make_search("newest", created=START + datetime.timedelta(days=30)), uri, EXPERIMENT)
-    assert experiment_url(uri, EXPERIMENT, "http://localhost:5000").endswith("viewStateShareKey=newest")
+    assert search_pages(uri, EXPERIMENT, "http://localhost:5000").name == "newest"
     with pytest.raises(TrackingError, match=r"has no search 'unknown'; `kd-search sync` writes it"):
-        experiment_url(uri, EXPERIMENT, "http://localhost:5000", "unknown")
+        search_pages(uri, EXPERIMENT, "http://localhost:5000", "unknown")
     with pytest.raises(TrackingError, match="no experiment 'other'"):
-        experiment_url(uri, "other", "http://localhost:5000")
+        search_pages(uri, "other", "http://localhost:5000")
+
+
+@pytest.mark.parametrize(("direction", "ascending", "best"), [("maximize", False, "max"), ("minimize", True, "min")])
+def test_every_search_has_the_same_views_with_the_best_first(direction: str, ascending: bool, best: str) -> None:
+    views = {name.rpartition(".")[2]: json.loads(view) for name, view in view_tags("x", ascending=ascending).items()}
+    assert list(views) == ["x", "x-families"], direction
+    for view in views.values():
+        assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`score`", ascending)
+        assert view["selectedColumns"][0] == "metrics.`score`"
+        assert view["compareRunSections"][0]["uuid"] == view["compareRunCharts"][0]["metricSectionId"]
+    grouped = {"aggregateFunction": best, "groupByKeys": [{"mode": "param", "groupByData": "family"}]}
+    assert views["x-families"]["groupBy"] == grouped
+    assert "groupBy" not in views["x"]
 
 
 def test_creating_and_writing_a_store_is_quiet(creation: tuple[str, str]) -> None:
@@ -266,9 +325,9 @@ def test_a_growing_series_only_gains_points() -> None:
 
 
 def test_points_are_dated_by_the_trials_own_clock() -> None:
-    points = {(point.name, point.step): point.timestamp for point in trial_points(make_trial(1))}
+    points = {(point.name, point.step): point.timestamp for point in trial_points(make_trial(1), Objective())}
     begin = 1000 * (START.timestamp() + 10)
-    assert points["epoch/lambda", 3] == begin + 6000
+    assert points["train/lambda", 3] == begin + 6000
     assert points["step/lambda", 6] == begin + 3000  # the middle of the second epoch
 
 
@@ -276,24 +335,31 @@ def test_what_the_guard_did_is_counted_by_kind() -> None:
     guarded = {"λ would move too fast": 3, "a gradient is not finite": 2}
     history = make_history().model_copy(update={"interventions": guarded, "skipped_steps": 2})
     points = {point.name: point.value for point in outcome_points(make_trial(1, history=history), Objective())}
-    told = {name: value for name, value in points.items() if name.startswith("guard/")}
-    assert told == {"guard/interventions": 5, "guard/skipped_steps": 2, "guard/rate": 3, "guard/gradient": 2}
+    told = {name: value for name, value in points.items() if name.startswith("train/guard_")}
+    assert told == {
+        "train/guard_interventions": 5,
+        "train/guard_skipped_steps": 2,
+        "train/guard_rate": 3,
+        "train/guard_gradient": 2,
+    }
     calm = {point.name: point.value for point in outcome_points(make_trial(1), Objective())}
-    assert (calm["guard/interventions"], calm["guard/skipped_steps"]) == (0, 0)
+    assert (calm["train/guard_interventions"], calm["train/guard_skipped_steps"]) == (0, 0)
 
 
-def test_names_tell_policies_apart() -> None:
-    assert run_name(make_trial(7)) == "007 cosine_threshold"
-    constant = make_trial(1, family="fixed", parameters={"weight": 0.9}, baseline=True)
-    assert run_name(constant) == "001 fixed λ=0.9 (baseline)"
-    assert trial_tags(make_search("x"), constant, "parent")["kd.baseline"] == "yes"
+def test_names_carry_number_rule_and_student() -> None:
+    assert run_name(make_trial(7)) == "007 cosine > .3: .9, else .5"
+    assert run_name(make_trial(8, short_rule="constant .9", student="small")) == "008 constant .9 (small)"
+    assert run_name(make_trial(9, short_rule="")) == "009 cosine_threshold"
+    assert len(run_name(make_trial(10, short_rule="x" * 200))) == len("010 ") + 60
 
 
 def test_the_searchs_description_ranks_the_families() -> None:
-    better = make_trial(2, family="fixed", parameters={"weight": 0.9}, history=make_history(score=0.95), rule="λ = 0.9")
+    better = make_trial(
+        2, family="fixed", parameters={"weight": 0.9}, history=make_history(score=0.95), short_rule="constant .9"
+    )
     search = make_search("ranked", make_trial(1), better)
     note = search_tags(search, judge(search))["mlflow.note.content"]
-    assert "Best: **002 fixed λ=0.9**, 95.00 %" in note
+    assert "Best: **002 constant .9**, 95.00 %" in note
     assert note.index("| fixed | 95.00 %") < note.index("| cosine_threshold | 90.00 %")
 
 
@@ -370,14 +436,17 @@ def test_nothing_is_lost_or_doubled_when_the_server_fails(uri: str, tmp_path: pa
     port = free_port()
     server = f"http://127.0.0.1:{port}"
     final = make_search("outage", *(make_trial(number) for number in range(1, 5)))
-    with LiveProjection(make_search("outage", status="running"), server, "served", interval=0.05) as live:
+    links: list[str] = []
+    head = make_search("outage", status="running")
+    with LiveProjection(head, server, "served", opened=links.append, interval=0.05) as live:
         live.update(make_trial(1, "running"))  # no server listens yet
         with served(uri, port, tmp_path):
             live.update(make_trial(2, "running"))
             report = live.finish(final)
     assert report.complete
+    assert links == [report.address] == [search_pages(uri, "served", server, "outage").trials]  # said once
     _, trials = parent_and_trials(uri, "outage", "served")
     assert {run.info.status for run in trials.values()} == {"FINISHED"}
     assert len(trials) == 4
     for run in trials.values():
-        assert steps_of(uri, run, "epoch/validation_accuracy") == [1, 2, 3, 4, 5, 6]
+        assert steps_of(uri, run, "validation/accuracy") == [1, 2, 3, 4, 5, 6]

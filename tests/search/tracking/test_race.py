@@ -61,7 +61,7 @@ def test_a_policy_that_comes_back_shows_what_it_has_come_to(uri: str, seen: str)
     sync(race(name, raced(1, "running", 1, 0.9), *LEFT), uri, EXPERIMENT)
     left = run_of(uri, name, "trial2")
     assert left.data.tags["kd.race"] == "left the race after 1 of 3 seeds"
-    assert (left.data.metrics["seeds"], left.data.metrics["guard/rate"]) == (1, 2)
+    assert (left.data.metrics["seeds"], left.data.metrics["train/guard_rate"]) == (1, 2)
     assert left.info.status == "FINISHED"
     if seen == "all the time":
         sync(race(name, FAILED, raced(2, "pending", 1, 0.8), LEFT[1]), uri, EXPERIMENT)
@@ -71,7 +71,7 @@ def test_a_policy_that_comes_back_shows_what_it_has_come_to(uri: str, seen: str)
     ended = race(name, FAILED, CAME_BACK, LEFT[1], status="finished")
     sync(ended, uri, EXPERIMENT)
     run = run_of(uri, name, "trial2")
-    wanted = {"seeds": 3, "training_seconds": 30, "score": 0.81, "guard/rate": 6, "guard/interventions": 6}
+    wanted = {"seeds": 3, "training_seconds": 30, "score": 0.81, "train/guard_rate": 6, "train/guard_interventions": 6}
     assert {metric: run.data.metrics[metric] for metric in wanted} == wanted
     assert "partial_score" not in run.data.metrics
     assert "kd.race" not in run.data.tags

@@ -68,6 +68,7 @@ def make_trial(number: int, status: TrialStatus = "finished", **changes: Any) ->
         "parameters": {"threshold": 0.3, "above": 0.9, "below": 0.5},
         "shared": {"learning_rate": 0.02, "temperature": 8.0},
         "rule": "λ = 0.9 while the gradients' cosine is above 0.3, else 0.5.",
+        "short_rule": "cosine > .3: .9, else .5",
         "complexity": 5,
         "started": START + datetime.timedelta(seconds=10 * number),
         "ended": START + datetime.timedelta(seconds=10 * number + 9) if status in ("finished", "failed") else None,
