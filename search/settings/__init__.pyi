@@ -1,3 +1,4 @@
+from .budget import budget_text as budget_text
 from .commands import next_command as next_command
 from .confirmation import SMALLEST_POINTS as SMALLEST_POINTS
 from .confirmation import ConfirmationSettings as ConfirmationSettings
@@ -25,6 +26,7 @@ from .search_file import ResourceSettings as ResourceSettings
 from .search_file import SearchConfig as SearchConfig
 from .search_file import load_config as load_config
 from .search_file import stored_config as stored_config
+from .sizes import Size as Size
 from .tracking_uri import artifact_location as artifact_location
 from .tracking_uri import default_tracking_uri as default_tracking_uri
 from .tracking_uri import is_server as is_server

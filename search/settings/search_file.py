@@ -16,11 +16,13 @@ from policies.families.schedules.fixed import Fixed
 from policies.own_file import read_source
 from policies.registry import policy_class
 from search.errors import SearchError, nearest
+from search.settings.budget import Budget, seconds_of
 from search.settings.confirmation import ConfirmationSettings
 from search.settings.costs import Cost
 from search.settings.domains import Domain, Interval, check_domain, check_options, ends, middle
 from search.settings.own_parts import read_parts
-from search.settings.racing import Heat, RacingSettings, heats_of
+from search.settings.racing import Heat, RacingSettings, heats_of, with_more_seeds
+from search.settings.sizes import Size
 from trainables.config import (
     AugmentationSettings,
     CorruptionSettings,
@@ -176,6 +178,11 @@ class SearchConfig(Settings):
     families: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_FAMILIES
     trials_per_family: int = Field(8, ge=1)
     """Rules tried of each family, with each student. Constant λ have no share: see `constant`."""
+    budget: Budget = None
+    """The time after which the search begins no further round, such as "2h". Each family then has as many rules."""
+    earlier_sizes: tuple[Size, ...] = ()
+    """The sizes that the search was planned with before, oldest first. `kd-search resume NAME --set …` writes them.
+    They keep the trials' numbers and the seeds of their first heats."""
     constant: ConstantSettings = ConstantSettings()
     """The search for the best constant λ, if `fixed` is among `families`."""
     replicates: int = Field(3, ge=1, le=1000)
@@ -476,21 +483,56 @@ class SearchConfig(Settings):
         return tuple(range(self.seed, self.seed + self.replicates))
 
     @property
+    def size(self) -> Size:
+        """The part of the settings that may grow."""
+        return Size(
+            families=self.families,
+            trials_per_family=self.trials_per_family,
+            most_constants=self.constant.most_trials if CONSTANT_FAMILY in self.families else 0,
+            replicates=self.replicates,
+        )
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """All sizes that the search was planned with, the present one last."""
+        return (*self.earlier_sizes, self.size)
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """`budget` in seconds."""
+        return None if self.budget is None else seconds_of(self.budget)
+
+    def resized(self, **changes: Any) -> SearchConfig:
+        """Return the search with other settings of its size; the present size joins the earlier ones."""
+        earlier = self.earlier_sizes
+        if not (earlier and any(size.covers(self.size) for size in earlier)):
+            earlier = (*earlier, self.size)
+        return self.model_copy(update={**changes, "earlier_sizes": earlier})
+
+    @property
     def heats(self) -> tuple[Heat, ...]:
-        """The heats in which the seeds of a rule's trial are trained, with the number of policies that reach each."""
-        return heats_of(self.racing, seeds=self.seeds, trials=self.trials_per_family)
+        """The heats in which the seeds of a rule's trial are trained, with the number of policies that reach each.
+
+        Seeds that the search was given after it had begun are heats of their own.
+        """
+        first = heats_of(self.racing, seeds=self.seeds[: self.sizes[0].replicates], trials=self.trials_per_family)
+        return with_more_seeds(first, self.seeds, self._replicates)
+
+    @property
+    def _replicates(self) -> tuple[int, ...]:
+        """The numbers of seeds that the search was planned with, each larger than the one before."""
+        return tuple(sorted({size.replicates for size in self.sizes}))
 
     def heats_of_family(self, family: str) -> tuple[Heat, ...]:
         """The heats of one family. In a race, constants first train two seeds; the promoted ones train the rest."""
         if family != CONSTANT_FAMILY:
             return self.heats
-        first = _SEEDS_OF_A_CONSTANT
-        if self.racing is None or self.replicates <= first:
-            return (Heat(self.seeds, self.constant.most_trials, self.replicates),)
-        return (
-            Heat(self.seeds[:first], self.constant.most_trials, first),
-            Heat(self.seeds[first:], min(self.constant.promoted, self.constant.most_trials), self.replicates),
-        )
+        first, begun, most = _SEEDS_OF_A_CONSTANT, self.sizes[0].replicates, self.constant.most_trials
+        heats = [Heat(self.seeds[:begun], most, begun)]
+        if self.racing is not None and begun > first:
+            heats = [Heat(self.seeds[:first], most, first)]
+            heats.append(Heat(self.seeds[first:begun], min(self.constant.promoted, most), begun))
+        return with_more_seeds(heats, self.seeds, self._replicates)
 
     def constants_alone(self) -> SearchConfig:
         """Derive the search for the best constant alone, without any rule, under the name `NAME-worth`."""
