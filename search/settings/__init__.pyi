@@ -24,6 +24,7 @@ from .racing import race_in_words as race_in_words
 from .search_file import CONSTANT_FAMILY as CONSTANT_FAMILY
 from .search_file import ResourceSettings as ResourceSettings
 from .search_file import SearchConfig as SearchConfig
+from .search_file import changed_config as changed_config
 from .search_file import load_config as load_config
 from .search_file import stored_config as stored_config
 from .sizes import Size as Size

@@ -107,21 +107,48 @@ def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:
     Raises:
         SearchError: some settings differ.
     """
-    changes = list(_changes(_comparable(begun), _comparable(config)))
-    if changes:
-        shown = changes[:_MOST_CHANGES]
-        if len(changes) > len(shown):
-            shown.append(f"and {len(changes) - len(shown):,} more")
+    found = [words for _, words in changes(begun, _of_size(begun, config))]
+    if found:
+        shown = found[:_MOST_CHANGES]
+        if len(found) > len(shown):
+            shown.append(f"and {len(found) - len(shown):,} more")
         lines = "".join(f"\n  {line}" for line in shown)
         raise SearchError(
             f"a search {config.name!r} has begun with other settings:{lines}\nGive this one another name (--name …), or"
-            " resume it with the settings that it began with."
+            " resume it with the settings that it began with. To let it grow, name what grows: kd-search resume"
+            f" {config.name} --set trials_per_family=…"
         )
 
 
+def _of_size(begun: SearchConfig, config: SearchConfig) -> SearchConfig:
+    """Return a search file's settings with the size that the search has grown to, if the file has an earlier one."""
+    if config.size not in begun.sizes:
+        return config
+    added = tuple(policy for policy in begun.own_policies if policy.family not in config.families)
+    ranges = {family: kept for family, kept in begun.space.policies.items() if family not in config.families}
+    return config.model_copy(
+        update={
+            "families": begun.families,
+            "trials_per_family": begun.trials_per_family,
+            "replicates": begun.replicates,
+            "constant": begun.constant,
+            "earlier_sizes": begun.earlier_sizes,
+            "own_policies": (*config.own_policies, *added),
+            "space": config.space.model_copy(update={"policies": {**config.space.policies, **ranges}}),
+        }
+    )
+
+
+def changes(before: SearchConfig, now: SearchConfig) -> list[tuple[str, str]]:
+    """List the settings on which trials depend and that differ, each by its name and in words."""
+    return list(_changes(_comparable(before), _comparable(now)))
+
+
 def _comparable(config: SearchConfig) -> dict[str, Any]:
+    # No trial depends on how long the search may take, how many run at a time, or what is confirmed.
+    free = {"confirm": True, "budget": True, "resources": {"max_concurrent"}}
     return {
-        **without_texts(config.model_dump(mode="json", exclude={"confirm"})),  # no trial depends on it
+        **without_texts(config.model_dump(mode="json", exclude=free)),
         "files": dict(_texts(config.model_dump(mode="json"))),
         "own_policies": {policy.origin: policy.source for policy in config.own_policies},
         "kpis": {kpi.origin: kpi.source for kpi in config.kpis},
@@ -147,15 +174,15 @@ def _texts(values: Any, section: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(value, f"{section}.{key}" if section else key)
 
 
-def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key in sorted(before.keys() | now.keys()):
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _changes(old, new, f"{prefix}{key}.")
         elif prefix in _FILES and old != new:
-            yield _changed_file(_FILES[prefix], key, old, new)
+            yield prefix, _changed_file(_FILES[prefix], key, old, new)
         elif old != new:
-            yield f"`{prefix}{key}` was {_shortened(old)} and now is {_shortened(new)}"
+            yield f"{prefix}{key}", f"`{prefix}{key}` was {_shortened(old)} and now is {_shortened(new)}"
 
 
 def _shortened(value: Any) -> str:
