@@ -9,7 +9,7 @@ import click
 from search.cli.actions import confirm_with, search_with
 from search.cli.options import config_of, launch_of, own_policies, pace, places, tracked_as_before
 from search.cluster import check_cluster, in_ray_job
-from search.store import SearchStore, check_config
+from search.store import SearchStore, check_config, grown
 from search.tracking import check_tracking
 
 
@@ -36,14 +36,23 @@ def run(source: str, address: str | None, resume: bool, confirmed: bool, **optio
 
 @click.command()
 @click.argument("name")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Let it grow, e.g. trials_per_family=12.")
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
+@own_policies
 @pace
 @places
-def resume(name: str, address: str | None, **places: Any) -> None:
-    """Resume an interrupted search; nothing that finished is run again."""
+def resume(
+    name: str, overrides: tuple[str, ...], policies: tuple[str, ...], address: str | None, **places: Any
+) -> None:
+    """Resume an interrupted search, or let a finished one grow; nothing that finished is run again.
+
+    With --set a search gets more families, more rules of each (trials_per_family), more seeds (replicates), more
+    constants (constant.most_trials) or another budget. It keeps all that it has.
+    """
     launch = launch_of(places, address)
     store = SearchStore(launch.storage, name)
-    search_with(store.config(), tracked_as_before(launch, store, places), resume=True)
+    config = grown(store.header_record(), overrides, policies)
+    search_with(config, tracked_as_before(launch, store, places), resume=True, grown=True)
 
 
 @click.command()

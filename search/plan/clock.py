@@ -14,7 +14,7 @@ class BudgetClock:
 
     Args:
         seconds: the budget.
-        spent: the seconds that earlier runs of the search took.
+        spent: the seconds that earlier runs of the search took; see `add`.
         now: returns the time in seconds.
     """
 
@@ -25,6 +25,10 @@ class BudgetClock:
         self._began = now()
         self._first_trial: float | None = None
         self._trained_before = 0
+
+    def add(self, seconds: float) -> None:
+        """Count the seconds of earlier runs too."""
+        self._spent += seconds
 
     def trials_begin(self, trained: int) -> None:
         """Note that this run's trials begin now, after so many trainings in earlier runs."""

@@ -17,6 +17,7 @@ from .launch import Launch as Launch
 from .launch import default_cache as default_cache
 from .launch import default_data_root as default_data_root
 from .own_parts import without_texts as without_texts
+from .problems import Problems as Problems
 from .racing import Heat as Heat
 from .racing import left_after as left_after
 from .racing import planned_trainings as planned_trainings

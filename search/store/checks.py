@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
 from policies.testing import check_policy
 from search.errors import SearchError
-from search.settings import Launch, SearchConfig, without_texts
+from search.settings import Launch, Problems, SearchConfig, without_texts
 from search.store.files import check_creatable
-from trainables.config import OwnFunction, OwnTask
+from trainables.config import DeviceSettings, ModelSettings, OwnFunction, OwnPolicy, OwnTask
 from trainables.datasets import check_dataset
 from trainables.models import check_model
 from trainables.teacher import check_teacher
@@ -30,38 +31,51 @@ _FILES = {
 
 
 def check_config(config: SearchConfig, launch: Launch) -> None:
-    """Find the mistakes that can be found without data, and on pictures without PyTorch.
+    """Find the mistakes that can be found without data, and on pictures without PyTorch; report all of them at once.
 
     Raises:
         KDPolicySearchError: data, models or checkpoint are missing or unknown, students cannot train as asked, or a
             folder cannot be written.
     """
-    check_own_policies(config)
+    problems = Problems()
+    for check in _checks(config, launch):
+        with problems.noted():
+            check()
+    problems.check()
+
+
+def _checks(config: SearchConfig, launch: Launch) -> Iterator[Callable[[], object]]:
+    """Yield the checks of a search that are independent of one another."""
+    yield from (functools.partial(check_own_policy, policy) for policy in config.own_policies)
     if config.task is not None:
         from trainables.tasks import create_task  # imports PyTorch
 
-        create_task(config.task)
+        yield functools.partial(create_task, config.task)
     elif config.function is not None:
         from trainables.functions import load_function  # imports PyTorch
 
-        load_function(config.function)
+        yield functools.partial(load_function, config.function)
     else:
         assert config.teacher is not None  # `SearchConfig` makes sure of it
         for name, student in config.students.items():
-            check_model(student, config.student_sections[name])
-            trains_stacked(student, config.device)
-            if student.checkpoint is not None:
-                from trainables.checkpoints import check_initial_weights  # imports PyTorch
-
-                check_initial_weights(student, config.student_sections[name])
-        check_teacher(config.teacher)
+            yield functools.partial(_check_student, student, config.student_sections[name], config.device)
+        yield functools.partial(check_teacher, config.teacher)
         for augmentation in (config.augmentation, config.teacher.augmentation):
             if augmentation.function is not None:
                 from trainables.training import check_own_views  # imports PyTorch
 
-                check_own_views(augmentation)
-        check_dataset(config.data, launch.data_root)
-    _check_folders(config, launch)
+                yield functools.partial(check_own_views, augmentation)
+        yield functools.partial(check_dataset, config.data, launch.data_root)
+    yield functools.partial(_check_folders, config, launch)
+
+
+def _check_student(student: ModelSettings, section: str, device: DeviceSettings) -> None:
+    check_model(student, section)
+    trains_stacked(student, device)
+    if student.checkpoint is not None:
+        from trainables.checkpoints import check_initial_weights  # imports PyTorch
+
+        check_initial_weights(student, section)
 
 
 def _check_folders(config: SearchConfig, launch: Launch) -> None:
@@ -92,13 +106,18 @@ def check_own_policies(config: SearchConfig) -> None:
         SearchError: a rule breaks a clause.
     """
     for policy in config.own_policies:
-        try:
-            check_policy(policy.policy_class)
-        except AssertionError as error:
-            raise SearchError(
-                f"{policy.origin} does not keep the contract of a rule: {error} Fix it, and check it with `kd-search"
-                " policies --check FILE.py:CLASS`."
-            ) from error
+        check_own_policy(policy)
+
+
+def check_own_policy(policy: OwnPolicy) -> None:
+    """Check one of the user's own rules; see `check_own_policies`."""
+    try:
+        check_policy(policy.policy_class)
+    except AssertionError as error:
+        raise SearchError(
+            f"{policy.origin} does not keep the contract of a rule: {error} Fix it, and check it with `kd-search"
+            " policies --check FILE.py:CLASS`."
+        ) from error
 
 
 def check_unchanged(config: SearchConfig, begun: SearchConfig) -> None:

@@ -126,6 +126,10 @@ class TrialBook:
         self._races: dict[tuple[str, str], dict[int, Standing]] = {}
         self._out: dict[tuple[str, str], set[int]] = {}
 
+    def resize(self, config: SearchConfig) -> None:
+        """Read the trials as those of the same search with another size."""
+        self._config, self._numbers = config, TrialNumbers(config)
+
     def note(self, heat: HeatRecord) -> None:
         """Add a heat, or replace it by its newer state."""
         others = [other for other in self._heats.get(heat.number, ()) if other.trial_id != heat.trial_id]
