@@ -13,7 +13,7 @@ from search.cli.console import Terminal
 from search.cli.progress import TerminalListener
 from search.cluster import check_cluster, check_writable, in_ray_job
 from search.errors import TrackingError
-from search.settings import ConfirmationSettings, Launch, SearchConfig, next_command
+from search.settings import ConfirmationSettings, Launch, ResourceSettings, SearchConfig, next_command
 from search.store import SearchStore, check_config, check_unchanged, continued
 from search.tracking import check_quickly
 
@@ -66,8 +66,10 @@ def search_with(
         sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
 
 
-def confirm_with(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
-    """Confirm a search, show the verdict and publish it.
+def confirm_with(
+    name: str, launch: Launch, settings: ConfirmationSettings, resources: ResourceSettings | None = None
+) -> None:
+    """Confirm a search, show the verdict and publish it; see `search.confirm.confirm_search`.
 
     Raises:
         SystemExit: with code 130 if the confirmation was interrupted, with 1 if trainings failed.
@@ -77,7 +79,7 @@ def confirm_with(name: str, launch: Launch, settings: ConfirmationSettings) -> N
     from search.report import render_confirmation
 
     console = Terminal()
-    confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings)
+    confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings, resources)
     search = read_record(name, launch)
     console.print(render_confirmation(confirmed.record, confirmed.failed, judge(search, confirmed.record)))
     _publish_confirmation(search, launch)

@@ -9,7 +9,7 @@ import click
 from search.cli.actions import confirm_with, search_with
 from search.cli.options import config_of, launch_of, own_policies, pace, places, tracked_as_before
 from search.cluster import check_cluster, in_ray_job
-from search.store import SearchStore, check_config, grown
+from search.store import SearchStore, check_config, confirmation_overrides, grown
 from search.tracking import check_tracking
 
 
@@ -57,6 +57,7 @@ def resume(
 
 @click.command()
 @click.argument("name")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of confirm or resources.")
 @click.option("--seeds", type=int, help="Fresh seeds per finalist; a larger number adds seeds.")
 @click.option("--families", help="Families to confirm, e.g. tree,norm_balance [all].")
 @click.option("--student", help="Student to confirm, if the search has several [the best trial's].")
@@ -64,7 +65,7 @@ def resume(
 @click.option("--smallest-gain", type=float, help="Gain worth a rule: points of accuracy [0.5], or the KPI's unit.")
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
 @places
-def confirm(name: str, families: str | None, address: str | None, **options: Any) -> None:
+def confirm(name: str, overrides: tuple[str, ...], families: str | None, address: str | None, **options: Any) -> None:
     """Train a finished search's best rules and constants on fresh seeds, and judge them on the test set.
 
     Options that are not given keep the values that this confirmation began with, or that the search file's `confirm`
@@ -76,12 +77,17 @@ def confirm(name: str, families: str | None, address: str | None, **options: Any
     store = SearchStore(launch.storage, name)
     launch = tracked_as_before(launch, store, options)
     config = store.config()
+    given, resources = confirmation_overrides(config, overrides)
     names = None if families is None else [family.strip() for family in families.split(",")]
-    given = {key: options[key] for key in ("seeds", "student", "more_constants", "smallest_gain")}
-    settings = settings_of(config, read_confirmation(store), families=names, **given)
+    named = {
+        "families": names,
+        **{key: options[key] for key in ("seeds", "student", "more_constants", "smallest_gain")},
+    }
+    given |= {key: value for key, value in named.items() if value is not None}
+    settings = settings_of(config, read_confirmation(store), **given)
     check_config(config, launch)
     if options["tracking_uri"]:  # the search's own store may be away: what it lacks is told at the end
         check_tracking(launch.tracking_uri)
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
-    confirm_with(name, launch, settings)
+    confirm_with(name, launch, settings, resources)

@@ -94,7 +94,7 @@ def _run(config: SearchConfig, launch: Launch, listener: Listener, store: Search
         # These import Tune and PyTorch, which were imported during Ray's start, or could not be.
         from search.plan import PlannedSearch, planned_trials, seconds_spent
         from search.run.events import SearchEvents
-        from search.run.publish import publish_report, report_files
+        from search.run.publish import publish_champion, publish_report, report_files
         from search.run.tuner import most_failures, run_trials
         from search.store import SnapshotKeeper, decision_reader, read_search
         from search.tracking import LiveProjection
@@ -144,6 +144,8 @@ def _run(config: SearchConfig, launch: Launch, listener: Listener, store: Search
             store.write_header(search, launch)
             listener.stage("writing the report")
             page = publish_report(search, launch)
+            if search.config.earlier_sizes:  # a champion's card says so if the search has grown since
+                publish_champion(search, store, launch)
             listener.stage("writing the rest to MLflow")
             tracked = projection.finish(search, report_files(page.parent))
             if not tracked.complete:

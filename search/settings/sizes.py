@@ -28,10 +28,11 @@ class Size(Settings):
         )
 
     def in_words(self) -> str:
-        """`8 rules of each of 6 families, 3 seeds`, without the constants."""
+        """`8 rules of each of 6 families, at most 40 constants, 3 seeds each`."""
         rules = sum(family != Fixed.family for family in self.families)
         seeds = count(self.replicates, "seed")
+        constants = f", at most {count(self.most_constants, 'constant')}" if self.most_constants else ""
         if not rules:
-            return f"constants alone, {seeds}"
+            return f"constants alone{constants}, {seeds} each"
         families = "one family" if rules == 1 else f"each of {rules} families"
-        return f"{count(self.trials_per_family, 'rule')} of {families}, {seeds}"
+        return f"{count(self.trials_per_family, 'rule')} of {families}{constants}, {seeds} each"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from search.errors import SearchError
 from search.records import SearchRecord
-from search.settings import SearchConfig, changed_config
+from search.settings import ConfirmationSettings, ResourceSettings, SearchConfig, changed_config
 from search.store.checks import changes
 
 _REASONS = {
@@ -82,6 +83,41 @@ def continued(begun: SearchRecord, now: SearchConfig) -> SearchConfig:
     free = {"budget": now.budget, "resources": now.resources}
     config = config.model_copy(update=free)
     return config if rounds == config.trials_per_family else config.resized(trials_per_family=rounds)
+
+
+def confirmation_overrides(
+    config: SearchConfig, overrides: Sequence[str]
+) -> tuple[dict[str, Any], ResourceSettings | None]:
+    """Read what `kd-search confirm --set` changes: settings under `confirm` and `resources`.
+
+    Args:
+        config: of the search.
+        overrides: each as `key.path=value`; `seeds` alone stands for `confirm.seeds`, and so on.
+
+    Returns:
+        The given settings of the confirmation by name, and the resources if they change.
+
+    Raises:
+        SearchError: a setting on which trials depend was given.
+        ConfigError: a setting is unknown or invalid.
+    """
+    short = ConfirmationSettings.model_fields.keys() - SearchConfig.model_fields.keys()
+    full = [f"confirm.{text}" if text.partition("=")[0].strip() in short else text for text in overrides]
+    now = changed_config(config, full)
+    free = {"resources": config.resources, "confirm": config.confirm}
+    other = [words for _, words in changes(config, now.model_copy(update=free))]
+    if now.budget != config.budget:
+        other.append(f"`budget` was {config.budget} and now is {now.budget}")
+    if other:
+        lines = "".join(f"\n  {line}" for line in other)
+        raise SearchError(
+            f"a confirmation trains as the search {config.name!r} did, so only settings under `confirm` and"
+            f" `resources` may change:{lines}"
+        )
+    paths = [text.partition("=")[0].strip().split(".") for text in full]
+    names = {name for path in paths if path[0] == "confirm" for name in path[1:2] or ConfirmationSettings.model_fields}
+    given = {name: getattr(now.confirm, name) for name in names}
+    return given, None if now.resources == config.resources else now.resources
 
 
 def _resized(before: SearchConfig, now: SearchConfig) -> SearchConfig:
