@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from search.cli.actions import confirm_with, search_with
+from search.cli.check import check_with
 from search.cli.options import config_of, launch_of, own_policies, pace, places, tracked_as_before
 from search.cluster import check_cluster, in_ray_job
 from search.store import SearchStore, check_config, confirmation_overrides, grown
@@ -21,14 +22,18 @@ from search.tracking import check_tracking
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets; 0.25 packs four on each.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
 @click.option("--resume", is_flag=True, help="Resume if a search of this name exists.")
+@click.option("--dry-run", is_flag=True, help="Check it and say what it will take, as `kd-search check`; run nothing.")
 @click.option("--confirm", "confirmed", is_flag=True, help="Confirm the search when it has finished.")
 @own_policies
 @pace
 @places
-def run(source: str, address: str | None, resume: bool, confirmed: bool, **options: Any) -> None:
+def run(source: str, address: str | None, resume: bool, confirmed: bool, dry_run: bool, **options: Any) -> None:
     """Run a search: SOURCE is a search file (.toml) or a recipe's name."""
     config = config_of(source, options)
     launch = launch_of(options, address)
+    if dry_run:
+        check_with(config, launch, confirming=confirmed)
+        return
     search_with(config, launch, resume=resume, confirming=confirmed)
     if confirmed:
         confirm_with(config.name, launch, config.confirm)
