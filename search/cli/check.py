@@ -76,8 +76,8 @@ def _cost(config: SearchConfig, found: Rehearsal, *, confirming: bool) -> list[s
     seconds = max(0.1, found.seconds)
     steps, trainings = found.steps, found.trainings
     lines = [
-        f"The search trains at most {count(trainings, 'student')} for {count(steps, 'step')} each, {trainings * steps:,}"
-        " in all.",
+        f"The search trains at most {count(trainings, 'student')} for {count(steps, 'step')} each,"
+        f" {trainings * steps:,} in all.",
         f"A step takes {_milliseconds(seconds / steps)}, so one training takes about {duration(seconds)} and the search"
         f" at most about {duration(found.search_seconds(at_a_time))} with {at_a_time} at a time here, its start apart.",
     ]

@@ -427,13 +427,15 @@ class SearchConfig(Settings):
                 " `space.students`, or remove it."
             )
 
-    def _what_is_confirmed_is_searched(self) -> Iterator[str]:
+    def _confirmed_student_is_searched(self) -> Iterator[str]:
         student = self.confirm.student
         if student is not None and student not in self.students:
             yield (
                 f"`confirm.student` must be one of {', '.join(self.students)}, but got {student!r}."
                 f"{nearest(student, self.students)}"
             )
+
+    def _confirmed_families_are_searched(self) -> Iterator[str]:
         for family in self.confirm.families or ():
             if family not in self.families:
                 yield (
@@ -638,7 +640,8 @@ _RULES: tuple[tuple[frozenset[str], Callable[[SearchConfig], Iterator[str]]], ..
     (frozenset(("device", "resources")), SearchConfig._trials_get_the_gpu_they_demand),
     (frozenset(("space", "families", "own_policies")), SearchConfig._overrides_are_valid_and_have_an_effect),
     (frozenset(("space", "student", "costs")), SearchConfig._students_differ),
-    (frozenset(("confirm", "space", "student", "families")), SearchConfig._what_is_confirmed_is_searched),
+    (frozenset(("confirm", "space", "student")), SearchConfig._confirmed_student_is_searched),
+    (frozenset(("confirm", "families")), SearchConfig._confirmed_families_are_searched),
 )
 """The rules on several settings, each with the settings that it reads."""
 

@@ -7,7 +7,7 @@ from search.settings import budget_text
 from search.wording import count, duration
 
 _MARGIN = 1.1
-"""What is added to the estimated time of the remaining rounds, where a larger budget is suggested."""
+"""The factor by which a suggested budget exceeds the estimated time of the remaining rounds."""
 
 
 def budget_sentence(search: SearchRecord) -> str:
