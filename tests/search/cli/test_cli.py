@@ -99,7 +99,7 @@ def test_a_mistake_costs_one_message_and_exit_code_2(arguments, message, run):
     assert "Traceback" not in out + err
 
 
-def test_a_dry_run_says_what_a_search_takes_and_writes_nothing(run, tmp_path):
+def test_a_dry_run_says_what_a_search_takes_and_writes_nothing(run, tmp_path, cache):
     settings = tiny("trials_per_family=100", "budget=1s")
     code, out, err = run("run", "digits-quick", "--dry-run", "--confirm", *settings)
     assert code == 0, err
@@ -109,7 +109,7 @@ def test_a_dry_run_says_what_a_search_takes_and_writes_nothing(run, tmp_path):
     assert "The budget of 1s is enough for about " in out
     assert "The confirmation trains about 80 students more" in out
     assert list(tmp_path.iterdir()) == []
-    code, checked, _ = run("check", "digits-quick", *settings, "--cache", str(run.cache))
+    code, checked, _ = run("check", "digits-quick", *settings, "--cache", str(cache))
     measured = ("A step takes", "The budget", "The confirmation")
     lines = [[x for x in text.splitlines() if not x.startswith(measured)] for text in (out, checked)]
     assert lines[0] == lines[1]
