@@ -1,4 +1,4 @@
-"""What may change in a search that has begun, and what may not."""
+"""A search that has begun may change in its size, and in nothing on which its trials depend."""
 
 import pytest
 
