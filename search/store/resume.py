@@ -58,7 +58,10 @@ def recover(store: SearchStore) -> list[TrialState]:
 
 def _let_search_continue(store: SearchStore) -> None:
     """Let Tune ask the searcher again, which had no further trial before the search grew."""
-    path = store.newest("search_gen_state-")
+    try:
+        path = store.newest("search_gen_state-")
+    except SearchError:
+        return  # then Tune was never told that there is none
     state = cloudpickle.loads(store.read_bytes(path))
     if state["finished"]:
         replace_in(store.filesystem, path, cloudpickle.dumps({**state, "finished": False}))
