@@ -88,7 +88,21 @@ class Settings(pydantic.BaseModel):
         try:
             return cls.model_validate(values)
         except pydantic.ValidationError as error:
-            raise ConfigError("\n".join(_explain(cls, problem, section) for problem in error.errors())) from error
+            raise ConfigError("\n".join(text for _, text in problems_of(cls, error, section))) from error
+
+
+def problems_of(
+    model: type[pydantic.BaseModel], error: pydantic.ValidationError, section: str = ""
+) -> list[tuple[str, str]]:
+    """List what pydantic found wrong in a model's values, as a search file names it.
+
+    Returns:
+        Pairs of the model's field, empty for a rule on several, and a sentence.
+    """
+    return [
+        (str(problem["loc"][0]) if problem["loc"] else "", _explain(model, problem, section))
+        for problem in error.errors()
+    ]
 
 
 def _explain(root: type[pydantic.BaseModel], problem: Any, section: str) -> str:

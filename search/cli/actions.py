@@ -13,8 +13,8 @@ from search.cli.console import Terminal
 from search.cli.progress import TerminalListener
 from search.cluster import check_cluster, check_writable, in_ray_job
 from search.errors import TrackingError
-from search.settings import ConfirmationSettings, Launch, SearchConfig, next_command
-from search.store import SearchStore, check_config, check_unchanged
+from search.settings import ConfirmationSettings, Launch, ResourceSettings, SearchConfig, next_command
+from search.store import SearchStore, check_config, check_unchanged, continued
 from search.tracking import check_quickly
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from search.records import SearchRecord
 
 
-def search_with(config: SearchConfig, launch: Launch, *, resume: bool, confirming: bool = False) -> None:
+def search_with(
+    config: SearchConfig, launch: Launch, *, resume: bool, confirming: bool = False, grown: bool = False
+) -> None:
     """Run or resume a search and show its answer.
 
     Args:
@@ -30,14 +32,17 @@ def search_with(config: SearchConfig, launch: Launch, *, resume: bool, confirmin
         launch: the places where it runs and is kept.
         resume: resume a search of this name if there is one.
         confirming: a confirmation follows, so the answer need not name that command.
+        grown: the settings are those with which a search that has begun is to continue, as `search.store.grown` says.
 
     Raises:
         SystemExit: with code 130 if the search was interrupted, with 1 if all of its trials failed.
     """
     store = SearchStore(launch.storage, config.name)
     exists = store.exists()
-    if resume and exists:
-        check_unchanged(config, store.config())
+    if resume and exists and not grown:
+        begun = store.header_record()
+        check_unchanged(config, begun.config)
+        config = continued(begun, config)
     check_config(config, launch)
     check_writable(store, launch.storage_option)
     check_quickly(launch.tracking_uri)  # the store is opened beside Ray's start
@@ -49,7 +54,7 @@ def search_with(config: SearchConfig, launch: Launch, *, resume: bool, confirmin
 
     listener = TerminalListener(console)
     if resume and exists:
-        outcome = resume_search(config.name, launch, listener)
+        outcome = resume_search(config.name, launch, listener, config)
     else:
         outcome = run_search(config, launch, listener)
     confirmed_next = confirming and outcome.search.status == "finished"
@@ -62,8 +67,10 @@ def search_with(config: SearchConfig, launch: Launch, *, resume: bool, confirmin
         sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
 
 
-def confirm_with(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
-    """Confirm a search, show the verdict and publish it.
+def confirm_with(
+    name: str, launch: Launch, settings: ConfirmationSettings, resources: ResourceSettings | None = None
+) -> None:
+    """Confirm a search, show the verdict and publish it; see `search.confirm.confirm_search`.
 
     Raises:
         SystemExit: with code 130 if the confirmation was interrupted, with 1 if trainings failed.
@@ -73,7 +80,7 @@ def confirm_with(name: str, launch: Launch, settings: ConfirmationSettings) -> N
     from search.report import render_confirmation
 
     console = Terminal()
-    confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings)
+    confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings, resources)
     search = read_record(name, launch)
     console.print(render_confirmation(confirmed.record, confirmed.failed, judge(search, confirmed.record)))
     _publish_confirmation(search, launch)

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from search.cli.actions import confirm_with, search_with
+from search.cli.check import check_with
 from search.cli.options import config_of, launch_of, own_policies, pace, places, tracked_as_before
 from search.cluster import check_cluster, in_ray_job
-from search.store import SearchStore, check_config
+from search.store import SearchStore, check_config, confirmation_overrides, grown
 from search.tracking import check_tracking
 
 
@@ -21,14 +22,18 @@ from search.tracking import check_tracking
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets; 0.25 packs four on each.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
 @click.option("--resume", is_flag=True, help="Resume if a search of this name exists.")
+@click.option("--dry-run", is_flag=True, help="Check it and say what it will take, as `kd-search check`; run nothing.")
 @click.option("--confirm", "confirmed", is_flag=True, help="Confirm the search when it has finished.")
 @own_policies
 @pace
 @places
-def run(source: str, address: str | None, resume: bool, confirmed: bool, **options: Any) -> None:
+def run(source: str, address: str | None, resume: bool, confirmed: bool, dry_run: bool, **options: Any) -> None:
     """Run a search: SOURCE is a search file (.toml) or a recipe's name."""
     config = config_of(source, options)
     launch = launch_of(options, address)
+    if dry_run:
+        check_with(config, launch, confirming=confirmed)
+        return
     search_with(config, launch, resume=resume, confirming=confirmed)
     if confirmed:
         confirm_with(config.name, launch, config.confirm)
@@ -36,18 +41,28 @@ def run(source: str, address: str | None, resume: bool, confirmed: bool, **optio
 
 @click.command()
 @click.argument("name")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Let it grow, e.g. trials_per_family=12.")
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
+@own_policies
 @pace
 @places
-def resume(name: str, address: str | None, **places: Any) -> None:
-    """Resume an interrupted search; nothing that finished is run again."""
+def resume(
+    name: str, overrides: tuple[str, ...], policies: tuple[str, ...], address: str | None, **places: Any
+) -> None:
+    """Resume an interrupted search, or let a finished one grow; nothing that finished is run again.
+
+    With --set a search gets more families, more rules of each (trials_per_family), more seeds (replicates), more
+    constants (constant.most_trials) or another budget. It keeps all that it has.
+    """
     launch = launch_of(places, address)
     store = SearchStore(launch.storage, name)
-    search_with(store.config(), tracked_as_before(launch, store, places), resume=True)
+    config = grown(store.header_record(), overrides, policies)
+    search_with(config, tracked_as_before(launch, store, places), resume=True, grown=True)
 
 
 @click.command()
 @click.argument("name")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of confirm or resources.")
 @click.option("--seeds", type=int, help="Fresh seeds per finalist; a larger number adds seeds.")
 @click.option("--families", help="Families to confirm, e.g. tree,norm_balance [all].")
 @click.option("--student", help="Student to confirm, if the search has several [the best trial's].")
@@ -55,7 +70,7 @@ def resume(name: str, address: str | None, **places: Any) -> None:
 @click.option("--smallest-gain", type=float, help="Gain worth a rule: points of accuracy [0.5], or the KPI's unit.")
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
 @places
-def confirm(name: str, families: str | None, address: str | None, **options: Any) -> None:
+def confirm(name: str, overrides: tuple[str, ...], families: str | None, address: str | None, **options: Any) -> None:
     """Train a finished search's best rules and constants on fresh seeds, and judge them on the test set.
 
     Options that are not given keep the values that this confirmation began with, or that the search file's `confirm`
@@ -67,12 +82,17 @@ def confirm(name: str, families: str | None, address: str | None, **options: Any
     store = SearchStore(launch.storage, name)
     launch = tracked_as_before(launch, store, options)
     config = store.config()
+    given, resources = confirmation_overrides(config, overrides)
     names = None if families is None else [family.strip() for family in families.split(",")]
-    given = {key: options[key] for key in ("seeds", "student", "more_constants", "smallest_gain")}
-    settings = settings_of(config, read_confirmation(store), families=names, **given)
+    named = {
+        "families": names,
+        **{key: options[key] for key in ("seeds", "student", "more_constants", "smallest_gain")},
+    }
+    given |= {key: value for key, value in named.items() if value is not None}
+    settings = settings_of(config, read_confirmation(store), **given)
     check_config(config, launch)
     if options["tracking_uri"]:  # the search's own store may be away: what it lacks is told at the end
         check_tracking(launch.tracking_uri)
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
-    confirm_with(name, launch, settings)
+    confirm_with(name, launch, settings, resources)

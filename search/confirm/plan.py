@@ -66,6 +66,7 @@ def plan_confirmation(
             finalists=selection.finalists,
             objective=config.base_trial().objective,
             smallest_gain=settings.smallest_gain,
+            searched=config.size,
             constant=selection.constant,
             identity=uuid.uuid4().hex,
             settings={
@@ -76,7 +77,10 @@ def plan_confirmation(
         )
         return Plan(record, tuple(remarks))
     goes_on = next_command("confirm", search.name, launch)
-    _check_same(earlier, selection.finalists, goes_on)
+    grown = earlier.size_of(config) != config.size
+    if grown:
+        _check_fresh(earlier, config)
+    _check_same(earlier, selection.finalists, goes_on, grown=grown)
     _check_margin(earlier, settings, goes_on)
     had = len(earlier.seeds)
     if settings.seeds < had:
@@ -84,6 +88,9 @@ def plan_confirmation(
     seeds = _fresh(config, max(had, settings.seeds))
     asked = [*earlier.settings[SEEDS_ASKED], *([len(seeds)] if len(seeds) > had else [])]
     record = earlier.model_copy(update={"seeds": seeds, "settings": {**earlier.settings, SEEDS_ASKED: asked}})
+    if grown:
+        remarks.append("the search has grown since, and has the same finalists; its confirmation goes on")
+        record = record.model_copy(update={"searched": config.size, "constant": selection.constant})
     complete = len(record.results) == len(units_of(record))
     return Plan(record.model_copy(update={"complete": complete}), tuple(remarks))
 
@@ -97,7 +104,16 @@ def settings_of(config: SearchConfig, earlier: ConfirmationRecord | None, **give
     return ConfirmationSettings.parse(values | {key: value for key, value in given.items() if value is not None})
 
 
-def _check_same(earlier: ConfirmationRecord, finalists: Sequence[Finalist], goes_on: str) -> None:
+def _check_fresh(earlier: ConfirmationRecord, config: SearchConfig) -> None:
+    """Make sure that the search has not used a confirmation's seeds since."""
+    if used := sorted(set(earlier.seeds) & set(config.seeds)):
+        raise SearchError(
+            f"the search {earlier.search!r} has grown since its confirmation began, and has trained on the seeds"
+            f" {', '.join(map(str, used))}, which were fresh then. To confirm the search as it is now, {set_aside()}."
+        )
+
+
+def _check_same(earlier: ConfirmationRecord, finalists: Sequence[Finalist], goes_on: str, *, grown: bool) -> None:
     """Make sure that a confirmation resumes with the finalists that it began with; `goes_on` is the command for it."""
     before, now = earlier.finalists[0].student, finalists[0].student
     if before != now:
@@ -109,6 +125,12 @@ def _check_same(earlier: ConfirmationRecord, finalists: Sequence[Finalist], goes
     # What is trained decides, not how this release words a rule.
     if [(f.key, f.suggestion) for f in earlier.finalists] != [(f.key, f.suggestion) for f in finalists]:
         began, would = (", ".join(f.key for f in chosen) for chosen in (earlier.finalists, finalists))
+        if grown:
+            raise SearchError(
+                f"the search {earlier.search!r} has grown since its confirmation began with other finalists: {began};"
+                f" now they would be {would}. Its verdict remains, as that of the smaller search. To confirm the search"
+                f" as it is now, {set_aside()}."
+            )
         raise SearchError(
             f"the confirmation of {earlier.search!r} began with other finalists: {began}; now they would be {would}."
             f" `{goes_on}`, without `--families` and `--more-constants`, resumes it with those that it began with; to"

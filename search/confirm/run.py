@@ -18,7 +18,7 @@ from search.confirm.training import Trained
 from search.errors import SearchError
 from search.prepare import Ground, prepare_ground
 from search.records import ConfirmationRecord, Listener, SearchRecord
-from search.settings import ConfirmationSettings, Launch, SearchConfig
+from search.settings import ConfirmationSettings, Launch, ResourceSettings, SearchConfig
 from search.store import SearchStore, read_search
 from trainables.pictures import PictureFormat, TrialAssets
 
@@ -35,7 +35,13 @@ class Confirmed:
     interrupted: bool
 
 
-def confirm_search(name: str, launch: Launch, listener: Listener, settings: ConfirmationSettings) -> Confirmed:
+def confirm_search(
+    name: str,
+    launch: Launch,
+    listener: Listener,
+    settings: ConfirmationSettings,
+    resources: ResourceSettings | None = None,
+) -> Confirmed:
     """Begin a confirmation, resume one, or give one more seeds.
 
     Args:
@@ -43,6 +49,7 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
         launch: its places.
         listener: receives the events.
         settings: of the confirmation.
+        resources: of one training, and how many run at a time; when not given, those of the search's trials.
 
     Raises:
         SearchError: the search is unknown, unfinished or running, or the confirmation began with other
@@ -51,6 +58,10 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
     """
     store = SearchStore(launch.storage, name)
     config = store.config()
+    if resources is not None:
+        # As many threads as in the search, since another number may round otherwise.
+        device = config.device.model_copy(update={"threads": config.base_trial().device.threads})
+        config = config.model_copy(update={"resources": resources, "device": device})
     with store.locked():
         search, kept = read_search(store), ConfirmationStore(store)
         plan = plan_confirmation(search, config, settings, kept.read(), launch)

@@ -42,6 +42,7 @@ from .statistics.paired import paired_test as paired_test
 from .students import StudentRow as StudentRow
 from .verdict import judge_confirmation as judge_confirmation
 from .verdict import verdict_kind as verdict_kind
+from .wording.growth import budget_sentence as budget_sentence
 from .wording.naming import finalist_of as finalist_of
 from .wording.naming import interval_cell as interval_cell
 from .wording.naming import interval_in_words as interval_in_words

@@ -13,6 +13,7 @@ from search.evidence.recommended import Recommended, best_of_families, recommend
 from search.evidence.searched import SearchVerdict, judge_search
 from search.evidence.students import StudentRow, compare_students
 from search.evidence.verdict import judge_confirmation
+from search.evidence.wording.growth import smaller_search_sentence
 from search.evidence.wording.remarks import Remark, remarks
 from search.records import ConfirmationRecord, SearchRecord
 from trainables.records import Objective
@@ -80,6 +81,9 @@ def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) 
     families, comparison, curve = rank_families(judged), compare_to_constant(judged), constant_curve(judged)
     finalists = None if confirmation is None else compare(confirmation)
     verdict = None if confirmation is None else judge_confirmation(confirmation, search.unit)
+    if verdict is not None and confirmation is not None:
+        caveats = filter(None, (smaller_search_sentence(search, confirmation), verdict.caveat))
+        verdict = verdict.model_copy(update={"caveat": " ".join(caveats)})
     confirmed = confirmed_of(confirmation, finalists, verdict)
     searched = judge_search(judged, families, comparison, confirmed=confirmed is not None)
     own_gains = searched_gains(judged, families, comparison)

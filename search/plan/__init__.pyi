@@ -1,3 +1,7 @@
+from .clock import BudgetClock as BudgetClock
+from .clock import seconds_spent as seconds_spent
+from .numbers import TrialNumbers as TrialNumbers
+from .plan import Plan as Plan
 from .plan import planned_trials as planned_trials
 from .searcher import METRIC as METRIC
 from .searcher import PlannedSearch as PlannedSearch

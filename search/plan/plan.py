@@ -27,15 +27,18 @@ from search.constants import (
     point_of,
     surface_domain,
 )
+from search.plan.numbers import TrialNumbers
 from search.plan.race import FamilyRace, Turn
 from search.propose import Observation, build_space, completed, propose, seed_of
 from search.records import TrialRecord
-from search.settings import CONSTANT_FAMILY, SearchConfig
+from search.settings import CONSTANT_FAMILY, SearchConfig, planned_trainings
 from trainables.suggestion import policy_parameters
 
 _CONTEXT_LAG = 1
 """A round's learning rate and temperature use results that are this many rounds older than those for its rules. All
 families decide them, so with the same lag the slowest family would hold up all."""
+_USUAL = 5
+"""Constants after the first design until the best one is usually bracketed."""
 
 
 @dataclasses.dataclass
@@ -59,10 +62,18 @@ class Plan:
 
     Args:
         config: the search.
+        opens: called with a round, from 0, before its first trial begins; if it returns False, the plan ends before
+            that round. `rounds` then says so. The first round is always begun.
     """
 
-    def __init__(self, config: SearchConfig) -> None:
+    def __init__(self, config: SearchConfig, opens: Callable[[Plan, int], bool] | None = None) -> None:
         self.config = config
+        self.rounds = config.trials_per_family
+        """The number of rounds; smaller than the settings' once the plan was ended."""
+        self._opens = opens
+        self._opened = 1
+        """The number of rounds that have begun or may."""
+        self._numbers = TrialNumbers(config)
         self._space = build_space(config)
         self._students = tuple(config.students)
         self._trials: dict[int, _Trial] = {}
@@ -92,6 +103,7 @@ class Plan:
         heat = next(i for i, heat in enumerate(heats) if list(heat.seeds) == list(suggestion["seeds"]))
         if heat == 0:
             self._trials[number] = _Trial(suggestion)
+            self._note_round(number, suggestion)
         race.begin(number, heat)
 
     def end(self, number: int, scores: Sequence[float] | None) -> None:
@@ -100,6 +112,14 @@ class Plan:
         self._race(trial.suggestion).end(number, None if scores is None else statistics.fmean(scores))
         if not trial.ended:
             trial.ended, trial.scores = True, scores
+
+    def _note_round(self, number: int, suggestion: Mapping[str, Any]) -> None:
+        """Keep the learning rate and temperature of a trial's round, which families added later use too."""
+        turn = self._numbers.turn(number)
+        if turn is not None:
+            place = str(suggestion["student"]), turn
+            self._contexts.setdefault(place, {name: suggestion[name] for name in self._space.shared})
+            self._opened = max(self._opened, turn + 1)
 
     # What comes next
 
@@ -132,6 +152,20 @@ class Plan:
             return None
         return self.config.rule_trials + sum(self._enough.values())
 
+    def trainings(self, rounds: int) -> int:
+        """Estimate the trainings of the whole search, one for each seed, if it had so many rounds.
+
+        A best constant that is still searched for is taken to be bracketed a few constants after the first design.
+        """
+        config = self.config.model_copy(update={"trials_per_family": rounds})
+        total = planned_trainings(config.heats) * len(config.rule_families) * len(self._students)
+        for student in self._students if self._first_constants else ():
+            soon = min(max(self._first_constants + _USUAL, self._constants_begun(student)), config.constant.most_trials)
+            tried = self._enough.get(student, soon)
+            heats = config.heats_of_family(CONSTANT_FAMILY)
+            total += sum(len(heat.seeds) * min(heat.entrants, tried) for heat in heats)
+        return total
+
     def _begin(self, number: int, heat: int, suggestion: Mapping[str, Any]) -> dict[str, Any]:
         seeds = self.config.heats_of_family(str(suggestion["family"]))[heat].seeds
         begun = {**suggestion, "trial": number, "seeds": list(seeds)}
@@ -140,7 +174,7 @@ class Plan:
 
     def _next_trial(self) -> tuple[int, dict[str, Any]] | None:
         """Return a trial that can be proposed by now: the first constants, then constants and rules in turn."""
-        constants = sum(number > self.config.rule_trials for number in self._trials)
+        constants = sum(self._numbers.turn(number) is None for number in self._trials)
         lanes = [self._next_constant, self._next_rule]
         if constants > max(len(self._trials) - constants, len(self._students) * self._first_constants - 1):
             lanes.reverse()
@@ -150,31 +184,36 @@ class Plan:
         return None
 
     def _unproposed(self) -> bool:
-        rules = sum(number <= self.config.rule_trials for number in self._trials)
-        return rules < self.config.rule_trials or bool(self._open_constants())
+        return any(self._waiting_rules()) or bool(self._open_constants())
 
     # Rules
 
     def _number(self, student: str, family: str, turn: int) -> int:
-        """Return the number of a family's trial in a student's round, from 0; students take rounds in turn."""
-        families = self.config.rule_families
-        of_round = turn * len(self._students) + self._students.index(student)
-        return of_round * len(families) + families.index(family) + 1
+        """Return the number of a family's trial in a student's round, from 0."""
+        return self._numbers.rule(student, family, turn)
 
     def _next_rule(self) -> tuple[int, dict[str, Any]] | None:
         for number, student, family, turn in sorted(self._waiting_rules()):
             known = range(max(0, turn - self.config.proposal_lag + 1))
             if all(self._has_ended(self._number(student, family, earlier)) for earlier in known):
                 context = self._context(student, turn)
-                if context is not None:
+                if context is not None and self._may_begin(turn):
                     return number, self._propose(student, family, turn, context)
         return None
+
+    def _may_begin(self, turn: int) -> bool:
+        """Tell whether a trial of a round may begin; ask `opens` if it would be the round's first."""
+        if turn < self._opened or self._opens is None:
+            return turn < self.rounds
+        if turn < self.rounds and not self._opens(self, turn):
+            self.rounds = self._opened
+        return turn < self.rounds
 
     def _waiting_rules(self) -> Iterator[tuple[int, str, str, int]]:
         """Yield each family's first trial that has not begun, with each student."""
         for student in self._students:
             for family in self.config.rule_families:
-                for turn in range(self.config.trials_per_family):
+                for turn in range(self.rounds):
                     number = self._number(student, family, turn)
                     if number not in self._trials:
                         yield number, student, family, turn
@@ -271,7 +310,7 @@ class Plan:
         return [student for student in self._students if student not in self._enough]
 
     def _constant_number(self, student: str, index: int) -> int:
-        return self.config.rule_trials + index * len(self._students) + self._students.index(student) + 1
+        return self._numbers.constant(student, index)
 
     def _next_constant(self) -> tuple[int, dict[str, Any]] | None:
         for student in sorted(self._open_constants(), key=self._constants_begun):
@@ -308,10 +347,9 @@ class Plan:
         )
 
     def _constants_begun(self, student: str) -> int:
-        index = 0
-        while self._constant_number(student, index) in self._trials:
-            index += 1
-        return index
+        most = self.config.constant.most_trials
+        begun = (index for index in range(most) if self._constant_number(student, index) not in self._trials)
+        return next(begun, most)
 
     def _constant_score(self, number: int) -> ConstantScore | None:
         trial = self._trials[number]

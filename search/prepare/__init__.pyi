@@ -4,6 +4,7 @@ from .preparation import load_checked as load_checked
 from .preparation import prepare as prepare
 from .preparation import teach as teach
 from .prepared import Prepared as Prepared
+from .rehearsal import Rehearsal as Rehearsal
 from .rehearsal import rehearse as rehearse
 from .task import LoadedTask as LoadedTask
 from .task import load_task as load_task

@@ -13,6 +13,7 @@ from .facts import RangeEnd as RangeEnd
 from .listener import Listener as Listener
 from .pictures import PictureCounts as PictureCounts
 from .search import ENDED as ENDED
+from .search import BudgetEnd as BudgetEnd
 from .search import SearchRecord as SearchRecord
 from .search import StudentSize as StudentSize
 from .search import TrialRecord as TrialRecord

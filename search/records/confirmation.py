@@ -12,7 +12,7 @@ import pydantic
 
 from policies.parameter import Value
 from search.records.facts import ConstantFacts
-from search.settings import SMALLEST_POINTS
+from search.settings import SMALLEST_POINTS, SearchConfig, Size
 from trainables.pictures import PictureFormat
 from trainables.records import ACCURACY, Conduct, ModelFigures, Objective, SampleValues, TracePoint
 from trainables.records import SetScore as SetScore
@@ -119,8 +119,14 @@ class ConfirmationRecord(Settings):
     """An identifier that differs from those of other confirmations of the same search; empty in older ones."""
     test_uses: int | None = None
     """The number of confirmations in this storage that have opened this test set, with this one; None if unknown."""
+    searched: Size | None = None
+    """The size of the search whose finalists these are; None in older confirmations."""
     complete: bool = False
     """True if every finalist has a result for every seed."""
+
+    def size_of(self, config: SearchConfig) -> Size:
+        """Return the size of the search that was confirmed; `config` has the search's settings of today."""
+        return self.searched or config.sizes[0]  # a search with an older confirmation can only have grown since
 
     @property
     def margin(self) -> float | None:

@@ -82,6 +82,20 @@ class StudentSize(Settings):
     """FLOPs for one picture; see `trainables.records.figures.ModelFigures`."""
 
 
+class BudgetEnd(Settings):
+    """The end of a search by its budget, after whole rounds."""
+
+    budget: str
+    rounds: int
+    """The rounds that were run, which is the number of rules of each family."""
+    planned: int
+    """The rounds that the settings allowed."""
+    seconds: float
+    """Seconds that the search had taken when no further round was begun."""
+    more_seconds: float
+    """An estimate of the seconds that the other rounds would take."""
+
+
 class SearchRecord(Settings):
     """One search: its settings, its data and teacher, and its trials."""
 
@@ -101,6 +115,8 @@ class SearchRecord(Settings):
     """A text that changes with the data and the teacher."""
     created: datetime.datetime | None = None
     status: Literal["running", "finished", "stopped"] = "running"
+    budget_end: BudgetEnd | None = None
+    """The end by the budget; None if it did not end the search. `config` then has the rounds that were run."""
     trials: tuple[TrialRecord, ...] = ()
     left_out: int = 0
     """The number of ended trials that are not among `trials`; see `of_student`."""

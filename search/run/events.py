@@ -78,6 +78,11 @@ class SearchEvents(tune.Callback):  # type: ignore[misc]
     def __reduce__(self) -> tuple[Any, ...]:
         return _current_events, ()
 
+    def resize(self, config: SearchConfig) -> None:
+        """Continue as the same search with another size."""
+        self._config = config
+        self._book.resize(config)
+
     def restores_in(self, staging: pathlib.Path | None) -> None:
         """Note the folder that Tune is going to copy its snapshot to for the restore."""
         self._restored_in = staging

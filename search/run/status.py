@@ -7,7 +7,7 @@ from typing import Any
 
 from search.confirm import read_confirmation, units_of
 from search.errors import SearchError
-from search.evidence import judge
+from search.evidence import budget_sentence, judge
 from search.records import ENDED, ConfirmationRecord, TrialRecord
 from search.settings import DASHBOARD_VARIABLE, Launch, SearchConfig, next_command
 from search.store import SearchStore
@@ -96,8 +96,9 @@ def _stored(store: SearchStore, launch: Launch) -> dict[str, Any]:
         "best_score": best.score if best else None,
         "best_family": best.family if best else None,
         "best_rule": best.rule if best else None,
-        "confirmation": None if confirmation is None else _confirmation(store, confirmation),
+        "confirmation": None if confirmation is None else _confirmation(store, confirmation, config),
         "worth": judgement.worth.text if record.finished else None,
+        "budget_ended": budget_sentence(record) or None,
         "verdict": judgement.answer.headline if record.finished else None,
         "storage": store.uri,
         "tracking_uri": header["tracking_uri"],
@@ -112,7 +113,8 @@ def _in_a_heat(trial: TrialRecord, config: SearchConfig) -> bool:
     return trial.started is not None and len(trial.folders) > ended
 
 
-def _confirmation(store: SearchStore, record: ConfirmationRecord) -> str:
+def _confirmation(store: SearchStore, record: ConfirmationRecord, config: SearchConfig) -> str:
     done, total = len(record.results), len(units_of(record))
     state = "finished" if record.complete else _UNFINISHED[store.is_running()]
-    return f"{state}, {done} of {total} trainings on {len(record.seeds)} fresh seeds"
+    grown = "" if record.size_of(config) == config.size else ", of the search before it grew"
+    return f"{state}, {done} of {total} trainings on {len(record.seeds)} fresh seeds{grown}"

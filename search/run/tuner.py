@@ -25,7 +25,14 @@ from trainables.trial import DistillationTrial
 _PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 
 
-def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets: Assets, events: SearchEvents) -> None:
+def run_trials(
+    config: SearchConfig,
+    launch: Launch,
+    store: SearchStore,
+    assets: Assets,
+    events: SearchEvents,
+    searcher: PlannedSearch,
+) -> None:
     """Run all trials of a search that have not ended; returns early if interrupted.
 
     Args:
@@ -34,6 +41,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
         store: its folder.
         assets: what its trials read.
         events: Tune's callback.
+        searcher: proposes the trials. A search that is restored takes its settings from it.
     """
     trainable = tune.with_resources(
         tune.with_parameters(
@@ -55,7 +63,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
             tune_config=tune.TuneConfig(
                 metric=METRIC,
                 mode="max",
-                search_alg=PlannedSearch(config),
+                search_alg=searcher,
                 scheduler=PatientScheduler(config.resources),
                 num_samples=-1,  # without end: the searcher tells when it is done
                 reuse_actors=True,

@@ -1,3 +1,4 @@
+from .budget import budget_text as budget_text
 from .commands import next_command as next_command
 from .confirmation import SMALLEST_POINTS as SMALLEST_POINTS
 from .confirmation import ConfirmationSettings as ConfirmationSettings
@@ -16,6 +17,7 @@ from .launch import Launch as Launch
 from .launch import default_cache as default_cache
 from .launch import default_data_root as default_data_root
 from .own_parts import without_texts as without_texts
+from .problems import Problems as Problems
 from .racing import Heat as Heat
 from .racing import left_after as left_after
 from .racing import planned_trainings as planned_trainings
@@ -23,8 +25,10 @@ from .racing import race_in_words as race_in_words
 from .search_file import CONSTANT_FAMILY as CONSTANT_FAMILY
 from .search_file import ResourceSettings as ResourceSettings
 from .search_file import SearchConfig as SearchConfig
+from .search_file import changed_config as changed_config
 from .search_file import load_config as load_config
 from .search_file import stored_config as stored_config
+from .sizes import Size as Size
 from .tracking_uri import artifact_location as artifact_location
 from .tracking_uri import default_tracking_uri as default_tracking_uri
 from .tracking_uri import is_server as is_server

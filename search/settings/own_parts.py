@@ -7,6 +7,7 @@ from typing import Any
 
 from policies.own_file import read_source
 from search.errors import SearchError
+from search.settings.problems import Problems
 from trainables.config import is_own
 
 _PY = ".py"
@@ -14,7 +15,7 @@ _NAMED_BY = ("origin", "name", "function")
 """The keys beside `source`, the text of a file, that name what is in it."""
 
 
-def read_parts(values: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+def read_parts(values: dict[str, Any], folder: pathlib.Path, problems: Problems) -> dict[str, Any]:
     """Return a search file's values with the text of the files that students, teacher, data and augmentations name.
 
     A table that holds a text already, as a stored search has it, stays as it is.
@@ -22,24 +23,21 @@ def read_parts(values: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     Args:
         values: the contents of a search file on pictures.
         folder: the folder that the files are relative to.
-
-    Raises:
-        SearchError: a name looks like a file, but is not FILE.py:NAME.
-        PolicyError: a file cannot be read, or is too long.
+        problems: receives files that cannot be read or are too long, and names that look like a file and are none.
     """
     values = dict(values)
-    _in_table(values, "student", "student", folder, _model)
-    _in_table(values, "data", "data", folder, _data)
-    _in_table(values, "augmentation", "augmentation", folder, _augmentation)
+    _in_table(values, "student", "student", folder, problems, _model)
+    _in_table(values, "data", "data", folder, problems, _data)
+    _in_table(values, "augmentation", "augmentation", folder, problems, _augmentation)
     if isinstance(teacher := values.get("teacher"), dict):
         values["teacher"] = teacher = dict(teacher)
-        _in_table(teacher, "model", "teacher.model", folder, _model)
-        _in_table(teacher, "augmentation", "teacher.augmentation", folder, _augmentation)
+        _in_table(teacher, "model", "teacher.model", folder, problems, _model)
+        _in_table(teacher, "augmentation", "teacher.augmentation", folder, problems, _augmentation)
     space = values.get("space")
     if isinstance(space, dict) and isinstance(students := space.get("students"), dict):
         read = dict(students)
         for name in students:
-            _in_table(read, name, f"space.students.{name}", folder, _model)
+            _in_table(read, name, f"space.students.{name}", folder, problems, _model)
         values["space"] = {**space, "students": read}
     return values
 
@@ -52,10 +50,13 @@ def without_texts(values: Any) -> Any:
     return [without_texts(value) for value in values] if isinstance(values, list) else values
 
 
-def _in_table(values: dict[str, Any], key: str, section: str, folder: pathlib.Path, read: Any) -> None:
+def _in_table(
+    values: dict[str, Any], key: str, section: str, folder: pathlib.Path, problems: Problems, read: Any
+) -> None:
     table = values.get(key)
     if isinstance(table, dict) and "source" not in table:
-        values[key] = read(table, section, folder)
+        for whole in problems.reading(section, read, table, section, folder):
+            values[key] = whole
 
 
 def _model(table: dict[str, Any], section: str, folder: pathlib.Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Sequence
 
 from pydantic import Field
@@ -55,13 +56,33 @@ def heats_of(racing: RacingSettings | None, *, seeds: Sequence[int], trials: int
     )
 
 
+def with_more_seeds(heats: Sequence[Heat], seeds: Sequence[int], replicates: Sequence[int]) -> tuple[Heat, ...]:
+    """Add a heat for each further number of seeds; every policy that has run all heats before it runs it.
+
+    Args:
+        heats: those of the first number of seeds.
+        seeds: all seeds of a trial.
+        replicates: the numbers of seeds, ascending.
+    """
+    added = (
+        Heat(tuple(seeds[before:after]), heats[-1].entrants, after) for before, after in itertools.pairwise(replicates)
+    )
+    return (*heats, *added)
+
+
 def planned_trainings(heats: Iterable[Heat]) -> int:
     """The number of trainings of each family, one for each seed, if no trial fails."""
     return sum(len(heat.seeds) * heat.entrants for heat in heats)
 
 
 def race_in_words(heats: Sequence[Heat], trials: int) -> str:
-    """`racing over seeds: of each family 8 policies train 1 seed, 2 of them all 3; …`, for a race of several heats."""
+    """`racing over seeds: of each family 8 policies train 1 seed, 2 of them all 3; …`, for several heats.
+
+    Without a race, seeds were added to a search that had begun: `8 policies of each family train 3 seeds, then all 5`.
+    """
+    if heats[-1].entrants == heats[0].entrants:
+        first = count(heats[0].seeds_after, "seed")
+        return f"{trials} policies of each family train {first}, then all {heats[-1].seeds_after}"
     steps = [f"{heat.entrants} of them {heat.seeds_after}" for heat in heats[1:-1]]
     steps.append(f"{heats[-1].entrants} of them all {heats[-1].seeds_after}")
     share = planned_trainings(heats) / (trials * heats[-1].seeds_after)

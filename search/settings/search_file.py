@@ -5,22 +5,27 @@ from __future__ import annotations
 import pathlib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import Field
 
 from policies.aliases import ALIASES, meaning
+from policies.errors import PolicyError
 from policies.families.schedules.fixed import Fixed
 from policies.own_file import read_source
+from policies.policy import Policy
 from policies.registry import policy_class
 from search.errors import SearchError, nearest
+from search.settings.budget import Budget, seconds_of
 from search.settings.confirmation import ConfirmationSettings
 from search.settings.costs import Cost
 from search.settings.domains import Domain, Interval, check_domain, check_options, ends, middle
 from search.settings.own_parts import read_parts
-from search.settings.racing import Heat, RacingSettings, heats_of
+from search.settings.problems import Problems
+from search.settings.racing import Heat, RacingSettings, heats_of, with_more_seeds
+from search.settings.sizes import Size
 from trainables.config import (
     AugmentationSettings,
     CorruptionSettings,
@@ -37,7 +42,7 @@ from trainables.config import (
 )
 from trainables.errors import ConfigError
 from trainables.records import ACCURACY, Direction, Objective
-from trainables.settings import Settings
+from trainables.settings import Settings, problems_of
 from trainables.suggestion import BASE_STUDENT, OPTIONS, SHARED
 
 DEFAULT_FAMILIES = (
@@ -176,6 +181,11 @@ class SearchConfig(Settings):
     families: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_FAMILIES
     trials_per_family: int = Field(8, ge=1)
     """Rules tried of each family, with each student. Constant λ have no share: see `constant`."""
+    budget: Budget = None
+    """The time after which the search begins no further round, such as "2h". Each family then has as many rules."""
+    earlier_sizes: tuple[Size, ...] = ()
+    """The sizes that the search was planned with before, oldest first. `kd-search resume NAME --set …` writes them.
+    They keep the trials' numbers and the seeds of their first heats."""
     constant: ConstantSettings = ConstantSettings()
     """The search for the best constant λ, if `fixed` is among `families`."""
     replicates: int = Field(3, ge=1, le=1000)
@@ -223,14 +233,21 @@ class SearchConfig(Settings):
         return values
 
     @pydantic.model_validator(mode="after")
-    def _pictures_or_a_file_of_ones_own(self) -> SearchConfig:
+    def _rules_on_several_settings_hold(self, info: pydantic.ValidationInfo) -> SearchConfig:
+        unsound = (info.context or {}).get(_UNSOUND, frozenset())
+        found = [text for reads, rule in _RULES if not reads & unsound for text in rule(self)]
+        if found:
+            raise ConfigError("\n".join(found))
+        return self
+
+    def _pictures_or_a_file_of_ones_own(self) -> Iterator[str]:
         if self.task is not None and self.function is not None:
-            raise ValueError("`task` and `function` are two ways to bring a training, but both are given; remove one")
+            yield "`task` and `function` are two ways to bring a training, but both are given; remove one."
         own, kind = self.own, "task" if self.task is not None else "function"
         if own is None:
             if self.teacher is None:
-                raise ValueError("`teacher` is missing; it must be given where pictures are searched on")
-            return self
+                yield "`teacher` is missing; it must be given where pictures are searched on."
+            return
         given = [
             section
             for section, there in (
@@ -242,57 +259,50 @@ class SearchConfig(Settings):
             )
             if there
         ]
-        if given:
-            raise ValueError(
-                f"`{given[0]}` belongs to searches on pictures, but `{kind}` is {own.origin!r}, which brings its"
-                " own data and teacher; remove one of them"
+        for section in given:
+            yield (
+                f"`{section}` belongs to searches on pictures, but `{kind}` is {own.origin!r}, which brings its"
+                " own data and teacher; remove one of them."
             )
         for name, student in self.students.items():
             if student.name != own.origin:
-                raise ValueError(
+                yield (
                     f"`{self.student_sections[name]}.name` must be the {kind} {own.origin!r}, which creates all"
-                    f" students, but got {student.name!r}; remove it and set `options`"
+                    f" students, but got {student.name!r}; remove it and set `options`."
                 )
-        return self
 
-    @pydantic.model_validator(mode="after")
-    def _processes_have_their_cores(self) -> SearchConfig:
+    def _processes_have_their_cores(self) -> Iterator[str]:
         if self.function is None or self.function.processes <= 1:
-            return self
+            return
         needed, resources = self.function.processes, self.resources
         for name, share in (("cpus_per_trial", resources.cpus_per_trial), ("gpus_per_trial", resources.gpus_per_trial)):
             if share < needed and (name == "cpus_per_trial" or share > 0):
-                raise ValueError(
+                yield (
                     f"`resources.{name}` must be at least {needed}, since `function.processes` is {needed}, but got"
-                    f" {share:g}; raise it"
+                    f" {share:g}; raise it."
                 )
-        return self
 
     @property
     def own(self) -> OwnTask | OwnFunction | None:
         """The user's own task or function; None for a search on pictures."""
         return self.task or self.function
 
-    @pydantic.model_validator(mode="after")
-    def _searched_options_are_ones_own(self) -> SearchConfig:
+    def _searched_options_are_ones_own(self) -> Iterator[str]:
         kind = "`task" if self.task is not None else "`function"
         for name, first in self.first_options.items():
             section = f"space.options.{name}"
             if isinstance(first, bool) or not isinstance(first, int | float):
-                raise ValueError(f"`{section}` must be an option that is a number, but {kind}.options` has {first!r}")
+                yield f"`{section}` must be an option that is a number, but {kind}.options` has {first!r}."
             if self.own is None:
-                raise ValueError(
-                    f"`{section}` searches an option of a task or function of your own, but there is none; remove it"
-                )
+                yield f"`{section}` searches an option of a task or function of your own, but there is none; remove it."
             student = next((key for key, one in self.space.students.items() if name in one.options), None)
             if student is not None:
-                raise ValueError(
+                yield (
                     f"`{section}` is searched with every student, but `space.students.{student}.options` sets it;"
-                    " remove one of them"
+                    " remove one of them."
                 )
             if OPTIONS.removesuffix(".") in self.families:
-                raise ValueError(f"`{section}` cannot be told from a parameter of the family 'options'; rename it")
-        return self
+                yield f"`{section}` cannot be told from a parameter of the family 'options'; rename it."
 
     @pydantic.field_validator("name")
     @classmethod
@@ -369,60 +379,107 @@ class SearchConfig(Settings):
             raise ValueError("must differ from one another")
         return families
 
-    @pydantic.model_validator(mode="after")
-    def _trials_get_the_gpu_they_demand(self) -> SearchConfig:
+    def _trials_get_the_gpu_they_demand(self) -> Iterator[str]:
         if self.device.device == "cuda" and self.resources.gpus_per_trial == 0:
-            raise ValueError(
+            yield (
                 "`device.device` is 'cuda', but `resources.gpus_per_trial` is 0; give each trial a share of a GPU, e.g."
-                " 0.25"
+                " 0.25."
             )
-        return self
 
-    @pydantic.model_validator(mode="after")
-    def _overrides_are_valid_and_have_an_effect(self) -> SearchConfig:
+    def _overrides_are_valid_and_have_an_effect(self) -> Iterator[str]:
         for family, domains in self.space.policies.items():
-            owner = policy_class(family)
-            owner.check_names(domains)
-            for name, domain in domains.items():
-                check_domain(domain, owner.parameters()[name], f"space.policies.{family}", name)
-            check_options(owner, domains, f"space.policies.{family}")
+            try:
+                owner = policy_class(family)
+                owner.check_names(domains)
+            except PolicyError as error:
+                yield str(error)
+                continue
+            wrong = [*self._wrong_ranges(owner, domains)]
+            yield from wrong
+            if not wrong:
+                try:
+                    check_options(owner, domains, f"space.policies.{family}")
+                except PolicyError as error:
+                    yield str(error)
             if family not in self.families:
-                raise ValueError(
+                yield (
                     f"`space.policies.{family}` has no effect, since {family!r} is not among `families`:"
-                    f" {', '.join(self.families)}"
+                    f" {', '.join(self.families)}."
                 )
-        return self
 
-    @pydantic.model_validator(mode="after")
-    def _students_differ(self) -> SearchConfig:
+    def _wrong_ranges(self, owner: type[Policy], domains: Mapping[str, Domain]) -> Iterator[str]:
+        for name, domain in domains.items():
+            try:
+                check_domain(domain, owner.parameters()[name], f"space.policies.{owner.family}", name)
+            except PolicyError as error:
+                yield str(error)
+
+    def _students_differ(self) -> Iterator[str]:
         known: dict[str, str] = {}
         for name, student in self.students.items():
             twin = known.setdefault(student.model_dump_json(), name)
             if twin != name:
-                raise ValueError(f"`space.students.{name}` is the same student as {twin!r}; change or remove it")
+                yield f"`space.students.{name}` is the same student as {twin!r}; change or remove it."
         costs = [cost for cost in self.costs if cost != "complexity"]
         if costs and len(self.students) < 2:
-            raise ValueError(
+            yield (
                 f"`costs` names {costs[0]!r}, which is the same for every trial of one student; add others under"
-                " `space.students`, or remove it"
+                " `space.students`, or remove it."
             )
-        return self
 
-    @pydantic.model_validator(mode="after")
-    def _what_is_confirmed_is_searched(self) -> SearchConfig:
+    def _confirmed_student_is_searched(self) -> Iterator[str]:
         student = self.confirm.student
         if student is not None and student not in self.students:
-            raise ValueError(
+            yield (
                 f"`confirm.student` must be one of {', '.join(self.students)}, but got {student!r}."
                 f"{nearest(student, self.students)}"
             )
+
+    def _confirmed_families_are_searched(self) -> Iterator[str]:
         for family in self.confirm.families or ():
             if family not in self.families:
-                raise ValueError(
+                yield (
                     f"`confirm.families` must be among `families` ({', '.join(self.families)}), but got {family!r}."
                     f"{nearest(family, self.families)}"
                 )
-        return self
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], section: str = "", unread: Collection[str] = ()) -> Self:
+        """Check plain values and return them as settings.
+
+        Args:
+            values: the values by name.
+            section: their place in the file, for messages.
+            unread: settings whose files could not be read, which is reported elsewhere.
+
+        Raises:
+            ConfigError: names everything that is wrong: every field, and every rule on several fields that can be
+                checked without the wrong ones.
+        """
+        sound = {key: value for key, value in values.items() if key not in unread}
+        try:
+            found = cls.model_validate(sound)
+            if not unread:
+                return found
+            problems = []
+        except pydantic.ValidationError as error:
+            problems = problems_of(cls, error, section)
+        unsound = {field for field, _ in problems if field} | set(unread)
+        for field, others in _JUDGED_BY.items():
+            if others & unsound:
+                unsound.add(field)
+        told = [
+            text for field, text in problems if field not in unread and not (_JUDGED_BY.get(field, set()) & set(unread))
+        ]
+        if unsound:
+            rest = {key: value for key, value in sound.items() if key not in unsound and key in cls.model_fields}
+            try:
+                cls.model_validate(
+                    {**_PLACEHOLDERS, **rest}, context={_UNSOUND: unsound | (_PLACEHOLDERS.keys() - rest.keys())}
+                )
+            except pydantic.ValidationError as error:
+                told += [text for field, text in problems_of(cls, error, section) if not field]
+        raise ConfigError("\n".join(told))
 
     @property
     def rule_families(self) -> tuple[str, ...]:
@@ -476,27 +533,63 @@ class SearchConfig(Settings):
         return tuple(range(self.seed, self.seed + self.replicates))
 
     @property
+    def size(self) -> Size:
+        """The part of the settings that may grow."""
+        return Size(
+            families=self.families,
+            trials_per_family=self.trials_per_family,
+            most_constants=self.constant.most_trials if CONSTANT_FAMILY in self.families else 0,
+            replicates=self.replicates,
+        )
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """All sizes that the search was planned with, the present one last."""
+        return (*self.earlier_sizes, self.size)
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """`budget` in seconds."""
+        return None if self.budget is None else seconds_of(self.budget)
+
+    def resized(self, **changes: Any) -> SearchConfig:
+        """Return the search with other settings of its size; the present size joins the earlier ones."""
+        earlier = self.earlier_sizes
+        if not (earlier and any(size.covers(self.size) for size in earlier)):
+            earlier = (*earlier, self.size)
+        return self.model_copy(update={**changes, "earlier_sizes": earlier})
+
+    @property
     def heats(self) -> tuple[Heat, ...]:
-        """The heats in which the seeds of a rule's trial are trained, with the number of policies that reach each."""
-        return heats_of(self.racing, seeds=self.seeds, trials=self.trials_per_family)
+        """The heats in which the seeds of a rule's trial are trained, with the number of policies that reach each.
+
+        Seeds that the search was given after it had begun are heats of their own.
+        """
+        first = heats_of(self.racing, seeds=self.seeds[: self.sizes[0].replicates], trials=self.trials_per_family)
+        return with_more_seeds(first, self.seeds, self._replicates)
+
+    @property
+    def _replicates(self) -> tuple[int, ...]:
+        """The numbers of seeds that the search was planned with, each larger than the one before."""
+        return tuple(sorted({size.replicates for size in self.sizes}))
 
     def heats_of_family(self, family: str) -> tuple[Heat, ...]:
         """The heats of one family. In a race, constants first train two seeds; the promoted ones train the rest."""
         if family != CONSTANT_FAMILY:
             return self.heats
-        first = _SEEDS_OF_A_CONSTANT
-        if self.racing is None or self.replicates <= first:
-            return (Heat(self.seeds, self.constant.most_trials, self.replicates),)
-        return (
-            Heat(self.seeds[:first], self.constant.most_trials, first),
-            Heat(self.seeds[first:], min(self.constant.promoted, self.constant.most_trials), self.replicates),
-        )
+        first, begun, most = _SEEDS_OF_A_CONSTANT, self.sizes[0].replicates, self.constant.most_trials
+        heats = [Heat(self.seeds[:begun], most, begun)]
+        if self.racing is not None and begun > first:
+            heats = [Heat(self.seeds[:first], most, first)]
+            heats.append(Heat(self.seeds[first:begun], min(self.constant.promoted, most), begun))
+        return with_more_seeds(heats, self.seeds, self._replicates)
 
     def constants_alone(self) -> SearchConfig:
         """Derive the search for the best constant alone, without any rule, under the name `NAME-worth`."""
         kept = {family: domains for family, domains in self.space.policies.items() if family == CONSTANT_FAMILY}
         changed = {
             "name": f"{self.name}-worth",
+            "earlier_sizes": [],
             "families": [CONSTANT_FAMILY],
             "own_policies": [],
             "space": {**self.space.model_dump(), "policies": kept},
@@ -524,6 +617,33 @@ class SearchConfig(Settings):
             evaluations=self.evaluations,
             trace_points=self.trace_points,
         )
+
+
+_UNSOUND = "unsound"
+"""The key in pydantic's context for the settings that rules on several settings cannot rely on."""
+_PLACEHOLDERS: dict[str, Any] = {"name": "placeholder", "student": {"name": "mlp"}}
+"""Values for required settings that are missing or wrong, with which other rules are checked."""
+_JUDGED_BY: dict[str, set[str]] = {
+    "objective": {"kpis", "task", "function"},
+    "direction": {"kpis", "task", "function", "objective"},
+    "families": {"own_policies"},
+    "student": {"task", "function"},
+}
+"""Settings whose own checks read others."""
+_RULES: tuple[tuple[frozenset[str], Callable[[SearchConfig], Iterator[str]]], ...] = (
+    (
+        frozenset(("task", "function", "teacher", "data", "augmentation", "corruption", "kpis", "student", "space")),
+        SearchConfig._pictures_or_a_file_of_ones_own,
+    ),
+    (frozenset(("function", "resources")), SearchConfig._processes_have_their_cores),
+    (frozenset(("task", "function", "space", "families")), SearchConfig._searched_options_are_ones_own),
+    (frozenset(("device", "resources")), SearchConfig._trials_get_the_gpu_they_demand),
+    (frozenset(("space", "families", "own_policies")), SearchConfig._overrides_are_valid_and_have_an_effect),
+    (frozenset(("space", "student", "costs")), SearchConfig._students_differ),
+    (frozenset(("confirm", "space", "student")), SearchConfig._confirmed_student_is_searched),
+    (frozenset(("confirm", "families")), SearchConfig._confirmed_families_are_searched),
+)
+"""The rules on several settings, each with the settings that it reads."""
 
 
 def load_config(source: str, overrides: Sequence[str] = (), own_policies: Sequence[str] = ()) -> SearchConfig:
@@ -569,32 +689,61 @@ def parse_config(
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SearchError(f"{origin} is not valid TOML: {error}.") from error
+    return _read(values, overrides, own_policies, folder)
+
+
+def changed_config(config: SearchConfig, overrides: Sequence[str], own_policies: Sequence[str] = ()) -> SearchConfig:
+    """Return a search's settings with some replaced; files are relative to the working directory.
+
+    Args:
+        config: the settings.
+        overrides: settings to replace, each as `key.path=value`.
+        own_policies: further rules of the user's own.
+
+    Raises:
+        KDPolicySearchError: as `load_config`.
+    """
+    return _read(config.model_dump(mode="json"), overrides, own_policies, pathlib.Path())
+
+
+def _read(
+    values: dict[str, Any], overrides: Sequence[str], own_policies: Sequence[str], folder: pathlib.Path
+) -> SearchConfig:
+    """Apply overrides, read the user's own files and check all; every mistake is in the one error that is raised."""
+    problems = Problems()
     for override in overrides:
-        _apply_override(values, override)
+        with problems.noted():
+            _apply_override(values, override)
     listed = values.get("own_policies", [])
     if isinstance(listed, list):
-        read = [_read_own(policy, folder) for policy in listed]
-        read += [_read_own(policy, pathlib.Path()) for policy in own_policies]
+        places = [*((policy, folder) for policy in listed), *((policy, pathlib.Path()) for policy in own_policies)]
+        read = [policy for entry in places for policy in problems.reading("own_policies", _read_own, *entry)]
         values["own_policies"] = [policy for place, policy in enumerate(read) if policy not in read[:place]]
     if isinstance(values.get("kpis"), list):
-        values["kpis"] = [_read_own(kpi, folder, what="KPI", example="my_kpis.py:my_kpi") for kpi in values["kpis"]]
-    for kind, example in _OWN_TRAINING.items():
-        if kind in values:
-            values[kind] = _read_own_training(values[kind], folder, kind, example)
-    own = bool(_OWN_TRAINING.keys() & values.keys())
-    if own and values.get("objective", ACCURACY) != ACCURACY and "direction" not in values:
-        raise ConfigError(
+        wording = {"what": "KPI", "example": "my_kpis.py:my_kpi"}
+        values["kpis"] = [
+            read for kpi in values["kpis"] for read in problems.reading("kpis", _read_own, kpi, folder, **wording)
+        ]
+    given = [kind for kind in _OWN_TRAINING if values.get(kind) is not None]
+    for kind in given:
+        for read in problems.reading(kind, _read_own_training, values[kind], folder, kind, _OWN_TRAINING[kind]):
+            values[kind] = read
+    if given and values.get("objective", ACCURACY) != ACCURACY and "direction" not in values:
+        problems.texts.append(
             f"`direction` must be given, since `objective` is {values['objective']!r}: 'minimize' for an error,"
             " 'maximize' for a score."
         )
-    if not own:
-        values = read_parts(values, folder)
+    if not given:
+        values = read_parts(values, folder, problems)
     if _BASELINES in values:
-        raise ConfigError(
-            f"`{_BASELINES}` is no longer a setting, but got {values[_BASELINES]!r}: the best constant λ is bracketed"
-            " without hints (see `constant`); remove the line."
+        problems.texts.append(
+            f"`{_BASELINES}` is no longer a setting, but got {values.pop(_BASELINES)!r}: the best constant λ is"
+            " bracketed without hints (see `constant`); remove the line."
         )
-    return SearchConfig.parse(values)
+    with problems.noted():
+        config = SearchConfig.parse(values, unread=problems.unread)
+    problems.check()
+    return config
 
 
 def stored_config(values: Mapping[str, Any]) -> SearchConfig:

@@ -9,6 +9,9 @@ from .files import replace_in as replace_in
 from .folder import SEARCH_FILE as SEARCH_FILE
 from .folder import SearchStore as SearchStore
 from .folder import searches_in as searches_in
+from .growth import confirmation_overrides as confirmation_overrides
+from .growth import continued as continued
+from .growth import grown as grown
 from .resume import begin_anew as begin_anew
 from .resume import cleared_staging as cleared_staging
 from .resume import recover as recover

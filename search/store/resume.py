@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable
 
 import pyarrow.fs
+from ray import cloudpickle
 from ray.tune.experiment import Trial
 
 from search.errors import SearchError
@@ -43,6 +44,7 @@ def recover(store: SearchStore) -> list[TrialState]:
         put_back(folder)
     states = [state.as_left() for state in trial_states(store)]
     mend_checkpoints(store, states)
+    _let_search_continue(store)
     searcher_path, snapshot_path = store.newest("searcher-state-"), store.newest("experiment_state-")
     snapshot = json.loads(store.read_bytes(snapshot_path))
     snapshot["trial_data"] = states
@@ -52,6 +54,17 @@ def recover(store: SearchStore) -> list[TrialState]:
     replace_in(store.filesystem, searcher_path, dump_runs(_run(state.trial()) for state in states))
     replace_in(store.filesystem, snapshot_path, json.dumps(snapshot).encode())
     return states
+
+
+def _let_search_continue(store: SearchStore) -> None:
+    """Let Tune ask the searcher again, which had no further trial before the search grew."""
+    try:
+        path = store.newest("search_gen_state-")
+    except SearchError:
+        return  # then Tune was never told that there is none
+    state = cloudpickle.loads(store.read_bytes(path))
+    if state["finished"]:
+        replace_in(store.filesystem, path, cloudpickle.dumps({**state, "finished": False}))
 
 
 def cleared_staging(store: SearchStore, states: list[TrialState]) -> pathlib.Path | None:

@@ -14,6 +14,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 
 from policies.registry import create_policy
+from search.plan import TrialNumbers
 from search.records import ENDED, SearchRecord, TrialRecord, TrialStatus
 from search.settings import CONSTANT_FAMILY, Heat, SearchConfig
 from search.store.files import read_in
@@ -119,10 +120,15 @@ class TrialBook:
 
     def __init__(self, config: SearchConfig) -> None:
         self._config = config
+        self._numbers = TrialNumbers(config)
         self._objective = config.base_trial().objective
         self._heats: dict[int, list[HeatRecord]] = {}
         self._races: dict[tuple[str, str], dict[int, Standing]] = {}
         self._out: dict[tuple[str, str], set[int]] = {}
+
+    def resize(self, config: SearchConfig) -> None:
+        """Read the trials as those of the same search with another size."""
+        self._config, self._numbers = config, TrialNumbers(config)
 
     def note(self, heat: HeatRecord) -> None:
         """Add a heat, or replace it by its newer state."""
@@ -154,7 +160,7 @@ class TrialBook:
 
     def _heats_of(self, race: tuple[str, str]) -> tuple[Heat, ...]:
         """The heats of a race. In a search of release 0.1.0 constants had places in the rounds and raced like rules."""
-        in_rounds = min(self._races[race]) <= self._config.rule_trials
+        in_rounds = self._numbers.turn(min(self._races[race])) is not None
         return self._config.heats if in_rounds else self._config.heats_of_family(race[1])
 
     def _record(self, number: int, out: set[int]) -> TrialRecord:

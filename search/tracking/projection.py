@@ -192,7 +192,8 @@ class Projection:
                 points += points_of({"best_score": search.objective.value(score)}, count, milliseconds(trial.ended))
         if "teacher_accuracy" not in run.metrics:
             points += points_of({"teacher_accuracy": search.teacher_accuracy}, 0, milliseconds(search.created))
-        tags |= run.logged_with(trials=max(len(finished), had))
+        # A parameter keeps its first value, so a search that has grown has its size as a tag.
+        tags |= {"kd.size": search.config.size.in_words(), **run.logged_with(trials=max(len(finished), had))}
         self._writer.log(run, points, wording.search_parameters(search), tags)
         self._writer.log_inputs(run, inputs_of(search, tested=judgement.is_confirmed))
         return run

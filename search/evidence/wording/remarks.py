@@ -9,6 +9,7 @@ from policies.families import FAMILIES
 from search.evidence.conduct.edges import edges
 from search.evidence.conduct.health import Finding, examine
 from search.evidence.ranking import FamilyRank, best_trials, rule_title
+from search.evidence.wording.growth import budget_sentence
 from search.evidence.wording.teacher_remark import teacher_remark
 from search.records import SearchRecord, TrialRecord
 from search.settings import CONSTANT_FAMILY, RangeSide
@@ -18,7 +19,7 @@ from trainables.settings import Settings
 _MOST_NUMBERS = 5
 _LEARNED_NOTHING = ("learned_nothing", "diverged")
 
-RemarkKind = Literal["teacher", "equal_scores", "learned_nothing", "did_not_act", "edge", "trend"]
+RemarkKind = Literal["budget", "teacher", "equal_scores", "learned_nothing", "did_not_act", "edge", "trend"]
 _OVERALL: dict[str, RemarkKind] = {"all_equal": "equal_scores", "nobody_learned": "learned_nothing"}
 
 
@@ -45,8 +46,9 @@ def remarks(
     best = best_trials(search)
     rules = [trial for trial in best.values() if trial.family != CONSTANT_FAMILY]
     told = [*rules[:1], *(trial for trial in best.values() if trial.family == CONSTANT_FAMILY)]
-    teacher = teacher_remark(search)
+    teacher, budget = teacher_remark(search), budget_sentence(search)
     return (
+        *([Remark(kind="budget", subject="search", sentence=budget)] if budget else []),
         *([Remark(kind="teacher", subject="teacher", sentence=teacher)] if teacher else []),
         *(Remark(kind=_OVERALL[f.kind], subject="search", sentence=_sentence(f.text)) for f in health.overall),
         *_lost(health.trials),

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -96,6 +97,37 @@ def test_a_mistake_costs_one_message_and_exit_code_2(arguments, message, run):
     assert err.startswith("error: ")
     assert message in err
     assert "Traceback" not in out + err
+
+
+def test_a_dry_run_says_what_a_search_takes_and_writes_nothing(run, tmp_path, cache):
+    settings = tiny("trials_per_family=100", "budget=1s")
+    code, out, err = run("run", "digits-quick", "--dry-run", "--confirm", *settings)
+    assert code == 0, err
+    steps = int(re.search(r"The search trains at most 208 students for (\d+) steps each", out).group(1))
+    assert f"{208 * steps:,} in all." in out
+    assert "A step takes " in out
+    assert "The budget of 1s is enough for about " in out
+    assert "The confirmation trains about 80 students more" in out
+    assert list(tmp_path.iterdir()) == []
+    code, checked, _ = run("check", "digits-quick", *settings, "--cache", str(cache))
+    measured = ("A step takes", "The budget", "The confirmation")
+    told = [text[text.index("Searched:") :].splitlines() for text in (out, checked)]
+    kept = [[line for line in lines if not line.startswith(measured)] for lines in told]
+    assert kept[0] == kept[1]
+
+
+def test_all_that_is_missing_is_told_at_once(run):
+    settings = (
+        "student.name=resnt20",
+        "teacher.model.name=torchvision/resnet1",
+        "data.name=cifar10",
+        "data.download=false",
+    )
+    code, _, err = run("run", "digits-quick", *(part for setting in settings for part in ("--set", setting)))
+    assert code == 2
+    assert "`student.name`: there is no model" in err
+    assert "`teacher.model.name`: torchvision has no" in err
+    assert "cifar-10" in err
 
 
 def test_a_cache_that_cannot_be_written_is_told_before_anything_starts(run, tmp_path, monkeypatch):

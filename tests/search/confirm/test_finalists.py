@@ -6,6 +6,8 @@ from policies.registry import create_policy
 from search.confirm.finalists import choose_finalists
 from search.confirm.plan import plan_confirmation, settings_of
 from search.errors import SearchError
+from search.evidence import judge
+from search.evidence.wording.growth import smaller_search_sentence
 from search.records.search import SearchRecord, TrialRecord
 from search.settings.confirmation import ConfirmationSettings
 from tests.search.tiny import tiny_config
@@ -233,6 +235,44 @@ def test_a_confirmation_goes_on_though_a_rule_is_worded_in_another_way_by_now():
         plan_confirmation(
             record.model_copy(update={"trials": tuple(trials)}), CONFIG, ConfirmationSettings(seeds=3), began
         )
+
+
+def test_a_confirmation_of_a_search_that_has_grown_says_so_and_is_not_mixed_with_another():
+    record = search(fixed(0.5, 0.90), rule(0.92))
+    began = plan_confirmation(record, CONFIG, ConfirmationSettings(seeds=2), None).record
+    assert began.searched == CONFIG.size
+    assert smaller_search_sentence(record, began) == ""
+    wide = CONFIG.resized(trials_per_family=6)
+    same = record.model_copy(update={"config": wide})
+    sentence = smaller_search_sentence(same, began)
+    assert sentence.startswith("This confirmation is of the smaller search: 4 rules of each of 2 families")
+    assert "The search has grown since, to 6 rules" in sentence
+    verdict = judge(same, began).verdict
+    assert verdict.caveat.startswith(sentence)
+    # With the same finalists it goes on, as that of the larger search.
+    plan = plan_confirmation(same, wide, ConfirmationSettings(seeds=3), began)
+    assert (plan.record.searched, plan.record.identity) == (wide.size, began.identity)
+    assert any("has grown since" in remark for remark in plan.remarks)
+    better = search(fixed(0.5, 0.90), rule(0.92), rule(0.95, B, balance=2.0)).model_copy(update={"config": wide})
+    with pytest.raises(SearchError, match="has grown since its confirmation began with other finalists.*move the"):
+        plan_confirmation(better, wide, ConfirmationSettings(seeds=3), began)
+
+
+def test_seeds_that_a_search_has_trained_since_are_not_fresh():
+    record = search(fixed(0.5, 0.90), rule(0.92))
+    began = plan_confirmation(record, CONFIG, ConfirmationSettings(seeds=2), None).record
+    more = CONFIG.resized(replicates=3)
+    with pytest.raises(SearchError, match="has trained on the seeds 2, which were fresh then"):
+        plan_confirmation(record.model_copy(update={"config": more}), more, ConfirmationSettings(seeds=2), began)
+
+
+def test_a_confirmation_of_an_earlier_release_is_of_the_first_size():
+    record = search(fixed(0.5, 0.90), rule(0.92))
+    old = plan_confirmation(record, CONFIG, ConfirmationSettings(seeds=2), None).record
+    old = old.model_copy(update={"searched": None})
+    assert smaller_search_sentence(record, old) == ""
+    wide = record.model_copy(update={"config": CONFIG.resized(trials_per_family=6)})
+    assert smaller_search_sentence(wide, old) != ""
 
 
 def test_another_student_than_a_confirmation_began_with_is_told_as_such_with_both_ways_on():

@@ -2,8 +2,10 @@ import pytest
 
 from policies.errors import KDPolicySearchError
 from search.recipes import recipe_names
+from search.settings.budget import budget_text, seconds_of
 from search.settings.domains import Interval
 from search.settings.search_file import load_config, parse_config
+from trainables.errors import ConfigError
 
 MINIMAL = """
 name = "mine"
@@ -110,6 +112,62 @@ def test_a_rule_on_several_settings_is_told_in_its_own_words(overrides, message)
     with pytest.raises(KDPolicySearchError) as caught:
         parse_config(MINIMAL, overrides)
     assert str(caught.value) == message
+
+
+def test_all_mistakes_are_told_at_once():
+    overrides = [
+        *("a=[1", "trials_per_famly=3", "training.epochs=0", "replicates=0", "device.device=cuda"),
+        *("confirm.student=wide", 'confirm.families=["fixd"]', 'costs=["flops"]', "space.policies.fixed.wieght=1.0"),
+        *('own_policies=["nowhere.py:Rule"]', 'kpis=["nowhere.py:kpi"]', "teacher.model.name=net.py:Net"),
+    ]
+    with pytest.raises(KDPolicySearchError) as caught:
+        parse_config(MINIMAL, overrides)
+    told = str(caught.value)
+    for mistake in (
+        "`--set a=[1`: `[1` is not valid TOML",
+        "`trials_per_famly` is not a known setting",
+        "Did you mean 'trials_per_family'?",
+        "`training.epochs` should be greater than or equal to 1, but got 0.",
+        "`replicates` should be greater than or equal to 1, but got 0.",
+        "`resources.gpus_per_trial` is 0; give each trial a share",
+        "`confirm.student` must be one of base, but got 'wide'.",
+        "`costs` names 'flops'",
+        "cannot read 'nowhere.py', named by 'nowhere.py:Rule'",
+        "cannot read 'nowhere.py', named by 'nowhere.py:kpi'",
+        "cannot read 'net.py', named by 'net.py:Net'",
+    ):
+        assert told.count(mistake) == 1, (mistake, told)
+    # What is judged by families of a file that could not be read is not guessed at.
+    assert "fixd" not in told
+
+
+def test_several_rules_on_several_settings_are_told_together():
+    overrides = ["device.device=cuda", 'confirm.families=["fixd"]', "space.policies.fixed.wieght=1.0"]
+    with pytest.raises(KDPolicySearchError) as caught:
+        parse_config(MINIMAL, overrides)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert [key for key in ("gpus_per_trial", "'fixd'", "'wieght'") if not any(key in line for line in lines)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("2h", 7200), ("90m", 5400), ("1h30m", 5400), ("45s", 45), ("1d 12h", 129_600), ("0.5h", 1800)],
+)
+def test_a_budget_is_a_time_with_units(text, seconds):
+    config = parse_config(MINIMAL, [f'budget="{text}"'])
+    assert config.budget_seconds == seconds
+    assert seconds_of(budget_text(seconds)) == seconds
+
+
+@pytest.mark.parametrize("value", ["7200", '"2"', '"h"', '"-1h"', '"0m"', '"2 hours"', "true"])
+def test_a_budget_without_a_time_is_refused(value):
+    with pytest.raises(ConfigError, match='`budget` should be a time with units, like "2h"'):
+        parse_config(MINIMAL, [f"budget={value}"])
+
+
+def test_a_budget_can_be_taken_away():
+    assert parse_config(MINIMAL, ["budget=none"]).budget is None
 
 
 def test_options_that_a_rule_refuses_together_are_not_searched():

@@ -3,6 +3,7 @@
 import itertools
 import json
 import pathlib
+import pickle
 import shutil
 
 import pytest
@@ -260,10 +261,11 @@ def test_a_search_in_which_trials_ended_does_not_begin_anew(driver):
 def test_a_copy_without_hidden_files_goes_on(driver):
     (trial_id,) = driver.begin()
     driver.snapshot()
-    (driver.folder / "race" / f"search_gen_state-{SESSION}.json").write_text("{}")
+    (driver.folder / "race" / f"search_gen_state-{SESSION}.json").write_bytes(pickle.dumps({"finished": True}))
     store, _ = driver.recovered()
     assert statuses(store) == {trial_id: "PENDING"}
     assert puts_aside(store.local_folder)
+    assert pickle.loads(store.read_bytes(store.newest("search_gen_state-"))) == {"finished": False}
     driver.begin()
     assert len(statuses(driver.recovered()[0])) == 2
 
