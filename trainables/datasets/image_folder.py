@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from trainables.config import DataSettings
-from trainables.datasets.picture_cache import decoded_images
+from trainables.datasets.decoded import decoded_images
 from trainables.datasets.source import Counts, Pictures, Places, Progress, Source
 from trainables.errors import DataError
 from trainables.pictures import Split
@@ -49,7 +49,7 @@ def _read(settings: DataSettings, places: Places, progress: Progress) -> Picture
         channels=settings.channels or _DEFAULT_CHANNELS,
         cache=places.decoded,
         progress=progress,
-    )
+    ).images
     splits, begin = {}, 0
     for name, files in sets.items():
         labels = np.repeat(np.arange(len(files), dtype=np.int64), [len(names) for names in files.values()])

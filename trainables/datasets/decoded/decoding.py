@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from trainables.datasets.deep_pictures import FULL_DEPTH, deep_pixels, to_bytes
+from trainables.datasets.decoded.deep_pictures import FULL_DEPTH, deep_pixels, to_bytes
 from trainables.errors import DataError
 
 if TYPE_CHECKING:
