@@ -51,7 +51,8 @@ def to_bytes(pixels: npt.NDArray[np.uint16], depth: int) -> npt.NDArray[np.uint8
     colours = np.minimum(pixels >> (depth - 8), 255)
     if pixels.ndim == 3 and pixels.shape[2] in _TRANSPARENT:
         colours[..., -1] = pixels[..., -1] >> 8
-    return colours.astype(np.uint8)
+    small: npt.NDArray[np.uint8] = colours.astype(np.uint8)
+    return small
 
 
 def deep_among(paths: Iterable[str]) -> list[int]:
