@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from search.cli.actions import confirm_with, search_with
-from search.cli.options import config_of, launch_of, own_policies, pace, places, tracked_as_before
+from search.cli.options import config_of, launch_of, own_policies, pace, places, skip_bad, tracked_as_before
 from search.cluster import check_cluster, in_ray_job
 from search.store import SearchStore, check_config
 from search.tracking import check_tracking
@@ -22,6 +22,7 @@ from search.tracking import check_tracking
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
 @click.option("--resume", is_flag=True, help="Resume if a search of this name exists.")
 @click.option("--confirm", "confirmed", is_flag=True, help="Confirm the search when it has finished.")
+@skip_bad
 @own_policies
 @pace
 @places

@@ -42,7 +42,7 @@ class DataSettings(Settings):
     channels: Literal[1, 3] | None = None
     download: bool = True
     skip_bad: bool = False
-    """Whether pictures of an image folder that cannot be read are skipped; by default they are an error."""
+    """True to skip pictures of an image folder that cannot be read; by default they are an error."""
 
     @pydantic.field_validator("name")
     @classmethod

@@ -46,7 +46,7 @@ class Pictures:
     test: Split | None = None
     default_test_size: int = 0
     inventory: Inventory | None = None
-    """What was used and skipped of a user's folder; pictures are not counted yet."""
+    """The used and skipped files of a user's folder; pictures are not counted yet."""
 
     @property
     def counts(self) -> Counts:

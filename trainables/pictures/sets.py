@@ -65,7 +65,7 @@ class Dataset:
     """The mean of the pool's pixels by channel, in stored units (0..255), [K]."""
     std: npt.NDArray[np.float32]
     inventory: Inventory | None = None
-    """What was used and skipped of a user's folder of pictures."""
+    """The used and skipped files of a user's folder of pictures."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

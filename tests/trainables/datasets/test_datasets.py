@@ -410,7 +410,9 @@ class TestImageFolder:
         whole = (tmp_path / "dog" / "3.png").read_bytes()
         (tmp_path / "dog" / "3.png").write_bytes(whole[: len(whole) // 2])
         check_dataset(pictures_settings(tmp_path), apart(tmp_path))
-        with pytest.raises(DataError, match=r"(?s)1 of 20 pictures cannot be read:\n  '.*dog/3\.png': .*Replace or remove"):
+        with pytest.raises(
+            DataError, match=r"(?s)1 of 20 pictures cannot be read:\n  '.*dog/3\.png': .*Replace or remove"
+        ):
             load_dataset(pictures_settings(tmp_path), default_root=apart(tmp_path))
 
     @pytest.mark.parametrize(

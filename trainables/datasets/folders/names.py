@@ -36,7 +36,7 @@ _OF_TOOLS = frozenset(
         "desktop.ini",
     )
 )
-"""What systems and programs leave in folders, in small letters."""
+"""Names that systems and programs leave in folders, in small letters."""
 
 _SUFFIXES = frozenset(
     f".{name}"
