@@ -50,13 +50,13 @@ def _of_one_colour(sets: dict[str, Split]) -> Iterator[str]:
 
 
 def _in_two_sets(sets: dict[str, Split]) -> Iterator[str]:
-    training = _digests(sets[_TRAINING].images)
-    for name in (_VALIDATION, _TEST):
+    for name, others in ((_VALIDATION, (_TRAINING,)), (_TEST, (_TRAINING, _VALIDATION))):
         digests = _digests(sets[name].images)
-        if same := int(np.isin(digests, training).sum()) if len(digests) and len(training) else 0:
+        known = np.concatenate([_digests(sets[other].images) for other in others])
+        if same := int(np.isin(digests, known).sum()):
             yield (
-                f"{same:,} of the {len(digests):,} {name} pictures are also among the training pictures, so the"
-                f" {name} set flatters; remove doubles"
+                f"{same:,} of the {len(digests):,} {name} pictures are also among the {' or '.join(others)} pictures,"
+                f" so scores on the {name} set are too good; remove doubles"
             )
 
 

@@ -23,6 +23,8 @@ _DEPTHS = (8, 10, 12, 14, FULL_DEPTH)
 _PNG_BITS = 24  # the place of the bits a channel in a PNG file
 _OTHERS = (".tif", ".tiff", ".pgm", ".pnm", ".jp2", ".j2k")
 """Suffixes, other than PNG's, of formats that Pillow reads with 16 bits a channel."""
+_LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
+"""Pillow's names of the bytes of a PNG file with 16 bits a channel, and those that show the lower bytes."""
 _TRANSPARENT = (2, 4)  # channels of a picture whose last one is its transparency
 
 
@@ -35,15 +37,23 @@ def deep_pixels(picture: Image, path: str) -> npt.NDArray[np.uint16] | None:
     """
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
         return np.asarray(picture).astype(np.uint16)
-    if picture.format == "PNG" and any("16B" in str(tile) for tile in picture.tile):  # type: ignore[attr-defined]
-        import torch
-        from torchvision.io import decode_png
+    raw = str(picture.tile[0][3]) if picture.format == "PNG" and picture.tile else ""  # type: ignore[attr-defined]
+    if raw not in _LOWER:
+        return None
+    # Pillow keeps the upper byte of each channel; read as if the bytes came in the other order, it keeps the lower one.
+    lower = _read_as(path, _LOWER[raw])
+    if raw == "LA;16B":
+        return lower[..., ::2] * np.uint16(256) + lower[..., 1::2]
+    return np.asarray(picture) * np.uint16(256) + lower
 
-        with open(path, "rb") as file:
-            data = torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
-        pixels: npt.NDArray[np.uint16] = decode_png(data).permute(1, 2, 0).numpy()
-        return pixels
-    return None
+
+def _read_as(path: str, raw: str) -> npt.NDArray[np.uint16]:
+    """Read a PNG file with its bytes in another order, as Pillow names it."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        picture.tile = [tile._replace(args=raw) for tile in picture.tile]
+        return np.asarray(picture).astype(np.uint16)
 
 
 def to_bytes(pixels: npt.NDArray[np.uint16], depth: int) -> npt.NDArray[np.uint8]:
@@ -97,5 +107,5 @@ def _opened(path: str, look: Callable[[Image], Any]) -> Any:
     try:
         with Image.open(path) as picture:
             return look(picture)
-    except Exception:  # Pillow and torchvision raise many kinds
+    except Exception:  # Pillow raises many kinds
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -33,6 +34,7 @@ def make(entry: Path, task: Task, progress: Progress) -> None:
         OSError: the entry cannot be written.
     """
     began = time.monotonic()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # it warns of damaged EXIF parts and of large scans
     part = entry.with_name(f"{entry.name}.part")
     task = _with_depth(task)
     unreadable: dict[int, str] = {}
