@@ -43,6 +43,18 @@ def folder(tmp_path):
     return tmp_path
 
 
+def test_a_class_that_is_not_validated_and_a_batch_of_one_are_told_before_any_work(folder, launch):
+    text = DIGITS
+    (folder / "digits.py").write_text(text)
+    config = config_in(folder, 'task = "digits.py:Digits"')
+    listener = QuietListener()
+    loaded = load_task(config, listener)
+    assert not any("has no" in stage for stage in listener.stages)
+    kept = loaded.validation.labels != 3
+    fewer = Samples(loaded.validation.inputs[kept], loaded.validation.labels[kept])
+    assert _absent_classes(loaded.train, fewer) == "class 3"
+
+
 def config_in(folder, task, *overrides):
     (folder / "own.toml").write_text(SEARCH.format(task=task))
     return load_config(str(folder / "own.toml"), overrides)
