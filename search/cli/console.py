@@ -27,7 +27,9 @@ def print_anything() -> None:
     codecs.register_error(_HANDLER, _in_plain_letters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_HANDLER)
+            # ASCII is what a missing locale gives, not what a terminal shows; click writes UTF-8 there, too.
+            ascii_only = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if ascii_only else None, errors=_HANDLER)
 
 
 def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:

@@ -8,10 +8,9 @@ from torch import nn
 
 from search.prepare.students import check_students
 from tests.search.tiny import tiny_config
-from trainables.config import DataSettings, ModelSettings, TeacherSettings
+from trainables.config import DataSettings, DeviceSettings, ModelSettings, TeacherSettings
 from trainables.datasets import load_dataset
 from trainables.device import select_compute
-from trainables.config import DeviceSettings
 from trainables.errors import ConfigError
 from trainables.models import check_batch_of_one, create_model
 from trainables.pictures import Split
@@ -32,7 +31,9 @@ def shrunk(split: Split) -> Split:
 
 def test_a_network_with_one_value_a_channel_is_refused_and_stays_as_it_is():
     before = {name: value.clone() for name, value in NORMALISED.state_dict().items()}
-    with pytest.raises(ConfigError, match=r"`training.batch_size` must be large enough .* in `student` needs more than"):
+    with pytest.raises(
+        ConfigError, match=r"`training.batch_size` must be large enough .* in `student` needs more than"
+    ):
         check_batch_of_one(NORMALISED, (1, 2, 2), section="student", training="training")
     assert all(torch.equal(value, before[name]) for name, value in NORMALISED.state_dict().items())
 
