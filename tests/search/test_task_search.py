@@ -60,12 +60,9 @@ def test_a_batch_of_one_is_refused_before_any_work(folder, launch):
 
 
 def test_a_class_that_is_not_validated_is_told(folder, launch):
-    (folder / "digits.py").write_text(
-        DIGITS.replace(
-            "        return Sets(",
-            "        keep = (y != 3) | (np.arange(len(y)) < 240)\n        x, y = x[keep], y[keep]\n        return Sets(",
-        )
-    )
+    fewer = "        keep = (y != 3) | (np.arange(len(y)) < 240)\n        x, y = x[keep], y[keep]\n"
+    text = DIGITS.replace("        return Sets(", f"{fewer}        return Sets(")
+    (folder / "digits.py").write_text(text)
     listener = QuietListener()
     load_task(config_in(folder, 'task = "digits.py:Digits"'), listener)
     assert "the validation set has no scans of class 3, so it does not judge how well it is known" in listener.stages
