@@ -70,7 +70,7 @@ def read_document(path: str | pathlib.Path, policies: Iterable[type[Policy]] = (
     for policy in policies:
         register_policy(policy)
     try:
-        document = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        document = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise PolicyError(f"cannot read the policy file {str(path)!r}: {error.strerror or error}.") from error
     except ValueError as error:

@@ -10,6 +10,7 @@ import hashlib
 import linecache
 import pathlib
 import sys
+import tokenize
 import traceback
 import types
 
@@ -53,8 +54,9 @@ def read_source(
         raise PolicyError(f"a {what} of your own is given as FILE.py:{kind}, like {example}, but got {reference!r}.")
     path = pathlib.Path(folder) / pathlib.Path(file).expanduser()
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with tokenize.open(path) as opened:  # by the encoding that its first lines name, or UTF-8
+            text = opened.read()
+    except (OSError, UnicodeDecodeError, SyntaxError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PolicyError(f"cannot read {str(path)!r}, named by {reference!r}: {reason}.") from error
     if len(text) > _LONGEST_FILE:

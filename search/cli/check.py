@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from search.cli.console import Terminal
-from search.cli.options import config_of, launch_of, own_policies, places
+from search.cli.options import config_of, launch_of, own_policies, places, skip_bad
 from search.cli.progress import TerminalListener
 from search.settings import Launch, SearchConfig
 from search.store import check_config
@@ -25,6 +25,7 @@ _CONSTANTS_CONFIRMED = 3
 @click.command()
 @click.argument("source")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. replicates=5.")
+@skip_bad
 @own_policies
 @places
 def check(source: str, **options: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import PACE, config_of, own_policies, pace, shown_option
+from search.cli.options import PACE, config_of, own_policies, pace, shown_option, skip_bad
 from search.cluster import Jobs, check_begun
 from search.settings import DASHBOARD_VARIABLE, DEFAULT_EXPERIMENT, without_password
 from search.store import check_own_policies
@@ -29,6 +29,7 @@ from search.store import check_own_policies
 @click.option("--gpus-per-trial", type=float, help="Share of a GPU that a trial gets.")
 @click.option("--cpus-per-trial", type=float, help="CPU cores that a trial gets.")
 @click.option("--confirm", "confirmed", is_flag=True, help="Confirm the search when it has finished.")
+@skip_bad
 @own_policies
 @pace
 def submit(

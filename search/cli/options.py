@@ -35,6 +35,8 @@ own_policies = click.option(
     "--policy", "policies", multiple=True, metavar="FILE.py:CLASS", help="Also search a rule of your own."
 )
 """The option that adds rules of the user's own."""
+skip_bad = click.option("--skip-bad", is_flag=True, help="Skip pictures that cannot be read, and say how many.")
+"""The option that sets `data.skip_bad`."""
 
 
 def places(command: _Command) -> _Command:
@@ -95,7 +97,7 @@ def config_of(source: str, options: dict[str, Any]) -> SearchConfig:
     Args:
         source: a search file, a recipe's name, or `-` for a search that stands in the environment.
         options: the command's options, of which these are read: `overrides`, `name`, `gpus_per_trial`,
-            `cpus_per_trial` and `policies`.
+            `cpus_per_trial`, `skip_bad` and `policies`.
 
     Raises:
         click.UsageError: SOURCE is `-`, and no search stands in the environment.
@@ -111,6 +113,7 @@ def config_of(source: str, options: dict[str, Any]) -> SearchConfig:
         "name": None if name is None else json.dumps(name, ensure_ascii=False),
         "resources.gpus_per_trial": options.get("gpus_per_trial"),
         "resources.cpus_per_trial": options.get("cpus_per_trial"),
+        "data.skip_bad": "true" if options.get("skip_bad") else None,
     }
     given = [f"{key}={value}" for key, value in settings.items() if value is not None]
     return load_config(source, [*options["overrides"], *given], options.get("policies", ()))

@@ -8,7 +8,7 @@ import click
 
 from search.cli.actions import confirm_with, search_with
 from search.cli.check import check_with
-from search.cli.options import config_of, launch_of, own_policies, pace, places, tracked_as_before
+from search.cli.options import config_of, launch_of, own_policies, pace, places, skip_bad, tracked_as_before
 from search.cluster import check_cluster, in_ray_job
 from search.store import SearchStore, check_config, confirmation_overrides, grown
 from search.tracking import check_tracking
@@ -24,6 +24,7 @@ from search.tracking import check_tracking
 @click.option("--resume", is_flag=True, help="Resume if a search of this name exists.")
 @click.option("--dry-run", is_flag=True, help="Check it and say what it will take, as `kd-search check`; run nothing.")
 @click.option("--confirm", "confirmed", is_flag=True, help="Confirm the search when it has finished.")
+@skip_bad
 @own_policies
 @pace
 @places

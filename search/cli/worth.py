@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from search.cli.actions import confirm_with, search_with, source_of
-from search.cli.options import config_of, launch_of, pace, places
+from search.cli.options import config_of, launch_of, pace, places, skip_bad
 from search.recipes import recipe_names
 from search.settings import Launch, SearchConfig, next_command
 from search.store import SearchStore, check_unchanged
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting of the file or recipe."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@skip_bad
 @pace
 @places
-def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any) -> None:
+def worth(source: str, overrides: tuple[str, ...], as_json: bool, skip_bad: bool, **places: Any) -> None:
     """Show whether distillation is worth it: the best rule or constant against training on the labels alone.
 
     NAME is a search. For a search file or a recipe, the command first searches and confirms its best constant λ,
@@ -37,7 +38,7 @@ def worth(source: str, overrides: tuple[str, ...], as_json: bool, **places: Any)
     launch, name = launch_of(places), source
     is_file = source in recipe_names() or pathlib.Path(source).suffix == ".toml"
     if overrides or (is_file and not SearchStore(launch.storage, source).exists()):
-        config = config_of(source, {"overrides": overrides}).constants_alone()
+        config = config_of(source, {"overrides": overrides, "skip_bad": skip_bad}).constants_alone()
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             page = _confirmed_once(config, launch)
         name = config.name

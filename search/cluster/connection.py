@@ -16,6 +16,7 @@ from ray._private import ray_constants, services
 from search.cluster.jobs import code_folders
 from search.cluster.reachable import explain_refusal, in_ray_job
 from search.cluster.sharing import alive_nodes
+from search.cluster.short_path import temporary_folder
 from search.errors import ClusterError
 from search.settings import ResourceSettings, SearchConfig
 
@@ -43,7 +44,7 @@ def ray_session(address: str | None) -> Iterator[None]:
     the libraries.
 
     Raises:
-        ClusterError: no cluster answers at `address`.
+        ClusterError: no cluster answers at `address`, or the folder of temporary files has too long a path.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -99,6 +100,7 @@ def replaced(module: Any, name: str, value: object) -> Iterator[None]:
 
 def _start(quiet: dict[str, Any], *, again: bool = True) -> None:
     """Start a Ray of our own; try twice, since its processes may start too slowly on a busy machine."""
+    folder = temporary_folder()
     try:
         with (
             # Ray asks the kernel to end them with this process, whatever their group, so none is left behind.
@@ -107,7 +109,7 @@ def _start(quiet: dict[str, Any], *, again: bool = True) -> None:
             replaced(ray_constants, "ENABLE_RAY_CLUSTER", False),
         ):
             # "local", since without an address Ray joins the cluster that RAY_ADDRESS names, or the machine's last.
-            ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", _temp_dir=folder, **quiet)
     except Exception as error:
         if "timed out during startup" not in str(error):
             raise

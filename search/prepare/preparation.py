@@ -107,6 +107,8 @@ def load_told(config: SearchConfig, launch: Launch, listener: Listener) -> Datas
     listener.stage(f"loading {config.data.name}")
     dataset = load_dataset(config.data, default_root=launch.data_root, progress=listener.stage)
     listener.stage(PictureCounts.of(dataset).in_words)
+    for line in () if dataset.inventory is None else dataset.inventory.lines:
+        listener.stage(line)
     return dataset
 
 

@@ -13,7 +13,7 @@ from search.settings import SearchConfig
 from trainables.checkpoints import Fitted, read_initial_weights
 from trainables.config import ModelSettings, is_own
 from trainables.evaluation import try_out
-from trainables.models import create_model, try_out_own_model
+from trainables.models import check_batch_of_one, create_model, try_out_own_model
 from trainables.pictures import Dataset, InitialWeights
 
 
@@ -34,6 +34,8 @@ def check_students(config: SearchConfig, dataset: Dataset) -> tuple[str, ...]:
         student = _student(settings, dataset, section)
         if settings.checkpoint is not None:
             remarks += read_initial_weights(settings, student.state_dict(), section).remarks
+        if min(config.training.batch_size, len(dataset.train)) == 1:
+            check_batch_of_one(student, dataset.image_shape, section=section, training="training")
         try_out(config.kpis, student, dataset)
     return tuple(remarks)
 

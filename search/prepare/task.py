@@ -23,6 +23,7 @@ from trainables.config import REPLACED, OwnTask, TrainingSettings
 from trainables.device import select_compute
 from trainables.errors import ConfigError, ModelError
 from trainables.evaluation import accuracy_of, labelled
+from trainables.models import check_batch_of_one
 from trainables.pictures import as_tensor
 from trainables.records import ACCURACY
 from trainables.tasks import (
@@ -31,6 +32,7 @@ from trainables.tasks import (
     Sets,
     Task,
     TaskAssets,
+    TaskNetwork,
     TaskTeacher,
     Tree,
     TriedOut,
@@ -41,6 +43,7 @@ from trainables.tasks import (
     create_task,
     create_teacher,
     digest_of,
+    example_of,
     is_masked,
     map_tree,
     options_read,
@@ -87,6 +90,10 @@ def load_task(config: SearchConfig, listener: Listener) -> LoadedTask:
     for name, settings in config.students.items():
         student_task = create_task(own, **settings.options)
         tried.append(try_out_task(own, student_task, train, section=config.student_sections[name]))
+        if min(config.training.batch_size, len(train)) == 1:
+            network = TaskNetwork(student_task)
+            section = config.student_sections[name]
+            check_batch_of_one(network, example_of(train), section=section, training="training")
         for warning in try_searched(searched, settings.options, train):
             listener.stage(warning)
     _check_objective(config, task, tried[-1].metrics)
@@ -102,9 +109,20 @@ def load_task(config: SearchConfig, listener: Listener) -> LoadedTask:
             f"warning: {shared:,} of {len(validation):,} validation {task.unit} have the same inputs as training"
             f" {task.unit}; scores on them are too good"
         )
+    if loaded.logits and (absent := _absent_classes(train, validation)):
+        listener.stage(f"the validation set has no {task.unit} of {absent}, so it does not judge how well it is known")
     if config.corruption is not None:
         Corruption(config.corruption, pictures=len(train), batch_size=config.training.batch_size, seed=config.seed)
     return loaded
+
+
+def _absent_classes(train: Samples, validation: Samples) -> str:
+    """Return in words the classes that are trained but not validated, where a sample's label is one class."""
+    there, judged = train.labels, validation.labels
+    if not isinstance(there, np.ndarray) or not isinstance(judged, np.ndarray) or there.ndim != 1:
+        return ""
+    absent = np.setdiff1d(there[there >= 0], judged).tolist()
+    return f"{'class' if len(absent) == 1 else 'the classes'} {', '.join(map(str, absent))}" if absent else ""
 
 
 def _check_objective(config: SearchConfig, task: Task, metrics: set[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from typing import TYPE_CHECKING
 
+from trainables.pictures import Inventory
 from trainables.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class PictureCounts(Settings):
     """The plural of what one sample is."""
     own_losses: bool = False
     """True for a task with losses of its own, which is not trained on logits."""
+    inventory: Inventory | None = None
+    """The pictures of a user's folder by set and class, and what was skipped of it."""
     own_optimizer: str = ""
     """The name of the task's own optimiser; empty if it is that of the training settings."""
 
@@ -47,6 +50,7 @@ class PictureCounts(Settings):
             classes=len(dataset.classes),
             shape=(height, width, channels),
             largest_share=max(sizes.values()) / sizes.total(),
+            inventory=dataset.inventory,
         )
 
     @property

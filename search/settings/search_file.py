@@ -664,9 +664,9 @@ def load_config(source: str, overrides: Sequence[str] = (), own_policies: Sequen
     path = pathlib.Path(source)
     if path.suffix == ".toml" or path.exists():
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or f"it is not UTF-8 ({error}); save it as UTF-8"
             raise SearchError(
                 f"cannot read the search file {source!r}: {reason}. Give a .toml file or a recipe:"
                 f" {', '.join(recipe_names())}."

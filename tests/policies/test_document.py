@@ -20,6 +20,13 @@ def test_a_written_policy_reads_back_equal(family, tmp_path):
     assert balancer.temperature == 3.0
 
 
+def test_a_byte_order_mark_and_windows_ends_of_lines_change_nothing(tmp_path):
+    text = json.dumps(policy_document(create_policy("norm_balance"), temperature=3.0), indent=2)
+    path = tmp_path / "policy.json"
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert load_policy(path).values() == create_policy("norm_balance").values()
+
+
 def write(tmp_path, **changes):
     document = policy_document(create_policy("fixed"), temperature=4.0) | changes
     path = tmp_path / "policy.json"

@@ -73,7 +73,7 @@ def test_the_recipe_for_ones_own_pictures_trains_on_a_folder_of_them(launch, tmp
     config = load_config("image-folder", [*SMALL, f"data.root={tmp_path}", "teacher.augmentation.views=2"])
     listener = QuietListener()
     dataset = load_checked(config, launch, listener)
-    assert "80 training, 20 validation, 4 test pictures of 64×64×3, 2 classes" in listener.stages
+    assert "80 training, 20 validation, 4 test pictures of 32×32×3, 2 classes" in listener.stages
     prepared = teach(config, dataset, launch, lambda progress: None)
     assert prepared.assets.teacher_accuracy > 0.9
     data = DeviceAssets(prepared.assets, select_compute(DeviceSettings(device="cpu")))

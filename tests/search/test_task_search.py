@@ -14,6 +14,7 @@ from search.evidence import judge
 from search.plan.plan import Plan
 from search.plan.race import Turn
 from search.prepare import rehearse
+from search.prepare.task import load_task
 from search.records import Listener
 from search.run.search import run_search
 from search.settings import load_config
@@ -46,6 +47,25 @@ def folder(tmp_path):
 def config_in(folder, task, *overrides):
     (folder / "own.toml").write_text(SEARCH.format(task=task))
     return load_config(str(folder / "own.toml"), overrides)
+
+
+def test_a_batch_of_one_is_refused_before_any_work(folder, launch):
+    text = DIGITS.replace(
+        "nn.ReLU(), nn.Linear(self.hidden, 10)", "nn.BatchNorm1d(self.hidden), nn.Linear(self.hidden, 10)"
+    )
+    (folder / "digits.py").write_text(text)
+    config = config_in(folder, 'task = "digits.py:Digits"', "training.batch_size=1")
+    with pytest.raises(ConfigError, match=r"`training.batch_size` must be large enough that no batch has 1 sample"):
+        load_task(config, QuietListener())
+
+
+def test_a_class_that_is_not_validated_is_told(folder, launch):
+    fewer = "        keep = (y != 3) | (np.arange(len(y)) < 240)\n        x, y = x[keep], y[keep]\n"
+    text = DIGITS.replace("        return Sets(", f"{fewer}        return Sets(")
+    (folder / "digits.py").write_text(text)
+    listener = QuietListener()
+    load_task(config_in(folder, 'task = "digits.py:Digits"'), listener)
+    assert "the validation set has no scans of class 3, so it does not judge how well it is known" in listener.stages
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,8 @@ class DataSettings(Settings):
     image_size: int | None = Field(None, ge=4)
     channels: Literal[1, 3] | None = None
     download: bool = True
+    skip_bad: bool = False
+    """True to skip pictures of an image folder that cannot be read; by default they are an error."""
 
     @pydantic.field_validator("name")
     @classmethod
@@ -69,9 +71,10 @@ class DataSettings(Settings):
                 raise ValueError(
                     "`root` must name the folder of pictures when `name` is 'image-folder', but is not given"
                 )
-        elif self.image_size is not None or self.channels is not None:
+        elif self.image_size is not None or self.channels is not None or self.skip_bad:
             raise ValueError(
-                f"`image_size` and `channels` apply to 'image-folder' only, but `name` is {self.name!r}; remove them"
+                f"`image_size`, `channels` and `skip_bad` apply to 'image-folder' only, but `name` is {self.name!r};"
+                " remove them"
             )
         return self
 

@@ -1,67 +1,101 @@
 """A user's own pictures: one folder a class, decoded once to square pictures of one size.
 
-root/<class>/*.jpg                        a test set is split off
-root/train/<class>/*.jpg                  and, if there are any, root/test and root/val or root/validation
+`trainables.datasets.folders` finds the sets and classes, `trainables.datasets.decoded` decodes the pictures.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 
 from trainables.config import DataSettings
-from trainables.datasets.picture_cache import decoded_images
+from trainables.datasets.decoded import Decoded, decoded_images
+from trainables.datasets.folders import Layout, find_layout
 from trainables.datasets.source import Counts, Pictures, Places, Progress, Source
 from trainables.errors import DataError
-from trainables.pictures import Split
+from trainables.pictures import SETS, Inventory, Skipped, Split
 
-_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"))
 _DEFAULT_SIZE = 64
 _DEFAULT_CHANNELS = 3
 _TEST_SHARE = 5  # one picture in five is split off where there is no test folder
+_MOST_EXAMPLES = 3
 
-_Files = dict[str, list[str]]
-"""The pictures' paths by class, both sorted; relative to `root`, with `/` between folders."""
+_TRAINING, _VALIDATION, _TEST = SETS
 
 
 def _look(_settings: DataSettings, places: Places) -> Counts:
     _check_apart(places)
-    sets = _find_sets(places.root)
+    sets = find_layout(places.root).sets
+    sizes = {name: sum(map(len, files.values())) for name, files in sets.items()}
+    classes = len(sets[_TRAINING])
     return Counts(
-        classes=len(sets["train"]),
-        training=_size(sets["train"]),
-        validation=_size(sets["validation"]) if "validation" in sets else None,
-        test=_size(sets["test"]) if "test" in sets else None,
-        default_test_size=_default_test_size(sets["train"]),
+        classes=classes,
+        training=sizes[_TRAINING],
+        validation=sizes.get(_VALIDATION),
+        test=sizes.get(_TEST),
+        default_test_size=_default_test_size(sizes[_TRAINING], classes),
     )
 
 
 def _read(settings: DataSettings, places: Places, progress: Progress) -> Pictures:
     _check_apart(places)
-    sets = _find_sets(places.root)
-    images = decoded_images(
-        [name for files in sets.values() for names in files.values() for name in names],
+    layout = find_layout(places.root)
+    names = [name for files in layout.sets.values() for listed in files.values() for name in listed]
+    decoded = decoded_images(
+        names,
         root=places.root,
         size=settings.image_size or _DEFAULT_SIZE,
         channels=settings.channels or _DEFAULT_CHANNELS,
         cache=places.decoded,
         progress=progress,
+        skip_unreadable=settings.skip_bad,
     )
-    splits, begin = {}, 0
-    for name, files in sets.items():
-        labels = np.repeat(np.arange(len(files), dtype=np.int64), [len(names) for names in files.values()])
-        splits[name] = Split(images=images.select(np.arange(begin, begin + len(labels))), labels=labels)
-        begin += len(labels)
+    splits = _splits(layout, decoded, len(names))
+    classes = tuple(layout.sets[_TRAINING])
     return Pictures(
-        classes=tuple(sets["train"]),
-        training=splits["train"],
-        validation=splits.get("validation"),
-        test=splits.get("test"),
-        default_test_size=_default_test_size(sets["train"]),
+        classes=classes,
+        training=splits[_TRAINING],
+        validation=splits.get(_VALIDATION),
+        test=splits.get(_TEST),
+        default_test_size=_default_test_size(len(splits[_TRAINING]), len(classes)),
+        inventory=_inventory(layout.inventory, names, decoded),
     )
+
+
+def _splits(layout: Layout, decoded: Decoded, count: int) -> dict[str, Split]:
+    """Return the pictures of each set that could be decoded, with their labels."""
+    readable = np.delete(np.arange(count), list(decoded.unreadable))
+    splits, begin = {}, 0
+    for name, files in layout.sets.items():
+        labels = np.repeat(np.arange(len(files), dtype=np.int64), [len(listed) for listed in files.values()])
+        rows = np.flatnonzero((readable >= begin) & (readable < begin + len(labels)))
+        left = labels[readable[rows] - begin]
+        for label, class_name in enumerate(files):
+            if label not in left:
+                raise DataError(
+                    f"no picture of class {class_name!r} in the {name} set can be read; replace them, or remove the"
+                    " class."
+                )
+        splits[name] = Split(images=decoded.images.select(rows), labels=left)
+        begin += len(labels)
+    return splits
+
+
+def _inventory(found: Inventory, names: list[str], decoded: Decoded) -> Inventory:
+    """Add to an inventory what decoding has shown."""
+    remarks, skipped = list(found.remarks), list(found.skipped)
+    if decoded.deep:
+        remarks.append(
+            f"{decoded.deep:,} pictures of 16 bits a channel are scaled to 8, since they use {decoded.depth} bits"
+        )
+    if decoded.unreadable:
+        examples = [
+            f"{names[place].encode('utf-8', 'surrogateescape').decode('utf-8', 'replace')}: {reason}"
+            for place, reason in list(decoded.unreadable.items())[:_MOST_EXAMPLES]
+        ]
+        skipped.append(
+            Skipped(reason="pictures that cannot be read", count=len(decoded.unreadable), examples=tuple(examples))
+        )
+    return found.model_copy(update={"remarks": tuple(remarks), "skipped": tuple(skipped)})
 
 
 def _check_apart(places: Places) -> None:
@@ -73,76 +107,8 @@ def _check_apart(places: Places) -> None:
         )
 
 
-def _find_sets(root: Path) -> dict[str, _Files]:
-    """Find the pictures of `train` and, where there are such folders, of `validation` and `test`."""
-    if not root.is_dir():
-        raise DataError(f"`root` must be a folder of pictures, but there is no folder {str(root)!r}; correct the path.")
-    folders = {folder.name: folder for folder in _folders(root)}
-    if "train" not in folders or not _folders(folders["train"]):  # without inner folders, `train` is a class (railways)
-        return {"train": _find_classes(root, root)}
-    found = {"train": _find_classes(root, folders["train"])}
-    for name, spellings in (("validation", ("validation", "val")), ("test", ("test",))):
-        folder = next((folders[spelling] for spelling in spellings if spelling in folders), None)
-        if folder is None:
-            continue
-        found[name] = _find_classes(root, folder)
-        if different := sorted(set(found["train"]) ^ set(found[name])):
-            raise DataError(
-                f"{str(folders['train'])!r} and {str(folder)!r} must have folders for the same classes, but only one of"
-                f" them has {', '.join(map(repr, different[:5]))}; rename, add or remove folders."
-            )
-    return found
-
-
-def _find_classes(root: Path, folder: Path) -> _Files:
-    classes = {inner.name: _pictures(root, inner) for inner in _folders(folder)}
-    if len(classes) < 2:
-        raise DataError(
-            f"{str(folder)!r} must hold at least 2 folders of pictures, one per class, but holds {len(classes)};"
-            " sort the pictures into one folder per class."
-        )
-    for name, files in classes.items():
-        if not files:
-            raise DataError(
-                f"the class folder {str(folder / name)!r} holds no picture ({', '.join(sorted(_SUFFIXES))}); add some"
-                " or remove the folder."
-            )
-    return classes
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _pictures(root: Path, folder: Path) -> list[str]:
-    names = _walk(str(folder), folder.relative_to(root).as_posix())
-    return sorted(names, key=lambda name: name.split("/"))
-
-
-def _walk(folder: str, prefix: str) -> Iterator[str]:
-    """Find the pictures in a folder. Paths are strings from `os.scandir`, because there may be a million pictures."""
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                name = f"{prefix}/{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _walk(entry.path, name)
-                elif _is_picture(entry.name) and entry.is_file():
-                    yield name
-    except OSError as error:
-        raise DataError(f"the folder of pictures {folder!r} cannot be read ({error.strerror or error}).") from error
-
-
-def _is_picture(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in _SUFFIXES and not name.startswith(".")
-
-
-def _size(files: _Files) -> int:
-    return sum(len(names) for names in files.values())
-
-
-def _default_test_size(files: _Files) -> int:
-    return max(_size(files) // _TEST_SHARE, len(files))
+def _default_test_size(pictures: int, classes: int) -> int:
+    return max(pictures // _TEST_SHARE, classes)
 
 
 SOURCE = Source(look=_look, read=_read)

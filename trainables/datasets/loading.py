@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from trainables.config import DataSettings, is_own
 from trainables.datasets import cifar, digits, fashion_mnist, image_folder
+from trainables.datasets.findings import absent_classes, complete
 from trainables.datasets.own import check_own_data, read_own_data
 from trainables.datasets.source import Places, Progress, Source
 from trainables.datasets.split import check_sizes, split_pictures
-from trainables.pictures import Dataset, Images, MappedImages, Split
+from trainables.pictures import SETS, Dataset, Images, MappedImages, Split
 
 SOURCES: dict[str, Source] = {
     "digits": digits.SOURCE,
@@ -71,6 +72,13 @@ def load_dataset(settings: DataSettings, *, default_root: Path, progress: Progre
         pictures = SOURCES[settings.name].read(settings, _places(settings, default_root), progress or _ignore)
     pool, train, validation, test = split_pictures(pictures, settings)
     mean, std = channel_statistics(pool)
+    sets = dict(zip(SETS, (pool, validation, test), strict=True))
+    inventory = pictures.inventory
+    if inventory is not None:
+        inventory = complete(inventory, pictures.classes, sets)
+    else:
+        for remark in absent_classes(pictures.classes, sets):
+            (progress or _ignore)(remark)
     if sum(split.images.nbytes for split in (pool, validation, test)) <= IN_MEMORY:
         whole = train is pool
         pool, validation, test = pool.in_memory(), validation.in_memory(), test.in_memory()
@@ -84,6 +92,7 @@ def load_dataset(settings: DataSettings, *, default_root: Path, progress: Progre
         test=test,
         mean=mean,
         std=std,
+        inventory=inventory,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from trainables.config import DataSettings
-from trainables.pictures import Split
+from trainables.pictures import Inventory, Split
 
 Progress: TypeAlias = Callable[[str], None]
 """A function that is called with one line of text when something slow begins or advances."""
@@ -45,6 +45,8 @@ class Pictures:
     validation: Split | None = None
     test: Split | None = None
     default_test_size: int = 0
+    inventory: Inventory | None = None
+    """The used and skipped files of a user's folder; pictures are not counted yet."""
 
     @property
     def counts(self) -> Counts:

@@ -13,8 +13,9 @@ from trainables.datasets.source import Counts, Pictures
 from trainables.errors import DataError
 from trainables.pictures import Split
 
-DEFAULT_VALIDATION_SIZE = 500
-"""Pictures to split off where the data set has no validation set and the user gives no size."""
+_VALIDATION_SIZE = 500
+_VALIDATION_SHARE = 3
+"""One picture in three is split off where `_VALIDATION_SIZE` would be more than half."""
 
 # Each split draws from a stream of its own, so that the size of one does not reshuffle the others.
 _TEST, _VALIDATION, _TRAIN = range(3)
@@ -51,10 +52,10 @@ def check_sizes(settings: DataSettings, counts: Counts) -> Sizes:
         own = "the pictures of the data set's own validation set, from which they are taken"
         _at_most("validation_size", validation, counts.validation, own)
     else:
-        validation = DEFAULT_VALIDATION_SIZE if settings.validation_size is None else settings.validation_size
+        usual = _default_validation_size(left, counts.classes)
+        validation = usual if settings.validation_size is None else settings.validation_size
         what = "all training pictures" if counts.test is not None else f"all pictures but the {test} test pictures"
-        found = "got" if settings.validation_size is not None else "is, unless given,"
-        _at_most("validation_size", validation, left, what, found=found)
+        _at_most("validation_size", validation, left, what)
         left -= validation
     if left < counts.classes:
         raise DataError(
@@ -73,6 +74,13 @@ def check_sizes(settings: DataSettings, counts: Counts) -> Sizes:
                 f" {counts.classes}; add pictures."
             )
     return Sizes(pool=left, train=train, validation=validation, test=test)
+
+
+def _default_validation_size(left: int, classes: int) -> int:
+    """Return how many pictures to split off where the data set has no validation set and the user gives no size."""
+    if left >= 2 * _VALIDATION_SIZE:
+        return _VALIDATION_SIZE
+    return min(max(left // _VALIDATION_SHARE, classes), left)
 
 
 def split_pictures(pictures: Pictures, settings: DataSettings) -> tuple[Split, Split, Split, Split]:
@@ -144,6 +152,6 @@ def _check_labels(pictures: Pictures) -> None:
         )
 
 
-def _at_most(field: str, size: int, available: int, what: str, *, found: str = "got") -> None:
+def _at_most(field: str, size: int, available: int, what: str) -> None:
     if size > available:
-        raise DataError(f"`data.{field}` must be at most {available} ({what}), but {found} {size}; lower it.")
+        raise DataError(f"`data.{field}` must be at most {available} ({what}), but got {size}; lower it.")

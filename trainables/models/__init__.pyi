@@ -6,3 +6,4 @@ from .own import own_constructor as own_constructor
 from .own import try_out_own_model as try_out_own_model
 from .registry import check_model as check_model
 from .registry import create_model as create_model
+from .smallest_batch import check_batch_of_one as check_batch_of_one

@@ -1,4 +1,7 @@
 from .format import PictureFormat as PictureFormat
+from .inventory import SETS as SETS
+from .inventory import Inventory as Inventory
+from .inventory import Skipped as Skipped
 from .mapped_images import IMAGES_FILE as IMAGES_FILE
 from .mapped_images import RECORDS_FILE as RECORDS_FILE
 from .mapped_images import MappedImages as MappedImages

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainables.pictures.inventory import Inventory
 from trainables.pictures.mapped_images import MappedImages
 
 Images = npt.NDArray[np.uint8] | MappedImages
@@ -63,6 +64,8 @@ class Dataset:
     mean: npt.NDArray[np.float32]
     """The mean of the pool's pixels by channel, in stored units (0..255), [K]."""
     std: npt.NDArray[np.float32]
+    inventory: Inventory | None = None
+    """The used and skipped files of a user's folder of pictures."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -19,6 +19,7 @@ from trainables.config import TeacherSettings
 from trainables.device import Compute
 from trainables.errors import CheckpointError, ModelError
 from trainables.files import whole_file
+from trainables.models import check_batch_of_one
 from trainables.pictures import Dataset, as_tensor, gather, normalise, on_device
 from trainables.teacher.network import create_teacher
 from trainables.teacher.progress import TeacherProgress
@@ -86,6 +87,10 @@ def _train(
     training = settings.training
     assert training is not None
     device = compute.device
+    seen = _seen_pictures(settings, dataset)
+    batches = math.ceil(len(seen) / training.batch_size)
+    if len(seen) // batches == 1:
+        check_batch_of_one(module, dataset.image_shape, section="teacher.model", training="teacher.training")
     module.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     images, labels = on_device(dataset.pool.images, device), as_tensor(dataset.pool.labels).to(device)
     mean, std = as_tensor(dataset.mean).to(device), as_tensor(dataset.std).to(device)
@@ -93,8 +98,6 @@ def _train(
     if settings.augmentation.function is not None:
         own = compute_views(settings.augmentation, dataset.pool.images)
     views = create_views(settings.augmentation, len(images), own, mean=dataset.mean, device=device)
-    seen = _seen_pictures(settings, dataset)
-    batches = math.ceil(len(seen) / training.batch_size)
     optimizer = create_optimizer(module.parameters(), training)
     schedule = create_schedule(optimizer, training, training.epochs * batches)
     loss_function = nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)

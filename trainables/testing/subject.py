@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import inspect
 import pathlib
+import tokenize
 from collections.abc import Iterator
 from typing import Any
 
@@ -192,5 +193,6 @@ def own_of(task: Any) -> OwnTask:
         raise ConfigError(
             f"the class {kind.__qualname__} must stand at the top of a file, since a search keeps the file's text."
         )
-    text = pathlib.Path(path).read_text(encoding="utf-8")
+    with tokenize.open(path) as file:
+        text = file.read()
     return OwnTask(origin=f"{pathlib.Path(path).name}:{kind.__name__}", source=text, options=task.model_dump())

@@ -382,7 +382,10 @@ class TestImageFolder:
         settings = pictures_settings(tmp_path, image_size=8, validation_size=2, test_size=2)
         dataset = load_dataset(settings, default_root=apart(tmp_path))
         every = np.concatenate([dataset.pool.images, dataset.validation.images, dataset.test.images])
-        assert (np.abs(every.astype(int) - 200) <= 2).all(axis=(1, 2, 3)).sum() == 5
+        assert (np.abs(every.astype(int) - 200) <= 2).all(axis=(1, 2, 3)).sum() == 3
+        on_white = round(200 * 200 / 255 + 255 * 55 / 255)
+        assert (np.abs(every.astype(int) - on_white) <= 2).all(axis=(1, 2, 3)).sum() == 1
+        assert (every == 255).all(axis=(1, 2, 3)).sum() == 1  # a palette of nothing but transparent colours
 
     def test_a_photograph_is_turned_upright(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)
@@ -407,7 +410,9 @@ class TestImageFolder:
         whole = (tmp_path / "dog" / "3.png").read_bytes()
         (tmp_path / "dog" / "3.png").write_bytes(whole[: len(whole) // 2])
         check_dataset(pictures_settings(tmp_path), apart(tmp_path))
-        with pytest.raises(DataError, match=r"the picture '.*dog/3\.png' cannot be read .*replace it or remove it"):
+        with pytest.raises(
+            DataError, match=r"(?s)1 of 20 pictures cannot be read:\n  '.*dog/3\.png': .*Replace or remove"
+        ):
             load_dataset(pictures_settings(tmp_path), default_root=apart(tmp_path))
 
     @pytest.mark.parametrize(
@@ -435,12 +440,12 @@ class TestImageFolder:
         with pytest.raises(DataError, match=r"only one of them has 'dog', 'dogs'"):
             check_dataset(pictures_settings(tmp_path), apart(tmp_path))
 
-    def test_too_few_pictures_for_the_default_validation_size_are_told(self, tmp_path: Path) -> None:
-        write_pictures(tmp_path)
-        with pytest.raises(
-            DataError, match=r"`data.validation_size` must be at most 16 .* but is, unless given, 500; lower it"
-        ):
-            check_dataset(DataSettings(name="image-folder", root=str(tmp_path)), apart(tmp_path))
+    @pytest.mark.parametrize(("count", "sizes"), [(10, [11, 5, 4]), (300, [320, 160, 120]), (800, [780, 500, 320])])
+    def test_the_default_sizes_fit_few_pictures(self, tmp_path: Path, count: int, sizes: list[int]) -> None:
+        write_pictures(tmp_path, count=count)
+        settings = DataSettings(name="image-folder", root=str(tmp_path), image_size=4)
+        dataset = load_dataset(settings, default_root=apart(tmp_path))
+        assert [len(split) for split in (dataset.pool, dataset.validation, dataset.test)] == sizes
 
     def test_a_class_of_one_picture_is_named(self, tmp_path: Path) -> None:
         write_pictures(tmp_path)

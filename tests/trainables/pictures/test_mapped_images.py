@@ -199,10 +199,11 @@ import numpy as np
 import sklearn.model_selection, PIL.Image, PIL.PngImagePlugin
 from trainables.pictures.sets import Dataset, Split
 from trainables.config import *
-from trainables.datasets import loading, picture_cache, dataset_fingerprint, load_dataset
+from trainables.datasets import loading, dataset_fingerprint, load_dataset
+from trainables.datasets.decoded import making
 from trainables.pictures.mapped_images import MappedImages
 
-picture_cache._MOST_THREADS = 2  # the stacks of threads count
+making._MOST_THREADS = 2  # the stacks of threads count
 folder = pathlib.Path(sys.argv[2])
 
 def decoding(mapped):

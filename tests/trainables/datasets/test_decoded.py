@@ -1,5 +1,6 @@
 """An image folder is decoded once, whatever interrupts it."""
 
+import json
 import os
 import re
 import signal
@@ -14,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.datasets import picture_cache
-from trainables.datasets.decoding import decode
-from trainables.datasets.picture_cache import decoded_images
+from trainables.datasets.decoded import cache as decoded_cache
+from trainables.datasets.decoded import decoded_images, making
+from trainables.datasets.decoded.decoding import decode
 from trainables.errors import DataError
 from trainables.pictures.mapped_images import IMAGES_FILE, RECORDS_FILE
 
@@ -43,13 +44,13 @@ def decoded_names(monkeypatch) -> list[str]:
     """Record the pictures that are decoded, in the order of their beginning; a few at a time, so that order matters."""
     names: list[str] = []
 
-    def counted(path: str, size: int, channels: int) -> np.ndarray:
+    def counted(path: str, size: int, channels: int, depth: int) -> np.ndarray:
         names.append(Path(path).name)
-        return decode(path, size, channels)
+        return decode(path, size, channels, depth)
 
-    monkeypatch.setattr(picture_cache, "decode", counted)
-    monkeypatch.setattr(picture_cache, "_PART_BYTES", 3 * SIZE * SIZE * 3)
-    monkeypatch.setattr(picture_cache, "_MOST_THREADS", 1)
+    monkeypatch.setattr(making, "decode", counted)
+    monkeypatch.setattr(making, "_PART_BYTES", 3 * SIZE * SIZE * 3)
+    monkeypatch.setattr(making, "_MOST_THREADS", 1)
     return names
 
 
@@ -59,7 +60,13 @@ def every(root: Path) -> list[str]:
 
 def images_of(root: Path, cache: Path, told: list[str] | None = None, channels: int = 3, size: int = SIZE):
     progress = (lambda _: None) if told is None else told.append
-    return decoded_images(every(root), root=root, size=size, channels=channels, cache=cache, progress=progress)
+    return decoded_images(every(root), root=root, size=size, channels=channels, cache=cache, progress=progress).images
+
+
+def skipping(root: Path, cache: Path):
+    return decoded_images(
+        every(root), root=root, size=SIZE, channels=3, cache=cache, progress=lambda _: None, skip_unreadable=True
+    )
 
 
 def expected(root: Path, channels: int = 3) -> np.ndarray:
@@ -151,13 +158,14 @@ class TestChanges:
 class TestInterruptions:
     def test_a_killed_decoding_goes_on(self, root, cache, decoded_names):
         code = (
-            "import sys, os; from pathlib import Path; from trainables.datasets import picture_cache as pc\n"
-            "pc._PART_BYTES = pc._KEPT_EVERY = 3 * 8 * 8 * 3; pc._MOST_THREADS = 1; whole = pc.decode\n"
+            "import sys, os; from pathlib import Path; from trainables.datasets.decoded import appending, cache\n"
+            "from trainables.datasets.decoded import making as pc\n"
+            "pc._PART_BYTES = appending._KEPT_EVERY = 3 * 8 * 8 * 3; pc._MOST_THREADS = 1; whole = pc.decode\n"
             "def slow(path, *rest):\n"
             "    if path.endswith('15.png'): print('here', flush=True); sys.stdin.read()\n"
             "    return whole(path, *rest)\n"
             "pc.decode = slow; root = Path(sys.argv[1]); names = sorted(path.name for path in root.iterdir())\n"
-            "pc.decoded_images(names, root=root, size=8, channels=3, cache=Path(sys.argv[2]), progress=print)\n"
+            "cache.decoded_images(names, root=root, size=8, channels=3, cache=Path(sys.argv[2]), progress=print)\n"
         )
         command = [sys.executable, "-c", code, str(root), str(cache)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -173,7 +181,7 @@ class TestInterruptions:
         assert [name.endswith(".part") for name in entries(cache)] == [False]
 
     def test_what_is_done_is_safe_when_the_listener_ends_it(self, root, cache, decoded_names, monkeypatch):
-        monkeypatch.setattr(picture_cache, "_REPORT_SECONDS", 0.0)
+        monkeypatch.setattr(making, "_REPORT_SECONDS", 0.0)
 
         def impatient(text: str) -> None:
             if "decoded 50%" in text:
@@ -198,7 +206,7 @@ class TestInterruptions:
         assert decoded_names == ["29.png"]
 
     def test_who_comes_second_waits_and_decodes_nothing(self, root, cache, decoded_names, monkeypatch):
-        monkeypatch.setattr(picture_cache, "_WAIT_SECONDS", 0.05)
+        monkeypatch.setattr(decoded_cache, "_WAIT_SECONDS", 0.05)
         images_of(root, cache)
         entry = cache / entries(cache)[0]
         part = entry.rename(entry.with_name(f"{entry.name}.part"))
@@ -241,29 +249,88 @@ class TestDamage:
     def test_all_unreadable_pictures_are_named_and_the_rest_need_not_be_decoded_again(self, root, cache, decoded_names):
         for name in ("04.png", "17.png"):
             (root / name).write_bytes(b"no picture")
-        with pytest.raises(DataError, match=r"(?s)04\.png' cannot be read.*17\.png' cannot be read") as raised:
+        told = r"(?s)2 of 30 pictures cannot be read:\n  '.*04\.png': it is no.*\n  '.*17\.png': it is no.*--skip"
+        with pytest.raises(DataError, match=told):
             images_of(root, cache)
-        assert str(raised.value).count("cannot be read") == 2
         del decoded_names[:]
         with pytest.raises(DataError, match=r"04\.png"):  # the files are still broken
             images_of(root, cache)
         for name in ("04.png", "17.png"):
             (root / name).unlink()
-        del decoded_names[:]
         np.testing.assert_array_equal(images_of(root, cache)[:], expected(root))
         assert decoded_names == []
 
-    def test_a_folder_of_rubbish_is_not_gone_through_to_its_end(self, root, cache, decoded_names):
+    def test_unreadable_pictures_are_skipped_where_that_is_asked_for(self, root, cache, decoded_names):
+        whole = expected(root)
+        (root / "04.png").write_bytes(b"")
+        for calls in (30, 0):  # the second time nothing is decoded
+            del decoded_names[:]
+            found = skipping(root, cache)
+            assert dict(found.unreadable) == {4: "the file is empty"}
+            np.testing.assert_array_equal(found.images[:], np.delete(whole, 4, axis=0))
+            assert len(decoded_names) == calls
+        assert len(entries(cache)) == 1
+
+    def test_a_file_that_can_be_decoded_after_all_is_used(self, root, cache, decoded_names, monkeypatch):
+        whole = making.decode
+
+        def old_pillow(path, *rest):
+            if path.endswith("04.png"):
+                raise DataError("a format of tomorrow")
+            return whole(path, *rest)
+
+        monkeypatch.setattr(making, "decode", old_pillow)
+        assert len(skipping(root, cache).images) == 29
+        monkeypatch.setattr(making, "decode", whole)
+        del decoded_names[:]
+        np.testing.assert_array_equal(images_of(root, cache)[:], expected(root))
+        assert decoded_names == ["04.png"]
+        assert len(entries(cache)) == 1
+
+    def test_a_folder_of_rubbish_is_told_in_a_hundred_lines(self, root, cache, decoded_names, monkeypatch):
+        monkeypatch.setattr(decoded_cache, "_MOST_NAMED", 10)
         for name in every(root):
             (root / name).write_bytes(b"no picture")
-        with pytest.raises(DataError) as raised:
+        with pytest.raises(DataError, match=r"30 of 30 pictures") as raised:
             images_of(root, cache)
-        assert str(raised.value).count("cannot be read") < 25
+        assert len(str(raised.value).splitlines()) == 13
+        assert "\n  and 20 more\n" in str(raised.value)
+
+    def test_an_entry_of_an_earlier_release_is_not_used(self, root, cache, decoded_names):
+        """Its name holds another version, and pictures are not copied from it."""
+        images_of(root, cache)
+        entry = cache / entries(cache)[0]
+        about = json.loads((entry / "about.json").read_text())
+        (entry / "about.json").write_text(json.dumps({**about, "format": 1}))
+        entry.rename(cache / "pets-8x8x3-0123456789abcdef0123456789abcdef")
+        del decoded_names[:]
+        np.testing.assert_array_equal(images_of(root, cache)[:], expected(root))
+        assert len(decoded_names) == 30
+
+
+class TestDepth:
+    @pytest.mark.parametrize(("bits", "depth"), [(8, 8), (10, 10), (12, 12), (16, 16)])
+    def test_pictures_of_16_bits_are_scaled_by_the_depth_that_the_folder_uses(self, root, cache, bits, depth):
+        bright = np.full((12, 10), 2**bits - 1, dtype=np.uint16)
+        Image.fromarray(bright).save(root / "03.png")
+        Image.fromarray(bright // 2).save(root / "04.png")
+        found = decoded_images(every(root), root=root, size=SIZE, channels=1, cache=cache, progress=lambda _: None)
+        assert (found.depth, found.deep) == (depth, 2)
+        assert [int(image.max()) for image in found.images[3:5]] == [255, 127]
+
+    def test_another_depth_is_decoded_anew_and_other_pictures_are_copied(self, root, cache, decoded_names):
+        Image.fromarray(np.full((12, 10), 255, dtype=np.uint16)).save(root / "03.png")
+        assert images_of(root, cache)[:][3].max() == 255
+        Image.fromarray(np.full((12, 10), 4095, dtype=np.uint16)).save(root / "04.png")
+        del decoded_names[:]
+        images = images_of(root, cache)[:]
+        assert decoded_names == ["03.png", "04.png"]
+        assert [int(images[place].max()) for place in (3, 4)] == [15, 255]
 
 
 def test_too_little_room_is_told_before_anything_is_decoded(root, cache, decoded_names, monkeypatch):
     usage = type("Usage", (), {"free": 3000})
-    monkeypatch.setattr(picture_cache.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(making.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DataError, match=r"30 pictures of 8×8 pixels take .* GB .* has 0\.0 GB free; make room, lower"):
         images_of(root, cache)
     assert decoded_names == []
@@ -276,7 +343,7 @@ def test_a_place_that_cannot_be_written_is_told(root, tmp_path):
 
 
 def test_progress_tells_share_rate_and_time_left(root, cache, decoded_names, monkeypatch):
-    monkeypatch.setattr(picture_cache, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(making, "_REPORT_SECONDS", 0.0)
     told = []
     images_of(root, cache, told)
     assert len(told) == 11  # ten parts of three pictures
