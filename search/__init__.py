@@ -3,23 +3,25 @@
 `Search.run("mine.toml")` searches, and `Search.open("mine")` opens what was searched; docs/python.md shows the rest.
 """
 
+import importlib
 import pathlib
 import sys
 
 import lazy_loader
 
 # This installation's packages are imported first, since files of their names beside the user's script would hide them.
-sys.path.insert(0, str(pathlib.Path(__file__).absolute().parents[1]))
+_FOLDER = str(pathlib.Path(__file__).absolute().parents[1])
+sys.path.insert(0, _FOLDER)
 try:
-    import trainables.errors
+    importlib.import_module("trainables.errors")
 except ModuleNotFoundError as error:
     if error.name != "trainables.errors":
         raise
     raise ImportError(
         f"kd-policy-search has a package `trainables`, but {sys.modules['trainables'].__file__} was imported under this"
         " name before. Rename that file, or import kd-policy-search's packages before it."
-    ) from error
+    ) from None
 finally:
-    sys.path.pop(0)
+    sys.path.remove(_FOLDER)
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

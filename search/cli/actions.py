@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.confirm_progress import ConfirmationProgress
-from search.cli.console import Terminal
-from search.cli.progress import TerminalListener
 from search.cluster import check_cluster, check_writable, in_ray_job
 from search.errors import TrackingError
+from search.progress import ConfirmationProgress, Terminal, TerminalListener
 from search.settings import ConfirmationSettings, Launch, SearchConfig, next_command
 from search.store import SearchStore, check_config, check_unchanged
 from search.tracking import check_quickly

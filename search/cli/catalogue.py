@@ -116,7 +116,7 @@ def print_entry(entry: dict[str, Any]) -> None:
     """All that a family declares."""
     from rich.table import Table
 
-    from search.cli.console import Terminal
+    from search.progress import Terminal
 
     console = Terminal()
     table = Table(title=f"{entry['family']}: {entry['meaning']}", title_justify="left", title_style="bold")

@@ -12,7 +12,7 @@ from collections import Counter
 from rich.table import Table
 from rich.text import Text
 
-from search.cli.progress import TerminalListener
+from search.progress.search import TerminalListener
 from search.records import ConfirmationRecord, SeedResult
 from search.wording import time_left
 
