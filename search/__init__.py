@@ -1,6 +1,7 @@
 """Searches λ policies with Ray Tune and Optuna, tracks them in MLflow and reports which rule pays.
 
-`Search.run("mine.toml")` searches, and `Search.open("mine")` opens what was searched; docs/python.md shows the rest.
+`search.run("mine.toml")` runs a search, and `search.open("mine")` opens one; both return a `Search`. The functions come
+before the folder `search/run/` of the same name: its modules are imported by their full names.
 """
 
 import importlib

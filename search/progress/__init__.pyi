@@ -3,6 +3,8 @@ from .confirmation import ConfirmationProgress as ConfirmationProgress
 from .console import Terminal as Terminal
 from .console import end_unread as end_unread
 from .console import is_read as is_read
+from .following import listener_for as listener_for
+from .notebook import NotebookProgress as NotebookProgress
 from .search import Board as Board
 from .search import Followed as Followed
 from .search import TerminalListener as TerminalListener

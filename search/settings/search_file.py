@@ -539,6 +539,15 @@ def load_config(source: str, overrides: Sequence[str] = (), own_policies: Sequen
         SearchError: there is no such file or recipe, or it is not TOML, or an override is malformed.
         ConfigError: a setting is unknown or invalid.
     """
+    return parse_config(text_of(source), overrides, own_policies, origin=source, folder=pathlib.Path(source).parent)
+
+
+def text_of(source: str) -> str:
+    """Read a search file's or a recipe's text.
+
+    Raises:
+        SearchError: there is no such file or recipe.
+    """
     from search.recipes import read_recipe, recipe_names
 
     path = pathlib.Path(source)
@@ -553,7 +562,7 @@ def load_config(source: str, overrides: Sequence[str] = (), own_policies: Sequen
             ) from error
     else:
         text = read_recipe(source)
-    return parse_config(text, overrides, own_policies, origin=source, folder=path.parent)
+    return text
 
 
 def parse_config(
@@ -565,12 +574,28 @@ def parse_config(
     folder: pathlib.Path = pathlib.Path(),
 ) -> SearchConfig:
     """Read a search from the text of a file in `folder`; see `load_config`."""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SearchError(f"{origin} is not valid TOML: {error}.") from error
+    values = values_of(text, origin)
     for override in overrides:
         _apply_override(values, override)
+    return config_from(values, own_policies, folder=folder)
+
+
+def values_of(text: str, origin: str) -> dict[str, Any]:
+    """Return the contents of a search file.
+
+    Raises:
+        SearchError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SearchError(f"{origin} is not valid TOML: {error}.") from error
+
+
+def config_from(
+    values: dict[str, Any], own_policies: Sequence[str] = (), *, folder: pathlib.Path = pathlib.Path()
+) -> SearchConfig:
+    """Read a search from the contents of a file in `folder`; see `load_config`."""
     listed = values.get("own_policies", [])
     if isinstance(listed, list):
         read = [_read_own(policy, folder) for policy in listed]

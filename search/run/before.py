@@ -1,0 +1,48 @@
+"""Checks a search before it is run or resumed, and reads it as it is stored."""
+
+from __future__ import annotations
+
+from search.cluster import check_cluster, check_writable, in_ray_job
+from search.records import SearchRecord
+from search.settings import Launch, SearchConfig
+from search.store import SearchStore, check_config, check_unchanged
+from search.tracking import check_quickly
+
+
+def check_start(config: SearchConfig, launch: Launch, *, resume: bool) -> bool:
+    """Make sure that a search can start, within seconds; return True if it resumes one that has begun.
+
+    Args:
+        config: the search.
+        launch: its places.
+        resume: resume a search of this name if there is one.
+
+    Raises:
+        KDPolicySearchError: settings, places, cluster or MLflow's store are wrong.
+    """
+    store = SearchStore(launch.storage, config.name)
+    resumed = resume and store.exists()
+    if resumed:
+        check_unchanged(config, store.config())
+    check_config(config, launch)
+    check_writable(store, launch.storage_option)
+    check_quickly(launch.tracking_uri)  # the store is opened beside Ray's start
+    if launch.address is not None and not in_ray_job():
+        check_cluster(launch.address)
+    return resumed
+
+
+def read_record(name: str, launch: Launch) -> SearchRecord:
+    """Read a search; one whose process was killed counts as stopped.
+
+    Raises:
+        SearchError: there is no such search, or it is damaged.
+    """
+    store = SearchStore(launch.storage, name)
+    store.read_header()  # a name that is not known need not wait for Ray Tune's import
+    from search.store import read_search
+
+    record = read_search(store)
+    if record.status == "running" and store.is_running() is False:
+        return record.model_copy(update={"status": "stopped"})  # a killed process could not write so
+    return record
