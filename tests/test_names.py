@@ -1,6 +1,7 @@
 """The packages show what they offer, with its types; a user's files of the same names change nothing."""
 
 import importlib
+import os
 import pathlib
 import shutil
 import subprocess
@@ -34,7 +35,7 @@ def test_every_family_is_imported_by_its_class_name():
 
 
 def test_the_function_run_is_not_hidden_by_the_folder_of_its_name():
-    code = "import search, search.run.search, search.run.tuner; assert callable(search.run); from search.run import check_start"
+    code = "import search, search.run.search; assert callable(search.run); from search.run import check_start"
     subprocess.run([sys.executable, "-c", code], check=True, env=_environment())
 
 
@@ -127,10 +128,8 @@ training.learning_rate = 1e-2
 COMMAND = "import sys; del sys.path[0]; from search.cli import main; sys.argv[0] = 'kd-search'; main()"
 
 
-def _environment(**more):
-    import os
-
-    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
+def _environment():
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture

@@ -36,6 +36,9 @@ training = { epochs = 4 }
 """
 
 
+MODELS = {"student": {"name": "mlp"}, "teacher": {"model": {"name": "mlp"}}}
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory, cache):
     """Run the page's code from top to bottom in a folder of its own; return its names and what it printed."""
@@ -184,7 +187,7 @@ def test_settings_survive_being_given_again():
 
 
 def test_what_is_given_is_not_changed():
-    given = {"name": "a", "student": {"name": "mlp"}, "teacher": {"model": {"name": "mlp"}}, "training": {"epochs": 3}}
+    given = {"name": "a", **MODELS, "training": {"epochs": 3}}
     assert given_config(given, {"training.epochs": 9}).training.epochs == 9
     assert given["training"] == {"epochs": 3}
 
