@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+import warnings
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -36,6 +38,9 @@ class NotebookProgress(ConfirmationProgress):
 
     def __init__(self) -> None:
         super().__init__(Terminal())
+        # Ray and tqdm would ask for ipywidgets, which this output does without.
+        logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", message="IProgress not found")
         self._lines: list[Text] = []
         self._output: Any = None
         self._drawn = 0.0

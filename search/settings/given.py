@@ -41,7 +41,8 @@ def given_config(
 def _values(source: SearchSource) -> tuple[dict[str, Any], pathlib.Path]:
     """Return the contents of a search file, and the folder that its names are relative to."""
     if isinstance(source, SearchConfig):
-        return source.model_dump(mode="json"), pathlib.Path()
+        given = source.model_dump(mode="json")
+        return {name: value for name, value in given.items() if value is not None}, pathlib.Path()
     if isinstance(source, Mapping):
         return copy.deepcopy(dict(source)), pathlib.Path()
     path = os.path.expanduser(source)

@@ -36,7 +36,7 @@ training = { epochs = 4 }
 """
 
 
-MODELS = {"student": {"name": "mlp"}, "teacher": {"model": {"name": "mlp"}}}
+MODELS = {"student": {"name": "mlp"}, "teacher": {"model": {"name": "mlp"}, "training": {"epochs": 3}}}
 
 
 @pytest.fixture(scope="module")
