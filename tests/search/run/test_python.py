@@ -170,9 +170,7 @@ def test_a_search_whose_trials_all_fail_is_an_error(tmp_path, cache):
 # What is given
 
 
-@pytest.mark.parametrize(
-    "source", ["digits-quick", {"student": {"name": "mlp"}, "teacher": {"model": {"name": "mlp"}}, "name": "a"}]
-)
+@pytest.mark.parametrize("source", ["digits-quick", {"name": "a", **MODELS}])
 def test_overrides_replace_settings_of_any_source(source):
     for given in (source, given_config(source)):
         config = given_config(given, {"training.epochs": 7, "space.temperature": {"choices": [1.0, 2.0]}, "name": "b"})
