@@ -150,15 +150,11 @@ def test_a_search_that_is_not_there_is_told_with_those_that_are(page):
 
 
 def test_a_search_whose_trials_all_fail_is_an_error(tmp_path, cache):
-    config, listener = (
-        tiny_config("training.learning_rate=1e30", "trials_per_family=1", "replicates=1"),
-        QuietListener(),
-    )
-    places = {"output": tmp_path, "cache": cache}
-    with pytest.raises(
-        search.SearchError, match=r"all \d+ trials of the search 'tiny' failed. Trial 1 \(norm_balance\)"
-    ):
-        search.run(config, {"constant.most_trials": 1}, progress=listener, **places)
+    config, listener, places = tiny_config(), QuietListener(), {"output": tmp_path, "cache": cache}
+    few = {"trials_per_family": 1, "replicates": 1, "constant.most_trials": 1}
+    diverging = {"space.learning_rate": {"low": 1e29, "high": 1e30, "log": True}}
+    with pytest.raises(search.SearchError, match=r"all \d+ trials of the search 'tiny' failed. Trial 1 \(norm_"):
+        search.run(config, {**few, **diverging}, progress=listener, **places)
     found = search.open("tiny", **places)
     assert found.record.all_failed
     assert found.trials["error"].str.contains("finite|NaN|infinite").all()
