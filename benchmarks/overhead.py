@@ -35,8 +35,8 @@ from typing import Any, NamedTuple
 import psutil
 from scaffold import conditions, parser, publish, spread, table
 
-from search.cli.progress import TerminalListener
 from search.cluster import let_threads_sleep
+from search.progress import TerminalListener
 from search.records import SearchRecord, TrialRecord
 from search.settings import Launch, SearchConfig, load_config
 from trainables.teacher import TeacherProgress

@@ -1,13 +1,17 @@
-"""λ policies for knowledge distillation, and the `LossBalancer` that runs them in any PyTorch loop."""
+"""λ policies for knowledge distillation, and the `LossBalancer` that runs them in any PyTorch loop.
+
+Every family of rules is here by its class's name: `from policies import CosineThreshold`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from policies import families
 from policies.document import load_policy, policy_document
 from policies.errors import KDPolicySearchError, PolicyError
 from policies.extensions import register_policy
-from policies.families import FAMILIES
+from policies.families import *  # noqa: F403 - `__all__` below lists them
 from policies.geometry import Geometry
 from policies.own_file import load_policy_class
 from policies.policy import BatchPolicy, Decision, Observation, Policy
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
     from policies.losses import distillation_loss
 
 __all__ = [
-    "FAMILIES",
     "BatchPolicy",
     "Decision",
     "Geometry",
@@ -38,6 +41,7 @@ __all__ = [
     "policy_document",
     "register_policy",
 ]
+__all__ += families.__all__
 
 # Names that need torch are imported on first use: listing policies and checking a search file must not take seconds.
 _WITH_TORCH = {
@@ -53,3 +57,7 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     return getattr(importlib.import_module(_WITH_TORCH[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

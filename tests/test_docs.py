@@ -215,6 +215,8 @@ def names_in(module: pathlib.Path) -> set[str]:
     for statement in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(statement, ast.ClassDef | ast.FunctionDef):
             names.add(statement.name)
+        elif isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
+            names |= names_in(ROOT.joinpath(*statement.module.split("."), "__init__.py"))
         elif isinstance(statement, ast.Import | ast.ImportFrom):
             names |= {name.asname or name.name for name in statement.names}
         elif isinstance(statement, ast.Name) and isinstance(statement.ctx, ast.Store):
@@ -239,7 +241,7 @@ def is_code(dotted: str) -> bool:
 @each_page_of_today
 def test_every_module_and_file_that_a_page_names_exists(page):
     def exists(word: str) -> bool:
-        if re.fullmatch(rf"({'|'.join(CODE)})(\.\w+)+", word) and not re.search(r"\.(json|toml|md|db)$", word):
+        if re.fullmatch(rf"({'|'.join(CODE)})(\.\w+)+", word) and not re.search(r"\.(json|toml|md|db|py)$", word):
             return is_code(word)
         if re.fullmatch(rf"({'|'.join(CODE)})/[\w./*-]*", word):
             return any(ROOT.glob(word.rstrip("/")))

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.confirm_progress import ConfirmationProgress
-from search.cli.console import Terminal
-from search.cli.progress import TerminalListener
-from search.cluster import check_cluster, check_writable, in_ray_job
-from search.errors import TrackingError
+from search.progress import ConfirmationProgress, Terminal, TerminalListener
+from search.run import check_start, read_record
 from search.settings import ConfirmationSettings, Launch, ResourceSettings, SearchConfig, next_command
-from search.store import SearchStore, check_config, check_unchanged, continued
-from search.tracking import check_quickly
 
 if TYPE_CHECKING:
     from search.evidence import ReportSource
@@ -37,30 +32,17 @@ def search_with(
     Raises:
         SystemExit: with code 130 if the search was interrupted, with 1 if all of its trials failed.
     """
-    store = SearchStore(launch.storage, config.name)
-    exists = store.exists()
-    if resume and exists and not grown:
-        begun = store.header_record()
-        check_unchanged(config, begun.config)
-        config = continued(begun, config)
-    check_config(config, launch)
-    check_writable(store, launch.storage_option)
-    check_quickly(launch.tracking_uri)  # the store is opened beside Ray's start
-    if launch.address is not None and not in_ray_job():
-        check_cluster(launch.address)
+    config, resumed = check_start(config, launch, resume=resume, grown=grown)
     console = Terminal()
     # Ray Tune takes seconds to import, which a mistake need not wait for.
     from search.run import resume_search, run_search
 
     listener = TerminalListener(console)
-    if resume and exists:
-        outcome = resume_search(config.name, launch, listener, config)
-    else:
-        outcome = run_search(config, launch, listener)
+    outcome = resume_search(config.name, launch, listener, config) if resumed else run_search(config, launch, listener)
     confirmed_next = confirming and outcome.search.status == "finished"
     show(outcome.search, launch, outcome.page, with_remedy=not confirmed_next)
     click.echo(f"MLflow: {outcome.mlflow}")
-    if outcome.search.trials and all(trial.status == "failed" for trial in outcome.search.trials):
+    if outcome.search.all_failed:
         sys.exit(1)
     if outcome.search.status == "stopped":
         click.echo(f"the search was interrupted; resume it with: {next_command('resume', config.name, launch)}")
@@ -94,33 +76,14 @@ def confirm_with(
 
 def _publish_confirmation(record: SearchRecord, launch: Launch) -> None:
     """Write report and champion, and log both to MLflow; if MLflow fails, print the `sync` command that catches up."""
-    from search.run import project, publish_champion, publish_report
+    from search.run import publish_confirmation
 
-    store = SearchStore(launch.storage, record.name)
-    page = publish_report(record, launch)
-    click.echo(f"report: {page}")
-    champion = publish_champion(record, store, launch)
-    if champion is not None:
-        click.echo(f"champion: {champion}")
-    try:
-        tracked = project(record, store, launch, page)
-        problem = None if tracked.complete else str(tracked)
-    except TrackingError as error:
-        problem = str(error)
-    if problem is not None:
-        click.echo(f"{problem}\ncomplete it with: {next_command('sync', record.name, launch)}", err=True)
-
-
-def read_record(name: str, launch: Launch) -> SearchRecord:
-    """Read a search; one whose process was killed counts as stopped."""
-    store = SearchStore(launch.storage, name)
-    store.read_header()  # a name that is not known need not wait for Ray Tune's import
-    from search.store import read_search
-
-    record = read_search(store)
-    if record.status == "running" and store.is_running() is False:
-        return record.model_copy(update={"status": "stopped"})  # a killed process could not write so
-    return record
+    published = publish_confirmation(record, launch)
+    click.echo(f"report: {published.page}")
+    if published.champion is not None:
+        click.echo(f"champion: {published.champion}")
+    if published.problem is not None:
+        click.echo(f"{published.problem}\ncomplete it with: {next_command('sync', record.name, launch)}", err=True)
 
 
 def source_of(name: str, launch: Launch) -> ReportSource:

@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from search.cli.progress import TerminalListener
+from search.progress import TerminalListener
 from search.wording import duration, time_left
 from trainables.records import ProbeRecord
 

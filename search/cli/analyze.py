@@ -8,8 +8,8 @@ import click
 
 from search.analysis import find_subject, probe_settings
 from search.cli.analysis_progress import AnalysisProgress
-from search.cli.console import Terminal
 from search.cli.options import launch_of, places
+from search.progress import Terminal
 from search.store import check_config
 
 

@@ -114,7 +114,7 @@ def _line(entry: dict[str, Any], longest: int, width: int | None) -> str:
 
 def print_entry(entry: dict[str, Any]) -> None:
     """All that a family declares."""
-    from search.cli.console import Terminal
+    from search.progress import Terminal
     from search.report import Column, FittedTable
 
     console, parameters = Terminal(), entry["parameters"]

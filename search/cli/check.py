@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from search.cli.console import Terminal
 from search.cli.options import config_of, launch_of, own_policies, places, skip_bad
-from search.cli.progress import TerminalListener
+from search.progress import Terminal, TerminalListener
 from search.settings import Launch, SearchConfig
 from search.store import check_config
 from search.wording import count, duration, setting_title

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from search.cli.actions import read_record, show
+from search.cli.actions import show
 from search.cli.options import launch_of, places
-from search.run import search_status, status_lines
+from search.run import read_record, search_status, status_lines
 
 
 @click.command()

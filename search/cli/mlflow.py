@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from search.cli.actions import read_record
 from search.cli.options import launch_of, places, tracked_as_before
+from search.run import read_record
 from search.settings import next_command, sqlite_path
 from search.store import SearchStore
 from search.tracking import check_tracking, serve_ui

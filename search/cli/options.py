@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import os
-import pathlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,14 +17,13 @@ from search.settings import (
     Launch,
     SearchConfig,
     default_cache,
-    default_data_root,
-    default_tracking_uri,
     load_config,
-    without_password,
 )
 from search.store import SearchStore
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_PLACES = ("output", "storage", "cache", "data_root", "tracking_uri", "experiment")
+"""The parameters that `places` adds."""
 PACE = ("report_seconds", "checkpoint_seconds")
 """The parameters that `pace` adds."""
 shown_option = functools.partial(click.option, show_envvar=True)
@@ -76,19 +73,8 @@ def _with(command: _Command, *options: Callable[[_Command], _Command]) -> _Comma
 
 def launch_of(places: dict[str, Any], address: str | None = None) -> Launch:
     """Make the launch that the options of `places` and `pace` describe."""
-    output = pathlib.Path(places["output"]).expanduser()
-    storage = places["storage"] or str(output)
-    cache = pathlib.Path(places["cache"]).expanduser()
-    return Launch(
-        output=output,
-        storage=storage if "://" in storage else os.path.expanduser(storage),
-        address=address,
-        tracking_uri=places["tracking_uri"] or default_tracking_uri(output),
-        experiment=places["experiment"] or DEFAULT_EXPERIMENT,
-        cache=cache / "teachers",
-        data_root=pathlib.Path(places["data_root"] or default_data_root(cache)).expanduser(),
-        **{name: places[name] for name in PACE if name in places},
-    )
+    given: dict[str, Any] = {name: places[name] or None for name in _PLACES}
+    return Launch.of(address=address, **given | {name: places[name] for name in PACE if name in places})
 
 
 def config_of(source: str, options: dict[str, Any]) -> SearchConfig:
@@ -121,8 +107,4 @@ def config_of(source: str, options: dict[str, Any]) -> SearchConfig:
 
 def tracked_as_before(launch: Launch, store: SearchStore, places: dict[str, Any]) -> Launch:
     """Take the MLflow store and experiment that a search began with, unless the options name others."""
-    header = store.read_header()
-    uri = launch.tracking_uri if places["tracking_uri"] else header["tracking_uri"]
-    experiment = places["experiment"] or header["experiment"]
-    anew = (without_password(uri), experiment) != (header["tracking_uri"], header["experiment"])
-    return dataclasses.replace(launch.tracked_at(uri, experiment), tracked_anew=anew)
+    return store.tracked_launch(launch, places["tracking_uri"], places["experiment"])

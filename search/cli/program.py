@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from policies.errors import KDPolicySearchError
-from search.cli.console import end_unread, is_read, print_anything
 from search.cluster import let_threads_sleep
+from search.progress import end_unread, is_read, print_anything
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Search": {

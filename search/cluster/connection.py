@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pathlib
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
 from ray._private import ray_constants, services
 
+import search
 from search.cluster.jobs import code_folders
 from search.cluster.reachable import explain_refusal, in_ray_job
 from search.cluster.sharing import alive_nodes
@@ -60,9 +62,9 @@ def ray_session(address: str | None) -> Iterator[None]:
         _start(quiet)
     else:
         # A job's own runtime environment holds the code already.
-        ship = None if in_ray_job() else {"py_modules": code_folders()}
+        ship = {} if in_ray_job() else {"py_modules": code_folders()}
         try:
-            ray.init(address=address, runtime_env=ship, **quiet)
+            ray.init(address=address, runtime_env={**ship, **_own_packages_first()}, **quiet)
         except Exception as error:  # ConnectionError, RuntimeError, ValueError, AuthenticationError …
             raise ClusterError(
                 f"the Ray cluster at `--address` {address!r} could not be joined: {explain_refusal(str(error))}"
@@ -98,6 +100,27 @@ def replaced(module: Any, name: str, value: object) -> Iterator[None]:
         setattr(module, name, usual)
 
 
+def _own_packages_first() -> dict[str, Callable[[], None]]:
+    """Return the part of a runtime environment that lets each worker import the project's packages before all else.
+
+    Ray then puts this process's working folder and its script's folder first in the workers' path. A user's file there,
+    such as `policies.py`, would hide the package of that name.
+    """
+    folder = str(pathlib.Path(search.__file__).absolute().parents[1])
+
+    def take_packages() -> None:
+        import contextlib
+        import importlib
+        import sys
+
+        sys.path.insert(0, folder)  # a node without this folder has the packages in its path, or was sent them
+        with contextlib.suppress(ImportError):
+            importlib.import_module("search")
+        sys.path.remove(folder)
+
+    return {"worker_process_setup_hook": take_packages}
+
+
 def _start(quiet: dict[str, Any], *, again: bool = True) -> None:
     """Start a Ray of our own; try twice, since its processes may start too slowly on a busy machine."""
     folder = temporary_folder()
@@ -109,7 +132,14 @@ def _start(quiet: dict[str, Any], *, again: bool = True) -> None:
             replaced(ray_constants, "ENABLE_RAY_CLUSTER", False),
         ):
             # "local", since without an address Ray joins the cluster that RAY_ADDRESS names, or the machine's last.
-            ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", _temp_dir=folder, **quiet)
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=folder,
+                runtime_env=_own_packages_first(),
+                **quiet,
+            )
     except Exception as error:
         if "timed out during startup" not in str(error):
             raise

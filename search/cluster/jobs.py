@@ -100,7 +100,7 @@ class Jobs:
             runtime["working_dir"] = str(working_dir)
         if ship_code:
             runtime["py_modules"] = code_folders()
-        command = ["python", "-m", "search", "run", "-", "--resume", "--address", "auto", "--storage", storage]
+        command = ["python", "-P", "-m", "search", "run", "-", "--resume", "--address", "auto", "--storage", storage]
         with self._asking("refused the job"):
             return self._submit(
                 entrypoint=shlex.join([*command, *arguments]),

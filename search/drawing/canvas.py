@@ -25,6 +25,8 @@ _UNITS_PER_INCH = 72
 _DOTS_AN_INCH = 200
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 """The metadata that is left out, so that the same figure gives the same text."""
+_NOTEBOOK_WIDTH = 480
+"""The width of a figure in a notebook, in CSS pixels."""
 _TITLE_LETTERS, _TITLE_LINE = 52, 13
 _LETTER, _LEGEND_LINE = 4.9, 14
 
@@ -43,11 +45,15 @@ class Figure:
     name: str
     title: str
     caption: str
-    svg: str
+    svg: str = dataclasses.field(repr=False)
     finding: str = ""
     legend: tuple[LegendItem, ...] = ()
-    table: Table = dataclasses.field(default_factory=Table)
-    files: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    table: Table = dataclasses.field(default_factory=Table, repr=False)
+    files: dict[str, bytes] = dataclasses.field(default_factory=dict, repr=False)
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
+        """Show the figure where a notebook's cell ends with it."""
+        return (self.files["png"], {"width": _NOTEBOOK_WIDTH}) if "png" in self.files else None
 
 
 def finish(

@@ -6,9 +6,12 @@ import csv
 import dataclasses
 import io
 from collections.abc import Iterable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pydantic
+
+if TYPE_CHECKING:
+    import pandas
 
 Cell = str | int | float | bool | None
 
@@ -28,6 +31,12 @@ class Table:
 
     def __bool__(self) -> bool:
         return bool(self.rows)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return the table as a pandas frame; None becomes a missing value."""
+        import pandas
+
+        return pandas.DataFrame(list(self.rows), columns=list(self.columns))
 
     def to_csv(self) -> str:
         """Return the table as CSV with a line of headings; None becomes an empty cell."""

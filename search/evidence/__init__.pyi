@@ -1,3 +1,4 @@
+from .answer import Answer as Answer
 from .answers import ConfirmedVerdict as ConfirmedVerdict
 from .answers import VerdictKind as VerdictKind
 from .choice import choose as choose

@@ -55,6 +55,9 @@ class Answer(Settings):
         """The answer without the remedy, as one paragraph."""
         return " ".join(filter(None, (self.worth, self.headline, self.evidence, self.caveat)))
 
+    def __str__(self) -> str:
+        return self.text
+
 
 def worth_answer(search: SearchRecord, confirmed: Confirmed | None, teaching: Gain | None) -> WorthAnswer:
     """Say whether distillation is worth it.

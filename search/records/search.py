@@ -179,6 +179,11 @@ class SearchRecord(Settings):
         return "pictures" if self.config.function is None else "samples"
 
     @property
+    def all_failed(self) -> bool:
+        """True if the search has trials, and each of them failed."""
+        return bool(self.trials) and all(trial.status == "failed" for trial in self.trials)
+
+    @property
     def resolution(self) -> float:
         """The accuracy of one validation picture; 0 if their number is not known, or if the objective is another.
 

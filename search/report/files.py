@@ -15,6 +15,7 @@ from search.report.tables.costs import Cost, costs
 from search.report.tables.finalists import finalist_numbers, ranked_finalists, seed_numbers
 from search.report.tables.guard import guard_numbers, guard_table
 from search.report.tables.kpis import kpi_numbers, kpi_table
+from search.report.tables.trials import family_numbers, trial_numbers
 from search.store import replace_file
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
         for name, document in _policies(source.judgement).items()
     }
     contents |= _drawn(groups)
-    contents |= {f"{DATA}/{name}.csv": table.to_csv().encode() for name, table in tables(source).items() if table}
+    contents |= {
+        f"{DATA}/{name}.csv": table.to_csv().encode() for name, table in report_tables(source).items() if table
+    }
     contents["report.json"] = report_text(report_json(source, computed=computed)).encode()
     created = datetime.datetime.now(datetime.UTC)
     contents["report.html"] = render_html(source, groups, created=created).encode()
@@ -60,10 +63,12 @@ def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
     return folder / "report.html"
 
 
-def tables(source: ReportSource) -> dict[str, Table]:
+def report_tables(source: ReportSource) -> dict[str, Table]:
     """Return the numbers of the page's tables by name; those behind figures are the figures' own."""
     kpis, confirmed = kpi_table(source), source.confirmed
     found = {
+        "trials": trial_numbers(source.search),
+        "families": family_numbers(source.judgement.families),
         "gains": Table.of(Gain, source.judgement.gains),
         "kpis": kpi_numbers(kpis) if kpis else Table(),
         "costs": Table.of(Cost, costs(source)),

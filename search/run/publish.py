@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import pathlib
 
 from search.confirm import FOLDER, Champion, choose_champion, read_confirmation, student_reader, write_champion
+from search.errors import TrackingError
 from search.evidence import ReportSource, judge
 from search.records import SearchRecord, read_analysis
 from search.settings import Launch
@@ -96,6 +98,35 @@ def project(search: SearchRecord, store: SearchStore, launch: Launch, page: path
         decision_reader(store),
         tracked_confirmation(search, store),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """The files of a confirmation."""
+
+    page: pathlib.Path
+    """The report's page."""
+    champion: pathlib.Path | None
+    """The champion's folder; None while there is no champion."""
+    problem: str | None
+    """The reason why MLflow does not have everything; None if it has."""
+
+
+def publish_confirmation(search: SearchRecord, launch: Launch) -> Published:
+    """Write report and champion after a confirmation, and log both to MLflow.
+
+    Raises:
+        SearchError: a file cannot be read or written.
+    """
+    store = SearchStore(launch.storage, search.name)
+    page = publish_report(search, launch)
+    champion = publish_champion(search, store, launch)
+    try:
+        tracked = project(search, store, launch, page)
+        problem = None if tracked.complete else str(tracked)
+    except TrackingError as error:
+        problem = str(error)
+    return Published(page, champion, problem)
 
 
 def _champion(search: SearchRecord, store: SearchStore) -> Champion | None:

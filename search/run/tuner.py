@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import ray.tune.tune
 from ray import tune
 from ray.air._internal import usage
 
@@ -84,9 +85,18 @@ def run_trials(
         # To count the use of each of Ray's own callbacks, Tune imports them, and with one of them MLflow. That takes
         # seconds of CPU. The number is never sent, since a search turns Ray's usage statistics off.
         replaced(usage, "tag_callbacks", lambda _: False),
+        # In a notebook Tune's reporter clears the cell's output, even if it reports nothing.
+        replaced(ray.tune.tune, "_detect_reporter", lambda **_: _SilentReporter()),
         _workers_at_once(room_for(config.resources)),
     ):
         tuner.fit()
+
+
+class _SilentReporter(tune.ProgressReporter):  # type: ignore[misc]
+    """Reports nothing: `SearchEvents` tells the listeners."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:  # noqa: ARG002
+        return False
 
 
 def most_failures(launch: Launch) -> int:

@@ -10,6 +10,8 @@ from .domains import Domain as Domain
 from .domains import Interval as Interval
 from .domains import RangeSide as RangeSide
 from .domains import ends as ends
+from .given import SearchSource as SearchSource
+from .given import given_config as given_config
 from .launch import DASHBOARD_VARIABLE as DASHBOARD_VARIABLE
 from .launch import DEFAULT_EXPERIMENT as DEFAULT_EXPERIMENT
 from .launch import DEFAULT_OUTPUT as DEFAULT_OUTPUT

@@ -1,6 +1,6 @@
-"""Holds where a search runs and where it writes its results, as the command line reads them.
+"""Holds where a search runs and where it writes its results.
 
-The command line takes these places from its flags and from the environment.
+The command line and the Python functions take these places from their options and from the environment.
 """
 
 from __future__ import annotations
@@ -51,6 +51,51 @@ class Launch:
     report_seconds: float = 5.0
     checkpoint_seconds: float = 30.0
     tracked_anew: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        output: str | os.PathLike[str] | None = None,
+        *,
+        storage: str | os.PathLike[str] | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        data_root: str | os.PathLike[str] | None = None,
+        tracking_uri: str | None = None,
+        experiment: str | None = None,
+        address: str | None = None,
+        report_seconds: float = 5.0,
+        checkpoint_seconds: float = 30.0,
+    ) -> Launch:
+        """Return the launch that a user describes; what is None has its default, or the environment's value.
+
+        Args:
+            output: local folder of results, by default `runs`.
+            storage: place of the searches, by default `output`.
+            cache: folder of trained teachers and data sets.
+            data_root: folder of data sets, by default `data` in `cache`.
+            tracking_uri: MLflow's store, by default a file in `output`.
+            experiment: MLflow's experiment.
+            address: of a running Ray cluster.
+            report_seconds: seconds between a trial's reports.
+            checkpoint_seconds: seconds between its checkpoints.
+        """
+        from search.settings.tracking_uri import default_tracking_uri
+
+        folder = DEFAULT_OUTPUT if output is None else pathlib.Path(output).expanduser()
+        place = str(folder) if storage is None else os.fspath(storage)
+        kept = default_cache() if cache is None else pathlib.Path(cache).expanduser()
+        data = default_data_root(kept) if data_root is None else pathlib.Path(data_root).expanduser()
+        return cls(
+            output=folder,
+            storage=place if "://" in place else os.path.expanduser(place),
+            address=address,
+            tracking_uri=tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(folder),
+            experiment=experiment or DEFAULT_EXPERIMENT,
+            cache=kept / "teachers",
+            data_root=data,
+            report_seconds=report_seconds,
+            checkpoint_seconds=checkpoint_seconds,
+        )
 
     @classmethod
     def on_this_machine(cls, output: pathlib.Path, cache: pathlib.Path, experiment: str = DEFAULT_EXPERIMENT) -> Launch:

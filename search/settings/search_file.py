@@ -659,6 +659,15 @@ def load_config(source: str, overrides: Sequence[str] = (), own_policies: Sequen
         SearchError: there is no such file or recipe, or it is not TOML, or an override is malformed.
         ConfigError: a setting is unknown or invalid.
     """
+    return parse_config(text_of(source), overrides, own_policies, origin=source, folder=pathlib.Path(source).parent)
+
+
+def text_of(source: str) -> str:
+    """Read a search file's or a recipe's text.
+
+    Raises:
+        SearchError: there is no such file or recipe.
+    """
     from search.recipes import read_recipe, recipe_names
 
     path = pathlib.Path(source)
@@ -673,7 +682,7 @@ def load_config(source: str, overrides: Sequence[str] = (), own_policies: Sequen
             ) from error
     else:
         text = read_recipe(source)
-    return parse_config(text, overrides, own_policies, origin=source, folder=path.parent)
+    return text
 
 
 def parse_config(
@@ -685,35 +694,59 @@ def parse_config(
     folder: pathlib.Path = pathlib.Path(),
 ) -> SearchConfig:
     """Read a search from the text of a file in `folder`; see `load_config`."""
+    values = values_of(text, origin)
+    return config_from(values, own_policies, overrides=overrides, folder=folder)
+
+
+def values_of(text: str, origin: str) -> dict[str, Any]:
+    """Return the contents of a search file.
+
+    Raises:
+        SearchError: it is not TOML.
+    """
     try:
-        values = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SearchError(f"{origin} is not valid TOML: {error}.") from error
-    return _read(values, overrides, own_policies, folder)
 
 
-def changed_config(config: SearchConfig, overrides: Sequence[str], own_policies: Sequence[str] = ()) -> SearchConfig:
+def changed_config(
+    config: SearchConfig, overrides: Sequence[str] | Mapping[str, Any], own_policies: Sequence[str] = ()
+) -> SearchConfig:
     """Return a search's settings with some replaced; files are relative to the working directory.
 
     Args:
         config: the settings.
-        overrides: settings to replace, each as `key.path=value`.
+        overrides: settings to replace, each as `key.path=value`, or by their dotted names.
         own_policies: further rules of the user's own.
 
     Raises:
         KDPolicySearchError: as `load_config`.
     """
-    return _read(config.model_dump(mode="json"), overrides, own_policies, pathlib.Path())
+    return config_from(config.model_dump(mode="json"), own_policies, overrides=overrides)
 
 
-def _read(
-    values: dict[str, Any], overrides: Sequence[str], own_policies: Sequence[str], folder: pathlib.Path
+def config_from(
+    values: dict[str, Any],
+    own_policies: Sequence[str] = (),
+    *,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    folder: pathlib.Path = pathlib.Path(),
 ) -> SearchConfig:
-    """Apply overrides, read the user's own files and check all; every mistake is in the one error that is raised."""
+    """Read a search from the contents of a file in `folder`; see `load_config`.
+
+    Overrides are applied, the user's own files are read and all is checked. Every mistake is in the one error that is
+    raised.
+    """
     problems = Problems()
-    for override in overrides:
-        with problems.noted():
-            _apply_override(values, override)
+    if isinstance(overrides, Mapping):
+        for name, value in overrides.items():
+            with problems.noted():
+                _replace(values, name, value, f"`overrides` has {name!r}")
+    else:
+        for override in overrides:
+            with problems.noted():
+                _apply_override(values, override)
     listed = values.get("own_policies", [])
     if isinstance(listed, list):
         places = [*((policy, folder) for policy in listed), *((policy, pathlib.Path()) for policy in own_policies)]
@@ -793,9 +826,15 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
                 f"`--set {override}`: `{value}` is not valid TOML: {error}. Close all brackets and quotes, put text in"
                 """ double quotes, and the whole argument in single quotes for the shell: --set 'KEY=["one", "two"]'."""
             ) from error
+    _replace(values, key.strip(), value, f"`--set {override}`")
+
+
+def _replace(values: dict[str, Any], name: str, value: Any, given: str) -> None:
+    """Replace the setting with a dotted name; `given` names the source in an error."""
+    *tables, key = name.split(".")
     table = values
-    for part in path[:-1]:
+    for part in tables:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise SearchError(f"`--set {override}`: {part!r} is a value, not a table.")
-    table[path[-1]] = value
+            raise SearchError(f"{given}: {part!r} is a value, not a table; replace it as a whole.")
+    table[key] = value

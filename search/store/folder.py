@@ -6,6 +6,7 @@ The folder may lie anywhere that pyarrow reaches (a local or shared folder, `s3:
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import pathlib
 import re
@@ -191,6 +192,17 @@ class SearchStore:
                 f" {' and '.join(map(str, _READABLE))}; use the release that ran the search."
             )
         return header
+
+    def tracked_launch(self, launch: Launch, tracking_uri: str | None = None, experiment: str | None = None) -> Launch:
+        """Return a launch with the MLflow store and experiment that the search began with, unless others are given.
+
+        Raises:
+            SearchError: as `read_header`.
+        """
+        header = self.read_header()
+        uri, experiment = tracking_uri or header["tracking_uri"], experiment or header["experiment"]
+        anew = (without_password(uri), experiment) != (header["tracking_uri"], header["experiment"])
+        return dataclasses.replace(launch.tracked_at(uri, experiment), tracked_anew=anew)
 
     def header_record(self) -> SearchRecord:
         """The search without its trials."""

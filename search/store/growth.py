@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search.errors import SearchError
@@ -42,7 +42,9 @@ _PROPOSALS = "what was proposed depends on it"
 _MAY_GROW = "`families`, `trials_per_family`, `replicates`, `constant.most_trials` and `constant.promoted`"
 
 
-def grown(begun: SearchRecord, overrides: Sequence[str], own_policies: Sequence[str] = ()) -> SearchConfig:
+def grown(
+    begun: SearchRecord, overrides: Sequence[str] | Mapping[str, Any], own_policies: Sequence[str] = ()
+) -> SearchConfig:
     """Return the settings with which a search that has begun is to continue.
 
     A search may get more families, more rules of each, more seeds and more constants, and another budget. All that it
@@ -50,7 +52,7 @@ def grown(begun: SearchRecord, overrides: Sequence[str], own_policies: Sequence[
 
     Args:
         begun: the search, as its header has it.
-        overrides: the settings that change, each as `key.path=value`.
+        overrides: the settings that change, each as `key.path=value`, or by their dotted names.
         own_policies: further rules of the user's own, `my_rules.py:MyRule`, relative to the working directory.
 
     Raises:
@@ -59,7 +61,8 @@ def grown(begun: SearchRecord, overrides: Sequence[str], own_policies: Sequence[
     """
     before = begun.config
     now = changed_config(before, overrides, own_policies)
-    keys = {override.partition("=")[0].strip() for override in overrides}
+    given = overrides if isinstance(overrides, Mapping) else [override.partition("=")[0] for override in overrides]
+    keys = {key.strip() for key in given}
     end = begun.budget_end
     if end is not None and "budget" in keys and "trials_per_family" not in keys:
         now = now.model_copy(update={"trials_per_family": end.planned})

@@ -27,6 +27,7 @@ from trainables.errors import ConfigError
 from trainables.functions.call import call_function, new_notes
 from trainables.functions.here import CallHere
 from trainables.functions.notes import Notes
+from trainables.functions.own_packages import drop_own_folder, own_packages_first
 from trainables.functions.session import Session
 from trainables.functions.thread import Pauses, Stopped
 
@@ -54,7 +55,8 @@ class ProcessCall:
             process = context.Process(
                 target=_lead if rank == 0 else _follow, args=(work, *([theirs] if rank == 0 else [])), daemon=True
             )
-            process.start()
+            with own_packages_first():
+                process.start()
             self._processes.append(process)
         theirs.close()
         self._origin = own.origin
@@ -154,6 +156,7 @@ def _device(session: Session, rank: int) -> torch.device:
 
 
 def _prepare(work: bytes) -> tuple[OwnFunction, Session]:
+    drop_own_folder()
     own, session, environment = pickle.loads(work)
     # A daemon ends with its parent, but may have no children, which a data loader needs.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import importlib
 import json
 import os
 import re
@@ -27,6 +28,8 @@ from search.store.checks import check_config
 from search.store.folder import SearchStore
 from tests.search.tiny import TINY, tiny_config
 from trainables.records.trial import TrialHistory
+
+RUNNING = importlib.import_module("search.run")  # `search.run` is the function
 
 HEAVY = ("torch", "ray", "mlflow", "optuna", "matplotlib", "sklearn")
 
@@ -131,7 +134,7 @@ def test_all_that_is_missing_is_told_at_once(run):
 
 
 def test_a_cache_that_cannot_be_written_is_told_before_anything_starts(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("search.run.run_search", lambda *_: pytest.fail("the search has begun"))
+    monkeypatch.setattr(RUNNING, "run_search", lambda *_: pytest.fail("the search has begun"))
     run.cache = "/proc/none"
     code, _, err = run("run", "digits-quick")
     assert code == 2
@@ -353,7 +356,7 @@ def test_a_search_tells_what_to_type_next_unless_that_is_under_way(arguments, st
     )  # fmt: skip
     search = SearchRecord(name="tiny", config=tiny_config().model_dump(mode="json"), status=status, trials=(trial,))
     outcome = SimpleNamespace(search=search, page=tmp_path / "report.html")
-    monkeypatch.setattr("search.run.run_search", lambda *_: outcome)
+    monkeypatch.setattr(RUNNING, "run_search", lambda *_: outcome)
     confirmed = []
     monkeypatch.setattr("search.cli.search.confirm_with", lambda name, *_: confirmed.append(name))
     code, out, _ = run("run", *tiny(), *arguments)

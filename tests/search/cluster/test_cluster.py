@@ -283,10 +283,10 @@ print(prepared.teacher_parameters, prepared.assets.teacher_accuracy > 0.5, liste
 
 def test_entry_point_of_the_rayjob_goes_on_with_a_search_that_has_begun():
     manifest = yaml.safe_load((pathlib.Path(__file__).parents[3] / "deploy" / "rayjob.yaml").read_text())
-    python, *module, command, source = shlex.split(manifest["spec"]["entrypoint"])[:5]
-    assert (python, module, command) == ("python", ["-m", "search"], "run")
+    python, *module, command, source = shlex.split(manifest["spec"]["entrypoint"])[:6]
+    assert (python, module, command) == ("python", ["-P", "-m", "search"], "run")
     assert load_config(source)
-    arguments = shlex.split(manifest["spec"]["entrypoint"])[4:]
+    arguments = shlex.split(manifest["spec"]["entrypoint"])[5:]
     context = cli.get_command(click.Context(cli), command).make_context("run", arguments)
     assert (context.params["resume"], context.params["address"]) == (True, "auto")
     shared = [mount["mountPath"] for pod in _pods(manifest) for mount in pod["containers"][0]["volumeMounts"]]

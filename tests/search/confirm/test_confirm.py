@@ -22,7 +22,6 @@ from rich.console import Console
 
 from policies.errors import KDPolicySearchError
 from search import cli
-from search.cli.confirm_progress import ConfirmationBoard, ConfirmationProgress
 from search.cluster.connection import ray_session
 from search.confirm import figures as confirm_figures
 from search.confirm.plan import settings_of
@@ -34,6 +33,7 @@ from search.evidence import judge
 from search.prepare import preparation
 from search.prepare import test_pictures as confirm_data
 from search.prepare.test_pictures import prepare_ground
+from search.progress.confirmation import ConfirmationBoard, ConfirmationProgress
 from search.records import Listener
 from search.records.confirmation import ConfirmationRecord, Finalist, SeedResult, SetScore
 from search.records.search import SearchRecord

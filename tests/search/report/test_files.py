@@ -80,14 +80,14 @@ def test_a_report_replaces_an_earlier_one_and_what_it_no_longer_has(trial, make_
     write_report(ReportSource(search=make_search(trial(1, "fixed", (0.8,)))), folder)
     assert load_policy(folder / "policy.json").family == "fixed"
     assert names(folder, "figures/*.png") == {"scores"}
-    assert names(folder, "data/*.csv") == {"scores", "kpis", "costs"}
+    assert names(folder, "data/*.csv") == {"scores", "trials", "families", "kpis", "costs"}
     assert (folder / "figures" / "mine.txt").is_file()
 
 
 def test_without_a_finished_trial_there_is_a_page_and_no_policy(trial, make_search, tmp_path):
     write_report(ReportSource(search=make_search(trial(1, "fixed", status="failed"))), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "report.html", "report.json"]
-    assert names(tmp_path, "data/*.csv") == {"costs"}
+    assert names(tmp_path, "data/*.csv") == {"trials", "families", "costs"}
 
 
 def test_a_family_that_is_a_path_writes_nothing_outside(trial, make_search, tmp_path):

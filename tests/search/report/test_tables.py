@@ -7,7 +7,7 @@ import pytest
 
 from search.drawing.tables import Table
 from search.evidence.source import ReportSource
-from search.report.files import tables
+from search.report.files import report_tables
 from search.report.tables.costs import costs
 from search.report.tables.finalists import ranked_finalists
 from search.report.tables.guard import guard_table
@@ -172,7 +172,7 @@ def test_finalists_are_in_the_order_of_their_test_scores(with_winner):
 
 
 def test_the_csv_files_hold_the_record(with_winner):
-    found, record = tables(with_winner), with_winner.confirmation
+    found, record = report_tables(with_winner), with_winner.confirmation
     seeds = rows_of(found["finalists-by-seed"])
     assert [(row["key"], int(row["seed"]), float(row["test_accuracy"])) for row in seeds] == [
         (result.finalist, result.seed, result.test.accuracy) for result in record.results

@@ -5,10 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
-from search.cli.progress import TerminalListener
 from search.evidence import judge
 from search.evidence.source import ReportSource
 from search.evidence.wording.teacher_remark import teacher_remark
+from search.progress import TerminalListener
 from search.settings.search_file import load_config
 from tests.search.picture_counts import picture_counts
 from tests.search.report.conftest import CONFIG

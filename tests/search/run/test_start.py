@@ -14,6 +14,7 @@ import ray
 
 from search.cluster.connection import ray_session
 from search.errors import ClusterError, TrackingError
+from search.run import start
 from search.run.start import prepared_session
 from search.settings.tracking_uri import sqlite_path
 from search.store.folder import SearchStore
@@ -68,8 +69,8 @@ print(names.count(open("/proc/self/comm").read()))
 
 
 def test_a_tracking_file_that_cannot_be_used_is_told_before_the_first_trial(init, launch, monkeypatch):
-    monkeypatch.setattr("search.run.start.check_resources", lambda config: None)
-    monkeypatch.setattr("search.run.start.check_shared", lambda store: None)
+    monkeypatch.setattr(start, "check_resources", lambda config: None)
+    monkeypatch.setattr(start, "check_shared", lambda store: None)
     monkeypatch.setattr(
         "search.prepare.prepare", lambda *_: threading.Event().wait(20)
     )  # it does not wait for the teacher either
@@ -77,7 +78,7 @@ def test_a_tracking_file_that_cannot_be_used_is_told_before_the_first_trial(init
     path = sqlite_path(launch.tracking_uri)
     path.write_bytes(b"SQLite format 3\x00" + bytes(200))
     config, store = tiny_config(), SearchStore(launch.storage, "tiny")
-    monkeypatch.setattr("search.run.start._SECONDS_TO_ABANDON", 0.1)
+    monkeypatch.setattr(start, "_SECONDS_TO_ABANDON", 0.1)
     with (
         pytest.raises(TrackingError, match="cannot be used"),
         MLflowProcess() as mlflow,

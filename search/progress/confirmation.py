@@ -9,7 +9,7 @@ import math
 import time
 from collections import Counter
 
-from search.cli.progress import TerminalListener
+from search.progress.search import TerminalListener
 from search.records import ConfirmationRecord, SeedResult
 from search.report import Column, FittedTable
 from search.wording import time_left

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from search.cli.progress import Board, TerminalListener
+from search.progress.search import Board, TerminalListener
 from search.records.search import SearchRecord, TrialRecord
 from tests.search.tiny import tiny_config
 from trainables.records.trial import TrialHistory
@@ -63,9 +63,9 @@ def test_news_of_a_trial_replaces_what_was_known_of_it(board):
 
 def test_the_line_says_what_matters(board, monkeypatch):
     state = "3 of at most 8 trials done, 1 running, 1 failed, best so far 90.00 % (norm_balance)"
-    monkeypatch.setattr("search.cli.progress.time.monotonic", lambda: board.began + 30)
+    monkeypatch.setattr("search.progress.search.time.monotonic", lambda: board.began + 30)
     assert board.line() == f"{state}, at most about 50 s left"
-    monkeypatch.setattr("search.cli.progress.time.monotonic", lambda: board.began + 0.01)
+    monkeypatch.setattr("search.progress.search.time.monotonic", lambda: board.began + 0.01)
     assert board.line() == state
 
 
@@ -78,7 +78,7 @@ def test_a_finished_search_has_no_time_left(board):
 def test_the_time_left_follows_the_pace_of_this_run_alone(board, monkeypatch):
     resumed = Board(SEARCH.model_copy(update={"trials": tuple(board.trials.values())}), tiny_config())
     assert resumed.seconds_left() is None
-    monkeypatch.setattr("search.cli.progress.time.monotonic", lambda: resumed.began + 10)
+    monkeypatch.setattr("search.progress.search.time.monotonic", lambda: resumed.began + 10)
     resumed.update(trial(4, "norm_balance", "finished", 0.7))
     assert resumed.seconds_left() == pytest.approx(10 * 4)
 

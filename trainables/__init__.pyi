@@ -1,0 +1,10 @@
+from .classifier import load_classifier as load_classifier
+from .evaluation import KPIData as KPIData
+from .functions import Run as Run
+from .functions import run_alone as run_alone
+from .tasks import IGNORED as IGNORED
+from .tasks import Ensemble as Ensemble
+from .tasks import Sets as Sets
+from .tasks import StoredOutputs as StoredOutputs
+from .tasks import Task as Task
+from .tasks import TaskBatch as TaskBatch
