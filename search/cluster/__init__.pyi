@@ -1,6 +1,5 @@
 from .connection import check_resources as check_resources
 from .connection import ray_session as ray_session
-from .connection import replaced as replaced
 from .connection import room_for as room_for
 from .jobs import CONFIG_VARIABLE as CONFIG_VARIABLE
 from .jobs import STORAGE as STORAGE

@@ -10,6 +10,7 @@ import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import ray
 from ray._private import ray_constants, services
@@ -86,20 +87,6 @@ class _InItsOwnGroup(subprocess.Popen[bytes]):
         super().__init__(*arguments, **{"process_group": 0, **named})
 
 
-@contextlib.contextmanager
-def replaced(module: Any, name: str, value: object) -> Iterator[None]:
-    """Replace a value in a module of Ray within the block, where Ray has no setting; a missing name is ignored."""
-    usual = getattr(module, name, None)
-    if usual is None:
-        yield
-        return
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, usual)
-
-
 def _own_packages_first() -> dict[str, Callable[[], None]]:
     """Return the part of a runtime environment that lets each worker import the project's packages before all else.
 
@@ -125,11 +112,12 @@ def _start(quiet: dict[str, Any], *, again: bool = True) -> None:
     """Start a Ray of our own; try twice, since its processes may start too slowly on a busy machine."""
     folder = temporary_folder()
     try:
+        # Ray has no settings for these two; `create`, since a release of it may know neither name.
         with (
             # Ray asks the kernel to end them with this process, whatever their group, so none is left behind.
-            replaced(services, "ConsolePopen", _InItsOwnGroup),
+            mock.patch.object(services, "ConsolePopen", _InItsOwnGroup, create=True),
             # Else Ray on Linux puts the machine's own address in place of 127.0.0.1.
-            replaced(ray_constants, "ENABLE_RAY_CLUSTER", False),
+            mock.patch.object(ray_constants, "ENABLE_RAY_CLUSTER", False, create=True),
         ):
             # "local", since without an address Ray joins the cluster that RAY_ADDRESS names, or the machine's last.
             ray.init(

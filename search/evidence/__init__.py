@@ -1,7 +1,7 @@
 """Judges a search and its confirmation by paired statistics; the judgement is no stronger than they are.
 
-The functions are pure functions of records. SciPy and statsmodels are imported when something is computed; torch, Ray
-and MLflow are never imported.
+The functions are pure functions of records. SciPy is imported when something is computed; torch, Ray and MLflow
+are never imported.
 Terminal, page, JSON, MLflow and the model card render a `Judgement`; nothing here imports them.
 """
 

@@ -9,12 +9,13 @@ import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import ray.tune.tune
 from ray import tune
 from ray.air._internal import usage
 
-from search.cluster import replaced, room_for
+from search.cluster import room_for
 from search.plan import METRIC, PlannedSearch
 from search.run.events import SearchEvents
 from search.run.scheduler import PatientScheduler
@@ -84,9 +85,9 @@ def run_trials(
     with (
         # To count the use of each of Ray's own callbacks, Tune imports them, and with one of them MLflow. That takes
         # seconds of CPU. The number is never sent, since a search turns Ray's usage statistics off.
-        replaced(usage, "tag_callbacks", lambda _: False),
+        mock.patch.object(usage, "tag_callbacks", return_value=False, create=True),
         # In a notebook Tune's reporter clears the cell's output, even if it reports nothing.
-        replaced(ray.tune.tune, "_detect_reporter", lambda **_: _SilentReporter()),
+        mock.patch.object(ray.tune.tune, "_detect_reporter", lambda **_: _SilentReporter(), create=True),
         _workers_at_once(room_for(config.resources)),
     ):
         tuner.fit()

@@ -7,11 +7,9 @@ results on each test sample are known, it accounts for the choice of these sampl
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -179,24 +177,7 @@ def spread(values: Sequence[float]) -> float | None:
 
 def holm(p_values: Iterable[float]) -> tuple[float, ...]:
     """Correct several p-values for their number (Holm 1979), in the order given."""
-    values = list(p_values)
-    if not values:
-        return ()
-    from statsmodels.stats.multitest import multipletests
-
-    with _quick_collections():
-        return tuple(float(p) for p in multipletests(values, method="holm")[1])
-
-
-@contextlib.contextmanager
-def _quick_collections() -> Iterator[None]:
-    """Make garbage collections quick within the block; statsmodels runs one at every call.
-
-    A collection does not examine frozen objects. Both calls only join lists. Objects that were frozen before are thawed
-    afterwards; to check for them would count them all.
-    """
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
+    values = np.array(list(p_values), dtype=float)
+    order = np.argsort(values)
+    values[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    return tuple(np.minimum(values, 1.0).tolist())

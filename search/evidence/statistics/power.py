@@ -19,7 +19,6 @@ MOST_SEEDS = 1_000
 """No larger number of seeds is ever recommended: a gain that needs more is of no use."""
 MOST_SAMPLES = 1_000_000
 """No larger test set is ever recommended."""
-_LARGEST_EFFECT = 1e6
 
 
 @functools.cache
@@ -30,13 +29,10 @@ def detectable_effect(seeds: int, chances: int) -> float:
         seeds: the number of paired differences.
         chances: the number of tests that share the level, which is that of the rules (times the looks).
     """
-    low, high = 0.0, 1.0
-    while _power(high, seeds, chances) < POWER and high < _LARGEST_EFFECT:
-        high *= 2.0
-    for _ in range(50):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if _power(middle, seeds, chances) < POWER else (low, middle)
-    return high
+    from scipy import special
+
+    critical = special.stdtrit(seeds - 1, 1.0 - _level(chances))
+    return float(special.nctdtrinc(seeds - 1, 1.0 - POWER, critical)) / math.sqrt(seeds)
 
 
 def detectable_gain(noises: TwoNoises, chances: int) -> float:
@@ -113,14 +109,6 @@ def _quantile(chances: int) -> float:
     from scipy import special
 
     return float(special.ndtri(1.0 - _level(chances)) + special.ndtri(POWER))
-
-
-def _power(effect: float, seeds: int, chances: int) -> float:
-    """Return the power of a one-sided paired t-test."""
-    from scipy import special
-
-    critical = special.stdtrit(seeds - 1, 1.0 - _level(chances))
-    return 1.0 - float(special.nctdtr(seeds - 1, effect * math.sqrt(seeds), critical))
 
 
 def _level(chances: int) -> float:

@@ -331,7 +331,7 @@ def test_judging_imports_neither_torch_nor_ray_nor_mlflow():
 import sys
 from search.evidence import judge_confirmation
 from search.records.confirmation import ConfirmationRecord
-early = {"scipy", "statsmodels"} & sys.modules.keys()
+early = {"scipy"} & sys.modules.keys()
 verdict = judge_confirmation(ConfirmationRecord.model_validate_json(sys.stdin.read()))
 print(verdict.kind, *early, *({"torch", "ray", "mlflow", "matplotlib"} & sys.modules.keys()))
 """

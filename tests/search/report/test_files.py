@@ -114,7 +114,7 @@ def loaded(imports, libraries):
 
 
 def test_importing_the_report_costs_none_of_the_heavy_libraries():
-    heavy = ("torch", "ray", "mlflow", "matplotlib", "optuna", "sklearn", "jinja2", "scipy", "statsmodels")
+    heavy = ("torch", "ray", "mlflow", "matplotlib", "optuna", "sklearn", "jinja2", "scipy")
     assert loaded("search.report", heavy) == "[]"
 
 

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import hypothesis
@@ -71,6 +72,15 @@ def test_holm_corrects_in_the_order_given():
     assert holm([0.04, 0.01, 0.03]) == pytest.approx((0.06, 0.03, 0.06))
     assert holm([1.0, 0.9]) == pytest.approx((1.0, 1.0))
     assert holm([]) == ()
+
+
+@hypothesis.given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=6))
+def test_holm_is_the_closed_test_of_bonferronis(p_values):
+    """A p-value is corrected to the largest that Bonferroni gives to any set of hypotheses that it is in."""
+    places = range(len(p_values))
+    sets = [found for size in places for found in itertools.combinations(places, size + 1)]
+    worth = {found: min(1.0, len(found) * min(p_values[place] for place in found)) for found in sets}
+    assert holm(p_values) == pytest.approx([max(worth[found] for found in sets if place in found) for place in places])
 
 
 def test_seeds_are_too_few_where_the_interval_reaches_further_than_the_scores():
