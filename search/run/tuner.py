@@ -87,7 +87,7 @@ def run_trials(
         # seconds of CPU. The number is never sent, since a search turns Ray's usage statistics off.
         mock.patch.object(usage, "tag_callbacks", return_value=False, create=True),
         # In a notebook Tune's reporter clears the cell's output, even if it reports nothing.
-        mock.patch.object(ray.tune.tune, "_detect_reporter", lambda **_: _SilentReporter(), create=True),
+        mock.patch.object(ray.tune.tune, "_detect_reporter", return_value=_SilentReporter(), create=True),
         _workers_at_once(room_for(config.resources)),
     ):
         tuner.fit()
