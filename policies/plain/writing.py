@@ -1,0 +1,293 @@
+"""Writes a rule as a Python file that needs PyTorch and nothing of this package."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+from policies.errors import PolicyError
+from policies.extensions import origin_of
+from policies.families.gradients.tree import Tree
+from policies.families.reliability.means import ReliabilityPolicy
+from policies.measuring import MeasuringPolicy
+from policies.plain import parts
+from policies.plain.gradients import Response, gradient_response
+from policies.plain.losses import HELPERS, loss_response, schedule
+from policies.plain.parts import Plain, indented
+from policies.plain.samples import rates_of, sample_rule, table
+from policies.plain.trees import questions
+from policies.policy import BatchPolicy, Policy
+
+_WIDTH = 110
+_WIDE_ABOVE = 20.0
+"""The temperature above which the package computes the distillation loss in double precision."""
+
+_MEASURED_AT = {
+    "full": "the student's parameters that are trained",
+    "last_block": "the parameters of the student's last layer with weights, and of what follows it",
+}
+
+
+def plain_rule(policy: Policy, *, temperature: float, label_smoothing: float = 0.0) -> str:
+    """Return the text of a Python file that trains under a rule.
+
+    A training with it equals one under `LossBalancer` without a guard, up to rounding.
+
+    Args:
+        policy: the rule, of a built-in family.
+        temperature: T of the distillation loss.
+        label_smoothing: the share of the label's mass that the task loss spreads over all classes.
+
+    Raises:
+        PolicyError: the rule is a class of the user's own, whose code is in the user's file.
+    """
+    plain = _plain(policy)
+    by_sample = plain.form == "logits"
+    losses = (parts.SAMPLE_LOSSES if by_sample else parts.MEAN_LOSSES).strip("\n")
+    losses = losses.replace("{smoothing}", f", label_smoothing={label_smoothing!r}" if label_smoothing else "")
+    losses = losses.replace("{wide}", ".double()" if temperature > _WIDE_ABOVE else "")
+    functions = [losses, *(helper.strip("\n") for helper in plain.helpers)]
+    code = "\n\n\n".join([*functions, _class(plain)])
+    constants = [f"T = {temperature!r}  # temperature of the distillation loss", *_constants(policy, code)]
+    imports = [
+        *(["import math", ""] if "math." in code else []),
+        *(["import torch"] if "torch." in code else []),
+        "import torch.nn.functional as F",
+    ]
+    head = _head(policy, plain, temperature)
+    return "\n".join([head, "", *imports, "", *constants, "", "", code, ""])
+
+
+def _plain(policy: Policy) -> Plain:
+    origin = origin_of(type(policy))
+    if origin is not None:
+        raise PolicyError(
+            f"`{policy.family}` is a rule of your own, which has no plain form: its code is {origin}. Train under it by"
+            " `LossBalancer`, or copy that class's formula."
+        )
+    found = schedule(policy) or sample_rule(policy)
+    if found is not None:
+        return found
+    if isinstance(policy, Tree):
+        return _tree(policy)
+    assert isinstance(policy, MeasuringPolicy)  # all other built-in families measure
+    return _measuring(policy)
+
+
+def _measuring(policy: MeasuringPolicy) -> Plain:
+    """Return the code of a rule that smooths its readings and keeps λ between two measurements."""
+    arguments: tuple[str, ...] = ()
+    helpers: list[str] = []
+    before, state = "", ["self.weight = 0.5"]
+    if isinstance(policy, ReliabilityPolicy):
+        response = Response(("rate",), "self.weight = min(1.0, max(0.0, TRUST * rate))")
+        counting = table(policy)
+        arguments, state = counting["arguments"], [*state, *counting["state"]]
+        before, measure = rates_of(policy), "rate = rates.mean().item()\n"
+    else:
+        found = gradient_response(policy) or loss_response(policy)
+        assert found is not None  # a test goes through all families
+        response = found
+        geometry, more = _geometry(policy)
+        arguments, helpers, measure = more, [*geometry], _measurement(policy, response)
+    if "bounded(" in measure:
+        helpers.append(parts.BOUNDED)
+    if policy.family in HELPERS:
+        helpers.append(HELPERS[policy.family])
+    lines = response.lines.strip("\n") + ("\nself.weight = w_d / (w_d + w_t)" if response.published else "")
+    mix = Plain.mix
+    if response.published and policy.values()["scale"] == "published":
+        state.append("self.scale = 1.0")
+        lines += "\nself.scale = w_d + w_t"
+        mix = f"self.scale * ({mix})"
+    names = ", ".join(response.readings)
+    if policy.smoothing:
+        zeros = ", ".join(["0.0"] * len(response.readings))
+        several = len(response.readings) > 1
+        state.append(f"self.totals, self.share = [{zeros}], 0.0" if several else "self.total, self.share = 0.0, 0.0")
+        lines = _averaged(response.readings) + lines
+    known = f"all(map(math.isfinite, ({names})))" if len(response.readings) > 1 else f"math.isfinite({names})"
+    return Plain(
+        form="logits" if policy.needs_logits else "losses",
+        arguments=arguments,
+        helpers=tuple(helpers),
+        state=(*state, *response.state),
+        before=before,
+        readings=f"{measure}if {known}:\n{indented(lines, 1)}\n",
+        mix=mix,
+    )
+
+
+def _averaged(readings: tuple[str, ...]) -> str:
+    names = ", ".join(readings)
+    if len(readings) == 1:
+        return (
+            f"self.total = SMOOTHING * self.total + (1.0 - SMOOTHING) * {names}\n"
+            "self.share = SMOOTHING * self.share + (1.0 - SMOOTHING)\n"
+            f"{names} = self.total / self.share  # the running mean\n"
+        )
+    return (
+        f"self.totals = [\n    SMOOTHING * total + (1.0 - SMOOTHING) * reading\n"
+        f"    for total, reading in zip(self.totals, ({names}))\n]\n"
+        "self.share = SMOOTHING * self.share + (1.0 - SMOOTHING)\n"
+        f"{names} = (total / self.share for total in self.totals)  # the running means\n"
+    )
+
+
+def _geometry(policy: BatchPolicy) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the functions and the arguments that measuring gradients needs, if the rule does."""
+    if "geometry" not in policy.needs:
+        return (), ()
+    how = policy.measurement
+    function = parts.GEOMETRY_OF_HALVES if how.pair == "halves" else parts.GEOMETRY
+    return (function,), () if how.tier == "logit" else ("parameters",)
+
+
+def _measurement(policy: BatchPolicy, response: Response) -> str:
+    lines = []
+    if "geometry" in policy.needs:
+        lines.append(_geometry_line(policy))
+    if "log_loss_ratio" in response.readings:
+        lines.append("log_loss_ratio = math.log(bounded(distill_loss)) - math.log(bounded(task_loss))")
+    if "log_task" in response.readings:
+        lines.append("log_distill, log_task = math.log(bounded(distill_loss)), math.log(bounded(task_loss))")
+    return "\n".join(lines) + "\n"
+
+
+def _geometry_line(policy: BatchPolicy) -> str:
+    how = policy.measurement
+    losses = "task_losses, distill_losses" if how.pair == "halves" else "task_loss, distill_loss"
+    return f"log_ratio, cosine = geometry({losses}, {'[student_logits]' if how.tier == 'logit' else 'self.parameters'})"
+
+
+_TREE_READINGS = {
+    "norm_ratio": "log_ratio",
+    "cosine": "cosine",
+    "loss_ratio": "math.log(bounded(task_loss)) - math.log(bounded(distill_loss))",
+    "confidence": "teacher.amax(dim=1).mean().item()",
+    "agreement": "teacher.gather(1, labels[:, None]).mean().item()",
+}
+
+
+def _tree(policy: Tree) -> Plain:
+    helpers, arguments = _geometry(policy)
+    names = [feature.name for feature in policy._measured]
+    before = after = readings = ""
+    state: tuple[str, ...] = ()
+    if names:
+        state = (f"self.means = {{{', '.join(f'{name!r}: math.nan' for name in names)}}}".replace("'", '"'),)
+        lines = [_geometry_line(policy)] if "geometry" in policy.needs else []
+        lines += ["teacher = torch.softmax(teacher_logits, dim=1)"] if "teacher" in policy.needs else []
+        read = "".join(f'    "{name}": {_TREE_READINGS[name]},\n' for name in names)
+        keep = "        self.means[name] = reading"
+        if policy.smoothing:
+            state += ("self.sums = {}",)
+            keep = (
+                "        total, share = self.sums.get(name, (0.0, 0.0))\n"
+                "        total, share = SMOOTHING * total + (1 - SMOOTHING) * reading, SMOOTHING * share + 1 - SMOOTHING\n"
+                "        self.sums[name], self.means[name] = (total, share), total / share"
+            )
+        lines += [f"readings = {{\n{read}}}", "for name, reading in readings.items():", "    if math.isfinite(reading):", keep]
+        readings = "\n".join(lines)
+        for feature in policy._measured:
+            mean = f'self.means["{feature.name}"]'
+            after += f"{feature.name} = {f'math.exp({mean})' if feature.log else mean}\n"
+    if "progress" in policy.needs:
+        before, arguments = "progress = min(1.0, self.step / self.total_steps)", (*arguments, "total_steps")
+    return Plain(
+        form="logits" if policy.needs_logits else "losses",
+        arguments=arguments,
+        helpers=(*helpers, *((parts.BOUNDED,) if "losses" in policy.needs else ())),
+        state=state,
+        before=before,
+        readings=readings,
+        after=after + questions(policy),
+        mix="weight * distill_loss + (1.0 - weight) * task_loss",
+    )
+
+
+def _class(plain: Plain) -> str:
+    """Return the class `Rule`."""
+    by_sample = plain.form == "logits"
+    used = "".join([plain.before, plain.readings, plain.after])
+    body = []
+    if by_sample:
+        body.append("task_losses, distill_losses = losses(student_logits, teacher_logits, labels)")
+        if "distill_losses" not in plain.mix:
+            body.append("task_loss, distill_loss = task_losses.mean(), distill_losses.mean()")
+    body += [plain.before.strip("\n")] if plain.before.strip() else []
+    if plain.readings:
+        body.append(f"if self.step % MEASURE_EVERY == 0:\n{indented(plain.readings, 1)}")
+    body += [plain.after.strip("\n")] if plain.after else []
+    counts = "self.step" in used or bool(plain.readings)
+    body += ["self.step += 1"] if counts else []
+    is_call = plain.mix.endswith(".mean()") or plain.mix.isidentifier()
+    body.append(f"{plain.mix if is_call else f'({plain.mix})'}.backward()")
+    state = [f"self.{name} = {name}" for name in plain.arguments if name not in ("classes", "device", "parameters")]
+    if "parameters" in plain.arguments:
+        state.append("self.parameters = [p for p in parameters if p.requires_grad]")
+    state += [*(["self.step = 0"] if counts else []), *plain.state]
+    arguments = "student_logits, teacher_logits, labels" if by_sample else "task_loss, distill_loss"
+    lines = ["class Rule:", '    """Chooses λ at each step, and walks the mixed loss backward."""', ""]
+    if state:
+        given = [f"{name}=\"cpu\"" if name == "device" else name for name in plain.arguments]
+        lines += [f"    def __init__({', '.join(['self', *given])}):", indented("\n".join(state), 2), ""]
+    lines += [
+        f"    def backward(self, {arguments}):",
+        '        """Add the mixed gradient to `.grad`, as loss.backward() would; call it once for each optimizer.step()."""',
+        indented("\n".join(body), 2),
+    ]
+    return "\n".join(lines)
+
+
+def _constants(policy: Policy, code: str) -> list[str]:
+    """Return the parameters that the code reads, with their meanings."""
+    values = policy.values()
+    return [
+        f"{name.upper()} = {values[name]!r}  # {parameter.meaning}"
+        for name, parameter in policy.parameters().items()
+        if re.search(rf"\b{name.upper()}\b", code)
+    ]
+
+
+def _head(policy: Policy, plain: Plain, temperature: float) -> str:
+    """Return the file's docstring: the rule, how to train under it, and the parts that are left out."""
+    call = (
+        "rule.backward(student_logits, teacher_logits, labels)"
+        if plain.form == "logits"
+        else "rule.backward(*losses(student_logits, teacher_logits, labels))"
+    )
+    given = {
+        "parameters": "parameters",
+        "total_steps": "total_steps=epochs * len(loader)",
+        "classes": "classes",
+        "device": "device",
+    }
+    sentences = []
+    if "parameters" in plain.arguments:
+        assert isinstance(policy, BatchPolicy)
+        sentences.append(
+            f"`parameters` are {_MEASURED_AT[policy.measurement.tier]}. A step that measures them takes two more backward"
+            " passes."
+        )
+    if plain.form == "logits":
+        sentences.append("`labels` are class numbers. Losses of your own go into `losses`, one for each sample.")
+    else:
+        sentences.append("Losses of your own go to `backward` in the same way: two numbers over one graph.")
+    sentences.append(
+        "Left out, beside `LossBalancer`: its guard against broken batches, accumulation, several processes, gradient"
+        " scaling, and resuming in the middle of a training."
+    )
+    example = f"""    rule = Rule({', '.join(given[name] for name in plain.arguments)})
+    for images, labels in loader:
+        student_logits = student(images)
+        with torch.no_grad():
+            teacher_logits = teacher(images)
+        optimizer.zero_grad()
+        {call}  # instead of loss.backward()
+        optimizer.step()"""
+    written = f"Plain PyTorch, written by kd-policy-search: the rule `{policy.family}` at temperature {temperature:g}."
+    first = textwrap.fill(policy.rule(), _WIDTH)
+    return "\n".join(
+        ['"""' + first, "", written, "", example, "", textwrap.fill(" ".join(sentences), _WIDTH), '"""']
+    )
