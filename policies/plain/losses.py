@@ -17,9 +17,7 @@ _SCHEDULES = {
 
 _READINGS = ("log_distill", "log_task")
 _RESPONSES = {
-    "loss_ratio": Response(
-        _READINGS, "w_d, w_t = BALANCE * math.exp(log_task - log_distill), 1.0", published=True
-    ),
+    "loss_ratio": Response(_READINGS, "w_d, w_t = BALANCE * math.exp(log_task - log_distill), 1.0", published=True),
     "uncertainty": Response(
         _READINGS,
         """
@@ -44,11 +42,11 @@ self.weight = logistic(self.logit + log_task - log_distill)
     ),
 }
 
-_LOGISTIC = '''
+_LOGISTIC = """
 def logistic(x):
     small = math.exp(-abs(x))
     return (1.0 if x >= 0.0 else small) / (1.0 + small)
-'''
+"""
 _DESCENDED = '''
 def descended(s, log_loss):
     """Move a log-variance towards the logarithm of its loss, never past it."""
@@ -85,7 +83,9 @@ def schedule(policy: Policy) -> Plain | None:
     """Return the code of a constant, a schedule or DWA; None for all other rules."""
     if policy.family == "fixed":
         alone = {0.0: "task_loss", 1.0: "distill_loss"}
-        return Plain(mix=alone.get(float(policy.values()["weight"]), "WEIGHT * distill_loss + (1.0 - WEIGHT) * task_loss"))
+        return Plain(
+            mix=alone.get(float(policy.values()["weight"]), "WEIGHT * distill_loss + (1.0 - WEIGHT) * task_loss")
+        )
     if policy.family == "dwa":
         return _DWA
     if policy.family in _SCHEDULES:

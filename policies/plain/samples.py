@@ -6,11 +6,12 @@ from policies.families.samples.sample_tree import SampleTree
 from policies.plain.parts import Plain
 from policies.plain.trees import sample_questions
 from policies.policy import Policy
+from policies.sample import SamplePolicy
 
 _PULLS = """
-v_t, v_d = (  # the pulls of label and teacher on each sample, [N, C]
-    torch.autograd.grad(loss.sum(), student_logits, retain_graph=True)[0] for loss in (task_losses, distill_losses)
-)
+# The pulls of label and teacher on each sample, [N, C].
+(v_t,) = torch.autograd.grad(task_losses.sum(), student_logits, retain_graph=True)
+(v_d,) = torch.autograd.grad(distill_losses.sum(), student_logits, retain_graph=True)
 length_t, length_d = v_t.norm(dim=1), v_d.norm(dim=1)
 """
 _COSINE = """
@@ -39,7 +40,10 @@ READINGS = {
 """The lines that give each feature of a sample."""
 
 _WEIGHTS = {
-    "sample_cosine_threshold": ("cosine", "weights = torch.full_like(cosine, BELOW).masked_fill(cosine > THRESHOLD, ABOVE)"),
+    "sample_cosine_threshold": (
+        "cosine",
+        "weights = torch.full_like(cosine, BELOW).masked_fill(cosine > THRESHOLD, ABOVE)",
+    ),
     "sample_cosine_ramp": ("cosine", "weights = (MIDDLE + SLOPE * cosine).clamp(0.0, 1.0)"),
     "sample_norm_ratio_threshold": (
         "norm_ratio",
@@ -60,14 +64,16 @@ _CELLS = {
     "sample_confidence_reliability": "confidence",
 }
 _CELL_LINES = {
-    "label": "cells = labels  # each sample's class, by its label\n",
-    "teacher": "cells = answers  # each sample's class, by the teacher\n",
-    "confidence": "cells = (confidence * 10).long().clamp(0, 9)  # ten bins of the teacher's confidence\n",
+    "label": "answers = teacher_logits.argmax(dim=1)\ncells = labels  # each sample's class, by its label\n",
+    "teacher": "cells = answers = teacher_logits.argmax(dim=1)  # each sample's class, by the teacher\n",
+    "confidence": (
+        "confidence, answers = torch.softmax(teacher_logits, dim=1).max(dim=1)\n"
+        "cells = (confidence * 10).long().clamp(0, 9)  # ten bins of the teacher's confidence\n"
+    ),
 }
 RATES = """
-confidence, answers = torch.softmax(teacher_logits, dim=1).max(dim=1)
 {cells}overall = (self.agreed.sum() + 1.0) / (self.seen.sum() + 2.0)
-rates = ((self.agreed + 2.0 * overall) / (self.seen + 2.0))[cells]  # how often teacher and label agreed so far, [N]
+rates = ((self.agreed + 2.0 * overall) / (self.seen + 2.0))[cells]  # of agreement so far, [N]
 self.agreed.index_add_(0, cells, (answers == labels).double())
 self.seen.index_add_(0, cells, torch.ones_like(labels, dtype=torch.float64))
 """
@@ -78,7 +84,7 @@ def sample_rule(policy: Policy) -> Plain | None:
     if policy.family in _WEIGHTS:
         feature, line = _WEIGHTS[policy.family]
         return Plain(form="logits", before=READINGS[feature] + line, mix=_MIX)
-    if policy.family in _CELLS:
+    if policy.family in _CELLS and isinstance(policy, SamplePolicy):
         weights = "weights = (TRUST * rates).clamp_max(1.0).to(task_losses.dtype)"
         return Plain(form="logits", **table(policy), before=rates_of(policy) + weights, mix=_MIX)  # type: ignore[arg-type]
     if isinstance(policy, SampleTree):

@@ -184,10 +184,16 @@ def _tree(policy: Tree) -> Plain:
             state += ("self.sums = {}",)
             keep = (
                 "        total, share = self.sums.get(name, (0.0, 0.0))\n"
-                "        total, share = SMOOTHING * total + (1 - SMOOTHING) * reading, SMOOTHING * share + 1 - SMOOTHING\n"
+                "        total = SMOOTHING * total + (1.0 - SMOOTHING) * reading\n"
+                "        share = SMOOTHING * share + (1.0 - SMOOTHING)\n"
                 "        self.sums[name], self.means[name] = (total, share), total / share"
             )
-        lines += [f"readings = {{\n{read}}}", "for name, reading in readings.items():", "    if math.isfinite(reading):", keep]
+        lines += [
+            f"readings = {{\n{read}}}",
+            "for name, reading in readings.items():",
+            "    if math.isfinite(reading):",
+            keep,
+        ]
         readings = "\n".join(lines)
         for feature in policy._measured:
             mean = f'self.means["{feature.name}"]'
@@ -230,11 +236,11 @@ def _class(plain: Plain) -> str:
     arguments = "student_logits, teacher_logits, labels" if by_sample else "task_loss, distill_loss"
     lines = ["class Rule:", '    """Chooses λ at each step, and walks the mixed loss backward."""', ""]
     if state:
-        given = [f"{name}=\"cpu\"" if name == "device" else name for name in plain.arguments]
+        given = [f'{name}="cpu"' if name == "device" else name for name in plain.arguments]
         lines += [f"    def __init__({', '.join(['self', *given])}):", indented("\n".join(state), 2), ""]
     lines += [
         f"    def backward(self, {arguments}):",
-        '        """Add the mixed gradient to `.grad`, as loss.backward() would; call it once for each optimizer.step()."""',
+        '        """Add the mixed gradient to `.grad`, as loss.backward() does; once a step of the optimiser."""',
         indented("\n".join(body), 2),
     ]
     return "\n".join(lines)
@@ -242,12 +248,12 @@ def _class(plain: Plain) -> str:
 
 def _constants(policy: Policy, code: str) -> list[str]:
     """Return the parameters that the code reads, with their meanings."""
-    values = policy.values()
-    return [
-        f"{name.upper()} = {values[name]!r}  # {parameter.meaning}"
-        for name, parameter in policy.parameters().items()
-        if re.search(rf"\b{name.upper()}\b", code)
-    ]
+    values, lines = policy.values(), []
+    for name, parameter in policy.parameters().items():
+        if re.search(rf"\b{name.upper()}\b", code):
+            setting, comment = f"{name.upper()} = {values[name]!r}", f"# {parameter.meaning}"
+            lines += [f"{setting}  {comment}"] if len(setting + comment) <= _WIDTH else [comment, setting]
+    return lines
 
 
 def _head(policy: Policy, plain: Plain, temperature: float) -> str:
@@ -267,8 +273,8 @@ def _head(policy: Policy, plain: Plain, temperature: float) -> str:
     if "parameters" in plain.arguments:
         assert isinstance(policy, BatchPolicy)
         sentences.append(
-            f"`parameters` are {_MEASURED_AT[policy.measurement.tier]}. A step that measures them takes two more backward"
-            " passes."
+            f"`parameters` are {_MEASURED_AT[policy.measurement.tier]}. A step that measures them takes two more"
+            " backward passes."
         )
     if plain.form == "logits":
         sentences.append("`labels` are class numbers. Losses of your own go into `losses`, one for each sample.")
@@ -278,7 +284,7 @@ def _head(policy: Policy, plain: Plain, temperature: float) -> str:
         "Left out, beside `LossBalancer`: its guard against broken batches, accumulation, several processes, gradient"
         " scaling, and resuming in the middle of a training."
     )
-    example = f"""    rule = Rule({', '.join(given[name] for name in plain.arguments)})
+    example = f"""    rule = Rule({", ".join(given[name] for name in plain.arguments)})
     for images, labels in loader:
         student_logits = student(images)
         with torch.no_grad():
@@ -288,6 +294,4 @@ def _head(policy: Policy, plain: Plain, temperature: float) -> str:
         optimizer.step()"""
     written = f"Plain PyTorch, written by kd-policy-search: the rule `{policy.family}` at temperature {temperature:g}."
     first = textwrap.fill(policy.rule(), _WIDTH)
-    return "\n".join(
-        ['"""' + first, "", written, "", example, "", textwrap.fill(" ".join(sentences), _WIDTH), '"""']
-    )
+    return "\n".join(['"""' + first, "", written, "", example, "", textwrap.fill(" ".join(sentences), _WIDTH), '"""'])
