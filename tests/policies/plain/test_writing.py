@@ -15,7 +15,7 @@ from policies.plain.writing import plain_rule
 from policies.update.meter import last_block
 from tests.policies.small_training import T, small_batches, small_student
 
-STEPS = 24
+STEPS = 16
 CLASSES = 3
 
 
@@ -35,7 +35,7 @@ def settings(family):
     parameters = FAMILIES[family].parameters()
     found = [{}, {name: 0.0 for name in ("smoothing", "hysteresis") if name in parameters}]
     found += [{name: option} for name, p in parameters.items() for option in p.options]
-    found += [{name: values_of(p, chance) for name, p in parameters.items()} for _ in range(4)]
+    found += [{name: values_of(p, chance) for name, p in parameters.items()} for _ in range(2)]
     rates = [name for name in parameters if name == "measure_every"]
     found = [{**dict.fromkeys(rates, 2), **values} for values in found]
     return [values for values in found if (values.get("tier"), values.get("pair")) != ("logit", "halves")]
