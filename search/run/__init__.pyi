@@ -1,5 +1,6 @@
 from .publish import project as project
 from .publish import publish_champion as publish_champion
+from .publish import publish_exports as publish_exports
 from .publish import publish_report as publish_report
 from .publish import report_source as report_source
 from .search import resume_search as resume_search

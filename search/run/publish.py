@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import functools
 import pathlib
+from collections.abc import Collection
 
-from search.confirm import FOLDER, Champion, choose_champion, read_confirmation, student_reader, write_champion
+from search.confirm import (
+    FOLDER,
+    Champion,
+    Format,
+    Subject,
+    choose_champion,
+    export_champion,
+    module_reader,
+    read_confirmation,
+    student_reader,
+    subject_of,
+    write_card,
+    write_champion,
+)
 from search.evidence import ReportSource, judge
 from search.records import SearchRecord, read_analysis
 from search.settings import Launch
@@ -62,6 +76,40 @@ def publish_champion(search: SearchRecord, store: SearchStore, launch: Launch) -
     if champion is None:
         return None
     return write_champion(champion, student_reader(store), launch.output / store.name / FOLDER)
+
+
+def publish_exports(
+    search: SearchRecord, store: SearchStore, launch: Launch, formats: Collection[Format]
+) -> tuple[str, ...]:
+    """Write the published champion's student in other formats, and name them in its card.
+
+    Args:
+        search: as it is stored, with a champion.
+        store: of the search.
+        launch: its places.
+        formats: the formats to write.
+
+    Returns:
+        A line for each format that could not be written, with the reason.
+
+    Raises:
+        SearchError: a file cannot be read or written.
+    """
+    champion = _champion(search, store)
+    folder = launch.output / store.name / FOLDER
+    if champion is None or not formats:
+        return ()
+    if not champion.result.student_kept:
+        assert champion.function is not None  # all others keep their students
+        return (f"the student is not exported, since {champion.function.origin} did not keep it with `run.keep`",)
+    student, module = student_reader(store), module_reader(store)
+
+    def subject() -> Subject:
+        return subject_of(champion, search.config, launch, student(champion), module(champion))
+
+    problems = export_champion(folder, subject, formats)
+    write_card(champion, folder)
+    return problems
 
 
 def tracked_confirmation(search: SearchRecord, store: SearchStore) -> TrackedConfirmation | None:

@@ -36,7 +36,11 @@ def batches_like(inputs: Tree) -> list[Tree]:
     """Return batches of 1, 2, 7 and all rows of some inputs; rows repeat where there are too few."""
     rows = count_rows(inputs)
     sizes = [*(size for size in SIZES if size != rows), rows]
-    return [map_tree(lambda leaf, size=size: leaf[torch.arange(size) % rows], inputs) for size in sizes]
+    return [_rows(inputs, torch.arange(size) % rows) for size in sizes]
+
+
+def _rows(inputs: Tree, places: Tensor) -> Tree:
+    return map_tree(lambda leaf: leaf[places], inputs)
 
 
 def compare(network: nn.Module, other: Callable[[Tree], Sequence[Tensor]], inputs: Tree, what: str) -> Difference:
@@ -68,8 +72,8 @@ def compare(network: nn.Module, other: Callable[[Tree], Sequence[Tensor]], input
             largest, scale = max(largest, gap.max().item()), max(scale, one.double().abs().nan_to_num().max().item())
     if largest > TOLERANCE * max(1.0, scale):
         raise ExportError(
-            f"{what} gives other outputs than the network: they differ by {largest:.3g}, and {TOLERANCE:g} of the largest"
-            f" output ({scale:.3g}) is allowed, so it is not kept."
+            f"{what} gives other outputs than the network: they differ by {largest:.3g}, and {TOLERANCE:g} of the"
+            f" largest output ({scale:.3g}) is allowed, so it is not kept."
         )
     return Difference(samples=count_rows(inputs), largest=largest, largest_output=scale)
 
