@@ -21,4 +21,8 @@ class CheckpointError(KDPolicySearchError):
     """A checkpoint cannot be read, or belongs to something else."""
 
 
-__all__ = ["CheckpointError", "ConfigError", "DataError", "KDPolicySearchError", "ModelError", "nearest"]
+class ExportError(KDPolicySearchError):
+    """A network cannot be written in another format, or what was written gives other outputs."""
+
+
+__all__ = ["CheckpointError", "ConfigError", "DataError", "ExportError", "KDPolicySearchError", "ModelError", "nearest"]

@@ -82,6 +82,8 @@ def _publish_confirmation(record: SearchRecord, launch: Launch) -> None:
     click.echo(f"report: {published.page}")
     if published.champion is not None:
         click.echo(f"champion: {published.champion}")
+    for line in published.not_exported:
+        click.echo(line, err=True)
     if published.problem is not None:
         click.echo(f"{published.problem}\ncomplete it with: {next_command('sync', record.name, launch)}", err=True)
 

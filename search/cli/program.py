@@ -18,6 +18,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("search", "Run a search."),
         "resume": ("search", "Resume an interrupted search."),
         "confirm": ("search", "Train the best rules and constants on fresh seeds and judge them on the test set."),
+        "export": ("export", "Write the champion as ONNX and torch.export files, and its rule as plain PyTorch."),
         "check": ("check", "Check a search file in seconds, before anything is spent."),
         "worth": ("worth", "Compare the best rule or constant with training on the labels alone."),
         "recipes": ("lists", "List the recipes, or print one."),

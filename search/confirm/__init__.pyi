@@ -3,9 +3,16 @@ from .champion import choose_champion as choose_champion
 from .champion_card import ALIAS as ALIAS
 from .champion_card import card as card
 from .champion_card import evidence_files as evidence_files
+from .champion_exports import FILES as FILES
+from .champion_exports import Format as Format
+from .champion_exports import export_champion as export_champion
 from .champion_files import FOLDER as FOLDER
+from .champion_files import module_reader as module_reader
 from .champion_files import student_reader as student_reader
+from .champion_files import write_card as write_card
 from .champion_files import write_champion as write_champion
+from .champion_network import Subject as Subject
+from .champion_network import subject_of as subject_of
 from .plan import settings_of as settings_of
 from .recommended import recommended_training as recommended_training
 from .run import confirm_search as confirm_search

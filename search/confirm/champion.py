@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pathlib
 from typing import Any
 
 from search.evidence import Comparison, ConfirmedVerdict, Judgement, finalist_of
@@ -35,6 +36,8 @@ class Champion(Settings):
     """The format of the pictures that it reads; None for a task or a function."""
     task: OwnTask | None = None
     function: OwnFunction | None = None
+    origins: dict[str, str] = {}
+    """The data and the teacher, in words."""
 
     @property
     def own_file(self) -> str:
@@ -78,7 +81,19 @@ def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: Se
         pictures=record.pictures,
         task=config.task,
         function=config.function,
+        origins=_origins(config),
     )
+
+
+def _origins(config: SearchConfig) -> dict[str, str]:
+    own = config.own
+    if own is not None:
+        return {"data and teacher": f"those of `{own.origin}`"}
+    assert config.teacher is not None  # pictures have a teacher
+    teacher, came = config.teacher, "trained by the search"
+    if teacher.checkpoint is not None:
+        came = f"from the checkpoint `{pathlib.PurePath(teacher.checkpoint).name}`"
+    return {"data": f"`{config.data.name}`", "teacher": f"`{teacher.model.name}`, {came}"}
 
 
 def _validation(record: ConfirmationRecord, result: SeedResult) -> float:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from typing import Any
 
+from policies.errors import KDPolicySearchError
+from policies.plain.writing import plain_rule
+from policies.registry import create_policy
 from search.confirm.champion import Champion
+from search.confirm.champion_exports import STUDENT_FILE, read_exports
+from search.confirm.champion_usage import files_of, loading_elsewhere, shapes_of
 from search.wording import count, number
 from trainables.models import own_constructor
 from trainables.pictures import PictureFormat
 from trainables.suggestion import options_of
 
-STUDENT_FILE = "student.pt"
 POLICY_FILE = "policy.json"
 VERDICT_FILE = "verdict.json"
 CARD_FILE = "README.md"
+RULE_FILE = "rule.py"
 
 ALIAS = "champion"
 """The alias of the version in MLflow's model registry."""
 
 
 def evidence_files(champion: Champion) -> dict[str, bytes]:
-    """Return policy, verdict and card, as path -> content."""
+    """Return policy, rule, verdict and card, as path -> content."""
+    rule, _ = _plain_rule(champion)
     return {
         POLICY_FILE: _json(champion.policy),
+        **({RULE_FILE: rule.encode()} if rule else {}),
         VERDICT_FILE: _json(verdict_document(champion)),
         CARD_FILE: card(champion).encode(),
         **{own.file: own.source.encode() for own in (champion.task, champion.function) if own is not None},
@@ -48,10 +56,17 @@ def verdict_document(champion: Champion) -> dict[str, Any]:
     }
 
 
-def card(champion: Champion) -> str:
-    """Write the model card, as Markdown."""
+def card(champion: Champion, folder: pathlib.Path | None = None) -> str:
+    """Write the model card, as Markdown.
+
+    Args:
+        champion: the champion.
+        folder: the folder with its files, which the card then lists and shows how to load; None to leave them out.
+    """
     row, scale = champion.comparison.of(champion.finalist.key), champion.scale
     seeds = count(len(row.seeds), "fresh seed")
+    rule, why_not = _plain_rule(champion)
+    plain = f"`{RULE_FILE}` is the same rule as plain PyTorch, without this package." if rule else why_not
     lines = [
         f"# {champion.search}: a student trained under {champion.title}",
         "",
@@ -59,14 +74,6 @@ def card(champion: Champion) -> str:
         f"**{champion.verdict.headline}**",
         "",
         champion.verdict.evidence,
-        "",
-        champion.verdict.caveat,
-        "",
-        "## The rule",
-        "",
-        champion.finalist.rule,
-        "",
-        f"`{POLICY_FILE}` trains another student under it: `LossBalancer.from_file` in the package `policies`.",
         "",
         "## The student",
         "",
@@ -76,9 +83,53 @@ def card(champion: Champion) -> str:
         f" reach {scale.value(row.test)} {scale.spread(row.spread)} of {scale.on('test')}, which is what to expect of"
         " another training.".replace("  ", " "),
         "",
-        *_use(champion),
+        *_use(champion, folder),
+        "## How it was trained",
+        "",
+        f"Under this rule: {champion.finalist.rule} `{POLICY_FILE}` trains another student under it:"
+        f" `LossBalancer.from_file` in the package `policies`. {plain}",
+        "",
+        *_training(champion),
+        "## Limits",
+        "",
+        f"- {champion.verdict.caveat}",
+        "- Scores hold for inputs like those of the test set; others were not tried.",
+        "- The student was not examined for bias between groups, nor against inputs made to deceive it.",
+        "- Every form computes in float32 on a CPU unless you move it.",
+        "",
+        *([] if folder is None else files_of(champion, folder)),
     ]
     return "\n".join(lines)
+
+
+def _plain_rule(champion: Champion) -> tuple[str, str]:
+    """Return the rule as plain PyTorch, and the reason where it has no such form."""
+    document = champion.policy
+    if not document:
+        return "", "The rule's class is not known here, so it is not written as plain PyTorch."
+    smoothing = document.get("training", {}).get("label_smoothing", 0.0) if champion.function is None else 0.0
+    try:
+        policy = create_policy(document["family"], document["parameters"])
+        temperature = float(document["temperature"])
+        return plain_rule(policy, temperature=temperature, label_smoothing=float(smoothing)), ""
+    except KDPolicySearchError as error:
+        return "", f"It is not written as plain PyTorch: {error}"
+
+
+def _training(champion: Champion) -> list[str]:
+    """Return a table of data, teacher and settings."""
+    document = champion.policy
+    facts: dict[str, Any] = {**champion.origins}
+    if document:
+        facts["temperature"] = number(float(document["temperature"]))
+    settings = document.get("training", {}) if champion.function is None else champion.finalist.shared
+    facts |= {
+        name.replace("_", " "): f"`{value}`" if isinstance(value, str) else number(value)
+        for name, value in settings.items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and name != "temperature"
+    }
+    facts |= {name: repr(value) for name, value in options_of(champion.finalist.shared).items()}
+    return ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in facts.items()), ""]
 
 
 def _highest(champion: Champion) -> str:
@@ -94,8 +145,15 @@ def _own_score(champion: Champion) -> str:
     return f"accuracy is {100 * test.accuracy:.2f} % (calibration error {test.calibration_error:.3f})"
 
 
-def _use(champion: Champion) -> list[str]:
+def _use(champion: Champion, folder: pathlib.Path | None) -> list[str]:
     """Say what the student reads and how to load it."""
+    exports = None if folder is None else read_exports(folder)
+    told = [] if exports is None or champion.pictures is not None else shapes_of(exports)
+    return [*told, *_use_here(champion), *loading_elsewhere(exports)]
+
+
+def _use_here(champion: Champion) -> list[str]:
+    """Say what the student reads and how to load it with this package or the user's own file."""
     pictures = champion.pictures
     if champion.function is not None and not champion.result.student_kept:
         return [f"`{champion.function.origin}` did not keep its student; `run.keep(student)` at its end does.", ""]

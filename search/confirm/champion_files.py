@@ -6,7 +6,8 @@ import pathlib
 from collections.abc import Callable
 
 from search.confirm.champion import Champion
-from search.confirm.champion_card import STUDENT_FILE, VERDICT_FILE, evidence_files
+from search.confirm.champion_card import CARD_FILE, RULE_FILE, VERDICT_FILE, card, evidence_files
+from search.confirm.champion_exports import EXPORTS_FILE, FILES, STUDENT_FILE, read_exports
 from search.confirm.store import ConfirmationStore, Unit
 from search.errors import SearchError
 from search.settings import next_command
@@ -37,11 +38,18 @@ def student_reader(store: SearchStore) -> Callable[[Champion], bytes]:
     return read
 
 
-def write_champion(champion: Champion, read_student: Callable[[Champion], bytes], folder: pathlib.Path) -> pathlib.Path:
-    """Write `student.pt`, `policy.json`, `verdict.json` and a model card into a folder, unless they are there.
+def module_reader(store: SearchStore) -> Callable[[Champion], bytes | None]:
+    """Return a function that reads a training function's student with an example of its inputs; None if it kept none."""
+    kept = ConfirmationStore(store)
+    return lambda champion: kept.module(champion.finalist.key)
 
-    A training function that keeps no student has no `student.pt`. Each file is replaced as a whole, the verdict last.
-    So the verdict holds for the files beside it.
+
+def write_champion(champion: Champion, read_student: Callable[[Champion], bytes], folder: pathlib.Path) -> pathlib.Path:
+    """Write student, policy, plain rule, verdict and model card into a folder, unless they are there.
+
+    A training function that keeps no student has no `student.pt`, and a rule of the user's own no `rule.py`. Each file
+    is replaced as a whole, the verdict after the others and the card last. Other forms of an earlier student, which
+    `export_champion` wrote, are removed.
 
     Returns:
         The folder.
@@ -51,20 +59,35 @@ def write_champion(champion: Champion, read_student: Callable[[Champion], bytes]
         CheckpointError: the student's weights are damaged.
     """
     evidence = evidence_files(champion)
-    if _holds(folder, evidence, student=champion.result.student_kept):
-        return folder
-    from trainables.classifier import classifier_bytes, restore_classifier
+    del evidence[CARD_FILE]
+    if not _holds(folder, evidence, student=champion.result.student_kept):
+        from trainables.classifier import classifier_bytes, restore_classifier
 
-    student = {}
-    if champion.result.student_kept:
-        student[STUDENT_FILE] = weights = read_student(champion)
-        if champion.pictures is not None:
-            classifier = restore_classifier(champion.student, champion.pictures, weights)
-            student[STUDENT_FILE] = classifier_bytes(classifier)
-    verdict = evidence.pop(VERDICT_FILE)
-    for name, content in {**student, **evidence, VERDICT_FILE: verdict}.items():
-        replace_file(folder / name, content, what="the champion's")
+        student = {}
+        if champion.result.student_kept:
+            student[STUDENT_FILE] = weights = read_student(champion)
+            if champion.pictures is not None:
+                classifier = restore_classifier(champion.student, champion.pictures, weights)
+                student[STUDENT_FILE] = classifier_bytes(classifier)
+        verdict = evidence.pop(VERDICT_FILE)
+        for name, content in {**student, **evidence, VERDICT_FILE: verdict}.items():
+            replace_file(folder / name, content, what="the champion's")
+        stale = [] if read_exports(folder) is not None else [EXPORTS_FILE, *FILES.values()]
+        for name in [*stale, *([] if RULE_FILE in evidence else [RULE_FILE])]:
+            (folder / name).unlink(missing_ok=True)
+    write_card(champion, folder)
     return folder
+
+
+def write_card(champion: Champion, folder: pathlib.Path) -> None:
+    """Write the model card for what lies in the champion's folder, unless it is there.
+
+    Raises:
+        SearchError: it cannot be written.
+    """
+    content, path = card(champion, folder).encode(), folder / CARD_FILE
+    if not path.is_file() or path.read_bytes() != content:
+        replace_file(path, content, what="the champion's")
 
 
 def _holds(folder: pathlib.Path, files: dict[str, bytes], *, student: bool) -> bool:

@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import torch
+from torch import nn
 
 from search.prepare import Ground
 from search.records import ConfirmationRecord
@@ -13,8 +14,9 @@ from search.settings import SearchConfig
 from trainables.config import DeviceSettings
 from trainables.device import select_compute
 from trainables.evaluation import evaluate, figures_of_outputs
+from trainables.exports import with_onnx
 from trainables.functions import FunctionAssets, load_function
-from trainables.models import create_model, measure_figures
+from trainables.models import Example, create_model, measure_figures, pictures_like
 from trainables.records import ModelFigures
 from trainables.tasks import TaskAssets, TaskNetwork, create_task, example_of, map_tree
 from trainables.training import data_on_device, scored_set
@@ -58,14 +60,13 @@ def with_figures(
     teacher: ModelFigures | None
     if isinstance(assets, TaskAssets):
         task, example = create_task(assets.task, **settings.options), example_of(assets.validation)
-        student = measure_figures(TaskNetwork(task), example)
+        student = _measured(TaskNetwork(task), example)
         teacher = None if ground.teacher is None else measure_figures(TaskNetwork(task, ground.teacher), example)
     else:
         assert ground.teacher is not None  # pictures have a network that teaches
         teacher = measure_figures(ground.teacher, assets.image_shape)
-        student = measure_figures(
-            create_model(settings, image_shape=assets.image_shape, classes=len(assets.classes)), assets.image_shape
-        )
+        network = create_model(settings, image_shape=assets.image_shape, classes=len(assets.classes))
+        student = _measured(network, assets.image_shape)
     return record.model_copy(update={"teacher_figures": teacher, "student_figures": student})
 
 
@@ -76,4 +77,10 @@ def _with_figures_of(record: ConfirmationRecord, assets: FunctionAssets, module:
     def inputs(count: int, device: torch.device) -> Any:
         return map_tree(lambda one: one[:1].expand(count, *one.shape[1:]).contiguous().to(device), example)
 
-    return record.model_copy(update={"student_figures": measure_figures(student, inputs)})
+    return record.model_copy(update={"student_figures": _measured(student, inputs)})
+
+
+def _measured(network: nn.Module, like: tuple[int, int, int] | Example) -> ModelFigures:
+    """Measure a student with PyTorch, and with onnxruntime if it is installed."""
+    example = pictures_like(like) if isinstance(like, tuple) else like
+    return with_onnx(measure_figures(network, like), network, example)

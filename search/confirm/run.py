@@ -146,7 +146,7 @@ def _train(
                 " `run.report_test` gave other `ids` in different trainings; give the same samples each time, and"
                 f" {set_aside()} to begin again."
             )
-        kept.add(trained.result, trained.student)
+        kept.add(trained.result, trained.student, trained.module)
         modules.append(trained.module)
         listener.result(trained.result)
 

@@ -21,6 +21,7 @@ from trainables.settings import Settings
 FOLDER = "confirm"
 RECORD_FILE = "confirmation.json"
 _FORMAT = 1
+_MODULE = ".module.pt"
 
 _Stored = TypeVar("_Stored", bound=Settings)
 
@@ -79,16 +80,31 @@ class ConfirmationStore:
         content = record.model_dump(mode="python", exclude={"results", "complete"})
         self._write(RECORD_FILE, _json({"format": _FORMAT, **content}))
 
-    def add(self, result: SeedResult, student: bytes | None) -> None:
-        """Store one training: its scores, and the student's `state_dict` as `torch.save` writes it, if there is one."""
+    def add(self, result: SeedResult, student: bytes | None, module: bytes | None = None) -> None:
+        """Store one training: its scores, and the student's `state_dict` as `torch.save` writes it, if there is one.
+
+        Args:
+            result: its scores.
+            student: the `state_dict`.
+            module: the student with an example of its inputs, as a training function keeps it; one for a finalist.
+        """
         name = Unit(result.finalist, result.seed).name
         if student is not None:
             self._write(f"{name}.pt", student)
+        if module is not None:
+            self._write(f"{result.finalist}{_MODULE}", module)
         self._write(f"{name}.json", _json(result.model_dump(mode="python")))
 
     def student_path(self, unit: Unit) -> str:
         """Return the path of a training's student on the storage's file system."""
         return f"{self.folder}/{unit.name}.pt"
+
+    def module(self, finalist: str) -> bytes | None:
+        """Return a training function's student with an example of its inputs; None if the function keeps none."""
+        try:
+            return self._store.read_bytes(f"{self.folder}/{finalist}{_MODULE}")
+        except FileNotFoundError:
+            return None
 
     def _read(self, file: str) -> dict[str, Any] | None:
         try:

@@ -3,6 +3,7 @@ from .before import read_record as read_record
 from .publish import project as project
 from .publish import publish_champion as publish_champion
 from .publish import publish_confirmation as publish_confirmation
+from .publish import publish_exports as publish_exports
 from .publish import publish_report as publish_report
 from .publish import report_source as report_source
 from .search import resume_search as resume_search

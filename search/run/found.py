@@ -235,8 +235,9 @@ class Search(JupyterMixin):
             check_cluster(self._launch.address)
         confirmed = confirm_search(self.name, self._launch, listener, settings)
         self._read()
-        if problem := publish_confirmation(self.record, self._launch).problem:
-            listener.stage(problem)
+        published = publish_confirmation(self.record, self._launch)
+        for line in (*published.not_exported, *filter(None, [published.problem])):
+            listener.stage(line)
         if confirmed.failed:
             unit, error = next(iter(confirmed.failed.items()))
             raise SearchError(

@@ -5,8 +5,22 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Collection
 
-from search.confirm import FOLDER, Champion, choose_champion, read_confirmation, student_reader, write_champion
+from search.confirm import (
+    FOLDER,
+    Champion,
+    Format,
+    Subject,
+    choose_champion,
+    export_champion,
+    module_reader,
+    read_confirmation,
+    student_reader,
+    subject_of,
+    write_card,
+    write_champion,
+)
 from search.errors import TrackingError
 from search.evidence import ReportSource, judge
 from search.records import SearchRecord, read_analysis
@@ -66,6 +80,40 @@ def publish_champion(search: SearchRecord, store: SearchStore, launch: Launch) -
     return write_champion(champion, student_reader(store), launch.output / store.name / FOLDER)
 
 
+def publish_exports(
+    search: SearchRecord, store: SearchStore, launch: Launch, formats: Collection[Format]
+) -> tuple[str, ...]:
+    """Write the published champion's student in other formats, and name them in its card.
+
+    Args:
+        search: as it is stored, with a champion.
+        store: of the search.
+        launch: its places.
+        formats: the formats to write.
+
+    Returns:
+        A line for each format that could not be written, with the reason.
+
+    Raises:
+        SearchError: a file cannot be read or written.
+    """
+    champion = _champion(search, store)
+    folder = launch.output / store.name / FOLDER
+    if champion is None or not formats:
+        return ()
+    if not champion.result.student_kept:
+        assert champion.function is not None  # all others keep their students
+        return (f"the student is not exported, since {champion.function.origin} did not keep it with `run.keep`",)
+    student, module = student_reader(store), module_reader(store)
+
+    def subject() -> Subject:
+        return subject_of(champion, search.config, launch, student(champion), module(champion))
+
+    problems = export_champion(folder, subject, formats)
+    write_card(champion, folder)
+    return problems
+
+
 def tracked_confirmation(search: SearchRecord, store: SearchStore) -> TrackedConfirmation | None:
     """Return what MLflow shows of a search's confirmation; None if none has begun.
 
@@ -108,6 +156,8 @@ class Published:
     """The report's page."""
     champion: pathlib.Path | None
     """The champion's folder; None while there is no champion."""
+    not_exported: tuple[str, ...]
+    """A line for each format that the champion's student could not be written in."""
     problem: str | None
     """The reason why MLflow does not have everything; None if it has."""
 
@@ -118,15 +168,19 @@ def publish_confirmation(search: SearchRecord, launch: Launch) -> Published:
     Raises:
         SearchError: a file cannot be read or written.
     """
+    from trainables.exports import has_onnx  # PyTorch comes with it
+
     store = SearchStore(launch.storage, search.name)
     page = publish_report(search, launch)
     champion = publish_champion(search, store, launch)
+    formats: tuple[Format, ...] = ("torch-export", "onnx") if has_onnx() else ("torch-export",)
+    not_exported = () if champion is None else publish_exports(search, store, launch, formats)
     try:
         tracked = project(search, store, launch, page)
         problem = None if tracked.complete else str(tracked)
     except TrackingError as error:
         problem = str(error)
-    return Published(page, champion, problem)
+    return Published(page, champion, not_exported, problem)
 
 
 def _champion(search: SearchRecord, store: SearchStore) -> Champion | None:

@@ -1,6 +1,9 @@
 from .cost import Example as Example
 from .cost import count_flops as count_flops
+from .cost import cpu_name as cpu_name
+from .cost import latency_of as latency_of
 from .cost import measure_figures as measure_figures
+from .cost import pictures_like as pictures_like
 from .folding import folded as folded
 from .own import own_constructor as own_constructor
 from .own import try_out_own_model as try_out_own_model

@@ -46,7 +46,7 @@ def measure_figures(
         seconds: time for each of the two to six series of calls. A network so slow that 64 samples would take more
             than four times as long is timed in smaller batches.
     """
-    example = _pictures_of(like) if isinstance(like, tuple) else like
+    example = pictures_like(like) if isinstance(like, tuple) else like
     network = copy.deepcopy(model).cpu().eval().requires_grad_(False)
     network = network.to(memory_format=torch.channels_last)
     latency, names = {}, {}
@@ -55,7 +55,7 @@ def measure_figures(
         if device == "cpu" or threads > 1:
             with _threads(threads):
                 latency[device] = _latency(network, example, torch.device("cpu"), seconds)
-            names[device] = f"{_cpu_name()}, {threads} thread{'' if threads == 1 else 's'}"
+            names[device] = f"{cpu_name()}, {threads} thread{'' if threads == 1 else 's'}"
     flops, file_bytes = count_flops(network, like), _file_bytes(network)
     if cuda and torch.cuda.is_available():
         latency["cuda"] = _latency(network.cuda(), example, torch.device("cuda"), seconds)
@@ -93,12 +93,33 @@ def _file_bytes(model: nn.Module) -> int:
 
 
 def _latency(model: nn.Module, example: Example, device: torch.device, seconds: float) -> dict[str, float]:
-    single = _time(model, example(1, device), device, seconds)
+    def caller(count: int) -> Callable[[], object]:
+        inputs = example(count, device)
+
+        def call() -> None:
+            model(inputs)
+            if device.type == "cuda":
+                torch.cuda.synchronize()  # a call only puts work in the GPU's queue; the caller waits for its end
+
+        return call
+
+    with torch.inference_mode():
+        return latency_of(caller, seconds)
+
+
+def latency_of(caller: Callable[[int], Callable[[], object]], seconds: float = 0.5) -> dict[str, float]:
+    """Time the calls of a network, as `ModelFigures.latency` holds them for one device.
+
+    Args:
+        caller: returns, for a number of samples, a function that computes the outputs of so many.
+        seconds: as for `measure_figures`.
+    """
+    single = _time(caller(1), seconds)
     middle, slow = np.percentile(single, [50, 95]).tolist()
     batch = _BATCH
     while batch > 1 and batch * middle > 4 * seconds:
         batch //= 2
-    batched = _time(model, example(batch, device), device, seconds)
+    batched = _time(caller(batch), seconds)
     return {
         "p50_ms": 1e3 * middle,
         "p95_ms": 1e3 * slow,
@@ -108,7 +129,9 @@ def _latency(model: nn.Module, example: Example, device: torch.device, seconds: 
     }
 
 
-def _pictures_of(image_shape: tuple[int, int, int]) -> Example:
+def pictures_like(image_shape: tuple[int, int, int]) -> Example:
+    """Return a function that gives normalised pictures of a shape (K, H, W), as noise."""
+
     def pictures(count: int, device: torch.device) -> Any:
         return torch.randn(count, *image_shape, generator=torch.Generator().manual_seed(0)).to(
             device, memory_format=torch.channels_last
@@ -117,15 +140,12 @@ def _pictures_of(image_shape: tuple[int, int, int]) -> Example:
     return pictures
 
 
-@torch.inference_mode()
-def _time(model: nn.Module, inputs: Any, device: torch.device, seconds: float) -> list[float]:
+def _time(work: Callable[[], object], seconds: float) -> list[float]:
     """Time single calls, in seconds: a tenth of the time (at least one call) is warm-up, the rest is measured."""
 
     def call() -> float:
         began = time.perf_counter()
-        model(inputs)
-        if device.type == "cuda":
-            torch.cuda.synchronize()  # a call only puts work in the GPU's queue; the caller waits for its end
+        work()
         return time.perf_counter() - began
 
     end = time.perf_counter() + 0.1 * seconds
@@ -149,7 +169,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """Return the processor's name as Linux gives it; elsewhere its architecture."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)

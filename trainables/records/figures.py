@@ -45,7 +45,10 @@ class ModelFigures(Settings):
     batches of `batch`. `batch` is 64, and less for networks that would take too long.
 
     Devices are `cpu` (one thread, as in a trial), `cpu_threads` (as many as PyTorch uses in that process; absent where
-    that is one) and `cuda` (absent where there is none).
+    that is one), `cuda` (absent where there is none) and `onnx` (onnxruntime on one thread; absent where it is not
+    installed, or the network has no ONNX form).
     """
     device_names: dict[str, str]
     """The names of the same devices, those of CPUs with their threads."""
+    onnx_bytes: int | None = None
+    """The size of its ONNX file; None where there is none, and in older records."""

@@ -22,7 +22,12 @@ from search.wording import sentence_case
 from trainables.records import ACCURACY, ModelFigures, ReplicateResult
 from trainables.settings import Settings
 
-_DEVICES = {"cpu": "CPU, one thread", "cpu_threads": "CPU, all threads", "cuda": "GPU"}
+_DEVICES = {
+    "cpu": "CPU, one thread",
+    "cpu_threads": "CPU, all threads",
+    "cuda": "GPU",
+    "onnx": "onnxruntime, one thread",
+}
 
 _Result = TypeVar("_Result", bound=ReplicateResult | SeedResult)
 
@@ -249,6 +254,9 @@ def _cost_rows(sizes: Sequence[float | None], figures: Sequence[ModelFigures | N
         row("flops", "FLOPs a sample", "FLOPs", (getattr(of_model, "flops", None) for of_model in figures)),
         row("file_bytes", "File size", "B", (getattr(of_model, "file_bytes", None) for of_model in figures)),
     ]
+    onnx_bytes = [getattr(of_model, "onnx_bytes", None) for of_model in figures]
+    if any(size is not None for size in onnx_bytes):
+        rows.append(row("onnx_bytes", "File size as ONNX", "B", onnx_bytes))
     latencies = [{} if of_model is None else of_model.latency for of_model in figures]
     for device in dict.fromkeys(name for latency in latencies for name in latency) or ("cpu",):
         on_device = [latency.get(device, {}) for latency in latencies]

@@ -1,0 +1,1 @@
+"""Rules as plain PyTorch that needs nothing of this package."""

@@ -1,0 +1,11 @@
+from .comparing import TOLERANCE as TOLERANCE
+from .comparing import Difference as Difference
+from .comparing import batches_like as batches_like
+from .onnx_file import check_extra as check_extra
+from .onnx_file import check_onnx as check_onnx
+from .onnx_file import has_onnx as has_onnx
+from .onnx_file import with_onnx as with_onnx
+from .onnx_file import write_onnx as write_onnx
+from .program import check_program as check_program
+from .program import export_program as export_program
+from .program import write_program as write_program
