@@ -48,7 +48,7 @@ def measuring_rule(policy: MeasuringPolicy) -> Plain:
         lines = _averaged(response.readings) + lines
     known = f"all(map(math.isfinite, ({names})))" if len(response.readings) > 1 else f"math.isfinite({names})"
     return Plain(
-        form="logits" if policy.needs_logits else "losses",
+        form="losses" if policy.looks_at == "losses" else "logits",
         arguments=arguments,
         helpers=tuple(helpers),
         state=(*state, *response.state),
@@ -142,7 +142,7 @@ def tree_rule(policy: Tree) -> Plain:
     if "progress" in policy.needs:
         before, arguments = "progress = min(1.0, self.step / self.total_steps)", (*arguments, "total_steps")
     return Plain(
-        form="logits" if policy.needs_logits else "losses",
+        form="losses" if policy.looks_at == "losses" else "logits",
         arguments=arguments,
         helpers=(*helpers, *((parts.BOUNDED,) if "losses" in policy.needs else ())),
         state=state,

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from search.cli.actions import read_record
 from search.cli.options import launch_of, places
 from search.errors import SearchError
+from search.run import read_record
 from search.settings import Launch, next_command
 from search.store import SearchStore
 
