@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class SampleNormBalance(SamplePolicy):
     """λ_n = κ/(κ + r_n), r_n = ‖v_d‖/‖v_t‖: on every sample the weighted pulls' lengths stand in the ratio κ.
 
-    The source that is far from the student's belief gets less weight, so κ = 1 works without knowing how often labels
-    or teacher are wrong.
+    The source that is far from the student's belief gets less weight. κ = 1 suits confident wrong answers that labels
+    and teacher do not share. A weak teacher needs a lower κ, and a teacher that can be trusted a constant λ near 1.
 
     Source: `norm_balance` by sample; at κ = 1, for two losses, the direction of IMTL-G, Nash-MTL (arXiv 2202.01017)
     and ConFIG (arXiv 2408.11104).
