@@ -87,7 +87,6 @@ def confirm_with(name: str, launch: Launch, settings: ConfirmationSettings) -> N
 def _publish_confirmation(record: SearchRecord, launch: Launch) -> None:
     """Write report and champion, and log both to MLflow; if MLflow fails, print the `sync` command that catches up."""
     from search.run import project, publish_champion, publish_exports, publish_report
-    from trainables.exports import has_onnx
 
     store = SearchStore(launch.storage, record.name)
     page = publish_report(record, launch)
@@ -95,10 +94,8 @@ def _publish_confirmation(record: SearchRecord, launch: Launch) -> None:
     champion = publish_champion(record, store, launch)
     if champion is not None:
         click.echo(f"champion: {champion}")
-        for line in publish_exports(
-            record, store, launch, ("torch-export", "onnx") if has_onnx() else ("torch-export",)
-        ):
-            click.echo(line, err=True)
+        for unwritten in publish_exports(record, store, launch):
+            click.echo(unwritten, err=True)
     try:
         tracked = project(record, store, launch, page)
         problem = None if tracked.complete else str(tracked)

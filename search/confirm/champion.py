@@ -36,7 +36,7 @@ class Champion(Settings):
     """The format of the pictures that it reads; None for a task or a function."""
     task: OwnTask | None = None
     function: OwnFunction | None = None
-    origins: dict[str, str] = {}
+    origins: dict[str, str]
     """The data and the teacher, in words."""
 
     @property

@@ -81,8 +81,8 @@ def files_of(champion: Champion, folder: pathlib.Path) -> list[str]:
     for file in written:
         told = ", ".join(f"{name} {version}" for name, version in file.versions.items())
         lines += [
-            f"`{FILES[file.format]}` was compared with PyTorch on {file.inputs}, in batches of several sizes: outputs of"
-            f" up to {number(file.largest_output)} differ by {number(file.largest_difference)} at most;"
+            f"`{FILES[file.format]}` was compared with PyTorch on {file.inputs}, in batches of several sizes: outputs"
+            f" of up to {number(file.largest_output)} differ by {number(file.largest_difference)} at most;"
             f" {file.tolerance:g} of the largest output, or of 1, is allowed ({told}).",
             "",
         ]

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Collection
 
 from search.confirm import (
+    FILES,
     FOLDER,
     Champion,
     Format,
@@ -79,7 +80,7 @@ def publish_champion(search: SearchRecord, store: SearchStore, launch: Launch) -
 
 
 def publish_exports(
-    search: SearchRecord, store: SearchStore, launch: Launch, formats: Collection[Format]
+    search: SearchRecord, store: SearchStore, launch: Launch, formats: Collection[Format] | None = None
 ) -> tuple[str, ...]:
     """Write the published champion's student in other formats, and name them in its card.
 
@@ -87,7 +88,7 @@ def publish_exports(
         search: as it is stored, with a champion.
         store: of the search.
         launch: its places.
-        formats: the formats to write.
+        formats: the formats to write; None for all that the installed packages can write.
 
     Returns:
         A line for each format that could not be written, with the reason.
@@ -97,6 +98,10 @@ def publish_exports(
     """
     champion = _champion(search, store)
     folder = launch.output / store.name / FOLDER
+    if formats is None:
+        from trainables.exports import has_onnx
+
+        formats = [form for form in FILES if form != "onnx" or has_onnx()]
     if champion is None or not formats:
         return ()
     if not champion.result.student_kept:
