@@ -6,8 +6,6 @@ import math
 import pathlib
 from typing import Any
 
-import pydantic
-
 from search.evidence import Comparison, ConfirmedVerdict, Judgement, finalist_of
 from search.records import ConfirmationRecord, Finalist, SeedResult
 from search.settings import SearchConfig
@@ -38,7 +36,7 @@ class Champion(Settings):
     """The format of the pictures that it reads; None for a task or a function."""
     task: OwnTask | None = None
     function: OwnFunction | None = None
-    origins: dict[str, str] = pydantic.Field(default_factory=dict)
+    origins: dict[str, str]
     """The data and the teacher, in words."""
 
     @property

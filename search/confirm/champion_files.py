@@ -39,7 +39,7 @@ def student_reader(store: SearchStore) -> Callable[[Champion], bytes]:
 
 
 def module_reader(store: SearchStore) -> Callable[[Champion], bytes | None]:
-    """Return a function that reads a function's student with an example of its inputs; None if it kept none."""
+    """Return a function that reads a training function's student with an example of its inputs, if it kept them."""
     kept = ConfirmationStore(store)
     return lambda champion: kept.module(champion.finalist.key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import pathlib
 import platform
 
@@ -89,7 +90,14 @@ def files_of(champion: Champion, folder: pathlib.Path) -> list[str]:
     absent = [FILES[name] for name in FILES if name not in {file.format for file in written}]
     if absent and champion.result.student_kept:
         lines += [f"`kd-search export {champion.search}` writes {' and '.join(f'`{name}`' for name in absent)}.", ""]
-    return [*lines, f"Python {platform.python_version()} wrote this card.", ""]
+    return [*lines, f"Written by kd-policy-search {_version()} under Python {platform.python_version()}.", ""]
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("kd-policy-search")
+    except importlib.metadata.PackageNotFoundError:  # run from a folder that is not installed
+        return "(not installed)"
 
 
 def _own_files(champion: Champion) -> list[str]:

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Collection
 
 from search.confirm import (
+    FILES,
     FOLDER,
     Champion,
     Format,
@@ -81,7 +82,7 @@ def publish_champion(search: SearchRecord, store: SearchStore, launch: Launch) -
 
 
 def publish_exports(
-    search: SearchRecord, store: SearchStore, launch: Launch, formats: Collection[Format]
+    search: SearchRecord, store: SearchStore, launch: Launch, formats: Collection[Format] | None = None
 ) -> tuple[str, ...]:
     """Write the published champion's student in other formats, and name them in its card.
 
@@ -89,7 +90,7 @@ def publish_exports(
         search: as it is stored, with a champion.
         store: of the search.
         launch: its places.
-        formats: the formats to write.
+        formats: the formats to write; None for all that the installed packages can write.
 
     Returns:
         A line for each format that could not be written, with the reason.
@@ -99,6 +100,10 @@ def publish_exports(
     """
     champion = _champion(search, store)
     folder = launch.output / store.name / FOLDER
+    if formats is None:
+        from trainables.exports import has_onnx
+
+        formats = [form for form in FILES if form != "onnx" or has_onnx()]
     if champion is None or not formats:
         return ()
     if not champion.result.student_kept:
@@ -168,13 +173,10 @@ def publish_confirmation(search: SearchRecord, launch: Launch) -> Published:
     Raises:
         SearchError: a file cannot be read or written.
     """
-    from trainables.exports import has_onnx  # PyTorch comes with it
-
     store = SearchStore(launch.storage, search.name)
     page = publish_report(search, launch)
     champion = publish_champion(search, store, launch)
-    formats: tuple[Format, ...] = ("torch-export", "onnx") if has_onnx() else ("torch-export",)
-    not_exported = () if champion is None else publish_exports(search, store, launch, formats)
+    not_exported = () if champion is None else publish_exports(search, store, launch)
     try:
         tracked = project(search, store, launch, page)
         problem = None if tracked.complete else str(tracked)

@@ -5,7 +5,14 @@ import re
 import pytest
 import torch
 
-from search.confirm import confirm_search, read_confirmation
+from search.confirm import (
+    confirm_search,
+    export_champion,
+    module_reader,
+    read_confirmation,
+    subject_of,
+    write_card,
+)
 from search.confirm.champion import choose_champion
 from search.confirm.champion_files import student_reader, write_champion
 from search.errors import SearchError
@@ -16,6 +23,7 @@ from search.report.tables.settings import settings_rows
 from search.run.search import run_search
 from search.settings import load_config
 from search.store import SearchStore, check_unchanged, read_search, stored_decisions
+from tests.search.confirm.test_champion_exports import run_snippet, snippets
 from tests.search.tiny import QuietListener
 from tests.trainables.functions.function_files import DIGITS
 from trainables.errors import ConfigError
@@ -92,6 +100,28 @@ def test_the_champion_holds_the_kept_student_and_the_file(confirmed, tmp_path):
     assert torch.load(folder / "student.pt", weights_only=True)["0.weight"].shape == (8, 64)
     assert (folder / "train.py").read_text() == DIGITS
     assert "`train.py:distil` kept" in (folder / "README.md").read_text().replace("\n", " ")
+    _check_other_forms(champion, folder, store, search)
+
+
+def _check_other_forms(champion, folder, store, search):
+    """Run the card's ways to load the student without the package and without the user's class."""
+    student, module = student_reader(store)(champion), module_reader(store)(champion)
+    found = subject_of(champion, search.config, None, student, module)
+    assert export_champion(folder, lambda: found, ["torch-export", "onnx"]) == ()
+    write_card(champion, folder)
+    card = (folder / "README.md").read_text()
+    assert "64 noisy copies of the function's example" in card
+    expected = found.network(found.inputs).detach()
+    for words in ("PyTorch alone", "onnxruntime"):
+        (code,) = [code for way, code in snippets(card).items() if words in way]
+        (given,) = run_snippet(code, folder, found.inputs, alone=True, result="outputs")
+        torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_confirmed_student_is_timed_in_onnxruntime_too(confirmed):
+    _, _, _, record = confirmed
+    assert record.student_figures.onnx_bytes > 0
+    assert set(record.student_figures.latency) >= {"cpu", "onnx"}
 
 
 def test_a_rehearsal_tells_what_can_be_repeated_and_resumed(tmp_path, launch):

@@ -19,6 +19,7 @@ from search.records import Listener
 from search.run.search import run_search
 from search.settings import load_config
 from search.store import SearchStore, check_unchanged, read_search
+from tests.search.confirm.test_champion_exports import run_snippet, snippets
 from tests.search.tiny import QuietListener
 from tests.trainables.tasks.task_files import DIABETES, DIGITS, HINTS
 from trainables.errors import ConfigError
@@ -354,6 +355,24 @@ def test_the_champion_is_loaded_as_its_card_says(folder, launch, confirmed):
     assert (written / "diabetes.py").read_text() == DIABETES
     student = create_task(OwnTask(origin="diabetes.py:Diabetes", source=DIABETES)).student()
     student.load_state_dict(torch.load(written / "student.pt", weights_only=True))
+    _check_other_forms(champion, written, store, search, launch)
+
+
+def _check_other_forms(champion, written, store, search, launch):
+    """Run the card's ways to load the student without the package and without the user's class."""
+    from search.confirm import export_champion, student_reader, subject_of, write_card
+
+    found = subject_of(champion, search.config, launch, student_reader(store)(champion), None)
+    assert export_champion(written, lambda: found, ["torch-export", "onnx"]) == ()
+    write_card(champion, written)
+    card = (written / "README.md").read_text()
+    assert "| reads | `inputs` | float32 [N, 10] |" in card
+    assert "64 validation patients" in card
+    expected = found.network(found.inputs).detach()
+    for words in ("PyTorch alone", "onnxruntime"):
+        (code,) = [code for way, code in snippets(card).items() if words in way]
+        (given,) = run_snippet(code, written, found.inputs, alone=True, result="outputs")
+        torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

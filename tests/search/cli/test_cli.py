@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from policies import FAMILIES, create_policy
+from policies.document import policy_document
 from search.cli import main
 from search.cli.program import COMMANDS, cli
 from search.records.search import SearchRecord, TrialRecord
@@ -371,6 +372,18 @@ def test_an_unknown_option_is_a_usage_error(run):
     assert "--set" in err
 
 
+def test_a_policy_file_is_printed_as_plain_pytorch(run, tmp_path):
+    document = policy_document(create_policy("norm_balance", {}), temperature=3.0)
+    (tmp_path / "policy.json").write_text(json.dumps(document))
+    code, out, err = run("export", str(tmp_path / "policy.json"))
+    assert (code, err) == (0, "")
+    assert "T = 3.0" in out
+    compile(out, "rule.py", "exec")
+    code, _, err = run("export", str(tmp_path / "policy.json"), "--onnx")
+    assert code == 2
+    assert "holds a rule and no student" in err
+
+
 def test_policies_are_listed_in_a_line_each(run):
     code, out, _ = run("policies")
     assert code == 0
@@ -516,6 +529,12 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
         code, _, err = run("explain", unknown)
         assert code == 2
         assert "its trials are 1 to 8" in err
+
+    code, _, err = run("export", "tiny")
+    assert code == 2
+    assert "`kd-search confirm tiny`" in err
+    assert "kd-search export runs/tiny/report/policy.json" in err
+    assert run("export", "runs/tiny/report/policy.json")[0] == 0
 
     code, out, _ = run("sync", "tiny")
     assert code == 0

@@ -102,7 +102,13 @@ def test_its_policy_trains_another_student_as_the_finalist_was_trained(tmp_path)
 def test_its_files_are_loaded_in_another_process_as_the_card_says(tmp_path):
     champion = choose_champion(a_rule_wins())
     folder = write_champion(champion, lambda _: weights(), tmp_path / "champion")
-    assert {path.name for path in folder.iterdir()} == {"student.pt", "policy.json", "verdict.json", "README.md"}
+    assert {path.name for path in folder.iterdir()} == {
+        "student.pt",
+        "policy.json",
+        "rule.py",
+        "verdict.json",
+        "README.md",
+    }
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "The model is `mlp`, trained under seed 2" in card
     lines = card.partition("folder `champion`:\n\n```python\n")[2].partition("```")[0]
