@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ray import tune
 from ray.air._internal import usage
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from search.cluster import replaced, room_for
 from search.plan import METRIC, PlannedSearch
@@ -23,6 +25,7 @@ from trainables.trainings import Assets
 from trainables.trial import DistillationTrial
 
 _PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+_TASK_FAILED = "_actor_task_failed"
 
 
 def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets: Assets, events: SearchEvents) -> None:
@@ -76,9 +79,25 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
         # To count the use of each of Ray's own callbacks, Tune imports them, and with one of them MLflow. That takes
         # seconds of CPU. The number is never sent, since a search turns Ray's usage statistics off.
         replaced(usage, "tag_callbacks", lambda _: False),
+        replaced(RayActorManager, _TASK_FAILED, _as_actor_errors(getattr(RayActorManager, _TASK_FAILED))),
         _workers_at_once(room_for(config.resources)),
     ):
         tuner.fit()
+
+
+def _as_actor_errors(task_failed: Callable[..., None]) -> Callable[..., None]:
+    """Wrap Tune's handler of failed tasks, so that a worker that Ray ended fails its own trial alone.
+
+    Tune knows errors of tasks and of actors only. By the error of a worker that Ray ended for want of memory it would
+    end the whole search.
+    """
+
+    def failed(manager: Any, task: Any, exception: Exception) -> None:
+        if isinstance(exception, RayError) and not isinstance(exception, (RayActorError, RayTaskError)):
+            exception = RayActorError(error_msg=str(exception))
+        task_failed(manager, task, exception)
+
+    return failed
 
 
 def most_failures(launch: Launch) -> int:
