@@ -10,6 +10,7 @@ import click
 
 from search.cli.confirm_progress import ConfirmationProgress
 from search.cli.console import Terminal
+from search.cli.interruption import INTERRUPTED, interruptible
 from search.cli.progress import TerminalListener
 from search.cluster import check_cluster, check_writable, in_ray_job
 from search.errors import TrackingError
@@ -44,21 +45,32 @@ def search_with(config: SearchConfig, launch: Launch, *, resume: bool, confirmin
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
     console = Terminal()
-    # Ray Tune takes seconds to import, which a mistake need not wait for.
-    from search.run import resume_search, run_search
-
     listener = TerminalListener(console)
-    if resume and exists:
-        outcome = resume_search(config.name, launch, listener)
-    else:
-        outcome = run_search(config, launch, listener)
-    confirmed_next = confirming and outcome.search.status == "finished"
-    show(outcome.search, launch, outcome.page, with_remedy=not confirmed_next)
-    if outcome.search.trials and all(trial.status == "failed" for trial in outcome.search.trials):
-        sys.exit(1)
+    with interruptible(console, listener.kept, lambda: _remedy(store, launch)) as interruption:
+        # Ray Tune takes seconds to import, which a mistake need not wait for.
+        from search.run import exit_code, resume_search, run_search
+
+        if resume and exists:
+            outcome = resume_search(config.name, launch, listener)
+        else:
+            outcome = run_search(config, launch, listener)
+        confirmed_next = confirming and outcome.search.status == "finished"
+        show(outcome.search, launch, outcome.page, with_remedy=not confirmed_next)
     if outcome.search.status == "stopped":
-        click.echo(f"the search was interrupted; resume it with: {next_command('resume', config.name, launch)}")
-        sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
+        click.echo(_remedy(store, launch))
+    # Whoever started it (a shell, KubeRay) must not take an interrupted search for finished.
+    if code := INTERRUPTED if interruption.asked else exit_code(outcome.search):
+        sys.exit(code)
+
+
+def _remedy(store: SearchStore, launch: Launch) -> str:
+    """Say how to go on with an interrupted search."""
+    if not store.exists():
+        return "nothing was stored yet; the same command begins again"
+    command = next_command("resume", store.name, launch)
+    if store.read_header()["status"] == "finished":
+        return f"all trials have ended; write the report and MLflow's runs again with: {command}"
+    return f"the search was interrupted; resume it with: {command}"
 
 
 def confirm_with(name: str, launch: Launch, settings: ConfirmationSettings) -> None:
@@ -72,13 +84,17 @@ def confirm_with(name: str, launch: Launch, settings: ConfirmationSettings) -> N
     from search.report import render_confirmation
 
     console = Terminal()
-    confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings)
-    search = read_record(name, launch)
-    console.print(render_confirmation(confirmed.record, confirmed.failed, judge(search, confirmed.record)))
-    _publish_confirmation(search, launch)
+    listener = ConfirmationProgress(console)
+    remedy = f"the confirmation was interrupted; resume it with: {next_command('confirm', name, launch)}"
+    with interruptible(console, listener.kept, lambda: remedy) as interruption:
+        confirmed = confirm_search(name, launch, listener, settings)
+        search = read_record(name, launch)
+        console.print(render_confirmation(confirmed.record, confirmed.failed, judge(search, confirmed.record)))
+        _publish_confirmation(search, launch)
     if confirmed.interrupted:
-        click.echo(f"the confirmation was interrupted; resume it with: {next_command('confirm', name, launch)}")
-        sys.exit(130)
+        click.echo(remedy)
+    if interruption.asked:
+        sys.exit(INTERRUPTED)
     if confirmed.failed:
         click.echo(f"retry the failed trainings with: {next_command('confirm', name, launch)}")
         sys.exit(1)

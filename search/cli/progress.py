@@ -144,6 +144,14 @@ class Board:
             return "–"
         return f"{self.scale.value(leader.partial_score)} ({count(len(leader.seeds), 'seed')})"
 
+    def ended_in_words(self) -> str:
+        """Return the number of trials that have ended."""
+        return count(self.ended, "trial")
+
+    def unfinished_in_words(self) -> str:
+        """Say what becomes of running trials."""
+        return "what runs resumes from its last checkpoint"
+
     def line(self) -> str:
         """The state in one line."""
         best = self.best()
@@ -171,6 +179,14 @@ class Followed(Protocol):
     def table(self) -> Table: ...
     def line(self) -> str: ...
 
+    def ended_in_words(self) -> str:
+        """Return how many trials or trainings have ended."""
+        ...
+
+    def unfinished_in_words(self) -> str:
+        """Say what becomes of those that run if they are interrupted."""
+        ...
+
 
 class TerminalListener(Listener):
     """Follows a search on a console; live where it is a terminal, a line now and then where it is not."""
@@ -181,6 +197,16 @@ class TerminalListener(Listener):
         self.board: Followed | None = None
         self.bar: Progress | None = None
         self.last_line = 0.0
+        self.over = False
+        """True once no more trials or trainings run."""
+
+    def kept(self) -> str:
+        """Say what an interruption ends now, and what is kept."""
+        if self.board is None:
+            return "ending before the first training; what an earlier run finished is kept."
+        if self.over:
+            return f"ending; what has ended ({self.board.ended_in_words()}) is kept, and reports can be written again."
+        return f"saving; what has ended ({self.board.ended_in_words()}) is kept, and {self.board.unfinished_in_words()}."
 
     def stage(self, text: str) -> None:
         """Say that something begins."""
@@ -247,6 +273,7 @@ class TerminalListener(Listener):
 
     def end(self) -> None:
         """Take the live table away; the report's follows."""
+        self.over = True
         self._close_bar()
         if self.live is not None:
             self.live.stop()

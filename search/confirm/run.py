@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from search.cluster import check_resources, check_shared, ray_session, terminated_like_interrupted
+from search.cluster import check_resources, check_shared, ray_session, stopped_on_request
 from search.confirm.figures import teacher_on_test, with_figures
 from search.confirm.plan import plan_confirmation
 from search.confirm.store import ConfirmationStore, Unit, set_aside, units_of
@@ -51,7 +51,7 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
     """
     store = SearchStore(launch.storage, name)
     config = store.config()
-    with store.locked():
+    with store.locked(), stopped_on_request(store, "confirm"):
         search, kept = read_search(store), ConfirmationStore(store)
         plan = plan_confirmation(search, config, settings, kept.read(), launch)
         for remark in plan.remarks:
@@ -64,7 +64,7 @@ def confirm_search(name: str, launch: Launch, listener: Listener, settings: Conf
             listener.stage("everything is confirmed already; use --seeds to add seeds")
             return Confirmed(plan.record, {}, interrupted=False)
         listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
-        with ray_session(launch.address), terminated_like_interrupted():
+        with ray_session(launch.address):
             check_resources(config)
             check_shared(store)
             ground = prepare_ground(config, launch, listener)

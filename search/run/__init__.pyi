@@ -1,3 +1,4 @@
+from .outcome import exit_code as exit_code
 from .publish import project as project
 from .publish import publish_champion as publish_champion
 from .publish import publish_report as publish_report

@@ -7,7 +7,7 @@ import datetime
 import pathlib
 from typing import TYPE_CHECKING
 
-from search.cluster import terminated_like_interrupted
+from search.cluster import stopped_on_request
 from search.confirm import read_confirmation
 from search.errors import SearchError
 from search.records import ENDED, Listener, SearchRecord
@@ -60,9 +60,9 @@ def resume_search(name: str, launch: Launch, listener: Listener) -> Outcome:
 def _run(config: SearchConfig, launch: Launch, listener: Listener, store: SearchStore) -> Outcome:
     with (
         store.locked(),
+        stopped_on_request(store, "resume"),
         MLflowProcess() as mlflow,
         prepared_session(config, launch, listener, store, mlflow) as prepared,
-        terminated_like_interrupted(),  # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it
     ):
         # These import Tune and PyTorch, which were imported during Ray's start, or could not be.
         from search.plan import planned_trials

@@ -15,7 +15,7 @@ from ray.air._internal import usage
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from search.cluster import replaced, room_for
+from search.cluster import interrupt_handler_kept, replaced, room_for
 from search.plan import METRIC, PlannedSearch
 from search.run.events import SearchEvents
 from search.run.scheduler import PatientScheduler
@@ -81,6 +81,7 @@ def run_trials(config: SearchConfig, launch: Launch, store: SearchStore, assets:
         replaced(usage, "tag_callbacks", lambda _: False),
         replaced(RayActorManager, _TASK_FAILED, _as_actor_errors(getattr(RayActorManager, _TASK_FAILED))),
         _workers_at_once(room_for(config.resources)),
+        interrupt_handler_kept(),
     ):
         tuner.fit()
 
