@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from policies.errors import KDPolicySearchError
-from search.cli.console import end_unread, is_read
+from search.cli.console import end_unread, is_read, write_readably
 from search.cluster import let_threads_sleep
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
@@ -49,6 +49,7 @@ def main() -> None:
     `| head`, the program ends quietly with exit code 141, like any program that SIGPIPE ends.
     """
     let_threads_sleep()
+    write_readably()
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:

@@ -27,6 +27,7 @@ class Pace:
         self._heats = {family: config.heats_of_family(family) for family in config.families}
         self._begun: Counter[tuple[_Kind, int]] = Counter()
         """Trials that have begun a heat, by kind and heat."""
+        self._heats_begun: dict[int, int] = {}
         self._heats_ended: dict[int, int] = {}
         self._running: dict[int, tuple[Work, float]] = {}
         """The training of each running trial, and since when a worker has been waiting for it or been busy with it."""
@@ -47,7 +48,7 @@ class Pace:
         running = self._running.get(record.number)
         if running is not None and (ended > before or record.status != "running"):
             self._end(record, *self._running.pop(record.number), now)
-        self._heats_ended[record.number] = ended
+        self._note(record, ended)
         if record.status == "running" and record.number not in self._running and ended < len(self._heats_of(record)):
             self._begin(record, ended, now)
 
@@ -67,7 +68,7 @@ class Pace:
     def _begin(self, record: TrialRecord, heat: int, now: float) -> None:
         work = Work(_kind(record), len(self._heats_of(record)[heat].seeds))
         self._running[record.number] = work, self._free.pop() if self._free else now
-        self._begun[work.kind, heat] += 1
+        self._count_begun(record, heat + 1)
         self._most = max(self._most, len(self._running))
         self._first = now if self._first is None else self._first
         if record.family == CONSTANT_FAMILY:
@@ -94,13 +95,20 @@ class Pace:
 
     def _take_over(self, trial: TrialRecord) -> None:
         """Note what an earlier run trained of a trial."""
-        ended = self._ended_heats(trial)
-        self._heats_ended[trial.number] = ended
-        for heat in range(max(ended, trial.status == "failed")):
-            self._begun[_kind(trial), heat] += 1
+        self._note(trial, self._ended_heats(trial))
         if trial.seeds and trial.history.training_seconds > 0:
             work = Work(_kind(trial), len(trial.seeds))
             self._ended.append(Ended(work, trial.history.training_seconds, now=False))
+
+    def _note(self, record: TrialRecord, ended: int) -> None:
+        """Note the heats of a trial that have ended, whether or not their start was told."""
+        self._heats_ended[record.number] = ended
+        self._count_begun(record, max(ended, int(record.status == "failed")))
+
+    def _count_begun(self, record: TrialRecord, heats: int) -> None:
+        for heat in range(self._heats_begun.get(record.number, 0), heats):
+            self._begun[_kind(record), heat] += 1
+            self._heats_begun[record.number] = heat + 1
 
     def _waiting(self) -> dict[Work, float]:
         """Return the expected numbers of trainings that have not begun."""
