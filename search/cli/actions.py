@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from search.cli.interruption import INTERRUPTED, interruptible
 from search.progress import ConfirmationProgress, Terminal, TerminalListener
 from search.run import check_start, read_record
 from search.settings import ConfirmationSettings, Launch, ResourceSettings, SearchConfig, next_command
+from search.store import SearchStore
 
 if TYPE_CHECKING:
     from search.evidence import ReportSource
@@ -34,19 +36,34 @@ def search_with(
     """
     config, resumed = check_start(config, launch, resume=resume, grown=grown)
     console = Terminal()
-    # Ray Tune takes seconds to import, which a mistake need not wait for.
-    from search.run import resume_search, run_search
-
     listener = TerminalListener(console)
-    outcome = resume_search(config.name, launch, listener, config) if resumed else run_search(config, launch, listener)
-    confirmed_next = confirming and outcome.search.status == "finished"
-    show(outcome.search, launch, outcome.page, with_remedy=not confirmed_next)
-    click.echo(f"MLflow: {outcome.mlflow}")
-    if outcome.search.all_failed:
-        sys.exit(1)
+    store = SearchStore(launch.storage, config.name)
+    with interruptible(console, listener.kept, lambda: _remedy(store, launch)) as interruption:
+        # Ray Tune takes seconds to import, which a mistake need not wait for.
+        from search.run import exit_code, resume_search, run_search
+
+        if resumed:
+            outcome = resume_search(config.name, launch, listener, config)
+        else:
+            outcome = run_search(config, launch, listener)
+        confirmed_next = confirming and outcome.search.status == "finished"
+        show(outcome.search, launch, outcome.page, with_remedy=not confirmed_next)
+        click.echo(f"MLflow: {outcome.mlflow}")
     if outcome.search.status == "stopped":
-        click.echo(f"the search was interrupted; resume it with: {next_command('resume', config.name, launch)}")
-        sys.exit(130)  # so that whoever started it (a shell, KubeRay) does not take it for finished
+        click.echo(_remedy(store, launch))
+    # Whoever started it (a shell, KubeRay) must not take an interrupted search for finished.
+    if code := INTERRUPTED if interruption.asked else exit_code(outcome.search):
+        sys.exit(code)
+
+
+def _remedy(store: SearchStore, launch: Launch) -> str:
+    """Say how to go on with an interrupted search."""
+    if not store.exists():
+        return "nothing was stored yet; the same command begins again"
+    command = next_command("resume", store.name, launch)
+    if store.read_header()["status"] == "finished":
+        return f"all trials have ended; write the report and MLflow's runs again with: {command}"
+    return f"the search was interrupted; resume it with: {command}"
 
 
 def confirm_with(
@@ -62,13 +79,17 @@ def confirm_with(
     from search.report import render_confirmation
 
     console = Terminal()
-    confirmed = confirm_search(name, launch, ConfirmationProgress(console), settings, resources)
-    search = read_record(name, launch)
-    console.print(render_confirmation(confirmed.record, confirmed.failed, judge(search, confirmed.record)))
-    _publish_confirmation(search, launch)
+    listener = ConfirmationProgress(console)
+    remedy = f"the confirmation was interrupted; resume it with: {next_command('confirm', name, launch)}"
+    with interruptible(console, listener.kept, lambda: remedy) as interruption:
+        confirmed = confirm_search(name, launch, listener, settings, resources)
+        search = read_record(name, launch)
+        console.print(render_confirmation(confirmed.record, confirmed.failed, judge(search, confirmed.record)))
+        _publish_confirmation(search, launch)
     if confirmed.interrupted:
-        click.echo(f"the confirmation was interrupted; resume it with: {next_command('confirm', name, launch)}")
-        sys.exit(130)
+        click.echo(remedy)
+    if interruption.asked:
+        sys.exit(INTERRUPTED)
     if confirmed.failed:
         click.echo(f"retry the failed trainings with: {next_command('confirm', name, launch)}")
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""`kd-search submit`, `logs` and `stop`."""
+"""`kd-search submit` and `logs`."""
 
 from __future__ import annotations
 
@@ -94,11 +94,3 @@ def logs(name: str, follow: bool, address: str) -> None:
     click.echo(f"job: {status}", err=True)
     if status == "FAILED":
         sys.exit(1)
-
-
-@click.command()
-@click.argument("name")
-@shown_option("--address", required=True, envvar=DASHBOARD_VARIABLE, help="Ray dashboard: http://host:8265.")
-def stop(name: str, address: str) -> None:
-    """Stop a submitted search; its state is saved and its MLflow runs are closed."""
-    click.echo(f"job ended as {Jobs(address).stop(name)}; `kd-search submit` with the same name resumes it")

@@ -19,6 +19,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("search", "Resume an interrupted search."),
         "confirm": ("search", "Train the best rules and constants on fresh seeds and judge them on the test set."),
         "export": ("export", "Write the champion as ONNX and torch.export files, and its rule as plain PyTorch."),
+        "stop": ("stop", "Stop a running search, here or on a cluster."),
         "check": ("check", "Check a search file in seconds, before anything is spent."),
         "worth": ("worth", "Compare the best rule or constant with training on the labels alone."),
         "recipes": ("lists", "List the recipes, or print one."),
@@ -37,7 +38,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Ray cluster": {
         "submit": ("jobs", "Send a search to a running cluster as a job."),
         "logs": ("jobs", "Print the output of a submitted search."),
-        "stop": ("jobs", "Stop a submitted search."),
     },
 }
 """Section of the help -> command -> its module in this folder, and its line in the help."""

@@ -7,13 +7,16 @@ import logging
 import os
 import pathlib
 import secrets
+import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
 import ray
 from ray._private import ray_constants, services
+from ray._private import utils as ray_utils
 
 import search
 from search.cluster.jobs import code_folders
@@ -28,6 +31,7 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our history files hold what result.json would repeat
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # a long trial's checkpoints may force syncs
     "RAY_AIR_NEW_OUTPUT": "0",  # its boxes come even at verbosity 0; our own table says more
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # our line says why a trial failed; its traceback stands in its folder
     "RAY_USAGE_STATS_ENABLED": "0",
     # Its thread outlives `ray.shutdown`. If it logs while the process ends, the process dies of a segmentation fault.
     "RAY_enable_open_telemetry": "0",
@@ -55,21 +59,28 @@ def ray_session(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    # Ray would set a handler of SIGTERM that ends the driver without saving, in place of ours.
+    without_handler = mock.patch.object(ray_utils, "set_sigterm_handler", create=True)
     if address is None:
         if "RAY_AUTH_MODE" not in os.environ:
             # Ray then asks for a token of its own accord, and would write one into the home folder if there were none.
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         os.environ.setdefault(*_NO_WORKERS_AHEAD)
-        _start(quiet)
+        with without_handler:
+            _start(quiet)
     else:
         # A job's own runtime environment holds the code already.
         ship = {} if in_ray_job() else {"py_modules": code_folders()}
         try:
-            ray.init(address=address, runtime_env={**ship, **_own_packages_first()}, **quiet)
+            with without_handler:
+                ray.init(address=address, runtime_env={**ship, **_own_packages_first()}, **quiet)
         except Exception as error:  # ConnectionError, RuntimeError, ValueError, AuthenticationError …
             raise ClusterError(
                 f"the Ray cluster at `--address` {address!r} could not be joined: {explain_refusal(str(error))}"
             ) from error
+    if threading.current_thread() is threading.main_thread():
+        # Ray's native code has set a handler, too, which would abort the process; this sets Python's again.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     try:
         yield
     finally:

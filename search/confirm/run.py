@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from search.cluster import check_resources, check_shared, ray_session, terminated_like_interrupted
+from search.cluster import check_resources, check_shared, ray_session, stopped_on_request
 from search.confirm.figures import teacher_on_test, with_figures
 from search.confirm.plan import plan_confirmation
 from search.confirm.store import ConfirmationStore, Unit, set_aside, units_of
@@ -62,7 +62,7 @@ def confirm_search(
         # As many threads as in the search, since another number may round otherwise.
         device = config.device.model_copy(update={"threads": config.base_trial().device.threads})
         config = config.model_copy(update={"resources": resources, "device": device})
-    with store.locked():
+    with store.locked(), stopped_on_request(store, "confirm"):
         search, kept = read_search(store), ConfirmationStore(store)
         plan = plan_confirmation(search, config, settings, kept.read(), launch)
         for remark in plan.remarks:
@@ -75,7 +75,7 @@ def confirm_search(
             listener.stage("everything is confirmed already; use --seeds to add seeds")
             return Confirmed(plan.record, {}, interrupted=False)
         listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
-        with ray_session(launch.address), terminated_like_interrupted():
+        with ray_session(launch.address):
             check_resources(config)
             check_shared(store)
             ground = prepare_ground(config, launch, listener)

@@ -17,6 +17,7 @@ from search.confirm.training import Trained, train_finalist
 from search.prepare import Pictures
 from search.records import Finalist
 from search.settings import SearchConfig
+from search.wording import failure_reason
 from trainables.config import TrialSettings
 from trainables.suggestion import student_of
 from trainables.training import trains_stacked
@@ -112,7 +113,4 @@ def _options(config: SearchConfig, retries: int) -> dict[str, Any]:
 
 def _reason(error: ray.exceptions.RayError) -> str:
     cause = getattr(error, "cause", None)
-    if isinstance(cause, KDPolicySearchError):
-        return str(cause)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if isinstance(error, ray.exceptions.RayTaskError) and lines else (lines or ["no message"])[0]
+    return failure_reason(str(cause) if isinstance(cause, KDPolicySearchError) else str(error))

@@ -1,6 +1,7 @@
 from .clock import BudgetClock as BudgetClock
 from .clock import seconds_spent as seconds_spent
 from .numbers import TrialNumbers as TrialNumbers
+from .pace import Pace as Pace
 from .plan import Plan as Plan
 from .plan import planned_trials as planned_trials
 from .searcher import METRIC as METRIC
@@ -8,3 +9,6 @@ from .searcher import PlannedSearch as PlannedSearch
 from .searcher import Run as Run
 from .searcher import dump_runs as dump_runs
 from .searcher import scores_of as scores_of
+from .time_left import Ended as Ended
+from .time_left import Work as Work
+from .time_left import seconds_left as seconds_left

@@ -50,6 +50,14 @@ class ConfirmationBoard:
         left = (self._ended - self._began) / (done - self.earlier) * (self.total - done)
         return max(0.0, left - (time.monotonic() - self._counted))
 
+    def ended_in_words(self) -> str:
+        """Return how many of the trainings have ended."""
+        return f"{self.done.total()} of {self.total} trainings"
+
+    def unfinished_in_words(self) -> str:
+        """Say what becomes of running trainings."""
+        return "what runs begins again"
+
     def table(self) -> FittedTable:
         """One row a finalist."""
         finalists, seeds = self.record.finalists, len(self.record.seeds)

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeE
 from rich.text import Text
 
 from search.evidence import teacher_remark
+from search.plan import Pace
 from search.records import ENDED, Listener, SearchRecord, TrialRecord
 from search.report import Column, FittedTable
 from search.settings import CONSTANT_FAMILY, SearchConfig, planned_trainings, race_in_words
@@ -44,38 +45,32 @@ class Board:
         self.config = config
         self.scale = Scale(search.objective)
         self.trials: dict[str, TrialRecord] = {}
-        self._least = {"finished": config.replicates, "failed": len(config.heats[0].seeds)}
         self._tallies = {family: _Tally() for family in config.families}
-        self._trained = 0
-        """Trainings, one a seed, that no longer need to be done; those of failed trials count."""
+        self._pace = Pace(config, search.trials)
         a_student = sum(planned_trainings(config.heats_of_family(family)) for family in config.families)
-        self.trainings = a_student * len(config.students)
         constants = planned_trainings(config.heats_of_family(CONSTANT_FAMILY)) if config.most_constants else 0
         self.share_of_constants = constants / a_student
         for trial in search.trials:
             if trial.status in ENDED or trial.seeds:
-                self.update(trial)
-        self.earlier = self._trained
-        self.began = time.monotonic()
+                self._count(trial)
 
     def update(self, record: TrialRecord) -> None:
         """Update the totals with a trial's latest state."""
+        self._pace.update(record, time.monotonic())
+        self._count(record)
+
+    def _count(self, record: TrialRecord) -> None:
         before = self.trials.get(record.trial_id)
         tally = self._tallies[record.family]
         if before is not None:
             tally.states[before.status] -= 1
-            self._trained -= self._trainings_of(before)
             if before.score is not None:
                 del tally.scores[bisect.bisect_left(tally.scores, before.score)]
         self.trials[record.trial_id] = record
         tally.states[record.status] += 1
-        self._trained += self._trainings_of(record)
         if record.score is not None:
             bisect.insort(tally.scores, record.score)
             tally.best = record if tally.best is None else max(tally.best, record, key=_rank)
-
-    def _trainings_of(self, trial: TrialRecord) -> int:
-        return max(len(trial.seeds), self._least.get(trial.status, 0))
 
     def count(self, status: str, family: str | None = None) -> int:
         """Trials in a state, of one family or of all."""
@@ -99,11 +94,8 @@ class Board:
         return max(racing, key=lambda t: (len(t.seeds), t.partial_score or 0.0, -t.number), default=None)
 
     def seconds_left(self) -> float | None:
-        """Estimate the seconds left from the pace since this run began; None before the first heat has ended."""
-        done = self._trained - self.earlier
-        if done < 1:
-            return None
-        return (time.monotonic() - self.began) / done * max(0, self.trainings - self._trained)
+        """Estimate the seconds left; None before a trial has ended in this run. See `search.plan.Pace`."""
+        return self._pace.seconds_left(time.monotonic())
 
     def table(self) -> RenderableType:
         """Draw one row a family, and the best rule below."""
@@ -143,6 +135,14 @@ class Board:
             return "–"
         return f"{self.scale.value(leader.partial_score)} ({count(len(leader.seeds), 'seed')})"
 
+    def ended_in_words(self) -> str:
+        """Return the number of trials that have ended."""
+        return count(self.ended, "trial")
+
+    def unfinished_in_words(self) -> str:
+        """Say what becomes of running trials."""
+        return "what runs resumes from its last checkpoint"
+
     def line(self) -> str:
         """The state in one line."""
         best = self.best()
@@ -155,7 +155,7 @@ class Board:
         if best and best.score is not None:
             parts.append(f"best so far {self.scale.value(best.score)} ({best.family})")
         if left := time_left(self.seconds_left()):
-            parts.append(f"{most}{left}")
+            parts.append(left)
         return ", ".join(parts)
 
 
@@ -170,6 +170,14 @@ class Followed(Protocol):
     def table(self) -> RenderableType: ...
     def line(self) -> str: ...
 
+    def ended_in_words(self) -> str:
+        """Return how many trials or trainings have ended."""
+        ...
+
+    def unfinished_in_words(self) -> str:
+        """Say what becomes of those that run if they are interrupted."""
+        ...
+
 
 class TerminalListener(Listener):
     """Follows a search on a console; live where it is a terminal, a line now and then where it is not."""
@@ -180,6 +188,18 @@ class TerminalListener(Listener):
         self.board: Followed | None = None
         self.bar: Progress | None = None
         self.last_line = 0.0
+        self.over = False
+        """True once no more trials or trainings run."""
+
+    def kept(self) -> str:
+        """Say what an interruption ends now, and what is kept."""
+        if self.board is None:
+            return "ending before the first training; what an earlier run finished is kept."
+        if self.over:
+            return f"ending; what has ended ({self.board.ended_in_words()}) is kept, and reports can be written again."
+        return (
+            f"saving; what has ended ({self.board.ended_in_words()}) is kept, and {self.board.unfinished_in_words()}."
+        )
 
     def stage(self, text: str) -> None:
         """Say that something begins."""
@@ -246,6 +266,7 @@ class TerminalListener(Listener):
 
     def end(self) -> None:
         """Take the live table away; the report's follows."""
+        self.over = True
         self._close_bar()
         if self.live is not None:
             self.live.stop()

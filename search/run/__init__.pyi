@@ -1,5 +1,6 @@
 from .before import check_start as check_start
 from .before import read_record as read_record
+from .outcome import exit_code as exit_code
 from .publish import project as project
 from .publish import publish_champion as publish_champion
 from .publish import publish_confirmation as publish_confirmation

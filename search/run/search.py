@@ -7,7 +7,7 @@ import datetime
 import pathlib
 from typing import TYPE_CHECKING
 
-from search.cluster import terminated_like_interrupted
+from search.cluster import stopped_on_request
 from search.confirm import read_confirmation
 from search.errors import SearchError
 from search.plan import BudgetClock
@@ -89,9 +89,9 @@ def _run(config: SearchConfig, launch: Launch, listener: Listener, store: Search
     clock = None if config.budget_seconds is None else BudgetClock(config.budget_seconds)
     with (
         store.locked(),
+        stopped_on_request(store, "resume"),
         MLflowProcess() as mlflow,
         prepared_session(config, launch, listener, store, mlflow) as prepared,
-        terminated_like_interrupted(),  # Ray sets a SIGTERM handler of its own when it starts, so ours comes after it
     ):
         # These import Tune and PyTorch, which were imported during Ray's start, or could not be.
         from search.plan import PlannedSearch, planned_trials, seconds_spent

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
 import ray.tune.tune
 from ray import tune
 from ray.air._internal import usage
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from search.cluster import room_for
+from search.cluster import interrupt_handler_kept, room_for
 from search.plan import METRIC, PlannedSearch
 from search.run.events import SearchEvents
 from search.run.scheduler import PatientScheduler
@@ -25,6 +27,7 @@ from trainables.trainings import Assets
 from trainables.trial import DistillationTrial
 
 _PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+_TASK_FAILED = "_actor_task_failed"
 
 
 def run_trials(
@@ -88,7 +91,9 @@ def run_trials(
         mock.patch.object(usage, "tag_callbacks", return_value=False, create=True),
         # In a notebook Tune's reporter clears the cell's output, even if it reports nothing.
         mock.patch.object(ray.tune.tune, "_detect_reporter", return_value=_SilentReporter(), create=True),
+        mock.patch.object(RayActorManager, _TASK_FAILED, _as_actor_errors(getattr(RayActorManager, _TASK_FAILED))),
         _workers_at_once(room_for(config.resources)),
+        interrupt_handler_kept(),
     ):
         tuner.fit()
 
@@ -98,6 +103,21 @@ class _SilentReporter(tune.ProgressReporter):  # type: ignore[misc]
 
     def should_report(self, trials: list[Any], done: bool = False) -> bool:  # noqa: ARG002
         return False
+
+
+def _as_actor_errors(task_failed: Callable[..., None]) -> Callable[..., None]:
+    """Wrap Tune's handler of failed tasks, so that a worker that Ray ended fails its own trial alone.
+
+    Tune knows errors of tasks and of actors only. By the error of a worker that Ray ended for want of memory it would
+    end the whole search.
+    """
+
+    def failed(manager: Any, task: Any, exception: Exception) -> None:
+        if isinstance(exception, RayError) and not isinstance(exception, (RayActorError, RayTaskError)):
+            exception = RayActorError(error_msg=str(exception))
+        task_failed(manager, task, exception)
+
+    return failed
 
 
 def most_failures(launch: Launch) -> int:

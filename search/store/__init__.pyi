@@ -17,6 +17,8 @@ from .resume import cleared_staging as cleared_staging
 from .resume import recover as recover
 from .snapshots import SnapshotKeeper as SnapshotKeeper
 from .snapshots import forget_earlier_sessions as forget_earlier_sessions
+from .stopping import Runner as Runner
+from .stopping import StopRequests as StopRequests
 from .trial_files import drop_older_checkpoints as drop_older_checkpoints
 from .trial_files import note_trial as note_trial
 from .trials import TrialBook as TrialBook

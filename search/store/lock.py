@@ -7,7 +7,11 @@ import pathlib
 
 import filelock
 
+from search.store.stopping import STOPPING_FILES
+
 _FILE = ".lock"
+_LEFT_BEHIND = {_FILE, *STOPPING_FILES}
+"""The names of files that say nothing of a search: a folder with no others is unused."""
 
 
 class SearchLock:
@@ -45,6 +49,9 @@ class SearchLock:
         unused = self._unused()
         # The file is deleted while it is locked, so that no process holds a lock on a deleted file: `filelock` checks
         # that the file exists. A soft lock is the file itself, so its release deletes the file.
+        if unused:
+            for name in STOPPING_FILES:  # of a process that was killed before anything was stored
+                (self._folder / name).unlink(missing_ok=True)
         if unused and not isinstance(self._lock, filelock.SoftFileLock):
             (self._folder / _FILE).unlink(missing_ok=True)
         self._lock.release()
@@ -63,6 +70,6 @@ class SearchLock:
 
     def _unused(self) -> bool:
         try:
-            return all(path.name == _FILE for path in self._folder.iterdir())
+            return all(path.name in _LEFT_BEHIND for path in self._folder.iterdir())
         except OSError:
             return False  # the folder was deleted

@@ -7,14 +7,16 @@ driver.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import pathlib
 from typing import Any, NamedTuple
 
 from ray.tune.experiment import Trial
 
 from search.errors import SearchError
 from search.store import earlier_names as earlier_names  # states that earlier versions stored name their modules
-from search.store.files import checkpoints_in, replace_in
+from search.store.files import checkpoints_in, read_in, replace_in
 from search.store.folder import SearchStore
 
 TRIAL_FILE = "trial.json"
@@ -57,7 +59,9 @@ class TrialState(NamedTuple):
 
 
 def note_trial(trial: Any) -> None:
-    """Write the state of one of Tune's trials into the trial's folder.
+    """Write the state of one of Tune's trials into the trial's folder, and its error if it failed.
+
+    Tune itself copies the error there only with its next snapshot.
 
     Raises:
         OSError: the storage cannot be written.
@@ -65,7 +69,24 @@ def note_trial(trial: Any) -> None:
     storage = trial.storage
     filesystem, folder = storage.storage_filesystem, storage.trial_fs_path
     filesystem.create_dir(folder, recursive=True)
+    if (error := read_error(trial)) is not None:
+        replace_in(filesystem, f"{folder}/{trial.run_metadata.error_filename}", error.encode())
     replace_in(filesystem, f"{folder}/{TRIAL_FILE}", json.dumps(trial.get_json_state()).encode())
+
+
+def read_error(trial: Any) -> str | None:
+    """Return all errors of one of Tune's trials as Tune writes them; None if it had none, or if they were lost.
+
+    Tune writes them on the driver's disk at once, and into the storage with its next snapshot.
+    """
+    name, storage = trial.run_metadata.error_filename, trial.storage
+    if not name:
+        return None
+    with contextlib.suppress(OSError):
+        return pathlib.Path(storage.trial_driver_staging_path, name).read_text(encoding="utf-8", errors="replace")
+    with contextlib.suppress(OSError):
+        return read_in(storage.storage_filesystem, f"{storage.trial_fs_path}/{name}").decode(errors="replace")
+    return None
 
 
 def drop_older_checkpoints(trial: Any) -> None:

@@ -19,7 +19,8 @@ from search.records import ENDED, SearchRecord, TrialRecord, TrialStatus
 from search.settings import CONSTANT_FAMILY, Heat, SearchConfig
 from search.store.files import read_in
 from search.store.folder import SearchStore
-from search.store.trial_files import trial_states
+from search.store.trial_files import read_error, trial_states
+from search.wording import failure_reason
 from trainables.records import HISTORY_FILE, TrialHistory, join_heats
 from trainables.suggestion import BASE_STUDENT, policy_parameters, shared_settings
 
@@ -228,16 +229,9 @@ def _history(trial: Trial) -> TrialHistory:
 
 
 def _error(trial: Trial) -> str:
-    """The last line of a failed trial's traceback."""
-    filename = trial.run_metadata.error_filename
-    if not filename:
-        return "no message"
-    storage = trial.storage
-    try:
-        text = read_in(storage.storage_filesystem, f"{storage.trial_fs_path}/{filename}").decode(errors="replace")
-    except OSError:
-        return "the message was lost"
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no message")
+    """Return why a trial failed, in one line."""
+    text = read_error(trial)
+    return "the message was lost" if text is None else failure_reason(text)
 
 
 def _moment(seconds: float | None) -> datetime.datetime | None:

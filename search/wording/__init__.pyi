@@ -1,3 +1,4 @@
+from .failures import failure_reason as failure_reason
 from .numbers import count as count
 from .numbers import duration as duration
 from .numbers import family_title as family_title
