@@ -198,7 +198,9 @@ class TerminalListener(Listener):
             return "ending before the first training; what an earlier run finished is kept."
         if self.over:
             return f"ending; what has ended ({self.board.ended_in_words()}) is kept, and reports can be written again."
-        return f"saving; what has ended ({self.board.ended_in_words()}) is kept, and {self.board.unfinished_in_words()}."
+        return (
+            f"saving; what has ended ({self.board.ended_in_words()}) is kept, and {self.board.unfinished_in_words()}."
+        )
 
     def stage(self, text: str) -> None:
         """Say that something begins."""

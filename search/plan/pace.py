@@ -132,9 +132,7 @@ class Pace:
         begun = self._begun[kind, 0]
         if self._passed_by[student] >= _PASSED_BY:
             return float(begun)
-        return expected_constants(
-            begun, self._config.constant.most_trials, settings=len(self._config.space.shared)
-        )
+        return expected_constants(begun, self._config.constant.most_trials, settings=len(self._config.space.shared))
 
     def _heats_of(self, record: TrialRecord) -> tuple[Heat, ...]:
         return self._heats[record.family]

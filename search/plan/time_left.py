@@ -64,12 +64,8 @@ def seconds_left(
     if not any(one.now for one in ended):
         return None
     costs = Costs(ended)
-    left = [
-        (work, max(costs.of(work) - since, _LEFT_OF_LATE * costs.of(work))) for work, since in running
-    ]
-    left += [
-        (work, costs.of(work) * part) for work, number in waiting.items() for part in _parts(number)
-    ]
+    left = [(work, max(costs.of(work) - since, _LEFT_OF_LATE * costs.of(work))) for work, since in running]
+    left += [(work, costs.of(work) * part) for work, number in waiting.items() for part in _parts(number)]
     past = [(one.work, one.seconds) for one in ended if one.now] + list(running)
     played = makespan(past, workers, most_of_a_kind)
     low, high = _CORRECTIONS
