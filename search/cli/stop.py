@@ -28,7 +28,7 @@ _SECONDS_BETWEEN_LOOKS = 0.25
 @shown_option("--address", envvar=DASHBOARD_VARIABLE, help="Ray dashboard of a submitted search: http://host:8265.")
 @places
 @click.pass_context
-def stop(context: click.Context, name: str, address: str | None, **places: Any) -> None:
+def stop(context: click.Context, /, name: str, address: str | None, **places: Any) -> None:
     """Stop a search or its confirmation as Ctrl-C would, from any shell; finished trainings are kept.
 
     The search may run on this machine, on one that shares its folder, or on a cluster, if it was submitted. A second
@@ -68,8 +68,8 @@ def _ask(requests: StopRequests, store: SearchStore, runner: Runner | None) -> N
         requests.ask()
     except OSError as error:
         raise SearchError(
-            f"the search {store.name!r} cannot be asked to stop: {error}. Do it as the user who runs it, or press Ctrl-C"
-            " there."
+            f"the search {store.name!r} cannot be asked to stop: {error}. Do it as the user who runs it, or press"
+            " Ctrl-C there."
         ) from error
     deadline = time.monotonic() + _SECONDS_TO_NOTICE
     try:

@@ -63,9 +63,9 @@ def test_news_of_a_trial_replaces_what_was_known_of_it(board):
 
 def test_the_line_says_what_matters(board, monkeypatch):
     state = "3 of at most 8 trials done, 1 running, 1 failed, best so far 90.00 % (norm_balance)"
-    monkeypatch.setattr("search.progress.search.time.monotonic", lambda: board.began + 30)
-    assert board.line() == f"{state}, at most about 50 s left"
-    monkeypatch.setattr("search.progress.search.time.monotonic", lambda: board.began + 0.01)
+    monkeypatch.setattr(board, "seconds_left", lambda: 50.0)
+    assert board.line() == f"{state}, about 50 s left"
+    monkeypatch.setattr(board, "seconds_left", lambda: None)
     assert board.line() == state
 
 
@@ -75,12 +75,26 @@ def test_a_finished_search_has_no_time_left(board):
     assert board.line() == "8 of at most 8 trials done, 0 running, 1 failed, best so far 90.00 % (norm_balance)"
 
 
-def test_the_time_left_follows_the_pace_of_this_run_alone(board, monkeypatch):
+def test_a_resumed_search_has_no_time_left_before_a_trial_has_ended_in_it(board, monkeypatch):
     resumed = Board(SEARCH.model_copy(update={"trials": tuple(board.trials.values())}), tiny_config())
     assert resumed.seconds_left() is None
-    monkeypatch.setattr("search.progress.search.time.monotonic", lambda: resumed.began + 10)
-    resumed.update(trial(4, "norm_balance", "finished", 0.7))
-    assert resumed.seconds_left() == pytest.approx(10 * 4)
+    clock = iter([0.0, 10.0, 10.0])
+    monkeypatch.setattr("search.progress.search.time.monotonic", lambda: next(clock))
+    resumed.update(trial(5, "fixed", "running"))
+    resumed.update(trial(5, "fixed", "finished", 0.7))
+    assert resumed.seconds_left() > 0
+
+
+@pytest.mark.parametrize(("over", "said"), [(False, "what runs resumes from its last checkpoint"), (True, "ending")])
+def test_an_interruption_is_told_with_what_is_kept(over, said):
+    listener = TerminalListener(Console(file=io.StringIO()))
+    assert "before the first training" in listener.kept()
+    listener.search_begins(SEARCH, tiny_config())
+    listener.trial(trial(3, "fixed", "failed"))
+    if over:
+        listener.end()
+    assert "what has ended (1 trial) is kept" in listener.kept()
+    assert said in listener.kept()
 
 
 def test_the_table_holds_every_family_whole_at_80_columns(board):

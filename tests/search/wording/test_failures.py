@@ -4,7 +4,7 @@ import pytest
 
 from search.wording.failures import failure_reason
 
-TRACEBACK = """\x1b[36mray::DistillationTrial.train()\x1b[39m (pid=2186, ip=127.0.0.1, actor_id=43247550e20baeaf8c3bb37c01)
+TRACEBACK = """\x1b[36mray::DistillationTrial.train()\x1b[39m (pid=2186, ip=127.0.0.1, actor_id=43247550)
            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   File "/home/me/trial.py", line 8, in step
     raise ValueError("first line\\n  indented\\nlast line")
@@ -26,17 +26,20 @@ Top 10 memory users: PID\tMEM(GB)\tCOMMAND
 """
 
 
+LOST = "The actor died unexpectedly before finishing this task.\nThe actor died because its node has died. Node Id: 1"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         (f"{TRACEBACK}ValueError: first line\n  indented\nlast line", "ValueError: first line"),
         (f"{TRACEBACK}trainables.errors.ConfigError: it failed.", "it failed."),
         (f"{TRACEBACK}torch.OutOfMemoryError: CUDA out of memory.", "torch.OutOfMemoryError: CUDA out of memory."),
-        (f"The actor died because of an error raised in its creation task, {TRACEBACK}RuntimeError: no", "RuntimeError: no"),
+        (f"The actor died because of an error raised in its creation task, {TRACEBACK}IOError: no", "IOError: no"),
         (f"{DIED}Worker unexpectedly exits with a connection error code 2. End of file.{GUESSES}", "memory ran out"),
         (f"{DIED}Worker exits unexpectedly. Worker exits with an exit code 4.", "with exit code 4"),
         ("The worker died unexpectedly while executing this task. Check python-core-worker-*.log", "memory ran out"),
-        ("The actor died unexpectedly before finishing this task.\nThe actor died because its node has died. Node Id: 1", "the machine that ran it was lost"),
+        (LOST, "the machine that ran it was lost"),
         (OUT_OF_MEMORY, "Ray ended its process, since the machine ran low on memory"),
         ("", "no message"),
         ("KeyboardInterrupt", "KeyboardInterrupt"),
