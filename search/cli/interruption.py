@@ -20,6 +20,7 @@ INTERRUPTED = 128 + signal.SIGINT
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SAME_REQUEST = 0.5
 """Seconds within which signals are one request, since a terminal and a parent may both send one."""
+_ANSWERED_WITHIN = 5.0
 _AGAIN = "Press Ctrl-C again to end at once; no finished training is lost by that."
 
 
@@ -38,6 +39,8 @@ class Interruption:
     def __init__(self, console: Terminal, kept: Callable[[], str], remedy: Callable[[], str]) -> None:
         self._console, self._kept, self._remedy = console, kept, remedy
         self._first: float | None = None
+        self.answered = threading.Event()
+        """Set once the first signal has been answered."""
 
     @property
     def asked(self) -> bool:
@@ -56,6 +59,7 @@ class Interruption:
             else:
                 self._console.show_cursor()
                 self._say(f"ended at once; {self._remedy()}")
+        self.answered.set()
         if not first:
             # As after `kill -9`, which all that is stored withstands. Ray's and MLflow's processes end with this one.
             os._exit(INTERRUPTED)
@@ -89,6 +93,7 @@ def interruptible(console: Terminal, kept: Callable[[], str], remedy: Callable[[
         with terminated_like_interrupted():
             yield interruption
     except KeyboardInterrupt:
+        interruption.answered.wait(_ANSWERED_WITHIN)  # the answer comes first, also on a busy machine
         click.echo(remedy())
         sys.exit(INTERRUPTED)
     finally:

@@ -37,7 +37,7 @@ class Pace:
         self._first: float | None = None
         self._most = 0
         self._passed_by: Counter[str] = Counter()
-        """By student, the rules that have begun since its last constant ended, although a constant was due."""
+        """Rules that have begun since a student's last constant ended, although a constant was due."""
         for trial in trials:
             if trial.status in ENDED or trial.seeds:
                 self._take_over(trial)

@@ -89,8 +89,7 @@ class Costs:
         parts: dict[Hashable, list[float]] = defaultdict(list)
         for one in sound:
             parts[one.work.kind].append(one.seconds / self._typical(one.work.seeds))
-        # One training more, of average length: a kind with a single training is not yet known well.
-        self._of_kind = {kind: _lately([1.0, *shares]) for kind, shares in parts.items()}
+        self._of_kind = {kind: _lately(shares) for kind, shares in parts.items()}
 
     def of(self, work: Work) -> float:
         """Return the seconds that one training takes."""

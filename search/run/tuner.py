@@ -112,10 +112,10 @@ def _as_actor_errors(task_failed: Callable[..., None]) -> Callable[..., None]:
     end the whole search.
     """
 
-    def failed(manager: Any, task: Any, exception: Exception) -> None:
+    def failed(manager: Any, *, tracked_actor_task: Any, exception: Exception) -> None:
         if isinstance(exception, RayError) and not isinstance(exception, (RayActorError, RayTaskError)):
             exception = RayActorError(error_msg=str(exception))
-        task_failed(manager, task, exception)
+        task_failed(manager, tracked_actor_task=tracked_actor_task, exception=exception)
 
     return failed
 
