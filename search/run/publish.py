@@ -6,19 +6,15 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from search.confirm import (
-    FILES,
     FOLDER,
     Champion,
-    Format,
-    Subject,
     choose_champion,
-    export_champion,
     module_reader,
     read_confirmation,
     student_reader,
-    subject_of,
     write_card,
     write_champion,
 )
@@ -28,6 +24,9 @@ from search.records import SearchRecord, read_analysis
 from search.settings import Launch
 from search.store import SearchStore, decision_reader, stored_decisions
 from search.tracking import TrackedConfirmation, TrackingReport, sync
+
+if TYPE_CHECKING:
+    from search.confirm import Format, Subject
 
 
 def publish_report(search: SearchRecord, launch: Launch) -> pathlib.Path:
@@ -98,6 +97,8 @@ def publish_exports(
     Raises:
         SearchError: a file cannot be read or written.
     """
+    from search.confirm import FILES, export_champion, subject_of  # imports PyTorch
+
     champion = _champion(search, store)
     folder = launch.output / store.name / FOLDER
     if formats is None:

@@ -356,7 +356,7 @@ def test_a_search_tells_what_to_type_next_unless_that_is_under_way(arguments, st
         rule=policy.rule(), complexity=1, history=TrialHistory(score=0.9),
     )  # fmt: skip
     search = SearchRecord(name="tiny", config=tiny_config().model_dump(mode="json"), status=status, trials=(trial,))
-    outcome = SimpleNamespace(search=search, page=tmp_path / "report.html")
+    outcome = SimpleNamespace(search=search, page=tmp_path / "report.html", mlflow="http://localhost:5000")
     monkeypatch.setattr(RUNNING, "run_search", lambda *_: outcome)
     confirmed = []
     monkeypatch.setattr("search.cli.search.confirm_with", lambda name, *_: confirmed.append(name))

@@ -190,7 +190,7 @@ def test_what_is_given_is_not_changed():
     ("overrides", "message"),
     [
         ({"replicats": 3}, "replicates"),
-        ({"name.first": 3}, "`overrides` has 'name.first', but 'name' is a value"),
+        ({"name.first": 3}, "`overrides` has 'name.first': 'name' is a value"),
         ({"training.epochs": 0}, "training.epochs"),
     ],
 )
