@@ -112,16 +112,18 @@ def test_mlflow_tells_a_partial_score_from_a_score(done, launch):
         trial = trials[run.data.tags["tune.trial_id"]]
         metrics = run.data.metrics
         assert metrics["seeds"] == len(trial.seeds)
-        assert metrics.get("score") == (None if trial.score is None else pytest.approx(trial.score))
-        assert metrics.get("partial_score") == (None if trial.score is not None else pytest.approx(trial.partial_score))
+        shown = {name: metrics.get(name) for name in ("score", "partial_score")}  # to four digits
+        expected = trial.partial_score if trial.score is None else trial.score
+        assert shown["score" if trial.score is not None else "partial_score"] == pytest.approx(expected, rel=1e-3)
+        assert None in shown.values()
         left = None if trial.score is not None else f"left the race after {len(trial.seeds)} of 3 seeds"
         assert run.data.tags.get("kd.race") == left
         # All curves are those of the seed that all trials have in common.
         curve = client.get_metric_history(run.info.run_id, "validation/accuracy")
         opening = trial.opening or trial.history
-        assert [point.value for point in sorted(curve, key=lambda p: p.step)] == [
-            record.validation_accuracy for record in opening.epochs
-        ]
+        assert [point.value for point in sorted(curve, key=lambda p: p.step)] == pytest.approx(
+            [record.validation_accuracy for record in opening.epochs], rel=1e-3
+        )
 
 
 def test_finalists_are_those_with_all_seeds_and_weights_that_left_are_worth_retrying(done):
