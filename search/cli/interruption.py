@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from search.cluster import terminated_like_interrupted
+from search.cluster import SAME_REQUEST, terminated_like_interrupted
 from search.progress import Terminal
 
 INTERRUPTED = 128 + signal.SIGINT
 """A shell's exit code for a program that Ctrl-C ended."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SAME_REQUEST = 0.5
-"""Seconds within which signals are one request, since a terminal and a parent may both send one."""
 _ANSWERED_WITHIN = 5.0
 _AGAIN = "Press Ctrl-C again to end at once; no finished training is lost by that."
 
@@ -38,21 +36,21 @@ class Interruption:
 
     def __init__(self, console: Terminal, kept: Callable[[], str], remedy: Callable[[], str]) -> None:
         self._console, self._kept, self._remedy = console, kept, remedy
-        self._first: float | None = None
+        self._last: float | None = None
         self.answered = threading.Event()
         """Set once the first signal has been answered."""
 
     @property
     def asked(self) -> bool:
         """True once the user wants the program to end."""
-        return self._first is not None
+        return self._last is not None
 
     def notice(self, number: int) -> None:
         """Answer a signal; at a second request the process ends here, with exit code 130."""
         now = time.monotonic()
-        if number not in _SIGNALS or (self._first is not None and now - self._first < _SAME_REQUEST):
+        if number not in _SIGNALS or (self._last is not None and now - self._last < SAME_REQUEST):
             return
-        first, self._first = self._first is None, now
+        first, self._last = self._last is None, now
         with contextlib.suppress(Exception):  # a closed pipe must not keep the program from ending
             if first:
                 self._say(f"interrupted: {self._kept()} {_AGAIN}")
@@ -90,18 +88,15 @@ def interruptible(console: Terminal, kept: Callable[[], str], remedy: Callable[[
     )
     watcher.start()
     try:
-        with terminated_like_interrupted():
+        # The watcher deals with a second request, also while Ray shuts down after the block.
+        with terminated_like_interrupted(once=True):
             yield interruption
     except KeyboardInterrupt:
         interruption.answered.wait(_ANSWERED_WITHIN)  # the answer comes first, also on a busy machine
         click.echo(remedy())
         sys.exit(INTERRUPTED)
     finally:
-        if interruption.asked:
-            # Ray's shutdown may still take seconds: a second request ends it, and no handler may raise there.
-            for number in _SIGNALS:
-                signal.signal(number, _leave_to_watcher)
-        else:
+        if not interruption.asked:
             signal.set_wakeup_fd(earlier)
             os.close(writing)
             watcher.join()
@@ -116,7 +111,3 @@ def _watch(reading: int, earlier: int, notice: Callable[[int], None]) -> None:
                 os.write(earlier, numbers)
         for number in numbers:
             notice(number)
-
-
-def _leave_to_watcher(*_: object) -> None:
-    """Do nothing: the watcher's thread answers the signal."""

@@ -14,7 +14,8 @@ from .sharing import alive_nodes as alive_nodes
 from .sharing import check_pictures_shared as check_pictures_shared
 from .sharing import check_shared as check_shared
 from .sharing import check_writable as check_writable
-from .termination import interrupt_handler_kept as interrupt_handler_kept
+from .termination import SAME_REQUEST as SAME_REQUEST
+from .termination import interruption_sets as interruption_sets
 from .termination import stopped_on_request as stopped_on_request
 from .termination import terminated_like_interrupted as terminated_like_interrupted
 from .threads import let_threads_sleep as let_threads_sleep

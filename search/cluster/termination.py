@@ -6,43 +6,88 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from types import FrameType
 
 from search.store import SearchStore, StopRequests
 
+SAME_REQUEST = 0.5
+"""Seconds within which signals are one request, since a terminal and a parent may both send one."""
 _SECONDS_BETWEEN_LOOKS = 0.25
 
 
+class _Handler:
+    """Turns each request to end the program into one KeyboardInterrupt, or tells what runs to come to an end.
+
+    Args:
+        once: True if something else deals with later requests.
+    """
+
+    def __init__(self, *, once: bool) -> None:
+        self.once = once
+        self.running: threading.Event | None = None
+        """Is set in place of a KeyboardInterrupt; None if nothing runs that comes to an end by itself."""
+        self._last: float | None = None
+
+    @property
+    def asked(self) -> bool:
+        """True once there was a request."""
+        return self._last is not None
+
+    def __call__(self, *_: object) -> None:
+        now, last = time.monotonic(), self._last
+        self._last = now
+        if last is not None and (self.once or now - last < SAME_REQUEST):
+            return
+        if self.running is None or self.running.is_set():
+            raise KeyboardInterrupt
+        self.running.set()
+
+
+_handlers: list[_Handler] = []
+"""The handler of the process, if there is one."""
+
+
 @contextlib.contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
+def terminated_like_interrupted(*, once: bool = False) -> Iterator[None]:
     """Let SIGTERM, which `ray job stop` sends, save the work as Ctrl-C does within the block.
 
-    After the block both handlers are restored. SIGTERM also works where SIGINT is ignored, for example in a background
-    process of a shell script.
+    After the block both handlers are restored. A SIGINT that is ignored stays so, as in a background process of a shell
+    script; SIGTERM works there, too. A block within another changes nothing.
+
+    Args:
+        once: True if only the first request is to raise KeyboardInterrupt. The handlers then stay after a block that a
+            request ended, so that no later one disturbs what is put away.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if _handlers or threading.current_thread() is not threading.main_thread():
         yield
         return
-    with interrupt_handler_kept():
-        terminated = signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, terminated)
-
-
-@contextlib.contextmanager
-def interrupt_handler_kept() -> Iterator[None]:
-    """Restore the handler of SIGINT after the block: Tune leaves one behind that would swallow the next Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupted = signal.getsignal(signal.SIGINT)
+    handler = _Handler(once=once)
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        numbers.append(signal.SIGINT)
+    earlier = {number: signal.signal(number, handler) for number in numbers}
+    _handlers.append(handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, interrupted)
+        _handlers.remove(handler)
+        if not (once and handler.asked):
+            for number, before in earlier.items():
+                signal.signal(number, before)
+
+
+@contextlib.contextmanager
+def interruption_sets(event: threading.Event) -> Iterator[None]:
+    """Let a request set an event within the block, in place of a KeyboardInterrupt; the second one raises it."""
+    if not _handlers:
+        yield
+        return
+    _handlers[-1].running = event
+    try:
+        yield
+    finally:
+        _handlers[-1].running = None
 
 
 @contextlib.contextmanager
@@ -72,11 +117,3 @@ def stopped_on_request(store: SearchStore, command: str) -> Iterator[None]:
         finally:
             over.set()
             watcher.join()
-
-
-def _interrupt(_: int, frame: FrameType | None) -> None:
-    interrupted = signal.getsignal(signal.SIGINT)
-    if callable(interrupted):
-        interrupted(signal.SIGINT, frame)  # Tune's own handler, or Python's
-    else:
-        raise KeyboardInterrupt

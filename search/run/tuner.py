@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -17,7 +18,7 @@ from ray.air._internal import usage
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from search.cluster import interrupt_handler_kept, room_for
+from search.cluster import interruption_sets, room_for
 from search.plan import METRIC, PlannedSearch
 from search.run.events import SearchEvents
 from search.run.scheduler import PatientScheduler
@@ -85,6 +86,7 @@ def run_trials(
                 failure_config=tune.FailureConfig(max_failures=most_failures(launch)),
             ),
         )
+    interrupted = threading.Event()
     with (
         # To count the use of each of Ray's own callbacks, Tune imports them, and with one of them MLflow. That takes
         # seconds of CPU. The number is never sent, since a search turns Ray's usage statistics off.
@@ -93,7 +95,9 @@ def run_trials(
         mock.patch.object(ray.tune.tune, "_detect_reporter", return_value=_SilentReporter(), create=True),
         mock.patch.object(RayActorManager, _TASK_FAILED, _as_actor_errors(getattr(RayActorManager, _TASK_FAILED))),
         _workers_at_once(room_for(config.resources)),
-        interrupt_handler_kept(),
+        # Tune's handler of Ctrl-C would take no SIGTERM, and let the second of two signals end it before it saves.
+        mock.patch.object(ray.tune.tune, "_setup_signal_catching", return_value=interrupted, create=True),
+        interruption_sets(interrupted),
     ):
         tuner.fit()
 

@@ -12,6 +12,7 @@ import json
 import pathlib
 from typing import Any, NamedTuple
 
+import ray
 from ray.tune.experiment import Trial
 
 from search.errors import SearchError
@@ -83,7 +84,8 @@ def read_error(trial: Any) -> str | None:
     if not name:
         return None
     with contextlib.suppress(OSError):
-        return pathlib.Path(storage.trial_driver_staging_path, name).read_text(encoding="utf-8", errors="replace")
+        if ray.is_initialized():  # else Tune cannot name the place, and the error is in the storage
+            return pathlib.Path(storage.trial_driver_staging_path, name).read_text(encoding="utf-8", errors="replace")
     with contextlib.suppress(OSError):
         return read_in(storage.storage_filesystem, f"{storage.trial_fs_path}/{name}").decode(errors="replace")
     return None

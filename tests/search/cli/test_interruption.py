@@ -13,8 +13,8 @@ import sys, time
 from search.progress import Terminal
 from search.cli.interruption import interruptible
 with interruptible(Terminal(), lambda: "saving; all is kept.", lambda: "go on with: resume") as interruption:
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print("saving", flush=True)
