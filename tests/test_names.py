@@ -29,7 +29,9 @@ def test_dir_shows_what_is_offered_and_all_of_it_is_there(name):
 
 
 def test_every_family_is_imported_by_its_class_name():
-    for policy in policies.FAMILIES.values():
+    shipped = [policy for policy in policies.FAMILIES.values() if policy.__module__.startswith("policies.")]
+    assert len(shipped) >= 33
+    for policy in shipped:
         assert policy.__name__ in policies.__all__
         assert getattr(policies, policy.__name__) is policy
 

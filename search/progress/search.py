@@ -260,7 +260,7 @@ class TerminalListener(Listener):
         if self.board is None:
             return
         if self.live is not None:
-            self.live.update(Group(self.board.table(), self.board.line()))
+            self.live.update(Group(self.board.line(), self.board.table()))
         elif self._is_time():
             self._line(self.board.line())
 

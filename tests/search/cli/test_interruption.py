@@ -9,7 +9,8 @@ import time
 import pytest
 
 BUSY = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
 from search.progress import Terminal
 from search.cli.interruption import interruptible
 with interruptible(Terminal(), lambda: "saving; all is kept.", lambda: "go on with: resume") as interruption:

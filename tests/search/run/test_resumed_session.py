@@ -22,14 +22,14 @@ TORN = "experiment_state-2999-01-01_00-00-00.json"
 
 
 class Stopper(QuietListener):
-    """Stops the search like Ctrl-C, once one trial has finished."""
+    """Stops the search like a batch system, once one trial has finished."""
 
     stopped = False
 
     def tick(self):
         if not self.stopped and any(record.status == "finished" for record in self.records):
             self.stopped = True
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Killer(QuietListener):
