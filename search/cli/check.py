@@ -10,6 +10,7 @@ import click
 
 from search.cli.options import config_of, launch_of, own_policies, places, skip_bad
 from search.progress import Terminal, TerminalListener
+from search.records import SearchRecord
 from search.settings import Launch, SearchConfig
 from search.store import check_config
 from search.wording import count, duration, setting_title
@@ -38,13 +39,16 @@ def check(source: str, **options: Any) -> None:
     check_with(config_of(source, options), launch_of(options))
 
 
-def check_with(config: SearchConfig, launch: Launch, *, confirming: bool = False) -> None:
+def check_with(
+    config: SearchConfig, launch: Launch, *, confirming: bool = False, kept: SearchRecord | None = None
+) -> None:
     """Check a search and print what it will take.
 
     Args:
         config: the search.
         launch: its places.
         confirming: a confirmation is to follow, so its trainings are told too.
+        kept: what a search that resumes has done already.
 
     Raises:
         SystemExit: with code 1 if a training cannot be repeated.
@@ -63,14 +67,14 @@ def check_with(config: SearchConfig, launch: Launch, *, confirming: bool = False
         else "NOT repeatable: two trainings under one seed differ. Rules are then compared under different noise; draw"
         " all random numbers from generators that the seed decides.",
         *found.remarks,
-        *_cost(config, found, confirming=confirming),
+        *_cost(config, found, confirming=confirming, done=0 if kept is None else _done(config, kept)),
     ):
         click.echo(line)
     if found.repeatable is False:
         sys.exit(1)
 
 
-def _cost(config: SearchConfig, found: Rehearsal, *, confirming: bool) -> list[str]:
+def _cost(config: SearchConfig, found: Rehearsal, *, confirming: bool, done: int) -> list[str]:
     cores = max(1, int(len(os.sched_getaffinity(0)) / config.resources.cpus_per_trial))
     at_a_time = min(cores, config.resources.max_concurrent or cores)
     seconds = max(0.1, found.seconds)
@@ -81,6 +85,12 @@ def _cost(config: SearchConfig, found: Rehearsal, *, confirming: bool) -> list[s
         f"A step takes {_milliseconds(seconds / steps)}, so one training takes about {duration(seconds)} and the search"
         f" at most about {duration(found.search_seconds(at_a_time))} with {at_a_time} at a time here, its start apart.",
     ]
+    if done:
+        left = max(0, trainings - done)
+        lines.append(
+            f"Of these trainings {done:,} {'has' if done == 1 else 'have'} ended, so at most {left:,} are left: about"
+            f" {duration(found.seconds_of(left, at_a_time))}."
+        )
     if config.budget_seconds is not None:
         lines.append(_within(config, found, at_a_time, config.budget_seconds))
     if confirming:
@@ -91,6 +101,12 @@ def _cost(config: SearchConfig, found: Rehearsal, *, confirming: bool) -> list[s
             f" {config.confirm.seeds} seeds each: about {duration(found.seconds_of(more, at_a_time))}."
         )
     return lines
+
+
+def _done(config: SearchConfig, kept: SearchRecord) -> int:
+    """Count the trainings of a search that need not be done again; a failed trial's first heat counts."""
+    first = len(config.heats[0].seeds)
+    return sum(max(len(trial.seeds), first if trial.status == "failed" else 0) for trial in kept.trials)
 
 
 def _within(config: SearchConfig, found: Rehearsal, at_a_time: int, budget: float) -> str:

@@ -10,6 +10,7 @@ from search.cli.actions import confirm_with, search_with
 from search.cli.check import check_with
 from search.cli.options import config_of, launch_of, own_policies, pace, places, skip_bad, tracked_as_before
 from search.cluster import check_cluster, in_ray_job
+from search.run import read_record
 from search.store import SearchStore, check_config, confirmation_overrides, grown
 from search.tracking import check_tracking
 
@@ -44,11 +45,12 @@ def run(source: str, address: str | None, resume: bool, confirmed: bool, dry_run
 @click.argument("name")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Let it grow, e.g. trials_per_family=12.")
 @click.option("--address", help="A running Ray cluster that this machine is part of: auto or host:port.")
+@click.option("--dry-run", is_flag=True, help="Say what is left to do and how long it will take; run nothing.")
 @own_policies
 @pace
 @places
 def resume(
-    name: str, overrides: tuple[str, ...], policies: tuple[str, ...], address: str | None, **places: Any
+    name: str, overrides: tuple[str, ...], policies: tuple[str, ...], address: str | None, dry_run: bool, **places: Any
 ) -> None:
     """Resume an interrupted search, or let a finished one grow; nothing that finished is run again.
 
@@ -58,6 +60,9 @@ def resume(
     launch = launch_of(places, address)
     store = SearchStore(launch.storage, name)
     config = grown(store.header_record(), overrides, policies)
+    if dry_run:
+        check_with(config, launch, kept=read_record(name, launch))
+        return
     search_with(config, tracked_as_before(launch, store, places), resume=True, grown=True)
 
 

@@ -514,6 +514,12 @@ def test_a_whole_search_from_the_command_line(run, tmp_path):
     assert (state["status"], state["finished"], state["trials"]) == ("finished", 8, 8)
     assert state["best_rule"].startswith("λ")
 
+    code, out, err = run("resume", "tiny", "--dry-run", "--set", "trials_per_family=6")
+    assert code == 0, err
+    assert "The search trains at most 20 students" in out
+    assert "Of these trainings 16 have ended, so at most 4 are left: about " in out
+    assert json.loads(run("status", "tiny", "--json")[1])["trials"] == 8
+
     code, out, _ = run("report", "tiny", "--json")
     assert json.loads(out)["name"] == "tiny"
 
