@@ -11,6 +11,7 @@ from policies.errors import PolicyError, nearest
 from policies.extensions import origin_of, register_policy
 from policies.policy import Policy
 from policies.registry import create_policy, policy_class
+from policies.text_file import read_user_text
 
 FORMAT = "kd-policy"
 VERSION = 1
@@ -70,10 +71,10 @@ def read_document(path: str | pathlib.Path, policies: Iterable[type[Policy]] = (
     for policy in policies:
         register_policy(policy)
     try:
-        document = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
+        document = json.loads(read_user_text(path))
     except OSError as error:
         raise PolicyError(f"cannot read the policy file {str(path)!r}: {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PolicyError(
             f"{str(path)!r} is not a policy file, since it is not valid JSON: {error}. {_EXPECTED}"
         ) from error

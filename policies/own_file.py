@@ -7,6 +7,7 @@ are two modules.
 from __future__ import annotations
 
 import hashlib
+import io
 import linecache
 import pathlib
 import sys
@@ -17,6 +18,7 @@ import types
 from policies.errors import PolicyError, nearest
 from policies.extensions import FILE, check_class, told
 from policies.policy import Policy
+from policies.text_file import read_user_bytes
 
 _LONGEST_FILE = 30_000  # characters; the text is sent, escaped, in a job's environment, which holds 128 KiB
 
@@ -54,8 +56,10 @@ def read_source(
         raise PolicyError(f"a {what} of your own is given as FILE.py:{kind}, like {example}, but got {reference!r}.")
     path = pathlib.Path(folder) / pathlib.Path(file).expanduser()
     try:
-        with tokenize.open(path) as opened:  # by the encoding that its first lines name, or UTF-8
-            text = opened.read()
+        content = io.BytesIO(read_user_bytes(path))
+        encoding, _ = tokenize.detect_encoding(content.readline)  # the one that its first lines name, or UTF-8
+        content.seek(0)
+        text = io.TextIOWrapper(content, encoding).read()
     except (OSError, UnicodeDecodeError, SyntaxError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PolicyError(f"cannot read {str(path)!r}, named by {reference!r}: {reason}.") from error

@@ -6,13 +6,16 @@ Validation, the search space, `kd-search policies` and the report all derive fro
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from typing import Any, Literal, Never, TypeAlias
 
 from policies.errors import PolicyError, nearest
 
 Value: TypeAlias = float | int | str
 """The value of a parameter; text for a choice."""
+
+
+_MOST = sys.float_info.max
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Parameter:
         rule = f"{self.kind} in [{self.low:g}, {self.high:g}] ({self.meaning})"
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise PolicyError(f"{label} must be a {rule}, but got {value!r}.")
-        if not math.isfinite(value) or not self.low <= value <= self.high:
+        if not max(self.low, -_MOST) <= value <= min(self.high, _MOST):  # which NaN is not, either
             raise PolicyError(f"{label} must be a {rule}, but got {value!r}.")
         if self.kind == "integer":
             if value != int(value):

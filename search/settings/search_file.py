@@ -17,6 +17,7 @@ from policies.families.schedules.fixed import Fixed
 from policies.own_file import read_source
 from policies.policy import Policy
 from policies.registry import policy_class
+from policies.text_file import read_user_text
 from search.errors import SearchError, nearest
 from search.settings.budget import Budget, seconds_of
 from search.settings.confirmation import ConfirmationSettings
@@ -673,7 +674,7 @@ def text_of(source: str) -> str:
     path = pathlib.Path(source)
     if path.suffix == ".toml" or path.exists():
         try:
-            text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+            text = read_user_text(path)
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or f"it is not UTF-8 ({error}); save it as UTF-8"
             raise SearchError(
@@ -706,7 +707,7 @@ def values_of(text: str, origin: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SearchError(f"{origin} is not valid TOML: {error}.") from error
 
 
@@ -819,7 +820,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         raise SearchError(f"`--set` takes key.path=value, but got {override!r}.")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         value = text.strip()  # a bare word is a string, so that it needs no quotes within the shell's
         if value.startswith(("[", "{", '"', "'")):
             raise SearchError(
