@@ -132,7 +132,15 @@ class SearchStore:
         Raises:
             SearchError: there is none.
         """
-        return self.read_bytes(self._saved(self._snapshot())).decode()
+        return self.read_bytes(self.snapshot_path()).decode()
+
+    def snapshot_path(self) -> str:
+        """Return the path of the newest state of the trials.
+
+        Raises:
+            SearchError: there is none.
+        """
+        return self._saved(self._snapshot())
 
     def newest(self, prefix: str) -> str:
         """The path of the newest of Tune's own files of a kind.

@@ -86,8 +86,31 @@ def begin_to_put_aside(folder: pathlib.Path) -> None:
 
 
 def latest_state(folder: pathlib.Path) -> pathlib.Path | None:
-    """The newest whole snapshot of the trials' state; None if none was put aside."""
-    return max((folder / _FOLDER / _LATEST).resolve().glob(_STATE), default=None)
+    """The newest whole snapshot of the trials' state; None if none was put aside.
+
+    Trials that ended after it have files of their own, so an older one is as good if a disk has damaged the newest.
+    """
+    states = [max(kept.glob(_STATE), default=None) for kept in _kept(folder)]
+    whole = (state for state in states if state is not None and _is_whole(state))
+    return next(whole, next((state for state in states if state is not None), None))
+
+
+def _kept(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The folders of the snapshots that were put aside, newest first."""
+    latest = (folder / _FOLDER / _LATEST).resolve()
+    try:
+        numbers = sorted(int(path.name) for path in (folder / _FOLDER).iterdir() if path.name.isdigit())
+    except OSError:
+        numbers = []
+    older = [folder / _FOLDER / str(number) for number in reversed(numbers)]
+    return [latest, *(path for path in older if path.resolve() != latest)]
+
+
+def _is_whole(state: pathlib.Path) -> bool:
+    try:
+        return "trial_data" in json.loads(state.read_bytes())
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def put_back(folder: pathlib.Path) -> None:
@@ -96,9 +119,9 @@ def put_back(folder: pathlib.Path) -> None:
     If there are several, Tune uses the files whose names come last. The names are the local times at which sessions
     began. Such files may be incomplete, or date from before the clock was set back.
     """
-    whole = {path.name: path for path in (folder / _FOLDER / _LATEST).resolve().glob("*")}
-    if not whole:
+    if (state := latest_state(folder)) is None:
         return
+    whole = {path.name: path for path in state.parent.glob("*")}
     for name, path in whole.items():
         temporary = folder / f".{name}.tmp"
         shutil.copyfile(path, temporary)

@@ -53,9 +53,19 @@ class TrialState(NamedTuple):
         return self if self.ended else self._replace(state=json.dumps({**json.loads(self.state), "status": "PENDING"}))
 
     def trial(self) -> Trial:
-        """Return the trial as an object of Tune's, which cannot be run."""
-        trial = Trial.from_json_state(self.state, stub=True)
-        trial.restore_run_metadata(self.metadata)
+        """Return the trial as an object of Tune's, which cannot be run.
+
+        Raises:
+            SearchError: Tune cannot read it.
+        """
+        try:
+            trial = Trial.from_json_state(self.state, stub=True)
+            trial.restore_run_metadata(self.metadata)
+        except Exception as error:  # these are pickles, whose damage may raise anything
+            raise SearchError(
+                f"the stored state of trial {self.trial_id} is damaged ({type(error).__name__}: {error}). Delete its"
+                f" folder, whose name ends in -{self.trial_id}; the trial is then run again."
+            ) from error
         return trial
 
 
@@ -129,10 +139,15 @@ def snapshot_states(store: SearchStore) -> dict[str, TrialState]:
     """The trials in the newest snapshot, by Tune's identifier.
 
     Raises:
-        SearchError: there is no snapshot.
+        SearchError: there is no snapshot, or it is damaged.
     """
-    states = (TrialState(*pair) for pair in json.loads(store.read_snapshot())["trial_data"])
-    return {state.trial_id: state for state in states}
+    try:
+        states = [TrialState(*pair) for pair in json.loads(store.read_snapshot())["trial_data"]]
+        for state in states:
+            state.check()
+        return {state.trial_id: state for state in states}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise SearchError(f"{store.snapshot_path()} is damaged: {error}. Put back a copy of it.") from error
 
 
 def has_ended(store: SearchStore, folder: str) -> bool:

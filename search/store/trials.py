@@ -13,7 +13,9 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 
+from policies.errors import KDPolicySearchError
 from policies.registry import create_policy
+from search.errors import SearchError
 from search.plan import TrialNumbers
 from search.records import ENDED, SearchRecord, TrialRecord, TrialStatus
 from search.settings import CONSTANT_FAMILY, Heat, SearchConfig
@@ -226,6 +228,11 @@ def _history(trial: Trial) -> TrialHistory:
         return TrialHistory.from_json(read_in(checkpoint.filesystem, path).decode())
     except FileNotFoundError:
         return TrialHistory()
+    except (ValueError, RecursionError, KDPolicySearchError) as error:
+        folder = path.rpartition("/checkpoint_")[0]
+        raise SearchError(
+            f"{path} is damaged: {error} Delete the folder {folder}; the trial is then run again."
+        ) from error
 
 
 def _error(trial: Trial) -> str:

@@ -179,3 +179,19 @@ def test_without_a_snapshot_there_is_nothing_to_keep_or_put_back(search, staging
     SnapshotKeeper(search).keep(staging)
     assert latest_state(search) is None
     put_back(search)
+
+
+def test_a_damaged_copy_gives_way_to_the_one_before(search, staging):
+    keeper = SnapshotKeeper(search)
+    for state in (1, 2):
+        write_staging(staging, state, stamp=state)
+        for path in staging.glob("experiment_state-*"):
+            path.write_text(json.dumps({"trial_data": [], "state": state}))
+            os.utime(path, ns=(state, state))
+        keeper.keep(staging)
+    assert read(latest_state(search)) == 2
+    latest_state(search).write_bytes(b"\xff{")
+    assert read(latest_state(search)) == 1
+    put_back(search)
+    (tuned,) = search.glob("experiment_state-*")
+    assert read(tuned) == 1
