@@ -30,6 +30,8 @@ class DKD(Task):
     unit = "pictures"
     root: str = "data"
     checkpoint: str = "download_ckpts/cifar_teachers/resnet32x4_vanilla/ckpt_epoch_240.pth"
+    trained: str = "resnet8x4"
+    taught_by: str = "resnet32x4"
     validation_size: int = 5000
     alpha: float = 1.0
     beta: float = 8.0
@@ -42,12 +44,12 @@ class DKD(Task):
         return Sets(**{name: (pictures.images, pictures.labels) for name, pictures in sets.items()})
 
     def student(self):
-        """resnet8x4."""
-        return create_model(ModelSettings(name="resnet8x4"), image_shape=SHAPE, classes=CLASSES)
+        """The network that is `trained`."""
+        return create_model(ModelSettings(name=self.trained), image_shape=SHAPE, classes=CLASSES)
 
     def teacher(self):
-        """resnet32x4, with the weights of their release."""
-        settings = TeacherSettings(model=ModelSettings(name="resnet32x4"), checkpoint=self.checkpoint)
+        """The network that it is `taught_by`, with the weights of their release."""
+        settings = TeacherSettings(model=ModelSettings(name=self.taught_by), checkpoint=self.checkpoint)
         network = create_model(settings.model, image_shape=SHAPE, classes=CLASSES)
         restore_weights(network, settings, Path(self.checkpoint), CLASSES)
         return network
