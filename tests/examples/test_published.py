@@ -249,7 +249,7 @@ def test_dkds_weights_with_its_warm_up_take_the_steps_of_mdistiller(places, tmp_
 
 @pytest.mark.parametrize(("task_weight", "distill_weight"), [(1.0, 1.0), (1.0, 8.0), (0.5, 0.5), (0.1, 0.9)])
 def test_any_two_weights_are_a_weight_between_0_and_1_at_another_learning_rate(task_weight, distill_weight):
-    """Where SGD has momentum: λ = b / (a + b), a learning rate times (a + b), a weight decay over (a + b)."""
+    """SGD at λ = b / (a + b) needs the learning rate times (a + b), and the weight decay over (a + b)."""
     torch.manual_seed(0)
     inputs, labels, teacher = torch.randn(8, 5), torch.randint(3, (8,)), torch.randn(8, 3)
     theirs = torch.nn.Linear(5, 3)

@@ -86,7 +86,7 @@ class TrainingSettings(Settings):
     warm_up_start: float = Field(0.01, gt=0, le=1)
     """The share of the learning rate with which the warm-up begins."""
     schedule_per: Literal["step", "epoch"] = "step"
-    """Whether the learning rate changes at every step, or only from epoch to epoch."""
+    """`step` changes the learning rate at every step, `epoch` only from epoch to epoch."""
 
     _later: ClassVar[frozenset[str]] = frozenset(
         (*_SCHEDULING[1:], "nesterov", "norm_weight_decay", "bias_weight_decay")

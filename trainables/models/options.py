@@ -44,7 +44,7 @@ class CIFARResNetOptions(Settings):
 
 
 class WideCIFARResNetOptions(Settings):
-    """As `CIFARResNetOptions`; the published networks of four times the width have projections."""
+    """`shortcut`: as in `CIFARResNetOptions`; the published networks of four times the width have projections."""
 
     shortcut: Literal["identity", "projection"] = "projection"
 
