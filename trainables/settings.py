@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pydantic
 from pydantic_core import CoreSchema, core_schema
@@ -66,6 +66,16 @@ class Settings(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
+    _later: ClassVar[frozenset[str]] = frozenset()
+    """The fields that a later release added."""
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Restore a pickle; one of an earlier release gets the defaults of later fields."""
+        super().__setstate__(state)
+        for name, field in type(self).model_fields.items():
+            if name not in self.__dict__ and not field.is_required():
+                self.__dict__[name] = field.get_default(call_default_factory=True)
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: pydantic.GetCoreSchemaHandler) -> CoreSchema:
         """Build pydantic's schema with strict numbers; `strict` for all would refuse the lists of a search file."""
@@ -89,6 +99,13 @@ class Settings(pydantic.BaseModel):
             return cls.model_validate(values)
         except pydantic.ValidationError as error:
             raise ConfigError("\n".join(text for _, text in problems_of(cls, error, section))) from error
+
+
+def identity_of(settings: Settings) -> dict[str, Any]:
+    """Return plain values for keys of caches, without later fields at their defaults, so that earlier keys hold."""
+    fields = type(settings).model_fields
+    usual = {name for name in settings._later if getattr(settings, name) == fields[name].default}
+    return settings.model_dump(mode="json", exclude=usual)
 
 
 def problems_of(

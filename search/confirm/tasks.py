@@ -96,7 +96,7 @@ def _groups(
     units: Sequence[Unit], finalists: Mapping[str, Finalist], config: SearchConfig, base: TrialSettings
 ) -> list[Group]:
     students = {finalists[unit.finalist].student for unit in units}
-    if all(trains_stacked(student_of(base, student), base.device) for student in students):
+    if all(trains_stacked(student_of(base, student), base.device, base.training) for student in students):
         return grouped(units, room_for(config.resources))
     return single(units)
 

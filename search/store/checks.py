@@ -12,7 +12,7 @@ from policies.testing import check_policy
 from search.errors import SearchError
 from search.settings import Launch, Problems, SearchConfig, without_texts
 from search.store.files import check_creatable
-from trainables.config import DeviceSettings, ModelSettings, OwnFunction, OwnPolicy, OwnTask
+from trainables.config import ModelSettings, OwnFunction, OwnPolicy, OwnTask
 from trainables.datasets import check_dataset
 from trainables.models import check_model
 from trainables.teacher import check_teacher
@@ -58,7 +58,7 @@ def _checks(config: SearchConfig, launch: Launch) -> Iterator[Callable[[], objec
     else:
         assert config.teacher is not None  # `SearchConfig` makes sure of it
         for name, student in config.students.items():
-            yield functools.partial(_check_student, student, config.student_sections[name], config.device)
+            yield functools.partial(_check_student, student, config.student_sections[name], config)
         yield functools.partial(check_teacher, config.teacher)
         for augmentation in (config.augmentation, config.teacher.augmentation):
             if augmentation.function is not None:
@@ -69,9 +69,9 @@ def _checks(config: SearchConfig, launch: Launch) -> Iterator[Callable[[], objec
     yield functools.partial(_check_folders, config, launch)
 
 
-def _check_student(student: ModelSettings, section: str, device: DeviceSettings) -> None:
+def _check_student(student: ModelSettings, section: str, config: SearchConfig) -> None:
     check_model(student, section)
-    trains_stacked(student, device)
+    trains_stacked(student, config.device, config.training)
     if student.checkpoint is not None:
         from trainables.checkpoints import check_initial_weights  # imports PyTorch
 

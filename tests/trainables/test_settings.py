@@ -1,10 +1,12 @@
+import pickle
 import re
 
 import pytest
 
-from trainables.config import DataSettings, ModelSettings, TeacherSettings, TrialSettings
+from trainables.config import DataSettings, ModelSettings, TeacherSettings, TrainingSettings, TrialSettings
 from trainables.errors import ConfigError
 from trainables.models import check_model
+from trainables.settings import identity_of
 
 STUDENT = {"student": {"name": "mlp"}}
 
@@ -115,3 +117,23 @@ def test_picture_settings_belong_to_image_folders():
 def test_settings_are_frozen():
     with pytest.raises(Exception, match="frozen"):
         TrialSettings.parse(STUDENT).temperature = 3
+
+
+def test_keys_of_caches_stay_those_of_earlier_releases_until_a_later_setting_is_given():
+    earlier = (
+        *("epochs", "batch_size", "optimizer", "learning_rate", "weight_decay", "momentum", "schedule"),
+        "label_smoothing",
+    )
+    assert tuple(identity_of(TrainingSettings())) == earlier
+    assert set(identity_of(TrainingSettings(nesterov=False))) == {*earlier, "nesterov"}
+    assert set(identity_of(TrainingSettings(schedule="multi_step", milestones=(3,)))) == {*earlier, "milestones"}
+    wide = ModelSettings(name="wrn-16-1")
+    assert identity_of(check_model(wide)) == {"dropout": 0.0}
+    reading = ModelSettings(name="wrn-16-1", options={"shortcut_reads": "input"})
+    assert identity_of(check_model(reading)) == {"dropout": 0.0, "shortcut_reads": "input"}
+
+
+def test_settings_that_an_earlier_release_pickled_get_the_defaults_of_later_fields():
+    stored = TrainingSettings(epochs=7)
+    del stored.__dict__["nesterov"], stored.__dict__["milestones"]
+    assert pickle.loads(pickle.dumps(stored)) == TrainingSettings(epochs=7)

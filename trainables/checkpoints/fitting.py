@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -37,6 +38,7 @@ def fit_weights(
     expected: Mapping[str, Tensor],
     *,
     model: str,
+    options: Mapping[str, Any] | None = None,
     path: Path,
     what: str,
     wanted: Kind | None = None,
@@ -50,6 +52,7 @@ def fit_weights(
         weights: of the file.
         expected: the model's state dict.
         model: the model's name.
+        options: its options, which decide what the usual names mean.
         path: the file, for messages.
         what: the setting that names it, for messages.
         wanted: which weights the user asked for.
@@ -59,7 +62,7 @@ def fit_weights(
         CheckpointError: they do not fit, or fit in several ways.
     """
     head = _head(expected) if fresh_head else frozenset()
-    for names in _vocabularies(model, expected):
+    for names in _vocabularies(model, options or {}, expected):
         found = _prefixes(weights.tensors, expected, names, head)
         if found:
             averaged = [prefix for prefix in found if is_averaged(prefix)]
@@ -76,7 +79,7 @@ def fit_weights(
             if not both:
                 return fitted
             return dataclasses.replace(fitted, remarks=(_of_both(path, is_ema=is_ema, wanted=wanted), *fitted.remarks))
-    raise CheckpointError(_misfit(weights.tensors, expected, model, path, what))
+    raise CheckpointError(_misfit(weights.tensors, expected, model, options or {}, path, what))
 
 
 def _of_both(path: Path, *, is_ema: bool, wanted: Kind | None) -> str:
@@ -85,9 +88,11 @@ def _of_both(path: Path, *, is_ema: bool, wanted: Kind | None) -> str:
     return remark if wanted else f'{remark}, `weights = "{other}"` takes the others'
 
 
-def _vocabularies(model: str, expected: Mapping[str, Tensor]) -> Iterable[Mapping[str, str]]:
+def _vocabularies(
+    model: str, options: Mapping[str, Any], expected: Mapping[str, Tensor]
+) -> Iterable[Mapping[str, str]]:
     yield {name: name for name in expected}
-    yield from usual_names(model, list(expected))
+    yield from usual_names(model, options, list(expected))
 
 
 def _head(expected: Mapping[str, Tensor]) -> frozenset[str]:
@@ -155,7 +160,14 @@ def _taken(
     return Fitted(tensors=taken, remarks=tuple(remarks), other_outputs=outputs)
 
 
-def _misfit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], model: str, path: Path, what: str) -> str:
+def _misfit(
+    tensors: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
+    model: str,
+    options: Mapping[str, Any],
+    path: Path,
+    what: str,
+) -> str:
     """Return a message that shows the model's names beside the file's."""
     prefix = _likeliest_prefix(tensors, expected)
     all_names, tensors = list(tensors), {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
@@ -175,7 +187,7 @@ def _misfit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], model
     return (
         f"{what} {str(path)!r} does not fit the model {model!r} with its `options`: {len(missing)} of the model's"
         f" {count} weights are missing, {len(unknown)} of the file's are unknown to the model, and {len(other)} have"
-        f" another shape. Correct the model's name or options.{shortcut_hint(model, expected, all_names)}"
+        f" another shape. Correct the model's name or options.{shortcut_hint(model, options, expected, all_names)}"
         f"{f' The names below are those after the prefix {prefix!r}.' if prefix else ''}\n{table}"
     )
 

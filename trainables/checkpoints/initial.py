@@ -30,7 +30,9 @@ def read_initial_weights(settings: ModelSettings, expected: Mapping[str, Tensor]
     assert settings.checkpoint is not None
     path, what = Path(settings.checkpoint).expanduser(), f"`{section}.checkpoint`"
     weights = read_weights(path, None, what)
-    return fit_weights(weights, expected, model=settings.name, path=path, what=what, fresh_head=True)
+    return fit_weights(
+        weights, expected, model=settings.name, options=settings.options, path=path, what=what, fresh_head=True
+    )
 
 
 def check_initial_weights(settings: ModelSettings, section: str) -> None:

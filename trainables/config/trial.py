@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from pydantic import Field
@@ -14,7 +14,7 @@ from trainables.config.own_kpi import OwnKPI
 from trainables.config.own_policy import OwnPolicy
 from trainables.config.pictures import LARGEST_SEED, AugmentationSettings
 from trainables.records import Objective
-from trainables.settings import Settings
+from trainables.settings import Settings, identity_of
 
 
 class CorruptionSettings(Settings):
@@ -53,7 +53,11 @@ class ModelSettings(Settings):
     """The file of the weights that the model's training begins with, instead of random ones."""
 
 
-REPLACED = ("optimizer", "weight_decay", "momentum", "schedule")
+_SCHEDULING = ("schedule", "milestones", "gamma", "warm_up_epochs", "warm_up_start", "schedule_per")
+REPLACED = (
+    *("optimizer", "weight_decay", "norm_weight_decay", "bias_weight_decay", "momentum", "nesterov"),
+    *_SCHEDULING,
+)
 """The training settings that an optimiser of the user's own replaces."""
 
 
@@ -68,10 +72,67 @@ class TrainingSettings(Settings):
     momentum: float = Field(0.9, ge=0, lt=1)
     schedule: Literal["one_cycle", "cosine", "multi_step", "constant"] = "one_cycle"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    nesterov: bool = True
+    """False for plain momentum; only `sgd` reads it."""
+    norm_weight_decay: float | None = Field(None, ge=0)
+    """The weight decay of normalisation layers, weights and biases; that of all weights when not given."""
+    bias_weight_decay: float | None = Field(None, ge=0)
+    """The weight decay of all other layers' biases; that of all weights when not given."""
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """The epochs after which `multi_step` multiplies the learning rate by `gamma`; None for half and three quarters."""
+    gamma: float = Field(0.1, gt=0, lt=1)
+    warm_up_epochs: int = Field(0, ge=0)
+    """The epochs in which the learning rate rises in a straight line, before the schedule."""
+    warm_up_start: float = Field(0.01, gt=0, le=1)
+    """The share of the learning rate with which the warm-up begins."""
+    schedule_per: Literal["step", "epoch"] = "step"
+    """`step` changes the learning rate at every step, `epoch` only from epoch to epoch."""
+
+    _later: ClassVar[frozenset[str]] = frozenset(
+        (*_SCHEDULING[1:], "nesterov", "norm_weight_decay", "bias_weight_decay")
+    )
+
+    @property
+    def has_one_decay(self) -> bool:
+        """True if all weights have the same weight decay."""
+        return self.norm_weight_decay is None and self.bias_weight_decay is None
+
+    @pydantic.model_validator(mode="after")
+    def _schedule_fits_together(self) -> TrainingSettings:
+        usual = type(self).model_fields
+        for name in ("milestones", "gamma"):
+            if self.schedule != "multi_step" and getattr(self, name) != usual[name].default:
+                raise ValueError(
+                    f"`{name}` is of `schedule` = 'multi_step', but `schedule` is {self.schedule!r}; remove it, or"
+                    " change `schedule`"
+                )
+        if self.schedule == "one_cycle" and self.warm_up_epochs:
+            raise ValueError(
+                f"`warm_up_epochs` must be 0 where `schedule` is 'one_cycle', which warms up itself, but got"
+                f" {self.warm_up_epochs}; remove it, or take another `schedule`"
+            )
+        if self.warm_up_epochs and self.warm_up_epochs >= self.epochs:
+            raise ValueError(
+                f"`warm_up_epochs` must be below `epochs`, but got {self.warm_up_epochs} of {self.epochs}; lower it"
+            )
+        self._check_milestones()
+        return self
+
+    def _check_milestones(self) -> None:
+        marks = self.milestones
+        if marks is None:
+            return
+        if not marks or list(marks) != sorted(set(marks)):
+            raise ValueError(f"`milestones` must be one or more rising numbers of epochs, but got {list(marks)}")
+        if marks[-1] >= self.epochs or marks[0] < self.warm_up_epochs:
+            raise ValueError(
+                f"`milestones` must lie between the warm-up's {self.warm_up_epochs} epochs and the last of"
+                f" {self.epochs}, but got {list(marks)}; change them or `epochs`"
+            )
 
     def in_effect(self, own_optimizer: str = "") -> dict[str, Any]:
-        """Return the settings as plain values; an optimiser of the user's own, by its name, replaces four of them."""
-        values = self.model_dump(mode="json")
+        """Return the settings as plain values; an optimiser of the user's own, by its name, replaces some of them."""
+        values = identity_of(self)
         if not own_optimizer:
             return values
         kept = {name: value for name, value in values.items() if name not in REPLACED}

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from trainables.models.options import CIFARResNetOptions
+from trainables.models.options import CIFARResNetOptions, WideCIFARResNetOptions
 from trainables.models.small import GlobalAveragePool, ResidualBlock, convolution, initialise
 
-_WIDTHS = (16, 32, 64)
+_WIDTHS = {1: (16, 16, 32, 64), 4: (32, 64, 128, 256)}
+"""Channels of the stem and the stages by their factor; four times as wide they are those of `resnet8x4` (CRD)."""
 
 
 class CIFARResNet(nn.Sequential):
-    """Depth 6n+2: a stem, three stages of n blocks with 16, 32 and 64 channels, the mean, a linear layer."""
+    """Depth 6n+2: a stem, three stages of n blocks with 16, 32 and 64 channels or four times as many, the mean, a
+    linear layer.
+    """
 
     def __init__(
-        self, depth: int, options: CIFARResNetOptions, image_shape: tuple[int, int, int], classes: int
+        self,
+        depth: int,
+        factor: int,
+        options: CIFARResNetOptions | WideCIFARResNetOptions,
+        image_shape: tuple[int, int, int],
+        classes: int,
     ) -> None:
-        before = _WIDTHS[0]
+        before, *widths = _WIDTHS[factor]
         layers: list[nn.Module] = convolution(image_shape[0], before, stride=1)
-        for stage, width in enumerate(_WIDTHS):
+        for stage, width in enumerate(widths):
             for block in range((depth - 2) // 6):
                 stride = 2 if stage > 0 and block == 0 else 1
                 residual = ResidualBlock(before, width, stride=stride)

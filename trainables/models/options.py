@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 from pydantic import Field
@@ -43,14 +43,31 @@ class CIFARResNetOptions(Settings):
     shortcut: Literal["identity", "projection"] = "identity"
 
 
+class WideCIFARResNetOptions(Settings):
+    """`shortcut`: as in `CIFARResNetOptions`; the published networks of four times the width have projections."""
+
+    shortcut: Literal["identity", "projection"] = "projection"
+
+
 class WideResNetOptions(Settings):
-    """`dropout`: share of the channels' values dropped between the two convolutions of a block."""
+    """`dropout`: share of the channels' values dropped between the two convolutions of a block. `shortcut_reads`:
+    whether the 1×1 shortcut reads the block's first activation, as in the paper, or the block's input.
+    """
 
     dropout: float = Field(0.0, ge=0, lt=1)
+    shortcut_reads: Literal["activation", "input"] = "activation"
+
+    _later: ClassVar[frozenset[str]] = frozenset({"shortcut_reads"})
 
 
-class TorchvisionOptions(Settings):
-    """No options: a torchvision model is taken as it is."""
+class MobileNetOptions(Settings):
+    """`width`: the factor of all channels but the last convolution's, which grows only above 1."""
+
+    width: float = Field(0.5, ge=0.1, le=8)
+
+
+class NoOptions(Settings):
+    """No options: the model is taken as it is."""
 
 
 class FreeOptions(Settings):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,10 @@ from trainables.models.options import (
     CNNOptions,
     FreeOptions,
     MLPOptions,
+    MobileNetOptions,
+    NoOptions,
     SmallResNetOptions,
-    TorchvisionOptions,
+    WideCIFARResNetOptions,
     WideResNetOptions,
 )
 from trainables.models.own import build_own_model, check_outputs, check_own_model
@@ -33,15 +36,27 @@ if TYPE_CHECKING:
 ImageShape = tuple[int, int, int]
 """(K, H, W)."""
 
-_CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 _TORCHVISION = "torchvision/"
 _WIDE_RESNET = re.compile(r"wrn-(\d{1,4})-(\d{1,3})")
-_SMALL: dict[str, tuple[type[Settings], str]] = {
-    "mlp": (MLPOptions, "MLP"),
-    "cnn": (CNNOptions, "CNN"),
-    "small-resnet": (SmallResNetOptions, "SmallResNet"),
+_NAMED: dict[str, tuple[type[Settings], str, tuple[Any, ...]]] = {
+    "mlp": (MLPOptions, "small.MLP", ()),
+    "cnn": (CNNOptions, "small.CNN", ()),
+    "small-resnet": (SmallResNetOptions, "small.SmallResNet", ()),
+    **{
+        f"resnet{depth}": (CIFARResNetOptions, "cifar_resnet.CIFARResNet", (depth, 1))
+        for depth in (8, 14, 20, 32, 44, 56, 110)
+    },
+    **{f"resnet{depth}x4": (WideCIFARResNetOptions, "cifar_resnet.CIFARResNet", (depth, 4)) for depth in (8, 32)},
+    **{f"vgg{depth}": (NoOptions, "vgg.VGG", (depth,)) for depth in (8, 11, 13, 16, 19)},
+    "mobilenetv2-cifar": (MobileNetOptions, "mobile.MobileNetV2", ()),
+    "shufflenetv1-cifar": (NoOptions, "shuffle.ShuffleNetV1", ()),
+    "shufflenetv2-cifar": (NoOptions, "shuffle.ShuffleNetV2", ()),
+    **{
+        f"{name}-cifar": (NoOptions, "vision.create_cifar_form", (name,))
+        for name in ("resnet18", "resnet34", "resnet50")
+    },
 }
-"""Name -> options, and the class in `trainables.models.small`."""
+"""Name -> options, the class or function in `trainables.models`, and its first arguments."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,8 +71,7 @@ class _Plan:
 
 def model_names() -> tuple[str, ...]:
     """Return names for people to read; `wrn-D-W`, `torchvision/NAME` and the like stand for many models."""
-    depths = (f"resnet{depth}" for depth in _CIFAR_DEPTHS)
-    return (*_SMALL, *depths, "wrn-D-W", f"{_TORCHVISION}NAME", f"{TIMM}NAME", "FILE.py:NAME")
+    return (*_NAMED, "wrn-D-W", f"{_TORCHVISION}NAME", f"{TIMM}NAME", "FILE.py:NAME")
 
 
 def check_model(settings: ModelSettings, section: str = "") -> Settings:
@@ -114,7 +128,7 @@ def _told_of(setting: str) -> Iterator[None]:
 
 def _parse_options(settings: ModelSettings, plan: _Plan, section: str) -> Settings:
     place = f"{section}.options" if section else "options"
-    if settings.options and plan.options is TorchvisionOptions:
+    if settings.options and plan.options is NoOptions:
         raise ConfigError(
             f"`{place}` must be empty, since model {settings.name!r} has none, but got {settings.options!r}; remove it."
         )
@@ -143,11 +157,9 @@ def _named(settings: ModelSettings) -> _Plan:
             build=lambda _options, image_shape, classes: build_timm_model(settings, image_shape, classes),
             check=check_timm_model,
         )
-    if name in _SMALL:
-        options, cls = _SMALL[name]
-        return _Plan(options=options, build=functools.partial(_build_small, cls))
-    if name in {f"resnet{depth}" for depth in _CIFAR_DEPTHS}:
-        return _Plan(options=CIFARResNetOptions, build=functools.partial(_build_cifar_resnet, int(name[6:])))
+    if name in _NAMED:
+        options, constructor, first = _NAMED[name]
+        return _Plan(options=options, build=functools.partial(_build, constructor, first))
     if match := _WIDE_RESNET.fullmatch(name):
         depth, width = int(match[1]), int(match[2])
         if depth < 10 or depth % 6 != 4 or width < 1:
@@ -155,7 +167,8 @@ def _named(settings: ModelSettings) -> _Plan:
                 f"model {name!r}: a Wide ResNet is named wrn-D-W with a depth D of 6n+4 (10, 16, 22, 28, 34, 40, …) and"
                 f" a width W of at least 1, but got D = {depth} and W = {width}."
             )
-        return _Plan(options=WideResNetOptions, build=functools.partial(_build_wide_resnet, depth, width))
+        build = functools.partial(_build, "wide_resnet.WideResNet", (depth, width))
+        return _Plan(options=WideResNetOptions, build=build)
     if name.startswith(_TORCHVISION):
         inner = name.removeprefix(_TORCHVISION)
         known = torchvision_names()
@@ -163,7 +176,7 @@ def _named(settings: ModelSettings) -> _Plan:
             raise ModelError(
                 f"torchvision has no classification model {inner!r} in the installed version.{nearest(inner, known)}"
             )
-        return _Plan(options=TorchvisionOptions, build=functools.partial(_build_torchvision, inner))
+        return _Plan(options=NoOptions, build=functools.partial(_build, "vision.create_torchvision_model", (inner,)))
     known_names = model_names()
     hint = f" Did you mean {_TORCHVISION + name!r}?" if name in torchvision_names() else nearest(name, known_names)
     raise ModelError(f"there is no model {name!r}; known: {', '.join(known_names)}.{hint}")
@@ -177,29 +190,13 @@ def torchvision_names() -> frozenset[str]:
     return frozenset(models.list_models(module=models))
 
 
-def _build_small(cls: str, options: Any, image_shape: ImageShape, classes: int) -> nn.Module:
-    from trainables.models import small
-
-    model: nn.Module = getattr(small, cls)(options, image_shape, classes)
+def _build(
+    constructor: str, first: tuple[Any, ...], options: Settings, image_shape: ImageShape, classes: int
+) -> nn.Module:
+    module, _, name = constructor.partition(".")
+    found = importlib.import_module(f"trainables.models.{module}")
+    model: nn.Module = getattr(found, name)(*first, options, image_shape, classes)
     return model
-
-
-def _build_cifar_resnet(depth: int, options: Any, image_shape: ImageShape, classes: int) -> nn.Module:
-    from trainables.models.cifar_resnet import CIFARResNet
-
-    return CIFARResNet(depth, options, image_shape, classes)
-
-
-def _build_wide_resnet(depth: int, width: int, options: Any, image_shape: ImageShape, classes: int) -> nn.Module:
-    from trainables.models.wide_resnet import WideResNet
-
-    return WideResNet(depth, width, options, image_shape, classes)
-
-
-def _build_torchvision(name: str, _options: Any, image_shape: ImageShape, classes: int) -> nn.Module:
-    from trainables.models.vision import create_torchvision_model
-
-    return create_torchvision_model(name, image_shape, classes)
 
 
 def _try_out(model: nn.Module, name: str, image_shape: ImageShape, classes: int) -> None:

@@ -8,11 +8,14 @@ from torch import nn
 from torchvision import models
 
 from trainables.errors import ModelError
+from trainables.models.options import NoOptions
 
 _IMAGENET_CHANNELS = 3
 
 
-def create_torchvision_model(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+def create_torchvision_model(
+    name: str, _options: NoOptions, image_shape: tuple[int, int, int], classes: int
+) -> nn.Module:
     """Create a torchvision model with random weights.
 
     If the pictures do not have three channels, the first convolution is replaced by one for their channels.
@@ -37,6 +40,18 @@ def create_torchvision_model(name: str, image_shape: tuple[int, int, int], class
         ) from error
     if channels != _IMAGENET_CHANNELS:
         _replace_first_convolution(model, name, channels)
+    return model
+
+
+def create_cifar_form(name: str, _options: NoOptions, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """Create a ResNet of torchvision's for small pictures: a first convolution of 3×3, and no pooling after it.
+
+    So are ResNet-18 and ResNet-50 for CIFAR in kuangliu/pytorch-cifar and HobbitLong/RepDistiller.
+    """
+    model: nn.Module = models.get_model(name, weights=None, num_classes=classes)
+    stem = nn.Conv2d(image_shape[0], 64, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")  # as torchvision's ResNets do
+    model.conv1, model.maxpool = stem, nn.Identity()
     return model
 
 

@@ -22,7 +22,7 @@ class WideResNet(nn.Sequential):
             after = 16 * width * 2**stage
             for block in range((depth - 4) // 6):
                 stride = 2 if stage > 0 and block == 0 else 1
-                layers.append(PreActivationBlock(before, after, stride=stride, dropout=options.dropout))
+                layers.append(PreActivationBlock(before, after, stride=stride, options=options))
                 before = after
         head = [nn.BatchNorm2d(before), nn.ReLU(inplace=True), GlobalAveragePool(), nn.Linear(before, classes)]
         super().__init__(*layers, *head)
@@ -30,23 +30,24 @@ class WideResNet(nn.Sequential):
 
 
 class PreActivationBlock(nn.Module):
-    """BN-ReLU-convolution twice; where the shape changes, the 1×1 shortcut reads the first activation too."""
+    """BN-ReLU-convolution twice; where the shape changes, a 1×1 shortcut reads the first activation or the input."""
 
-    def __init__(self, before: int, after: int, *, stride: int, dropout: float) -> None:
+    def __init__(self, before: int, after: int, *, stride: int, options: WideResNetOptions) -> None:
         super().__init__()
         self.activation = nn.Sequential(nn.BatchNorm2d(before), nn.ReLU(inplace=True))
         self.body = nn.Sequential(
             nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
             nn.BatchNorm2d(after),
             nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
+            nn.Dropout(options.dropout),
             nn.Conv2d(after, after, 3, padding=1, bias=False),
         )
         self.shortcut = (
             nn.Conv2d(before, after, 1, stride=stride, bias=False) if stride != 1 or before != after else None
         )
+        self._reads_input = options.shortcut_reads == "input"
 
     def forward(self, images: Tensor) -> Tensor:
         active = self.activation(images)
-        shortcut = images if self.shortcut is None else self.shortcut(active)
+        shortcut = images if self.shortcut is None else self.shortcut(images if self._reads_input else active)
         return cast(Tensor, self.body(active) + shortcut)

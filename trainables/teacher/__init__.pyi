@@ -1,3 +1,4 @@
+from .checkpoint import restore_weights as restore_weights
 from .constants_remark import better_constants as better_constants
 from .prepare import Teacher as Teacher
 from .prepare import check_teacher as check_teacher

@@ -30,9 +30,17 @@ def restore_weights(module: nn.Module, settings: TeacherSettings, path: Path, cl
     Raises:
         CheckpointError: the file cannot be read, or its weights do not fit the model or the number of classes.
     """
-    weights, expected, name = read_weights(path, settings.weights, _WHAT), module.state_dict(), settings.model.name
+    weights, model = read_weights(path, settings.weights, _WHAT), settings.model
     try:
-        fitted = fit_weights(weights, expected, model=name, path=path, what=_WHAT, wanted=settings.weights)
+        fitted = fit_weights(
+            weights,
+            module.state_dict(),
+            model=model.name,
+            options=model.options,
+            path=path,
+            what=_WHAT,
+            wanted=settings.weights,
+        )
     except CheckpointError:
         _check_classes(module, settings, path, classes)
         raise
@@ -47,6 +55,7 @@ def _check_classes(module: nn.Module, settings: TeacherSettings, path: Path, cla
             read_weights(path, settings.weights, _WHAT),
             module.state_dict(),
             model=settings.model.name,
+            options=settings.model.options,
             path=path,
             what=_WHAT,
             wanted=settings.weights,

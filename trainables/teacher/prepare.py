@@ -14,6 +14,7 @@ from policies.errors import nearest
 from trainables.config import TeacherSettings
 from trainables.errors import CheckpointError, ConfigError
 from trainables.models import check_model
+from trainables.settings import identity_of
 from trainables.teacher.progress import COUNTER, MODEL_SECTION, TeacherListener
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ def _training_key(settings: TeacherSettings, dataset: Dataset) -> str:
     return _hash(
         {
             "model": settings.model.name,
-            "options": check_model(settings.model).model_dump(),
-            "training": settings.training.model_dump(),
+            "options": identity_of(check_model(settings.model)),
+            "training": identity_of(settings.training),
             "augmentation": settings.augmentation.identity if settings.augmentation.active else None,
             "seed": settings.seed,
             "data": dataset_fingerprint(dataset),
@@ -163,7 +164,7 @@ def _checkpoint_key(settings: TeacherSettings, path: Path, dataset: Dataset) -> 
     return _hash(
         {
             "model": settings.model.name,
-            "options": check_model(settings.model).model_dump(),
+            "options": identity_of(check_model(settings.model)),
             "checkpoint": _file_digest(path),
             "normalisation": [dataset.mean.tolist(), dataset.std.tolist()],
             **_own_parts(settings),

@@ -23,7 +23,7 @@ from trainables.models import check_batch_of_one
 from trainables.pictures import Dataset, as_tensor, gather, normalise, on_device
 from trainables.teacher.network import create_teacher
 from trainables.teacher.progress import TeacherProgress
-from trainables.training import compute_views, create_optimizer, create_schedule, create_views
+from trainables.training import compute_views, create_optimizer, create_schedule, create_views, parameter_groups
 
 if TYPE_CHECKING:
     from trainables.teacher.progress import TeacherListener
@@ -98,7 +98,7 @@ def _train(
     if settings.augmentation.function is not None:
         own = compute_views(settings.augmentation, dataset.pool.images)
     views = create_views(settings.augmentation, len(images), own, mean=dataset.mean, device=device)
-    optimizer = create_optimizer(module.parameters(), training)
+    optimizer = create_optimizer(parameter_groups(module, training), training)
     schedule = create_schedule(optimizer, training, training.epochs * batches)
     loss_function = nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
     order = torch.Generator().manual_seed(settings.seed)

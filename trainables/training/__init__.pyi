@@ -24,6 +24,7 @@ from .on_device import data_on_device as data_on_device
 from .on_device import scored_set as scored_set
 from .optimization import create_optimizer as create_optimizer
 from .optimization import create_schedule as create_schedule
+from .optimization import parameter_groups as parameter_groups
 from .own_views import OwnViews as OwnViews
 from .own_views import check_own_views as check_own_views
 from .own_views import compute_views as compute_views

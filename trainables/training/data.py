@@ -19,7 +19,7 @@ from trainables.models import create_model
 from trainables.pictures import Split, TrialAssets, as_tensor, gather, normalise, on_device
 from trainables.tasks import Schedule, Tree
 from trainables.training.augmentation import Augmentation, PictureViews
-from trainables.training.optimization import create_optimizer, create_schedule
+from trainables.training.optimization import create_optimizer, create_schedule, parameter_groups
 from trainables.training.own_views import OwnViews
 
 
@@ -214,5 +214,5 @@ class DeviceAssets:
 
 def usual_optimizer(student: nn.Module, settings: TrainingSettings, total_steps: int) -> Optimization:
     """Create the optimiser and the schedule that training settings describe."""
-    optimizer = create_optimizer(student.parameters(), settings)
+    optimizer = create_optimizer(parameter_groups(student, settings), settings)
     return optimizer, create_schedule(optimizer, settings, total_steps)

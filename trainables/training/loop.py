@@ -67,7 +67,7 @@ class Distillation(Training):
         self.probes = frozenset(spread_evenly(first.total_steps, settings.trace_points))
         self.records_so_far: list[EpochRecord] = []
         self.trace: list[TracePoint] = []
-        self.stacked = trains_stacked(settings.student, settings.device)
+        self.stacked = trains_stacked(settings.student, settings.device, settings.training)
         """True if the replicates train as one stacked model, and not one after another."""
         self._together: Together | None = None
         kept = MOST_ENTRIES // len(settings.seeds)

@@ -25,7 +25,7 @@ from trainables.config import TrialSettings
 from trainables.records import LOSSES, Angle, Loss, ProbeRecord, ProbeSettings, Response, StepKind, VirtualSteps
 from trainables.training.course import spread_evenly
 from trainables.training.data import Batch, DeviceAssets
-from trainables.training.optimization import create_optimizer, create_schedule
+from trainables.training.optimization import create_optimizer, create_schedule, parameter_groups
 from trainables.training.replicate import Replicate
 
 _CHUNK = 250
@@ -178,7 +178,7 @@ class Twin:
         training = replicate.settings.training
         self._replicate = replicate
         self.student = copy.deepcopy(replicate.student)
-        self._optimizer = create_optimizer(self.student.parameters(), training)
+        self._optimizer = create_optimizer(parameter_groups(self.student, training), training)
         self._schedule = create_schedule(self._optimizer, training, replicate.total_steps)
 
     def reset(self) -> None:

@@ -24,7 +24,9 @@ OPTIONS = {
     "mlp": options.MLPOptions,
     "cnn": options.CNNOptions,
     "small-resnet": options.SmallResNetOptions,
-    "resnet20": options.CIFARResNetOptions,
+    "resnet8": options.CIFARResNetOptions,
+    "resnet8x4": options.WideCIFARResNetOptions,
+    "mobilenetv2-cifar": options.MobileNetOptions,
     "wrn-D-W": options.WideResNetOptions,
 }
 

@@ -159,7 +159,7 @@ def test_a_wrong_model_is_refused_with_the_reason(settings, message):
 
 def test_an_own_student_is_trained_apart_and_repeatably(data, settings):
     student = own("Net", width=2)
-    assert not trains_stacked(student, settings.device)
+    assert not trains_stacked(student, settings.device, settings.training)
     trained = []
     for _ in range(2):
         distillation = Distillation(TrialSettings.parse({**settings.model_dump(), "student": student}), data)

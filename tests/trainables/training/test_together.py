@@ -12,6 +12,7 @@ from trainables.config.trial import (
     DeviceSettings,
     ModelSettings,
     PolicySettings,
+    TrainingSettings,
 )
 from trainables.errors import ConfigError
 from trainables.training.loop import Distillation
@@ -255,8 +256,9 @@ def test_a_student_can_be_read_while_it_trains(settings, data):
 
 
 def test_what_can_be_stacked_is_unless_told_otherwise():
-    def stacked(student, replicates):
-        return trains_stacked(ModelSettings(name=student), DeviceSettings(replicates=replicates))
+    def stacked(student, replicates, **training):
+        device = DeviceSettings(replicates=replicates)
+        return trains_stacked(ModelSettings(name=student), device, TrainingSettings(**training))
 
     assert stacked("mlp", "auto")
     assert stacked("mlp", "together")
@@ -266,6 +268,9 @@ def test_what_can_be_stacked_is_unless_told_otherwise():
         ConfigError, match=r"`device.replicates` must be 'auto' or 'apart' for students 'cnn'.*'together'"
     ):
         stacked("cnn", "together")
+    assert not stacked("mlp", "auto", bias_weight_decay=0.0)
+    with pytest.raises(ConfigError, match=r"'auto' or 'apart' where `training\.norm_weight_decay` or"):
+        stacked("mlp", "together", bias_weight_decay=0.0)
 
 
 def test_one_seed_trains_stacked_too(settings, data):
