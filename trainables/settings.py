@@ -133,8 +133,10 @@ def _explain(root: type[pydantic.BaseModel], problem: Any, section: str) -> str:
         rule = str(cause) if str(cause).endswith("?") else f"{cause}."
         return f"`{field}`: {rule}" if field else rule
     if problem["type"] == "extra_forbidden":
-        known = _fields_at(root, location[:-1])
-        return f"`{field}` is not a known setting; known here: {', '.join(known)}.{nearest(str(location[-1]), known)}"
+        known, name = _fields_at(root, location[:-1]), str(location[-1])
+        inside = [f"{outer}.{name}" for outer in known if name in _fields_at(root, (*location[:-1], outer))]
+        meant = f" Did you mean {inside[0]!r}?" if len(inside) == 1 else nearest(name, known)
+        return f"`{field}` is not a known setting; known here: {', '.join(known)}.{meant}"
     if problem["type"] == "missing":
         return f"`{field}` is missing; it must be given."
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")

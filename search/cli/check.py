@@ -67,6 +67,7 @@ def check_with(
         else "NOT repeatable: two trainings under one seed differ. Rules are then compared under different noise; draw"
         " all random numbers from generators that the seed decides.",
         *found.remarks,
+        *([] if confirming else ["A confirmation comes on top; `kd-search run … --dry-run --confirm` tells its cost."]),
         *_cost(config, found, confirming=confirming, done=0 if kept is None else _done(config, kept)),
     ):
         click.echo(line)
@@ -83,7 +84,8 @@ def _cost(config: SearchConfig, found: Rehearsal, *, confirming: bool, done: int
         f"The search trains at most {count(trainings, 'student')} for {count(steps, 'step')} each,"
         f" {trainings * steps:,} in all.",
         f"A step takes {_milliseconds(seconds / steps)}, so one training takes about {duration(seconds)} and the search"
-        f" at most about {duration(found.search_seconds(at_a_time))} with {at_a_time} at a time here, its start apart.",
+        f" at most about {duration(found.search_seconds(at_a_time))} with {at_a_time} at a time here, if the machine"
+        " stays as busy as now; its start comes on top.",
     ]
     if done:
         left = max(0, trainings - done)

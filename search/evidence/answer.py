@@ -79,11 +79,23 @@ def worth_answer(search: SearchRecord, confirmed: Confirmed | None, teaching: Ga
         text = f"{text}: in the search, the labels alone scored highest."
         return WorthAnswer(kind="unconfirmed", text=text)
     if teaching is None:
-        text = f"{text}, and the search has no training on the labels alone to compare with."
+        text = f"{text}{_labels_alone_so_far(search)}."
         return WorthAnswer(kind="unconfirmed", text=text)
     margin = Scale(search.objective).margin(teaching.mean)
     text = f"{text}: in the search, {teaching.ours} stands at {margin} against the labels alone."
     return WorthAnswer(kind="unconfirmed", text=text, mean=teaching.mean, low=teaching.low, high=teaching.high)
+
+
+def _labels_alone_so_far(search: SearchRecord) -> str:
+    """Say what an unconfirmed search without a finished trial on the labels alone knows of them."""
+    tried = [trial for trial in search.trials if saw_labels_alone(trial) and trial.seeds]
+    best = max(tried, key=lambda trial: (len(trial.seeds), trial.partial_score or 0.0), default=None)
+    if best is None or best.partial_score is None:
+        return ", and the search has no training on the labels alone to compare with"
+    return (
+        f": the labels alone were trained under {len(best.seeds)} of {count(search.config.replicates, 'seed')} only, at"
+        f" {Scale(search.objective).value(best.partial_score)}, and were behind"
+    )
 
 
 def answer(

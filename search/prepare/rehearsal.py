@@ -15,10 +15,12 @@ from search.prepare.function import check_families, check_seeded, check_used, ru
 from search.prepare.preparation import prepare
 from search.records import Listener
 from search.settings import CONSTANT_FAMILY, Launch, SearchConfig, planned_trainings
+from search.wording import percent
 from trainables.config import OwnFunction, PolicySettings
 from trainables.device import Compute, select_compute
 from trainables.functions import FunctionAssets, FunctionPlace, FunctionTraining, Notes
 from trainables.training import Distillation, TrainingData, data_on_device
+from trainables.trainings import Assets
 
 _MEASURING = "norm_balance"
 """A rule that measures both gradients, as most rules do: its training takes longer than a constant's."""
@@ -75,11 +77,16 @@ def rehearse(config: SearchConfig, launch: Launch, listener: Listener) -> Rehear
     seconds = min(seconds, again)
     return Rehearsal(
         seconds=seconds / epochs * config.training.epochs,
-        remarks=(),
+        remarks=_on_teacher(prepared.assets),
         steps=one.replicates[0].total_steps,
         trainings=_trainings(config),
         repeatable=_same(one, other, compute),
     )
+
+
+def _on_teacher(assets: Assets) -> tuple[str, ...]:
+    accuracy = assets.teacher_accuracy
+    return () if accuracy is None else (f"The teacher's accuracy on the validation set is {percent(accuracy)}.",)
 
 
 def _rehearse_function(config: SearchConfig, listener: Listener) -> Rehearsal:

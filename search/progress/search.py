@@ -147,7 +147,10 @@ class Board:
         """The state in one line."""
         best = self.best()
         most = "at most " if self.config.most_constants else ""  # constants end once the best one is bracketed
-        parts = [f"{self.ended} of {most}{self.config.total_trials} trials done", f"{self.count('running')} running"]
+        done = f"{self.ended} of {most}{self.config.total_trials} trials done"
+        if self.config.racing and (trained := sum(len(trial.seeds) for trial in self.trials.values())):
+            done += f" ({count(trained, 'training')})"  # a trial of a race ends only when its race allows it
+        parts = [done, f"{self.count('running')} running"]
         if out := self.count("eliminated"):
             parts.append(f"{out} left the race")
         if failed := self.count("failed"):

@@ -1,6 +1,12 @@
+import pytest
+
 from search.evidence import judge_confirmation
+from search.evidence.answer import worth_answer
 from search.records.facts import ConstantFacts
+from search.records.search import SearchRecord, TrialRecord
 from tests.search.evidence_record import around, confirmation, constant, rule
+from tests.search.tiny import tiny_config
+from trainables.records.trial import ReplicateResult, TrialHistory
 
 OURS = (0.2, -0.2, 0.1, -0.1, 0.1, 0.0, -0.1, 0.1, -0.2, 0.1)
 LABELS = (0.1, -0.1, 0.2, -0.2, 0.0, 0.1, -0.1, 0.2, -0.2, 0.0)
@@ -70,3 +76,21 @@ def test_distillation_must_gain_more_than_labels_alone_at_another_learning_rate_
     assert worth.settling.seeds is None
     untried = known.model_copy(update={"labels_loss": None})
     assert worth_it(confirmation(entries, constant=untried)).kind == "cannot_tell"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [(0, "has no training on the labels alone"), (2, "under 2 of 3 seeds only, at 49.00 %, and were behind")],
+)
+def test_an_unconfirmed_search_tells_of_labels_alone_that_left_the_race(seeds, said):
+    replicates = tuple(ReplicateResult.model_construct(seed=seed) for seed in range(seeds))
+    alone = TrialRecord.model_construct(
+        number=1,
+        family="fixed",
+        parameters={"weight": 0.0},
+        status="eliminated",
+        history=TrialHistory.model_construct(replicates=replicates, score=0.49 if seeds else None),
+    )
+    config = tiny_config("racing=true", "replicates=3")
+    search = SearchRecord(name="tiny", config=config, teacher_accuracy=0.99).model_copy(update={"trials": (alone,)})
+    assert said in worth_answer(search, None, None).text

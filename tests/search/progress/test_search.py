@@ -6,7 +6,7 @@ from rich.console import Console
 from search.progress.search import Board, TerminalListener
 from search.records.search import SearchRecord, TrialRecord
 from tests.search.tiny import tiny_config
-from trainables.records.trial import TrialHistory
+from trainables.records.trial import ReplicateResult, TrialHistory
 from trainables.teacher.progress import TeacherProgress
 
 SEARCH = SearchRecord(name="tiny", config=tiny_config(), teacher_accuracy=0.99)
@@ -67,6 +67,15 @@ def test_the_line_says_what_matters(board, monkeypatch):
     assert board.line() == f"{state}, about 50 s left"
     monkeypatch.setattr(board, "seconds_left", lambda: None)
     assert board.line() == state
+
+
+def test_the_line_of_a_race_counts_trainings_since_its_trials_end_late():
+    board = Board(SEARCH, tiny_config("racing=true", "replicates=3"))
+    seeds = tuple(ReplicateResult.model_construct(seed=seed) for seed in range(2))
+    racing = trial(1, "fixed", "pending")
+    history = racing.history.model_copy(update={"replicates": seeds})
+    board.update(racing.model_copy(update={"history": history}))
+    assert board.line().startswith("0 of at most 8 trials done (2 trainings), 0 running")
 
 
 def test_a_finished_search_has_no_time_left(board):

@@ -41,6 +41,7 @@ def test_the_default_families_hold_the_constant_and_every_kind_of_rule():
     ("override", "message"),
     [
         ("trials_per_famly=3", r"`trials_per_famly` is not a known setting.*Did you mean 'trials_per_family'"),
+        ("epochs=3", r"`epochs` is not a known setting.*Did you mean 'training\.epochs'"),
         ("training.epochs=-1", r"`training\.epochs` should be greater than or equal to 1, but got -1"),
         ('families=["fixed", "cosine_treshold"]', r"`families`.*'cosine_treshold'.*Did you mean 'cosine_threshold'"),
         ("families=[]", r"`families` should have at least 1 item, but got \[\]"),
