@@ -1,4 +1,4 @@
-"""Measures the monitor's alarm: how often it rings in undisturbed trainings, and how soon in disturbed ones; and its cost.
+"""Measures the monitor: its alarms in undisturbed and in disturbed trainings, and its cost.
 
     python benchmarks/monitoring.py --write docs/monitoring.md
     python benchmarks/monitoring.py --cost --write docs/monitoring.md

@@ -19,7 +19,7 @@ from policies.monitoring.changes import Changes
 from policies.monitoring.log import FORMAT, VERSION
 from policies.monitoring.ranges import ConstantRule, read_constant, read_ranges
 from policies.monitoring.sinks import JsonLines, Record, Sink
-from policies.monitoring.windows import READINGS, Means, readings_of
+from policies.monitoring.windows import READINGS, WORDS, Means, readings_of
 
 if TYPE_CHECKING:
     from policies.balancer import LossBalancer
@@ -235,7 +235,8 @@ class Monitor:
             weight, temperature = self._fallback
             reason = new[0].text
             balancer.fall_back(weight, temperature=temperature, reason=reason)
-            text = f"fell back to the constant λ = {weight:.3g}, since {reason}"
+            left = f"{WORDS[new[0].reading]} left its range"
+            text = f"fell back to the constant λ = {weight:.3g} at temperature {temperature:g}, since {left}"
             _log.warning("step %d: %s", self._last, text)
             self._add("fall_back", self._last, weight=weight, temperature=temperature, reason=reason, text=text)
         if new:

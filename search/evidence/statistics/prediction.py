@@ -59,8 +59,15 @@ def _ends(name: str, means: Sequence[float | None], level: float) -> tuple[float
     middle, count = statistics.fmean(values), len(values)
     width = _t_quantile(count - 1, level) * statistics.stdev(values) * math.sqrt(1.0 + 1.0 / count)
     width = max(width, _LEAST_WIDTH * max(1.0, abs(middle)))
-    low, high = from_scale(name, middle - width), from_scale(name, middle + width)
+    low, high = _possible(name, middle - width), _possible(name, middle + width)
     return _rounded(low), _rounded(high)
+
+
+def _possible(name: str, value: float) -> float:
+    """Return an end of a range as a reading, which cannot lie beyond the reading's bounds."""
+    if name in ("norm_ratio", "task_loss", "distill_loss"):
+        return from_scale(name, value)
+    return min(1.0, max(-1.0 if name == "cosine" else 0.0, value))
 
 
 @functools.lru_cache(maxsize=64)
