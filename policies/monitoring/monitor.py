@@ -280,7 +280,7 @@ def _alarm_of(
         return None, "the balancer was not created from a policy.json, so no range is known"
     if ranges is None:
         return None, (
-            "the policy.json has no confirmed ranges; `kd-search report NAME` writes them if three or more trainings of"
+            "the policy.json has no confirmed ranges; `kd-search report NAME` writes them if five or more trainings of"
             " this rule were recorded by this release"
         )
     if balancer.total_steps is None:

@@ -14,15 +14,15 @@ from trainables.records import Conduct, ReadingWindows
 FALSE_ALARM_RATE = 0.01
 """The chance that an undisturbed training leaves any of its ranges in any window, if means are normal between seeds."""
 
-_FEWEST = 3
-"""The fewest trainings that give a range; with two, Student's t makes it too wide to be of use."""
+_FEWEST = 5
+"""The fewest trainings that give a range. With three, Student's t makes it hundreds of times their spread."""
 _LEAST_WIDTH = 0.02
 """The least half-width: absolute for numbers up to 1 and for logarithms, relative for larger ones. λ of a schedule has
 no noise, but its mean over a window depends a little on the number of steps."""
 
 
 def prediction_ranges(conducts: Sequence[Conduct | None]) -> ConfirmedRanges | None:
-    """Return the range of each reading in each window; None if fewer than three trainings were recorded.
+    """Return the range of each reading in each window; None if fewer than five trainings were recorded.
 
     The range is Student's prediction interval for one more training, at a level that Bonferroni's inequality divides
     among all readings and windows. So the chance of any false alarm in a training is at most `FALSE_ALARM_RATE`, if a
