@@ -141,14 +141,14 @@ def judge(calm: Sequence[Conduct], disturbed: dict[str, list[Conduct]], confirme
     return Found(rung / looked, sets, detected)
 
 
-def alarms(calm_seeds: int, disturbed_seeds: int, sets: int) -> list[str]:
+def alarms(rules: Sequence[str], calm_seeds: int, disturbed_seeds: int, sets: int) -> list[str]:
     """Return the table of false and right alarms."""
     module = example()
     torch.manual_seed(0)
     data = module.prepared()
     drifts = [name for name in module.DRIFTS if name != "none"]
     rows = []
-    for family in RULES:
+    for family in rules:
         calm = recorded(module, data, family, "none", range(1000, 1000 + calm_seeds))
         disturbed = {name: recorded(module, data, family, name, range(9000, 9000 + disturbed_seeds)) for name in drifts}
         for confirmed in CONFIRMED:
@@ -175,7 +175,7 @@ def cost_of(case: Case, make: Any, rounds: int) -> list[float]:
     runs = []
     for monitored in (False, True):
         torch.manual_seed(0)
-        student = create_model(case.model, case.shape, case.classes)
+        student = create_model(case.model, image_shape=case.shape, classes=case.classes)
         optimizer = torch.optim.SGD(student.parameters(), lr=0.01)
         balancer = LossBalancer(create_policy("norm_balance"), student, total_steps=10**6)
         if monitored:
@@ -230,6 +230,7 @@ def main() -> None:
     """Measure, print, and write into a page if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cost", action="store_true", help="measure the cost instead")
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
     parser.add_argument("--calm", type=int, default=200)
     parser.add_argument("--disturbed", type=int, default=30)
     parser.add_argument("--sets", type=int, default=100)
@@ -240,7 +241,7 @@ def main() -> None:
     if arguments.cost:
         name, lines = "cost", costs(arguments.rounds)
     else:
-        name, lines = "alarms", alarms(arguments.calm, arguments.disturbed, arguments.sets)
+        name, lines = "alarms", alarms(arguments.rules, arguments.calm, arguments.disturbed, arguments.sets)
     text = "\n".join(lines)
     print(text)
     if arguments.write:

@@ -1,7 +1,7 @@
 """A training under a rule that was found, with a log, an alarm and a fall-back, and something that goes wrong midway.
 
     kd-search run examples/plain_pytorch.toml --confirm      # minutes: finds the rule, and the ranges of its readings
-    python examples/monitoring.py runs/plain_pytorch/champion/policy.json --drift labels --log drifted.jsonl
+    python examples/monitoring.py runs/plain-pytorch/report/policies/norm_balance.json --drift labels --fallback
     kd-search explain drifted.jsonl
 
 The training is that of `plain_pytorch.py`, whose data and network it uses. With `--drift none` nothing goes wrong.
