@@ -21,6 +21,7 @@ from policies.sample import SampleObservation, SamplePolicy
 if TYPE_CHECKING:
     from policies.balancer import LossBalancer, Step
     from policies.losses import distillation_loss
+    from policies.monitoring import Monitor
 
 __all__ = [
     "BatchPolicy",
@@ -28,6 +29,7 @@ __all__ = [
     "Geometry",
     "KDPolicySearchError",
     "LossBalancer",
+    "Monitor",
     "Observation",
     "Policy",
     "PolicyError",
@@ -46,6 +48,7 @@ __all__ += families.__all__
 # Names that need torch are imported on first use: listing policies and checking a search file must not take seconds.
 _WITH_TORCH = {
     "LossBalancer": "policies.balancer",
+    "Monitor": "policies.monitoring",
     "Step": "policies.balancer",
     "distillation_loss": "policies.losses",
 }

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import pathlib
 from collections.abc import Iterable
-from typing import Any, Literal, overload
+from typing import Any, Literal, Protocol, overload
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from policies.sample import SamplePolicy
 from policies.update.arguments import check_decide_on, check_guard, check_policy, check_temperature, check_total_steps
 from policies.update.base import DecideOn, Plan, Step, Update
 from policies.update.batch import BatchUpdate
+from policies.update.fallback import FallBack, FallBackPolicy
 from policies.update.logits import LogitPair
 from policies.update.misuse import FAILURES, check_logits_train, check_losses_train, explain_logits, explain_losses
 from policies.update.objective import Factor, LossPair, Objective
@@ -41,6 +42,14 @@ from policies.update.two_passes import allow_two_passes, check_graph
 __all__ = ["LossBalancer", "Step"]
 
 _log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Notes each update of a balancer; its state is part of the balancer's."""
+
+    def note(self, step: Step) -> None: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class LossBalancer:
@@ -94,6 +103,12 @@ class LossBalancer:
         self.temperature = temperature
         self.guard = Guard() if guard == "default" else guard
         self.step = 0
+        self.document: dict[str, Any] | None = None
+        """The contents of the `policy.json` that it was created from; None without one."""
+        self._fall_back: FallBack | None = None
+        self._rule_temperature = temperature
+        self._listener: Listener | None = None
+        self._listener_state: dict[str, Any] | None = None
         self._student = Student(student, last_block=last_block, process_group=process_group)
         self._scaler = grad_scaler
         self._decide_on: DecideOn = decide_on
@@ -160,7 +175,61 @@ class LossBalancer:
             )
         document = read_document(path, policies)
         policy = create_policy(document["family"], document["parameters"])
-        return cls(policy, student, total_steps=total_steps, temperature=float(document["temperature"]), **more)
+        balancer = cls(policy, student, total_steps=total_steps, temperature=float(document["temperature"]), **more)
+        balancer.document = document
+        return balancer
+
+    def attach(self, listener: Listener) -> None:
+        """Let a `policies.monitoring.Monitor` note each update; it calls this itself.
+
+        Raises:
+            PolicyError: another one is attached.
+        """
+        if self._listener is not None:
+            raise PolicyError("the balancer has a monitor already; pass several sinks to one monitor as a list `to`.")
+        self._listener = listener
+        if self._listener_state is not None:
+            listener.load_state_dict(self._listener_state)
+
+    @property
+    def fallen_back(self) -> FallBack | None:
+        """λ, temperature and reason of the fall-back; None while the rule decides."""
+        return self._fall_back
+
+    def fall_back(self, weight: float, *, reason: str, temperature: float | None = None) -> None:
+        """Train with a constant λ from the next update on, in place of the rule, until `follow_rule`.
+
+        The rule is not asked, and nothing is measured for it. `state_dict` keeps the fall-back.
+
+        Args:
+            weight: λ, in [0, 1].
+            reason: the reason, for the log of decisions.
+            temperature: T of the distillation loss from then on; None for the present one. It has no effect on losses
+                that you compute yourself without `distillation_loss`.
+
+        Raises:
+            PolicyError: a number is out of range.
+        """
+        if not 0.0 <= weight <= 1.0:
+            raise PolicyError(f"`weight` must be in [0, 1], but got {weight!r}.")
+        if temperature is not None:
+            check_temperature(temperature)
+        self._set_fall_back(FallBack(weight, self.temperature if temperature is None else temperature, reason))
+
+    def follow_rule(self) -> None:
+        """Let the rule decide again, at its own temperature; it remembers what it knew before the fall-back."""
+        self._set_fall_back(None)
+
+    def _set_fall_back(self, fall_back: FallBack | None) -> None:
+        self._fall_back = fall_back
+        self.temperature = self._rule_temperature if fall_back is None else fall_back.temperature
+
+    @property
+    def _acting(self) -> Policy:
+        """The policy that decides now."""
+        if self._fall_back is None:
+            return self.policy
+        return FallBackPolicy(weight=self._fall_back.weight, reason=self._fall_back.reason)
 
     def distillation_loss(self, student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
         """Return `policies.losses.distillation_loss` at this balancer's temperature."""
@@ -375,7 +444,13 @@ class LossBalancer:
             )
         guard = {} if self.guard is None else self.guard.state_dict()
         state = {"step": self.step, "rule": self._rule, "policy": self.policy.state_dict(), "guard": guard}
-        return state if self.reliability is None else {**state, "reliability": self.reliability.state_dict()}
+        if self.reliability is not None:
+            state["reliability"] = self.reliability.state_dict()
+        if self._fall_back is not None:
+            state["fall_back"] = self._fall_back._asdict()
+        if self._listener is not None:
+            state["monitor"] = self._listener.state_dict()
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a `state_dict`; drop an update that has begun.
@@ -395,6 +470,11 @@ class LossBalancer:
             self.guard.load_state_dict(state["guard"])
         if self.reliability is not None:
             self.reliability.load_state_dict(state.get("reliability"))
+        fall_back = state.get("fall_back")
+        self._set_fall_back(None if fall_back is None else FallBack(**fall_back))
+        self._listener_state = state.get("monitor")
+        if self._listener is not None and self._listener_state is not None:
+            self._listener.load_state_dict(self._listener_state)
         self._update = None
 
     @property
@@ -423,7 +503,10 @@ class LossBalancer:
         self.step += 1
         if self.reliability is not None:
             self.reliability.close()
-        return update.finish()
+        step = update.finish()
+        if self._listener is not None:
+            self._listener.note(step)
+        return step
 
     def plan(self, *, probe: bool, several: bool = False) -> Plan:
         """Plan how the next update is carried out.
@@ -432,7 +515,7 @@ class LossBalancer:
             probe: True if the whole student's geometry is wanted for the record.
             several: True if further micro-batches follow the first.
         """
-        policy, step = self.policy, self.step
+        policy, step, follows = self._acting, self.step, self._fall_back is None
         if step == self._warn_at:
             _log.warning(
                 "update %d begins, but `total_steps` is %d: progress stays at 1 from here on; `total_steps` counts"
@@ -449,12 +532,12 @@ class LossBalancer:
             probe=probe,
             several=several,
             scaled=self._scaler is not None and self._scaler.is_enabled(),
-            chosen=self._chosen,
-            compared=self._compared,
+            chosen=self._chosen and follows,
+            compared=self._compared and follows,
         )
 
     def _begin(self, probe: bool, *, several: bool) -> Update:
-        policy, plan = self.policy, self.plan(probe=probe, several=several)
+        policy, plan = self._acting, self.plan(probe=probe, several=several)
         if isinstance(policy, SamplePolicy):
             return SampleUpdate(policy, plan, self._student)
         assert isinstance(policy, BatchPolicy)

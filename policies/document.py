@@ -30,6 +30,8 @@ _KNOWN = (
     "training",
     "options",
     "evidence",
+    "constant",
+    "monitoring",
 )
 
 
@@ -40,7 +42,8 @@ def policy_document(policy: Policy, *, temperature: float, **context: Any) -> di
         policy: the policy to write: its family and parameters, not its state in a training.
         temperature: the distillation temperature T that the policy was found with.
         context: `training` and `options` (the settings it was found under; options are those of a task of the user's
-            own) and `evidence` (scores), all for people to read.
+            own) and `evidence` (scores), all for people to read. `constant` (the best one of the search) and
+            `monitoring` (the confirmed ranges) are for `policies.monitoring`.
     """
     origin = origin_of(type(policy))
     return {

@@ -52,13 +52,14 @@ def explain(trial: str, as_json: bool, **places: Any) -> None:
     """Show what a rule did along a training, and why.
 
     RUN is a search's NAME (the trial that it recommends: the confirmed one, else the best), NAME/NUMBER (one of its
-    trials), or the path of a decisions.parquet or of a folder that holds one.
+    trials), the path of a decisions.parquet or of a monitor's log, a folder that holds one, or runs:/ID (an MLflow
+    run that a monitor wrote to).
     """
     from search.explain import explain as summarise
     from search.explain import explanation_json, explanation_text, find_source, write_figure
 
     source = find_source(trial, launch_of(places))
-    explanation = summarise(source.log, source.title, source.remark)
+    explanation = summarise(source.log, source.title, source.remark, source.monitored)
     if as_json:
         click.echo(json.dumps(explanation_json(explanation), indent=2, ensure_ascii=False))
         return

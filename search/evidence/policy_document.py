@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policies.document import policy_document
 from policies.families import FAMILIES
+from policies.parameter import Value
 from policies.registry import create_policy
 from search.evidence.conduct.acting import Effective
 from search.evidence.confirmed import Confirmed
-from search.evidence.ranking import PairedDifference
+from search.evidence.ranking import ConstantComparison, PairedDifference
 from search.evidence.statistics.paired import PairedTest, mean
-from search.evidence.wording.naming import title
+from search.evidence.statistics.prediction import prediction_ranges
+from search.evidence.wording.naming import finalist_of, title
 from search.records import Finalist, SearchRecord, TrialRecord
-from trainables.records import Objective
+from search.settings import CONSTANT_FAMILY
+from trainables.records import Conduct, Objective
 from trainables.suggestion import options_of
 
 
 def trial_document(
-    search: SearchRecord, trial: TrialRecord, did: Effective, lead: PairedDifference | None
+    search: SearchRecord, trial: TrialRecord, did: Effective, comparison: ConstantComparison
 ) -> dict[str, Any]:
     """Build the contents of a trial's file, with the rule that it followed in effect; empty if it has none.
 
@@ -26,7 +30,7 @@ def trial_document(
         search: the trial's.
         trial: a finished one.
         did: what its rule did.
-        lead: its score minus that of the best constant, if it was compared with it.
+        comparison: the search's rules against its best constant.
     """
     document, replicates = trial.history.policy, trial.history.replicates
     if not document:
@@ -41,11 +45,17 @@ def trial_document(
         **_reached(search.objective, trial.history.score, "validation"),
         "validation_accuracy": mean(replicate.validation_accuracy for replicate in replicates),
         "seeds": [replicate.seed for replicate in replicates],
-        **_lead(lead),
+        **_lead(comparison.of(trial.family)),
         "confirmed_on_test_set": False,
         **({} if did.acts else {"searched_as": trial.rule, "what_it_did": did.text}),
     }
-    return {**document, "evidence": evidence}
+    constant = comparison.constant
+    return {
+        **document,
+        "evidence": evidence,
+        **({} if constant is None else _constant(document, constant.parameters, constant.shared, search)),
+        **_monitoring([replicate.conduct for replicate in replicates]),
+    }
 
 
 def finalist_document(confirmed: Confirmed, finalist: Finalist, search: SearchRecord) -> dict[str, Any]:
@@ -79,13 +89,36 @@ def finalist_document(confirmed: Confirmed, finalist: Finalist, search: SearchRe
         "verdict": verdict.text,
         "confirmed_on_test_set": True,
     }
-    return policy_document(
+    baseline = finalist_of(record, confirmed.baseline)
+    document = policy_document(
         create_policy(finalist.family, dict(finalist.parameters)),
         temperature=float(finalist.shared.get("temperature", config.temperature)),
         training=training,
         **({"options": options} if (options := options_of(finalist.shared)) else {}),
         evidence=evidence,
     )
+    return {
+        **document,
+        **_constant(document, baseline.parameters, baseline.shared, search),
+        **_monitoring([result.conduct for result in results]),
+    }
+
+
+def _constant(
+    document: Mapping[str, Any], parameters: Mapping[str, Value], shared: Mapping[str, float], search: SearchRecord
+) -> dict[str, Any]:
+    """Return the best constant, to which a monitored training may fall back; empty for a constant's own document."""
+    if document["family"] == CONSTANT_FAMILY:
+        return {}
+    found = {"weight": parameters["weight"], "temperature": search.config.temperature}
+    found |= {name: shared[name] for name in ("temperature", "learning_rate") if name in shared}
+    return {"constant": found}
+
+
+def _monitoring(conducts: Sequence[Conduct | None]) -> dict[str, Any]:
+    """Return the ranges of the rule's readings; empty where too few trainings recorded them."""
+    ranges = prediction_ranges(conducts)
+    return {} if ranges is None else {"monitoring": ranges.document()}
 
 
 def _reached(objective: Objective, score: float | None, pictures: str) -> dict[str, Any]:

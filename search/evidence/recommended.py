@@ -80,7 +80,7 @@ def _of_trial(search: SearchRecord, comparison: ConstantComparison, trial: Trial
         student=trial.student,
         trial=trial.number,
         confirmed=False,
-        document=trial_document(search, trial, did, comparison.of(trial.family)),
+        document=trial_document(search, trial, did, comparison),
     )
 
 

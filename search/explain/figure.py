@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 import pathlib
@@ -13,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from search.drawing import GRID, INK, MUTED, new_figure, plain_axis, style, thinned
-from search.errors import SearchError
+from search.explain.monitor_figure import plot_monitored
+from search.explain.parts import ALERT, note, save
 from search.explain.phases import spans
 from trainables.records import TracePoint
 from trainables.training import StoredLog
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from search.explain.source import Source
 
 _BRANCHES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
-_ALERT = "#d55e00"
 _GRID_POINTS = 600
 _MOST_DOTS = 600
-_DOTS_AN_INCH = 220
 
 _Array = npt.NDArray[np.float64]
 _Reading = Literal["cosine", "norm_ratio"]
@@ -37,22 +35,11 @@ def write_figure(source: Source) -> tuple[pathlib.Path, pathlib.Path]:
     Raises:
         SearchError: the files cannot be written.
     """
-    drawn: dict[str, io.BytesIO] = {"png": io.BytesIO(), "svg": io.BytesIO()}
     with style():
-        figure = plot_decisions(source.log, source.title, source.history.trace if source.history else ())
-        for kind, out in drawn.items():
-            figure.savefig(out, format=kind, dpi=_DOTS_AN_INCH, facecolor="white")
-    png, svg = (source.figure.with_name(f"{source.figure.name}.{kind}") for kind in drawn)
-    try:
-        png.parent.mkdir(parents=True, exist_ok=True)
-        png.write_bytes(drawn["png"].getvalue())
-        svg.write_bytes(drawn["svg"].getvalue())
-    except OSError as error:
-        raise SearchError(
-            f"cannot write the figure {str(source.figure)!r}: {error.strerror or error}; choose another folder with"
-            " --output, or copy the decision log to a folder that you may write to."
-        ) from error
-    return png, svg
+        if source.monitored is not None:
+            return save(plot_monitored(source.monitored, source.title), source.figure)
+        trace = source.history.trace if source.history else ()
+        return save(plot_decisions(source.log, source.title, trace), source.figure)
 
 
 def plot_decisions(log: StoredLog, title: str, trace: tuple[TracePoint, ...]) -> Any:
@@ -109,12 +96,12 @@ def _plot_weight(axes: Any, log: StoredLog) -> None:
     axes.step(grid, np.nanmean(weights, 0), where="post", color=INK, linewidth=1.4, zorder=3)
     intervened = [entry for entry in log.entries if entry.intervention is not None]
     starts = [entry.step for entry in intervened]
-    axes.hlines([1.07] * len(starts), starts, [e.step + e.repeats for e in intervened], color=_ALERT, linewidth=2.4)
-    axes.scatter(starts, [1.07] * len(starts), marker="v", s=14, color=_ALERT, linewidth=0)
+    axes.hlines([1.07] * len(starts), starts, [e.step + e.repeats for e in intervened], color=ALERT, linewidth=2.4)
+    axes.scatter(starts, [1.07] * len(starts), marker="v", s=14, color=ALERT, linewidth=0)
     axes.set_ylim(-0.04, 1.14 if intervened else 1.04)
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
     words = ["mean over the seeds, and their range"] if len(weights) > 1 else []
-    _note(axes, "; ".join([*words, *["▾ the guard intervened"] * bool(intervened)]))
+    note(axes, "; ".join([*words, *["▾ the guard intervened"] * bool(intervened)]))
 
 
 def _plot_branches(axes: Any, log: StoredLog) -> None:
@@ -128,7 +115,7 @@ def _plot_branches(axes: Any, log: StoredLog) -> None:
     axes.set_yticks(range(len(seeds)), [str(seed) for seed in seeds])
     axes.grid(visible=False)
     for place, (branch, colour) in enumerate(reversed(colours.items())):
-        _note(axes, f"■ branch {branch}", colour=colour, x=1.0 - 0.19 * place)
+        note(axes, f"■ branch {branch}", colour=colour, x=1.0 - 0.19 * place)
 
 
 def _plot_reading(axes: Any, log: StoredLog, trace: Sequence[TracePoint], reading: _Reading) -> None:
@@ -145,15 +132,10 @@ def _plot_reading(axes: Any, log: StoredLog, trace: Sequence[TracePoint], readin
     axes.plot([x for x, _ in line], [y for _, y in line], color=INK, linewidth=1.2, zorder=3)
     plain_axis(axes.yaxis, log=is_ratio)
     if not is_ratio:
-        _note(axes, "line: mean over the seeds; dots: at an entry")
+        note(axes, "line: mean over the seeds; dots: at an entry")
 
 
 def _dots(log: StoredLog, reading: _Reading) -> list[tuple[int, float, int]]:
     """Return (step, value, branch) of the entries whose reading is known and finite."""
     found = [(entry.step, getattr(entry, reading), entry.branch) for entry in log.entries]
     return [dot for dot in found if dot[1] is not None and math.isfinite(dot[1])]
-
-
-def _note(axes: Any, words: str, *, colour: str = MUTED, x: float = 1.0) -> None:
-    """Write small words above a panel that end at `x`, a share of its width."""
-    axes.text(x, 1.03, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5, color=colour)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
+from policies.monitoring import MonitorLog
 from search.confirm import recommended_training
 from search.errors import SearchError
+from search.explain.monitored import MLFLOW_SCHEME, is_monitor_log, read_mlflow, read_monitored, stored_log
 from search.records import SearchRecord, TrialRecord
 from search.settings import Launch, next_command
 from search.store import SEARCH_FILE, SearchStore, read_search, stored_decisions
@@ -30,16 +32,27 @@ class Source:
     log: StoredLog
     history: TrialHistory | None
     figure: pathlib.Path
+    monitored: MonitorLog | None = None
+    """The monitor's log, if it is one."""
 
 
 def find_source(run: str, launch: Launch) -> Source:
-    """Return the log that `run` names: `search`, `search/number`, a log file, or a folder that holds one.
+    """Return the log that `run` names: `search`, `search/number`, a log file, a folder with one, or `runs:/ID`.
 
     Raises:
         SearchError: there is no such search, trial or log.
         DataError: the file is not a decision log.
+        PolicyError: the file is not a monitor's log.
     """
+    if run.startswith(MLFLOW_SCHEME):
+        of_run = run.removeprefix(MLFLOW_SCHEME).partition("/")[0]
+        monitored = read_mlflow(run, launch.tracking_uri)
+        return _of_monitor(monitored, f"MLflow run {of_run}", launch.output / EXPLAIN / of_run)
     path = pathlib.Path(run)
+    if is_monitor_log(path):
+        folder = path.absolute() if path.is_dir() else path.absolute().parent
+        name = path.stem if path.is_file() else folder.name
+        return _of_monitor(read_monitored(path), name, folder / name)
     if path.is_file():
         return _of_file(path)
     if path.is_dir() and (found := sorted([*path.glob(DECISIONS_FILE), *path.glob(f"checkpoint_*/{DECISIONS_FILE}")])):
@@ -47,8 +60,8 @@ def find_source(run: str, launch: Launch) -> Source:
     name, _, number = run.partition("/")
     if not name or path.is_absolute() or "/" in number or path.suffix == ".parquet":
         raise SearchError(
-            f"there is no decision log at {run!r}; give a search's name, name/number for one of its trials, or the path"
-            f" of a {DECISIONS_FILE} or of a folder that holds one."
+            f"there is no decision log at {run!r}; give a search's name, name/number for one of its trials, the path of"
+            f" a {DECISIONS_FILE}, of a monitor's log or of a folder that holds one, or runs:/ID for an MLflow run."
         )
     store = SearchStore(launch.storage, name)
     search = read_search(store)
@@ -67,6 +80,10 @@ def find_source(run: str, launch: Launch) -> Source:
         history=trial.history,
         figure=launch.output / name / EXPLAIN / f"trial-{trial.number}",
     )
+
+
+def _of_monitor(monitored: MonitorLog, title: str, figure: pathlib.Path) -> Source:
+    return Source(title=title, log=stored_log(monitored), history=None, figure=figure, monitored=monitored)
 
 
 def _of_file(path: pathlib.Path) -> Source:

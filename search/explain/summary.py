@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from policies.guarding.intervention import intervention_kind
+from policies.monitoring import MonitorLog
+from search.explain.monitored import MonitorStory, monitor_story
 from search.explain.phases import Phase, Span, phases, spans, switches
 from trainables.records import DecisionEntry
 from trainables.training import StoredLog
@@ -71,7 +73,7 @@ class Interventions:
 class Explanation:
     """A decision log, summed up. `branches` are ordered by share; `constant` says that λ never moved notably.
 
-    `remark` says how the trial stands in its search.
+    `remark` says how the trial stands in its search. `monitor` holds the alarms, if a monitor wrote the log.
     """
 
     title: str
@@ -86,15 +88,17 @@ class Explanation:
     branches: tuple[Branch, ...]
     stories: tuple[Story, ...]
     interventions: tuple[Interventions, ...]
+    monitor: MonitorStory | None = None
 
 
-def explain(log: StoredLog, title: str, remark: str = "") -> Explanation:
+def explain(log: StoredLog, title: str, remark: str = "", monitored: MonitorLog | None = None) -> Explanation:
     """Compute the numbers of a story.
 
     Args:
         log: the log of one trial.
         title: the name of the trial.
         remark: how the trial stands in its search; empty if there is nothing to say.
+        monitored: the monitor's log, if `log` was read from one.
     """
     by_seed = {seed: spans(log, seed) for seed in log.context.seeds}
     return Explanation(
@@ -112,6 +116,7 @@ def explain(log: StoredLog, title: str, remark: str = "") -> Explanation:
             Story(seed=seed, switches=switches(of_seed), phases=phases(of_seed)) for seed, of_seed in by_seed.items()
         ),
         interventions=_interventions(log),
+        monitor=None if monitored is None else monitor_story(monitored),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from policies.update.fallback import FALL_BACK
+from search.explain.monitored import monitor_lines
 from search.explain.phases import Phase, Reason
 from search.explain.summary import READINGS, Branch, Explanation
 from search.wording import count
@@ -19,15 +21,16 @@ def explanation_text(told: Explanation) -> str:
     title = f"{told.title}, {told.remark}" if told.remark else told.title
     lines = [f"{title}: {told.family}", f"rule: {told.rule}", ""]
     of_all = "" if told.steps == told.total_steps else f" of {told.total_steps:,}"
-    seeds = count(len(told.stories), "seed")
-    lines.append(f"{told.steps:,}{of_all} steps under {seeds}, {told.entries:,} entries in the log.")
+    seeds = "" if told.monitor else f" under {count(len(told.stories), 'seed')}"
+    lines.append(f"{told.steps:,}{of_all} steps{seeds}, {told.entries:,} entries in the log.")
     if told.dropped:
         lines.append(f"The log was full: {told.dropped:,} later entries are missing, so do not trust the last phases.")
     if told.constant:
         lines += ["", _never_changed(told)]
     else:
         lines += ["", *_branch_lines(told), *_story_lines(told)]
-    return "\n".join([*lines, "", *_intervention_lines(told)])
+    lines += ["", *_intervention_lines(told)]
+    return "\n".join([*lines, "", *monitor_lines(told.monitor)] if told.monitor else lines)
 
 
 def _never_changed(told: Explanation) -> str:
@@ -65,7 +68,7 @@ def _story_lines(told: Explanation) -> list[str]:
     lines = []
     for story in told.stories[:_SEEDS_TOLD]:
         changes = f", {count(story.switches, 'change')} of branch" if len(names) > 1 else ""
-        lines.append(f"seed {story.seed}{changes}")
+        lines.append(f"{'the training' if told.monitor else f'seed {story.seed}'}{changes}")
         lines += [f"  {line}" for line in _phase_lines(story.phases, names, _common_reason(told))]
     if len(told.stories) > _SEEDS_TOLD:
         switches = [story.switches for story in told.stories[_SEEDS_TOLD:]]
@@ -138,16 +141,17 @@ def _moved(phase: Phase) -> str:
 
 
 def _named(branch: Branch) -> str:
+    name = "the fall-back" if branch.number == FALL_BACK else f"branch {branch.number}"
     if branch.high - branch.low < 1e-9:
-        return f"branch {branch.number} (λ = {branch.low:.3g})"
-    return f"branch {branch.number} (λ {branch.low:.2f}–{branch.high:.2f})"
+        return f"{name} (λ = {branch.low:.3g})"
+    return f"{name} (λ {branch.low:.2f}–{branch.high:.2f})"
 
 
 def _intervention_lines(told: Explanation) -> list[str]:
     if not told.interventions:
         return ["The guard never intervened."]
     return [
-        f"The guard intervened at {count(found.steps, 'step')}, first at step {found.first_step:,} of"
-        f" seed {found.first_seed}: {found.example}"
+        f"The guard intervened at {count(found.steps, 'step')}, first at step {found.first_step:,}"
+        f"{'' if told.monitor else f' of seed {found.first_seed}'}: {found.example}"
         for found in told.interventions
     ]

@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from policies import LossBalancer, create_policy
+from policies import LossBalancer, Monitor, create_policy
+from policies.monitoring import read_log
 from tests.examples.loading import example, numbers
 
 STEPS = 6
@@ -17,7 +18,7 @@ def module():
     return example("hf_trainer")
 
 
-def prepared(module, family, folder, *, accumulate=1, **options):
+def prepared(module, family, folder, *, accumulate=1, balancer_of=None, **options):
     import transformers
 
     torch.manual_seed(0)
@@ -41,7 +42,7 @@ def prepared(module, family, folder, *, accumulate=1, **options):
         settings,
         train_dataset=module.MoreOfOne(100, seed=0),
         teacher=teacher,
-        balancer_of=functools.partial(LossBalancer, create_policy(family)),
+        balancer_of=balancer_of or functools.partial(LossBalancer, create_policy(family)),
     )
 
 
@@ -69,6 +70,16 @@ def test_the_teacher_stays_as_it_was_and_the_student_does_not(module, tmp_path):
     ]
     assert changed == [False, True]
     assert not trainer.teacher.training
+
+
+def test_a_monitor_logs_the_trainers_updates(module, tmp_path):
+    def balancer_of(*arguments, **more):
+        balancer = LossBalancer(create_policy("norm_balance"), *arguments, **more)
+        Monitor(balancer, to=tmp_path / "log.jsonl", every=3)
+        return balancer
+
+    prepared(module, "norm_balance", tmp_path, accumulate=2, balancer_of=balancer_of).train()
+    assert [record["step"] for record in read_log(tmp_path / "log.jsonl").of("readings")] == [2, 5]
 
 
 def test_a_resumed_training_goes_on_at_its_step(module, tmp_path):

@@ -1,13 +1,13 @@
 """The Trainer's accumulation, clipping, precision and checkpoints work around the balancer."""
 
-import functools
 import pathlib
 import sys
 
 import pytest
 import torch
 
-from policies import LossBalancer, create_policy
+from policies import LossBalancer, Monitor, create_policy
+from policies.monitoring import read_log
 from tests.examples.loading import example, numbers
 
 pytestmark = [
@@ -33,10 +33,16 @@ def parts():
     return student, teacher, torch.utils.data.DataLoader(data, batch_size=10)
 
 
-def fitted(student, teacher, batches, family, folder, *, epochs=EPOCHS, resume=None, **options):
+def fitted(student, teacher, batches, family, folder, *, epochs=EPOCHS, resume=None, log=None, **options):
     import lightning
 
-    classifier = module().DistilledClassifier(student, teacher, functools.partial(LossBalancer, create_policy(family)))
+    def balancer_of(*arguments, **more):
+        balancer = LossBalancer(create_policy(family), *arguments, **more)
+        if log is not None:
+            Monitor(balancer, to=log, every=2)
+        return balancer
+
+    classifier = module().DistilledClassifier(student, teacher, balancer_of)
     trainer = lightning.Trainer(
         accelerator="cpu",
         devices=1,
@@ -90,6 +96,16 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path):
     whole, _ = fitted(*parts(), "norm_balance", tmp_path)
     assert second.balancer.state_dict()["policy"] == whole.balancer.state_dict()["policy"]
     torch.testing.assert_close(list(second.student.parameters()), list(whole.student.parameters()), rtol=0.0, atol=0.0)
+
+
+def test_a_monitor_logs_the_trainers_updates_also_over_a_resume(tmp_path):
+    log = tmp_path / "log.jsonl"
+    _, trainer = fitted(*parts(), "norm_balance", tmp_path, epochs=1, log=log)
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    fitted(*parts(), "norm_balance", tmp_path, resume=pathlib.Path(tmp_path / "one.ckpt"), log=log)
+    found = read_log(log)
+    assert [record["step"] for record in found.of("readings")] == [1, 3, 5]
+    assert (found.start["total_steps"], found.steps) == (6, 6)
 
 
 def test_the_trainers_gradient_scaler_is_heeded(tmp_path):

@@ -1,6 +1,7 @@
 from .conduct import FIRST_SHARE as FIRST_SHARE
 from .conduct import MOST_LEVELS as MOST_LEVELS
 from .conduct import Conduct as Conduct
+from .conduct import ReadingWindows as ReadingWindows
 from .conduct import SampleConduct as SampleConduct
 from .conduct import join_conducts as join_conducts
 from .figures import ModelFigures as ModelFigures

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+import pydantic
+
 from trainables.settings import Settings
 
 FIRST_SHARE = 0.02
@@ -26,6 +28,15 @@ class SampleConduct(Settings):
     """Mean over the steps of λ's standard deviation within a batch."""
     levels: tuple[tuple[float, float], ...] | None
     """All λ that occurred, in rising order, each with its share of the samples; None where there are more than 8."""
+
+
+class ReadingWindows(Settings):
+    """One reading's mean in each window of a training; see `policies.monitoring.windows`."""
+
+    counts: tuple[int, ...]
+    """The number of readings in each window."""
+    means: tuple[float | None, ...]
+    """Their means, geometric for norm ratios; None in windows without one."""
 
 
 class Conduct(Settings):
@@ -50,6 +61,8 @@ class Conduct(Settings):
     """The number of steps that took another case than the step before."""
     samples: SampleConduct | None = None
     """λ of the single samples; None for a rule that gives all samples of a batch one λ."""
+    readings: dict[str, ReadingWindows] = pydantic.Field(default_factory=dict)
+    """λ and the readings along the training, by name. Empty for several seeds together, and in older histories."""
 
 
 def join_conducts(parts: Sequence[Conduct | None]) -> Conduct | None:

@@ -15,6 +15,7 @@ from .decision_log import DECISIONS_FILE as DECISIONS_FILE
 from .decision_log import MOST_ENTRIES as MOST_ENTRIES
 from .decision_log import NOTABLE_CHANGE as NOTABLE_CHANGE
 from .decision_log import DecisionLog as DecisionLog
+from .decision_log import LogContext as LogContext
 from .decision_log import StoredLog as StoredLog
 from .decision_log import read_decisions as read_decisions
 from .decision_log import reason_kind as reason_kind

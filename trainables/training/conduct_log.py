@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from trainables.records import FIRST_SHARE, MOST_LEVELS, Conduct, SampleConduct
+from policies.monitoring.windows import READINGS, WINDOWS, Windows, readings_of
+from trainables.records import FIRST_SHARE, MOST_LEVELS, Conduct, ReadingWindows, SampleConduct
 
 if TYPE_CHECKING:
     from policies.balancer import Step
@@ -32,6 +33,7 @@ class ConductLog:
 
     def __init__(self, total_steps: int) -> None:
         self._first = int(FIRST_SHARE * total_steps)
+        self._windows: Windows | None = Windows(total_steps)
         self._steps = 0
         self._sum = self._settled_sum = 0.0
         self._range = self._settled = self._scale = _NOTHING
@@ -52,6 +54,8 @@ class ConductLog:
         weight, scale, branch = step.decision.weight, step.decision.scale, step.decision.branch
         self._steps += 1
         self._sum += weight
+        if self._windows is not None:
+            self._windows.note(step.step, readings_of(step))
         self._branches[branch] += 1
         if branch != self._branch:
             self._switches += self._branch is not None
@@ -111,6 +115,7 @@ class ConductLog:
             settled_branches=tuple(sorted(self._settled_branches)),
             switches=self._switches,
             samples=self._sample_conduct(),
+            readings={} if self._windows is None else _readings(self._windows),
         )
 
     def _sample_conduct(self) -> SampleConduct | None:
@@ -139,6 +144,7 @@ class ConductLog:
             "spread_sum": self._spread_sum,
             "levels": None if self._levels is None else dict(self._levels),
             "whole": self._whole,
+            "windows": None if self._windows is None else self._windows.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
@@ -146,6 +152,12 @@ class ConductLog:
         if state is None:
             self._whole = False
             return
+        # An older release did not keep them, and windows that begin in the middle would mislead.
+        windows = state.get("windows")
+        if windows is None:
+            self._windows = None
+        elif self._windows is not None:
+            self._windows.load_state_dict(windows)
         self._steps, self._switches, self._branch = state["steps"], state["switches"], state["branch"]
         self._sum, self._settled_sum = state["sums"]
         self._range, self._settled, self._scale = (tuple(ends) for ends in state["ranges"])
@@ -155,3 +167,13 @@ class ConductLog:
         self._sample_steps, self._spread_sum = state["sample_steps"], state["spread_sum"]
         self._levels = None if state["levels"] is None else Counter(state["levels"])
         self._whole = state["whole"]
+
+
+def _readings(windows: Windows) -> dict[str, ReadingWindows]:
+    """Return each reading that was read at all, window by window."""
+    all_means = [windows.of(window) for window in range(WINDOWS)]
+    return {
+        name: ReadingWindows(counts=counts, means=tuple(means.mean(name) for means in all_means))
+        for name in READINGS
+        if any(counts := tuple(means.count(name) for means in all_means))
+    }

@@ -1,22 +1,19 @@
 """Logs the steps at which a rule changed its decision or the guard intervened, and the readings at these steps.
 
-An entry is made at the first step, at every change of branch and at every change of the reason's words. Another is made
-when the guard begins or stops intervening, or intervenes for another reason. One is also made when λ has moved by 0.05
-since the last entry, so between two entries λ is known to 0.05.
+`policies.monitoring.changes` tells which steps these are.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import pathlib
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from policies.guarding.intervention import intervention_kind
-from policies.policy import AS_BEFORE
+from policies.monitoring.changes import NOTABLE_CHANGE as NOTABLE_CHANGE
+from policies.monitoring.changes import Changes
+from policies.monitoring.changes import reason_kind as reason_kind
 from trainables.errors import DataError
 from trainables.records import DecisionEntry
 
@@ -24,20 +21,12 @@ if TYPE_CHECKING:
     from policies.balancer import Step
 
 DECISIONS_FILE = "decisions.parquet"
-NOTABLE_CHANGE = 0.05
 MOST_ENTRIES = 20_000
 """The most entries of a trial."""
 
 _CONTEXT = b"kd-policy-search"
 _WHOLE = frozenset({"seed", "step", "branch", "repeats"})
 _TEXT = frozenset({"reason", "intervention"})
-_NUMBER = re.compile(r"[-+−]?(?:\d[\d.,]*(?:e[-+]?\d+)?|\b(?:inf|nan)\b)", re.IGNORECASE)
-
-
-@functools.lru_cache(maxsize=256)
-def reason_kind(reason: str) -> str:
-    """Remove the numbers from a reason, as they may change at every step: `norm ratio … above …`."""
-    return _NUMBER.sub("…", reason)
 
 
 class LogContext(NamedTuple):
@@ -74,25 +63,18 @@ class DecisionLog:
         self.dropped = 0
         self._seed = seed
         self._limit = limit
-        self._case: tuple[int, str | None, str] | None = None
-        self._weight = 0.0
+        self._changes = Changes()
         self._open = False
         """True if the last entry is of the same case as the last step, so that repeats belong to it."""
 
     def note(self, step: Step, steps_per_epoch: float) -> None:
         """Log the replicate's next step if it needs an entry."""
         decision, intervention = step.decision, step.intervention
-        kind = None if intervention is None else intervention_kind(intervention)
-        said = reason_kind(decision.reason)
-        if self._case is not None and decision.reason == AS_BEFORE:
-            said = self._case[2]
-        case = decision.branch, kind, said
-        if case == self._case and abs(decision.weight - self._weight) < NOTABLE_CHANGE:
+        if not self._changes.look(step):
             if intervention is not None and self._open:
                 last = self.entries[-1]
                 self.entries[-1] = last._replace(repeats=last.repeats + 1)
             return
-        self._case, self._weight = case, decision.weight
         self._open = len(self.entries) < self._limit
         if not self._open:
             self.dropped += 1
@@ -127,8 +109,7 @@ class DecisionLog:
         return {
             "entries": [tuple(entry) for entry in self.entries],
             "dropped": self.dropped,
-            "case": self._case,
-            "weight": self._weight,
+            **self._changes.state_dict(),
             "open": self._open,
         }
 
@@ -136,8 +117,7 @@ class DecisionLog:
         """Resume from a `state_dict`."""
         self.entries = [DecisionEntry(*entry) for entry in state["entries"]]
         self.dropped = int(state["dropped"])
-        self._case = None if state["case"] is None else tuple(state["case"])
-        self._weight = float(state["weight"])
+        self._changes.load_state_dict(state)
         self._open = bool(state["open"])
 
 

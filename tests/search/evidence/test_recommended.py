@@ -3,8 +3,12 @@ import json
 import pytest
 
 from policies.document import load_policy, read_document
+from policies.monitoring.ranges import read_constant, read_ranges
+from policies.monitoring.windows import WINDOWS
 from search.evidence.recommended import settings_in_words
 from search.evidence.source import ReportSource
+from tests.search.evidence.statistics.test_prediction import ONE as CONDUCT
+from trainables.records import ReadingWindows
 
 
 def evidence(path):
@@ -65,6 +69,43 @@ def test_the_families_that_were_not_confirmed_keep_what_the_search_says(with_win
         "norm_ratio_threshold", "norm_balance", "cosine_threshold", "fixed",
     }  # fmt: skip
     assert not found["step_schedule"].document["evidence"]["confirmed_on_test_set"]
+
+
+def _recorded(confirmation):
+    """Return the confirmation with the readings of each training, as this release records them."""
+    changed = []
+    for result in confirmation.results:
+        middle = 0.3 + 0.01 * result.seed
+        windows = {"weight": ReadingWindows(counts=(4,) * WINDOWS, means=(middle,) * WINDOWS)}
+        changed.append(result.model_copy(update={"conduct": CONDUCT.model_copy(update={"readings": windows})}))
+    return confirmation.model_copy(update={"results": tuple(changed)})
+
+
+def test_a_confirmed_rule_comes_with_its_ranges_and_the_best_constant(with_winner, tmp_path):
+    recorded = ReportSource(search=with_winner.search, confirmation=_recorded(with_winner.confirmation))
+    document = recorded.judgement.recommended.document
+    ranges = read_ranges(document)
+    assert ranges.trainings == len(with_winner.confirmation.seeds)
+    assert ranges.readings["weight"].low[0] < 0.3 + 0.01 * min(with_winner.confirmation.seeds)
+    assert read_constant(document) == (0.45, 4.0)
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert read_document(path) == json.loads(json.dumps(document))
+    constant = recorded.judgement.best_of_families["fixed"].document
+    assert read_ranges(constant) is not None
+    assert "constant" not in constant  # it would fall back to itself
+
+
+def test_a_confirmation_of_an_earlier_release_has_no_ranges_but_the_constant(with_winner):
+    document = with_winner.judgement.recommended.document
+    assert read_ranges(document) is None
+    assert read_constant(document) == (0.45, 4.0)
+
+
+def test_before_a_confirmation_the_constant_is_the_searchs_best(searched):
+    best = searched.judgement.comparison.constant
+    constant = read_constant(searched.judgement.recommended.document)
+    assert constant == (best.parameters["weight"], best.shared.get("temperature", 4.0))
 
 
 def test_settings_in_words(searched, without_winner):

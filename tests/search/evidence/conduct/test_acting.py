@@ -5,6 +5,7 @@ import torch
 
 from policies import FAMILIES, create_policy
 from policies.bases.tree_features import FEATURES
+from policies.policy import Observation
 from policies.zoo import sample_batch, wandering_stream
 from search.evidence.conduct.acting import effective_trial
 from search.records.search import TrialRecord
@@ -148,6 +149,7 @@ class _Step:
 
     def __init__(self, step, decision, weights=None):
         self.step, self.decision, self.weights = step, decision, weights
+        self.observation = Observation(step, 0.0)
 
 
 def test_the_part_of_a_tree_that_acted_decides_as_the_whole_tree_did():
