@@ -214,15 +214,21 @@ class LossBalancer:
             raise PolicyError(f"`weight` must be in [0, 1], but got {weight!r}.")
         if temperature is not None:
             check_temperature(temperature)
-        self._set_fall_back(FallBack(weight, self.temperature if temperature is None else temperature, reason))
+        self._change_to(FallBack(weight, self.temperature if temperature is None else temperature, reason))
 
     def follow_rule(self) -> None:
         """Let the rule decide again, at its own temperature; it remembers what it knew before the fall-back."""
-        self._set_fall_back(None)
+        self._change_to(None)
 
     def _set_fall_back(self, fall_back: FallBack | None) -> None:
         self._fall_back = fall_back
         self.temperature = self._rule_temperature if fall_back is None else fall_back.temperature
+
+    def _change_to(self, fall_back: FallBack | None) -> None:
+        before = self.temperature
+        self._set_fall_back(fall_back)
+        if self.temperature != before and self.guard is not None:
+            self.guard.restart_alarm()
 
     @property
     def _acting(self) -> Policy:

@@ -103,6 +103,10 @@ class Guard:
         self._loss_gap: float | None = None
         self._flags: tuple[Tensor, Tensor] | None = None
 
+    def restart_alarm(self) -> None:
+        """Forget the start of the training: a temperature that changes scales the distillation loss anew."""
+        self._alarm = DivergenceAlarm(told=self._alarm.told)
+
     @property
     def interventions(self) -> int:
         """The number of interventions of all kinds."""

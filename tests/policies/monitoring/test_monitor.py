@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from policies import LossBalancer, Monitor, PolicyError, create_policy
+from policies.guarding.intervention import Intervention
 from policies.monitoring import read_log
 from policies.monitoring.windows import WINDOWS
 from tests.policies.monitoring.small_monitor import CONSTANT, STEPS, balancer_of, batches, document, train, wide
@@ -203,6 +204,18 @@ def test_a_fall_back_survives_a_resume_without_a_monitor(tmp_path):
     resumed, student = balancer_of(tmp_path, document())
     resumed.load_state_dict(balancer.state_dict())
     assert train(resumed, student, batches(1))[0].decision.weight == 0.3
+
+
+@pytest.mark.parametrize(("temperature", "rings"), [(None, True), (8.0, False)])
+def test_a_fall_back_to_another_temperature_is_no_rise_of_the_loss(temperature, rings):
+    student = torch.nn.Linear(1, 1)
+    balancer = LossBalancer(create_policy("fixed"), student, temperature=2.0)
+    for step in range(1500):
+        if step == 500:
+            balancer.fall_back(0.9, reason="by hand", temperature=temperature)
+        nothing = 0.0 * student(torch.ones(1, 1)).sum()
+        balancer.backward(nothing + 1.0, nothing + (20.0 if step >= 500 else 1.0))
+    assert (Intervention.DIVERGENCE in balancer.guard.counts) == rings
 
 
 def test_a_state_of_an_earlier_release_is_read(tmp_path):
