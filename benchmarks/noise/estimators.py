@@ -6,8 +6,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from noise.trainings import Course, Geometries
 
+from noise.trainings import Course, Geometries
 from policies.geometric import log_ratio
 from policies.geometry import UNKNOWN, Geometry
 from policies.smoothing import RunningMean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 import numpy as np
+
 from noise.trainings import Course, Task, train
 
 

@@ -6,12 +6,13 @@ import csv
 import math
 import pathlib
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from noise.estimators import Estimator
-from noise.verdicts import NAMES, Verdict, average
 from scipy import stats
+
+from noise.estimators import Estimator
+from noise.verdicts import NAMES, Verdict
 
 
 class Setting(NamedTuple):
@@ -22,12 +23,12 @@ class Setting(NamedTuple):
     batch: int
 
 
-Verdicts = Mapping[tuple[Setting, int], Mapping[Estimator, Mapping[str, Verdict]]]
+Verdicts = dict[tuple[Setting, int], dict[Estimator, dict[str, Verdict]]]
 """By setting and seed, then by estimator, then by the rule's name in `NAMES`."""
 
 
 class Mean(NamedTuple):
-    """The mean over seeds, and half of its 95 % interval (Student's t between the seeds; NaN from one seed)."""
+    """The mean over settings, and half of its 95 % interval; NaN where a single seed tells nothing."""
 
     value: float
     half: float
@@ -39,31 +40,42 @@ class Mean(NamedTuple):
 
 
 def summary(verdicts: Verdicts, settings: Iterable[Setting], estimator: Estimator, name: str, field: str) -> Mean:
-    """Average a field of a rule's verdicts over settings within each seed, then over the seeds."""
-    chosen, seeds = set(settings), sorted({seed for _, seed in verdicts})
-    means = [
-        getattr(average([found[estimator][name] for (s, by), found in verdicts.items() if by == seed and s in chosen]), field)
-        for seed in seeds
-    ]
-    return over_seeds(means)
+    """Average a field of a rule's verdicts over settings; see `stratified`."""
+    chosen = set(settings)
+    found: dict[Setting, list[float]] = {setting: [] for setting in chosen}
+    for (setting, _), judged in verdicts.items():
+        if setting in chosen:
+            found[setting].append(getattr(judged[estimator][name], field))
+    return stratified(list(found.values()))
 
 
-def over_seeds(values: list[float]) -> Mean:
-    """Return the mean and its interval without values that are NaN."""
-    known = [value for value in values if not math.isnan(value)]
+def stratified(groups: Sequence[Sequence[float]]) -> Mean:
+    """Return the mean of the groups' means, with Student's interval from the pooled spread within the groups.
+
+    Args:
+        groups: the values of each setting's seeds. NaN is left out, and a group without values too.
+    """
+    known = [values for group in groups if (values := [value for value in group if not math.isnan(value)])]
     if not known:
         return Mean(math.nan, math.nan)
-    if len(known) == 1:
-        return Mean(known[0], math.nan)
-    error = statistics.stdev(known) / math.sqrt(len(known))
-    return Mean(statistics.fmean(known), float(stats.t.ppf(0.975, len(known) - 1)) * error)
+    mean = statistics.fmean(statistics.fmean(values) for values in known)
+    freedom = sum(len(values) - 1 for values in known)
+    if freedom == 0:
+        return Mean(mean, math.nan)
+    pooled = sum(statistics.variance(values) * (len(values) - 1) for values in known if len(values) > 1) / freedom
+    error = math.sqrt(pooled * sum(1 / len(values) for values in known)) / len(known)
+    return Mean(mean, float(stats.t.ppf(0.975, freedom)) * error)
 
 
 def write_csv(file: pathlib.Path, verdicts: Verdicts) -> None:
     """Write a line for each setting and estimator, with means over the seeds: a column for each rule and field."""
     settings = sorted({setting for setting, _ in verdicts})
     known = next(iter(verdicts.values()))
-    columns = [(name, field) for name in NAMES for field in ("agreement", "kappa", "balanced", "error", "switches", "noise_free_switches")]
+    columns = [
+        (name, field)
+        for name in NAMES
+        for field in ("agreement", "kappa", "balanced", "error", "switches", "noise_free_switches")
+    ]
     columns = [(name, field) for name, field in columns if name != "norm balance" or field == "error"]
     with file.open("w", newline="", encoding="utf-8") as stream:
         lines = csv.writer(stream, lineterminator="\n")

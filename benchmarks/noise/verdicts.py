@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
 from noise.estimators import Estimator, geometries, read
 from noise.trainings import Course
-
 from policies import create_policy
 from policies.families.gradients.thresholds import ThresholdPolicy
 from policies.geometric import log_ratio
@@ -113,6 +113,26 @@ def compare(mine: Decisions, theirs: Decisions, *, branches: bool = True) -> Ver
         switches=float(np.count_nonzero(np.diff(mine.branches))),
         noise_free_switches=float(np.count_nonzero(np.diff(theirs.branches))),
     )
+
+
+def one_switch(course: Course) -> dict[str, float]:
+    """Return the best κ of a rule that reads nothing and switches once, at the best step: what a schedule could reach.
+
+    It is chosen after the fact for each quartile, so it is an upper bound.
+    """
+    truth, found = Readings.of(geometries(course.whole)), {}
+    count = len(course.checkpoints)
+    for name, family in THRESHOLDS.items():
+        best = []
+        for number in _quartiles(name, truth):
+            theirs = _decide(family, {"threshold": number, "hysteresis": 0.0}, truth)
+            schedules = ((np.arange(count) >= at) == later for at in range(count + 1) for later in (False, True))
+            verdicts = [compare(Decisions(theirs.weights, s.astype(np.int64)), theirs) for s in schedules]
+            best.append(
+                max((verdict.kappa for verdict in verdicts if verdict.kappa == verdict.kappa), default=math.nan)
+            )
+        found[f"{name} own"] = float(np.nanmean(best))
+    return found
 
 
 def average(verdicts: list[Verdict]) -> Verdict:
