@@ -12,7 +12,7 @@ from noise.estimators import EVERY, estimators
 from noise.stored import course
 from noise.summary import Setting, Verdicts
 from noise.trainings import Task, digits, visits
-from noise.verdicts import judge, one_switch
+from noise.verdicts import judge, of_right_labels, one_switch
 from trainables.config import ModelSettings
 
 WRONG = (0.0, 0.2, 0.4)
@@ -38,10 +38,11 @@ STUDENTS = {
 
 
 class Study(NamedTuple):
-    """The verdicts, and by setting and seed the best κ of one switch without any reading."""
+    """The verdicts, and by setting and seed two κ for comparison: see `verdicts.one_switch` and `of_right_labels`."""
 
     verdicts: Verdicts
     one_switch: dict[tuple[Setting, int], dict[str, float]]
+    right_labels: dict[tuple[Setting, int], dict[str, float]]
 
 
 def study(students: Students, seeds: Sequence[int], cache: pathlib.Path, readings: pathlib.Path | None) -> Study:
@@ -54,13 +55,14 @@ def study(students: Students, seeds: Sequence[int], cache: pathlib.Path, reading
         readings: a folder that keeps the readings of these students, or None.
     """
     tasks: tuple[Task, ...] = digits(cache, students.digits), visits(cache, students.visits)
-    found = Study({}, {})
+    found = Study({}, {}, {})
     settings = [(task, Setting(task.name, wrong, batch)) for task in tasks for wrong in WRONG for batch in BATCHES]
     for seed in seeds:
         for task, setting in settings:
             read = course(task, setting.wrong, setting.batch, seed, readings)
             found.verdicts[setting, seed] = {each: judge(read, each) for each in estimators(list(read.ways))}
             found.one_switch[setting, seed] = one_switch(read)
+            found.right_labels[setting, seed] = of_right_labels(read)
             print(f"{setting.task}: {setting.wrong:.0%} wrong labels, batch {setting.batch}, seed {seed}", flush=True)
     return found
 

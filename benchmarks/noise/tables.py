@@ -50,13 +50,12 @@ def in_full(found: Study, costs: dict[str, dict[str, step.Cost]]) -> list[str]:
 
 def by_noise(found: Study) -> list[str]:
     """Return a row for each task, share of wrong labels and batch: κ of cosine and norm ratio for a few ways."""
-    head = ["task", "labels wrong", "batch", "switches without noise", "one switch", *map(str, CHOSEN)]
+    head = ["task", "labels wrong", "batch", "switches without noise", "one switch", "right labels", *map(str, CHOSEN)]
     rows = []
     for setting in sorted({setting for setting, _ in found.verdicts}):
         truth = summary(found.verdicts, [setting], DEFAULT, "cosine own", "noise_free_switches").value
-        schedules = [of_rule for (s, _), of_rule in found.one_switch.items() if s == setting]
-        schedule = ", ".join(f"{stratified([[each[name] for each in schedules]]).value:.2f}" for name in OWN)
-        row = [setting.task, f"{setting.wrong:.0%}", str(setting.batch), f"{truth:.0f}", schedule]
+        others = [_two(by_rule, setting) for by_rule in (found.one_switch, found.right_labels)]
+        row = [setting.task, f"{setting.wrong:.0%}", str(setting.batch), f"{truth:.0f}", *others]
         row += [
             ", ".join(f"{summary(found.verdicts, [setting], one, name, 'kappa').value:.2f}" for name in OWN)
             for one in CHOSEN
@@ -70,6 +69,11 @@ def costs_of(estimator: Estimator, costs: dict[str, dict[str, step.Cost]]) -> li
     later = {1: "", 3: ", every 3rd"}.get(estimator.every, f", every {estimator.every}th")
     kind = estimator.way.replace("unbiased", "halves") + later
     return [statistics.median(of_student[kind].ratios) for of_student in costs.values()]
+
+
+def _two(kappas: dict[tuple[Setting, int], dict[str, float]], setting: Setting) -> str:
+    of_setting = [by_rule for (each, _), by_rule in kappas.items() if each == setting]
+    return ", ".join(f"{stratified([[by_rule[name] for by_rule in of_setting]]).value:.2f}" for name in OWN)
 
 
 def _cells(verdicts: Verdicts, settings: Sequence[Setting], estimator: Estimator) -> list[str]:

@@ -135,6 +135,28 @@ def one_switch(course: Course) -> dict[str, float]:
     return found
 
 
+def of_right_labels(course: Course) -> dict[str, float]:
+    """Return κ between thresholds on the whole set with its wrong labels, and on the same with the right ones.
+
+    Each threshold lies at the quartile of its own readings. No batch is involved, so only the labels' noise is left.
+    """
+    theirs, mine = Readings.of(geometries(course.right)), Readings.of(geometries(course.whole))
+    found = {}
+    for name, family in THRESHOLDS.items():
+        numbers = zip(_quartiles(name, mine), _quartiles(name, theirs), strict=True)
+        verdicts = [
+            compare(
+                *(
+                    _decide(family, {"threshold": n, "hysteresis": 0.0}, r)
+                    for n, r in zip(pair, (mine, theirs), strict=True)
+                )
+            )
+            for pair in numbers
+        ]
+        found[f"{name} own"] = average(verdicts).kappa
+    return found
+
+
 def average(verdicts: list[Verdict]) -> Verdict:
     """Average field by field, without those that are NaN; NaN if all are."""
     columns = zip(*verdicts, strict=True)
