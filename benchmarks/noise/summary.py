@@ -24,7 +24,7 @@ class Setting(NamedTuple):
 
 
 Verdicts = dict[tuple[Setting, int], dict[Estimator, dict[str, Verdict]]]
-"""By setting and seed, then by estimator, then by the rule's name in `NAMES`."""
+"""Maps setting and seed to estimators, and those to the verdict on each of `NAMES`."""
 
 
 class Mean(NamedTuple):

@@ -183,5 +183,7 @@ def _decide(family: str, parameters: dict[str, float], readings: Readings) -> De
 
 def _quartiles(name: str, readings: Readings) -> list[float]:
     """Return three thresholds, inside the range that the rules allow."""
-    values = np.nanquantile(readings.cosines if name == "cosine" else readings.log_ratios, QUARTILES)
+    every = readings.cosines if name == "cosine" else readings.log_ratios
+    known = [value for value in every if math.isfinite(value)] or [0.0]  # no switch meets a number if none is known
+    values = np.quantile(known, QUARTILES)
     return [float(value) for value in (values if name == "cosine" else np.exp(values).clip(1e-6, 1e6))]
