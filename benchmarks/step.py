@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import scaffold
@@ -133,11 +133,13 @@ def on_logits(
     return make
 
 
-def _measuring(every: int) -> dict[str, Callable[[nn.Module], Backward]]:
+def measuring(every: int) -> dict[str, Callable[[nn.Module], Backward]]:
+    """Make a rule that measures in each way at every step, or at every so many."""
+
     def rule(**parameters: Any) -> Callable[[nn.Module], Backward]:
         return on_logits("norm_balance", measure_every=every, **parameters)
 
-    when = "" if every == 1 else f", every {every}th"
+    when = {1: "", 3: ", every 3rd"}.get(every, f", every {every}th")
     return {
         f"full{when}": rule(),
         f"last block{when}": rule(tier="last_block"),
@@ -151,8 +153,8 @@ def _measuring(every: int) -> dict[str, Callable[[nn.Module], Backward]]:
 KINDS: dict[str, Callable[[nn.Module], Backward]] = {
     "constant λ, `backward`": on_losses("fixed"),
     "constant λ, `backward_on_logits`": on_logits("fixed"),
-    **_measuring(1),
-    **_measuring(EVERY),
+    **measuring(1),
+    **measuring(EVERY),
     "one λ a sample": on_logits("sample_norm_balance"),
     "two gradients and a third backward": third_backward,
     "TorchJD's UPGrad": torchjd,
@@ -210,13 +212,18 @@ def conditions(rounds: int, compute: Compute = _CPU) -> str:
     return f"{where}, {rounds} rounds; {scaffold.conditions()}"
 
 
-def measure(rounds: int, kinds: Sequence[str] = tuple(KINDS), compute: Compute = _CPU) -> dict[str, dict[str, Cost]]:
+def measure(
+    rounds: int,
+    kinds: Mapping[str, Callable[[nn.Module], Backward]] = KINDS,
+    compute: Compute = _CPU,
+    cases: Sequence[Case] | None = None,
+) -> dict[str, dict[str, Cost]]:
     """Measure all cases by name; print a line to the terminal after each."""
     keep_freed_memory()  # as in a trial's process, for both sides
-    cases, clock = (CASES, time.process_time) if compute.device.type == "cpu" else (GPU_CASES, idle_gpu_clock)
+    usual, clock = (CASES, time.process_time) if compute.device.type == "cpu" else (GPU_CASES, idle_gpu_clock)
     measured: dict[str, dict[str, Cost]] = {}
-    for case in cases:
-        steps = {kind: stepper(case, KINDS[kind], compute) for kind in kinds}
+    for case in cases or usual:
+        steps = {kind: stepper(case, make, compute) for kind, make in kinds.items()}
         found = scaffold.pairs(stepper(case, constant, compute), steps, rounds, clock)
         seconds = statistics.median(base for each in found.values() for base, _ in each) / case.steps
         measured[str(case)] = {kind: Cost([own / base for base, own in each], seconds) for kind, each in found.items()}
@@ -253,7 +260,7 @@ def main() -> None:
     if arguments.guard:
         print(*guard_rows(arguments.rounds or 300), sep="\n")
         return
-    kinds = [kind for kind in KINDS if not kind.startswith(tuple(arguments.without))]
+    kinds = {kind: make for kind, make in KINDS.items() if not kind.startswith(tuple(arguments.without))}
     rows = columns(measure(rounds, kinds, compute))
     write = arguments.write and arguments.device == "cpu" and not arguments.without
     scaffold.publish("A step", [f"{conditions(rounds, compute)}.", "", *rows], write=write)

@@ -5,10 +5,16 @@
 Runs `step.py`, then lets every way read every batch of the same students, which train at the constant λ = 0.5.
 "Broken" trainings have the teacher's outputs exchanged within 30 % of the batches and the labels within another 30 %.
 The tables go between the marks that FILE has for them. It takes about ten minutes on a quiet core.
+
+    python benchmarks/tiers.py --part noise --write docs/measuring.md
+
+Compares the decisions of rules on noisy readings with those on the whole training set, with wrong labels and small
+batches (`noise/`), and writes all means to `data/decisions-under-noise.csv`. It takes about ten minutes, too.
 """
 
 from __future__ import annotations
 
+import argparse
 import pathlib
 import re
 import statistics
@@ -20,6 +26,9 @@ import numpy.typing as npt
 import scaffold
 import step
 import torch
+from noise import study, tables
+from noise.study import STUDENTS
+from noise.summary import write_csv
 from sklearn.metrics import roc_auc_score
 
 from policies.geometric import log_ratio
@@ -33,6 +42,7 @@ from trainables.config import CorruptionSettings, ModelSettings
 from trainables.device import select_compute
 from trainables.training import DeviceAssets, Replicate
 
+MEANS = pathlib.Path(__file__).parent / "data" / "decisions-under-noise.csv"
 SMOOTHING = 0.9
 TEMPERATURE = 4.0
 
@@ -72,18 +82,15 @@ class Agreement(NamedTuple):
     """The agreement of a way's readings with the whole student's; pairs are of the cosine and of the norm ratio.
 
     `correlations` are Pearson's, `smoothed` those of running means over about ten steps. `offset` is the mean
-    difference of the cosines, `factor` the geometric mean of the ratios' quotients. `own` is the share of steps where
-    a threshold at the way's own median decides as one at the whole student's median does. `same` is that share with the
-    whole student's median for both. `tells` are two chances: that a batch with a wrong teacher has a greater norm ratio
-    than one without, and that a batch with wrong labels has a smaller cosine than one without.
+    difference of the cosines, `factor` the geometric mean of the ratios' quotients. `tells` are two chances: that a
+    batch with a wrong teacher has a greater norm ratio than one without, and that a batch with wrong labels has a
+    smaller cosine than one without.
     """
 
     correlations: tuple[float, float]
     smoothed: tuple[float, float]
     offset: float
     factor: float
-    own: tuple[float, float]
-    same: tuple[float, float]
     tells: tuple[float, float] | None
 
 
@@ -133,14 +140,13 @@ def measure(objective: LogitPair, student: torch.nn.Module) -> Iterator[tuple[st
         distill, task, noise = pair(objective, parameters, Measurement(pair="halves"), retain=True)
         yield name, Geometry(*geometry_tensor(distill, task).tolist())
         yield f"{name}, halves", Geometry(*geometry_tensor(distill, task, noise).tolist())
-    yield "logit", Geometry(*objective.logit_geometry().tolist())
+    yield "logit", Geometry(*objective.output_geometry().tolist())
 
 
 def compare(tracked: Track, way: str) -> Agreement:
     """Compare a way with the whole student's gradients on the same batches."""
     mine, full = tracked.readings[way], tracked.readings["full"]
     difference = (mine - full).mean(axis=0)
-    middle, full_middle = np.median(mine, axis=0), np.median(full, axis=0)
     tells = None
     if tracked.wrong_teacher.any() and tracked.wrong_labels.any():
         tells = (roc_auc_score(tracked.wrong_teacher, mine[:, 1]), roc_auc_score(tracked.wrong_labels, -mine[:, 0]))
@@ -149,8 +155,6 @@ def compare(tracked: Track, way: str) -> Agreement:
         smoothed=_correlations(_smoothed(mine), _smoothed(full)),
         offset=float(difference[0]),
         factor=float(np.exp(difference[1])),
-        own=_share_equal(mine > middle, full > full_middle),
-        same=_share_equal(mine > full_middle, full > full_middle),
         tells=tells,
     )
 
@@ -167,8 +171,6 @@ def mean(found: Sequence[Agreement]) -> Agreement:
         both([a.smoothed for a in found]),
         statistics.fmean(a.offset for a in found),
         statistics.geometric_mean(a.factor for a in found),
-        both([a.own for a in found]),
-        both([a.same for a in found]),
         both(tells) if tells else None,
     )
 
@@ -188,13 +190,13 @@ def agreements(seeds: int, cache: pathlib.Path, cases: Sequence[Case] = CASES) -
 def tracking(found: dict[str, dict[str, Agreement]]) -> list[str]:
     """Return Markdown: a row for each case and way."""
     head = ["training", "way", "correlation", "smoothed", "cosine off by", "norm ratio ×"]
-    head += ["decides alike, own median", "same number", "tells wrong teacher, labels"]
+    head.append("tells wrong teacher, labels")
     rows = []
     for case, ways in found.items():
         for way, a in ways.items():
-            shares = [_two(a.own), _two(a.same), "" if a.tells is None else _two(a.tells)]
+            tells = "" if a.tells is None else _two(a.tells)
             factors = [f"{a.offset:+.2f}", f"{a.factor:.2f}"]
-            rows.append([case, way, _two(a.correlations), _two(a.smoothed), *factors, *shares])
+            rows.append([case, way, _two(a.correlations), _two(a.smoothed), *factors, tells])
     return scaffold.table(head, rows)
 
 
@@ -210,11 +212,6 @@ def _smoothed(readings: Readings) -> Readings:
 def _correlations(mine: Readings, full: Readings) -> tuple[float, float]:
     cosine, ratio = (float(np.corrcoef(mine[:, i], full[:, i])[0, 1]) for i in range(2))
     return cosine, ratio
-
-
-def _share_equal(mine: npt.NDArray[np.bool_], full: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    cosine, ratio = (mine == full).mean(axis=0)
-    return float(cosine), float(ratio)
 
 
 class Row(NamedTuple):
@@ -302,22 +299,43 @@ def _between_marks(text: str, mark: str, content: list[str]) -> str:
     return text
 
 
-def main() -> None:
-    """Measure, and print the tables or write them into a document."""
-    options = scaffold.parser(__doc__, write=False)
-    options.add_argument("--write", type=pathlib.Path, metavar="FILE", help="a document with marks for the tables")
-    options.add_argument("--rounds", type=int, default=9, help="timings of each kind of step")
-    options.add_argument("--seeds", type=int, default=2, help="trainings of each case")
-    arguments = options.parse_args()
-    torch.set_num_threads(1)
+def tiers(arguments: argparse.Namespace) -> dict[str, list[str]]:
+    """Measure what the ways cost and how they follow `full`; return tables by mark."""
     costs = step.measure(arguments.rounds)
     found = agreements(arguments.seeds, arguments.cache)
     conditions = f"Measured on {step.conditions(arguments.rounds)}; trainings with {arguments.seeds} seeds."
-    parts = {
+    return {
         "guide": [*guide(costs, found), "", conditions],
         "costs": step.columns(costs),
         "tracking": tracking(found),
     }
+
+
+def decisions(arguments: argparse.Namespace) -> dict[str, list[str]]:
+    """Judge decisions under noise; return tables by mark and, if asked to write, write the means as CSV."""
+    students = STUDENTS[arguments.students]
+    costs = study.costs(students, arguments.rounds)
+    found = study.study(students, range(arguments.seeds), arguments.cache, arguments.readings)
+    if arguments.write is not None:
+        write_csv(MEANS, found.verdicts)
+    conditions = f"Costs measured on {step.conditions(arguments.rounds)}; trainings with {arguments.seeds} seeds."
+    return {"noise": [*tables.in_full(found, costs), "", conditions], "settings": tables.by_noise(found)}
+
+
+def main() -> None:
+    """Measure, and print the tables or write them into a document."""
+    options = scaffold.parser(__doc__, write=False)
+    options.add_argument("--part", choices=("tiers", "noise"), default="tiers", help="what to measure [%(default)s]")
+    options.add_argument("--write", type=pathlib.Path, metavar="FILE", help="a document with marks for the tables")
+    options.add_argument("--rounds", type=int, default=9, help="timings of each kind of step")
+    options.add_argument("--seeds", type=int, default=2, help="trainings of each case")
+    options.add_argument("--students", choices=tuple(STUDENTS), default="main", help="noise: the pair of students")
+    options.add_argument(
+        "--readings", type=pathlib.Path, metavar="FOLDER", help="noise: keep readings, and use kept ones"
+    )
+    arguments = options.parse_args()
+    torch.set_num_threads(1)
+    parts = {"tiers": tiers, "noise": decisions}[arguments.part](arguments)
     if arguments.write is None:
         print(*(line for part in parts.values() for line in [*part, ""]), sep="\n")
         return
