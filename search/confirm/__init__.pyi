@@ -9,6 +9,7 @@ from .champion_exports import export_champion as export_champion
 from .champion_files import FOLDER as FOLDER
 from .champion_files import module_reader as module_reader
 from .champion_files import student_reader as student_reader
+from .champion_files import withdraw_champion as withdraw_champion
 from .champion_files import write_card as write_card
 from .champion_files import write_champion as write_champion
 from .champion_network import Subject as Subject

@@ -7,6 +7,7 @@ only.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from search.cluster import check_resources, check_shared, ray_session, stopped_on_request
 from search.confirm.figures import teacher_on_test, with_figures
@@ -41,6 +42,7 @@ def confirm_search(
     listener: Listener,
     settings: ConfirmationSettings,
     resources: ResourceSettings | None = None,
+    gates: Mapping[str, str] | None = None,
 ) -> Confirmed:
     """Begin a confirmation, resume one, or give one more seeds.
 
@@ -50,6 +52,7 @@ def confirm_search(
         listener: receives the events.
         settings: of the confirmation.
         resources: of one training, and how many run at a time; when not given, those of the search's trials.
+        gates: the KPI gates; when not given, those that the confirmation began with, or else the search's.
 
     Raises:
         SearchError: the search is unknown, unfinished or running, or the confirmation began with other
@@ -64,7 +67,7 @@ def confirm_search(
         config = config.model_copy(update={"resources": resources, "device": device})
     with store.locked(), stopped_on_request(store, "confirm"):
         search, kept = read_search(store), ConfirmationStore(store)
-        plan = plan_confirmation(search, config, settings, kept.read(), launch)
+        plan = plan_confirmation(search, config, settings, kept.read(), launch, gates)
         for remark in plan.remarks:
             listener.stage(remark)
         if (
@@ -73,6 +76,7 @@ def confirm_search(
             and (plan.record.pictures or config.own)
         ):
             listener.stage("everything is confirmed already; use --seeds to add seeds")
+            kept.write(plan.record)  # the gates may be others
             return Confirmed(plan.record, {}, interrupted=False)
         listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
         with ray_session(launch.address):

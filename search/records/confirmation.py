@@ -113,6 +113,10 @@ class ConfirmationRecord(Settings):
     """Further settings of the run, such as the number of seeds."""
     smallest_gain: float | None = None
     """The `smallest_gain` of `ConfirmationSettings` when the confirmation began."""
+    gates: dict[str, str] = pydantic.Field(default_factory=dict)
+    """The KPI gates that a champion must keep, as a search file writes them."""
+    gates_changed: bool = False
+    """True if the gates changed when results were known."""
     constant: ConstantFacts | None = None
     """Facts on how the search tuned the constant; None in older confirmations, whose constants were not bracketed."""
     identity: str = ""

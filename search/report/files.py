@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from search.report.figures.groups import FigureGroup
 
 FIGURES, DATA = "figures", "data"
+_RULE = "policy.json"
 _OWN = {FIGURES: (".png", ".svg"), DATA: (".csv",)}
 """The suffixes of the report's files in these folders. Such files are removed if the new report does not have them."""
 
@@ -59,6 +60,8 @@ def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
     contents["report.html"] = render_html(source, groups, created=created).encode()
     for name, content in contents.items():
         replace_file(folder / name, content, what="the report's")
+    if _RULE not in contents:
+        (folder / _RULE).unlink(missing_ok=True)  # an earlier report recommended a rule
     _remove_others(folder, set(contents))
     return folder / "report.html"
 
@@ -87,7 +90,7 @@ def _policies(judgement: Judgement) -> dict[str, dict[str, object]]:
         if policy.document and family in FAMILIES:
             found[f"policies/{family}.json"] = policy.document
     if recommended is not None and recommended.document and recommended.family in FAMILIES:
-        found["policy.json"] = recommended.document
+        found[_RULE] = recommended.document
     return found
 
 

@@ -97,9 +97,11 @@ class Search(JupyterMixin):
         """The rule to train with: the verdict's once the search is confirmed, else the best trial's.
 
         Raises:
-            SearchError: no trial has finished.
+            SearchError: no trial has finished, or no finalist keeps every KPI gate.
         """
         found = self.judgement.recommended
+        if found is None and self.judgement.lacks_champion:
+            raise SearchError(f"the search {self.name!r} recommends no rule. {self.verdict.headline}")
         if found is None:
             failed = next((trial for trial in self.record.trials if trial.status == "failed"), None)
             why = "" if failed is None else f"; trial {failed.number} failed: {failed.error}"

@@ -15,6 +15,7 @@ from search.confirm import (
     module_reader,
     read_confirmation,
     student_reader,
+    withdraw_champion,
     write_card,
     write_champion,
 )
@@ -69,15 +70,17 @@ def publish_champion(search: SearchRecord, store: SearchStore, launch: Launch) -
     """Write the champion's student, policy and verdict under `<output>/<name>/champion`.
 
     Returns:
-        The folder; None while a confirmation names no champion.
+        The folder; None while a confirmation names no champion, or if no finalist keeps every KPI gate.
 
     Raises:
         SearchError: the student cannot be read, or a file cannot be written.
     """
-    champion = _champion(search, store)
+    champion, folder = _champion(search, store), launch.output / store.name / FOLDER
     if champion is None:
+        if judge(search, read_confirmation(store)).lacks_champion:
+            withdraw_champion(folder)
         return None
-    return write_champion(champion, student_reader(store), launch.output / store.name / FOLDER)
+    return write_champion(champion, student_reader(store), folder)
 
 
 def publish_exports(

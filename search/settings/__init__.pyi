@@ -10,6 +10,9 @@ from .domains import Domain as Domain
 from .domains import Interval as Interval
 from .domains import RangeSide as RangeSide
 from .domains import ends as ends
+from .gates import Gate as Gate
+from .gates import check_gate_names as check_gate_names
+from .gates import gates_of as gates_of
 from .given import SearchSource as SearchSource
 from .given import given_config as given_config
 from .launch import DASHBOARD_VARIABLE as DASHBOARD_VARIABLE

@@ -129,7 +129,7 @@ class Projection:
             write_finalists(self._writer, self._finalist_runs, search, told.record, judgement, parent)
         self._end_search(search, judgement, parent, files)
         if told is not None:
-            self._register(search, told)
+            self._register(search, told, judgement)
 
     def _open(self, search: SearchRecord) -> None:
         """Open the store, and find the search's runs that are there."""
@@ -244,7 +244,9 @@ class Projection:
         if status in ENDED:
             self._writer.store_files(run, trial_files(trial, self._decisions(trial)))
 
-    def _register(self, search: SearchRecord, confirmation: TrackedConfirmation) -> None:
+    def _register(self, search: SearchRecord, confirmation: TrackedConfirmation, judgement: Judgement) -> None:
+        if judgement.lacks_champion:
+            Registry(self._writer).withdraw(search)
         run = self._finalist_runs.get(confirmation.champion.finalist.key) if confirmation.champion else None
         if run is None:
             return
