@@ -12,7 +12,7 @@ from .confirmed import Confirmed as Confirmed
 from .curve import ConstantCurve as ConstantCurve
 from .gains import TEACHING as TEACHING
 from .gains import Gain as Gain
-from .gates import passes_itself as passes_itself
+from .gating.gates import passes_itself as passes_itself
 from .importance.fanova import Axis as Axis
 from .importance.fanova import bootstrap_shares as bootstrap_shares
 from .importance.importance import INTERVAL_TRIALS as INTERVAL_TRIALS

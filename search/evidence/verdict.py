@@ -8,9 +8,10 @@ from __future__ import annotations
 from search.evidence.answers import AnswerKind, ConfirmedVerdict
 from search.evidence.choice import Choice, choose
 from search.evidence.comparison import Comparison, compare
-from search.evidence.gates import changed_sentence, gating, headline_of, sentence_of
+from search.evidence.gating.gates import gating
 from search.evidence.scores import Scores
 from search.evidence.settling import settling
+from search.evidence.wording.gating import changed_sentence, headline_of, sentence_of
 from search.evidence.wording.sentences import Sentences, join
 from search.evidence.worth import worth_of
 from search.records import ConfirmationRecord

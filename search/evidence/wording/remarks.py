@@ -8,8 +8,8 @@ from typing import Literal
 from policies.families import FAMILIES
 from search.evidence.conduct.edges import edges
 from search.evidence.conduct.health import Finding, examine
-from search.evidence.gates import unconfirmed_sentence
 from search.evidence.ranking import FamilyRank, best_trials, rule_title
+from search.evidence.wording.gating import unconfirmed_sentence
 from search.evidence.wording.growth import budget_sentence
 from search.evidence.wording.teacher_remark import teacher_remark
 from search.records import SearchRecord, TrialRecord

@@ -3,7 +3,7 @@
 import pytest
 
 from search.evidence import judge_confirmation
-from search.evidence.gates import passes_itself
+from search.evidence.gating.gates import passes_itself
 from tests.search.evidence_record import around, confirmation, constant, rule
 from trainables.records import ModelFigures
 
