@@ -14,9 +14,13 @@ from .champion_files import write_card as write_card
 from .champion_files import write_champion as write_champion
 from .champion_network import Subject as Subject
 from .champion_network import subject_of as subject_of
+from .finalists import choose_finalists as choose_finalists
+from .plan import SEEDS_ASKED as SEEDS_ASKED
 from .plan import settings_of as settings_of
 from .recommended import recommended_training as recommended_training
 from .run import confirm_search as confirm_search
+from .run import train_missing as train_missing
+from .store import ConfirmationStore as ConfirmationStore
 from .store import Unit as Unit
 from .store import read_confirmation as read_confirmation
 from .store import units_of as units_of

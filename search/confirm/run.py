@@ -17,7 +17,7 @@ from search.confirm.tasks import run_units
 from search.confirm.test_set_uses import TEST_DIGEST, count_use
 from search.confirm.training import Trained
 from search.errors import SearchError
-from search.prepare import Ground, prepare_ground
+from search.prepare import Ground, Pictures, prepare_ground
 from search.records import ConfirmationRecord, Listener, SearchRecord
 from search.settings import ConfirmationSettings, Launch, ResourceSettings, SearchConfig
 from search.store import SearchStore, read_search
@@ -89,7 +89,7 @@ def confirm_search(
             if record.teacher is None and ground.pictures.test is not None:
                 record = teacher_on_test(record, ground, config)
             kept.write(record)
-            failed, interrupted, module = _train(record, config, ground, launch, listener, kept)
+            failed, interrupted, module = train_missing(record, config, ground.pictures, launch, listener, kept)
         record = kept.read() or record
         if record.test_size is None:
             record = record.model_copy(update={"test_size": _samples(record)})
@@ -128,15 +128,27 @@ def _samples(record: ConfirmationRecord) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
-def _train(
+def train_missing(
     record: ConfirmationRecord,
     config: SearchConfig,
-    ground: Ground,
+    pictures: Pictures,
     launch: Launch,
     listener: Listener,
     kept: ConfirmationStore,
 ) -> tuple[dict[Unit, str], bool, bytes | None]:
-    """Train what is missing; return what failed, whether it was interrupted, and a training function's student."""
+    """Train what a record lacks, and keep each training as soon as it ends. Ray must be up.
+
+    Args:
+        record: its finalists, seeds and results so far.
+        config: of the trainings.
+        pictures: what they read.
+        launch: the places.
+        listener: receives the events.
+        kept: where results go.
+
+    Returns:
+        The errors of what failed, True if it was interrupted, and a training function's student with an example.
+    """
     known = {Unit(result.finalist, result.seed) for result in record.results}
     modules: list[bytes | None] = [None]
     samples = {result.test_ids for result in record.results}
@@ -161,7 +173,7 @@ def _train(
             missing,
             {finalist.key: finalist for finalist in record.finalists},
             config,
-            ground.pictures,
+            pictures,
             # A node may be lost; on one machine a failure is the trainings' own and would only be repeated.
             retries=0 if launch.address is None else _RETRIES_ON_A_CLUSTER,
             done=keep,

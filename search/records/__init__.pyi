@@ -18,3 +18,5 @@ from .search import SearchRecord as SearchRecord
 from .search import StudentSize as StudentSize
 from .search import TrialRecord as TrialRecord
 from .search import TrialStatus as TrialStatus
+from .transfer import PilotFinalist as PilotFinalist
+from .transfer import TransferRecord as TransferRecord
