@@ -15,6 +15,7 @@ from search.report.tables.costs import Cost, costs
 from search.report.tables.finalists import finalist_numbers, ranked_finalists, seed_numbers
 from search.report.tables.guard import guard_numbers, guard_table
 from search.report.tables.kpis import kpi_numbers, kpi_table
+from search.report.tables.transfer import transfer_numbers
 from search.report.tables.trials import family_numbers, trial_numbers
 from search.store import replace_file
 
@@ -77,6 +78,8 @@ def report_tables(source: ReportSource) -> dict[str, Table]:
         "costs": Table.of(Cost, costs(source)),
         "guard": guard_numbers(guard_table(source)),
     }
+    for transferred in source.transferred:
+        found[f"transfer-{transferred.name}"] = transfer_numbers(transferred)
     if confirmed is not None:
         found["finalists"] = finalist_numbers(ranked_finalists(confirmed))
         found["finalists-by-seed"] = seed_numbers(confirmed)

@@ -75,8 +75,8 @@ def plan_transfer(
         raise SearchError(f"the pilot {search.name!r} recommends nothing, so there is nothing to transfer.")
     rules = sorted((f for f in finalists if f.role == "rule"), key=lambda f: (f.key != choice, -_rank(scores[f.key])))
     best = judgement.verdict.baseline if is_confirmed and judgement.verdict is not None else facts.chosen
-    constants = {best, *facts.rivals, choice}
-    chosen = [*rules[: settings.rules], *(f for f in finalists if f.role != "rule" and _travels(f, constants))]
+    constants = {best, *facts.rivals, choice, _labels_alone(finalists, scores)}
+    chosen = [*rules[: settings.rules], *(f for f in finalists if f.role != "rule" and f.key in constants)]
     kept = tuple(name for name in _shared_names(chosen) if name not in settings.from_scaled)
     record = TransferRecord(
         search=search.name,
@@ -167,9 +167,10 @@ def _rank(score: float | None) -> float:
     return score if score is not None and math.isfinite(score) else -math.inf
 
 
-def _travels(finalist: Finalist, constants: Collection[str | None]) -> bool:
-    """Tell whether a constant is trained at scale: the best ones and the labels alone, not those at rules' settings."""
-    return finalist.key in constants or finalist.role == "labels_alone"
+def _labels_alone(finalists: Collection[Finalist], scores: Mapping[str, float | None]) -> str | None:
+    """Return the key of the best training on the labels alone; None without one."""
+    alone = [finalist.key for finalist in finalists if finalist.role == "labels_alone"]
+    return max(alone, key=lambda key: _rank(scores[key]), default=None)
 
 
 def _shared_names(finalists: Collection[Finalist]) -> list[str]:

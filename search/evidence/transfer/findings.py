@@ -13,6 +13,7 @@ from search.evidence.transfer.regret import Regret, ahead_of, regret_of
 from search.evidence.wording.naming import title
 from search.records import ConfirmationRecord, Role, TransferRecord
 from search.settings import next_command
+from search.wording import family_title
 from trainables.records import Objective
 from trainables.settings import Settings
 
@@ -161,6 +162,14 @@ def _kind(
     return ("retune" if record.retuned.get(best) == record.choice else "another"), best
 
 
+def _title(record: TransferRecord, trained: ConfirmationRecord, key: str) -> str:
+    """Name a rule by its family, with `re-tuned` for one at settings of the scaled search, and a constant by its λ."""
+    finalist = next(finalist for finalist in trained.finalists if finalist.key == key)
+    if finalist.role != "rule":
+        return title(trained, key)
+    return f"{family_title(finalist.family)}{' re-tuned' if key in record.retuned else ''}"
+
+
 def _rows(record: TransferRecord, trained: ConfirmationRecord, comparison: Comparison) -> tuple[TransferRow, ...]:
     pilot = {finalist.key: finalist for finalist in record.pilot}
     finalists = {finalist.key: finalist for finalist in trained.finalists}
@@ -172,7 +181,7 @@ def _rows(record: TransferRecord, trained: ConfirmationRecord, comparison: Compa
         rows.append(
             TransferRow(
                 key=row.key,
-                title=title(trained, row.key),
+                title=_title(record, trained, row.key),
                 role=row.role,
                 rule=finalist.rule,
                 shared=finalist.shared,
