@@ -19,6 +19,8 @@ from trainables.records import SetScore as SetScore
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 
+TITLE = "title"
+"""The key in a record's settings for the words of its progress, where it is no confirmation."""
 Role = Literal["rule", "constant", "labels_alone", "teacher_alone"]
 """A family's best rule; a constant λ that may be the baseline; λ = 0; λ = 1."""
 

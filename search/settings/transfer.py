@@ -22,4 +22,4 @@ class TransferSettings(Settings):
     from_scaled: tuple[str, ...] = ()
     """Settings whose values the scaled search file gives, though the pilot searched them: `learning_rate`, …"""
     smallest_gain: float | None = pydantic.Field(None, gt=0)
-    """The smallest gain that is worth a change, as in `ConfirmationSettings`; by default the pilot's."""
+    """The smallest gain that is worth a change, as in `ConfirmationSettings`; by default the scaled file's."""

@@ -14,7 +14,7 @@ from search.cluster import check_resources, check_shared, ray_session, stopped_o
 from search.confirm import SEEDS_ASKED, Unit, read_confirmation, train_missing, units_of
 from search.errors import SearchError
 from search.prepare import Pictures, prepare
-from search.records import ConfirmationRecord, ConstantFacts, Finalist, Listener, TransferRecord
+from search.records import TITLE, ConfirmationRecord, ConstantFacts, Finalist, Listener, TransferRecord
 from search.settings import Launch, SearchConfig, TransferSettings
 from search.store import SearchStore, read_search
 from search.transfer.bracket import TUNED, domain_of, next_constants, tuned_of
@@ -231,7 +231,7 @@ def _record(
         objective=scaled.base_trial().objective,
         smallest_gain=scaled.confirm.smallest_gain if gain is None else gain,
         identity=uuid.uuid4().hex,
-        settings={SEEDS_ASKED: [len(seeds)]},
+        settings={SEEDS_ASKED: [len(seeds)], TITLE: f"Transfer of {record.search} to {record.name}"},
     )
 
 
