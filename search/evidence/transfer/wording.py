@@ -92,7 +92,9 @@ def _gains(found: TransferFindings) -> str:
 def _retuned(found: TransferFindings, one: Retuned) -> str:
     scale = Scale(found.objective)
     moved = ", ".join(
-        f"{setting_title(name)} {number(before)} → {number(after)}" for name, before, after in one.settings
+        f"{setting_title(name)} {number(before)} → {number(after)}"
+        for name, before, after in one.settings
+        if number(before) != number(after)
     )
     title = found.of(one.key).title
     gain = one.gain
@@ -104,7 +106,7 @@ def _retuned(found: TransferFindings, one: Retuned) -> str:
         told = f"the pilot's numbers are better: re-tuning loses {_gain(scale, gain)}"
     else:
         told = f"re-tuning is not shown to help: {_gain(scale, gain)}"
-    return f"{sentence_case(title)} at scale, {moved}: {told}."
+    return f"{sentence_case(title)} at scale, {moved or 'with the same settings'}: {told}."
 
 
 def _tied(found: TransferFindings) -> str:
