@@ -16,7 +16,7 @@ def kept_share(
     default: float, *, searched: bool = True, meaning: str = "share of the running mean kept at each measurement"
 ) -> Any:
     """Declare a dataclass field that holds the smoothing of a running mean; see `real`."""
-    return real(default, low=0.0, high=0.999, search=(0.0, 0.99), searched=searched, meaning=meaning)
+    return real(default, low=0.0, high=0.999, search=(0.0, 0.99), searched=searched, tie="steps", meaning=meaning)
 
 
 def steps_between(default: int, of: str) -> Any:

@@ -14,6 +14,14 @@ from policies.errors import PolicyError, nearest
 Value: TypeAlias = float | int | str
 """The value of a parameter; text for a choice."""
 
+Tie: TypeAlias = Literal["", "steps", "losses", "learning rate"]
+"""The scale that a number is tied to, so that it means something else where that scale is another.
+
+`steps`: it acts once a step or measurement, so the number of steps matters. `losses`: the losses' unit matters.
+`learning rate`: it stands for a product with the learning rate. Empty: it is free of scale, as are shares of the
+training, cosines, ratios and λ itself.
+"""
+
 
 _MOST = sys.float_info.max
 
@@ -24,7 +32,7 @@ class Parameter:
 
     `low` and `high` are the inclusive bounds of what is valid. `search` is the range in which a search looks by
     default. `searched` is True if a search varies the parameter, unless the user's search file says otherwise. A choice
-    has `options` instead of bounds.
+    has `options` instead of bounds. `tie` is the scale that the number is tied to.
     """
 
     kind: Literal["real", "integer", "choice"]
@@ -36,6 +44,7 @@ class Parameter:
     log: bool = False
     searched: bool = True
     options: tuple[str, ...] = ()
+    tie: Tie = ""
 
     def __post_init__(self) -> None:
         if self.kind == "choice":
@@ -82,6 +91,7 @@ def real(
     search: tuple[float, float] | None = None,
     log: bool = False,
     searched: bool = True,
+    tie: Tie = "",
 ) -> Any:
     """Declare a dataclass field that holds a real number.
 
@@ -96,12 +106,13 @@ def real(
         search: range that a search looks in; by default all that is valid.
         log: True if a search looks evenly over orders of magnitude.
         searched: True if a search varies it, unless the search file says otherwise.
+        tie: the scale that the number is tied to; see `Tie`.
 
     Raises:
         PolicyError: an argument other than the default has no name, or the values contradict each other.
     """
     _all_by_name("real(0.5, low=0.0, high=1.0, meaning='…')", misplaced)
-    return _declare(Parameter("real", default, meaning, low, high, search or (low, high), log, searched))
+    return _declare(Parameter("real", default, meaning, low, high, search or (low, high), log, searched, tie=tie))
 
 
 def integer(
@@ -113,10 +124,11 @@ def integer(
     search: tuple[int, int] | None = None,
     log: bool = False,
     searched: bool = True,
+    tie: Tie = "",
 ) -> Any:
     """Declare a dataclass field that holds a whole number; see `real`."""
     _all_by_name("integer(5, low=1, high=9, meaning='…')", misplaced)
-    return _declare(Parameter("integer", default, meaning, low, high, search or (low, high), log, searched))
+    return _declare(Parameter("integer", default, meaning, low, high, search or (low, high), log, searched, tie=tie))
 
 
 def choice(default: str, *misplaced: Never, options: tuple[str, ...], meaning: str, searched: bool = True) -> Any:

@@ -147,6 +147,16 @@ class Policy(abc.ABC):
         """The parameters' values by name."""
         return {name: getattr(self, name) for name in self.parameters()}
 
+    def tied(self) -> dict[str, str]:
+        """Return the parameters whose numbers do not transfer to another scale by themselves, by name.
+
+        The values are what each is tied to, as `policies.parameter.Tie` says. A share or rate of 0 a step does nothing
+        at any number of steps. A rule without such parameters decides the same at the same share of the training, if
+        its readings are the same there.
+        """
+        ties = {name: parameter.tie for name, parameter in self.parameters().items() if parameter.tie}
+        return {name: tie for name, tie in ties.items() if tie != "steps" or getattr(self, name) != 0}
+
     @property
     def needs(self) -> frozenset[Need]:
         """The readings that this policy looks at; the same throughout a training."""

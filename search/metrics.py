@@ -15,6 +15,7 @@ from trainables.records import ACCURACY, Direction, EpochRecord, ReplicateResult
 
 if TYPE_CHECKING:
     from search.records import SeedResult
+    from trainables.records import ModelFigures
 
 Unit: TypeAlias = Literal["%", "nats", "ms", "samples/s", "B", "FLOPs", ""]
 PictureSet: TypeAlias = Literal["validation", "test"]
@@ -98,6 +99,44 @@ METRICS: tuple[Metric, ...] = (
     ),
 )  # fmt: skip
 """The metrics that are measured of every student."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunningCost:
+    """One figure of what a network costs where it runs; `of` reads it, or None where it was not measured."""
+
+    name: str
+    unit: Unit
+    direction: Direction
+    of: Callable[[ModelFigures], float | None]
+
+
+def _running_costs() -> dict[str, RunningCost]:
+    """Return the costs by name: sizes, and the speeds on each kind of device, of which one CPU thread needs no name."""
+    found = [
+        RunningCost(name="parameters", unit="", direction="minimize", of=lambda figures: figures.parameters),
+        RunningCost(name="flops", unit="FLOPs", direction="minimize", of=lambda figures: figures.flops),
+        RunningCost(name="file_bytes", unit="B", direction="minimize", of=lambda figures: figures.file_bytes),
+        RunningCost(name="onnx_bytes", unit="B", direction="minimize", of=lambda figures: figures.onnx_bytes),
+    ]
+    speeds: tuple[tuple[str, Unit, Direction, str], ...] = (
+        ("latency_ms", "ms", "minimize", "p50_ms"),
+        ("latency_p95_ms", "ms", "minimize", "p95_ms"),
+        ("throughput", "samples/s", "maximize", "pictures_per_second"),
+    )
+    for device in ("cpu", "cpu_threads", "cuda", "onnx"):
+        for name, unit, direction, key in speeds:
+            own = name if device == "cpu" else f"{name}_{device}"
+            found.append(RunningCost(name=own, unit=unit, direction=direction, of=_speed(device, key)))
+    return {cost.name: cost for cost in found}
+
+
+def _speed(device: str, key: str) -> Callable[[ModelFigures], float | None]:
+    return lambda figures: figures.latency.get(device, {}).get(key)
+
+
+RUNNING_COSTS: dict[str, RunningCost] = _running_costs()
+"""The costs that a confirmation measures of teacher and student, by name."""
 
 TRAINING_CURVES = {
     "train/task_loss": "train_task_loss",

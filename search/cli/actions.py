@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,9 @@ from search.progress import ConfirmationProgress, Terminal, TerminalListener
 from search.run import check_start, read_record
 from search.settings import ConfirmationSettings, Launch, ResourceSettings, SearchConfig, next_command
 from search.store import SearchStore
+
+NO_CHAMPION = 3
+"""The exit code of a confirmation of which no finalist keeps every KPI gate."""
 
 if TYPE_CHECKING:
     from search.evidence import ReportSource
@@ -67,12 +71,17 @@ def _remedy(store: SearchStore, launch: Launch) -> str:
 
 
 def confirm_with(
-    name: str, launch: Launch, settings: ConfirmationSettings, resources: ResourceSettings | None = None
+    name: str,
+    launch: Launch,
+    settings: ConfirmationSettings,
+    resources: ResourceSettings | None = None,
+    gates: Mapping[str, str] | None = None,
 ) -> None:
     """Confirm a search, show the verdict and publish it; see `search.confirm.confirm_search`.
 
     Raises:
-        SystemExit: with code 130 if the confirmation was interrupted, with 1 if trainings failed.
+        SystemExit: with code 130 if the confirmation was interrupted, with 1 if trainings failed, with 3 if no finalist
+            keeps every KPI gate.
     """
     from search.confirm import confirm_search
     from search.evidence import judge
@@ -82,9 +91,10 @@ def confirm_with(
     listener = ConfirmationProgress(console)
     remedy = f"the confirmation was interrupted; resume it with: {next_command('confirm', name, launch)}"
     with interruptible(console, listener.kept, lambda: remedy) as interruption:
-        confirmed = confirm_search(name, launch, listener, settings, resources)
+        confirmed = confirm_search(name, launch, listener, settings, resources, gates)
         search = read_record(name, launch)
-        console.print(render_confirmation(confirmed.record, confirmed.failed, judge(search, confirmed.record)))
+        judgement = judge(search, confirmed.record)
+        console.print(render_confirmation(confirmed.record, confirmed.failed, judgement))
         _publish_confirmation(search, launch)
     if confirmed.interrupted:
         click.echo(remedy)
@@ -93,6 +103,8 @@ def confirm_with(
     if confirmed.failed:
         click.echo(f"retry the failed trainings with: {next_command('confirm', name, launch)}")
         sys.exit(1)
+    if judgement.lacks_champion:
+        sys.exit(NO_CHAMPION)
 
 
 def _publish_confirmation(record: SearchRecord, launch: Launch) -> None:

@@ -44,6 +44,7 @@ def catalogue() -> list[dict[str, Any]]:
                     "default": parameter.default,
                     **_domain(parameter),
                     "meaning": parameter.meaning,
+                    "tie": parameter.tie,
                 }
                 for name, parameter in policy.parameters().items()
             ],
@@ -123,6 +124,7 @@ def print_entry(entry: dict[str, Any]) -> None:
             Column("parameter", [parameter["name"] for parameter in parameters], right=False),
             Column("default", [number(parameter["default"]) for parameter in parameters], right=False),
             Column("search range", [_span(parameter) for parameter in parameters], right=False, wraps=True),
+            Column("at scale", [_at_scale(parameter) for parameter in parameters], right=False),
             Column("meaning", [parameter["meaning"] for parameter in parameters], right=False, wraps=True),
         ),
         [""] * len(parameters),
@@ -132,6 +134,11 @@ def print_entry(entry: dict[str, Any]) -> None:
     origin = f"; {entry['origin']}" if entry["origin"] else ""
     console.print(f"{_heading(entry)}. By default: {entry['default_rule']}", markup=False)
     console.print(f"Source: {entry['source']}{origin}", markup=False)
+
+
+def _at_scale(parameter: dict[str, Any]) -> str:
+    """Say whether a number means the same at another scale."""
+    return f"tied to the {parameter['tie']}" if parameter["tie"] else "the same"
 
 
 def _span(parameter: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from search.cli.actions import source_of
 from search.cli.options import launch_of, places
 from search.errors import SearchError
 from search.run import read_record
@@ -64,6 +65,9 @@ def _export_search(name: str, launch: Launch, *, onnx: bool, torch_export: bool,
     from search.run import publish_champion, publish_exports  # takes seconds
 
     folder = publish_champion(record, store, launch)
+    judgement = source_of(name, launch).judgement if folder is None else None
+    if judgement is not None and judgement.lacks_champion:
+        raise SearchError(f"the search {name!r} has no champion to export. {judgement.answer.headline}")
     if folder is None:
         raise SearchError(
             f"the search {name!r} has no champion to export, since only a confirmation names one. Confirm it:"

@@ -18,6 +18,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("search", "Run a search."),
         "resume": ("search", "Resume an interrupted search."),
         "confirm": ("search", "Train the best rules and constants on fresh seeds and judge them on the test set."),
+        "transfer": ("transfer", "Find out whether a pilot's choice holds at full size."),
         "export": ("export", "Write the champion as ONNX and torch.export files, and its rule as plain PyTorch."),
         "stop": ("stop", "Stop a running search, here or on a cluster."),
         "check": ("check", "Check a search file in seconds, before anything is spent."),

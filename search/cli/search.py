@@ -38,7 +38,7 @@ def run(source: str, address: str | None, resume: bool, confirmed: bool, dry_run
         return
     search_with(config, launch, resume=resume, confirming=confirmed)
     if confirmed:
-        confirm_with(config.name, launch, config.confirm)
+        confirm_with(config.name, launch, config.confirm, None, config.gates)
 
 
 @click.command()
@@ -68,7 +68,7 @@ def resume(
 
 @click.command()
 @click.argument("name")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of confirm or resources.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of confirm, resources, gates.")
 @click.option("--seeds", type=int, help="Fresh seeds per finalist; a larger number adds seeds.")
 @click.option("--families", help="Families to confirm, e.g. tree,norm_balance [all].")
 @click.option("--student", help="Student to confirm, if the search has several [the best trial's].")
@@ -88,7 +88,7 @@ def confirm(name: str, overrides: tuple[str, ...], families: str | None, address
     store = SearchStore(launch.storage, name)
     launch = tracked_as_before(launch, store, options)
     config = store.config()
-    given, resources = confirmation_overrides(config, overrides)
+    given, resources, gates = confirmation_overrides(config, overrides)
     names = None if families is None else [family.strip() for family in families.split(",")]
     named = {
         "families": names,
@@ -101,4 +101,4 @@ def confirm(name: str, overrides: tuple[str, ...], families: str | None, address
         check_tracking(launch.tracking_uri)
     if launch.address is not None and not in_ray_job():
         check_cluster(launch.address)
-    confirm_with(name, launch, settings, resources)
+    confirm_with(name, launch, settings, resources, gates)

@@ -105,6 +105,8 @@ def _outcome(store: SearchStore, launch: Launch, runner: Runner | None) -> str:
         return "stopped before its first training; nothing was stored"
     record = read_record(store.name, launch)
     kept = sum(trial.status in ENDED for trial in record.trials)
+    if runner is not None and runner.command == "transfer":
+        return "stopped the transfer; its finished trainings are kept; the command that began it resumes it"
     if runner is not None and runner.command == "confirm":
         command = next_command("confirm", store.name, launch)
         return f"stopped the confirmation; its finished trainings are kept; resume it with: {command}"

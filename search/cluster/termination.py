@@ -96,7 +96,7 @@ def stopped_on_request(store: SearchStore, command: str) -> Iterator[None]:
 
     Args:
         store: of the search; in an object store nobody can ask.
-        command: the command that resumes the work: `resume` or `confirm`.
+        command: the command that resumes the work: `resume`, `confirm` or `transfer`.
     """
     folder = store.local_folder
     if folder is None or threading.current_thread() is not threading.main_thread():

@@ -6,7 +6,7 @@ import math
 import pathlib
 from typing import Any
 
-from search.evidence import Comparison, ConfirmedVerdict, Judgement, finalist_of
+from search.evidence import Comparison, ConfirmedVerdict, Judgement, finalist_of, passes_itself
 from search.records import ConfirmationRecord, Finalist, SeedResult
 from search.settings import SearchConfig
 from search.wording import Scale
@@ -28,6 +28,8 @@ class Champion(Settings):
     verdict: ConfirmedVerdict
     comparison: Comparison
     scale: Scale
+    passing: int | None = None
+    """The number of the finalist's students that keep every KPI gate; None without gates."""
     policy: dict[str, Any]
     """The contents of its `policy.json`."""
     student: ModelSettings
@@ -49,7 +51,7 @@ def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: Se
     """Choose the verdict's finalist, by its student with the highest validation score.
 
     The test pictures take no part in the choice, so the student's own test score is as honest as the finalist's mean.
-    Ties go to the smaller seed.
+    With KPI gates only the students that keep every gate on the test set are chosen from. Ties go to the smaller seed.
 
     Args:
         record: of a confirmation, finished or not.
@@ -57,17 +59,18 @@ def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: Se
         config: of its search.
 
     Returns:
-        The champion; None while the verdict names no finalist, or if a confirmation of an older release does not record
-        what pictures its students read.
+        The champion; None while the verdict names no finalist, if none keeps every KPI gate, or if a confirmation of an
+        older release does not record what pictures its students read.
     """
     verdict, finalists, recommended = judgement.verdict, judgement.finalists, judgement.recommended
-    if verdict is None or verdict.winner is None or (record.pictures is None and config.own is None):
+    if verdict is None or verdict.champion is None or (record.pictures is None and config.own is None):
         return None
     assert finalists is not None  # a verdict was found on them
     assert recommended is not None
-    finalist = finalist_of(record, verdict.winner)
-    results = [result for result in record.results if result.finalist == verdict.winner]
-    best = max(results, key=lambda result: (_validation(record, result), -result.seed))
+    finalist = finalist_of(record, verdict.champion)
+    results = [result for result in record.results if result.finalist == verdict.champion]
+    passing = [result for result in results if passes_itself(record, result)]
+    best = max(passing, key=lambda result: (_validation(record, result), -result.seed))
     return Champion(
         search=record.search,
         title=recommended.title,
@@ -76,6 +79,7 @@ def choose_champion(record: ConfirmationRecord, judgement: Judgement, config: Se
         verdict=verdict,
         comparison=finalists,
         scale=Scale(record.objective),
+        passing=len(passing) if record.gates else None,
         policy=recommended.document,
         student=apply_suggestion(config.base_trial(), finalist.suggestion).student,
         pictures=record.pictures,

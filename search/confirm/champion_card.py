@@ -77,8 +77,9 @@ def card(champion: Champion, folder: pathlib.Path | None = None) -> str:
         "",
         "## The student",
         "",
-        f"The model is `{champion.student.name}`, trained under seed {champion.result.seed}: of the students of {seeds}"
-        f" the one with the {_highest(champion)} {scale.on('validation')}. The test set had no part in this choice. Its"
+        f"The model is `{champion.student.name}`, trained under seed {champion.result.seed}: of"
+        f" {_chosen_from(champion, seeds)} the one with the {_highest(champion)} {scale.on('validation')}. The test set"
+        f" had no {'part' if champion.passing is None else 'other part'} in this choice. Its"
         f" own test {_own_score(champion)}; the {seeds}"
         f" reach {scale.value(row.test)} {scale.spread(row.spread)} of {scale.on('test')}, which is what to expect of"
         " another training.".replace("  ", " "),
@@ -130,6 +131,12 @@ def _training(champion: Champion) -> list[str]:
     }
     facts |= {name: repr(value) for name, value in options_of(champion.finalist.shared).items()}
     return ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in facts.items()), ""]
+
+
+def _chosen_from(champion: Champion, seeds: str) -> str:
+    if champion.passing is None:
+        return f"the students of {seeds}"
+    return f"the {count(champion.passing, 'student')} of {seeds} that keep every KPI gate on the test set"
 
 
 def _highest(champion: Champion) -> str:

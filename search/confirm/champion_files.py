@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 from collections.abc import Callable
 
 from search.confirm.champion import Champion
@@ -77,6 +78,14 @@ def write_champion(champion: Champion, read_student: Callable[[Champion], bytes]
             (folder / name).unlink(missing_ok=True)
     write_card(champion, folder)
     return folder
+
+
+def withdraw_champion(folder: pathlib.Path) -> None:
+    """Move the folder of a champion that a KPI gate turns down to `<folder>-turned-down`; nothing if there is none."""
+    if (folder / VERDICT_FILE).is_file():
+        aside = folder.with_name(f"{folder.name}-turned-down")
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
 
 
 def write_card(champion: Champion, folder: pathlib.Path) -> None:

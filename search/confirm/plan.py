@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search.confirm.finalists import choose_finalists
@@ -35,6 +35,7 @@ def plan_confirmation(
     settings: ConfirmationSettings,
     earlier: ConfirmationRecord | None,
     launch: Launch | None = None,
+    gates: Mapping[str, str] | None = None,
 ) -> Plan:
     """Plan the confirmation of a search, on the seeds that follow the search's own.
 
@@ -44,6 +45,7 @@ def plan_confirmation(
         settings: of the confirmation.
         earlier: the confirmation as it is stored; None if none has begun.
         launch: its places, for the commands in messages.
+        gates: the KPI gates; None for those of `earlier`, or else of the search.
 
     Raises:
         SearchError: the search has not finished, or `earlier` has another student, other finalists or another
@@ -66,6 +68,7 @@ def plan_confirmation(
             finalists=selection.finalists,
             objective=config.base_trial().objective,
             smallest_gain=settings.smallest_gain,
+            gates=dict(config.gates if gates is None else gates),
             searched=config.size,
             constant=selection.constant,
             identity=uuid.uuid4().hex,
@@ -87,6 +90,9 @@ def plan_confirmation(
         remarks.append(f"{had} seeds were requested before, and all are kept")
     seeds = _fresh(config, max(had, settings.seeds))
     asked = [*earlier.settings[SEEDS_ASKED], *([len(seeds)] if len(seeds) > had else [])]
+    if gates is not None and dict(gates) != earlier.gates:
+        changed = earlier.gates_changed or bool(earlier.results)
+        earlier = earlier.model_copy(update={"gates": dict(gates), "gates_changed": changed})
     record = earlier.model_copy(update={"seeds": seeds, "settings": {**earlier.settings, SEEDS_ASKED: asked}})
     if grown:
         remarks.append("the search has grown since, and has the same finalists; its confirmation goes on")

@@ -35,6 +35,7 @@ def recommended_training(store: SearchStore, search: SearchRecord) -> Recommende
     """
     if not search.finished:
         return None
-    recommended = judge(search, read_confirmation(store)).recommended
+    # If no finalist keeps the gates, the search's own best trial is still the one to look at.
+    recommended = judge(search, read_confirmation(store)).recommended or judge(search).recommended
     assert recommended is not None  # a trial has finished
     return RecommendedTraining(recommended=recommended, first=search.finished[0])

@@ -7,6 +7,7 @@ only.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from search.cluster import check_resources, check_shared, ray_session, stopped_on_request
 from search.confirm.figures import teacher_on_test, with_figures
@@ -16,7 +17,7 @@ from search.confirm.tasks import run_units
 from search.confirm.test_set_uses import TEST_DIGEST, count_use
 from search.confirm.training import Trained
 from search.errors import SearchError
-from search.prepare import Ground, prepare_ground
+from search.prepare import Ground, Pictures, prepare_ground
 from search.records import ConfirmationRecord, Listener, SearchRecord
 from search.settings import ConfirmationSettings, Launch, ResourceSettings, SearchConfig
 from search.store import SearchStore, read_search
@@ -41,6 +42,7 @@ def confirm_search(
     listener: Listener,
     settings: ConfirmationSettings,
     resources: ResourceSettings | None = None,
+    gates: Mapping[str, str] | None = None,
 ) -> Confirmed:
     """Begin a confirmation, resume one, or give one more seeds.
 
@@ -50,6 +52,7 @@ def confirm_search(
         listener: receives the events.
         settings: of the confirmation.
         resources: of one training, and how many run at a time; when not given, those of the search's trials.
+        gates: the KPI gates; when not given, those that the confirmation began with, or else the search's.
 
     Raises:
         SearchError: the search is unknown, unfinished or running, or the confirmation began with other
@@ -64,7 +67,7 @@ def confirm_search(
         config = config.model_copy(update={"resources": resources, "device": device})
     with store.locked(), stopped_on_request(store, "confirm"):
         search, kept = read_search(store), ConfirmationStore(store)
-        plan = plan_confirmation(search, config, settings, kept.read(), launch)
+        plan = plan_confirmation(search, config, settings, kept.read(), launch, gates)
         for remark in plan.remarks:
             listener.stage(remark)
         if (
@@ -73,6 +76,7 @@ def confirm_search(
             and (plan.record.pictures or config.own)
         ):
             listener.stage("everything is confirmed already; use --seeds to add seeds")
+            kept.write(plan.record)  # the gates may be others
             return Confirmed(plan.record, {}, interrupted=False)
         listener.stage("starting Ray" if launch.address is None else f"joining the Ray cluster at {launch.address}")
         with ray_session(launch.address):
@@ -85,7 +89,7 @@ def confirm_search(
             if record.teacher is None and ground.pictures.test is not None:
                 record = teacher_on_test(record, ground, config)
             kept.write(record)
-            failed, interrupted, module = _train(record, config, ground, launch, listener, kept)
+            failed, interrupted, module = train_missing(record, config, ground.pictures, launch, listener, kept)
         record = kept.read() or record
         if record.test_size is None:
             record = record.model_copy(update={"test_size": _samples(record)})
@@ -124,15 +128,27 @@ def _samples(record: ConfirmationRecord) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
-def _train(
+def train_missing(
     record: ConfirmationRecord,
     config: SearchConfig,
-    ground: Ground,
+    pictures: Pictures,
     launch: Launch,
     listener: Listener,
     kept: ConfirmationStore,
 ) -> tuple[dict[Unit, str], bool, bytes | None]:
-    """Train what is missing; return what failed, whether it was interrupted, and a training function's student."""
+    """Train what a record lacks, and keep each training as soon as it ends. Ray must be up.
+
+    Args:
+        record: its finalists, seeds and results so far.
+        config: of the trainings.
+        pictures: what they read.
+        launch: the places.
+        listener: receives the events.
+        kept: where results go.
+
+    Returns:
+        The errors of what failed, True if it was interrupted, and a training function's student with an example.
+    """
     known = {Unit(result.finalist, result.seed) for result in record.results}
     modules: list[bytes | None] = [None]
     samples = {result.test_ids for result in record.results}
@@ -157,7 +173,7 @@ def _train(
             missing,
             {finalist.key: finalist for finalist in record.finalists},
             config,
-            ground.pictures,
+            pictures,
             # A node may be lost; on one machine a failure is the trainings' own and would only be repeated.
             retries=0 if launch.address is None else _RETRIES_ON_A_CLUSTER,
             done=keep,

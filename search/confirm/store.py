@@ -43,12 +43,13 @@ class ConfirmationStore:
 
     Args:
         store: of the search.
+        folder: the folder inside the search's own.
     """
 
-    def __init__(self, store: SearchStore) -> None:
-        self.folder = f"{store.folder}/{FOLDER}"
+    def __init__(self, store: SearchStore, folder: str = FOLDER) -> None:
+        self.folder = f"{store.folder}/{folder}"
         self._store = store
-        self._uri = f"{store.uri}/{FOLDER}"
+        self._uri = f"{store.uri}/{folder}"
 
     def read(self) -> ConfirmationRecord | None:
         """Read the confirmation with its results so far; None if none has begun.

@@ -56,7 +56,8 @@ def train_finalist(
     if compute.device.type == "cpu":
         keep_freed_memory()
     if isinstance(pictures.assets, FunctionAssets):
-        return train_function(finalist, seeds, base, FunctionPlace(assets=pictures.assets, compute=compute))
+        place = FunctionPlace(assets=pictures.assets, compute=compute)
+        return train_function(finalist, seeds, base, place, sealed=pictures.sealed)
     assert pictures.test is not None  # only a function opens its own
     data = data_on_device(pictures.assets, compute)
     test = scored_set(data, pictures.test, pictures.test_targets)
@@ -106,9 +107,11 @@ def train_seeds(
 
 
 def train_function(
-    finalist: Finalist, seeds: Sequence[int], base: TrialSettings, place: FunctionPlace
+    finalist: Finalist, seeds: Sequence[int], base: TrialSettings, place: FunctionPlace, *, sealed: bool = False
 ) -> tuple[Trained, ...]:
     """Train and judge as `train_finalist` does, by a user's function.
+
+    With `sealed`, the function's test set stays closed, and its last report on the validation set takes its place.
 
     Raises:
         KDPolicySearchError: the function fails, or does not judge its student on the test set.
@@ -119,7 +122,7 @@ def train_function(
         settings_of(finalist, base, seeds),
         place,
         watch=lambda seed, point: traces[seed].append(point),
-        confirming=True,
+        confirming=not sealed,
     )
     try:
         for _ in training.records():
@@ -129,23 +132,24 @@ def train_function(
         training.close()
     trained = []
     for notes, ended in zip(training.ended, training.results, strict=True):
-        assert notes.tested is not None  # the training has checked it
+        tested = notes.tested
+        assert sealed or tested is not None  # the training has checked it
         seconds = sum(report.seconds for report in notes.reports)
         result = SeedResult(
             finalist=finalist.key,
             seed=notes.seed,
             validation=_scores(ended),
-            test=_tested(notes.tested),
+            test=_scores(ended) if tested is None else _tested(tested),
             seconds=seconds,
             began=began,
-            own_kpis=own_metrics(notes.tested.metrics, base.objective.name),
+            own_kpis=ended.own_kpis if tested is None else own_metrics(tested.metrics, base.objective.name),
             validation_kpis=ended.own_kpis,
             samples={
                 name: SampleValues.of(values.samples)
-                for name, values in notes.tested.samples.items()
+                for name, values in ({} if tested is None else tested.samples).items()
                 if values.samples is not None
             },
-            test_ids=notes.tested.ids,
+            test_ids="" if tested is None else tested.ids,
             student_kept=notes.student is not None,
             trace=tuple(traces[notes.seed]),
             interventions=notes.interventions,

@@ -12,6 +12,7 @@ from .confirmed import Confirmed as Confirmed
 from .curve import ConstantCurve as ConstantCurve
 from .gains import TEACHING as TEACHING
 from .gains import Gain as Gain
+from .gating.gates import passes_itself as passes_itself
 from .importance.fanova import Axis as Axis
 from .importance.fanova import bootstrap_shares as bootstrap_shares
 from .importance.importance import INTERVAL_TRIALS as INTERVAL_TRIALS
@@ -41,6 +42,11 @@ from .statistics.paired import PairedTest as PairedTest
 from .statistics.paired import holm as holm
 from .statistics.paired import paired_test as paired_test
 from .students import StudentRow as StudentRow
+from .transfer.findings import TransferFindings as TransferFindings
+from .transfer.findings import TransferRow as TransferRow
+from .transfer.findings import transfer_findings as transfer_findings
+from .transfer.wording import transfer_headline as transfer_headline
+from .transfer.wording import transfer_sentences as transfer_sentences
 from .verdict import judge_confirmation as judge_confirmation
 from .verdict import verdict_kind as verdict_kind
 from .wording.growth import budget_sentence as budget_sentence

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import pydantic
+
 from search.evidence.statistics.paired import PairedTest
 from trainables.settings import Settings
 
@@ -46,6 +48,67 @@ class Worth(Settings):
     """The seeds or test samples that would settle it; None unless `kind` is `cannot_tell`."""
 
 
+class GateCheck(Settings):
+    """One finalist against one gate, on the test set."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+
+    name: str
+    """The metric, the cost or the user's own KPI."""
+    gate: str
+    """The gate in words: `accuracy ≥ 90.00 %`."""
+    value: str
+    """The mean over the fresh seeds in words, or `not measured`; of a cost, the figure of the measured student."""
+    number: float | None
+    """The same as a number; shares in [0, 1], milliseconds, bytes."""
+    passes: bool
+    students: int | None
+    """The number of fresh seeds whose student keeps the gate by itself; None for a cost."""
+
+
+class GatedFinalist(Settings):
+    """One finalist against all gates."""
+
+    key: str
+    checks: tuple[GateCheck, ...]
+    students: int
+    """The number of fresh seeds whose student keeps every gate by itself."""
+
+    @property
+    def broken(self) -> tuple[GateCheck, ...]:
+        """The gates that it breaks."""
+        return tuple(check for check in self.checks if not check.passes)
+
+    @property
+    def passes(self) -> bool:
+        """True if it keeps every gate, and one of its students does by itself, which can be the champion's."""
+        return not self.broken and self.students > 0
+
+
+class Gating(Settings):
+    """The outcome of the KPI gates."""
+
+    would_win: str
+    """Key of the finalist that the verdict names without gates."""
+    champion: str | None
+    """Key of the finalist to use; None if no finalist keeps every gate."""
+    finalists: tuple[GatedFinalist, ...]
+
+    @property
+    def turned_down(self) -> bool:
+        """True if the gates keep the verdict's winner from being the champion."""
+        return self.champion != self.would_win
+
+    @property
+    def winner(self) -> GatedFinalist:
+        """The verdict's winner against the gates."""
+        return self.of(self.would_win)
+
+    def of(self, key: str) -> GatedFinalist:
+        """Return one finalist; raise `KeyError` if there is none."""
+        return {finalist.key: finalist for finalist in self.finalists}[key]
+
+
 class ConfirmedVerdict(Settings):
     """`headline` gives the answer, `evidence` says how far it holds, and `caveat` what it does not cover."""
 
@@ -66,6 +129,13 @@ class ConfirmedVerdict(Settings):
     """Set only if `kind` is `cannot_tell` and the reason is not a constant that was not bracketed."""
     worth: Worth | None = None
     """The first line of a report; None without a finalist that was trained on the labels alone."""
+    gating: Gating | None = None
+    """The outcome of the KPI gates; None without gates, or while nothing can be said."""
+
+    @property
+    def champion(self) -> str | None:
+        """Key of the finalist to use: the winner, unless a gate turns it down. None if there is no such finalist."""
+        return self.winner if self.gating is None else self.gating.champion
 
     @property
     def text(self) -> str:

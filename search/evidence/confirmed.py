@@ -20,6 +20,11 @@ class Confirmed:
     baseline: str
 
     @property
+    def champion(self) -> str | None:
+        """The finalist to use: the winner, unless a KPI gate turns it down; None if no finalist keeps every gate."""
+        return self.verdict.champion
+
+    @property
     def rival(self) -> str | None:
         """The finalist shown beside the best constant: the winner, or else the nearest rule; None without one."""
         if self.winner != self.baseline:

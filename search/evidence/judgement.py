@@ -67,6 +67,11 @@ class Judgement(Settings):
         """True if a finished confirmation has an answer."""
         return self.verdict is not None and self.verdict.winner is not None
 
+    @property
+    def lacks_champion(self) -> bool:
+        """True if a finished confirmation has an answer, and no finalist keeps every KPI gate."""
+        return self.verdict is not None and self.verdict.gating is not None and self.verdict.champion is None
+
 
 def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) -> Judgement:
     """Work out everything that a search and its confirmation show.
@@ -95,7 +100,7 @@ def judge(search: SearchRecord, confirmation: ConfirmationRecord | None = None) 
         student=judged.trials[0].student if judged.trials else None,
         answer=answer(judged, searched, verdict, confirmed, worth),
         worth=worth,
-        remarks=remarks(judged, families, () if curve is None else curve.level_sides),
+        remarks=remarks(judged, families, () if curve is None else curve.level_sides, gated=confirmed is not None),
         families=families,
         comparison=comparison,
         curve=curve,

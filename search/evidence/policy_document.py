@@ -85,7 +85,7 @@ def finalist_document(confirmed: Confirmed, finalist: Finalist, search: SearchRe
         **_lead(row.difference),
         "p_corrected": row.claim.p_corrected if row.claim else None,
         "beats_best_constant": row.claim.stands if row.claim else None,
-        "chosen_by_verdict": finalist.key == verdict.winner,
+        "chosen_by_verdict": finalist.key == verdict.champion,
         "verdict": verdict.text,
         "confirmed_on_test_set": True,
     }

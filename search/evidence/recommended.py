@@ -41,9 +41,9 @@ class Recommended(Settings):
 
 
 def recommend(search: SearchRecord, comparison: ConstantComparison, confirmed: Confirmed | None) -> Recommended | None:
-    """Return the rule to train with; None while there is none."""
+    """Return the rule to train with; None while there is none, or if no finalist keeps every KPI gate."""
     if confirmed is not None:
-        return _of_finalist(search, confirmed, confirmed.winner)
+        return None if confirmed.champion is None else _of_finalist(search, confirmed, confirmed.champion)
     best = search.finished
     return _of_trial(search, comparison, best[0]) if best else None
 

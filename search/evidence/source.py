@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from search.evidence.confirmed import Confirmed, confirmed_of
 from search.evidence.judgement import Judgement, judge, judged_search
 from search.evidence.ranking import best_trials
-from search.records import ConfirmationRecord, SearchRecord, TrialRecord
+from search.evidence.transfer.findings import TransferFindings, transfer_findings
+from search.records import ConfirmationRecord, SearchRecord, TransferRecord, TrialRecord
 from search.settings import Launch, next_command
 from search.wording import Scale
 from trainables.training import StoredLog
@@ -30,6 +31,7 @@ class ReportSource:
     Args:
         search: the search, finished or not, with the trials of all students.
         confirmation: its confirmation, finished or not; None if none has begun.
+        transfers: its transfers to scaled search files.
         decisions: returns a trial's decision log; None if it has none.
         analysis: the result of `kd-search analyze`; None if there is none.
         launch: the search's places, for the commands that the report suggests.
@@ -37,6 +39,7 @@ class ReportSource:
 
     search: SearchRecord
     confirmation: ConfirmationRecord | None = None
+    transfers: tuple[TransferRecord, ...] = ()
     decisions: Callable[[TrialRecord], StoredLog | None] = _no_log
     analysis: AnalysisRecord | None = None
     launch: Launch | None = None
@@ -60,6 +63,12 @@ class ReportSource:
     def best_trials(self) -> dict[str, TrialRecord]:
         """Each ranked family's best trial, best family first."""
         return best_trials(self.judged)
+
+    @functools.cached_property
+    def transferred(self) -> tuple[TransferFindings, ...]:
+        """The conclusions from its transfers, of those whose finalists are known."""
+        found = (transfer_findings(record, self.search.unit) for record in self.transfers)
+        return tuple(one for one in found if one is not None)
 
     @property
     def confirmed(self) -> Confirmed | None:

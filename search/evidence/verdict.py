@@ -8,8 +8,10 @@ from __future__ import annotations
 from search.evidence.answers import AnswerKind, ConfirmedVerdict
 from search.evidence.choice import Choice, choose
 from search.evidence.comparison import Comparison, compare
+from search.evidence.gating.gates import gating
 from search.evidence.scores import Scores
 from search.evidence.settling import settling
+from search.evidence.wording.gating import changed_sentence, headline_of, sentence_of
 from search.evidence.wording.sentences import Sentences, join
 from search.evidence.worth import worth_of
 from search.records import ConfirmationRecord
@@ -45,6 +47,10 @@ def judge_confirmation(record: ConfirmationRecord, unit: str = "samples") -> Con
         headline, grounds = words.a_rule(choice)
     else:
         headline, grounds = words.a_constant(choice) if kind == "constant" else words.no_answer(choice)
+    gated = gating(record, comparison, winner, choice)
+    turned_down = "" if gated is None else headline_of(record, gated)
+    ungated = f"Without the gates: {headline}" if turned_down else ""
+    kept = "" if gated is None else sentence_of(record, comparison, gated)
     settles = settling(scores, comparison) if kind == "cannot_tell" and choice is None else None
     caveats = (
         words.range_ends((baseline, winner) if kind == "rule" else (baseline, *rules)),
@@ -54,11 +60,12 @@ def judge_confirmation(record: ConfirmationRecord, unit: str = "samples") -> Con
         words.test_uses(),
         words.optimism(),
         words.scope(),
+        changed_sentence(record),
     )
     return ConfirmedVerdict(
         kind=kind,
-        headline=headline,
-        evidence=join([grounds, settles.text if settles else "", words.levels()]),
+        headline=turned_down or headline,
+        evidence=join([ungated, kept, grounds, settles.text if settles else "", words.levels()]),
         caveat=join(caveats),
         winner=winner,
         baseline=baseline,
@@ -66,6 +73,7 @@ def judge_confirmation(record: ConfirmationRecord, unit: str = "samples") -> Con
         largest_gain=comparison.largest_gain,
         settling=settles,
         worth=worth_of(scores, comparison, winner),
+        gating=gated,
     )
 
 

@@ -17,7 +17,7 @@ from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
 from search.prepare.prepared import Prepared, in_cluster
 from search.records import Listener
-from search.settings import SearchConfig
+from search.settings import SearchConfig, check_gate_names
 from trainables.config import OwnFunction, PolicySettings
 from trainables.device import select_compute
 from trainables.errors import ConfigError
@@ -142,6 +142,8 @@ def check_used(config: SearchConfig, own: OwnFunction, notes: Notes) -> None:
             f"the objective {config.objective!r} that {own.origin} reports must be finite, but is {values[-1]}; look at"
             " what it is computed from."
         )
+    if notes.reports:
+        check_gate_names(config.gates, {name for report in notes.reports for name in report.metrics})
     for name in config.space.options:
         if option_read(name) not in notes.read:
             raise ConfigError(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from torch import nn
 
 from search.prepare.foundation import Foundation
+from trainables.functions import FunctionAssets
 from trainables.pictures import Split
 from trainables.tasks import Samples, Tree
 from trainables.trainings import Assets
@@ -23,6 +24,15 @@ class Pictures:
     """The test set; None for a training function, which opens its own."""
     test_targets: npt.NDArray[np.float32] | Tree
     """The teacher's logits on the test pictures, [M, C]; M: test pictures, C: classes. None for a function."""
+    sealed: bool = False
+    """True if `test` is the validation set, so that a training function must not open its test set either."""
+
+    @classmethod
+    def without_test_set(cls, assets: Assets) -> Pictures:
+        """Return the data of trainings that are judged on the validation set alone."""
+        if isinstance(assets, FunctionAssets):
+            return cls(assets=assets, test=None, test_targets=None, sealed=True)
+        return cls(assets=assets, test=assets.validation, test_targets=assets.validation_targets, sealed=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

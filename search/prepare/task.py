@@ -12,13 +12,14 @@ from torch import nn
 
 from policies.errors import nearest
 from policies.policy import Given
+from search.metrics import METRICS
 from search.prepare.families import refuse_rules_on_more
 from search.prepare.foundation import Foundation
 from search.prepare.ground import Ground, Pictures
 from search.prepare.options import digest_of_sets, searched_options, try_searched
 from search.prepare.prepared import TEACHER_STAGE, Prepared, in_cluster
 from search.records import Listener, PictureCounts
-from search.settings import SearchConfig, ends
+from search.settings import SearchConfig, check_gate_names, ends
 from trainables.config import REPLACED, OwnTask, TrainingSettings
 from trainables.device import select_compute
 from trainables.errors import ConfigError, ModelError
@@ -97,6 +98,8 @@ def load_task(config: SearchConfig, listener: Listener) -> LoadedTask:
         for warning in try_searched(searched, settings.options, train):
             listener.stage(warning)
     _check_objective(config, task, tried[-1].metrics)
+    always = [metric.name for metric in METRICS] if task.classification else ["loss"]
+    check_gate_names(config.gates, (*always, *tried[-1].metrics, *(kpi.name for kpi in config.kpis)))
     _check_optimizer(config, task)
     _check_families(config, {one.given for one in tried})
     loaded = LoadedTask(own=own, task=task, train=train, validation=validation, sets=sets, logits=tried[-1].logits)

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 
 from search.progress.search import TerminalListener
-from search.records import ConfirmationRecord, SeedResult
+from search.records import TITLE, ConfirmationRecord, SeedResult
 from search.report import Column, FittedTable
 from search.wording import time_left
 
@@ -68,7 +68,7 @@ class ConfirmationBoard:
                 Column("rule", [finalist.rule for finalist in finalists], right=False, wraps=True),
             ),
             [""] * len(finalists),
-            title=f"Confirmation of {self.record.search}",
+            title=str(self.record.settings.get(TITLE, f"Confirmation of {self.record.search}")),
         )
 
     def line(self) -> str:

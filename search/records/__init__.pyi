@@ -4,6 +4,7 @@ from .analysis import AnalysisRecord as AnalysisRecord
 from .analysis import read_analysis as read_analysis
 from .analysis import record_csv as record_csv
 from .analysis import record_json as record_json
+from .confirmation import TITLE as TITLE
 from .confirmation import ConfirmationRecord as ConfirmationRecord
 from .confirmation import Finalist as Finalist
 from .confirmation import Role as Role
@@ -18,3 +19,5 @@ from .search import SearchRecord as SearchRecord
 from .search import StudentSize as StudentSize
 from .search import TrialRecord as TrialRecord
 from .search import TrialStatus as TrialStatus
+from .transfer import PilotFinalist as PilotFinalist
+from .transfer import TransferRecord as TransferRecord

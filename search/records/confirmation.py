@@ -19,6 +19,8 @@ from trainables.records import SetScore as SetScore
 from trainables.settings import Settings
 from trainables.suggestion import BASE_STUDENT
 
+TITLE = "title"
+"""The key in a record's settings for the words of its progress, where it is no confirmation."""
 Role = Literal["rule", "constant", "labels_alone", "teacher_alone"]
 """A family's best rule; a constant λ that may be the baseline; λ = 0; λ = 1."""
 
@@ -113,6 +115,10 @@ class ConfirmationRecord(Settings):
     """Further settings of the run, such as the number of seeds."""
     smallest_gain: float | None = None
     """The `smallest_gain` of `ConfirmationSettings` when the confirmation began."""
+    gates: dict[str, str] = pydantic.Field(default_factory=dict)
+    """The KPI gates that a champion must keep, as a search file writes them."""
+    gates_changed: bool = False
+    """True if the gates changed when results were known."""
     constant: ConstantFacts | None = None
     """Facts on how the search tuned the constant; None in older confirmations, whose constants were not bracketed."""
     identity: str = ""

@@ -6,3 +6,4 @@ from .terminal.confirmation import render_confirmation as render_confirmation
 from .terminal.fitted import Column as Column
 from .terminal.fitted import FittedTable as FittedTable
 from .terminal.report import render_report as render_report
+from .terminal.transfer import render_transfer as render_transfer

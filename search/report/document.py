@@ -7,7 +7,15 @@ from typing import Any
 
 import pydantic
 
-from search.evidence import ConstantComparison, Importance, ReportSource, fronts, importances
+from search.evidence import (
+    ConstantComparison,
+    Importance,
+    ReportSource,
+    fronts,
+    importances,
+    transfer_headline,
+    transfer_sentences,
+)
 from search.metrics import metrics_with
 from search.records import ENDED, ConfirmationRecord, TrialRecord
 from search.report.tables.costs import costs
@@ -56,6 +64,10 @@ def report_json(source: ReportSource, *, computed: tuple[Importance, ...] | None
         "costs": costs(source),
         "guard": guard_table(source),
         "confirmation": _confirmation(source),
+        "transfers": [
+            {**dict(found), "headline": transfer_headline(found), "sentences": transfer_sentences(found)}
+            for found in source.transferred
+        ],
         "families": judgement.families,
         "constant_curve": judgement.curve,
         "comparison_to_constant": _comparison(judgement.comparison),

@@ -15,6 +15,7 @@ from search.report.tables.costs import Cost, costs
 from search.report.tables.finalists import finalist_numbers, ranked_finalists, seed_numbers
 from search.report.tables.guard import guard_numbers, guard_table
 from search.report.tables.kpis import kpi_numbers, kpi_table
+from search.report.tables.transfer import transfer_numbers
 from search.report.tables.trials import family_numbers, trial_numbers
 from search.store import replace_file
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from search.report.figures.groups import FigureGroup
 
 FIGURES, DATA = "figures", "data"
+_RULE = "policy.json"
 _OWN = {FIGURES: (".png", ".svg"), DATA: (".csv",)}
 """The suffixes of the report's files in these folders. Such files are removed if the new report does not have them."""
 
@@ -59,6 +61,8 @@ def write_report(source: ReportSource, folder: pathlib.Path) -> pathlib.Path:
     contents["report.html"] = render_html(source, groups, created=created).encode()
     for name, content in contents.items():
         replace_file(folder / name, content, what="the report's")
+    if _RULE not in contents:
+        (folder / _RULE).unlink(missing_ok=True)  # an earlier report recommended a rule
     _remove_others(folder, set(contents))
     return folder / "report.html"
 
@@ -74,6 +78,8 @@ def report_tables(source: ReportSource) -> dict[str, Table]:
         "costs": Table.of(Cost, costs(source)),
         "guard": guard_numbers(guard_table(source)),
     }
+    for transferred in source.transferred:
+        found[f"transfer-{transferred.name}"] = transfer_numbers(transferred)
     if confirmed is not None:
         found["finalists"] = finalist_numbers(ranked_finalists(confirmed))
         found["finalists-by-seed"] = seed_numbers(confirmed)
@@ -87,7 +93,7 @@ def _policies(judgement: Judgement) -> dict[str, dict[str, object]]:
         if policy.document and family in FAMILIES:
             found[f"policies/{family}.json"] = policy.document
     if recommended is not None and recommended.document and recommended.family in FAMILIES:
-        found["policy.json"] = recommended.document
+        found[_RULE] = recommended.document
     return found
 
 

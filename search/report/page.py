@@ -12,6 +12,8 @@ from search.evidence import (
     ReportSource,
     interval_cell,
     settings_in_words,
+    transfer_headline,
+    transfer_sentences,
 )
 from search.report.tables.costs import costs
 from search.report.tables.finalists import ranked_finalists
@@ -59,6 +61,7 @@ def render_html(
         costs=costs(source),
         guard=guard_table(source),
         own_losses=search.own_losses or (search.pictures is not None and search.pictures.own_losses),
+        transfers=source.transferred,
         finalists=ranked_finalists(source.confirmed) if source.confirmed else (),
         figure_groups=groups,
         trials=trials[:_MOST_TRIALS],
@@ -101,6 +104,8 @@ def _template() -> jinja2.Template:
         shown=shown,
         shown_spread=shown_spread,
         interval_cell=interval_cell,
+        transfer_headline=transfer_headline,
+        transfer_sentences=transfer_sentences,
     )
     return environment.get_template("report.html.j2")
 

@@ -6,6 +6,7 @@ from .publish import publish_champion as publish_champion
 from .publish import publish_confirmation as publish_confirmation
 from .publish import publish_exports as publish_exports
 from .publish import publish_report as publish_report
+from .publish import publish_transfer as publish_transfer
 from .publish import report_source as report_source
 from .search import resume_search as resume_search
 from .search import run_search as run_search

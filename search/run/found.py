@@ -18,8 +18,8 @@ from search.evidence import Judgement, Recommended, importances
 from search.progress import listener_for
 from search.records import ConfirmationRecord, Listener, SearchRecord
 from search.run.before import check_start, read_record
-from search.run.publish import publish_confirmation, publish_report, report_source
-from search.settings import Launch, SearchConfig
+from search.run.publish import publish_confirmation, publish_report, publish_transfer, report_source
+from search.settings import Launch, SearchConfig, SearchSource, TransferSettings, given_config
 from search.store import SearchStore, check_config, grown
 from search.wording import count
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas
 
     from search.drawing import Figure
-    from search.evidence import Answer
+    from search.evidence import Answer, TransferFindings
 
 _WIDTH = 100
 """The width of the report as text, in columns."""
@@ -97,9 +97,11 @@ class Search(JupyterMixin):
         """The rule to train with: the verdict's once the search is confirmed, else the best trial's.
 
         Raises:
-            SearchError: no trial has finished.
+            SearchError: no trial has finished, or no finalist keeps every KPI gate.
         """
         found = self.judgement.recommended
+        if found is None and self.judgement.lacks_champion:
+            raise SearchError(f"the search {self.name!r} recommends no rule. {self.verdict.headline}")
         if found is None:
             failed = next((trial for trial in self.record.trials if trial.status == "failed"), None)
             why = "" if failed is None else f"; trial {failed.number} failed: {failed.error}"
@@ -247,6 +249,72 @@ class Search(JupyterMixin):
         if confirmed.interrupted:
             listener.stage("the confirmation was stopped; `.confirm()` resumes it")
         return self
+
+    def transfer(
+        self,
+        scaled: SearchSource,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        seeds: int | None = None,
+        rules: int | None = None,
+        retuned: int | None = None,
+        constants: int | None = None,
+        from_scaled: Sequence[str] | None = None,
+        smallest_gain: float | None = None,
+        progress: bool | Listener = True,
+    ) -> TransferFindings:
+        """Find out whether the choice of this search, a pilot, holds at full size; see `docs/transfer.md`.
+
+        Settings that are None have the defaults of `search.settings.TransferSettings`. An interrupted transfer resumes.
+
+        Args:
+            scaled: the scaled search file, a recipe, a dict or settings.
+            overrides: settings of it to replace, by their dotted names.
+            seeds: fresh seeds for each finalist; a larger number adds seeds.
+            rules: the most rules of the pilot to train, the best first.
+            retuned: the most rules to train with settings tuned at scale, too.
+            constants: the most constants λ to try at scale.
+            from_scaled: settings to take from `scaled`, though the pilot searched them.
+            smallest_gain: the gain that is worth a change: points of accuracy, or the KPI's unit.
+            progress: True shows the progress, False does not; a listener receives the events.
+
+        Raises:
+            SearchError: the search has not finished, the transfer began with other settings, or trainings failed.
+            KDPolicySearchError: a setting is wrong, or data, teacher or cluster is not available.
+        """
+        from search.evidence import transfer_findings
+        from search.transfer import transfer_search  # takes seconds
+
+        listener = listener_for(progress)
+        given = {
+            "seeds": seeds, "rules": rules, "retuned": retuned, "constants": constants, "smallest_gain": smallest_gain,
+            "from_scaled": None if from_scaled is None else list(from_scaled),
+        }  # fmt: skip
+        settings = TransferSettings.parse({name: value for name, value in given.items() if value is not None})
+        config = given_config(scaled, overrides)
+        check_config(config, self._launch)
+        if self._launch.address is not None and not in_ray_job():
+            check_cluster(self._launch.address)
+        done = transfer_search(self.name, config, self._launch, listener, settings)
+        self._read()
+        _, problem = publish_transfer(self.record, self._launch)
+        if problem is not None:
+            listener.stage(problem)
+        if done.failed:
+            unit, error = next(iter(done.failed.items()))
+            raise SearchError(
+                f"{count(len(done.failed), 'training')} of the transfer of {self.name!r} failed; {unit.name}: {error}"
+                " Call `transfer(…)` again to retry."
+            )
+        found = transfer_findings(done.record, self.record.unit)
+        if found is None or done.interrupted:
+            raise SearchError(f"the transfer of {self.name!r} was stopped; `.transfer(…)` resumes it")
+        return found
+
+    @property
+    def transfers(self) -> tuple[TransferFindings, ...]:
+        """The conclusions from its transfers, of those whose finalists are known."""
+        return self._source.transferred
 
     def __rich__(self) -> RenderableType:
         from search.report import render_report

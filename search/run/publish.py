@@ -15,6 +15,7 @@ from search.confirm import (
     module_reader,
     read_confirmation,
     student_reader,
+    withdraw_champion,
     write_card,
     write_champion,
 )
@@ -24,6 +25,7 @@ from search.records import SearchRecord, read_analysis
 from search.settings import Launch
 from search.store import SearchStore, decision_reader, stored_decisions
 from search.tracking import TrackedConfirmation, TrackingReport, sync
+from search.transfer import read_transfers
 
 if TYPE_CHECKING:
     from search.confirm import Format, Subject
@@ -50,6 +52,7 @@ def report_source(search: SearchRecord, launch: Launch) -> ReportSource:
     return ReportSource(
         search=search,
         confirmation=read_confirmation(store) if store.exists() else None,
+        transfers=read_transfers(store) if store.exists() else (),
         decisions=functools.partial(stored_decisions, store),
         analysis=read_analysis(launch.output / search.name / "analysis"),
         launch=launch,
@@ -69,15 +72,17 @@ def publish_champion(search: SearchRecord, store: SearchStore, launch: Launch) -
     """Write the champion's student, policy and verdict under `<output>/<name>/champion`.
 
     Returns:
-        The folder; None while a confirmation names no champion.
+        The folder; None while a confirmation names no champion, or if no finalist keeps every KPI gate.
 
     Raises:
         SearchError: the student cannot be read, or a file cannot be written.
     """
-    champion = _champion(search, store)
+    champion, folder = _champion(search, store), launch.output / store.name / FOLDER
     if champion is None:
+        if judge(search, read_confirmation(store)).lacks_champion:
+            withdraw_champion(folder)
         return None
-    return write_champion(champion, student_reader(store), launch.output / store.name / FOLDER)
+    return write_champion(champion, student_reader(store), folder)
 
 
 def publish_exports(
@@ -151,6 +156,7 @@ def project(search: SearchRecord, store: SearchStore, launch: Launch, page: path
         report_files(page.parent),
         decision_reader(store),
         tracked_confirmation(search, store),
+        read_transfers(store),
     )
 
 
@@ -184,6 +190,23 @@ def publish_confirmation(search: SearchRecord, launch: Launch) -> Published:
     except TrackingError as error:
         problem = str(error)
     return Published(page, champion, not_exported, problem)
+
+
+def publish_transfer(search: SearchRecord, launch: Launch) -> tuple[pathlib.Path, str | None]:
+    """Write the report after a transfer, and log it to MLflow.
+
+    Returns:
+        The report's page, and the reason why MLflow does not have everything; None if it has.
+
+    Raises:
+        SearchError: a file cannot be read or written.
+    """
+    page = publish_report(search, launch)
+    try:
+        tracked = project(search, SearchStore(launch.storage, search.name), launch, page)
+    except TrackingError as error:
+        return page, str(error)
+    return page, None if tracked.complete else str(tracked)
 
 
 def _champion(search: SearchRecord, store: SearchStore) -> Champion | None:

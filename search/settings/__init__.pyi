@@ -10,6 +10,10 @@ from .domains import Domain as Domain
 from .domains import Interval as Interval
 from .domains import RangeSide as RangeSide
 from .domains import ends as ends
+from .domains import middle as middle
+from .gates import Gate as Gate
+from .gates import check_gate_names as check_gate_names
+from .gates import gates_of as gates_of
 from .given import SearchSource as SearchSource
 from .given import given_config as given_config
 from .launch import DASHBOARD_VARIABLE as DASHBOARD_VARIABLE
@@ -37,3 +41,4 @@ from .tracking_uri import is_server as is_server
 from .tracking_uri import server_address as server_address
 from .tracking_uri import sqlite_path as sqlite_path
 from .tracking_uri import without_password as without_password
+from .transfer import TransferSettings as TransferSettings

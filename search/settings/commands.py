@@ -8,9 +8,9 @@ import shlex
 from search.settings.launch import DEFAULT_OUTPUT, Launch, default_cache, default_data_root
 from search.settings.tracking_uri import without_password
 
-_TRAINING = ("resume", "confirm")
+_TRAINING = ("resume", "confirm", "transfer")
 """Commands that train: they need the teacher, the data and the cluster again."""
-_TRACKING = ("confirm", "sync", "ui")
+_TRACKING = ("confirm", "transfer", "sync", "ui")
 """Commands that use the MLflow store that the search began with, unless another one is named."""
 
 

@@ -19,10 +19,12 @@ from policies.policy import Policy
 from policies.registry import policy_class
 from policies.text_file import read_user_text
 from search.errors import SearchError, nearest
+from search.metrics import METRICS
 from search.settings.budget import Budget, seconds_of
 from search.settings.confirmation import ConfirmationSettings
 from search.settings.costs import Cost
 from search.settings.domains import Domain, Interval, check_domain, check_options, ends, middle
+from search.settings.gates import check_gate_names, gates_of
 from search.settings.own_parts import read_parts
 from search.settings.problems import Problems
 from search.settings.racing import Heat, RacingSettings, heats_of, with_more_seeds
@@ -176,6 +178,8 @@ class SearchConfig(Settings):
     """The objective, measured on the validation samples: `accuracy`, a metric of the task, or one of `kpis` by its
     function's name."""
     direction: Direction = "maximize"
+    gates: dict[str, str] = Field(default_factory=dict)
+    """Bounds that a champion must keep, such as `accuracy = ">= 0.9"`; see `search.settings.gates`."""
     costs: tuple[Cost, ...] = ()
     """Costs to weigh against the score: `complexity` of the rule, which the search then also minimises; `parameters`
     and `flops` of the student, if `space.students` gives a choice. See `search.evidence.pareto`."""
@@ -354,6 +358,18 @@ class SearchConfig(Settings):
                 " `kpis` as the objective."
             )
         return direction
+
+    @pydantic.field_validator("gates")
+    @classmethod
+    def _gates_can_be_checked(cls, gates: dict[str, str], info: pydantic.ValidationInfo) -> dict[str, str]:
+        if "kpis" not in info.data:
+            return gates
+        own = [kpi.name for kpi in info.data["kpis"]]
+        gates_of(gates, own)
+        # The metrics of a task or function are known once it is tried out.
+        if info.data.get("task") is None and info.data.get("function") is None:
+            check_gate_names(gates, (*(metric.name for metric in METRICS), *own))
+        return gates
 
     @pydantic.field_validator("costs")
     @classmethod
@@ -593,6 +609,7 @@ class SearchConfig(Settings):
             "earlier_sizes": [],
             "families": [CONSTANT_FAMILY],
             "own_policies": [],
+            "gates": {},
             "space": {**self.space.model_dump(), "policies": kept},
             "confirm": {**self.confirm.model_dump(), "families": None},
         }
@@ -627,6 +644,7 @@ _PLACEHOLDERS: dict[str, Any] = {"name": "placeholder", "student": {"name": "mlp
 _JUDGED_BY: dict[str, set[str]] = {
     "objective": {"kpis", "task", "function"},
     "direction": {"kpis", "task", "function", "objective"},
+    "gates": {"kpis", "task", "function"},
     "families": {"own_policies"},
     "student": {"task", "function"},
 }

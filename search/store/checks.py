@@ -164,8 +164,9 @@ def changes(before: SearchConfig, now: SearchConfig) -> list[tuple[str, str]]:
 
 
 def _comparable(config: SearchConfig) -> dict[str, Any]:
-    # No trial depends on how long the search may take, how many run at a time, or what is confirmed.
-    free: dict[str, Any] = {"confirm": True, "budget": True, "resources": {"max_concurrent"}}
+    # No trial depends on how long the search may take, how many run at a time, what is confirmed, or what a champion
+    # must keep.
+    free: dict[str, Any] = {"confirm": True, "gates": True, "budget": True, "resources": {"max_concurrent"}}
     return {
         **without_texts(config.model_dump(mode="json", exclude=free)),
         "files": dict(_texts(config.model_dump(mode="json"))),

@@ -71,7 +71,8 @@ def grown(
         lines = "".join(f"\n  {line}" for line in problems)
         raise SearchError(
             f"the search {before.name!r} cannot change so:{lines}\n{_MAY_GROW} may grow, and `budget`,"
-            " `resources.max_concurrent` and `confirm` may change. For anything else begin a search of another name."
+            " `resources.max_concurrent`, `confirm` and `gates` may change. For anything else begin a search of another"
+            " name."
         )
     return _resized(before, now)
 
@@ -83,22 +84,22 @@ def continued(begun: SearchRecord, now: SearchConfig) -> SearchConfig:
         rounds = config.trials_per_family
     else:
         rounds = config.trials_per_family if begun.budget_end is None else begun.budget_end.planned
-    free = {"budget": now.budget, "resources": now.resources}
+    free = {"budget": now.budget, "resources": now.resources, "gates": now.gates}
     config = config.model_copy(update=free)
     return config if rounds == config.trials_per_family else config.resized(trials_per_family=rounds)
 
 
 def confirmation_overrides(
     config: SearchConfig, overrides: Sequence[str]
-) -> tuple[dict[str, Any], ResourceSettings | None]:
-    """Read what `kd-search confirm --set` changes: settings under `confirm` and `resources`.
+) -> tuple[dict[str, Any], ResourceSettings | None, dict[str, str] | None]:
+    """Read what `kd-search confirm --set` changes: settings under `confirm`, `resources` and `gates`.
 
     Args:
         config: of the search.
         overrides: each as `key.path=value`; `seeds` alone stands for `confirm.seeds`, and so on.
 
     Returns:
-        The given settings of the confirmation by name, and the resources if they change.
+        The given settings of the confirmation by name, and the resources and the KPI gates if they are given.
 
     Raises:
         SearchError: a setting on which trials depend was given.
@@ -114,13 +115,14 @@ def confirmation_overrides(
     if other:
         lines = "".join(f"\n  {line}" for line in other)
         raise SearchError(
-            f"a confirmation trains as the search {config.name!r} did, so only settings under `confirm` and"
-            f" `resources` may change:{lines}"
+            f"a confirmation trains as the search {config.name!r} did, so only settings under `confirm`, `resources`"
+            f" and `gates` may change:{lines}"
         )
     paths = [text.partition("=")[0].strip().split(".") for text in full]
     names = {name for path in paths if path[0] == "confirm" for name in path[1:2] or ConfirmationSettings.model_fields}
     given = {name: getattr(now.confirm, name) for name in names}
-    return given, None if now.resources == config.resources else now.resources
+    gates = dict(now.gates) if any(path[0] == "gates" for path in paths) else None
+    return given, None if now.resources == config.resources else now.resources, gates
 
 
 def _resized(before: SearchConfig, now: SearchConfig) -> SearchConfig:

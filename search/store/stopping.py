@@ -23,7 +23,7 @@ class Runner(NamedTuple):
     """The process that runs a search or its confirmation, for messages."""
 
     command: str
-    """`resume` or `confirm`: what continues its work."""
+    """`resume`, `confirm` or `transfer`: what continues its work."""
     host: str
     pid: int
 

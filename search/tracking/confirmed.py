@@ -53,7 +53,8 @@ def write_finalists(
     verdict, comparison = judgement.verdict, judgement.finalists
     if verdict is None or comparison is None or verdict.winner is None:
         return
-    for key in known.keys() - {finalist.key for finalist in record.finalists}:
+    of_transfers = {key for key in known if "/" in key}  # no finalist's key has a slash
+    for key in known.keys() - of_transfers - {finalist.key for finalist in record.finalists}:
         writer.delete(known.pop(key))  # from a confirmation that was begun anew
     for finalist in record.finalists:
         key, results = finalist.key, [result for result in record.results if result.finalist == finalist.key]

@@ -17,6 +17,7 @@ from search.wording import Scale, count
 FINALIST = "kd.finalist"
 RESULTS = "kd.results"
 _VERDICT = "kd.verdict"
+_BREAKS = "kd.breaks"
 
 
 def run_name(record: ConfirmationRecord, finalist: Finalist) -> str:
@@ -37,10 +38,13 @@ def finalist_tags(
     tags = {
         FINALIST: finalist.key,
         "kd.finalist_role": finalist.role,
-        "kd.winner": "yes" if finalist.key == verdict.winner else "no",
+        "kd.winner": "yes" if finalist.key == verdict.champion else "no",
         "kd.best_constant": "yes" if finalist.key == comparison.baseline else "no",
         wording.NOTE: _finalist_note(record, comparison, verdict, finalist),
     }
+    if verdict.gating is not None:
+        broken = verdict.gating.of(finalist.key).broken
+        tags[_BREAKS] = ", ".join(f"{check.gate} ({check.value})" for check in broken) or "none"
     return wording.tags_below(search, parent, "finalist", finalist, tags)
 
 
@@ -55,9 +59,22 @@ def confirmation_tags(record: ConfirmationRecord, judgement: Judgement) -> dict[
             "kd.confirmation": f"finished on {count(len(record.seeds), 'fresh seed')}",
             _VERDICT: verdict.headline,
             "kd.verdict_kind": verdict.kind,
-            "kd.winner": verdict.winner,
+            "kd.winner": verdict.champion or "none",
+            **_gate_tags(verdict),
         }
     )
+
+
+def _gate_tags(verdict: ConfirmedVerdict) -> dict[str, str]:
+    """Return the tags of the KPI gates: the finalist that would win without them, and the gates that it breaks."""
+    if verdict.gating is None:
+        return {}
+    broken = ", ".join(f"{check.gate} ({check.value})" for check in verdict.gating.winner.broken)
+    return {
+        "kd.gates": ", ".join(check.gate for check in verdict.gating.winner.checks),
+        "kd.would_have_won": verdict.gating.would_win,
+        _BREAKS: broken or "none",
+    }
 
 
 def confirmation_note(record: ConfirmationRecord, judgement: Judgement) -> str:
@@ -85,7 +102,7 @@ def confirmation_note(record: ConfirmationRecord, judgement: Judgement) -> str:
         name = title(record, row.key)
         lead, interval, p_value = _versus(scale, row)
         lines.append(
-            f"| {f'**{name}**' if row.key == verdict.winner else name} | {scale.value(row.validation)}"
+            f"| {f'**{name}**' if row.key == verdict.champion else name} | {scale.value(row.validation)}"
             f" | {scale.value(row.test)} | {'best constant' if row.key == comparison.baseline else lead}"
             f" | {interval} | {p_value} |"
         )
@@ -188,7 +205,7 @@ def _finalist_note(
     row, scale = comparison.of(finalist.key), Scale(record.objective)
     lead, interval, p_value = _versus(scale, row)
     lines = [f"**{finalist.rule}**", ""]
-    if finalist.key == verdict.winner:
+    if finalist.key == verdict.champion:
         lines += [f"The verdict names this one: {verdict.headline}", ""]
     told = f"On {count(len(row.seeds), 'fresh seed')}: {scale.on('test')} {scale.value(row.test)}"
     if row.spread is not None:

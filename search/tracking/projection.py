@@ -10,7 +10,7 @@ from typing import TypeAlias
 from search.errors import KDPolicySearchError
 from search.evidence import Judgement, judge
 from search.records import ENDED as ENDED_TRIALS
-from search.records import SearchRecord, TrialRecord, TrialStatus
+from search.records import SearchRecord, TransferRecord, TrialRecord, TrialStatus
 from search.settings import server_address
 from search.tracking import wording
 from search.tracking.artifacts import search_files, trial_files
@@ -28,6 +28,7 @@ from search.tracking.series import (
     trial_points,
 )
 from search.tracking.store import open_client, open_experiment, quiet
+from search.tracking.transferred import write_transfers
 from search.tracking.view import page_address, view_tags
 from trainables.records import DecisionEntry
 from trainables.suggestion import OPTIONS
@@ -58,6 +59,7 @@ class Projection:
         experiment: of MLflow, by name.
         read_decisions: for the file `decisions.csv` of each trial that has ended; without it there is none.
         confirmation: of the search; None if none has begun.
+        transfers: of the search to scaled search files; None leaves what MLflow has of them as it is.
 
     Attributes:
         uri: of the MLflow store.
@@ -75,12 +77,14 @@ class Projection:
         experiment: str,
         read_decisions: ReadDecisions | None = None,
         confirmation: TrackedConfirmation | None = None,
+        transfers: Sequence[TransferRecord] | None = None,
     ) -> None:
         self.uri = uri
         self.tally = Tally()
         self._experiment = experiment
         self._read_decisions = read_decisions
         self._confirmation = confirmation
+        self._transfers = transfers
         self._is_open = False
 
     def write(
@@ -127,9 +131,11 @@ class Projection:
                 self._writer.set_status(lost, "KILLED")
         if told is not None:
             write_finalists(self._writer, self._finalist_runs, search, told.record, judgement, parent)
+        if self._transfers is not None:
+            write_transfers(self._writer, self._finalist_runs, search, self._transfers, parent)
         self._end_search(search, judgement, parent, files)
         if told is not None:
-            self._register(search, told)
+            self._register(search, told, judgement)
 
     def _open(self, search: SearchRecord) -> None:
         """Open the store, and find the search's runs that are there."""
@@ -244,7 +250,9 @@ class Projection:
         if status in ENDED:
             self._writer.store_files(run, trial_files(trial, self._decisions(trial)))
 
-    def _register(self, search: SearchRecord, confirmation: TrackedConfirmation) -> None:
+    def _register(self, search: SearchRecord, confirmation: TrackedConfirmation, judgement: Judgement) -> None:
+        if judgement.lacks_champion:
+            Registry(self._writer).withdraw(search)
         run = self._finalist_runs.get(confirmation.champion.finalist.key) if confirmation.champion else None
         if run is None:
             return

@@ -75,6 +75,15 @@ class Registry:
         self._describe(search, champion, version, model_id)
         self._promote(search, version)
 
+    def withdraw(self, search: SearchRecord) -> None:
+        """Take the alias from the search's champion, since no finalist keeps every KPI gate; its version stays."""
+        found = self.client.search_registered_models(f"name = '{search.name}'")
+        if not found or ALIAS not in found[0].aliases:
+            return
+        holder = self.client.get_model_version(search.name, str(found[0].aliases[ALIAS]))
+        if wording.identity_tags(search).items() <= holder.tags.items():
+            self.client.delete_registered_model_alias(search.name, ALIAS)
+
     def _own_name(self, search: SearchRecord) -> None:
         """Make sure that a registered model of the search's name exists, and that it is a search's."""
         found = self.client.search_registered_models(f"name = '{search.name}'")
@@ -206,6 +215,12 @@ def _save(champion: Champion, weights: bytes, path: pathlib.Path, model: Any, ru
         )
 
 
+def _kind(champion: Champion) -> str:
+    if champion.finalist.role == "rule":
+        return "a rule"
+    return "the best constant λ" if champion.finalist.key == champion.comparison.baseline else "a constant λ"
+
+
 def _parameters(champion: Champion) -> dict[str, str]:
     finalist, result = champion.finalist, champion.result
     values = {"student": champion.student.name, **wording.policy_parameters(finalist)}
@@ -216,7 +231,7 @@ def _tags(search: SearchRecord, champion: Champion) -> dict[str, str]:
     row = champion.comparison.of(champion.finalist.key)
     tags = {
         "kd.winner": champion.finalist.key,
-        "kd.winner_is": "a rule" if champion.verdict.kind == "rule" else "the best constant λ",
+        "kd.winner_is": _kind(champion),
         "kd.verdict": champion.verdict.headline,
         "kd.seed": str(champion.result.seed),
         "kd.seeds": str(len(row.seeds)),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from search.errors import KDPolicySearchError, TrackingError
-from search.records import SearchRecord
+from search.records import SearchRecord, TransferRecord
 from search.settings import without_password
 from search.tracking.confirmed import TrackedConfirmation
 from search.tracking.problems import explain
@@ -61,6 +61,7 @@ def sync(
     files: Mapping[str, bytes] | None = None,
     read_decisions: ReadDecisions | None = None,
     confirmation: TrackedConfirmation | None = None,
+    transfers: Sequence[TransferRecord] | None = None,
 ) -> TrackingReport:
     """Bring MLflow up to date with a search; nothing is written twice if it was up to date already.
 
@@ -71,11 +72,12 @@ def sync(
         files: path -> content, kept with the search's own run.
         read_decisions: as for `Projection`.
         confirmation: as for `Projection`.
+        transfers: as for `Projection`.
 
     Raises:
         TrackingError: the store fails.
     """
-    projection = Projection(uri, experiment, read_decisions, confirmation)
+    projection = Projection(uri, experiment, read_decisions, confirmation, transfers)
     try:
         projection.write(search, files)
     except KDPolicySearchError:

@@ -34,7 +34,13 @@ class GradVac(ScaledPolicy):
 
     smoothing: float = kept_share(0.0, searched=False)
     decay: float = real(
-        0.01, low=0.0, high=1.0, search=(0.01, 0.5), log=True, meaning="β: how fast the target follows the cosine"
+        0.01,
+        low=0.0,
+        high=1.0,
+        search=(0.01, 0.5),
+        log=True,
+        tie="steps",
+        meaning="β: how fast the target follows the cosine",
     )
 
     def _begin(self) -> None:

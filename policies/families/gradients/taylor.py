@@ -68,7 +68,13 @@ class TaylorCurvature(ClosedFormPolicy):
     source: ClassVar[str] = "second-order expansion; MGDA (1810.04650) in the limit"
 
     step: float = real(
-        4.0, low=1e-6, high=1e6, search=(0.1, 10.0), log=True, meaning="ηκ: learning rate times curvature"
+        4.0,
+        low=1e-6,
+        high=1e6,
+        search=(0.1, 10.0),
+        log=True,
+        tie="learning rate",
+        meaning="ηκ: learning rate times curvature",
     )
 
     def of_pair(self, geometry: Geometry) -> Decision:

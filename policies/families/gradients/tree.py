@@ -49,6 +49,9 @@ class Tree(TreeRule, LocatedPolicy):
     def measures_at(self, step: int) -> bool:
         return bool(self._measured) and super().measures_at(step)
 
+    def tied(self) -> dict[str, str]:
+        return super().tied() if self._measured else {}
+
     def readings(self, observation: Observation) -> tuple[float, ...]:
         return tuple(feature.reading(observation) for feature in self._measured)
 

@@ -32,7 +32,13 @@ class Famo(LossPolicy):
 
     rate: float = real(1.0, low=0.0, high=1e3, search=(0.1, 10.0), log=True, meaning="learning rate of the logits")
     decay: float = real(
-        0.01, low=0.0, high=1.0, search=(1e-3, 0.1), log=True, meaning="share of the logits forgotten at each reading"
+        0.01,
+        low=0.0,
+        high=1.0,
+        search=(1e-3, 0.1),
+        log=True,
+        tie="steps",
+        meaning="share of the logits forgotten at each reading",
     )
 
     def _begin(self) -> None:

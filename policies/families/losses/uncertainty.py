@@ -27,10 +27,21 @@ class Uncertainty(ScaledLossPolicy):
     source: ClassVar[str] = "homoscedastic uncertainty, arXiv 1705.07115"
 
     start: float = real(
-        0.0, low=-10.0, high=10.0, search=(-3.0, 3.0), meaning="s_d at the first step; 0 gives both losses one weight"
+        0.0,
+        low=-10.0,
+        high=10.0,
+        search=(-3.0, 3.0),
+        tie="losses",
+        meaning="s_d at the first step; 0 gives both losses one weight",
     )
     rate: float = real(
-        0.02, low=0.0, high=10.0, search=(1e-3, 1.0), log=True, meaning="learning rate of both log-variances"
+        0.02,
+        low=0.0,
+        high=10.0,
+        search=(1e-3, 1.0),
+        log=True,
+        tie="steps",
+        meaning="learning rate of both log-variances",
     )
     smoothing: float = kept_share(
         0.0,

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import ClassVar, Literal
 
-from policies.measuring import MeasuringPolicy, steps_between
+from policies.measuring import MeasuringPolicy, kept_share, steps_between
 from policies.parameter import brief, real
 from policies.policy import Decision, Observation
 
@@ -23,9 +23,7 @@ class ReliabilityPolicy(MeasuringPolicy):
     trust: float = real(
         1.0, low=0.0, high=100.0, search=(0.01, 2.0), log=True, meaning="κ: λ where they have always agreed"
     )
-    smoothing: float = real(
-        0.0, low=0.0, high=0.999, searched=False, meaning="share of the running mean kept at each measurement"
-    )
+    smoothing: float = kept_share(0.0, searched=False)
     measure_every: int = steps_between(1, "readings")
 
     needs = frozenset({"reliability"})

@@ -9,6 +9,7 @@ from policies.families import FAMILIES
 from search.evidence.conduct.edges import edges
 from search.evidence.conduct.health import Finding, examine
 from search.evidence.ranking import FamilyRank, best_trials, rule_title
+from search.evidence.wording.gating import unconfirmed_sentence
 from search.evidence.wording.growth import budget_sentence
 from search.evidence.wording.teacher_remark import teacher_remark
 from search.records import SearchRecord, TrialRecord
@@ -19,7 +20,7 @@ from trainables.settings import Settings
 _MOST_NUMBERS = 5
 _LEARNED_NOTHING = ("learned_nothing", "diverged")
 
-RemarkKind = Literal["budget", "teacher", "equal_scores", "learned_nothing", "did_not_act", "edge", "trend"]
+RemarkKind = Literal["budget", "teacher", "equal_scores", "learned_nothing", "did_not_act", "edge", "trend", "gate"]
 _OVERALL: dict[str, RemarkKind] = {"all_equal": "equal_scores", "nobody_learned": "learned_nothing"}
 
 
@@ -33,7 +34,11 @@ class Remark(Settings):
 
 
 def remarks(
-    search: SearchRecord, families: tuple[FamilyRank, ...], level: Collection[RangeSide] = ()
+    search: SearchRecord,
+    families: tuple[FamilyRank, ...],
+    level: Collection[RangeSide] = (),
+    *,
+    gated: bool = False,
 ) -> tuple[Remark, ...]:
     """List all remarks on a search, the most serious first.
 
@@ -41,6 +46,7 @@ def remarks(
         search: the search, with the trials of one student.
         families: its ranking. Ends of ranges and trends are reported for the best rule and the best constant.
         level: ends of shared ranges beyond which the constants have nothing to gain; these are not reported.
+        gated: True if a confirmation has checked the KPI gates, so that the search's own scores say nothing of them.
     """
     health = examine(search)
     best = best_trials(search)
@@ -48,6 +54,7 @@ def remarks(
     told = [*rules[:1], *(trial for trial in best.values() if trial.family == CONSTANT_FAMILY)]
     teacher, budget = teacher_remark(search), budget_sentence(search)
     return (
+        *(() if gated else _gates(search, told)),
         *([Remark(kind="budget", subject="search", sentence=budget)] if budget else []),
         *([Remark(kind="teacher", subject="teacher", sentence=teacher)] if teacher else []),
         *(Remark(kind=_OVERALL[f.kind], subject="search", sentence=_sentence(f.text)) for f in health.overall),
@@ -60,6 +67,12 @@ def remarks(
             if (finding := health.trials.get(trial.number)) is not None and finding.kind in ("rising", "fallen")
         ),
     )
+
+
+def _gates(search: SearchRecord, trials: Iterable[TrialRecord]) -> Iterable[Remark]:
+    for trial in trials:
+        if sentence := unconfirmed_sentence(search, trial):
+            yield Remark(kind="gate", subject=_name(trial), sentence=sentence)
 
 
 def _lost(findings: dict[int, Finding]) -> Iterable[Remark]:

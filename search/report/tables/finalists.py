@@ -23,12 +23,19 @@ class RankedFinalist(FinalistRow):
     rule: str
     is_winner: bool
     is_baseline: bool
+    breaks: str = ""
+    """The KPI gates that it breaks, in words; empty if it keeps them all, or without gates."""
     verdict: VerdictKind
     """The verdict of the whole confirmation."""
 
     @property
     def mark(self) -> str:
         """The finalist's standing against the best constant, in a few words."""
+        return f"{self.standing}; breaks {self.breaks}" if self.breaks else self.standing
+
+    @property
+    def standing(self) -> str:
+        """The same without the KPI gates."""
         if self.is_baseline:
             return "the best constant"
         if self.lost:
@@ -55,12 +62,18 @@ def ranked_finalists(confirmed: Confirmed) -> tuple[RankedFinalist, ...]:
             place=place,
             label=title(record, row.key),
             rule=finalists[row.key].rule,
-            is_winner=row.key == confirmed.winner,
+            is_winner=row.key == confirmed.champion,
             is_baseline=row.key == confirmed.baseline,
+            breaks=_broken(confirmed, row.key),
             verdict=confirmed.verdict.kind,
         )
         for place, row in enumerate(rows, start=1)
     )
+
+
+def _broken(confirmed: Confirmed, key: str) -> str:
+    gating = confirmed.verdict.gating
+    return "" if gating is None else ", ".join(f"{check.gate} ({check.value})" for check in gating.of(key).broken)
 
 
 def finalist_numbers(rows: tuple[RankedFinalist, ...]) -> Table:
@@ -68,7 +81,7 @@ def finalist_numbers(rows: tuple[RankedFinalist, ...]) -> Table:
     return Table(
         (
             "place", "key", "finalist", "role", "rule", "numbers", "search_score", "validation_score", "test_score",
-            "test_standard_deviation", "difference", "low", "high", "p_corrected", "winner", "baseline",
+            "test_standard_deviation", "difference", "low", "high", "p_corrected", "winner", "baseline", "breaks",
         ),
         tuple(
             (
@@ -76,7 +89,7 @@ def finalist_numbers(rows: tuple[RankedFinalist, ...]) -> Table:
                 row.test, row.spread,
                 *(getattr(row.difference, name, None) for name in ("mean", "low", "high")),
                 getattr(row.claim, "p_corrected", None),
-                row.is_winner, row.is_baseline,
+                row.is_winner, row.is_baseline, row.breaks,
             )
             for row in rows
         ),

@@ -135,9 +135,11 @@ def _of_confirmation(search: SearchRecord, confirmed: Confirmed) -> KPITable:
     named[confirmed.baseline] = "Best constant"
     if confirmed.rival is not None:
         named[confirmed.rival] = "Winner" if confirmed.rival == confirmed.winner else "Nearest rule"
+    if confirmed.champion is not None:
+        named.setdefault(confirmed.champion, "Champion")  # another one would have won, but breaks a gate
     columns = [_teacher_column(search)]
     columns += [
-        KPIColumn(label=name, who=title(record, key), chosen=key == confirmed.winner) for key, name in named.items()
+        KPIColumn(label=name, who=title(record, key), chosen=key == confirmed.champion) for key, name in named.items()
     ]
     results = [[result for result in record.results if result.finalist == key] for key in named]
     rows = _metric_rows(search, results, Metric.of_result, lambda metric: _of_teacher(metric, record))

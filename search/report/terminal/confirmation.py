@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from search.confirm import Unit
-from search.evidence import Comparison, Judgement, PairedTest, interval_cell, title
+from search.evidence import Comparison, ConfirmedVerdict, Judgement, PairedTest, interval_cell, title
 from search.records import ConfirmationRecord
 from search.report.terminal.fitted import Column, FittedTable
 from search.report.terminal.parts import failures, plain_table, verdict_lines
@@ -29,12 +29,12 @@ def render_confirmation(record: ConfirmationRecord, failed: Mapping[Unit, str], 
     parts: list[RenderableType] = [Text(judgement.worth.text, style="bold")] if judgement.is_confirmed else []
     parts += verdict_lines(verdict.headline, verdict.evidence, verdict.caveat)
     if record.complete:
-        parts += [Text(), _table(record, finalists, verdict.winner)]
+        parts += [Text(), _table(record, finalists, verdict)]
     lines = [f"{unit.finalist}, seed {unit.seed}: {reason}" for unit, reason in failed.items()]
     return Group(*parts, *failures("training", lines))
 
 
-def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | None) -> FittedTable:
+def _table(record: ConfirmationRecord, comparison: Comparison, verdict: ConfirmedVerdict) -> FittedTable:
     scale = Scale(record.objective)
     rows = sorted(comparison.rows, key=lambda row: -(row.test if row.test is not None else float("-inf")))
     versus = [
@@ -47,7 +47,11 @@ def _table(record: ConfirmationRecord, comparison: Comparison, winner: str | Non
         Column("vs constant", [difference for difference, _ in versus]),
         Column("95 % (seeds only)" if comparison.seeds_only else "95 % interval", [interval for _, interval in versus]),
     ]
-    return plain_table(columns, [row.key == winner for row in rows])
+    gating = verdict.gating
+    if gating is not None:
+        broken = [", ".join(check.name for check in gating.of(row.key).broken) for row in rows]
+        columns.append(Column("breaks", [names or "–" for names in broken], right=False, wraps=True))
+    return plain_table(columns, [row.key == verdict.champion for row in rows])
 
 
 def _versus(scale: Scale, test: PairedTest | None) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from search.report.terminal.parts import (
     score_cell,
     verdict_lines,
 )
+from search.report.terminal.transfer import render_transfer
 from search.settings import CONSTANT_FAMILY
 from search.wording import Scale, family_title, setting_title
 
@@ -53,7 +54,10 @@ def render_report(source: ReportSource, *, with_remedy: bool = True) -> Renderab
 
 
 def _students_and_fronts(source: ReportSource) -> list[RenderableType]:
-    return [*render_students(source), *render_fronts(source.search), *_importances(source)]
+    transfers: list[RenderableType] = []
+    for found in source.transferred:
+        transfers += [Text(), Text(f"At full size ({found.name}):"), render_transfer(found)]
+    return [*transfers, *render_students(source), *render_fronts(source.search), *_importances(source)]
 
 
 def _importances(source: ReportSource) -> list[RenderableType]:

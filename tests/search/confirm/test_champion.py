@@ -13,6 +13,7 @@ import torch
 
 from policies import LossBalancer
 from search.confirm.champion import choose_champion as champion_of
+from search.confirm.champion_card import card
 from search.confirm.champion_files import write_champion
 from search.evidence import judge
 from search.records.search import SearchRecord
@@ -79,6 +80,13 @@ def test_a_kpi_that_was_searched_for_chooses_in_its_own_direction():
     champion = choose_champion(record.model_copy(update={"pictures": PICTURES}))
     assert (champion.finalist.key, champion.result.seed) == ("norm_balance", 2)
     assert champion.policy["evidence"]["objective_value"] == pytest.approx(5.0)
+
+
+def test_with_gates_only_students_that_keep_them_are_chosen_from_and_the_card_says_so():
+    champion = choose_champion(a_rule_wins(gates={"accuracy": ">= 92.95 %"}))
+    assert (champion.finalist.key, champion.result.seed, champion.passing) == ("norm_balance", 3, 3)
+    assert "of the 3 students of 4 fresh seeds that keep every KPI gate on the test set" in card(champion)
+    assert choose_champion(a_rule_wins(gates={"accuracy": ">= 99 %"})) is None
 
 
 def test_an_unfinished_confirmation_has_none():

@@ -404,6 +404,34 @@ def test_the_command_line_confirms_and_says_what_came_out(done, launch, monkeypa
     assert (code, "Did you mean 'norm_balance'" in err) == (2, True)
 
 
+def test_gates_given_later_turn_every_finalist_down_and_are_taken_back_without_training(
+    done, launch, tmp_path, monkeypatch, capsys
+):
+    shutil.copytree(pathlib.Path(launch.storage, "tiny"), tmp_path / "tiny", ignore=shutil.ignore_patterns(".lock"))
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    places = ["--output", str(tmp_path), "--cache", str(launch.cache.parent), "--tracking-uri", uri]
+    assert command(monkeypatch, capsys, "confirm", "tiny", *places)[0] == 0
+    before = json.loads((tmp_path / "tiny/champion/verdict.json").read_text(encoding="utf-8"))
+    code, out, _ = command(monkeypatch, capsys, "confirm", "tiny", "--set", "gates.accuracy=>= 99.9 %", *places)
+    assert (code, "No champion: no finalist keeps every gate." in " ".join(out.split())) == (3, True)
+    assert not (tmp_path / "tiny/champion").exists()
+    assert not (tmp_path / "tiny/report/policy.json").exists()
+    assert "breaks accuracy ≥ 99.90 %" in (tmp_path / "tiny/report/report.html").read_text(encoding="utf-8").replace(
+        "\u00a0", " "
+    )
+    client = open_client(uri)
+    (own,) = client.search_runs(["1"], "tags.`kd.role` = 'search'")
+    assert (own.data.tags["kd.winner"], own.data.tags["kd.would_have_won"]) == ("none", before["finalist"]["key"])
+    assert not client.get_registered_model("tiny").aliases
+    code, _, err = command(monkeypatch, capsys, "export", "tiny", *places[:4])
+    assert (code, "no champion to export. No champion: no finalist keeps every gate" in err) == (2, True)
+    code, out, _ = command(monkeypatch, capsys, "confirm", "tiny", "--set", "gates.accuracy=>= 1 %", *places)
+    assert (code, "The gates were changed after results were known." in " ".join(out.split())) == (0, True)
+    after = json.loads((tmp_path / "tiny/champion/verdict.json").read_text(encoding="utf-8"))
+    assert (after["finalist"], after["seed"]) == (before["finalist"], before["seed"])
+    assert list(client.get_registered_model("tiny").aliases) == ["champion"]
+
+
 def command(monkeypatch, capsys, *arguments):
     """Run `kd-search` in this process; return exit code, stdout and stderr."""
     monkeypatch.setattr(sys, "argv", ["kd-search", *arguments])

@@ -108,12 +108,19 @@ def test_a_new_budget_opens_the_rounds_that_the_old_one_left():
 
 
 def test_a_confirmation_takes_its_own_settings_and_how_many_train_at_a_time():
-    given, resources = confirmation_overrides(CONFIG, ["seeds=20", 'confirm.families=["fixed"]'])
+    given, resources, gates = confirmation_overrides(CONFIG, ["seeds=20", 'confirm.families=["fixed"]'])
     assert given == {"seeds": 20, "families": ("fixed",)}
-    assert resources is None
-    given, resources = confirmation_overrides(CONFIG, ["resources.max_concurrent=1"])
-    assert given == {}
+    assert (resources, gates) == (None, None)
+    given, resources, gates = confirmation_overrides(CONFIG, ["resources.max_concurrent=1"])
+    assert (given, gates) == ({}, None)
     assert resources.max_concurrent == 1
+
+
+def test_gates_may_change_at_any_time_since_no_trial_depends_on_them():
+    given, resources, gates = confirmation_overrides(CONFIG, ["gates.accuracy=>= 0.9"])
+    assert (given, resources, gates) == ({}, None, {"accuracy": ">= 0.9"})
+    assert grown(BEGUN, ["gates.accuracy=>= 0.9"]).gates == {"accuracy": ">= 0.9"}
+    assert continued(BEGUN, CONFIG.model_copy(update={"gates": {"loss": "<= 1"}})).gates == {"loss": "<= 1"}
 
 
 def test_a_confirmation_changes_nothing_else():

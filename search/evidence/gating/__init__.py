@@ -1,0 +1,1 @@
+"""Checks finalists against the KPI gates."""
