@@ -1,0 +1,121 @@
+"""Searches and confirms real tasks, and writes a table of the answers.
+
+    python benchmarks/tasks/run.py                        # all tasks that have not been measured
+    python benchmarks/tasks/run.py bikes stress --jobs 1  # some, with one training at a time
+    python benchmarks/tasks/run.py --table                # only writes the table again
+
+Every task is searched and confirmed by `kd-search run NAME.toml --confirm`. Its figures go to `results/NAME.json`, and a
+task with figures is not repeated. A run that was interrupted is resumed. A task whose data are absent is skipped, with
+the command that installs them. `RESULTS.md` and `results.csv` are written from all figures after each task.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import importlib.util
+import json
+import os
+import pathlib
+import platform
+import sys
+from typing import Any
+
+import torch
+from catalogue import FOLDER, TASKS, search_file
+from measured import figures
+from process_tree import run
+from report import write_report
+
+import search
+from trainables.tasks import Sets, Task
+
+_ABSENT = (ImportError, OSError)
+"""What a task raises if its data are absent: an unknown package, a missing file or a missing program."""
+
+
+def load(name: str) -> tuple[Task, str]:
+    """Return a task and the head of its file."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name.capitalize())(), module.__doc__ or ""
+
+
+def measure(name: str, output: pathlib.Path, jobs: int, settings: list[str]) -> dict[str, Any]:
+    """Search and confirm a task, and return its figures.
+
+    Raises:
+        SystemExit: the search or the confirmation failed.
+    """
+    task, _ = load(name)
+    sets = task.sets()
+    options = [f"--set={setting}" for setting in (f"resources.max_concurrent={jobs}", *settings)]
+    command = [sys.executable, "-m", "search", "run", str(search_file(name)), "--confirm", "--resume"]
+    paths = os.pathsep.join([str(FOLDER.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    used = run([*command, f"--output={output}", *options], {**os.environ, "PYTHONPATH": paths})
+    if used.code:
+        raise SystemExit(f"{name}: the search ended with code {used.code}")
+    return {
+        "name": name,
+        **TASKS[name]._asdict(),
+        "unit": task.unit,
+        "train": _rows(sets.train),
+        "validation": _rows(sets.validation),
+        "student_parameters": sum(weights.numel() for weights in task.student().parameters()),
+        **figures(search.open(output / name)),
+        "wall_seconds": round(used.wall),
+        "cpu_seconds": round(used.cpu),
+        "jobs": jobs,
+        "settings": settings,
+        "files": _digest(name),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}, PyTorch {torch.__version__}",
+    }
+
+
+def _rows(part: Any) -> int:
+    return len(part[1])
+
+
+def _digest(name: str) -> str:
+    """Return a digest of a task's two files, by which its figures can be told from those of other settings."""
+    text = (FOLDER / f"{name}.py").read_bytes() + search_file(name).read_bytes()
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def main() -> None:
+    """Read the options and measure the tasks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"tasks, of {', '.join(TASKS)} [all]")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time [%(default)s]")
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/tasks"), help="searches [%(default)s]")
+    parser.add_argument("--results", type=pathlib.Path, default=FOLDER / "results", help="figures [%(default)s]")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another setting, to try it out")
+    parser.add_argument("--table", action="store_true", help="write the table only")
+    given = parser.parse_args()
+    if unknown := set(given.names) - set(TASKS):
+        parser.error(f"tasks must be among {', '.join(TASKS)}, but got {', '.join(sorted(unknown))}")
+    given.results.mkdir(parents=True, exist_ok=True)
+    for name in [] if given.table else given.names or TASKS:
+        place = given.results / f"{name}.json"
+        if place.exists():
+            known = json.loads(place.read_text(encoding="utf-8"))["files"] == _digest(name)
+            print(f"{name}: measured already{'' if known else f', with other files; to repeat it, remove {place}'}")
+            continue
+        try:
+            found = measure(name, given.output, given.jobs, getattr(given, "set"))
+        except _ABSENT as error:
+            how = [line.strip() for line in (FOLDER / f"{name}.py").read_text().splitlines() if line[:4] == " " * 4]
+            print(f"{name}: skipped, its data are absent ({error}). To get them: {how[0]}")
+            continue
+        place.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_report(given.results)
+    write_report(given.results)
+
+
+if __name__ == "__main__":
+    main()
