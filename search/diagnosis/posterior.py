@@ -7,10 +7,11 @@ noise's variance is pooled over all arms, (K − 1)(S − 1) degrees of freedom,
 seeds is hardly known. Where scores are means over samples, the choice of these adds a covariance between arms, as in
 the two-way layout of `search.evidence.statistics.two_noises`.
 
-All arms but the first are ways to use the teacher. Their levels come from a common normal distribution with an unknown
-mean and spread, both under flat priors (Lindley & Smith 1972; Rubin 1981, doi 10.3102/10769986006004377). So the best
+The levels of the arms that use the teacher come from a common normal distribution with an unknown mean and spread,
+both under flat priors (Lindley & Smith 1972; Rubin 1981, doi 10.3102/10769986006004377). So the best
 of several equal arms is expected to be little better than the others, while its raw lead is the largest of several
-noises. The first arm, the labels alone, is no such way. Its level has a flat prior of its own.
+noises. Two kinds of arms have levels with flat priors of their own: the labels alone, which are no such way, and arms
+clearly behind the best, which are no rivals and would only make the spread of the rivals look large.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 
 _DRAWS = 8000
 _GRID = 40
+_BEHIND = 3.0
+"""An arm this many standard errors behind the best is no rival."""
 _WIDE = 1e3
 """The standard deviation of the levels' common mean, in widths of all that was observed: as good as flat."""
 
@@ -70,18 +73,18 @@ def infer(scores: Floats, by_sample: Floats | None = None, resolution: float = 0
     of_samples = np.zeros((arms, arms)) if by_sample is None else _sample_covariance(by_sample)
     steps = (np.arange(_GRID) + 0.5) / _GRID
     squares = freedom * square / stats.chi2.ppf(steps, freedom)
-    width = float(means[1:].std()) + float(np.sqrt(square / seeds))
+    pooled = _rivals(means, square / seeds * np.eye(arms) + of_samples)
+    width = float(means[pooled].std()) + float(np.sqrt(square / seeds))
     spreads = 3.0 * width * steps
     # Conditional on the two variances all is normal, so a grid of these is a mixture of normal distributions.
     logs, parts = [], []
-    taught = np.r_[0.0, np.ones(arms - 1)]
-    alone = 1.0 - taught
-    flat = (_WIDE * width) ** 2 * (np.outer(taught, taught) + np.outer(alone, alone))
+    scale = _WIDE * (width + float(np.ptp(means)))
+    flat = scale**2 * (np.outer(pooled, pooled) + np.diag(~pooled))
     centred = means - means.mean()
     for noise in squares:
         error = noise / seeds * np.eye(arms) + of_samples
         for spread in spreads:
-            prior = spread**2 * np.diag(taught) + flat
+            prior = spread**2 * np.diag(pooled) + flat
             whole = prior + error
             gain = np.linalg.solve(whole, prior).T
             logs.append(-0.5 * (np.linalg.slogdet(whole)[1] + centred @ np.linalg.solve(whole, centred)))
@@ -93,6 +96,15 @@ def infer(scores: Floats, by_sample: Floats | None = None, resolution: float = 0
         [_normal(generator, *part, int(count)) for part, count in zip(parts, drawn, strict=True) if count]
     )
     return Posterior(levels=levels + means.mean(), noise=float(np.sqrt(square)))
+
+
+def _rivals(means: Floats, error: Floats) -> npt.NDArray[np.bool_]:
+    """Tell which arms have levels in common, [K], given the covariance of their means."""
+    best = 1 + int(means[1:].argmax())
+    variance = np.diag(error) + error[best, best] - 2.0 * error[best]
+    found: npt.NDArray[np.bool_] = means >= means[best] - _BEHIND * np.sqrt(variance.clip(0.0))
+    found[0] = False
+    return found
 
 
 def _normal(generator: np.random.Generator, mean: Floats, covariance: Floats, count: int) -> Floats:
