@@ -77,23 +77,22 @@ def infer(scores: Floats, by_sample: Floats | None = None, resolution: float = 0
     width = float(means[pooled].std()) + float(np.sqrt(square / seeds))
     spreads = 3.0 * width * steps
     # Conditional on the two variances all is normal, so a grid of these is a mixture of normal distributions.
-    logs, parts = [], []
     scale = _WIDE * (width + float(np.ptp(means)))
     flat = scale**2 * (np.outer(pooled, pooled) + np.diag(~pooled))
     centred = means - means.mean()
-    for noise in squares:
-        error = noise / seeds * np.eye(arms) + of_samples
-        for spread in spreads:
-            prior = spread**2 * np.diag(pooled) + flat
-            whole = prior + error
-            gain = np.linalg.solve(whole, prior).T
-            logs.append(-0.5 * (np.linalg.slogdet(whole)[1] + centred @ np.linalg.solve(whole, centred)))
-            parts.append((gain @ centred, prior - gain @ prior))
-    odds = np.exp(np.array(logs) - max(logs))
+    noise, spread = (of.reshape(-1, 1, 1) for of in np.meshgrid(squares, spreads))
+    prior = spread**2 * np.diag(pooled) + flat
+    whole = prior + noise / seeds * np.eye(arms) + of_samples
+    gain = np.linalg.solve(whole, prior).transpose(0, 2, 1)
+    logs = -0.5 * (np.linalg.slogdet(whole)[1] + np.linalg.solve(whole, centred[:, None])[..., 0] @ centred)
+    odds = np.exp(logs - logs.max())
     generator = np.random.default_rng(0)
     drawn = generator.multinomial(_DRAWS, odds / odds.sum())
     levels = np.concatenate(
-        [_normal(generator, *part, int(count)) for part, count in zip(parts, drawn, strict=True) if count]
+        [
+            _normal(generator, gain[place] @ centred, prior[place] - gain[place] @ prior[place], int(drawn[place]))
+            for place in np.flatnonzero(drawn)
+        ]
     )
     return Posterior(levels=levels + means.mean(), noise=float(np.sqrt(square)))
 
