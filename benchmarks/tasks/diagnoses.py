@@ -5,8 +5,8 @@
     python benchmarks/tasks/diagnoses.py --table        # only writes the table again
 
 A diagnosis goes to `results/diagnoses/NAME.json`. The answer of a task is that of its confirmation,
-`results/NAME.json`, which `run.py` writes. The answers of shipped searches are those of the documentation's pages. `DIAGNOSES.md` and
-`diagnoses.csv` are written from all of them.
+`results/NAME.json`, which `run.py` writes. The answers of shipped searches are those of the documentation's pages.
+`DIAGNOSES.md` and `diagnoses.csv` are written from all of them.
 """
 
 from __future__ import annotations
@@ -246,8 +246,8 @@ def write_record(found: list[Row]) -> None:
     text = [
         "# The record of the diagnoses",
         "",
-        "`python benchmarks/tasks/diagnoses.py` writes this file. [The page](../../docs/diagnosis.md) explains it. Gains"
-        " are in points of accuracy, or in the metric's unit (bikes, regression). Probabilities are those that the"
+        "`python benchmarks/tasks/diagnoses.py` writes this file. [The page](../../docs/diagnosis.md) explains it."
+        " Gains are in points of accuracy, or in the metric's unit (bikes, regression). Probabilities are those that the"
         " diagnosis gave.",
         "",
         *_counts(found),
