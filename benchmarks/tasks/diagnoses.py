@@ -247,8 +247,8 @@ def write_record(found: list[Row]) -> None:
         "# The record of the diagnoses",
         "",
         "`python benchmarks/tasks/diagnoses.py` writes this file. [The page](../../docs/diagnosis.md) explains it."
-        " Gains are in points of accuracy, or in the metric's unit (bikes, regression). Probabilities are those that the"
-        " diagnosis gave.",
+        " Gains are in points of accuracy, or in the metric's unit (bikes, regression). Probabilities are those"
+        " that the diagnosis gave.",
         "",
         *_counts(found),
         "",
