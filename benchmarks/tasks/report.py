@@ -50,7 +50,7 @@ def tables(tasks: list[dict[str, Any]]) -> list[str]:
                     task["name"],
                     task["data"],
                     task["labels"],
-                    task["teacher"],
+                    task["taught_by"],
                     f"{task['train']:,} / {task['validation']:,} / {task['test_samples']:,}",
                     f"{task['student_parameters']:,}",
                     _minutes(task["cpu_seconds"]),
