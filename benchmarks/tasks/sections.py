@@ -24,7 +24,9 @@ TRAIN, VALIDATION, TAUGHT, TEST = slice(0, 1500), slice(1500, 3500), slice(3500,
 @functools.cache
 def packages():
     """Return packages' descriptions and sections, in a fixed random order; no two have the same words."""
-    listed = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, check=True).stdout.decode("utf-8", "replace")
+    listed = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, check=True).stdout.decode(
+        "utf-8", "replace"
+    )
     found = {}
     for package in listed.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in package.splitlines() if line[:1].isalpha() and ": " in line)
