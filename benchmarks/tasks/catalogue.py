@@ -13,7 +13,7 @@ class Description(NamedTuple):
 
     data: str
     labels: str
-    teacher: str
+    taught_by: str
 
 
 TASKS = {

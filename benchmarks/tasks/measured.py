@@ -13,7 +13,7 @@ from search.records import Finalist
 from search.settings import GivenConstant
 
 
-def figures(found: search.Found) -> dict[str, Any]:
+def figures(found: search.Search) -> dict[str, Any]:
     """Return the figures of a search that was confirmed, as plain data.
 
     Scores and gains are in points of accuracy, or in the unit of the task's own metric. Gains are positive where the

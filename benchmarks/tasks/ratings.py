@@ -37,7 +37,7 @@ def lexicon():
     for number in random.permutation(len(lines)):
         word, rating, _, ratings = lines[number]
         given = [each for each in random.permutation(ast.literal_eval(ratings.strip())) if each]
-        if word.isalpha() and given and float(rating):
+        if word.isalpha() and word.lower() not in words and given and float(rating):
             words.append(word.lower())
             one.append(kind(given[0]))
             mean.append(kind(float(rating)))

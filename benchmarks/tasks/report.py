@@ -11,10 +11,10 @@ from catalogue import TASKS
 
 _HEAD = """# Results of the tasks
 
-`python benchmarks/tasks/run.py` writes this file from `results/`. [The page](../../docs/benchmark.md) explains it. Scores
-are those of the confirmation: means over fresh seeds on the test set, in % of accuracy; of bikes in hundredths of the
-logarithm, where less is better. Gains are positive where the first is better. In parentheses: 95 % intervals for new seeds
-and new samples.
+`python benchmarks/tasks/run.py` writes this file from `results/`. [The page](../../docs/benchmark.md) explains it.
+Scores are those of the confirmation: means over fresh seeds on the test set, in % of accuracy; of bikes in hundredths
+of the logarithm, where less is better. Gains are positive where the first is better. In parentheses: 95 % intervals for
+new seeds and new samples. The best rule is the one with the best validation score under the fresh seeds.
 """
 _VERDICTS = {"constant": "constant", "rule": "**rule**", "cannot_tell": "cannot tell", "incomplete": "incomplete"}
 
@@ -50,7 +50,7 @@ def tables(tasks: list[dict[str, Any]]) -> list[str]:
                     task["name"],
                     task["data"],
                     task["labels"],
-                    task["teacher"],
+                    task["taught_by"],
                     f"{task['train']:,} / {task['validation']:,} / {task['test_samples']:,}",
                     f"{task['student_parameters']:,}",
                     _minutes(task["cpu_seconds"]),
@@ -63,7 +63,16 @@ def tables(tasks: list[dict[str, Any]]) -> list[str]:
         "## The answers",
         "",
         *_table(
-            ("task", "teacher", "labels alone", "best constant", "over the labels alone", "answer", "best rule", "over the constant"),
+            (
+                "task",
+                "teacher",
+                "labels alone",
+                "best constant",
+                "over the labels alone",
+                "answer",
+                "best rule",
+                "over the constant",
+            ),
             [
                 (
                     task["name"],
@@ -97,7 +106,7 @@ def tables(tasks: list[dict[str, Any]]) -> list[str]:
         "",
         "## Every rule over the best constant",
         "",
-        "The mean; bold where the 95 % interval excludes 0. `=` marks a rule that acted like a constant and was confirmed as one.",
+        "The mean; bold where the 95 % interval excludes 0. `=`: the rule acted like a constant, which was confirmed.",
         "",
         *_table(
             ("rule", *(task["name"] for task in tasks)),

@@ -4,14 +4,15 @@
     python benchmarks/tasks/run.py bikes stress --jobs 1  # some, with one training at a time
     python benchmarks/tasks/run.py --table                # only writes the table again
 
-Every task is searched and confirmed by `kd-search run NAME.toml --confirm`. Its figures go to `results/NAME.json`, and a
-task with figures is not repeated. A run that was interrupted is resumed. A task whose data are absent is skipped, with
-the command that installs them. `RESULTS.md` and `results.csv` are written from all figures after each task.
+Every task is searched and confirmed by `kd-search run NAME.toml --confirm`. Its figures go to `results/NAME.json`, and
+a task with figures is not repeated. A run that was interrupted is resumed. A task whose data are absent is skipped,
+with the command that installs them. `RESULTS.md` and `results.csv` are written from all figures after each task.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import datetime
 import hashlib
 import importlib.util
@@ -20,6 +21,7 @@ import os
 import pathlib
 import platform
 import sys
+import tomllib
 from typing import Any
 
 import torch
@@ -29,10 +31,10 @@ from process_tree import run
 from report import write_report
 
 import search
-from trainables.tasks import Sets, Task
+from trainables.tasks import Task
 
 _ABSENT = (ImportError, OSError)
-"""What a task raises if its data are absent: an unknown package, a missing file or a missing program."""
+"""A task raises these if its data are absent: the package, the file or the program is missing."""
 
 
 def load(name: str) -> tuple[Task, str]:
@@ -82,9 +84,17 @@ def _rows(part: Any) -> int:
 
 
 def _digest(name: str) -> str:
-    """Return a digest of a task's two files, by which its figures can be told from those of other settings."""
-    text = (FOLDER / f"{name}.py").read_bytes() + search_file(name).read_bytes()
-    return hashlib.sha256(text).hexdigest()[:16]
+    """Return a digest of what a task's two files do; comments, docstrings and layout have no effect."""
+    tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [one for one in node.body if not _is_text(one)]
+    settings = tomllib.loads(search_file(name).read_text(encoding="utf-8"))
+    return hashlib.sha256(f"{ast.dump(tree)} {json.dumps(settings, sort_keys=True)}".encode()).hexdigest()[:16]
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def main() -> None:
@@ -92,9 +102,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"tasks, of {', '.join(TASKS)} [all]")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time [%(default)s]")
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/tasks"), help="searches [%(default)s]")
+    parser.add_argument(
+        "--output", type=pathlib.Path, default=pathlib.Path("runs/tasks"), help="searches [%(default)s]"
+    )
     parser.add_argument("--results", type=pathlib.Path, default=FOLDER / "results", help="figures [%(default)s]")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another setting, to try it out")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="another setting, to try it out"
+    )
     parser.add_argument("--table", action="store_true", help="write the table only")
     given = parser.parse_args()
     if unknown := set(given.names) - set(TASKS):
@@ -107,7 +121,7 @@ def main() -> None:
             print(f"{name}: measured already{'' if known else f', with other files; to repeat it, remove {place}'}")
             continue
         try:
-            found = measure(name, given.output, given.jobs, getattr(given, "set"))
+            found = measure(name, given.output, given.jobs, given.set)
         except _ABSENT as error:
             how = [line.strip() for line in (FOLDER / f"{name}.py").read_text().splitlines() if line[:4] == " " * 4]
             print(f"{name}: skipped, its data are absent ({error}). To get them: {how[0]}")

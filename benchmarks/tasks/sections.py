@@ -7,6 +7,7 @@ overlap, and maintainers pick differently. The teacher is naive Bayes on 800 oth
 """
 
 import functools
+import re
 import subprocess
 
 import numpy as np
@@ -22,14 +23,17 @@ TRAIN, VALIDATION, TAUGHT, TEST = slice(0, 1500), slice(1500, 3500), slice(3500,
 
 @functools.cache
 def packages():
-    """Return packages' descriptions and sections, in a fixed random order; each description comes once."""
-    listed = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, check=True).stdout.decode("utf-8", "replace")
+    """Return packages' descriptions and sections, in a fixed random order; no two have the same words."""
+    listed = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, check=True).stdout.decode(
+        "utf-8", "replace"
+    )
     found = {}
     for package in listed.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in package.splitlines() if line[:1].isalpha() and ": " in line)
         section = fields.get("Section", "").rsplit("/", 1)[-1]
         if section in SECTIONS and "Description" in fields:
-            found.setdefault(fields["Description"].lower(), SECTIONS.index(section))
+            words = sorted(re.findall(r"\w\w+", fields["Description"].lower()))
+            found.setdefault(" ".join(words), SECTIONS.index(section))
     if len(found) < TEST.stop - 2000:
         raise FileNotFoundError(f"apt knows {len(found)} packages of these sections only; run `apt-get update`")
     texts = sorted(found)

@@ -2,8 +2,8 @@
 
     pip install --no-deps river==0.26.1
 
-The wheel brings Image Segmentation (UCI): 2,086 different patches, 18 measurements each, seven classes. Labels are few: 105
-patches have one. The teacher, a support vector machine, saw 600 patches more.
+The wheel brings Image Segmentation (UCI): 2,086 different patches, 18 measurements each, seven classes. Labels are few:
+the student has 105. The teacher, a support vector machine, saw 600 further patches.
 """
 
 import importlib.metadata

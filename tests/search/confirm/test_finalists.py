@@ -215,8 +215,12 @@ def test_a_given_constant_that_is_a_finalist_already_is_trained_once():
 
 def test_a_given_constant_must_not_set_what_the_search_holds_at_one_value():
     given = [{"weight": 0.9, "temperature": 4.0}]
-    config = tiny_config('families=["fixed", "norm_balance", "step_schedule"]', "space={learning_rate={low=0.01, high=0.1}}")
-    with pytest.raises(SearchError, match=r"`confirm.constants\[0\].temperature` must belong to a setting that is searched"):
+    config = tiny_config(
+        'families=["fixed", "norm_balance", "step_schedule"]', "space={learning_rate={low=0.01, high=0.1}}"
+    )
+    with pytest.raises(
+        SearchError, match=r"`confirm.constants\[0\].temperature` must belong to a setting that is searched"
+    ):
         chosen(search(fixed(0.6, 0.9)), config, constants=given)
     with pytest.raises(ConfigError, match=r"`space.temperature` is not given"):
         tiny_config("space={learning_rate={low=0.01, high=0.1}}", "confirm.constants=[{weight=0.9, temperature=4.0}]")
