@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from policies.errors import KDPolicySearchError
 from search.diagnosis.posterior import Floats
 from search.settings import CONSTANT_FAMILY, SearchConfig
-from search.wording import count
+from trainables.errors import ModelError
 from trainables.evaluation import evaluate
 from trainables.functions import FunctionPlace
 from trainables.records import TracePoint
@@ -72,9 +71,10 @@ class Trainer:
             for _ in training.records():
                 pass
             self.steps = training.facts.total_steps
-            broken = [r.seed for r in training.results if not math.isfinite(settings.objective.score_of(r))]
-            if broken:
-                return Trained({}, {}, problem=f"not finite under {count(len(broken), 'seed')}")
+            try:
+                training.check_scores()
+            except ModelError as error:
+                return Trained({}, {}, problem=str(error))
             by_sample = _by_sample(training, settings.objective.name) if isinstance(training, Distillation) else {}
             sign = settings.objective.score(1.0)
             return Trained(
