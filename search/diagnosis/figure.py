@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from search.diagnosis.record import Arm, Diagnosis
+from search.diagnosis.record import Arm, Diagnosis, Estimate
 from search.diagnosis.wording import headline
 from search.drawing import (
     INK,
@@ -12,12 +12,10 @@ from search.drawing import (
     Figure,
     LegendItem,
     Table,
+    difference_axis,
     family_colour,
     finish,
-    focus,
     new_figure,
-    score_axis,
-    score_label,
 )
 from search.settings import CONSTANT_FAMILY
 from search.wording import Scale, count, family_title, number
@@ -26,47 +24,46 @@ _RULE_GAP = 0.14
 
 
 def diagnosis_figure(found: Diagnosis) -> Figure:
-    """Draw every arm's seeds and expected score with its interval. Must be called inside `drawing.style`."""
+    """Draw every arm's gain over the labels alone, by seed and as expected. Must be called inside `drawing.style`."""
     scale = Scale(found.objective)
     figure, (axes,) = new_figure(230, right=12, bottom=40)
     arms = [arm for arm in found.arms if arm.level is not None]
-    places = dict(zip((arm.title for arm in arms), _places(arms), strict=True))
-    for arm in arms:
-        assert arm.level is not None
-        colour, at = family_colour(arm.family), places[arm.title]
-        axes.plot([at, at], [arm.level.low, arm.level.high], color=colour, linewidth=1.4)
-        axes.plot(at, arm.level.mean, "o", markersize=6, color=colour, zorder=4, clip_on=False)
-        axes.plot([at] * len(arm.scores), list(arm.scores.values()), "_", markersize=7, color=MUTED, zorder=3)
-    constants = [arm for arm in arms if arm.kind == "constant"]
+    alone = arms[0].scores
+    gains = [arm.over_labels or Estimate(mean=0.0, low=0.0, high=0.0) for arm in arms]
+    places = _places(arms)
+    for arm, gain, at in zip(arms, gains, places, strict=True):
+        colour = family_colour(arm.family)
+        axes.plot([at, at], [gain.low, gain.high], color=colour, linewidth=1.4)
+        axes.plot(at, gain.mean, "o", markersize=6, color=colour, zorder=4)
+        if arm is not arms[0]:
+            pairs = [score - alone[seed] for seed, score in arm.scores.items()]
+            axes.plot([at] * len(pairs), pairs, "_", markersize=7, color=MUTED, zorder=3)
+    curve = [place for place, arm in enumerate(arms) if arm.kind == "constant"]
     axes.plot(
-        [places[arm.title] for arm in constants],
-        [arm.level.mean if arm.level else 0.0 for arm in constants],
+        [places[place] for place in curve],
+        [gains[place].mean for place in curve],
         color=family_colour(CONSTANT_FAMILY),
         linewidth=1.8,
     )
-    ends = [end for arm in arms if arm.level for end in (arm.level.low, arm.level.high)]
-    scores = [score for arm in arms for score in arm.scores.values()]
-    means = [statistics.fmean(arm.scores.values()) for arm in arms]
-    low, high = focus([*scores, *ends], [max(means), statistics.median(means), min(means)], scale)
-    score_axis(axes.yaxis, low, high, scale)
-    axes.set_ylabel(score_label(scale, short=not scale.is_accuracy))
+    axes.axhline(0.0, color=INK, linewidth=0.5)
     axes.axvline(1.0 + 0.5 * _RULE_GAP, color=INK, linewidth=0.5)
-    rules = [arm for arm in arms if arm.kind != "constant"]
-    axes.set_xlim(-0.04, 1.04 + _RULE_GAP * len(rules))
-    axes.set_xticks(
-        [places[arm.title] for arm in arms],
-        [number(arm.weight) if arm.kind == "constant" else _short(arm) for arm in arms],
-    )
+    low, high = _limits(gains)
+    under = sum(gain.mean < low for gain in gains)
+    difference_axis(axes.yaxis, low, high, scale)
+    axes.set_ylabel(f"gain over the labels alone{', points' if scale.is_accuracy else ''}")
+    axes.set_xlim(-0.04, 1.04 + _RULE_GAP * (len(arms) - len(curve)))
+    axes.set_xticks(places, [number(a.weight) if a.kind == "constant" else _initials(a.family) for a in arms])
     axes.set_xlabel("constant λ, then rules")
-    used = dict.fromkeys(arm.family for arm in arms)
+    cut = f" {count(under, 'arm')} {'is' if under == 1 else 'are'} below the axis." if under else ""
     return finish(
         figure,
         name="diagnosis",
         title="Will λ matter here?",
         finding=headline(found),
         caption=(
-            f"Bars are {count(len(found.seeds), 'seed')} each. Dots are expected scores, drawn together where the seeds"
-            " cannot tell arms apart; lines are 95 % intervals for new seeds and samples."
+            f"Bars are {count(len(found.seeds), 'seed')} each, against the labels alone under the same seed. Dots are"
+            " expected gains, drawn together where the seeds cannot tell arms apart; lines are 95 % intervals for new"
+            f" seeds and samples.{cut}"
         ),
         legend=tuple(
             LegendItem(
@@ -74,27 +71,31 @@ def diagnosis_figure(found: Diagnosis) -> Figure:
                 colour=family_colour(family),
                 dot=True,
             )
-            for family in used
+            for family in dict.fromkeys(arm.family for arm in arms)
         ),
         table=Table(
-            ("arm", "family", "learning_rate", "mean", "expected", "low", "high", "seeds"),
+            ("arm", "family", "learning_rate", "mean", "over_labels", "low", "high", "seeds"),
             tuple(
-                (a.title, a.family, a.learning_rate, statistics.fmean(a.scores.values()), a.level.mean, a.level.low,
-                 a.level.high, len(a.scores))
-                for a in arms
-                if a.level
+                (arm.title, arm.family, arm.learning_rate, statistics.fmean(arm.scores.values()), gain.mean, gain.low,
+                 gain.high, len(arm.scores))
+                for arm, gain in zip(arms, gains, strict=True)
             ),
         ),
     )  # fmt: skip
 
 
+def _limits(gains: list[Estimate]) -> tuple[float, float]:
+    """Return limits that show the good arms: one far below must not squeeze the others together."""
+    high = max(gain.high for gain in gains)
+    middle = statistics.median(gain.low for gain in gains)
+    low = max(min(gain.low for gain in gains), middle - 2.0 * (high - middle))
+    margin = 0.06 * (high - low) or 1.0
+    return min(low, 0.0) - margin, max(high, 0.0) + margin
+
+
 def _places(arms: list[Arm]) -> list[float]:
     rules = [arm for arm in arms if arm.kind != "constant"]
     return [arm.weight if arm.kind == "constant" else 1.0 + _RULE_GAP * (1 + rules.index(arm)) for arm in arms]
-
-
-def _short(arm: Arm) -> str:
-    return _initials(arm.family)
 
 
 def _initials(family: str) -> str:

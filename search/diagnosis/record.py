@@ -43,6 +43,8 @@ class Arm(Settings):
     """The final validation score by seed, higher is better; empty if the rule cannot be used here."""
     level: Estimate | None = None
     """The expected score under these settings; None if there are no scores."""
+    over_labels: Estimate | None = None
+    """The expected gain over the labels alone; None for these, and without scores."""
     problem: str = ""
     """The reason why the rule cannot be used here, or why its student did not stay finite."""
 

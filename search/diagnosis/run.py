@@ -199,7 +199,9 @@ class _Diagnosing:
         decision = decide([self.arms[place].kind for place in known], posterior, margin, local)
         arms = list(self.arms)
         for column, place in enumerate(known):
-            arms[place] = arms[place].model_copy(update={"level": estimate(posterior.levels[:, column])})
+            level = posterior.levels[:, column]
+            over = estimate(level - posterior.levels[:, 0]) if column else None
+            arms[place] = arms[place].model_copy(update={"level": estimate(level), "over_labels": over})
         missing = MISSING_IN_FUNCTIONS if isinstance(self.data, FunctionPlace) else ()
         found = Diagnosis(
             name=config.name,

@@ -11,7 +11,7 @@ from policies.policy import Given
 from policies.registry import create_policy
 from search.diagnosis.plan import FAMILIES
 from search.diagnosis.record import Agreement, AnswerKind, Arm, ArmKind, Diagnosis, Estimate, LocalSteps, Rate
-from search.wording import Scale, count, duration, family_title, number, percent
+from search.wording import Scale, count, duration, family_title, number, percent, sentence_case
 
 ANSWERS: dict[AnswerKind, str] = {
     "tune_a_constant": "Tune a constant",
@@ -83,6 +83,9 @@ def _reasons(found: Diagnosis) -> Iterator[str]:
     )
     if found.reliability is not None:
         yield from _on_agreement(found.reliability.train, found.reliability.validation)
+    for arm in found.arms:
+        if arm.problem:
+            yield f"{sentence_case(arm.title)} was left out: {arm.problem}"
     for kind, gained, words in (
         ("samples", found.sample_gain, "rule by sample"),
         ("gradients", found.gradient_gain, "rule that watches gradients"),
@@ -192,19 +195,20 @@ def diagnosis_text(found: Diagnosis) -> str:
 
 
 def _table(found: Diagnosis, scale: Scale) -> list[str]:
-    labels = found.arms[0]
-    lines = [f"  {'tried':<42} {scale.on('validation'):>20}  {'expected':>9}  {'over labels':>11}  learning rate"]
-    for arm in found.arms:
-        if arm.level is None:
-            lines.append(f"  {arm.title:<42} {'–':>20}  {arm.problem}")
-            continue
-        assert labels.level is not None  # a diagnosis has the labels alone
-        over = "" if arm is labels else scale.difference(arm.level.mean - labels.level.mean)
-        lines.append(
-            f"  {arm.title:<42} {scale.value(_mean(arm)):>20}  {scale.value(arm.level.mean):>9}  {over:>11} "
-            f" {number(arm.learning_rate)}"
-        )
-    return lines
+    heads = ("tried", "validation", "expected over the labels alone", "learning rate")
+    rows = [heads, *(_cells(arm, scale) for arm in found.arms)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        for cells in rows
+    ]
+
+
+def _cells(arm: Arm, scale: Scale) -> tuple[str, str, str, str]:
+    if arm.level is None:
+        return arm.title, "–", "", number(arm.learning_rate)
+    over = "" if arm.over_labels is None else gain(scale, arm.over_labels)
+    return arm.title, scale.value(_mean(arm)), over, number(arm.learning_rate)
 
 
 def _mean(arm: Arm) -> float:

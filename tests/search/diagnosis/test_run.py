@@ -136,7 +136,9 @@ def test_steps_that_are_tried_do_not_change_the_training(pictures):
 
 def test_a_student_that_never_stays_finite_is_one_message(cache, tmp_path):
     config = tiny_config("space.learning_rate=1e30", "training.optimizer=sgd")
-    with pytest.raises(SearchError, match=r"the labels alone and one more constant λ .* lower `training.learning_rate`"):
+    with pytest.raises(
+        SearchError, match=r"the labels alone and one more constant λ .* lower `training.learning_rate`"
+    ):
         search.diagnose(config, seeds=2, progress=False, output=tmp_path, cache=cache)
 
 
