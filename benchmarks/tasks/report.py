@@ -7,11 +7,11 @@ import json
 import pathlib
 from typing import Any
 
-from catalogue import TASKS
+from benchmarks.tasks.catalogue import TASKS
 
 _HEAD = """# Results of the tasks
 
-`python benchmarks/tasks/run.py` writes this file from `results/`. [The page](../../docs/benchmark.md) explains it.
+`python -m benchmarks.tasks` writes this file from `results/`. [The page](../../docs/benchmark.md) explains it.
 Scores are those of the confirmation: means over fresh seeds on the test set, in % of accuracy; of bikes in hundredths
 of the logarithm, where less is better. Gains are positive where the first is better. In parentheses: 95 % intervals for
 new seeds and new samples. The best rule is the one with the best validation score under the fresh seeds.
