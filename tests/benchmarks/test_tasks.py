@@ -6,7 +6,7 @@ import json
 import pytest
 
 from benchmarks.tasks.catalogue import ABSENT, FOLDER, TASKS, digest, how_to_get, load, search_file
-from benchmarks.tasks.report import read, write_report
+from benchmarks.tasks.report import read, with_tables, write_report
 from search.prepare import rehearse
 from search.settings import load_config
 from search.settings.launch import Launch
@@ -90,6 +90,15 @@ def test_tables_are_written_from_the_figures_alone(tmp_path):
     assert "| norm balance | **+1.25** |\n| mgda | −0.25 |\n| dwa | = |" in text
     (row,) = csv.DictReader((tmp_path / "results.csv").read_text().splitlines())
     assert (row["labels"], row["constant_over_labels_low"]) == ("few, clean", "1")
+
+
+def test_a_table_takes_the_place_of_the_one_between_its_marks():
+    page = "Before.\n\n<!-- one -->\n\nold\n\n<!-- end -->\n\nBetween.\n\n<!-- two -->\n<!-- end -->\nAfter."
+    once = with_tables(page, {"two": "| 2 |", "one": "| 1 |", "absent": "| 3 |"})
+    assert once == (
+        "Before.\n\n<!-- one -->\n\n| 1 |\n\n<!-- end -->\n\nBetween.\n\n<!-- two -->\n\n| 2 |\n\n<!-- end -->\nAfter."
+    )
+    assert with_tables(once, {"one": "| 1 |", "two": "| 2 |"}) == once
 
 
 def test_stored_figures_are_those_of_the_tasks_as_they_are():
