@@ -11,6 +11,7 @@ import pathlib
 from typing import Any
 
 from benchmarks.tasks.catalogue import FOLDER, TASKS
+from benchmarks.tasks.figure import draw
 
 _PAGE = FOLDER.parents[1] / "docs" / "benchmark.md"
 _MARK = "<!-- {} -->"
@@ -21,7 +22,7 @@ _HEAD = """# Results of the tasks
 Scores are those of the confirmation: means over fresh seeds on the test set, in % of accuracy; of bikes in hundredths
 of the logarithm, where less is better. Gains are positive where the first is better. In parentheses: 95 % intervals for
 new seeds and new samples. The best rule is the one with the best validation score under the fresh seeds. In the last
-table bold means that the interval excludes 0, and `=` that the rule acted like a constant and was confirmed as that one.
+    """Write `RESULTS.md` and `results.csv` beside the folder of figures, and the page for the project's own figures."""
 """
 _VERDICTS = {"constant": "constant", "rule": "**rule**", "cannot_tell": "cannot tell", "incomplete": "incomplete"}
 
@@ -33,13 +34,14 @@ def read(results: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def write_report(results: pathlib.Path) -> None:
-    """Write `RESULTS.md` and `results.csv` beside the folder of figures; the project's own figures go to the page, too."""
+    """Write `RESULTS.md` and `results.csv` beside the folder of figures; the project's own go into the page."""
     tasks = read(results)
     found = tables(tasks)
     parts = [f"## {title}\n\n{table}\n" for title, table in found.items()]
     (results.parent / "RESULTS.md").write_text("\n".join([_HEAD, *parts]), encoding="utf-8")
     if results.resolve() == FOLDER / "results":
         _PAGE.write_text(with_tables(_PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+        draw(tasks, _PAGE.parent / "images" / "benchmark.png")
     with (results.parent / "results.csv").open("w", newline="", encoding="utf-8") as file:
         rows = [_flat(task) for task in tasks]
         columns = dict.fromkeys(column for row in rows for column in row)
@@ -49,7 +51,7 @@ def write_report(results: pathlib.Path) -> None:
 
 
 def with_tables(page: str, tables: dict[str, str]) -> str:
-    """Return a page with each table in place of what stands between the marks `<!-- title -->` and `<!-- end -->`."""
+    """Return a page with each table in place of what is between the marks `<!-- title -->` and `<!-- end -->`."""
     for title, table in tables.items():
         before, mark, rest = page.partition(_MARK.format(title))
         if mark:
