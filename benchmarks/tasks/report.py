@@ -22,7 +22,7 @@ _HEAD = """# Results of the tasks
 Scores are those of the confirmation: means over fresh seeds on the test set, in % of accuracy; of bikes in hundredths
 of the logarithm, where less is better. Gains are positive where the first is better. In parentheses: 95 % intervals for
 new seeds and new samples. The best rule is the one with the best validation score under the fresh seeds. In the last
-    """Write `RESULTS.md` and `results.csv` beside the folder of figures, and the page for the project's own figures."""
+table bold means that the interval excludes 0, and `=` that the rule acted like a constant, which was confirmed.
 """
 _VERDICTS = {"constant": "constant", "rule": "**rule**", "cannot_tell": "cannot tell", "incomplete": "incomplete"}
 
