@@ -1,4 +1,7 @@
-"""Writes the table of all tasks that have figures: `RESULTS.md` for people and `results.csv` for programs."""
+"""Writes the tables of all tasks that have figures.
+
+They go to `RESULTS.md` and into `docs/benchmark.md` for people, and to `results.csv` for programs.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,19 @@ import json
 import pathlib
 from typing import Any
 
-from catalogue import TASKS
+from benchmarks.tasks.catalogue import FOLDER, TASKS
+from benchmarks.tasks.figure import draw
+
+_PAGE = FOLDER.parents[1] / "docs" / "benchmark.md"
+_MARK = "<!-- {} -->"
 
 _HEAD = """# Results of the tasks
 
-`python benchmarks/tasks/run.py` writes this file from `results/`. [The page](../../docs/benchmark.md) explains it.
+`python -m benchmarks.tasks` writes this file from `results/`. [The page](../../docs/benchmark.md) explains it.
 Scores are those of the confirmation: means over fresh seeds on the test set, in % of accuracy; of bikes in hundredths
 of the logarithm, where less is better. Gains are positive where the first is better. In parentheses: 95 % intervals for
-new seeds and new samples. The best rule is the one with the best validation score under the fresh seeds.
+new seeds and new samples. The best rule is the one with the best validation score under the fresh seeds. In the last
+table bold means that the interval excludes 0, and `=` that the rule acted like a constant, which was confirmed.
 """
 _VERDICTS = {"constant": "constant", "rule": "**rule**", "cannot_tell": "cannot tell", "incomplete": "incomplete"}
 
@@ -26,10 +34,14 @@ def read(results: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def write_report(results: pathlib.Path) -> None:
-    """Write `RESULTS.md` and `results.csv` beside the folder of figures."""
+    """Write `RESULTS.md` and `results.csv` beside the folder of figures; the project's own go into the page."""
     tasks = read(results)
-    lines = [_HEAD, *tables(tasks)]
-    (results.parent / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = tables(tasks)
+    parts = [f"## {title}\n\n{table}\n" for title, table in found.items()]
+    (results.parent / "RESULTS.md").write_text("\n".join([_HEAD, *parts]), encoding="utf-8")
+    if results.resolve() == FOLDER / "results":
+        _PAGE.write_text(with_tables(_PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+        draw(tasks, _PAGE.parent / "images" / "benchmark.png")
     with (results.parent / "results.csv").open("w", newline="", encoding="utf-8") as file:
         rows = [_flat(task) for task in tasks]
         columns = dict.fromkeys(column for row in rows for column in row)
@@ -38,12 +50,19 @@ def write_report(results: pathlib.Path) -> None:
         writer.writerows(rows)
 
 
-def tables(tasks: list[dict[str, Any]]) -> list[str]:
-    """Return the tables in Markdown."""
-    return [
-        "## The tasks",
-        "",
-        *_table(
+def with_tables(page: str, tables: dict[str, str]) -> str:
+    """Return a page with each table in place of what is between the marks `<!-- title -->` and `<!-- end -->`."""
+    for title, table in tables.items():
+        before, mark, rest = page.partition(_MARK.format(title))
+        if mark:
+            page = f"{before}{mark}\n\n{table}\n\n{_MARK.format('end')}{rest.split(_MARK.format('end'), 1)[1]}"
+    return page
+
+
+def tables(tasks: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the tables in Markdown, by their titles."""
+    return {
+        "The tasks": _table(
             ("task", "data", "labels", "teacher", "train / validation / test", "student", "CPU time", "wall time"),
             [
                 (
@@ -59,24 +78,15 @@ def tables(tasks: list[dict[str, Any]]) -> list[str]:
                 for task in tasks
             ],
         ),
-        "",
-        "## The answers",
-        "",
-        *_table(
+        "The answers": _table(
             (
-                "task",
-                "teacher",
-                "labels alone",
-                "best constant",
-                "over the labels alone",
-                "answer",
-                "best rule",
-                "over the constant",
+                *("task", "teacher", "labels alone", "best constant", "over the labels alone"),
+                *("answer", "best rule", "over the constant"),
             ),
             [
                 (
                     task["name"],
-                    f"{task['teacher']:.1f}" if isinstance(task["teacher"], float) else "–",
+                    f"{task['teacher']:.1f}",
                     f"{task['labels_alone']:.1f}",
                     _constant(task),
                     _gain(task["constant"]["over_labels"]),
@@ -87,10 +97,7 @@ def tables(tasks: list[dict[str, Any]]) -> list[str]:
                 for task in tasks
             ],
         ),
-        "",
-        "## Published settings",
-        "",
-        *_table(
+        "Published settings": _table(
             ("task", "settings", "over the labels alone", "over the best constant"),
             [
                 (
@@ -103,16 +110,11 @@ def tables(tasks: list[dict[str, Any]]) -> list[str]:
                 for one in task["published"]
             ],
         ),
-        "",
-        "## Every rule over the best constant",
-        "",
-        "The mean; bold where the 95 % interval excludes 0. `=`: the rule acted like a constant, which was confirmed.",
-        "",
-        *_table(
+        "Every rule over the best constant": _table(
             ("rule", *(task["name"] for task in tasks)),
             [(family.replace("_", " "), *(_cell(task, family) for task in tasks)) for family in _families(tasks)],
         ),
-    ]
+    }
 
 
 def _families(tasks: list[dict[str, Any]]) -> list[str]:
@@ -152,8 +154,8 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f} min"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
 
 
 def _flat(task: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Searches and confirms real tasks, and writes a table of the answers.
 
-    python benchmarks/tasks/run.py                        # all tasks that have not been measured
-    python benchmarks/tasks/run.py bikes stress --jobs 1  # some, with one training at a time
-    python benchmarks/tasks/run.py --table                # only writes the table again
+    python -m benchmarks.tasks                        # all tasks that have not been measured
+    python -m benchmarks.tasks bikes stress --jobs 1  # some, with one training at a time
+    python -m benchmarks.tasks --table                # only writes the table again
 
 Every task is searched and confirmed by `kd-search run NAME.toml --confirm`. Its figures go to `results/NAME.json`, and
 a task with figures is not repeated. A run that was interrupted is resumed. A task whose data are absent is skipped,
@@ -12,39 +12,21 @@ with the command that installs them. `RESULTS.md` and `results.csv` are written 
 from __future__ import annotations
 
 import argparse
-import ast
 import datetime
-import hashlib
-import importlib.util
 import json
 import os
 import pathlib
 import platform
 import sys
-import tomllib
 from typing import Any
 
 import torch
-from catalogue import FOLDER, TASKS, search_file
-from measured import figures
-from process_tree import run
-from report import write_report
 
 import search
-from trainables.tasks import Task
-
-_ABSENT = (ImportError, OSError)
-"""A task raises these if its data are absent: the package, the file or the program is missing."""
-
-
-def load(name: str) -> tuple[Task, str]:
-    """Return a task and the head of its file."""
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, name.capitalize())(), module.__doc__ or ""
+from benchmarks.tasks.catalogue import ABSENT, FOLDER, TASKS, digest, how_to_get, load, search_file
+from benchmarks.tasks.measured import figures
+from benchmarks.tasks.process_tree import run
+from benchmarks.tasks.report import write_report
 
 
 def measure(name: str, output: pathlib.Path, jobs: int, settings: list[str]) -> dict[str, Any]:
@@ -53,7 +35,7 @@ def measure(name: str, output: pathlib.Path, jobs: int, settings: list[str]) -> 
     Raises:
         SystemExit: the search or the confirmation failed.
     """
-    task, _ = load(name)
+    task = load(name)
     sets = task.sets()
     options = [f"--set={setting}" for setting in (f"resources.max_concurrent={jobs}", *settings)]
     command = [sys.executable, "-m", "search", "run", str(search_file(name)), "--confirm", "--resume"]
@@ -73,7 +55,7 @@ def measure(name: str, output: pathlib.Path, jobs: int, settings: list[str]) -> 
         "cpu_seconds": round(used.cpu),
         "jobs": jobs,
         "settings": settings,
-        "files": _digest(name),
+        "files": digest(name),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}, PyTorch {torch.__version__}",
     }
@@ -81,20 +63,6 @@ def measure(name: str, output: pathlib.Path, jobs: int, settings: list[str]) -> 
 
 def _rows(part: Any) -> int:
     return len(part[1])
-
-
-def _digest(name: str) -> str:
-    """Return a digest of what a task's two files do; comments, docstrings and layout have no effect."""
-    tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [one for one in node.body if not _is_text(one)]
-    settings = tomllib.loads(search_file(name).read_text(encoding="utf-8"))
-    return hashlib.sha256(f"{ast.dump(tree)} {json.dumps(settings, sort_keys=True)}".encode()).hexdigest()[:16]
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def main() -> None:
@@ -117,14 +85,13 @@ def main() -> None:
     for name in [] if given.table else given.names or TASKS:
         place = given.results / f"{name}.json"
         if place.exists():
-            known = json.loads(place.read_text(encoding="utf-8"))["files"] == _digest(name)
+            known = json.loads(place.read_text(encoding="utf-8"))["files"] == digest(name)
             print(f"{name}: measured already{'' if known else f', with other files; to repeat it, remove {place}'}")
             continue
         try:
             found = measure(name, given.output, given.jobs, given.set)
-        except _ABSENT as error:
-            how = [line.strip() for line in (FOLDER / f"{name}.py").read_text().splitlines() if line[:4] == " " * 4]
-            print(f"{name}: skipped, its data are absent ({error}). To get them: {how[0]}")
+        except ABSENT as error:
+            print(f"{name}: skipped, its data are absent ({error}). To get them: {how_to_get(name)}")
             continue
         place.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         write_report(given.results)
