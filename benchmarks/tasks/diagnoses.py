@@ -1,12 +1,12 @@
 """Measures how often `kd-search diagnose` was right: on the tasks, and on shipped searches with known answers.
 
-    python benchmarks/tasks/diagnoses.py                # diagnoses what has not been diagnosed, then writes the table
-    python benchmarks/tasks/diagnoses.py bikes stress   # some only
-    python benchmarks/tasks/diagnoses.py --table        # only writes the table again
+    python -m benchmarks.tasks.diagnoses                # diagnoses what has not been diagnosed, then writes the table
+    python -m benchmarks.tasks.diagnoses bikes stress   # some only
+    python -m benchmarks.tasks.diagnoses --table        # only writes the table again
 
 A diagnosis goes to `results/diagnoses/NAME.json`. The answer of a task is that of its confirmation,
-`results/NAME.json`, which `run.py` writes. The answers of shipped searches are those of the documentation's pages.
-`DIAGNOSES.md` and `diagnoses.csv` are written from all of them.
+`results/NAME.json`, which `python -m benchmarks.tasks` writes. The answers of shipped searches are those of the
+documentation's pages. `DIAGNOSES.md` and `diagnoses.csv` are written from all of them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import json
 import pathlib
 from typing import Any, NamedTuple
 
-from catalogue import FOLDER, TASKS, search_file
-
 import search
+from benchmarks.tasks.catalogue import ABSENT, FOLDER, TASKS, how_to_get, load, search_file
 from policies.families import FAMILIES
 from policies.sample import SamplePolicy
 from search.diagnosis import Diagnosis
@@ -131,7 +130,7 @@ def truth_of(name: str) -> Truth | None:
         _triple(found["constant"]["over_labels"]),
         _triple(best["over_constant"]),
         best["family"],
-        "confirmed by run.py",
+        "benchmarks/tasks/results",
         found["cpu_seconds"],
     )
 
@@ -171,9 +170,15 @@ def diagnose(name: str, output: pathlib.Path) -> None:
     if place.exists():
         print(f"{name}: diagnosed already")
         return
+    if name in TASKS:
+        try:
+            load(name).sets()
+        except ABSENT as error:
+            print(f"{name}: skipped, its data are absent ({error}). To get them: {how_to_get(name)}")
+            return
     source = KNOWN[name]["source"] if name in KNOWN else str(search_file(name))
     found = search.diagnose(source, output=output)
-    print(f"{name}: {found.answer}, {found.cost.seconds:.0f} s")
+    print(f"{name}: {found.answer}, {found.cost.cpu_seconds:.0f} s of CPU time")
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(found.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
@@ -221,7 +226,7 @@ def write_record(found: list[Row]) -> None:
     """Write `DIAGNOSES.md` and `diagnoses.csv`."""
     head = (
         "search", "diagnosis", "its probability", "confirmed", "mark", "likeliest", "constant over labels: diagnosed",
-        "confirmed", "trainings", "of the search's", "CPU time of search and confirmation",
+        "confirmed", "trainings", "of the search's", "CPU time, of search and confirmation",
     )  # fmt: skip
     table = [head, ("---",) * len(head)]
     for row in found:
@@ -239,14 +244,13 @@ def write_record(found: list[Row]) -> None:
                 _gain(truth.constant) if truth else "–",
                 f"{row.found.cost.trainings}",
                 f"{100 * row.found.cost.share:.0f} %",
-                f"{row.found.cost.seconds:.0f} s of {cpu:.0f} s, {100 * row.found.cost.seconds / cpu:.0f} %" if cpu else
-                f"{row.found.cost.seconds:.0f} s",
+                f"{row.found.cost.cpu_seconds:.0f} s" + (f" of {cpu:.0f} s" if cpu else ""),
             )
         )  # fmt: skip
     text = [
         "# The record of the diagnoses",
         "",
-        "`python benchmarks/tasks/diagnoses.py` writes this file. [The page](../../docs/diagnosis.md) explains it."
+        "`python -m benchmarks.tasks.diagnoses` writes this file. [The page](../../docs/diagnosis.md) explains it."
         " Gains are in points of accuracy, or in the metric's unit (bikes, regression). Probabilities are those"
         " that the diagnosis gave.",
         "",
@@ -261,7 +265,7 @@ def write_record(found: list[Row]) -> None:
         writer.writerow(
             ("search", "answer", "leaning", "chance", "mark", "mark_of_leaning", "verdict", "worth", "family",
              "constant_gain", "constant_low", "constant_high", "confirmed_constant_gain", "sample_gain",
-             "gradient_gain", "confirmed_rule_gain", "trainings", "share", "seconds", "cpu_seconds_of_search")
+             "gradient_gain", "confirmed_rule_gain", "trainings", "share", "cpu_seconds", "cpu_seconds_of_search")
         )  # fmt: skip
         writer.writerows(_flat(row) for row in found)
 
@@ -314,7 +318,7 @@ def _flat(row: Row) -> tuple[Any, ...]:
         truth and truth.verdict, truth and truth.worth, truth and truth.family,
         factor * gain.mean, factor * gain.low, factor * gain.high, truth and truth.constant and truth.constant[0],
         mean(found.sample_gain), mean(found.gradient_gain), truth and truth.rule and truth.rule[0],
-        found.cost.trainings, found.cost.share, found.cost.seconds, truth and truth.cpu_seconds,
+        found.cost.trainings, found.cost.share, found.cost.cpu_seconds, truth and truth.cpu_seconds,
     )  # fmt: skip
 
 

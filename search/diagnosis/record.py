@@ -125,6 +125,8 @@ class DiagnosisCost(Settings):
     """The most trainings that the search of the same file would take, its confirmation apart."""
     seconds: float
     """The seconds of the trainings, and of the steps tried along one of them."""
+    cpu_seconds: float
+    """The same as CPU time of this process; processes of a function are not counted."""
 
     @property
     def share(self) -> float:

@@ -106,10 +106,11 @@ class _Diagnosing:
         local = None
         if not function:
             self.listener.stage("trying every λ for one step along a training")
-            began = time.monotonic()
+            began, used = time.monotonic(), time.process_time()
             suggestion = constant(self.arms[best].weight, self.arms[best].learning_rate, self.warmth)
             local = try_steps(apply_suggestion(base, {**suggestion, "seeds": self.seeds[:1]}), self.data)
             self.trainer.seconds += time.monotonic() - began
+            self.trainer.cpu_seconds += time.process_time() - used
             self.trainer.trainings += 1
         return self._judged(screened, reliability, along, local)
 
@@ -230,6 +231,7 @@ class _Diagnosing:
                 steps=self.trainer.steps,
                 search_trainings=most_trainings(config),
                 seconds=self.trainer.seconds,
+                cpu_seconds=self.trainer.cpu_seconds,
             ),
         )
         found = found.model_copy(update={"reasons": reasons(found)})

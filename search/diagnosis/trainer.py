@@ -52,6 +52,7 @@ class Trainer:
         self.config, self.data = config, data
         self.trainings = 0
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
         self.steps = 0
         """The steps of one training, once there was one."""
 
@@ -65,7 +66,7 @@ class Trainer:
             KDPolicySearchError: a constant cannot be trained, so nothing can.
         """
         settings = apply_suggestion(self.config.base_trial(), {**suggestion, "seeds": tuple(seeds)})
-        began = time.monotonic()
+        began, used = time.monotonic(), time.process_time()
         training = begin_training(settings, self.data)
         try:
             for _ in training.records():
@@ -90,6 +91,7 @@ class Trainer:
             training.close()
             self.trainings += len(seeds)
             self.seconds += time.monotonic() - began
+            self.cpu_seconds += time.process_time() - used
 
 
 def _by_sample(training: Distillation, metric: str) -> dict[int, Floats]:

@@ -14,19 +14,19 @@ def drawn(rng, truth, noise, seeds=3):
 
 def test_intervals_hold_the_true_gain_about_as_often_as_they_say():
     rng, inside = np.random.default_rng(3), 0
-    for _ in range(150):
+    for _ in range(60):
         truth = rng.normal(0.0, 0.01, 8)
         posterior = infer(drawn(rng, truth, 0.005))
         best = 1 + int(posterior.means[1:].argmax())
         found = estimate(posterior.levels[:, best] - posterior.levels[:, 0])
         inside += found.low <= truth[best] - truth[0] <= found.high
-    assert 130 <= inside <= 149
+    assert 51 <= inside <= 60
 
 
 def test_the_best_of_equal_arms_is_expected_to_gain_less_than_its_raw_lead():
     rng = np.random.default_rng(5)
     raw, expected = [], []
-    for _ in range(60):
+    for _ in range(25):
         scores = drawn(rng, np.zeros(8), 0.01)
         posterior = infer(scores)
         order = np.sort(posterior.means[1:])

@@ -18,11 +18,18 @@ from search.prepare import most_trainings, prepare_here
 from search.records import Listener
 from search.settings import Launch, load_config
 from tests.search.tiny import TINY, QuietListener, tiny_config
+from tests.trainables.functions.function_files import DIGITS
 from trainables.device import select_compute
 from trainables.training import Distillation
 from trainables.trainings import prepared_on
 
 EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
+FUNCTION = """
+name = "function"
+trace_points = 4
+training.learning_rate = 1e-2
+function = { name = "train.py:distil", options = { hidden = 8 } }
+"""
 SMALL = [part for setting in [*TINY, "teacher.training.epochs=1"] for part in ("--set", setting)]
 
 
@@ -101,10 +108,10 @@ def test_a_task_without_logits_for_rules_says_which_cannot_be_used(cache, tmp_pa
     assert "looks at logits and labels" in diagnosis_text(found)
 
 
-def test_of_a_function_the_curve_is_told_and_what_is_missing(cache, tmp_path, monkeypatch):
-    monkeypatch.chdir(EXAMPLES)
-    config = load_config("plain_pytorch.toml", ["training.epochs=2"])
-    found = search.diagnose(config, seeds=2, progress=False, output=tmp_path, cache=cache)
+def test_of_a_function_the_curve_is_told_and_what_is_missing(cache, tmp_path):
+    (tmp_path / "train.py").write_text(DIGITS)
+    (tmp_path / "function.toml").write_text(FUNCTION)
+    found = search.diagnose(tmp_path / "function.toml", seeds=2, progress=False, output=tmp_path, cache=cache)
     assert len(found.constants) >= 5
     assert (found.reliability, found.local) == (None, None)
     assert len(found.missing) == 2
