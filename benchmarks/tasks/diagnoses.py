@@ -95,7 +95,7 @@ _WORDS = {
 
 
 class Truth(NamedTuple):
-    """What a confirmation said."""
+    """The answer of a confirmation."""
 
     answers: tuple[str, ...]
     """The answers that are right; empty if the confirmation cannot tell, even whether distillation pays."""

@@ -1,4 +1,4 @@
-"""Which trainings a diagnosis runs."""
+"""A diagnosis plans few trainings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What few seeds say of each arm."""
+"""Few seeds say so much of each arm."""
 
 import numpy as np
 import pytest

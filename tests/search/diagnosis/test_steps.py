@@ -1,4 +1,4 @@
-"""Whether the best λ of single steps varies beyond noise."""
+"""The best λ of single steps varies, or it is noise."""
 
 import numpy as np
 
