@@ -1,3 +1,5 @@
+from .diagnosis import Diagnosis as Diagnosis
+from .diagnosis import diagnose as diagnose
 from .errors import KDPolicySearchError as KDPolicySearchError
 from .errors import SearchError as SearchError
 from .records import Listener as Listener

@@ -88,6 +88,10 @@ class ScoredSet(Protocol):
         """Return the same set with labels and teacher's outputs of its own."""
         ...
 
+    def part(self, places: slice) -> Any:
+        """Return the set of some of the samples."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
@@ -146,6 +150,12 @@ class EvaluationSet:
     def copied(self) -> EvaluationSet:
         """Return the same set with labels and teacher's logits of its own."""
         return dataclasses.replace(self, labels=self.labels.clone(), teacher_logits=self.teacher_logits.clone())
+
+    def part(self, places: slice) -> EvaluationSet:
+        """Return the set of some of the pictures."""
+        return dataclasses.replace(
+            self, images=self.images[places], labels=self.labels[places], teacher_logits=self.teacher_logits[places]
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -233,6 +243,11 @@ class TaskSet:
             labels=map_tree(Tensor.clone, self.labels),
             teacher_logits=map_tree(Tensor.clone, self.teacher_logits),
         )
+
+    def part(self, places: slice) -> TaskSet:
+        """Return the set of some of the samples."""
+        trees = {name: getattr(self, name) for name in ("inputs", "labels", "teacher_logits")}
+        return dataclasses.replace(self, **{n: map_tree(lambda leaf: leaf[places], t) for n, t in trees.items()})
 
 
 def labelled(

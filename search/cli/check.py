@@ -97,6 +97,7 @@ def _cost(config: SearchConfig, found: Rehearsal, *, confirming: bool, done: int
         lines.append(_within(config, found, at_a_time, config.budget_seconds))
     if confirming:
         finalists = len(config.rule_families) + config.confirm.more_constants + _CONSTANTS_CONFIRMED
+        finalists += len(config.confirm.constants)
         more = finalists * config.confirm.seeds
         lines.append(
             f"The confirmation trains about {count(more, 'student')} more, {finalists} finalists on"

@@ -22,6 +22,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "export": ("export", "Write the champion as ONNX and torch.export files, and its rule as plain PyTorch."),
         "stop": ("stop", "Stop a running search, here or on a cluster."),
         "check": ("check", "Check a search file in seconds, before anything is spent."),
+        "diagnose": ("diagnose", "Say from a few trainings whether λ will matter, before any search."),
         "worth": ("worth", "Compare the best rule or constant with training on the labels alone."),
         "recipes": ("lists", "List the recipes, or print one."),
         "policies": ("lists", "List the families of λ rules, or describe one."),

@@ -61,6 +61,16 @@ class Constants:
     """Ends of shared ranges beyond which the constants have nothing to gain."""
 
 
+def add_candidate(found: list[Candidate], candidate: Candidate) -> None:
+    """Add a constant with a unique key, unless (almost) the same one is there."""
+    if any(other.is_like(candidate) for other in found):
+        return
+    unique, turn = candidate, 2
+    while unique.key in {other.key for other in found}:
+        unique, turn = dataclasses.replace(candidate, place=f"{candidate.place}-{turn}"), turn + 1
+    found.append(unique)
+
+
 def constants_of_trials(search: SearchRecord, rules: Sequence[TrialRecord], more: int) -> Constants:
     """Choose the constants to confirm in a search that tried only a few.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
-from search.confirm.finalist_constants import CONSTANT, Candidate, Constants, of_other_settings
+from search.confirm.finalist_constants import CONSTANT, Candidate, Constants, add_candidate, of_other_settings
 from search.constants import (
     ConstantPoint,
     ConstantScore,
@@ -46,19 +45,19 @@ def constants_of_surface(
     like = trials[0].shared
     found = [_candidate(surface.chosen, like)]
     for rival in surface.rivals:
-        _add(found, _candidate(rival, like))
+        add_candidate(found, _candidate(rival, like))
     rivals = len(found) - 1
     for extreme in (0.0, 1.0):
         if surface.chosen.weight == extreme:
             continue
         # A verdict should compare with a constant that was tried; the surface alone may be wrong at an end.
-        _add(found, _candidate(surface.best_tried(extreme) or surface.best_for(extreme), like))
+        add_candidate(found, _candidate(surface.best_tried(extreme) or surface.best_for(extreme), like))
     if not surface.certificate.knows_labels_alone and surface.chosen.weight > 0.0:
         # Else a gain may be that of a learning rate at which the labels alone were not tried.
-        _add(found, Candidate(0.0, found[0].shared, "-at-best"))
+        add_candidate(found, Candidate(0.0, found[0].shared, "-at-best"))
     for rule in of_other_settings(rules)[:more]:
         weight = surface.best_at(point_of(domain, 0.5, rule.shared))
-        _add(found, Candidate(weight, rule.shared, f"-at-{rule.family}"))
+        add_candidate(found, Candidate(weight, rule.shared, f"-at-{rule.family}"))
     chosen, *others = (candidate.key for candidate in found)
     certificate = surface.certificate
     facts = ConstantFacts(
@@ -70,16 +69,6 @@ def constants_of_surface(
         labels_loss=certificate.labels_loss,
     )
     return Constants(tuple(found), facts, level_sides(surface))
-
-
-def _add(found: list[Candidate], candidate: Candidate) -> None:
-    """Add a constant with a unique key, unless (almost) the same one is there."""
-    if any(other.is_like(candidate) for other in found):
-        return
-    unique, turn = candidate, 2
-    while unique.key in {other.key for other in found}:
-        unique, turn = dataclasses.replace(candidate, place=f"{candidate.place}-{turn}"), turn + 1
-    found.append(unique)
 
 
 def _score(search: SearchRecord, domain: SurfaceDomain, trial: TrialRecord) -> ConstantScore | None:

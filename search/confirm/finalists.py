@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 
 from policies.registry import create_policy
-from search.confirm.finalist_constants import CONSTANT, Candidate, Constants, constants_of_trials
+from search.confirm.finalist_constants import CONSTANT, Candidate, Constants, add_candidate, constants_of_trials
 from search.confirm.finalist_surface import constants_of_surface
 from search.errors import SearchError, nearest
 from search.evidence import Effective, edges, effective_trial
@@ -36,14 +36,19 @@ def choose_finalists(
     2. The constants that the surface of the search's constants names (`search.confirm.finalist_surface`). In a search
        that tried only a few, they are the best ones tried (`search.confirm.finalist_constants`).
 
+    3. The constants of `settings.constants`.
+
     Duplicates are dropped.
 
     Raises:
-        SearchError: no trial has finished, or a family is asked for that the search did not try.
+        SearchError: no trial has finished, a family is asked for that the search did not try, or a given constant has
+            a setting that the search did not tune.
     """
     students = () if settings.student is None else (settings.student,)
     _check_searched(search, "`--student` must name a student", students, config.students)
     _check_searched(search, "`--families` must name families", settings.families or (), config.families)
+    if problems := list(config.unsearched_constants(settings)):
+        raise SearchError(" ".join(problems))
     search = search.of_student(settings.student)
     if not search.finished:
         with_student = "" if settings.student is None else f" with the student {settings.student!r}"
@@ -69,6 +74,9 @@ def choose_finalists(
         if candidate is own:
             candidates.append(own)
         left_out[trial.family] = f"its best rule acted like a constant, so {candidate.key} takes its place: {did.text}"
+    home = candidates[0].shared
+    for given in settings.constants:
+        add_candidate(candidates, Candidate(given.weight, {**home, **given.shared}, "-given"))
     finalists = tuple(_rule(trial, acted[trial.family]) for trial in rules)
     finalists += tuple(_constant(search, candidate) for candidate in candidates)
     return Selection(finalists, left_out, _facts(config, constants, finalists))

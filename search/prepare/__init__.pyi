@@ -1,5 +1,7 @@
 from .ground import Ground as Ground
 from .ground import Pictures as Pictures
+from .here import most_trainings as most_trainings
+from .here import prepare_here as prepare_here
 from .preparation import load_checked as load_checked
 from .preparation import prepare as prepare
 from .preparation import teach as teach

@@ -6,15 +6,14 @@ import dataclasses
 import math
 import pathlib
 import tempfile
-import threading
 import time
 
 import torch
 
 from search.prepare.function import check_families, check_seeded, check_used, run_for_a_while
-from search.prepare.preparation import prepare
+from search.prepare.here import most_trainings, prepare_here
 from search.records import Listener
-from search.settings import CONSTANT_FAMILY, Launch, SearchConfig, planned_trainings
+from search.settings import Launch, SearchConfig
 from search.wording import percent
 from trainables.config import OwnFunction, PolicySettings
 from trainables.device import Compute, select_compute
@@ -62,12 +61,8 @@ def rehearse(config: SearchConfig, launch: Launch, listener: Listener) -> Rehear
     """
     if config.function is not None:
         return _rehearse_function(config, listener)
-    alone = threading.Event()
-    alone.set()
-    here = config.model_copy(update={"resources": config.resources.model_copy(update={"gpus_per_trial": 0.0})})
-    prepared = prepare(here, launch, listener, alone)
+    prepared = prepare_here(config, launch, listener)
     compute = select_compute(config.device)
-    torch.set_num_threads(config.base_trial().device.threads or 1)
     listener.stage("training the student twice for a moment")
     assert not isinstance(prepared.assets, FunctionAssets)
     data = data_on_device(prepared.assets, compute)
@@ -79,7 +74,7 @@ def rehearse(config: SearchConfig, launch: Launch, listener: Listener) -> Rehear
         seconds=seconds / epochs * config.training.epochs,
         remarks=_on_teacher(prepared.assets),
         steps=one.replicates[0].total_steps,
-        trainings=_trainings(config),
+        trainings=most_trainings(config),
         repeatable=_same(one, other, compute),
     )
 
@@ -119,7 +114,7 @@ def _rehearse_function(config: SearchConfig, listener: Listener) -> Rehearsal:
     return Rehearsal(
         seconds=setup + a_step * one.total_steps,
         steps=one.total_steps,
-        trainings=_trainings(config),
+        trainings=most_trainings(config),
         repeatable=one.digest == other.digest if on_cpu else None,
         remarks=(*_on_changes(own, other), *_on_progress(one), _on_resume(one, resumed, exact=on_cpu)),
     )
@@ -173,9 +168,3 @@ def _same(one: Distillation, other: Distillation, compute: Compute) -> bool | No
         return None
     states = (one.replicates[0].student.state_dict(), other.replicates[0].student.state_dict())
     return all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-
-
-def _trainings(config: SearchConfig) -> int:
-    rules = planned_trainings(config.heats) * len(config.rule_families)
-    constants = planned_trainings(config.heats_of_family(CONSTANT_FAMILY)) if config.most_constants else 0
-    return (rules + constants) * len(config.students)

@@ -2,6 +2,7 @@ from .budget import budget_text as budget_text
 from .commands import next_command as next_command
 from .confirmation import SMALLEST_POINTS as SMALLEST_POINTS
 from .confirmation import ConfirmationSettings as ConfirmationSettings
+from .confirmation import GivenConstant as GivenConstant
 from .costs import COST_TITLES as COST_TITLES
 from .costs import COSTS as COSTS
 from .costs import Cost as Cost

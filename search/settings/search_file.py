@@ -460,6 +460,19 @@ class SearchConfig(Settings):
                     f"{nearest(family, self.families)}"
                 )
 
+    def _given_constants_have_searched_settings(self) -> Iterator[str]:
+        yield from self.unsearched_constants(self.confirm)
+
+    def unsearched_constants(self, settings: ConfirmationSettings) -> Iterator[str]:
+        """Yield a message for each setting of a given constant that the search holds at one value."""
+        for place, constant in enumerate(settings.constants):
+            for name in constant.shared:
+                if name not in self.space.shared:
+                    yield (
+                        f"`confirm.constants[{place}].{name}` must belong to a setting that is searched, but"
+                        f" `space.{name}` is not given; remove it, or give `space.{name}` a range or choices."
+                    )
+
     @classmethod
     def parse(cls, values: dict[str, Any], section: str = "", unread: Collection[str] = ()) -> Self:
         """Check plain values and return them as settings.
@@ -661,6 +674,7 @@ _RULES: tuple[tuple[frozenset[str], Callable[[SearchConfig], Iterator[str]]], ..
     (frozenset(("space", "student", "costs")), SearchConfig._students_differ),
     (frozenset(("confirm", "space", "student")), SearchConfig._confirmed_student_is_searched),
     (frozenset(("confirm", "families")), SearchConfig._confirmed_families_are_searched),
+    (frozenset(("confirm", "space")), SearchConfig._given_constants_have_searched_settings),
 )
 """The rules on several settings, each with the settings that it reads."""
 

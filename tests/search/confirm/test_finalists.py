@@ -196,6 +196,36 @@ def test_families_that_are_left_out_are_named_with_the_reason():
     assert all(f.family == "fixed" for f in selection.finalists)
 
 
+def test_given_constants_are_finalists_at_the_best_constants_settings_unless_they_have_their_own():
+    record = search(fixed(0.6, 0.9, B), rule(0.8, B))
+    given = [{"weight": 0.9, "temperature": 4.0}, {"weight": 0.2}]
+    finalists = chosen(record, more_constants=0, constants=given)
+    assert [(f.role, f.parameters["weight"], f.shared) for f in finalists[-2:]] == [
+        ("constant", 0.9, {**B, "temperature": 4.0}),
+        ("constant", 0.2, B),
+    ]
+    assert len({f.key for f in finalists}) == len(finalists)
+
+
+def test_a_given_constant_that_is_a_finalist_already_is_trained_once():
+    record = search(fixed(0.6, 0.9), rule(0.8))
+    without = chosen(record, more_constants=0)
+    assert chosen(record, more_constants=0, constants=[{"weight": 0.6}, {"weight": 0.0}]) == without
+
+
+def test_a_given_constant_must_not_set_what_the_search_holds_at_one_value():
+    given = [{"weight": 0.9, "temperature": 4.0}]
+    config = tiny_config(
+        'families=["fixed", "norm_balance", "step_schedule"]', "space={learning_rate={low=0.01, high=0.1}}"
+    )
+    with pytest.raises(
+        SearchError, match=r"`confirm.constants\[0\].temperature` must belong to a setting that is searched"
+    ):
+        chosen(search(fixed(0.6, 0.9)), config, constants=given)
+    with pytest.raises(ConfigError, match=r"`space.temperature` is not given"):
+        tiny_config("space={learning_rate={low=0.01, high=0.1}}", "confirm.constants=[{weight=0.9, temperature=4.0}]")
+
+
 def test_without_constants_in_the_search_the_usual_ones_stand_in():
     config = tiny_config('families=["norm_balance"]')
     finalists = chosen(search(rule(0.9, B)), config)

@@ -1,0 +1,5 @@
+"""Diagnoses from a few trainings, before any search, whether λ will matter."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
