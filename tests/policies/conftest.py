@@ -1,7 +1,7 @@
 import pytest
 
 from policies import Geometry
-from policies.zoo import GEOMETRIES
+from policies.testing.zoo import GEOMETRIES
 
 
 @pytest.fixture(params=GEOMETRIES, ids=str)

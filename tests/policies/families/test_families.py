@@ -5,7 +5,7 @@ import pytest
 from policies import FAMILIES, Geometry, PolicyError, create_policy
 from policies.policy import MEASURED
 from policies.testing import clauses_of
-from policies.zoo import GEOMETRIES, degenerate_streams, wandering_stream
+from policies.testing.zoo import GEOMETRIES, degenerate_streams, wandering_stream
 
 BATCH_FAMILIES = [family for family, policy in FAMILIES.items() if policy.scope == "batch"]
 

@@ -8,8 +8,8 @@ import torch
 from policies import FAMILIES, LossBalancer, create_policy
 from policies.policy import MEASURED
 from policies.sample import SampleObservation
+from policies.testing.zoo import columns_of, part_of, sample_batch
 from policies.update.logits import LogitPair
-from policies.zoo import columns_of, part_of, sample_batch
 
 SAMPLE_FAMILIES = [family for family, policy in FAMILIES.items() if policy.scope == "sample"]
 COLUMNS = SampleObservation._fields[2:]

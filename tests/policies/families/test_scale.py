@@ -3,7 +3,7 @@
 import pytest
 
 from policies import FAMILIES, Geometry, create_policy
-from policies.zoo import sample_batch, settings, wandering_stream
+from policies.testing.zoo import sample_batch, settings, wandering_stream
 
 BATCH = [family for family, policy in FAMILIES.items() if policy.scope == "batch"]
 SAMPLE = [family for family, policy in FAMILIES.items() if policy.scope == "sample"]

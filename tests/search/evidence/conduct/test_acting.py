@@ -6,7 +6,7 @@ import torch
 from policies import FAMILIES, create_policy
 from policies.bases.tree_features import FEATURES
 from policies.policy import Observation
-from policies.zoo import sample_batch, wandering_stream
+from policies.testing.zoo import sample_batch, wandering_stream
 from search.evidence.conduct.acting import effective_trial
 from search.records.search import TrialRecord
 from trainables.records.conduct import Conduct, SampleConduct

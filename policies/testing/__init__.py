@@ -22,7 +22,7 @@ from policies.extensions import check_class, told
 from policies.parameter import Value
 from policies.policy import MEASURED, BatchPolicy, Decision, Observation, Policy
 from policies.sample import SamplePolicy
-from policies.zoo import (
+from policies.testing.zoo import (
     columns_of,
     degenerate_streams,
     hidden,
