@@ -57,6 +57,7 @@ class Interruption:
             else:
                 self._console.show_cursor()
                 self._say(f"ended at once; {self._remedy()}")
+        self._last = time.monotonic()  # what came meanwhile, on a busy machine, is no second request
         self.answered.set()
         if not first:
             # As after `kill -9`, which all that is stored withstands. Ray's and MLflow's processes end with this one.
