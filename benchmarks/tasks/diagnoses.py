@@ -6,7 +6,7 @@
 
 A diagnosis goes to `results/diagnoses/NAME.json`. The answer of a task is that of its confirmation,
 `results/NAME.json`, which `python -m benchmarks.tasks` writes. The answers of shipped searches are those of the
-documentation's pages. `DIAGNOSES.md` and `diagnoses.csv` are written from all of them.
+documentation's pages. `DIAGNOSES.md`, `diagnoses.csv` and the record in `docs/diagnosis.md` are written from all.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from search.diagnosis import Diagnosis
 
 ROOT = FOLDER.parents[1]
 RESULTS = FOLDER / "results"
+PAGE = ROOT / "docs/diagnosis.md"
+_BEGIN, _END = "<!-- record -->", "<!-- /record -->"
 KNOWN: dict[str, dict[str, Any]] = {
     "digits-quick": {
         "source": "digits-quick",
@@ -223,43 +225,20 @@ def rows() -> list[Row]:
 
 
 def write_record(found: list[Row]) -> None:
-    """Write `DIAGNOSES.md` and `diagnoses.csv`."""
-    head = (
-        "search", "diagnosis", "its probability", "confirmed", "mark", "likeliest", "constant over labels: diagnosed",
-        "confirmed", "trainings", "of the search's", "CPU time, of search and confirmation",
-    )  # fmt: skip
-    table = [head, ("---",) * len(head)]
-    for row in found:
-        gain, truth, factor = row.found.constant_gain, row.truth, row.factor
-        cpu = truth.cpu_seconds if truth else None
-        table.append(
-            (
-                row.name,
-                _WORDS[row.found.answer],
-                f"{100 * row.found.chances[row.found.leaning]:.0f} % {_WORDS[row.found.leaning]}",
-                _confirmed(truth),
-                row.mark,
-                row.leaning,
-                _gain((factor * gain.mean, factor * gain.low, factor * gain.high)),
-                _gain(truth.constant) if truth else "–",
-                f"{row.found.cost.trainings}",
-                f"{100 * row.found.cost.share:.0f} %",
-                f"{row.found.cost.cpu_seconds:.0f} s" + (f" of {cpu:.0f} s" if cpu else ""),
-            )
-        )  # fmt: skip
+    """Write `DIAGNOSES.md` and `diagnoses.csv`, and the record into its page."""
     text = [
         "# The record of the diagnoses",
         "",
-        "`python -m benchmarks.tasks.diagnoses` writes this file. [The page](../../docs/diagnosis.md) explains it."
-        " Gains are in points of accuracy, or in the metric's unit (bikes, regression). Probabilities are those"
-        " that the diagnosis gave.",
+        "`python -m benchmarks.tasks.diagnoses` writes this file. [The page](../../docs/diagnosis.md) explains it.",
         "",
-        *_counts(found),
-        "",
-        *(f"| {' | '.join(cells)} |" for cells in table),
+        *_record(found),
         "",
     ]
     (FOLDER / "DIAGNOSES.md").write_text("\n".join(text), encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    before, after = page.split(_BEGIN)[0], page.split(_END)[1]
+    record = "\n".join(_record(found))
+    PAGE.write_text(f"{before}{_BEGIN}\n\n{record}\n\n{_END}{after}", encoding="utf-8")
     with (FOLDER / "diagnoses.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
@@ -270,24 +249,70 @@ def write_record(found: list[Row]) -> None:
         writer.writerows(_flat(row) for row in found)
 
 
+def _record(found: list[Row]) -> list[str]:
+    """Return the counts and the table in Markdown."""
+    head = (
+        "search", "diagnosis", "likeliest", "confirmed", "", "constant over labels: diagnosed", "confirmed",
+        "trainings, of the search's", "CPU time, of search and confirmation",
+    )  # fmt: skip
+    table = [head, ("---",) * len(head)]
+    for row in found:
+        gain, truth, factor = row.found.constant_gain, row.truth, row.factor
+        cpu, own = truth.cpu_seconds if truth else None, row.found.cost.cpu_seconds
+        table.append(
+            (
+                row.name,
+                _WORDS[row.found.answer],
+                f"{_WORDS[row.found.leaning]}, {100 * row.found.chances[row.found.leaning]:.0f} %",
+                _confirmed(truth),
+                row.mark,
+                _gain((factor * gain.mean, factor * gain.low, factor * gain.high)),
+                _gain(truth.constant) if truth else "–",
+                f"{row.found.cost.trainings}, {100 * row.found.cost.share:.0f} %",
+                f"{own:.0f} s" + (f" of {cpu:.0f} s, {100 * own / cpu:.0f} %" if cpu else ""),
+            )
+        )
+    return [*_counts(found), "", *(f"| {' | '.join(cells)} |" for cells in table)]
+
+
 def _counts(found: list[Row]) -> list[str]:
     """Say how often the diagnoses were right."""
     settled = [row for row in found if row.mark != "–"]
-    marks = [row.mark for row in settled]
-    inside = [
-        row.found.constant_gain.low * row.factor <= row.truth.constant[0] <= row.found.constant_gain.high * row.factor
-        for row in found
-        if row.truth and row.truth.constant
-    ]
-    given = marks.count("right") + marks.count("wrong")
+    strict = [row for row in settled if row.truth and (row.truth.verdict != "cannot_tell" or _not_paying(row.truth))]
+    leanings = [row.leaning for row in settled].count("right")
+    chance = sum(row.found.chances[row.found.leaning] for row in settled) / max(1, len(settled))
+    usual = sum("tune_a_constant" in row.truth.answers for row in settled if row.truth)
+    sized = [(row, row.truth.constant) for row in found if row.truth and row.truth.constant]
+    inside = [_low(row) <= gain[0] <= _high(row) for row, gain in sized]
+    overlapping = [_low(row) <= gain[2] and gain[1] <= _high(row) for row, gain in sized]
     return [
-        f"- Of {len(found)} searches {len(settled)} have a confirmed answer. The diagnosis answered {given} of these:"
-        f" {marks.count('right')} right, {marks.count('wrong')} wrong; it could not tell {marks.count('no answer')}.",
-        f"- The likeliest answer, told in any case, was right in {sum(row.leaning == 'right' for row in settled)} of"
-        f" {len(settled)}.",
+        f"- Of {len(found)} searches, {len(settled)} have a confirmed answer. {_marks(settled)}",
+        f"- In {len(strict)} of these the confirmation also settled whether a rule is better. {_marks(strict)}",
+        f"- The likeliest answer, which is told in any case, was right in {leanings} of {len(settled)}; its probability"
+        f" was {100 * chance:.0f} % in the mean. Always to say “tune a constant” would be right in {usual}.",
         f"- The interval of the constant's gain over the labels alone held the confirmed gain in {sum(inside)} of"
-        f" {len(inside)}.",
+        f" {len(inside)}, and met its interval in {sum(overlapping)}.",
     ]
+
+
+def _marks(rows: list[Row]) -> str:
+    marks = [row.mark for row in rows]
+    return (
+        f"The diagnosis was right in {marks.count('right')} and wrong in {marks.count('wrong')}, and could not tell in"
+        f" {marks.count('no answer')}."
+    )
+
+
+def _not_paying(truth: Truth) -> bool:
+    return truth.worth == "does_not_pay"
+
+
+def _low(row: Row) -> float:
+    return row.found.constant_gain.low * row.factor
+
+
+def _high(row: Row) -> float:
+    return row.found.constant_gain.high * row.factor
 
 
 def _confirmed(truth: Truth | None) -> str:

@@ -54,7 +54,7 @@ def figures(found: search.Search) -> dict[str, Any]:
         "bracketed": record.constant.bracketed,
         "constant": {
             "weight": _weight(finalists[baseline]),
-            **finalists[baseline].shared,
+            **{name: value for name, value in finalists[baseline].shared.items() if name in found.config.space.shared},
             "score": turned * _known(rows[baseline].test),
             "over_labels": gain(baseline, labels.key),
         },

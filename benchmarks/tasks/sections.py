@@ -1,9 +1,10 @@
-"""Text with maintainers' labels: in which section of Debian is a package? Taught by a weak model.
+"""Text with maintainers' labels: in which section of Debian is a package? Taught by naive Bayes.
 
     apt-get update                                   # on Debian; this task reads the list of packages
 
 A package's maintainer writes a line of description and picks a section, such as `admin`, `utils` or `misc`. Sections
-overlap, and maintainers pick differently. The teacher is naive Bayes on 800 other packages, fewer than the student has.
+overlap, and maintainers pick differently. The teacher is naive Bayes on 800 other packages, fewer
+than the student has; it reads whole words, and the student 512 bins of them.
 """
 
 import functools
