@@ -37,6 +37,8 @@ class Interruption:
     def __init__(self, console: Terminal, kept: Callable[[], str], remedy: Callable[[], str]) -> None:
         self._console, self._kept, self._remedy = console, kept, remedy
         self._last: float | None = None
+        self._own = False
+        """True while a signal of this object's own is under way."""
         self.answered = threading.Event()
         """Set once the first signal has been answered."""
 
@@ -47,6 +49,9 @@ class Interruption:
 
     def notice(self, number: int) -> None:
         """Answer a signal; at a second request the process ends here, with exit code 130."""
+        if number == signal.SIGTERM and self._own:
+            self._own = False
+            return
         now = time.monotonic()
         if number not in _SIGNALS or (self._last is not None and now - self._last < SAME_REQUEST):
             return
@@ -59,7 +64,11 @@ class Interruption:
                 self._say(f"ended at once; {self._remedy()}")
         self._last = time.monotonic()  # what came meanwhile, on a busy machine, is no second request
         self.answered.set()
-        if not first:
+        if first:
+            # A signal that came right before the main thread began to wait has not woken it; this one does.
+            self._own = True
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        else:
             # As after `kill -9`, which all that is stored withstands. Ray's and MLflow's processes end with this one.
             os._exit(INTERRUPTED)
 
