@@ -3,8 +3,8 @@
     apt-get update                                   # on Debian; this task reads the list of packages
 
 A package's maintainer writes a line of description and picks a section, such as `admin`, `utils` or `misc`. Sections
-overlap, and maintainers pick differently. The teacher is naive Bayes on 800 other packages, fewer
-than the student has; it reads whole words, and the student 512 bins of them.
+overlap, and maintainers pick differently. The teacher is naive Bayes on 800 other packages, fewer than the student has.
+It reads whole words, and the student 512 bins of them.
 """
 
 import functools
