@@ -1,6 +1,8 @@
 """Settings that hold for all tests."""
 
 import os
+import signal
+import threading
 
 # The shell's settings of colours, widths, servers and clusters must not reach the tests. They are removed first, since
 # some libraries read them when they are imported.
@@ -12,6 +14,10 @@ _PREFIXES = ("MLFLOW_", "KD_SEARCH_", "TUNE_")
 for _name in list(os.environ):
     if _name.upper() in _TERMINAL | _CLUSTER | _PROXIES or _name.startswith(_PREFIXES):
         del os.environ[_name]
+
+# A shell's background jobs ignore SIGINT, and so would the processes that tests start.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import hypothesis  # noqa: E402
 import torch  # noqa: E402

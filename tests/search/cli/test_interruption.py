@@ -9,8 +9,7 @@ import time
 import pytest
 
 BUSY = """
-import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
+import sys, time
 from search.progress import Terminal
 from search.cli.interruption import interruptible
 with interruptible(Terminal(), lambda: "saving; all is kept.", lambda: "go on with: resume") as interruption:
