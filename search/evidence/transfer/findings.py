@@ -102,7 +102,7 @@ def transfer_findings(record: TransferRecord, unit: str = "samples") -> Transfer
 
     The first answer that holds is given. *Keep*: the choice's regret is below the smallest gain that is worth a change.
     *Tune a constant*, *another rule* or *re-tune*: what leads the choice beyond the noise, the highest of them.
-    Otherwise *cannot tell*.
+    Otherwise *cannot tell*. A rule is recommended only beside a constant at scale that is bracketed.
 
     Args:
         record: the transfer.
@@ -120,9 +120,10 @@ def transfer_findings(record: TransferRecord, unit: str = "samples") -> Transfer
     is_whole = trained.complete and record.choice in keys
     regret = regret_of(scores, record.choice, others, looks) if is_whole else None
     kind, take = ("incomplete", None) if not is_whole else _kind(record, scores, comparison, regret, others)
-    needed = _needed(scores, record.choice, others, trained.margin, looks) if kind == "cannot_tell" else None
-    pilot = {finalist.key: finalist.score for finalist in record.pilot if finalist.score is not None}
     facts = scores.facts
+    settled_by_seeds = kind == "cannot_tell" and facts.bracketed
+    needed = _needed(scores, record.choice, others, trained.margin, looks) if settled_by_seeds else None
+    pilot = {finalist.key: finalist.score for finalist in record.pilot if finalist.score is not None}
     return TransferFindings(
         search=record.search,
         name=record.name,
@@ -150,8 +151,9 @@ def _kind(
     record: TransferRecord, scores: Scores, comparison: Comparison, regret: Regret | None, others: list[str]
 ) -> tuple[TransferKind, str | None]:
     margin = scores.record.margin
+    bracketed = scores.facts.bracketed  # else a constant that was never tried may be better than all of these
     if regret is not None and margin is not None and regret.high < margin:
-        return "keep", record.choice
+        return "keep" if bracketed else "cannot_tell", record.choice
     leading = ahead_of({key: scores.difference(key, record.choice) for key in others}, comparison.looks)
     if not leading:
         return "cannot_tell", record.choice
@@ -159,6 +161,8 @@ def _kind(
     row = comparison.of(best)
     if row.role != "rule":
         return "tune_constant", best
+    if not bracketed:
+        return "cannot_tell", record.choice
     return ("retune" if record.retuned.get(best) == record.choice else "another"), best
 
 

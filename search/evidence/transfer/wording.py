@@ -21,6 +21,8 @@ def transfer_headline(found: TransferFindings) -> str:
         return f"Keep {choice.title}, with the pilot's numbers."
     if found.kind == "cannot_tell":
         more = "no number of seeds alone would settle it"
+        if not found.bracketed:
+            more = f"the constant at scale is not bracketed ({found.reason}); give it more tries with `--constants`"
         if found.more_seeds is not None:
             more = f"about {count(found.more_seeds, 'seed')} would settle it, {found.more_seeds - found.seeds} more"
         return f"Cannot tell whether {choice.title} is the one to keep: {more}."

@@ -73,6 +73,17 @@ def test_a_transfer_ends_in_one_of_these_sentences(scores, kind, take, headline)
     assert transfer_headline(found).startswith(headline)
 
 
+@pytest.mark.parametrize("scores", [BASE, BASE | {"tree": 0.84}, BASE | {"norm_balance-retuned": 0.85}])
+def test_no_rule_is_recommended_beside_a_constant_that_is_not_bracketed(scores):
+    record = transfer(scores)
+    facts = ConstantFacts(chosen="constant-at-scale", bracketed=False, reason="6 constants were too few")
+    found = transfer_findings(
+        record.model_copy(update={"trained": record.trained.model_copy(update={"constant": facts})})
+    )
+    assert (found.kind, found.take, found.more_seeds) == ("cannot_tell", "norm_balance", None)
+    assert "not bracketed (6 constants were too few); give it more tries with `--constants`" in transfer_headline(found)
+
+
 def test_what_the_seeds_cannot_settle_is_said_with_the_seeds_that_would():
     wild = (2.5, -2.5, 1.5, -1.5, 2.0, -2.0, 1.5, -1.5, 1.0, -1.0)
     record = transfer(BASE | {"constant-at-scale": 0.823})
