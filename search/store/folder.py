@@ -22,7 +22,7 @@ from search.records import SearchRecord
 from search.settings import Launch, SearchConfig, next_command, without_password
 from search.store.files import infos_in, read_in, replace_in
 from search.store.lock import SearchLock
-from search.store.snapshots import latest_state, puts_aside
+from search.store.snapshots import has_state, latest_state, puts_aside
 from trainables.errors import ConfigError
 
 SEARCH_FILE = "search.json"
@@ -124,7 +124,8 @@ class SearchStore:
 
     def has_snapshot(self) -> bool:
         """Tell whether Tune has saved anything to resume from."""
-        return self._snapshot() is not None
+        folder = self._put_aside()
+        return has_state(folder) if folder is not None else self._newest(_SNAPSHOT) is not None
 
     def read_snapshot(self) -> str:
         """The newest state of the trials, as Tune's JSON.
@@ -151,11 +152,16 @@ class SearchStore:
         return self._saved(self._newest(prefix))
 
     def _snapshot(self) -> str | None:
-        folder = self.local_folder
-        if folder is None or not puts_aside(folder):
+        folder = self._put_aside()
+        if folder is None:
             return self._newest(_SNAPSHOT)
         state = latest_state(folder)
         return None if state is None else str(state)
+
+    def _put_aside(self) -> pathlib.Path | None:
+        """The search's folder, if the snapshots that count are those that were put aside there."""
+        folder = self.local_folder
+        return folder if folder is not None and puts_aside(folder) else None
 
     def _newest(self, prefix: str) -> str | None:
         names = [name for name in self._names() if name.startswith(prefix)]

@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
 
 _FOLDER = ".snapshots"
 _LATEST = "latest"
@@ -85,25 +86,27 @@ def begin_to_put_aside(folder: pathlib.Path) -> None:
     (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
 
 
+def has_state(folder: pathlib.Path) -> bool:
+    """Tell whether a snapshot was put aside, whole or not."""
+    return next(_states(folder), None) is not None
+
+
 def latest_state(folder: pathlib.Path) -> pathlib.Path | None:
     """The newest whole snapshot of the trials' state; None if none was put aside.
 
-    Trials that ended after it have files of their own, so an older one is as good if a disk has damaged the newest.
+    Trials that ended after it have files of their own, so an older one is as good if a disk has damaged the newest. If
+    all are damaged, the newest is returned.
     """
-    states = [max(kept.glob(_STATE), default=None) for kept in _kept(folder)]
-    whole = (state for state in states if state is not None and _is_whole(state))
-    return next(whole, next((state for state in states if state is not None), None))
+    return next(filter(_is_whole, _states(folder)), next(_states(folder), None))
 
 
-def _kept(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The folders of the snapshots that were put aside, newest first."""
+def _states(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield the states of the trials that were put aside, newest first."""
     latest = (folder / _FOLDER / _LATEST).resolve()
-    try:
-        numbers = sorted(int(path.name) for path in (folder / _FOLDER).iterdir() if path.name.isdigit())
-    except OSError:
-        numbers = []
-    older = [folder / _FOLDER / str(number) for number in reversed(numbers)]
-    return [latest, *(path for path in older if path.resolve() != latest)]
+    others = [path for path in (folder / _FOLDER).glob("*") if path.name.isdigit() and path.resolve() != latest]
+    for kept in (latest, *sorted(others, key=lambda path: int(path.name), reverse=True)):
+        if (state := max(kept.glob(_STATE), default=None)) is not None:
+            yield state
 
 
 def _is_whole(state: pathlib.Path) -> bool:
