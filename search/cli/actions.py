@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -15,12 +15,12 @@ from search.run import check_start, read_record
 from search.settings import ConfirmationSettings, Launch, ResourceSettings, SearchConfig, next_command
 from search.store import SearchStore
 
-NO_CHAMPION = 3
-"""The exit code of a confirmation of which no finalist keeps every KPI gate."""
-
 if TYPE_CHECKING:
     from search.evidence import ReportSource
     from search.records import SearchRecord
+
+NO_CHAMPION = 3
+"""The exit code of a confirmation of which no finalist keeps every KPI gate."""
 
 
 def search_with(
@@ -96,15 +96,31 @@ def confirm_with(
         judgement = judge(search, confirmed.record)
         console.print(render_confirmation(confirmed.record, confirmed.failed, judgement))
         _publish_confirmation(search, launch)
-    if confirmed.interrupted:
-        click.echo(remedy)
-    if interruption.asked:
-        sys.exit(INTERRUPTED)
-    if confirmed.failed:
-        click.echo(f"retry the failed trainings with: {next_command('confirm', name, launch)}")
-        sys.exit(1)
+    again = next_command("confirm", name, launch)
+    leave_unless_whole(confirmed.failed, remedy if confirmed.interrupted else "", again, asked=interruption.asked)
     if judgement.lacks_champion:
         sys.exit(NO_CHAMPION)
+
+
+def leave_unless_whole(failed: Collection[object], remedy: str, again: str, *, asked: bool) -> None:
+    """Print how to go on, and leave, unless all trainings of a confirmation or transfer have ended well.
+
+    Args:
+        failed: the trainings that failed.
+        remedy: says how to resume them; empty if they were not interrupted.
+        again: the command that trains again what failed.
+        asked: True if the user wanted the program to end.
+
+    Raises:
+        SystemExit: with code 130 if the user wanted it, with 1 if trainings failed.
+    """
+    if remedy:
+        click.echo(remedy)
+    if asked:
+        sys.exit(INTERRUPTED)
+    if failed:
+        click.echo(f"retry the failed trainings with: {again}")
+        sys.exit(1)
 
 
 def _publish_confirmation(record: SearchRecord, launch: Launch) -> None:

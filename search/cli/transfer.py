@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
-from search.cli.interruption import INTERRUPTED, interruptible
+from search.cli.actions import leave_unless_whole
+from search.cli.interruption import interruptible
 from search.cli.options import launch_of, places, tracked_as_before
 from search.cluster import check_cluster, in_ray_job
 from search.progress import ConfirmationProgress, Terminal
@@ -68,10 +68,4 @@ def transfer(
             if problem is not None:
                 complete = next_command("sync", name, launch)
                 click.echo(f"{problem}\ncomplete it with: {complete}", err=True)
-    if done.interrupted:
-        click.echo(remedy)
-    if interruption.asked:
-        sys.exit(INTERRUPTED)
-    if done.failed:
-        click.echo(f"retry the failed trainings with: {command}")
-        sys.exit(1)
+    leave_unless_whole(done.failed, remedy if done.interrupted else "", command, asked=interruption.asked)
