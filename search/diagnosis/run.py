@@ -33,7 +33,7 @@ from search.diagnosis.wording import MISSING_IN_FUNCTIONS, paste_lines, reasons,
 from search.errors import SearchError
 from search.prepare import most_trainings, prepare_here
 from search.records import Listener
-from search.settings import CONSTANT_FAMILY, SMALLEST_POINTS, Launch, SearchConfig
+from search.settings import CONSTANT_FAMILY, Launch, SearchConfig, smallest_difference
 from search.wording import Scale, count, duration
 from trainables.device import select_compute
 from trainables.functions import FunctionPlace
@@ -194,9 +194,7 @@ class _Diagnosing:
         samples = self._samples(known)
         resolution = 0.0 if samples is None or config.objective != ACCURACY else 1.0 / samples.shape[2]
         posterior = infer(scores, samples, resolution)
-        margin = config.confirm.smallest_gain
-        if config.objective == ACCURACY:
-            margin = (SMALLEST_POINTS if margin is None else margin) / 100.0
+        margin = smallest_difference(config.objective, config.confirm.smallest_gain)
         decision = decide([self.arms[place].kind for place in known], posterior, margin, local)
         arms = list(self.arms)
         for column, place in enumerate(known):

@@ -12,7 +12,7 @@ import pydantic
 
 from policies.parameter import Value
 from search.records.facts import ConstantFacts
-from search.settings import SMALLEST_POINTS, SearchConfig, Size
+from search.settings import SearchConfig, Size, smallest_difference
 from trainables.pictures import PictureFormat
 from trainables.records import ACCURACY, Conduct, ModelFigures, Objective, SampleValues, TracePoint
 from trainables.records import SetScore as SetScore
@@ -137,9 +137,7 @@ class ConfirmationRecord(Settings):
     @property
     def margin(self) -> float | None:
         """`smallest_gain` as a difference of scores; None for a KPI without that setting."""
-        if self.objective.name == ACCURACY:
-            return (SMALLEST_POINTS if self.smallest_gain is None else self.smallest_gain) / 100.0
-        return self.smallest_gain
+        return smallest_difference(self.objective.name, self.smallest_gain)
 
     def scores(self, key: str) -> dict[int, float]:
         """A finalist's score by seed on the test pictures; higher is better.

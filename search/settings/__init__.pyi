@@ -3,6 +3,7 @@ from .commands import next_command as next_command
 from .confirmation import SMALLEST_POINTS as SMALLEST_POINTS
 from .confirmation import ConfirmationSettings as ConfirmationSettings
 from .confirmation import GivenConstant as GivenConstant
+from .confirmation import smallest_difference as smallest_difference
 from .costs import COST_TITLES as COST_TITLES
 from .costs import COSTS as COSTS
 from .costs import Cost as Cost

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import pydantic
 
+from trainables.records import ACCURACY
 from trainables.settings import Settings
 
 SMALLEST_POINTS = 0.5
 """The smallest gain that is worth a rule, in percentage points of accuracy, unless a search sets another."""
+
+
+def smallest_difference(objective: str, smallest_gain: float | None) -> float | None:
+    """Return the smallest gain that counts as a difference of scores; None for a metric of which none was set.
+
+    Args:
+        objective: the score's name.
+        smallest_gain: points of accuracy, or the metric's unit; None if the search sets none.
+    """
+    if objective == ACCURACY:
+        return (SMALLEST_POINTS if smallest_gain is None else smallest_gain) / 100.0
+    return smallest_gain
 
 
 class GivenConstant(Settings):
